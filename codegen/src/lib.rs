@@ -1,0 +1,19 @@
+//! From a kernel function to PTX, in one direction:
+//!
+//! ```text
+//! tokens ─ frontend ─▶ program ─ attention, bounds ─▶ schedule ─ lower ─▶ flashpage_ptx::ast::Module
+//! ```
+//!
+//! - [`program`]: the tile IR and its meaning.
+//! - [`spec`]: what a program is specialised to.
+//! - [`abi`]: the entry's parameters.
+//!
+//! Invariants: no device is touched here; PTX is built as data, never by pasting strings; nothing panics on
+//! a program or a spec that a user can write.
+
+pub mod abi;
+pub mod program;
+pub mod spec;
+
+pub use program::Program;
+pub use spec::{Arch, ShapeClass, Spec};

@@ -1,0 +1,348 @@
+//! The tile program: what a kernel computes, with nothing said of how.
+//!
+//! A [`Program`] is one loop over tiles of the Cols axis (key positions) with straight-line code before,
+//! inside and after it, run once per *instance*: one query head of one sequence, and a tile of its rows.
+//! Its meaning:
+//!
+//! - **Values** ([`ValueId`]) are immutable tiles. [`TileOp`] says how one is made; a value made in the loop
+//!   belongs to that iteration. Its [`TileType`] names the two axes.
+//! - **States** ([`StateId`]) live across iterations: accumulators and online softmaxes. Statements change
+//!   them in program order.
+//! - **Scalar expressions** ([`Expr`]) are evaluated per element of a Rows × Cols tile. `Row` and `Col` are
+//!   logical positions in the sequence: `Row = kv_len - q_len + query index`, so equal positions line up
+//!   bottom-right. Integers are 32-bit and wrap, floats are f32.
+//! - Columns at or past the sequence's key length do not exist: the loop never shows them to the program,
+//!   whatever the tile size.
+//! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf.
+//!
+//! Invariant: a `Program` that the front end returns is well-typed (axes and scalar types agree, every id is
+//! in range); whoever builds one by hand calls [`Program::validate`].
+
+mod print;
+mod validate;
+
+pub use validate::ProgramError;
+
+/// Index into [`Program::params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamId(pub usize);
+
+/// Index into [`Program::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// Index into [`Program::states`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateId(pub usize);
+
+/// A 16- or 32-bit element type of tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// IEEE half precision.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// Single precision (LSE, scores; not a tensor-core input).
+    F32,
+    /// 32-bit signed integer (tables, lengths).
+    I32,
+}
+
+/// A kernel as its author wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The function's name.
+    pub name: String,
+    /// Element type of q, k, v, o: a generic parameter, or fixed.
+    pub element: Generic<DType>,
+    /// head_dim: a const generic parameter, or fixed.
+    pub head_dim: Generic<usize>,
+    /// The parameters, in order.
+    pub params: Vec<Param>,
+    /// How each value is made.
+    pub values: Vec<Value>,
+    /// What lives across iterations.
+    pub states: Vec<State>,
+    /// Before the loop.
+    pub prologue: Vec<Stmt>,
+    /// The loop over column tiles.
+    pub main_loop: ColumnLoop,
+    /// After the loop.
+    pub epilogue: Vec<Stmt>,
+}
+
+/// A parameter of the kernel that its author left open, or fixed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Generic<T> {
+    /// `T: Element` or `const D: usize`, with the name it was given.
+    Open(String),
+    /// A concrete type or number.
+    Fixed(T),
+}
+
+/// One parameter of the kernel function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// Its name in the source.
+    pub name: String,
+    /// What it is.
+    pub kind: ParamKind,
+}
+
+/// The kinds of parameters of the language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// `Query<T, D>`: [tokens, q_heads, D], sequences laid end to end.
+    Query,
+    /// `Keys<T, D>`: [tokens, kv_heads, D], sequences laid end to end.
+    Keys,
+    /// `Values<T, D>`: as keys.
+    Values,
+    /// `PagedKeys<T, D>`: the pool of physical blocks.
+    PagedKeys,
+    /// `PagedValues<T, D>`: the pool of physical blocks.
+    PagedValues,
+    /// `BlockTable`: [sequences, blocks], logical block to physical block.
+    BlockTable,
+    /// `Output<T, D>`: [tokens, q_heads, D].
+    Output,
+    /// `RowOutput`: [tokens, q_heads] f32.
+    RowOutput,
+    /// A scalar of the given type (`f32`, `i32`, `bool`).
+    Scalar(ScalarType),
+    /// `PerHead<f32>` or `PerHead<i32>`: one value per query head, read as `slopes[at.head]`.
+    PerHead(ScalarType),
+}
+
+/// Types of scalar expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ScalarType {
+    F32,
+    I32,
+    Bool,
+}
+
+/// One axis of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Axis {
+    /// Query positions.
+    Rows,
+    /// Key positions.
+    Cols,
+    /// The head dimension.
+    Dim,
+}
+
+/// A tile's two axes, e.g. Rows × Dim for Q.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct TileType {
+    pub rows: Axis,
+    pub cols: Axis,
+}
+
+/// An immutable tile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// The name the author bound it to last, for printing.
+    pub name: Option<String>,
+    /// Its axes.
+    pub ty: TileType,
+    /// How it is made.
+    pub op: TileOp,
+}
+
+/// How a tile is made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TileOp {
+    /// `q.tile()`: this instance's rows of Q. Rows × Dim.
+    Query {
+        /// a [`ParamKind::Query`]
+        param: ParamId,
+    },
+    /// `k.load(cols)`: contiguous keys or values of the loop's current tile. Cols × Dim.
+    Load {
+        /// a [`ParamKind::Keys`] or [`ParamKind::Values`]
+        source: ParamId,
+    },
+    /// `k.gather(table, cols)`: the same through a block table. Cols × Dim.
+    Gather {
+        /// a [`ParamKind::PagedKeys`] or [`ParamKind::PagedValues`]
+        source: ParamId,
+        /// a [`ParamKind::BlockTable`]
+        table: ParamId,
+    },
+    /// `x.t()`
+    Transpose {
+        /// the tile transposed
+        of: ValueId,
+    },
+    /// `dot(a, b)`: a's second axis is b's first.
+    Dot {
+        /// left factor
+        a: ValueId,
+        /// right factor
+        b: ValueId,
+    },
+    /// `x.map(|x, at| …)`, `x * scalar` and the like: elementwise, an f32 expression.
+    Map {
+        /// [`Expr::X`] in `expr` is this tile's element
+        of: ValueId,
+        /// the new element
+        expr: Expr,
+    },
+    /// `x.mask(|at| …)`: elements where `keep` is false become minus infinity.
+    Mask {
+        /// the scores
+        of: ValueId,
+        /// a boolean expression without [`Expr::X`]
+        keep: Expr,
+    },
+    /// `softmax.step(s, &mut acc)`: rescales `acc`, gives the unnormalised probabilities. Rows × Cols.
+    SoftmaxStep {
+        /// an online softmax
+        softmax: StateId,
+        /// natural-unit scores, Rows × Cols
+        scores: ValueId,
+        /// the accumulator rescaled by exp(m_old - m_new)
+        acc: StateId,
+    },
+    /// `softmax.finish(acc)`: `acc` over the row sums. Rows × Dim.
+    Finish {
+        /// an online softmax
+        softmax: StateId,
+        /// the accumulator
+        acc: StateId,
+    },
+    /// `softmax.lse()`: natural-log log-sum-exp per row. Rows × 1, written Rows × Rows here.
+    Lse {
+        /// an online softmax
+        softmax: StateId,
+    },
+}
+
+/// A mutable variable that lives across iterations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The author's name for it.
+    pub name: String,
+    /// What it is.
+    pub kind: StateKind,
+}
+
+/// Kinds of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateKind {
+    /// `OnlineSoftmax::new()`: row maximum and row sum.
+    OnlineSoftmax,
+    /// `Tile::zeros()`, an accumulator of this type.
+    Accumulator(TileType),
+}
+
+/// One statement, in program order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// The value comes to be here.
+    Define(ValueId),
+    /// `acc += value`
+    Accumulate {
+        /// the accumulator
+        acc: StateId,
+        /// a tile of the same type
+        value: ValueId,
+    },
+    /// `o.store(value)`, `lse.store(value)`
+    Store {
+        /// a [`ParamKind::Output`] or [`ParamKind::RowOutput`]
+        param: ParamId,
+        /// what is stored
+        value: ValueId,
+    },
+}
+
+/// `for cols in table.tiles()` or `for cols in k.tiles()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnLoop {
+    /// Whose tiles: a [`ParamKind::BlockTable`] or a [`ParamKind::Keys`].
+    pub over: ParamId,
+    /// The loop variable's name.
+    pub var: String,
+    /// The statements of one iteration.
+    pub body: Vec<Stmt>,
+}
+
+/// A scalar expression. Every node has one [`ScalarType`]; see [`Program::scalar_type`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// The element of the tile being mapped. f32.
+    X,
+    /// `at.row`: the query's position in its sequence. i32.
+    Row,
+    /// `at.col`: the key's position in its sequence. i32.
+    Col,
+    /// `at.head`: the query head. i32.
+    Head,
+    /// `at.seq`: the sequence in the batch. i32.
+    Seq,
+    /// A scalar parameter.
+    Param(ParamId),
+    /// `slopes[at.head]`: a per-head parameter at an i32 index.
+    Index(ParamId, Box<Expr>),
+    /// An i32 constant.
+    Int(i32),
+    /// An f32 constant.
+    Float(f32),
+    /// `true` or `false`.
+    Bool(bool),
+    /// One operand.
+    Unary(UnaryOp, Box<Expr>),
+    /// Two operands of one type.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `select(c, a, b)` or `if c { a } else { b }`.
+    Select(Box<Expr>, Box<Expr>, Box<Expr>),
+}
+
+/// Operators of one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum UnaryOp {
+    Neg,
+    /// Boolean `!`.
+    Not,
+    Abs,
+    Exp,
+    Tanh,
+    /// Natural logarithm.
+    Ln,
+    Sqrt,
+    /// i32 or bool to f32.
+    ToF32,
+    /// f32 (towards zero, saturating, NaN to 0) or bool to i32.
+    ToI32,
+}
+
+/// Operators of two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    /// i32 division truncates, and by zero gives 0 on a device; the host panics as Rust does.
+    Div,
+    /// i32 only.
+    Rem,
+    Min,
+    Max,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    /// Boolean; both sides are evaluated.
+    And,
+    /// Boolean; both sides are evaluated.
+    Or,
+}

@@ -1,0 +1,1 @@
+//! Programs as text, for `kgen explain`, dumps and snapshots.

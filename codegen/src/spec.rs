@@ -1,0 +1,141 @@
+//! What a program is specialised to before it is lowered: target, element type, head dimension, where keys
+//! and values lie, and the class of shapes it will be launched on.
+
+use crate::program::DType;
+use std::fmt;
+use std::str::FromStr;
+
+/// A target architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Arch {
+    /// Ampere and everything after it that runs plain `sm_80` code.
+    Sm80,
+    /// Hopper with its architecture-specific instructions.
+    Sm90a,
+}
+
+impl Arch {
+    /// As `.target` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Arch::Sm80 => "sm_80",
+            Arch::Sm90a => "sm_90a",
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Arch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "sm_80" => Ok(Arch::Sm80),
+            "sm_90a" => Ok(Arch::Sm90a),
+            _ => Err(format!("unknown target `{text}`: write sm_80 or sm_90a")),
+        }
+    }
+}
+
+/// Which launches a kernel is made for. A kernel is correct for every shape; the class decides tile sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ShapeClass {
+    /// At least a tile's worth of query rows per sequence.
+    Prefill,
+    /// A few query rows per sequence, counting the heads packed with them (at most 64).
+    Append,
+    /// At most 16 rows: one query token, its grouped heads packed into the rows of a tile.
+    Decode,
+}
+
+impl ShapeClass {
+    /// Every class, widest tile first.
+    pub const ALL: [ShapeClass; 3] = [ShapeClass::Prefill, ShapeClass::Append, ShapeClass::Decode];
+
+    /// As on the command line and in kernel names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ShapeClass::Prefill => "prefill",
+            ShapeClass::Append => "append",
+            ShapeClass::Decode => "decode",
+        }
+    }
+}
+
+impl fmt::Display for ShapeClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ShapeClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        ShapeClass::ALL
+            .into_iter()
+            .find(|class| class.as_str() == text)
+            .ok_or_else(|| format!("unknown shape class `{text}`: write prefill, append or decode"))
+    }
+}
+
+/// Everything a compiled kernel depends on besides its [`crate::Program`]. The key of the kernel cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Spec {
+    /// Target architecture.
+    pub arch: Arch,
+    /// Element type of q, k, v and o.
+    pub dtype: DType,
+    /// Head dimension.
+    pub head_dim: usize,
+    /// Tokens per block of a paged program; `None` for contiguous keys and values.
+    pub block_size: Option<usize>,
+    /// Shape class.
+    pub shape: ShapeClass,
+    /// Rows × columns of the tile, instead of the schedule table's.
+    pub tile: Option<(usize, usize)>,
+    /// The score scale may be folded into the exponential. True unless the scale is zero or negative.
+    pub fold_scale: bool,
+}
+
+impl DType {
+    /// As on the command line, in `launch.json` and in kernel names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DType::F16 => "f16",
+            DType::Bf16 => "bf16",
+            DType::F32 => "f32",
+            DType::I32 => "i32",
+        }
+    }
+
+    /// Size of an element in bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            DType::F16 | DType::Bf16 => 2,
+            DType::F32 | DType::I32 => 4,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for DType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [DType::F16, DType::Bf16, DType::F32, DType::I32]
+            .into_iter()
+            .find(|dtype| dtype.as_str() == text)
+            .ok_or_else(|| format!("unknown dtype `{text}`: write f16, bf16, f32 or i32"))
+    }
+}

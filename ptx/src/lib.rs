@@ -1,0 +1,9 @@
+//! PTX as data: the words of the language ([`words`]), a module as a tree ([`ast`]), and the ways in and
+//! out of it: [`builder`] for code that is being generated, [`parse()`] for text from any compiler,
+//! [`print()`](print()) to text, [`verify()`](verify()) for what can be known without running it.
+//!
+//! Invariants: this crate does not know what attention is, nor what an instruction computes. Whatever the
+//! builder makes prints to text that parses back to the same tree.
+
+pub mod ast;
+pub mod words;
