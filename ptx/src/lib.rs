@@ -6,4 +6,8 @@
 //! builder makes prints to text that parses back to the same tree.
 
 pub mod ast;
+pub mod builder;
+mod print;
 pub mod words;
+
+pub use print::print;
