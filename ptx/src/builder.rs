@@ -191,10 +191,15 @@ impl Builder {
 
     /// Everything `body` emits is guarded by `predicate` (`@p`), or by its opposite (`@!p`) if `negated`.
     pub fn guarded(&mut self, predicate: &Reg, negated: bool, body: impl FnOnce(&mut Self)) {
-        let outer = self.guard.replace(Guard { predicate: predicate.name.clone(), negated });
-        debug_assert!(outer.is_none(), "guards do not nest");
+        debug_assert!(self.guard.is_none(), "guards do not nest");
+        self.guard = Some(Guard { predicate: predicate.name.clone(), negated });
         body(self);
-        self.guard = outer;
+        self.guard = None;
+    }
+
+    /// Sets or lifts the guard of what follows, where a closure over the builder alone is too narrow.
+    pub fn set_guard(&mut self, predicate: Option<&Reg>) {
+        self.guard = predicate.map(|p| Guard { predicate: p.name.clone(), negated: false });
     }
 
     /// Any instruction.
