@@ -6,4 +6,8 @@
 //! builder makes prints to text that parses back to the same tree.
 
 pub mod ast;
+mod lex;
+mod parse;
 pub mod words;
+
+pub use parse::{ParseError, parse};
