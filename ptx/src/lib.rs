@@ -6,8 +6,11 @@
 //! builder makes prints to text that parses back to the same tree.
 
 pub mod ast;
+pub mod builder;
 mod lex;
 mod parse;
+mod print;
 pub mod words;
 
 pub use parse::{ParseError, parse};
+pub use print::print;
