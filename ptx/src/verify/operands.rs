@@ -34,10 +34,14 @@ pub(super) fn writes(instruction: &Instruction) -> Option<usize> {
         | Stmatrix | Griddepcontrol | Setmaxnreg | Nanosleep | Pmevent | Discard | Applypriority
         | Tensormap | Stackrestore => false,
         Bar | Barrier => has(Word::Red),
+        // `arrive` gives a state or nothing, the waits a predicate, `pending_count` a number.
         Mbarrier => {
-            !(has(Word::Init) || has(Word::Inval) || has(Word::ExpectTx) && !has(Word::Arrive))
-                && !has(Word::CompleteTx)
-                && !matches!(instruction.operands.first(), Some(Operand::Address { .. }))
+            let gives = has(Word::Arrive)
+                || has(Word::ArriveDrop)
+                || has(Word::TestWait)
+                || has(Word::TryWait)
+                || has(Word::PendingCount);
+            gives && !matches!(instruction.operands.first(), Some(Operand::Address { .. }))
         }
         Wgmma => has(Word::MmaAsync),
         Multimem => has(Word::LdReduce),
