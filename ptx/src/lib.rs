@@ -7,7 +7,12 @@
 
 pub mod ast;
 pub mod builder;
+mod lex;
+mod parse;
 mod print;
+mod verify;
 pub mod words;
 
+pub use parse::{ParseError, parse};
 pub use print::print;
+pub use verify::{Problem, verify};

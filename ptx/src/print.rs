@@ -217,7 +217,19 @@ impl Display for Operand {
             }
             Operand::AddressList(items) => {
                 f.write_char('[')?;
-                separated(f, items)?;
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        f.write_str(", ")?;
+                    }
+                    match item {
+                        // One pair of brackets, around the whole list.
+                        Operand::Address { base, offset } => {
+                            write!(f, "{base}")?;
+                            signed_offset(f, *offset)?;
+                        }
+                        item => write!(f, "{item}")?,
+                    }
+                }
                 f.write_char(']')
             }
             Operand::Vector(items) => {
@@ -241,8 +253,8 @@ impl Display for Operand {
 fn signed_offset(f: &mut Formatter<'_>, offset: i64) -> fmt::Result {
     match offset {
         0 => Ok(()),
-        n if n > 0 => write!(f, "+{n}"),
-        n => write!(f, "{n}"),
+        // `+-4` below zero: ptxas takes no minus after a register.
+        n => write!(f, "+{n}"),
     }
 }
 
