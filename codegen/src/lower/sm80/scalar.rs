@@ -8,9 +8,10 @@
 use super::Kernel;
 use super::instance::Instance;
 use crate::abi::Meaning;
-use crate::program::{BinaryOp, Expr, ParamId, ScalarType, UnaryOp};
+use crate::attention::ScoreOp;
+use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};
 use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, ty, word};
+use flashpage_ptx::builder::{Builder, Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::f32::consts::{LN_2, LOG2_E};
 
@@ -36,11 +37,7 @@ impl Kernel<'_> {
         let mut found = Vec::new();
         let mut look = |expr: &Expr| expr.maximal(&|e| e.is_uniform(), &mut found);
         attention.scale.iter().for_each(&mut look);
-        for op in &attention.scores {
-            match op {
-                crate::attention::ScoreOp::Map(expr) | crate::attention::ScoreOp::Mask(expr) => look(expr),
-            }
-        }
+        attention.scores.iter().map(ScoreOp::expr).for_each(&mut look);
         attention.keep.iter().for_each(&mut look);
         found.retain(|expr| !expr.is_constant());
         if !found.is_empty() {
@@ -150,11 +147,11 @@ impl Kernel<'_> {
     fn scalar_parameter(&mut self, param: ParamId) -> Typed {
         let reg = self.param(Meaning::Scalar(param));
         match self.program.params[param.0].kind {
-            crate::program::ParamKind::Scalar(ScalarType::Bool) => {
+            ParamKind::Scalar(ScalarType::Bool) => {
                 let reg = self.b.setp(Word::Ne, Type::S32, "p", &reg, 0);
                 self.remember(reg, ScalarType::Bool)
             }
-            crate::program::ParamKind::Scalar(kind) => self.remember(reg, kind),
+            ParamKind::Scalar(kind) => self.remember(reg, kind),
             _ => self.remember(reg, ScalarType::I32),
         }
     }
@@ -164,7 +161,7 @@ impl Kernel<'_> {
         let base = self.param(Meaning::Pointer(param));
         let at = self.b.mad_wide("rd", &index, 4, &base);
         let (t, kind) = match self.program.params[param.0].kind {
-            crate::program::ParamKind::PerHead(ScalarType::I32) => (Type::S32, ScalarType::I32),
+            ParamKind::PerHead(ScalarType::I32) => (Type::S32, ScalarType::I32),
             _ => (Type::F32, ScalarType::F32),
         };
         let reg = self.b.ld_constant(t, if t == Type::F32 { "f" } else { "i" }, &at, 0);
@@ -174,7 +171,7 @@ impl Kernel<'_> {
     fn unary(&mut self, op: UnaryOp, (a, kind): Typed) -> (Reg, ScalarType) {
         use ScalarType::*;
         let b = &mut self.b;
-        let simple = |b: &mut flashpage_ptx::builder::Builder, op: Opcode, a: Operand| match kind {
+        let simple = |b: &mut Builder, op: Opcode, a: Operand| match kind {
             F32 => (b.op(op, &[ty(Type::F32)], Type::F32, "f", vec![a]), F32),
             I32 => (b.op(op, &[ty(Type::S32)], Type::S32, "i", vec![a]), I32),
             Bool => (b.op(op, &[ty(Type::Pred)], Type::Pred, "p", vec![a]), Bool),
@@ -228,7 +225,7 @@ impl Kernel<'_> {
         };
         let b = &mut self.b;
         if kind == ScalarType::Bool {
-            let not = |b: &mut flashpage_ptx::builder::Builder, a: Operand| {
+            let not = |b: &mut Builder, a: Operand| {
                 b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![a])
             };
             let reg = match op {

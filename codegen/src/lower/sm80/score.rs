@@ -40,7 +40,7 @@ impl Kernel<'_> {
         let evaluated: Vec<&Expr> = attention
             .scores
             .iter()
-            .map(|ScoreOp::Map(expr) | ScoreOp::Mask(expr)| expr)
+            .map(ScoreOp::expr)
             .chain(opaque)
             .collect();
         let asks = |leaf: Expr| evaluated.iter().any(|expr| expr.any(&mut |e| *e == leaf));
@@ -99,7 +99,7 @@ impl Kernel<'_> {
         self.b.comment(if masks.masked { "maps and masks" } else { "maps" });
         let col0 = self.b.mad_lo(Type::S32, "r", &ring.tile, self.schedule.cols, &instance.lane_col);
         let asks_col = |expr: &Expr| expr.any(&mut |e| *e == Expr::Col);
-        let cols_needed = attention.scores.iter().any(|ScoreOp::Map(e) | ScoreOp::Mask(e)| asks_col(e))
+        let cols_needed = attention.scores.iter().any(|op| asks_col(op.expr()))
             || opaque.is_some_and(asks_col);
         let cols: Vec<Reg> = (0..if cols_needed { self.schedule.cols / 4 } else { 0 })
             .map(|n| self.b.add(Type::S32, "col", &col0, element_col(n)))
