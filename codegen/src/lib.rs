@@ -4,6 +4,7 @@
 //! tokens ─ frontend ─▶ program ─ attention, bounds ─▶ schedule ─ lower ─▶ flashpage_ptx::ast::Module
 //! ```
 //!
+//! - [`frontend`]: reads the function.
 //! - [`program`]: the tile IR and its meaning.
 //! - [`spec`]: what a program is specialised to.
 //! - [`abi`]: the entry's parameters.
@@ -12,6 +13,7 @@
 //! a program or a spec that a user can write.
 
 pub mod abi;
+pub mod frontend;
 pub mod program;
 pub mod spec;
 
