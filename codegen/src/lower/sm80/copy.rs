@@ -43,7 +43,7 @@ pub(super) struct Ring {
 /// Where K or V comes from.
 struct Source {
     /// Of this thread's chunk: contiguous, in the sequence's first token; paged, in block 0, in this thread's
-    /// row of a granule if granules are whole blocks.
+    /// row of a granule unless the row within the block is worked out for every tile.
     address: Reg,
     /// Bytes from one token to the next.
     token_bytes: Reg,
@@ -60,6 +60,8 @@ struct Table {
     /// This lane's first row within a tile.
     lane_row: Reg,
     lane_block: Reg,
+    /// The granule's first row within its block, where that takes a division to know.
+    lane_within: Option<Reg>,
 }
 
 /// A thread's chunk in a row of a swizzled tile, for the first and the second half of the pattern. Segment
@@ -152,7 +154,7 @@ impl Kernel<'_> {
             let block_size = self.spec.block_size.expect("compile() asks for a block size");
             self.table(instance, param, block_size, gcd(block_size, cols))
         });
-        let row_in_block = table.as_ref().map(|t| match t.granule == t.block_size {
+        let row_in_block = table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
             true => self.b.and(Type::B32, "r", &row, t.granule - 1),
             false => self.b.mov(Type::U32, "r", 0),
         });
@@ -181,7 +183,9 @@ impl Kernel<'_> {
         let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
         let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
         let lane_block = self.b.reg(Type::U32, "block");
-        Table { row, block_size, granule, lane_row, lane_block }
+        let divides = granule != block_size && !block_size.is_power_of_two();
+        let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
+        Table { row, block_size, granule, lane_row, lane_block, lane_within }
     }
 
     /// Looks up the blocks of tile `index`, a granule a lane. Positions outside the sequence, those of a tile
@@ -192,6 +196,9 @@ impl Kernel<'_> {
         let position = b.mad_lo(Type::U32, "r", index, self.schedule.cols, &table.lane_row);
         let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
         let entry = b.div(Type::U32, "r", &position, table.block_size);
+        if let Some(within) = &table.lane_within {
+            b.rem(Type::U32, within, &position, table.block_size);
+        }
         let at = b.mad_wide("rd", &entry, 4, &table.row);
         b.mov(Type::U32, &table.lane_block, 0);
         b.guarded(&inside, false, |b| {
@@ -345,11 +352,15 @@ impl Kernel<'_> {
         } else {
             (first / table.granule).into()
         };
-        let block = self.b.shfl(Word::Idx, Type::U32, "r", &table.lane_block, lane);
+        let block = self.b.shfl(Word::Idx, Type::U32, "r", &table.lane_block, lane.clone());
         let stride = source.block_bytes.as_ref().expect("a paged source has a block stride");
         let at = self.b.mad_wide("rd", &block, stride, &source.address);
         if table.granule == table.block_size {
             return at;
+        }
+        if let Some(within) = &table.lane_within {
+            let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
+            return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
         }
         let row = self.b.add(Type::U32, "r", &ring.row, first);
         let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
