@@ -16,6 +16,7 @@ pub mod cache;
 pub mod device;
 mod kernels;
 pub mod launch;
+pub mod problem;
 pub mod tensor;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
