@@ -13,10 +13,12 @@
 pub mod args;
 mod batch;
 pub mod cache;
+pub mod case;
 pub mod check;
 pub mod device;
 mod kernels;
 pub mod launch;
+pub mod npy;
 pub mod reference;
 mod scalar;
 pub mod tensor;
