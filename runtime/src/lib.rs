@@ -13,14 +13,21 @@
 pub mod args;
 mod batch;
 pub mod cache;
+pub mod case;
+pub mod check;
 pub mod device;
+pub mod equivalence;
 mod kernels;
 pub mod launch;
+pub mod npy;
 pub mod problem;
+pub mod reference;
+mod scalar;
 pub mod tensor;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{AsyncPolicy, Device, DeviceError, EmulatorOptions};
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
+pub use reference::{Expected, ReferenceError, plain, reference};
 pub use tensor::{HostElement, Tensor, TensorError};
