@@ -37,6 +37,15 @@ pub enum ScoreOp {
     Mask(Expr),
 }
 
+impl ScoreOp {
+    /// Its expression.
+    pub fn expr(&self) -> &Expr {
+        match self {
+            ScoreOp::Map(expr) | ScoreOp::Mask(expr) => expr,
+        }
+    }
+}
+
 /// Why a well-formed program cannot be lowered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("kernel `{kernel}`: {message}")]

@@ -4,6 +4,7 @@
 //! tokens ─ frontend ─▶ program ─ attention, bounds ─▶ schedule ─ lower ─▶ flashpage_ptx::ast::Module
 //! ```
 //!
+//! - [`frontend`]: reads the function.
 //! - [`program`]: the tile IR and its meaning.
 //! - [`spec`]: what a program is specialised to.
 //! - [`abi`]: the entry's parameters.
@@ -14,6 +15,7 @@
 pub mod abi;
 pub mod attention;
 pub mod bounds;
+pub mod frontend;
 pub mod layout;
 mod lower;
 pub mod program;

@@ -120,7 +120,9 @@ impl Schedule {
             // Bound by memory: one warp a block, several blocks an SM, two tiles in flight in each.
             (ShapeClass::Decode, _) => (16, 64, 1, 2, Registers, 2),
         };
-        let rescale = Rescale::Always;
+        // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
+        // multiplying in the middle of a tile costs: with `Always` that kernel spills.
+        let rescale = Rescale::Grown { threshold: 8.0 };
         Schedule { arch: Arch::Sm80, head_dim, rows, cols, warps, stages, query, rescale, blocks_per_sm }
     }
 
@@ -132,7 +134,7 @@ impl Schedule {
             64 | 128 => 4,
             _ => return refuse("rows must be 16, 32, 64 or 128".to_owned()),
         };
-        if !matches!(cols, 32 | 64 | 128) {
+        if cols == 0 || cols % 16 != 0 || cols % (8 * warps) != 0 {
             return refuse("columns must be 32, 64 or 128".to_owned());
         }
         let rows_per_warp = rows / warps;
@@ -143,14 +145,20 @@ impl Schedule {
                 "{registers} registers a lane for accumulators and scores, of at most 192; take fewer rows or columns"
             ));
         }
-        let query = if registers + rows_per_warp * self.head_dim / 64 > 160 { QueryIn::Shared } else { QueryIn::Registers };
+        let query = if registers + rows_per_warp * self.head_dim / 64 > 160 {
+            QueryIn::Shared
+        } else {
+            QueryIn::Registers
+        };
         let mut schedule = Schedule { rows, cols, warps, query, ..self };
         if schedule.shared_bytes() > SM80_SHARED_LIMIT {
             schedule.stages = 1;
         }
         if schedule.shared_bytes() > SM80_SHARED_LIMIT {
             let bytes = schedule.shared_bytes();
-            return refuse(format!("needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows or columns"));
+            return refuse(format!(
+                "needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows or columns"
+            ));
         }
         Ok(schedule)
     }
@@ -215,12 +223,22 @@ impl fmt::Display for Schedule {
         for slot in 0..s.slots() {
             let name = if slot % 2 == 0 { "K" } else { "V" };
             let offset = s.ring_offset() + slot * s.slot_bytes();
-            writeln!(f, "    {offset:>6}  {name} stage {}   {} x {} B, swizzled", slot / 2, s.cols, s.swizzle().row_bytes)?;
+            writeln!(
+                f,
+                "    {offset:>6}  {name} stage {}   {} x {} B, swizzled",
+                slot / 2,
+                s.cols,
+                s.swizzle().row_bytes
+            )?;
         }
         writeln!(f, "    {:>6}  end", s.shared_bytes())?;
         writeln!(f, "  one column tile")?;
         writeln!(f, "    wait K, barrier │ copy V of tile j{} │ S = Q Kᵀ", ahead(s.stages - 1))?;
-        writeln!(f, "    wait V, barrier │ copy K of tile j{} │ map, mask, softmax │ O += P V", ahead(s.stages))
+        writeln!(
+            f,
+            "    wait V, barrier │ copy K of tile j{} │ map, mask, softmax │ O += P V",
+            ahead(s.stages)
+        )
     }
 }
 

@@ -141,26 +141,18 @@ impl Builder {
 
     /// A fresh register of group `group`. A group that exists with another type is told apart by that type.
     pub fn reg(&mut self, ty: Type, group: &str) -> Reg {
+        // A group name that ends in a digit would run into the register's number.
         let mut name = group.to_owned();
-        let index = match self.groups.iter().position(|(n, t, _)| n == group && *t == ty) {
-            Some(index) => index,
-            None => {
-                if self.groups.iter().any(|(n, _, _)| n == group) {
-                    name = format!("{group}_{ty}_");
-                }
-                match self.groups.iter().position(|(n, _, _)| *n == name) {
-                    Some(index) => index,
-                    None => {
-                        // A group name that ends in a digit would run into the register's number.
-                        if name.ends_with(|c: char| c.is_ascii_digit()) {
-                            name.push('_');
-                        }
-                        self.groups.push((name, ty, 0));
-                        self.groups.len() - 1
-                    }
-                }
-            }
-        };
+        if name.ends_with(|c: char| c.is_ascii_digit()) {
+            name.push('_');
+        }
+        if self.groups.iter().any(|(n, t, _)| *n == name && *t != ty) {
+            name = format!("{name}_{ty}_");
+        }
+        let index = self.groups.iter().position(|(n, _, _)| *n == name).unwrap_or_else(|| {
+            self.groups.push((name, ty, 0));
+            self.groups.len() - 1
+        });
         let (name, _, count) = &mut self.groups[index];
         let reg = Reg { name: format!("%{name}{count}").into(), ty };
         *count += 1;
@@ -340,6 +332,18 @@ impl Builder {
     ) -> Reg {
         let mods = [word(Word::Wide), ty(Type::U32)];
         self.op(Opcode::Mad, &mods, Type::U64, d, vec![a.into(), b.into(), c.into()])
+    }
+
+    /// `mad.wide.s32 d, a, b, c`: 64-bit `c` plus the signed product of 32-bit `a` and `b`.
+    pub fn mad_wide_signed(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Wide), ty(Type::S32)];
+        self.op(Opcode::Mad, &mods, Type::S64, d, vec![a.into(), b.into(), c.into()])
     }
 
     /// `cvt.to.from`, with rounding or saturation words in front.

@@ -19,6 +19,7 @@ pub mod device;
 mod kernels;
 pub mod launch;
 pub mod npy;
+pub mod problem;
 pub mod reference;
 mod scalar;
 pub mod tensor;

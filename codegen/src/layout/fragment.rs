@@ -31,19 +31,23 @@ pub fn accumulator_col(lane: usize, e: usize) -> usize {
 }
 
 /// The row and 16-byte chunk that a lane addresses so that `ldmatrix.x4` on a 16-row, two-chunk block gives
-/// registers r0: rows 0–7 chunk 0, r1: rows 8–15 chunk 0, r2: rows 0–7 chunk 1, r3: rows 8–15 chunk 1.
+/// r0: rows 0–7 chunk 0, r1: rows 8–15 chunk 0, r2: rows 0–7 chunk 1, r3: rows 8–15 chunk 1.
 ///
-/// Of Q (rows are m, chunks are k) these are `a0..a3`. Of K (rows are n, chunks are k) they are the B operand
-/// of two column blocks, [`K_BLOCKS`]. Of V read with `.trans` (rows are k, chunks are n): [`V_BLOCKS`].
-pub fn ldmatrix_x4_source(lane: usize) -> (usize, usize) {
+/// Of Q (rows are m, chunks are k) these are `a0..a3`. Of V read with `.trans` (rows are k, chunks are n) they
+/// are (b0, b1) of two column blocks, [`B_PAIRS`].
+pub fn rows_first(lane: usize) -> (usize, usize) {
     (lane % 16, lane / 16)
 }
 
-/// Registers (b0, b1) of the two blocks of eight keys that one `ldmatrix.x4` of K brings.
-pub const K_BLOCKS: [(usize, usize); 2] = [(0, 2), (1, 3)];
+/// The same with r1 and r2 exchanged. Of K (rows are n, chunks are k) these are (b0, b1) of two column blocks,
+/// [`B_PAIRS`].
+pub fn chunks_first(lane: usize) -> (usize, usize) {
+    (lane % 8 + lane / 16 * 8, lane / 8 % 2)
+}
 
-/// Registers (b0, b1) of the two blocks of eight head_dim columns that one `ldmatrix.x4.trans` of V brings.
-pub const V_BLOCKS: [(usize, usize); 2] = [(0, 1), (2, 3)];
+/// Registers (b0, b1) of the two blocks of eight columns that one `ldmatrix.x4` brings. A product takes its B
+/// operand from an aligned pair of registers: any other pairing costs two moves a block.
+pub const B_PAIRS: [(usize, usize); 2] = [(0, 1), (2, 3)];
 
 #[cfg(test)]
 mod tests {
@@ -62,12 +66,31 @@ mod tests {
 
     #[test]
     fn ldmatrix_sources_name_four_matrices() {
-        let mut seen = [[false; 2]; 16];
-        for lane in 0..32 {
-            let (row, chunk) = ldmatrix_x4_source(lane);
-            assert!(!std::mem::replace(&mut seen[row][chunk], true));
-            // Register r holds what lanes 8r..8r+8 address.
-            assert_eq!((row / 8, chunk), (lane / 8 % 2, lane / 16));
+        for source in [rows_first, chunks_first] {
+            let mut seen = [[false; 2]; 16];
+            for lane in 0..32 {
+                let (row, chunk) = source(lane);
+                assert!(!std::mem::replace(&mut seen[row][chunk], true));
+                // Eight lanes name the eight rows of one matrix.
+                assert_eq!(
+                    (row % 8, (row / 8, chunk)),
+                    (lane % 8, {
+                        let (r, c) = source(lane / 8 * 8);
+                        (r / 8, c)
+                    })
+                );
+            }
+        }
+    }
+
+    /// Register r holds what lanes 8r..8r+8 address.
+    #[test]
+    fn register_pairs_are_b_operands() {
+        for (first, second) in B_PAIRS {
+            let (k, k_next) = (chunks_first(first * 8), chunks_first(second * 8));
+            assert_eq!((k.0, k.1 + 1), k_next, "K: the same keys, the next eight of k");
+            let (v, v_next) = (rows_first(first * 8), rows_first(second * 8));
+            assert_eq!((v.0 + 8, v.1), v_next, "V: the next eight keys, the same columns");
         }
     }
 }

@@ -43,9 +43,40 @@ impl Swizzle {
     }
 }
 
+/// Lanes that copy neighbouring chunks of one row: 64 bytes of it, two whole sectors.
+pub const COPY_LANES: usize = 4;
+
+/// The row, of eight, that a lane copies; its first chunk is `lane % COPY_LANES`.
+///
+/// A warp copies eight rows at a time and walks along them, so that an address is worked out once for a row
+/// and not for every chunk. Neighbouring groups of lanes are four rows apart: the swizzle puts their chunks
+/// into different halves of the banks.
+pub fn copy_row(lane: usize) -> usize {
+    let group = lane / COPY_LANES;
+    group % 2 * 4 + group / 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_touch_every_bank_once() {
+        for row_bytes in [128, 256, 512] {
+            let tile = Swizzle { row_bytes };
+            for first_chunk in (0..tile.chunks()).step_by(COPY_LANES) {
+                for quarter in 0..4 {
+                    let lanes = 8 * quarter..8 * quarter + 8;
+                    let at = |lane| tile.offset(copy_row(lane), first_chunk + lane % COPY_LANES);
+                    assert_eq!(banks(lanes.map(at)), 8, "{row_bytes} {first_chunk} {quarter}");
+                }
+            }
+        }
+        let mut rows: Vec<usize> = (0..32).map(copy_row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), PERIOD);
+    }
 
     fn banks(offsets: impl Iterator<Item = usize>) -> usize {
         let mut chunks: Vec<usize> = offsets.map(|o| o / CHUNK % PERIOD).collect();

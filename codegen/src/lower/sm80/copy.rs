@@ -1,7 +1,7 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
-//! A tile is copied in passes of `threads / chunks per row` rows; a thread keeps its chunk and goes down the
-//! rows. Contiguous sources need one running address per tensor. A paged source is walked in *granules* of
+//! A tile is copied in passes of eight rows a warp, four lanes a row ([`copy_row`]); a thread works out the
+//! address of its row once and walks along it by instruction offsets. A paged source is walked in *granules* of
 //! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
 //! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
 //!
@@ -13,7 +13,9 @@ use super::instance::Instance;
 use super::range::ColumnRange;
 use super::{Kernel, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, PERIOD};
+#[allow(unused_imports)] // named in the docs
+use crate::layout::swizzle::copy_row;
+use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
 use crate::program::ParamId;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address};
@@ -31,8 +33,8 @@ pub(super) struct Ring {
     kv_len: Reg,
     /// Row of this thread in the first pass.
     row: Reg,
-    /// Destination addresses of this thread, by what the pass XORs into the chunk.
-    targets: Vec<Reg>,
+    /// Where this thread's row of the first pass lies in a slot at offset 0.
+    target: Segments,
     keys: Source,
     values: Source,
     table: Option<Table>,
@@ -40,11 +42,10 @@ pub(super) struct Ring {
 
 /// Where K or V comes from.
 struct Source {
-    /// Contiguous: the running address of this thread's next chunk. Paged: its chunk in block 0.
+    /// Of this thread's chunk: contiguous, in the sequence's first token; paged, in block 0, in this thread's
+    /// row of a granule unless the row within the block is worked out for every tile.
     address: Reg,
-    /// Bytes from one pass's row to the next's.
-    pass_bytes: Reg,
-    /// Bytes from one token to the next; paged only.
+    /// Bytes from one token to the next.
     token_bytes: Reg,
     /// Bytes from one block to the next; paged only.
     block_bytes: Option<Reg>,
@@ -59,119 +60,129 @@ struct Table {
     /// This lane's first row within a tile.
     lane_row: Reg,
     lane_block: Reg,
-    /// First row of the granule within its block; absent where granules are whole blocks.
+    /// The granule's first row within its block, where that takes a division to know.
     lane_within: Option<Reg>,
 }
 
+/// A thread's chunk in a row of a swizzled tile, for the first and the second half of the pattern. Segment
+/// `n` of the row (64 bytes) lies at `halves[n % 2]`, offset `n / 2` patterns.
+pub(super) struct Segments {
+    halves: [Reg; 2],
+}
+
+impl Segments {
+    /// The address register and offset of segment `n`.
+    pub fn at(&self, n: usize) -> (&Reg, usize) {
+        (&self.halves[n % 2], n / 2 * PERIOD * CHUNK)
+    }
+}
+
+/// Bytes that the lanes of one row copy at once.
+pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
+
 impl Kernel<'_> {
-    fn chunks(&self) -> usize {
-        self.schedule.swizzle().chunks()
+    /// Segments of a row.
+    pub(super) fn segments(&self) -> usize {
+        self.schedule.swizzle().row_bytes / SEGMENT
     }
 
     /// Rows that all threads copy in one pass.
     fn pass_rows(&self) -> usize {
-        self.schedule.threads() / self.chunks()
+        self.schedule.warps * PERIOD
     }
 
     /// Copies the warp's own rows of Q, as one group. Rows past the end repeat the last one.
     pub(super) fn copy_query(&mut self, instance: &Instance) {
-        let (chunks, q) = (self.chunks(), self.attention.q);
-        let rows_per_pass = 32 / chunks;
+        let q = self.attention.q;
         self.b.stage("copy Q: each warp its own rows");
         let base = self.param(Meaning::Pointer(q));
-        let (lane_row, chunk) = self.lane_chunk(instance);
+        let (lane_row, chunk) = self.copy_lane(&instance.lane);
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
-        let targets = self.swizzled_targets(&instance.warp_row, &lane_row, &chunk, rows_per_pass);
-        let base = self.rows_from(base, q, &instance.q_begin);
-        for pass in 0..self.schedule.rows_per_warp() / rows_per_pass {
-            let source = self.b.add(Type::U32, "r", &lane_row, pass * rows_per_pass);
+        let stride = self.param(Meaning::TokenStride(q));
+        let base = self.b.mad_wide("rd", &instance.q_begin, &stride, &base);
+        let target = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
+        for first in (0..self.schedule.rows_per_warp()).step_by(PERIOD) {
+            let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
             let head = self.of_row("r", &instance.lane_head, &source);
-            let strides = (Meaning::TokenStride(q), Meaning::HeadStride(q));
-            let from = self.row_address(&base, strides, &token, &head);
-            let offset = pass * rows_per_pass * self.schedule.swizzle().row_bytes;
-            self.cp_async(&targets[pass % targets.len()], offset, &from, None);
+            let from =
+                self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
+            let offset = first * self.schedule.swizzle().row_bytes;
+            self.copy_row(&target, offset, &from, None);
         }
         self.cp_async_commit();
     }
 
-    /// This lane's row and chunk when a warp moves whole rows: 32 / chunks rows at a time.
-    pub(super) fn lane_chunk(&mut self, instance: &Instance) -> (Reg, Reg) {
-        let chunks = self.chunks();
-        let row = self.b.shr(Type::U32, "lane_row", &instance.lane, chunks.ilog2() as i32);
-        let chunk = self.b.and(Type::B32, "lane_chunk", &instance.lane, chunks - 1);
+    /// The row of eight and the chunk of four that a lane copies: [`copy_row`].
+    pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
+        let b = &mut self.b;
+        let group = b.shr(Type::U32, "r", lane, COPY_LANES.ilog2() as i32);
+        let odd = b.and(Type::B32, "r", &group, 1);
+        let pair = b.shr(Type::U32, "r", &group, 1);
+        let row = b.mad_lo(Type::U32, "copy_row", &odd, 4, &pair);
+        let chunk = b.and(Type::B32, "copy_chunk", lane, COPY_LANES - 1);
         (row, chunk)
     }
 
-    /// `base + begin * token stride` of a tensor laid end to end.
-    fn rows_from(&mut self, base: Reg, param: ParamId, begin: &Reg) -> Reg {
-        let stride = self.param(Meaning::TokenStride(param));
-        self.b.mad_wide("rd", begin, &stride, &base)
-    }
-
-    /// Shared addresses of (first_row + row, chunk), one for each different XOR that `row + n * pass_rows`
-    /// puts on the chunk. Pass `n` uses address `n % len` at `n * pass_rows` rows' offset.
-    pub(super) fn swizzled_targets(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg, pass_rows: usize) -> Vec<Reg> {
+    /// Shared addresses of row `first_row + row` (`first_row` a multiple of eight, `row` below eight).
+    pub(super) fn swizzled_segments(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
         let row_bytes = self.schedule.swizzle().row_bytes;
         let b = &mut self.b;
-        let low = b.and(Type::B32, "r", row, PERIOD - 1);
-        let place = b.xor(Type::B32, "r", &low, chunk);
+        let place = b.xor(Type::B32, "r", row, chunk);
         let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
         let whole = b.add(Type::U32, "r", first_row, row);
         let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
         let shared = b.shared_address("r", SHARED);
         let first = b.add(Type::U32, "target", &place, &shared);
-        let mut targets = vec![first.clone()];
-        for pass in 1..(PERIOD / pass_rows).max(1) {
-            targets.push(b.xor(Type::B32, "target", &first, pass * pass_rows * CHUNK));
-        }
-        targets
+        let second = b.xor(Type::B32, "target", &first, Swizzle::step(COPY_LANES).0);
+        Segments { halves: [first, second] }
     }
 
     /// Where the ring starts: the rightmost tile.
     pub(super) fn ring(&mut self, instance: &Instance, range: &ColumnRange) -> Ring {
-        let (chunks, cols) = (self.chunks(), self.schedule.cols);
+        let cols = self.schedule.cols;
         self.b.stage("the K/V ring");
         let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
         let stage = (self.schedule.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
-        let row = self.b.shr(Type::U32, "copy_row", &instance.thread, chunks.ilog2() as i32);
-        let chunk = self.b.and(Type::B32, "r", &instance.thread, chunks - 1);
-        let zero = self.b.mov(Type::U32, "r", 0);
-        let targets = self.swizzled_targets(&zero, &row, &chunk, self.pass_rows());
+        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let warp = self.b.shr(Type::U32, "r", &instance.thread, 5);
+        let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
+        let target = self.swizzled_segments(&first_row, &lane_row, &chunk);
+        let row = self.b.add(Type::U32, "pass_row", &first_row, &lane_row);
         let shared = self.b.shared_address("shared", SHARED);
 
         let table = self.attention.table.map(|param| {
             let block_size = self.spec.block_size.expect("compile() asks for a block size");
             self.table(instance, param, block_size, gcd(block_size, cols))
         });
-        let granule = table.as_ref().map(|t| t.granule);
-        // The running address starts at the tile's last pass and goes down.
-        let start = match granule {
-            None => {
-                let start = self.b.mul_lo(Type::U32, "r", &tile, cols);
-                let start = self.b.add(Type::U32, "r", &start, cols - self.pass_rows());
-                let start = self.b.add(Type::U32, "r", &start, &row);
-                let begin = instance.kv_begin.as_ref().expect("a contiguous source has starts");
-                self.b.add(Type::U32, "r", &start, begin)
-            }
-            Some(granule) => self.b.and(Type::B32, "r", &row, granule - 1),
-        };
+        let row_in_block =
+            table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
+                true => self.b.and(Type::B32, "r", &row, t.granule - 1),
+                false => self.b.mov(Type::U32, "r", 0),
+            });
         let (k, v) = (self.attention.k, self.attention.v);
-        let keys = self.source(instance, k, "k", &start, &chunk);
-        let values = self.source(instance, v, "v", &start, &chunk);
-        Ring { tile, stage, shared, kv_len: instance.kv_len.clone(), row, targets, keys, values, table }
+        let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
+        let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
+        Ring { tile, stage, shared, kv_len: instance.kv_len.clone(), row, target, keys, values, table }
     }
 
-    fn source(&mut self, instance: &Instance, param: ParamId, name: &str, row: &Reg, chunk: &Reg) -> Source {
+    fn source(
+        &mut self,
+        instance: &Instance,
+        param: ParamId,
+        name: &str,
+        row_in_block: Option<&Reg>,
+        chunk: &Reg,
+    ) -> Source {
         let base = self.param(Meaning::Pointer(param));
         let token_bytes = self.param(Meaning::TokenStride(param));
         let head_bytes = self.param(Meaning::HeadStride(param));
         let at = self.b.mad_wide("rd", &instance.kv_head, &head_bytes, &base);
         let at = self.b.mad_wide("rd", chunk, CHUNK, &at);
+        let row = row_in_block.or(instance.kv_begin.as_ref()).expect("a contiguous source has starts");
         let address = self.b.mad_wide(format!("{name}_at").as_str(), row, &token_bytes, &at);
-        let pass_bytes = self.b.mul_wide(format!("{name}_pass").as_str(), &token_bytes, self.pass_rows());
         let block_bytes = self.attention.table.map(|_| self.param(Meaning::BlockStride(param)));
-        Source { address, pass_bytes, token_bytes, block_bytes }
+        Source { address, token_bytes, block_bytes }
     }
 
     fn table(&mut self, instance: &Instance, param: ParamId, block_size: usize, granule: usize) -> Table {
@@ -181,8 +192,8 @@ impl Kernel<'_> {
         let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
         let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
         let lane_block = self.b.reg(Type::U32, "block");
-        let whole_blocks = self.schedule.cols % block_size == 0;
-        let lane_within = (!whole_blocks).then(|| self.b.reg(Type::U32, "within"));
+        let divides = granule != block_size && !block_size.is_power_of_two();
+        let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
         Table { row, block_size, granule, lane_row, lane_block, lane_within }
     }
 
@@ -214,11 +225,11 @@ impl Kernel<'_> {
             let present = self.in_range(&index, range);
             let at = |k: &Kernel, slot: usize| k.slot_offset(2 * stage + slot);
             let (k_slot, v_slot) = (at(self, 0), at(self, 1));
-            let checked = (stage == 0).then(|| index.clone());
-            self.copy_tile(ring, Which::Keys, None, k_slot, checked.as_ref(), Some(&present));
+            let checked = stage == 0;
+            self.copy_tile(ring, (Which::Keys, &index), (None, k_slot), checked, Some(&present));
             self.cp_async_commit();
             if stage + 1 < stages {
-                self.copy_tile(ring, Which::Values, None, v_slot, checked.as_ref(), Some(&present));
+                self.copy_tile(ring, (Which::Values, &index), (None, v_slot), checked, Some(&present));
                 self.cp_async_commit();
                 index = self.b.sub(Type::S32, "r", &index, 1);
                 self.look_up(ring, &index);
@@ -231,15 +242,14 @@ impl Kernel<'_> {
         let ahead = self.schedule.stages - 1;
         let tile = ring.tile.clone();
         if ahead == 0 {
-            let checked = masked.then_some(&tile);
             let slot = self.slot_offset(1);
-            self.copy_tile(ring, Which::Values, None, slot, checked, None);
+            self.copy_tile(ring, (Which::Values, &tile), (None, slot), masked, None);
         } else {
             let index = self.b.sub(Type::S32, "r", &tile, ahead);
             let present = self.in_range(&index, range);
             let stage = self.stage_before(ring);
             let slot = self.slot_offset(1);
-            self.copy_tile(ring, Which::Values, Some(&stage), slot, None, Some(&present));
+            self.copy_tile(ring, (Which::Values, &index), (Some(&stage), slot), false, Some(&present));
         }
         self.cp_async_commit();
         if ring.table.is_some() {
@@ -254,7 +264,7 @@ impl Kernel<'_> {
         let present = self.in_range(&index, range);
         let stage = ring.stage.clone();
         let slot = self.slot_offset(0);
-        self.copy_tile(ring, Which::Keys, stage.as_ref(), slot, None, Some(&present));
+        self.copy_tile(ring, (Which::Keys, &index), (stage.as_ref(), slot), false, Some(&present));
         self.cp_async_commit();
     }
 
@@ -283,49 +293,48 @@ impl Kernel<'_> {
         self.schedule.ring_offset() + slot * self.schedule.slot_bytes()
     }
 
-    /// Copies one tile, last pass first. `checked` names the tile if it may reach past the sequence;
-    /// `present` guards the copies of a tile that may not exist.
+    /// Copies tile `index`. `checked` if it may reach past the sequence; `present` guards the copies of a tile
+    /// that may not exist.
     fn copy_tile(
         &mut self,
         ring: &Ring,
-        which: Which,
-        stage: Option<&Reg>,
-        slot: usize,
-        checked: Option<&Reg>,
+        (which, index): (Which, &Reg),
+        (stage, slot): (Option<&Reg>, usize),
+        checked: bool,
         present: Option<&Reg>,
     ) {
         let source = if which == Which::Keys { &ring.keys } else { &ring.values };
         let (pass_rows, row_bytes) = (self.pass_rows(), self.schedule.swizzle().row_bytes);
         let passes = self.schedule.cols / pass_rows;
-        let targets: Vec<Reg> = match stage {
-            None => ring.targets.clone(),
-            Some(stage) => ring.targets.iter().map(|t| self.b.add(Type::U32, "r", t, stage)).collect(),
+        let target = match stage {
+            None => Segments { halves: ring.target.halves.clone() },
+            Some(stage) => Segments {
+                halves: ring.target.halves.each_ref().map(|half| self.b.add(Type::U32, "r", half, stage)),
+            },
         };
-        let left = checked.map(|tile| {
+        let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
-            let start = self.b.mad_lo(Type::U32, "r", tile, self.schedule.cols, &ring.row);
+            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
-        let mut issue = |k: &mut Self, pass: usize, from: &Reg| {
+        let issue = |k: &mut Self, pass: usize, from: &Reg| {
             let size = left.as_ref().map(|left| {
                 let inside = k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows);
                 k.b.selp(Type::U32, "r", CHUNK, 0, &inside)
             });
-            let (target, offset) = (&targets[pass % targets.len()], slot + pass * pass_rows * row_bytes);
-            match present {
-                Some(present) => {
-                    // The size is computed outside the guard, the copy inside.
-                    let copy = k.copy_operands(target, offset, from, size.as_ref());
-                    k.b.guarded(present, false, |b| b.emit(Opcode::Cp, &COPY, copy));
-                }
-                None => k.cp_async(target, offset, from, size.as_ref()),
-            }
+            k.b.set_guard(present);
+            k.copy_row(&target, slot + pass * pass_rows * row_bytes, from, size.as_ref());
+            k.b.set_guard(None);
         };
         match &ring.table {
             None => {
-                for pass in (0..passes).rev() {
-                    issue(self, pass, &source.address);
-                    self.b.sub(Type::U64, &source.address, &source.address, &source.pass_bytes);
+                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+                let mut at = self.b.mad_wide("rd", &row, &source.token_bytes, &source.address);
+                for pass in 0..passes {
+                    if pass > 0 {
+                        at = self.b.mad_wide("rd", &source.token_bytes, pass_rows, &at);
+                    }
+                    issue(self, pass, &at);
                 }
             }
             Some(table) => {
@@ -333,9 +342,9 @@ impl Kernel<'_> {
                 let mut at = source.address.clone();
                 for pass in 0..passes {
                     if pass % per_granule == 0 {
-                        at = self.granule_address(ring, table, source, pass * pass_rows);
+                        at = self.granule_address(ring, table, source, index, pass * pass_rows);
                     } else {
-                        at = self.b.add(Type::U64, "rd", &at, &source.pass_bytes);
+                        at = self.b.mad_wide("rd", &source.token_bytes, pass_rows, &at);
                     }
                     issue(self, pass, &at);
                 }
@@ -343,8 +352,15 @@ impl Kernel<'_> {
         }
     }
 
-    /// Address of this thread's chunk in the granule that holds row `first + copy_row` of the tile.
-    fn granule_address(&mut self, ring: &Ring, table: &Table, source: &Source, first: usize) -> Reg {
+    /// Address of this thread's chunk of row `first + pass_row` of tile `index`.
+    fn granule_address(
+        &mut self,
+        ring: &Ring,
+        table: &Table,
+        source: &Source,
+        index: &Reg,
+        first: usize,
+    ) -> Reg {
         let lane: Operand = if self.pass_rows() > table.granule {
             let of_row = self.b.shr(Type::U32, "r", &ring.row, table.granule.ilog2() as i32);
             let lane = self.b.add(Type::U32, "r", &of_row, first / table.granule);
@@ -355,25 +371,29 @@ impl Kernel<'_> {
         let block = self.b.shfl(Word::Idx, Type::U32, "r", &table.lane_block, lane.clone());
         let stride = source.block_bytes.as_ref().expect("a paged source has a block stride");
         let at = self.b.mad_wide("rd", &block, stride, &source.address);
-        match &table.lane_within {
-            None => at,
-            Some(within) => {
-                let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
-                self.b.mad_wide("rd", &within, &source.token_bytes, &at)
-            }
+        if table.granule == table.block_size {
+            return at;
         }
+        if let Some(within) = &table.lane_within {
+            let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
+            return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
+        }
+        let row = self.b.add(Type::U32, "r", &ring.row, first);
+        let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
+        let within = self.b.rem(Type::U32, "r", &position, table.block_size);
+        self.b.mad_wide("rd", &within, &source.token_bytes, &at)
     }
 
-    /// `cp.async.cg` of 16 bytes, of which `size` are read and the rest zero.
-    fn cp_async(&mut self, target: &Reg, offset: usize, from: &Reg, size: Option<&Reg>) {
-        let operands = self.copy_operands(target, offset, from, size);
-        self.b.emit(Opcode::Cp, &COPY, operands);
-    }
-
-    fn copy_operands(&self, target: &Reg, offset: usize, from: &Reg, size: Option<&Reg>) -> Vec<Operand> {
-        let mut operands = vec![address(target, offset as i64), address(from, 0), CHUNK.into()];
-        operands.extend(size.map(Operand::from));
-        operands
+    /// `cp.async.cg` of this lane's chunk of every segment of a row, of which `size` bytes are read and the
+    /// rest is zero.
+    fn copy_row(&mut self, target: &Segments, offset: usize, from: &Reg, size: Option<&Reg>) {
+        for segment in 0..self.segments() {
+            let (to, along) = target.at(segment);
+            let to = address(to, (offset + along) as i64);
+            let mut operands = vec![to, address(from, (segment * SEGMENT) as i64), CHUNK.into()];
+            operands.extend(size.map(Operand::from));
+            self.b.emit(Opcode::Cp, &COPY, operands);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
 //! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
 
+use super::copy::SEGMENT;
 use super::instance::Instance;
 use super::softmax::row;
 use super::{Kernel, SHARED, State};
@@ -94,36 +95,32 @@ impl Kernel<'_> {
     }
 
     fn copy_output(&mut self, instance: &Instance, param: ParamId) {
-        self.b.stage("store O, whole rows at a time");
+        self.b.stage("store O, four lanes a row");
         let row_bytes = self.schedule.swizzle().row_bytes;
-        let rows_per_pass = 32 / self.schedule.swizzle().chunks();
         let base = self.param(Meaning::Pointer(param));
         let token_stride = self.param(Meaning::TokenStride(param));
-        let (lane_row, chunk) = self.lane_chunk(instance);
-        let sources = self.swizzled_targets(&instance.warp_row, &lane_row, &chunk, rows_per_pass);
+        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let from = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
         let base = self.b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
         let first_row = self.b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
-        for pass in 0..self.schedule.rows_per_warp() / rows_per_pass {
-            let source = self.b.add(Type::U32, "r", &lane_row, pass * rows_per_pass);
+        for first in (0..self.schedule.rows_per_warp()).step_by(PERIOD) {
+            let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
             let head = self.of_row("r", &instance.lane_head, &source);
             let strides = (Meaning::TokenStride(param), Meaning::HeadStride(param));
             let to = self.row_address(&base, strides, &token, &head);
-            let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
-            let offset = (pass * rows_per_pass * row_bytes) as i64;
-            self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), &sources[pass % sources.len()], offset);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.rows);
-            let mut predicated = |k: &mut Self| k.move_chunk(Opcode::St, Space::Global, data.each_ref(), &to, 0);
-            self.when(&inside, &mut predicated);
+            for segment in 0..self.segments() {
+                let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
+                let (at, along) = from.at(segment);
+                let offset = (first * row_bytes + along) as i64;
+                self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), at, offset);
+                self.b.set_guard(Some(&inside));
+                self.move_chunk(Opcode::St, Space::Global, data.each_ref(), &to, (segment * SEGMENT) as i64);
+                self.b.set_guard(None);
+            }
         }
-    }
-
-    /// Emits `body` under a guard.
-    fn when(&mut self, predicate: &Reg, body: &mut impl FnMut(&mut Self)) {
-        self.b.set_guard(Some(predicate));
-        body(self);
-        self.b.set_guard(None);
     }
 }

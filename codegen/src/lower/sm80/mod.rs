@@ -109,6 +109,9 @@ pub(super) fn lower(
 
     k.columns(&instance, &range, &mut ring, &mut state);
 
+    // What the epilogue needs of the instance is worked out again: carrying it through the main loop would
+    // cost registers there.
+    let instance = k.instance();
     k.epilogue(&instance, &state);
     k.b.ret();
 
@@ -196,8 +199,11 @@ impl Kernel<'_> {
         state: &mut State,
     ) {
         let tile = ring.tile.clone();
-        for phase in &range.phases {
+        for (index, phase) in range.phases.iter().enumerate() {
             self.b.stage(phase.title);
+            // A left boundary comes last: rather than carry rows and lengths through the inner loop, ask again.
+            let again = (index > 0 && phase.masked).then(|| self.instance());
+            let instance = again.as_ref().unwrap_or(instance);
             let masks = self.prepare_scores(instance, phase.masked);
             let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
             let finished = self.b.setp(Word::Lt, Type::S32, "p", &tile, &phase.first);
@@ -253,7 +259,9 @@ fn drop_unread_parameters(function: &mut Function) {
         }
     }
     body.retain(|statement| match statement {
-        Statement::Instruction(i) if is_param_load(i) => i.operands.iter().take(1).flat_map(registers).any(|r| reads.contains(&r)),
+        Statement::Instruction(i) if is_param_load(i) => {
+            i.operands.iter().take(1).flat_map(registers).any(|r| reads.contains(&r))
+        }
         _ => true,
     });
 }

@@ -1,12 +1,12 @@
 //! The two products: S = Q Kᵀ and O += P V, by `ldmatrix` and `mma.sync.m16n8k16`.
 //!
-//! One lane address serves Q, K and V tiles ([`ldmatrix_x4_source`]): walking rows is an instruction offset,
-//! walking chunks an XOR, of which there are four different ones, each kept in a register.
+//! A lane has one address in each of Q, K and V. Walking rows is an instruction offset, walking chunks an XOR,
+//! of which there are four different ones.
 
 use super::copy::Ring;
 use super::instance::Instance;
 use super::{Kernel, State};
-use crate::layout::fragment::{K, K_BLOCKS, M, V_BLOCKS};
+use crate::layout::fragment::{B_PAIRS, K, M};
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
 use crate::program::DType;
 use crate::schedule::QueryIn;
@@ -23,8 +23,10 @@ const VARIANTS: usize = PERIOD / STEP_CHUNKS;
 pub(super) struct Fragments {
     /// In the warp's rows of Q, by XOR variant.
     query_at: Vec<Reg>,
-    /// In a ring slot at offset 0, by XOR variant.
-    tile_at: Vec<Reg>,
+    /// In a K slot at offset 0, by XOR variant.
+    keys_at: Vec<Reg>,
+    /// In a V slot at offset 0, by XOR variant.
+    values_at: Vec<Reg>,
     /// `[k16 step][row block]`, when Q stays in registers.
     query: Vec<Vec<[Reg; 4]>>,
 }
@@ -35,23 +37,30 @@ impl Kernel<'_> {
         let row_bytes = self.schedule.swizzle().row_bytes;
         let b = &mut self.b;
         b.comment("lane addresses for ldmatrix");
-        let row = b.and(Type::B32, "r", &instance.lane, 15);
-        let half = b.shr(Type::U32, "r", &instance.lane, 4);
         let low = b.and(Type::B32, "r", &instance.lane, PERIOD - 1);
-        let chunk = b.xor(Type::B32, "r", &half, &low);
-        let place = b.shl(Type::B32, "r", &chunk, CHUNK.ilog2() as i32);
-        let place = b.mad_lo(Type::U32, "r", &row, row_bytes, &place);
-        let tile = b.add(Type::U32, "tile_at", &place, &ring.shared);
-        let query = b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &tile);
+        let eighth = b.shr(Type::U32, "r", &instance.lane, 3);
+        let odd = b.and(Type::B32, "r", &eighth, 1);
+        let upper = b.shr(Type::U32, "r", &instance.lane, 4);
+        let mut place = |group: &str, row_half: &Reg, chunk: &Reg| {
+            let row = b.mad_lo(Type::U32, "r", row_half, 8, &low);
+            let chunk = b.xor(Type::B32, "r", chunk, &low);
+            let place = b.mad_lo(Type::U32, "r", &chunk, CHUNK, &ring.shared);
+            b.mad_lo(Type::U32, group, &row, row_bytes, &place)
+        };
+        // `fragment::rows_first` and `fragment::chunks_first`
+        let values = place("values_at", &odd, &upper);
+        let keys = place("keys_at", &upper, &odd);
+        let query = b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &values);
         let mut variants = |first: Reg, group: &str| -> Vec<Reg> {
             let rest: Vec<Reg> = (1..VARIANTS)
                 .map(|v| self.b.xor(Type::B32, group, &first, Swizzle::step(v * STEP_CHUNKS).0))
                 .collect();
             [vec![first], rest].concat()
         };
-        let tile_at = variants(tile, "tile_at");
+        let values_at = variants(values, "values_at");
+        let keys_at = variants(keys, "keys_at");
         let query_at = variants(query, "query_at");
-        Fragments { query_at, tile_at, query: Vec::new() }
+        Fragments { query_at, keys_at, values_at, query: Vec::new() }
     }
 
     /// Reads all of Q's fragments.
@@ -75,7 +84,7 @@ impl Kernel<'_> {
         let row_bytes = self.schedule.swizzle().row_bytes;
         let slot = self.schedule.ring_offset();
         self.b.comment("S = Q Kt");
-        let tile_at = self.stage_addresses(&state.fragments.tile_at, ring);
+        let tile_at = self.stage_addresses(&state.fragments.keys_at, ring);
         for step in 0..self.schedule.head_dim / K {
             let query = match self.schedule.query {
                 QueryIn::Registers => state.fragments.query[step].clone(),
@@ -84,7 +93,7 @@ impl Kernel<'_> {
             let (at, along) = (&tile_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
             for pair in 0..self.schedule.cols / 16 {
                 let keys = self.ldmatrix("kf", at, slot + along + pair * 16 * row_bytes, false);
-                for (half, (b0, b1)) in K_BLOCKS.into_iter().enumerate() {
+                for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
                     for (rows, a) in query.iter().enumerate() {
                         let d = &state.scores[rows][2 * pair + half];
                         self.mma(d, a, (&keys[b0], &keys[b1]), step == 0);
@@ -100,7 +109,7 @@ impl Kernel<'_> {
         let slot = self.schedule.ring_offset() + self.schedule.slot_bytes();
         let packed = self.packed();
         self.b.comment("O += P V");
-        let tile_at = self.stage_addresses(&state.fragments.tile_at, ring);
+        let tile_at = self.stage_addresses(&state.fragments.values_at, ring);
         for step in 0..self.schedule.cols / K {
             let mut probabilities = Vec::new();
             for rows in &state.scores {
@@ -117,7 +126,7 @@ impl Kernel<'_> {
                 let along = Swizzle::step(dims * STEP_CHUNKS).1;
                 let at = &tile_at[dims % VARIANTS];
                 let values = self.ldmatrix("vf", at, slot + along + step * K * row_bytes, true);
-                for (half, (b0, b1)) in V_BLOCKS.into_iter().enumerate() {
+                for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
                     for (rows, a) in probabilities.iter().enumerate() {
                         let d = &state.acc[rows][2 * dims + half];
                         self.mma(d, a, (&values[b0], &values[b1]), false);

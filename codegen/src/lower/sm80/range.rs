@@ -18,8 +18,6 @@ pub(super) struct ColumnRange {
     pub end: Reg,
     /// The parts of the main loop, right to left.
     pub phases: Vec<Phase>,
-    /// The mask's interval.
-    pub interval: Interval,
 }
 
 /// A part of the main loop with one kind of body.
@@ -87,7 +85,7 @@ impl Kernel<'_> {
             let title = "all tiles: the mask is evaluated element by element";
             phases.push(Phase { title, first: first.clone(), masked: true });
         }
-        ColumnRange { first, end, phases, interval }
+        ColumnRange { first, end, phases }
     }
 
     /// Positions of the tile's first and last row, as s64.

@@ -8,9 +8,10 @@
 use super::Kernel;
 use super::instance::Instance;
 use crate::abi::Meaning;
-use crate::program::{BinaryOp, Expr, ParamId, ScalarType, UnaryOp};
+use crate::attention::ScoreOp;
+use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};
 use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, ty, word};
+use flashpage_ptx::builder::{Builder, Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::f32::consts::{LN_2, LOG2_E};
 
@@ -36,11 +37,7 @@ impl Kernel<'_> {
         let mut found = Vec::new();
         let mut look = |expr: &Expr| expr.maximal(&|e| e.is_uniform(), &mut found);
         attention.scale.iter().for_each(&mut look);
-        for op in &attention.scores {
-            match op {
-                crate::attention::ScoreOp::Map(expr) | crate::attention::ScoreOp::Mask(expr) => look(expr),
-            }
-        }
+        attention.scores.iter().map(ScoreOp::expr).for_each(&mut look);
         attention.keep.iter().for_each(&mut look);
         found.retain(|expr| !expr.is_constant());
         if !found.is_empty() {
@@ -94,7 +91,8 @@ impl Kernel<'_> {
 
     fn operand(&mut self, expr: &Expr, place: &Place) -> Typed {
         use ScalarType::*;
-        let known = self.uniform.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
+        let known =
+            self.uniform.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
         if let Some(reg) = known {
             let kind = match reg.ty() {
                 Type::F32 => F32,
@@ -103,7 +101,9 @@ impl Kernel<'_> {
             };
             return self.remember(reg, kind);
         }
-        let leaf = |reg: Option<&Reg>| reg.cloned().expect("the front end lets a leaf stand only where it has a value");
+        let leaf = |reg: Option<&Reg>| {
+            reg.cloned().expect("the front end lets a leaf stand only where it has a value")
+        };
         match expr {
             Expr::X => self.remember(leaf(place.x), F32),
             Expr::Row => self.remember(leaf(place.row), I32),
@@ -137,7 +137,13 @@ impl Kernel<'_> {
                     I32 => self.b.selp(Type::S32, "i", a, b, &condition),
                     Bool => {
                         let yes = self.b.and(Type::Pred, "p", &condition, a);
-                        let otherwise = self.b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![(&condition).into()]);
+                        let otherwise = self.b.op(
+                            Opcode::Not,
+                            &[ty(Type::Pred)],
+                            Type::Pred,
+                            "p",
+                            vec![(&condition).into()],
+                        );
                         let no = self.b.and(Type::Pred, "p", &otherwise, b);
                         self.b.or(Type::Pred, "p", &yes, &no)
                     }
@@ -150,11 +156,11 @@ impl Kernel<'_> {
     fn scalar_parameter(&mut self, param: ParamId) -> Typed {
         let reg = self.param(Meaning::Scalar(param));
         match self.program.params[param.0].kind {
-            crate::program::ParamKind::Scalar(ScalarType::Bool) => {
+            ParamKind::Scalar(ScalarType::Bool) => {
                 let reg = self.b.setp(Word::Ne, Type::S32, "p", &reg, 0);
                 self.remember(reg, ScalarType::Bool)
             }
-            crate::program::ParamKind::Scalar(kind) => self.remember(reg, kind),
+            ParamKind::Scalar(kind) => self.remember(reg, kind),
             _ => self.remember(reg, ScalarType::I32),
         }
     }
@@ -164,7 +170,7 @@ impl Kernel<'_> {
         let base = self.param(Meaning::Pointer(param));
         let at = self.b.mad_wide("rd", &index, 4, &base);
         let (t, kind) = match self.program.params[param.0].kind {
-            crate::program::ParamKind::PerHead(ScalarType::I32) => (Type::S32, ScalarType::I32),
+            ParamKind::PerHead(ScalarType::I32) => (Type::S32, ScalarType::I32),
             _ => (Type::F32, ScalarType::F32),
         };
         let reg = self.b.ld_constant(t, if t == Type::F32 { "f" } else { "i" }, &at, 0);
@@ -174,7 +180,7 @@ impl Kernel<'_> {
     fn unary(&mut self, op: UnaryOp, (a, kind): Typed) -> (Reg, ScalarType) {
         use ScalarType::*;
         let b = &mut self.b;
-        let simple = |b: &mut flashpage_ptx::builder::Builder, op: Opcode, a: Operand| match kind {
+        let simple = |b: &mut Builder, op: Opcode, a: Operand| match kind {
             F32 => (b.op(op, &[ty(Type::F32)], Type::F32, "f", vec![a]), F32),
             I32 => (b.op(op, &[ty(Type::S32)], Type::S32, "i", vec![a]), I32),
             Bool => (b.op(op, &[ty(Type::Pred)], Type::Pred, "p", vec![a]), Bool),
@@ -203,17 +209,34 @@ impl Kernel<'_> {
             UnaryOp::ToF32 => match kind {
                 F32 => (b.mov(Type::F32, "f", a), F32),
                 I32 => (b.cvt(&[Word::Rn], Type::F32, Type::S32, "f", a), F32),
-                Bool => (b.op(Opcode::Selp, &[ty(Type::F32)], Type::F32, "f", vec![1.0f32.into(), 0.0f32.into(), a]), F32),
+                Bool => (
+                    b.op(
+                        Opcode::Selp,
+                        &[ty(Type::F32)],
+                        Type::F32,
+                        "f",
+                        vec![1.0f32.into(), 0.0f32.into(), a],
+                    ),
+                    F32,
+                ),
             },
             UnaryOp::ToI32 => match kind {
                 F32 => (b.cvt(&[Word::Rzi], Type::S32, Type::F32, "i", a), I32),
                 I32 => (b.mov(Type::S32, "i", a), I32),
-                Bool => (b.op(Opcode::Selp, &[ty(Type::S32)], Type::S32, "i", vec![1.into(), 0.into(), a]), I32),
+                Bool => {
+                    (b.op(Opcode::Selp, &[ty(Type::S32)], Type::S32, "i", vec![1.into(), 0.into(), a]), I32)
+                }
             },
         }
     }
 
-    fn binary(&mut self, op: BinaryOp, (x, kind): Typed, (y, _): Typed, per_element: bool) -> (Reg, ScalarType) {
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        (x, kind): Typed,
+        (y, _): Typed,
+        per_element: bool,
+    ) -> (Reg, ScalarType) {
         use BinaryOp::*;
         let compare = match (op, kind) {
             (Eq, _) => Some(Word::Eq),
@@ -228,9 +251,8 @@ impl Kernel<'_> {
         };
         let b = &mut self.b;
         if kind == ScalarType::Bool {
-            let not = |b: &mut flashpage_ptx::builder::Builder, a: Operand| {
-                b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![a])
-            };
+            let not =
+                |b: &mut Builder, a: Operand| b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![a]);
             let reg = match op {
                 And => b.and(Type::Pred, "p", x, y),
                 Or => b.or(Type::Pred, "p", x, y),
@@ -264,7 +286,13 @@ impl Kernel<'_> {
                 match y {
                     Operand::Int(n) if n != 0 => result,
                     divisor => {
-                        let by_zero = b.op(Opcode::Setp, &[word(Word::Eq), ty(t)], Type::Pred, "p", vec![divisor, 0.into()]);
+                        let by_zero = b.op(
+                            Opcode::Setp,
+                            &[word(Word::Eq), ty(t)],
+                            Type::Pred,
+                            "p",
+                            vec![divisor, 0.into()],
+                        );
                         b.selp(t, group, 0, &result, &by_zero)
                     }
                 }
