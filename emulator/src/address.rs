@@ -13,8 +13,6 @@ pub const SHARED_WINDOW: u64 = 0x0001_0000_0000_0000;
 pub const LOCAL_WINDOW: u64 = 0x0001_0001_0000_0000;
 /// Window of the kernel's parameters.
 pub const PARAM_WINDOW: u64 = 0x0001_0002_0000_0000;
-/// Size of each window.
-pub const WINDOW_BYTES: u64 = 1 << 32;
 /// Bits of a shared address below the block's rank.
 pub const RANK_SHIFT: u32 = 24;
 

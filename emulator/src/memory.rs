@@ -176,6 +176,12 @@ impl Span {
         }
     }
 
+    /// Notes that `count` bytes from `offset` hold nothing that was ever computed.
+    pub fn unmark(self, offset: usize, count: usize) {
+        let shadow = Span { bytes: self.written, written: self.written };
+        (offset..offset + count).for_each(|i| shadow.write(i, 1, 0));
+    }
+
     /// The first of `count` bytes that was never written.
     #[inline]
     pub fn unwritten(self, count: u32) -> Option<u32> {

@@ -36,6 +36,7 @@ const OPERATORS: [Word; 18] = [
 ];
 
 /// The comparison of `setp` or `set` over sources of type `ty`.
+#[allow(clippy::neg_cmp_op_on_partial_ord)] // "unordered or not below" is what the words mean
 pub fn comparison(inst: &Instruction, ty: Type) -> Option<Comparison> {
     let operator = inst.mods.iter().find_map(|m| match m {
         Mod::Word(w) if OPERATORS.contains(w) => Some(*w),

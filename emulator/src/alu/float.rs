@@ -270,6 +270,7 @@ fn flush_half<H: Half>(a: H) -> H {
 macro_rules! half_recipe {
     ($name:ident, $t:ty, |$f1:ident, $a:ident| $one:expr, |$f2:ident, $a2:ident, $b2:ident| $two:expr,
      |$f3:ident, $a3:ident, $b3:ident, $c3:ident| $three:expr) => {
+        #[allow(clippy::multiple_bound_locations)] // the lane type is `H` itself in one instance
         fn $name<H: Half>(inst: &Instruction) -> Option<Recipe>
         where
             $t: super::lanes::Lane<Raw = u32>,

@@ -130,6 +130,24 @@ pub(crate) fn store(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> R
             span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
         }
         span.mark(count);
+        if env.sanitize {
+            store_undefined(env, warp, access, request, span)?;
+        }
+    }
+    Ok(())
+}
+
+/// A value that was never computed stays so in the block's memory, and must not leave the block.
+fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
+    for (i, (reg, _)) in access.elements.iter().enumerate() {
+        if warp.written_rows[reg.0 as usize] >> request.lane & 1 != 0 {
+            continue;
+        }
+        let space = if request.space == Space::Generic { resolve(request.address).0 } else { request.space };
+        if space == Space::Global {
+            return Err(super::defined::never(env, crate::program::Touch::Row(*reg), 1 << request.lane));
+        }
+        span.unmark(i * access.width as usize, access.width as usize);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::warp::Warp;
 use super::{Result, lanes};
 use crate::alu::lanes::LANES;
 use crate::fault::FaultKind;
-use crate::program::{Barrier, BarrierKind, Condition, Inst, Pred, Reg};
+use crate::program::{Barrier, BarrierKind, Condition, Pred, Reg};
 
 /// One barrier.
 #[derive(Default)]
@@ -151,9 +151,4 @@ impl Barriers {
             here.then(|| (id, state.arrived, state.expected.unwrap_or(live)))
         })
     }
-}
-
-/// Destinations that a barrier writes for `inst` are written once it is complete; until then only this is known.
-pub(crate) fn writes_later(inst: &Inst) -> bool {
-    inst.writes.0 != inst.writes.1
 }

@@ -150,7 +150,7 @@ impl<'l> Worker<'l> {
             if let Op::Barrier(barrier) = &inst.op {
                 let mask = self.warps[w].mask;
                 if self.env.sanitize {
-                    step::note_writes(&self.env, &mut self.warps[w], inst, mask);
+                    super::defined::after(&self.env, &mut self.warps[w], inst, mask);
                 }
                 self.barriers.arrive(&mut self.warps, w, barrier, mask, live)?;
             }

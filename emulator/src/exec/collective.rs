@@ -32,16 +32,10 @@ fn members_slowly(warp: &mut Warp, mask: u32, members: u32) -> Result<bool> {
     warp.gather(members, what)
 }
 
-/// `shfl`: the segment's bounds come from `c` (§9.7.9.6).
-pub(crate) fn shuffle(
-    warp: &mut Warp,
-    mask: u32,
-    mode: Shuffle,
-    (d, p): (Reg, Option<Pred>),
-    (a, b, c): (Reg, Reg, Reg),
-) {
-    let (a, b, c) = (*warp.row(a), warp.row(b), warp.row(c));
-    let mut value = a;
+/// The lane that each lane of a `shfl` reads, and the lanes whose source is inside their segment; the others
+/// read themselves. The segment's bounds come from `c` (§9.7.9.6).
+pub(crate) fn sources(mode: Shuffle, b: &[u32; LANES], c: &[u32; LANES]) -> ([u8; LANES], u32) {
+    let mut sources = [0; LANES];
     let mut in_range = 0;
     for lane in 0..LANES as u32 {
         let (by, control) = (b[lane as usize] & 31, c[lane as usize]);
@@ -57,11 +51,23 @@ pub(crate) fn shuffle(
                 (source, source <= max_lane)
             }
         };
-        if inside {
-            value[lane as usize] = a[(source & 31) as usize];
-            in_range |= 1 << lane;
-        }
+        sources[lane as usize] = if inside { source & 31 } else { lane } as u8;
+        in_range |= (inside as u32) << lane;
     }
+    (sources, in_range)
+}
+
+/// `shfl`
+pub(crate) fn shuffle(
+    warp: &mut Warp,
+    mask: u32,
+    mode: Shuffle,
+    (d, p): (Reg, Option<Pred>),
+    (a, b, c): (Reg, Reg, Reg),
+) {
+    let (sources, in_range) = sources(mode, warp.row(b), warp.row(c));
+    let a = warp.row(a);
+    let value = sources.map(|lane| a[lane as usize & 31]);
     warp.write_row(d, &value, mask);
     if let Some(p) = p {
         warp.write_pred(p, in_range, mask);

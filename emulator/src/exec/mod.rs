@@ -10,6 +10,7 @@ pub(crate) mod barrier;
 pub(crate) mod block;
 pub(crate) mod collective;
 pub(crate) mod control;
+pub(crate) mod defined;
 pub(crate) mod matrix;
 pub(crate) mod product;
 pub(crate) mod shared;

@@ -139,9 +139,9 @@ fn multiply<const K: usize>(warp: &mut Warp, product: &MatrixProduct, a: &[[f32;
     for half in 0..2 {
         if product.half_d {
             let row = warp.row_mut(product.d[half]);
-            for lane in 0..LANES {
+            for (lane, packed) in row.iter_mut().enumerate() {
                 let (g, n) = (lane / 4 + 8 * half, 2 * (lane % 4));
-                row[lane] = F16::nearest(c[g][n]).0 as u32 | (F16::nearest(c[g][n + 1]).0 as u32) << 16;
+                *packed = F16::nearest(c[g][n]).0 as u32 | (F16::nearest(c[g][n + 1]).0 as u32) << 16;
             }
         } else {
             for odd in 0..2 {
@@ -177,7 +177,7 @@ fn integers(warp: &mut Warp, product: &MatrixProduct) {
     }
     let mut results = [[0u32; LANES]; 4];
     for (r, result) in results.iter_mut().enumerate() {
-        for lane in 0..LANES {
+        for (lane, value) in result.iter_mut().enumerate() {
             let (m, n) = (lane / 4 + 8 * (r / 2), 2 * (lane % 4) + r % 2);
             let start = warp.row(product.c[r])[lane] as i32 as i64;
             let sum = (0..product.k as usize).fold(start, |sum, k| sum + a[m][k] * b[k][n]);

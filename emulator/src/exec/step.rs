@@ -2,10 +2,10 @@
 
 use super::block::Env;
 use super::warp::Warp;
-use super::{FULL, Result, access, collective, control, matrix, product};
+use super::{FULL, Result, access, collective, control, defined, matrix, product};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{Inst, Op, Touch};
+use crate::program::Op;
 
 /// Why a warp stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             continue;
         }
         if env.sanitize {
-            check_reads(env, warp, inst, mask)?;
+            defined::before(env, warp, inst, mask)?;
         }
         match &inst.op {
             Op::Alu { run, d, a, b, c, e, wide } => {
@@ -120,7 +120,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             Op::Call(call) => {
                 control::call(warp, mask, call);
                 if env.sanitize {
-                    note_writes(env, warp, inst, mask);
+                    defined::after(env, warp, inst, mask);
                 }
                 continue;
             }
@@ -233,7 +233,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
         }
         if env.sanitize {
-            note_writes(env, warp, inst, mask);
+            defined::after(env, warp, inst, mask);
         }
         advance(warp);
     }
@@ -268,34 +268,4 @@ fn whole_warp(warp: &mut Warp, mask: u32, what: &'static str) -> Result<()> {
         return Err(FaultKind::Divergent { missing: !warp.mask, what }.into());
     }
     Ok(())
-}
-
-/// Faults if a lane of `mask` reads a register that it never wrote.
-fn check_reads(env: &Env, warp: &Warp, inst: &Inst, mask: u32) -> Result<()> {
-    for touch in &env.program.operands[inst.reads.0 as usize..inst.reads.1 as usize] {
-        let written = match touch {
-            Touch::Row(reg) => warp.written_rows[reg.0 as usize],
-            Touch::Pred(pred) => warp.written_preds[pred.0 as usize],
-        };
-        let missing = mask & !written;
-        if missing != 0 {
-            let name = match touch {
-                Touch::Row(reg) => env.program.names.get(reg),
-                Touch::Pred(pred) => env.program.predicate_names.get(pred),
-            };
-            let what = format!("register {}", name.map_or("(a carry)", String::as_str));
-            return Err(Trouble::lane(FaultKind::NeverWritten(what), missing.trailing_zeros()));
-        }
-    }
-    Ok(())
-}
-
-/// Notes what lanes of `mask` wrote.
-pub(crate) fn note_writes(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) {
-    for touch in &env.program.operands[inst.writes.0 as usize..inst.writes.1 as usize] {
-        match touch {
-            Touch::Row(reg) => warp.written_rows[reg.0 as usize] |= mask,
-            Touch::Pred(pred) => warp.written_preds[pred.0 as usize] |= mask,
-        }
-    }
 }

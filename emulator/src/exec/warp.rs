@@ -197,11 +197,6 @@ impl Warp {
 
     // --- parts ---
 
-    /// Whether all lanes that are left run together.
-    pub fn is_whole(&self) -> bool {
-        self.mask == self.live
-    }
-
     /// The running part goes on at `pc`.
     #[inline(always)]
     pub fn jump(&mut self, pc: u32) {
