@@ -6,4 +6,13 @@
 //! builder makes prints to text that parses back to the same tree.
 
 pub mod ast;
+pub mod builder;
+mod lex;
+mod parse;
+mod print;
+mod verify;
 pub mod words;
+
+pub use parse::{ParseError, parse};
+pub use print::print;
+pub use verify::{Problem, verify};

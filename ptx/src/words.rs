@@ -129,6 +129,13 @@ words! {
         MmaAsync = "mma_async", Fence = "fence", Commit = "commit",
         // conversions between spaces, misc
         To = "to", Replace = "replace", GlobalAddress = "global_address", Load = "load", Store = "store", A = "a", B = "b", C = "c", D = "d",
+        Rank = "rank", BoxDim = "box_dim", GlobalDim = "global_dim", GlobalStride = "global_stride",
+        ElementStride = "element_stride", Elemtype = "elemtype", InterleaveLayout = "interleave_layout",
+        SwizzleMode = "swizzle_mode", FillMode = "fill_mode", B1024 = "b1024",
+        Pack = "pack", L = "l", R = "r", V16 = "v16", Im2colW = "im2col::w", ImmOffs = "im2col_no_offs",
+        LdReduce = "ld_reduce", St = "st", SpOrderedMetadata = "sp::ordered_metadata",
+        AsyncGeneric = "async::generic", TensormapGeneric = "tensormap::generic", GenericTensormap = "generic::tensormap",
+        MbarrierArriveOne = "mbarrier::arrive::one",
         CpFenceprox = "cp_fenceproxy", CpMask = "cp_mask", IgnoreOob = "ignore_oob",
     }
 }

@@ -1,0 +1,473 @@
+//! Building an entry function instruction by instruction.
+//!
+//! Registers are typed values that belong to a *named group*: `b.reg(F32, "acc")` gives `%acc0`, `%acc1`, …,
+//! so that the printed kernel can be read. Every instruction method takes its destination first, either a
+//! group name (a fresh register) or a register that exists, and returns it.
+
+use crate::ast::*;
+use crate::words::{Opcode, Space, Special, Type, Word};
+use std::sync::Arc;
+
+/// A register with its type. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reg {
+    name: Name,
+    ty: Type,
+}
+
+impl Reg {
+    /// The type it was declared with.
+    pub fn ty(&self) -> Type {
+        self.ty
+    }
+
+    /// Its name, with the `%`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl From<&Reg> for Operand {
+    fn from(reg: &Reg) -> Operand {
+        Operand::Register(reg.name.clone(), None)
+    }
+}
+
+macro_rules! operand_from_int {
+    ($($int:ty),*) => { $(impl From<$int> for Operand {
+        fn from(value: $int) -> Operand { Operand::Int(value as i64) }
+    })* };
+}
+operand_from_int!(i32, u32, i64, usize);
+
+impl From<f32> for Operand {
+    fn from(value: f32) -> Operand {
+        Operand::F32(value.to_bits())
+    }
+}
+
+/// Where a result goes: a fresh register of a named group, or a register that exists.
+pub trait Destination {
+    /// The register itself.
+    fn register(self, builder: &mut Builder, ty: Type) -> Reg;
+}
+
+impl Destination for &str {
+    fn register(self, builder: &mut Builder, ty: Type) -> Reg {
+        builder.reg(ty, self)
+    }
+}
+
+impl Destination for &Reg {
+    fn register(self, _: &mut Builder, ty: Type) -> Reg {
+        debug_assert_eq!(self.ty.bits(), ty.bits(), "{} is .{}, written as .{ty}", self.name, self.ty);
+        self.clone()
+    }
+}
+
+/// How numbers compare in `setp`.
+pub use crate::words::Word as Comparison;
+
+/// An entry function in the making.
+pub struct Builder {
+    name: Name,
+    params: Vec<Variable>,
+    directives: Vec<(String, Vec<u32>)>,
+    groups: Vec<(String, Type, u32)>,
+    statements: Vec<Statement>,
+    guard: Option<Guard>,
+    labels: u32,
+}
+
+impl Builder {
+    /// An entry called `name` without parameters.
+    pub fn entry(name: &str) -> Self {
+        Builder {
+            name: name.into(),
+            params: Vec::new(),
+            directives: Vec::new(),
+            groups: Vec::new(),
+            statements: Vec::new(),
+            guard: None,
+            labels: 0,
+        }
+    }
+
+    /// Adds a scalar parameter.
+    pub fn param(&mut self, ty: Type, name: &str) {
+        self.params.push(Variable {
+            linkage: Linkage::None,
+            space: Space::Param,
+            align: None,
+            ty,
+            vector: None,
+            pointer: None,
+            name: name.into(),
+            dims: Vec::new(),
+            init: None,
+            line: 0,
+        });
+    }
+
+    /// Adds a performance directive, e.g. `reqntid 128`.
+    pub fn directive(&mut self, word: &str, numbers: &[u32]) {
+        self.directives.push((word.to_owned(), numbers.to_vec()));
+    }
+
+    /// The finished function: register declarations first, then the statements.
+    pub fn finish(self) -> Function {
+        let declare = |(name, ty, count): (String, Type, u32)| {
+            Statement::Registers(RegisterDeclaration {
+                ty,
+                vector: None,
+                name: format!("%{name}").into(),
+                count: Some(count),
+                line: 0,
+            })
+        };
+        let mut body: Vec<Statement> = self.groups.into_iter().map(declare).collect();
+        body.extend(self.statements);
+        Function {
+            linkage: Linkage::Visible,
+            is_entry: true,
+            name: self.name,
+            returns: Vec::new(),
+            params: self.params,
+            directives: self.directives,
+            body: Some(body),
+            line: 0,
+        }
+    }
+
+    /// A fresh register of group `group`. A group that exists with another type is told apart by that type.
+    pub fn reg(&mut self, ty: Type, group: &str) -> Reg {
+        // A group name that ends in a digit would run into the register's number.
+        let mut name = group.to_owned();
+        if name.ends_with(|c: char| c.is_ascii_digit()) {
+            name.push('_');
+        }
+        if self.groups.iter().any(|(n, t, _)| *n == name && *t != ty) {
+            name = format!("{name}_{ty}_");
+        }
+        let index = self.groups.iter().position(|(n, _, _)| *n == name).unwrap_or_else(|| {
+            self.groups.push((name, ty, 0));
+            self.groups.len() - 1
+        });
+        let (name, _, count) = &mut self.groups[index];
+        let reg = Reg { name: format!("%{name}{count}").into(), ty };
+        *count += 1;
+        reg
+    }
+
+    /// A comment line.
+    pub fn comment(&mut self, text: impl Into<String>) {
+        self.statements.push(Statement::Comment(text.into()));
+    }
+
+    /// An empty line and a comment line: the start of a stage.
+    pub fn stage(&mut self, text: impl Into<String>) {
+        self.comment("");
+        self.comment(text);
+    }
+
+    /// A label that does not exist yet, to be placed with [`Builder::place`].
+    pub fn label(&mut self, hint: &str) -> Name {
+        self.labels += 1;
+        Arc::from(format!("${hint}_{}", self.labels))
+    }
+
+    /// Puts a label here.
+    pub fn place(&mut self, label: &Name) {
+        self.statements.push(Statement::Label(label.clone(), 0));
+    }
+
+    /// Everything `body` emits is guarded by `predicate` (`@p`), or by its opposite (`@!p`) if `negated`.
+    pub fn guarded(&mut self, predicate: &Reg, negated: bool, body: impl FnOnce(&mut Self)) {
+        debug_assert!(self.guard.is_none(), "guards do not nest");
+        self.guard = Some(Guard { predicate: predicate.name.clone(), negated });
+        body(self);
+        self.guard = None;
+    }
+
+    /// Sets or lifts the guard of what follows, where a closure over the builder alone is too narrow.
+    pub fn set_guard(&mut self, predicate: Option<&Reg>) {
+        self.guard = predicate.map(|p| Guard { predicate: p.name.clone(), negated: false });
+    }
+
+    /// Any instruction.
+    pub fn emit(&mut self, op: Opcode, mods: &[Mod], operands: Vec<Operand>) {
+        self.statements.push(Statement::Instruction(Instruction {
+            guard: self.guard.clone(),
+            op,
+            mods: mods.to_vec(),
+            operands,
+            line: 0,
+        }));
+    }
+
+    /// `op.mods d, operands…`: the common form with one destination of type `ty`.
+    pub fn op(&mut self, op: Opcode, mods: &[Mod], ty: Type, d: impl Destination, from: Vec<Operand>) -> Reg {
+        let d = d.register(self, ty);
+        let mut operands = vec![Operand::from(&d)];
+        operands.extend(from);
+        self.emit(op, mods, operands);
+        d
+    }
+}
+
+/// Shorthand for a word modifier.
+pub const fn word(word: Word) -> Mod {
+    Mod::Word(word)
+}
+
+/// Shorthand for a type modifier.
+pub const fn ty(ty: Type) -> Mod {
+    Mod::Ty(ty)
+}
+
+/// Shorthand for a state-space modifier.
+pub const fn space(space: Space) -> Mod {
+    Mod::Space(space)
+}
+
+/// `[base+offset]`
+pub fn address(base: &Reg, offset: i64) -> Operand {
+    Operand::Address { base: Box::new(base.into()), offset }
+}
+
+/// `{a, b, …}`
+pub fn vector(regs: &[&Reg]) -> Operand {
+    Operand::Vector(regs.iter().map(|reg| Operand::from(*reg)).collect())
+}
+
+/// Declares methods `fn name(&mut self, ty, d, a, b)` for two-operand instructions that carry only a type.
+macro_rules! binary {
+    ($($(#[$meta:meta])* $name:ident = $op:ident $([$($word:ident),*])?;)*) => { impl Builder { $(
+        $(#[$meta])*
+        pub fn $name(
+            &mut self, t: Type, d: impl Destination, a: impl Into<Operand>, b: impl Into<Operand>,
+        ) -> Reg {
+            self.op(Opcode::$op, &[$($(word(Word::$word),)*)? ty(t)], t, d, vec![a.into(), b.into()])
+        }
+    )* } };
+}
+
+binary! {
+    /// `add`
+    add = Add;
+    /// `sub`
+    sub = Sub;
+    /// `mul.lo`
+    mul_lo = Mul [Lo];
+    /// `mul` of floats
+    mul = Mul;
+    /// `div` of integers
+    div = Div;
+    /// `rem`
+    rem = Rem;
+    /// `min`
+    min = Min;
+    /// `max`
+    max = Max;
+    /// `and`
+    and = And;
+    /// `or`
+    or = Or;
+    /// `xor`
+    xor = Xor;
+    /// `shl`
+    shl = Shl;
+    /// `shr`
+    shr = Shr;
+}
+
+impl Builder {
+    /// `mov`
+    pub fn mov(&mut self, t: Type, d: impl Destination, a: impl Into<Operand>) -> Reg {
+        self.op(Opcode::Mov, &[ty(t)], t, d, vec![a.into()])
+    }
+
+    /// `mov.u32 d, %special.axis`
+    pub fn special(&mut self, d: impl Destination, special: Special, axis: Option<Axis>) -> Reg {
+        self.op(Opcode::Mov, &[ty(Type::U32)], Type::U32, d, vec![Operand::Special(special, axis)])
+    }
+
+    /// `mov.u32 d, symbol`: a shared variable's address.
+    pub fn shared_address(&mut self, d: impl Destination, symbol: &str) -> Reg {
+        let symbol = Operand::Symbol { name: symbol.into(), offset: 0, generic: false };
+        self.op(Opcode::Mov, &[ty(Type::U32)], Type::U32, d, vec![symbol])
+    }
+
+    /// `neg`
+    pub fn neg(&mut self, t: Type, d: impl Destination, a: impl Into<Operand>) -> Reg {
+        self.op(Opcode::Neg, &[ty(t)], t, d, vec![a.into()])
+    }
+
+    /// `mad.lo d, a, b, c`
+    pub fn mad_lo(
+        &mut self,
+        t: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let from = vec![a.into(), b.into(), c.into()];
+        self.op(Opcode::Mad, &[word(Word::Lo), ty(t)], t, d, from)
+    }
+
+    /// `mul.wide.u32`: a 64-bit product of 32-bit factors.
+    pub fn mul_wide(&mut self, d: impl Destination, a: impl Into<Operand>, b: impl Into<Operand>) -> Reg {
+        let mods = [word(Word::Wide), ty(Type::U32)];
+        self.op(Opcode::Mul, &mods, Type::U64, d, vec![a.into(), b.into()])
+    }
+
+    /// `mad.wide.u32 d, a, b, c`: 64-bit `c` plus the product of 32-bit `a` and `b`.
+    pub fn mad_wide(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Wide), ty(Type::U32)];
+        self.op(Opcode::Mad, &mods, Type::U64, d, vec![a.into(), b.into(), c.into()])
+    }
+
+    /// `mad.wide.s32 d, a, b, c`: 64-bit `c` plus the signed product of 32-bit `a` and `b`.
+    pub fn mad_wide_signed(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Wide), ty(Type::S32)];
+        self.op(Opcode::Mad, &mods, Type::S64, d, vec![a.into(), b.into(), c.into()])
+    }
+
+    /// `cvt.to.from`, with rounding or saturation words in front.
+    pub fn cvt(
+        &mut self,
+        words: &[Word],
+        to: Type,
+        from: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+    ) -> Reg {
+        let mut mods: Vec<Mod> = words.iter().map(|w| word(*w)).collect();
+        mods.extend([ty(to), ty(from)]);
+        self.op(Opcode::Cvt, &mods, to, d, vec![a.into()])
+    }
+
+    /// `cvt.rn.PACKED.f32 d, high, low`: two floats rounded into one 32-bit register.
+    pub fn pack(&mut self, packed: Type, d: impl Destination, high: &Reg, low: &Reg) -> Reg {
+        let mods = [word(Word::Rn), ty(packed), ty(Type::F32)];
+        self.op(Opcode::Cvt, &mods, Type::B32, d, vec![high.into(), low.into()])
+    }
+
+    /// `fma.rn.f32`
+    pub fn fma(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Rn), ty(Type::F32)];
+        self.op(Opcode::Fma, &mods, Type::F32, d, vec![a.into(), b.into(), c.into()])
+    }
+
+    /// `ex2.approx.ftz.f32`, `lg2`, `rcp`, `sqrt`, …: the approximate unary functions.
+    pub fn approx(&mut self, op: Opcode, d: impl Destination, a: impl Into<Operand>) -> Reg {
+        let mods = [word(Word::Approx), word(Word::Ftz), ty(Type::F32)];
+        self.op(op, &mods, Type::F32, d, vec![a.into()])
+    }
+
+    /// `setp.CMP.ty p, a, b`
+    pub fn setp(
+        &mut self,
+        compare: Word,
+        t: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+    ) -> Reg {
+        self.op(Opcode::Setp, &[word(compare), ty(t)], Type::Pred, d, vec![a.into(), b.into()])
+    }
+
+    /// `setp.CMP.and.ty p, a, b, q`
+    pub fn setp_and(
+        &mut self,
+        compare: Word,
+        t: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        q: &Reg,
+    ) -> Reg {
+        let mods = [word(compare), word(Word::And), ty(t)];
+        self.op(Opcode::Setp, &mods, Type::Pred, d, vec![a.into(), b.into(), q.into()])
+    }
+
+    /// `selp d, a, b, p`: `a` where `p` holds.
+    pub fn selp(
+        &mut self,
+        t: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        p: &Reg,
+    ) -> Reg {
+        self.op(Opcode::Selp, &[ty(t)], t, d, vec![a.into(), b.into(), p.into()])
+    }
+
+    /// `shfl.sync.MODE.b32 d, a, lane, clamp, all lanes`
+    pub fn shfl(
+        &mut self,
+        mode: Word,
+        t: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        lane: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Sync), word(mode), ty(Type::B32)];
+        let from = vec![a.into(), lane.into(), Operand::Int(31), Operand::Int(-1)];
+        self.op(Opcode::Shfl, &mods, t, d, from)
+    }
+
+    /// `ld.param.ty d, [name]`
+    pub fn ld_param(&mut self, t: Type, d: impl Destination, name: &str) -> Reg {
+        let base = Box::new(Operand::Symbol { name: name.into(), offset: 0, generic: false });
+        let from = vec![Operand::Address { base, offset: 0 }];
+        self.op(Opcode::Ld, &[space(Space::Param), ty(t)], t, d, from)
+    }
+
+    /// `ld.global.nc.ty d, [base+offset]`: memory that nobody writes while the kernel runs.
+    pub fn ld_constant(&mut self, t: Type, d: impl Destination, base: &Reg, offset: i64) -> Reg {
+        let mods = [space(Space::Global), word(Word::Nc), ty(t)];
+        self.op(Opcode::Ld, &mods, t, d, vec![address(base, offset)])
+    }
+
+    /// `bra label`; uniform when no guard is set.
+    pub fn bra(&mut self, label: &Name) {
+        let target = Operand::Symbol { name: label.clone(), offset: 0, generic: false };
+        let mods: &[Mod] = if self.guard.is_none() { &[Mod::Word(Word::Uni)] } else { &[] };
+        self.emit(Opcode::Bra, mods, vec![target]);
+    }
+
+    /// `bar.sync id`
+    pub fn bar_sync(&mut self, id: u32) {
+        self.emit(Opcode::Bar, &[word(Word::Sync)], vec![id.into()]);
+    }
+
+    /// `bar.warp.sync` of all lanes
+    pub fn bar_warp_sync(&mut self) {
+        self.emit(Opcode::Bar, &[word(Word::Warp), word(Word::Sync)], vec![Operand::Int(-1)]);
+    }
+
+    /// `ret`
+    pub fn ret(&mut self) {
+        self.emit(Opcode::Ret, &[], vec![]);
+    }
+}
