@@ -4,8 +4,8 @@
 //! kernel's function takes on the host: downloaded, checked for type and shape, lengths taken from what the
 //! kernel loops over.
 
-use crate::codegen::program::{DType, ParamKind, Program};
 use crate::codegen::frontend;
+use crate::codegen::program::{DType, ParamKind, Program};
 use crate::dsl::host::{Batch, BlockLayout, HostError, PoolShape};
 use crate::dsl::{self, Element};
 use crate::runtime::args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
@@ -25,7 +25,7 @@ pub fn program(source: &str) -> Program {
 /// Why a kernel could not be run on the host over the tensors of a launch.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReferenceError {
+pub enum HostRunError {
     /// A tensor holds another type than the reference was asked for.
     #[error("`{param}` holds {holds}, and the reference is of {asked}: call `reference::<{holds}, _>`")]
     Element {
@@ -67,7 +67,7 @@ impl Shapes {
         program: &Program,
         arguments: &[Argument<'_>],
         head_dim: usize,
-    ) -> Result<Shapes, ReferenceError> {
+    ) -> Result<Shapes, HostRunError> {
         let mut shapes = Shapes {
             batch: Batch { q_starts: vec![0], kv_lens: Vec::new(), q_heads: 0, kv_heads: 0 },
             tokens: 0,
@@ -107,13 +107,13 @@ impl Shapes {
     }
 
     /// All keys and values have as many heads.
-    fn kv_heads(&mut self, param: &str, tensor: &Tensor, heads: usize) -> Result<(), ReferenceError> {
+    fn kv_heads(&mut self, param: &str, tensor: &Tensor, heads: usize) -> Result<(), HostRunError> {
         match self.batch.kv_heads {
             0 => self.batch.kv_heads = heads,
             known if known == heads => {}
             known => {
                 let takes = format!("{known} heads, as the keys or values before it");
-                return Err(ReferenceError::Shape {
+                return Err(HostRunError::Shape {
                     param: param.to_string(),
                     shape: tensor.shape().to_vec(),
                     takes,
@@ -134,7 +134,7 @@ impl Shapes {
     }
 
     /// Downloads queries, keys or values.
-    pub fn tokens<T: Element>(&self, param: &str, from: &Ragged<'_>) -> Result<Tokens<T>, ReferenceError> {
+    pub fn tokens<T: Element>(&self, param: &str, from: &Ragged<'_>) -> Result<Tokens<T>, HostRunError> {
         let heads = match from.tensor.shape() {
             [_, heads, _] => *heads,
             _ => return Err(rank(param, from.tensor, "[tokens, heads, head_dim]")),
@@ -143,7 +143,7 @@ impl Shapes {
     }
 
     /// Downloads a pool.
-    pub fn blocks<T: Element>(&self, param: &str, from: &Pool<'_>) -> Result<Blocks<T>, ReferenceError> {
+    pub fn blocks<T: Element>(&self, param: &str, from: &Pool<'_>) -> Result<Blocks<T>, HostRunError> {
         let Some(shape) = from.shape() else {
             return Err(rank(param, from.tensor, "four dimensions"));
         };
@@ -151,8 +151,12 @@ impl Shapes {
             PoolLayout::Nhd => BlockLayout::Nhd,
             PoolLayout::Hnd => BlockLayout::Hnd,
         };
-        let shape =
-            PoolShape { blocks: shape.blocks, block_size: shape.block_size, kv_heads: shape.kv_heads, layout };
+        let shape = PoolShape {
+            blocks: shape.blocks,
+            block_size: shape.block_size,
+            kv_heads: shape.kv_heads,
+            layout,
+        };
         Ok(Blocks { data: download(from.tensor)?, shape })
     }
 
@@ -163,7 +167,7 @@ impl Shapes {
     }
 
     /// Downloads a number per head.
-    pub fn per_head<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, ReferenceError> {
+    pub fn per_head<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, HostRunError> {
         Ok(from.to_vec()?)
     }
 
@@ -236,15 +240,15 @@ fn starts(starts: &Starts) -> Vec<usize> {
     starts.as_slice().iter().map(|&start| start as usize).collect()
 }
 
-fn typed<T: Element>(param: &str, tensor: &Tensor) -> Result<(), ReferenceError> {
+fn typed<T: Element>(param: &str, tensor: &Tensor) -> Result<(), HostRunError> {
     if tensor.dtype().as_str() == T::NAME {
         return Ok(());
     }
-    Err(ReferenceError::Element { param: param.to_string(), holds: tensor.dtype(), asked: T::NAME })
+    Err(HostRunError::Element { param: param.to_string(), holds: tensor.dtype(), asked: T::NAME })
 }
 
 /// The first two dimensions of `[tokens, heads, head_dim]`.
-fn leading(param: &str, tensor: &Tensor, head_dim: usize) -> Result<[usize; 2], ReferenceError> {
+fn leading(param: &str, tensor: &Tensor, head_dim: usize) -> Result<[usize; 2], HostRunError> {
     match *tensor.shape() {
         [tokens, heads, last] if last == head_dim => Ok([tokens, heads]),
         _ => Err(rank(param, tensor, &format!("[tokens, heads, {head_dim}]"))),
@@ -255,22 +259,18 @@ fn pool_shape(
     param: &str,
     pool: &Pool<'_>,
     head_dim: usize,
-) -> Result<crate::runtime::args::PoolShape, ReferenceError> {
+) -> Result<crate::runtime::args::PoolShape, HostRunError> {
     match pool.shape() {
         Some(shape) if shape.head_dim == head_dim => Ok(shape),
         _ => Err(rank(param, pool.tensor, &format!("four dimensions, the last of {head_dim}"))),
     }
 }
 
-fn rank(param: &str, tensor: &Tensor, takes: &str) -> ReferenceError {
-    ReferenceError::Shape {
-        param: param.to_string(),
-        shape: tensor.shape().to_vec(),
-        takes: takes.to_string(),
-    }
+fn rank(param: &str, tensor: &Tensor, takes: &str) -> HostRunError {
+    HostRunError::Shape { param: param.to_string(), shape: tensor.shape().to_vec(), takes: takes.to_string() }
 }
 
 /// The elements, exactly: every 16-bit value is an f32.
-fn download<T: Element>(tensor: &Tensor) -> Result<Vec<T>, ReferenceError> {
+fn download<T: Element>(tensor: &Tensor) -> Result<Vec<T>, HostRunError> {
     Ok(tensor.to_f32_vec()?.into_iter().map(T::from_f32).collect())
 }

@@ -48,7 +48,7 @@ pub use flashpage_emulator as emulator;
 pub use flashpage_ptx as ptx;
 pub use flashpage_runtime as runtime;
 
-pub use __macro_support::ReferenceError;
+pub use __macro_support::HostRunError;
 pub use flashpage_macros::attention_kernel;
 
 #[doc(hidden)]
@@ -62,8 +62,8 @@ pub mod kernels;
 pub mod prelude {
     pub use crate::attention_kernel;
     pub use crate::dsl::{
-        At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, PerHead, Query,
-        RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
+        At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, PerHead,
+        Query, RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
     };
     pub use crate::runtime::args::BlockTable as DeviceBlockTable;
     pub use crate::runtime::{

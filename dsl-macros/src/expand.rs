@@ -221,11 +221,9 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         ParamKind::RowOutput => quote!(::flashpage::dsl::RowOutput::new(&mut #held, #shapes.q_heads())),
         ParamKind::Scalar(_) => quote!(args.#name),
     });
-    let views: Vec<Ident> = (0..params.len())
-        .map(|index| format_ident!("view_{index}", span = Span::mixed_site()))
-        .collect();
-    let is_output =
-        |param: &&Param| matches!(param.kind, ParamKind::Output | ParamKind::RowOutput);
+    let views: Vec<Ident> =
+        (0..params.len()).map(|index| format_ident!("view_{index}", span = Span::mixed_site())).collect();
+    let is_output = |param: &&Param| matches!(param.kind, ParamKind::Output | ParamKind::RowOutput);
     let outputs: Vec<&Param> = params.iter().filter(is_output).collect();
     let fields = outputs.iter().map(|Param { name, kind, .. }| {
         let doc = match kind {
@@ -251,7 +249,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         /// such as a table entry that names no block.
         pub fn reference<#(#generics),*>(
             args: &Args<'_>,
-        ) -> ::std::result::Result<Reference, ::flashpage::ReferenceError> {
+        ) -> ::std::result::Result<Reference, ::flashpage::HostRunError> {
             let #shapes = ::flashpage::__macro_support::Shapes::of::<#element>(
                 program(),
                 &args.arguments(),

@@ -85,6 +85,8 @@ kernel!(near, f16, 3 + 4, |x| x + 1.0);
 
 fn main() {
     assert_eq!(attention::program().name, "attention");
+    let (_, _) = (attention::reference::<f16, 64>, near::reference::<32>);
+    let _: fn(&fixed::paged::Args) -> _ = fixed::paged::reference;
     assert_eq!(fixed::paged::program().params.len(), 6);
     let near = near::program().to_string();
     assert!(near.contains("{ 2.0 * (x + 1.0) }"), "{near}");
