@@ -48,6 +48,7 @@ pub use flashpage_emulator as emulator;
 pub use flashpage_ptx as ptx;
 pub use flashpage_runtime as runtime;
 
+pub use __macro_support::HostRunError;
 pub use flashpage_macros::attention_kernel;
 
 #[doc(hidden)]
@@ -55,10 +56,17 @@ pub mod __macro_support;
 pub mod kernels;
 
 /// What a file of kernels needs, and what launching them needs.
+///
+/// `BlockTable` is the language's: the one that lies on a device is [`DeviceBlockTable`](prelude::DeviceBlockTable)
+/// here, and [`runtime::BlockTable`] elsewhere.
 pub mod prelude {
     pub use crate::attention_kernel;
     pub use crate::dsl::{
         At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, PerHead,
         Query, RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
+    };
+    pub use crate::runtime::args::BlockTable as DeviceBlockTable;
+    pub use crate::runtime::{
+        DType, Device, LaunchError, LaunchOptions, LaunchReport, Pool, PoolLayout, Ragged, Starts, Tensor,
     };
 }

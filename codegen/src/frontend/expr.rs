@@ -1,6 +1,6 @@
 //! Expressions: names, literals, fields, casts, `if`; and what a kernel has none of.
 
-use super::body::{Body, plain_name};
+use super::body::Body;
 use super::diagnostics::{did_you_mean, listed};
 use super::scope::{Operand, Part, spelled};
 use super::signature::scalar_type;
@@ -365,6 +365,16 @@ impl Body<'_> {
             syn::Expr::Group(inner) => self.borrowed(&inner.expr),
             _ => Err(plain_name(expr)),
         }
+    }
+}
+
+/// The name, if the expression is one.
+pub(super) fn plain_name(expr: &syn::Expr) -> Option<&syn::Ident> {
+    match expr {
+        syn::Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        syn::Expr::Paren(inner) => plain_name(&inner.expr),
+        syn::Expr::Group(inner) => plain_name(&inner.expr),
+        _ => None,
     }
 }
 

@@ -8,10 +8,12 @@
 //! | file | reads |
 //! |---|---|
 //! | `signature` | generics and parameters |
-//! | `body` | statements, the loop, blocks |
+//! | `body` | what has been made so far, and the program in the end |
+//! | `statements` | `let`, `+=`, the loop, blocks |
 //! | `expr` | expressions: names, literals, `if`, casts, and the refusals |
 //! | `operators` | `+`, `<=`, `!` and their like, on numbers and on tiles |
-//! | `calls` | methods and functions |
+//! | `calls` | functions, and methods of tiles and numbers |
+//! | `methods` | methods of parameters and of softmaxes |
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
 //! | `diagnostics` | collecting errors, and guessing at misspellings |
@@ -21,9 +23,11 @@ mod calls;
 mod closures;
 mod diagnostics;
 mod expr;
+mod methods;
 mod operators;
 mod scope;
 mod signature;
+mod statements;
 
 use crate::program::Program;
 use proc_macro2::Span;

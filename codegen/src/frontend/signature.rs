@@ -1,7 +1,7 @@
 //! The signature of a kernel: generics and parameters.
 
 use super::diagnostics::{Errors, did_you_mean};
-use crate::program::{DType, Generic, Param, ParamKind, ScalarType};
+use crate::program::{Axis, DType, Generic, Param, ParamKind, ScalarType, TileType};
 use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, Pat, PathArguments, Safety, Type, TypeParamBound};
 
@@ -340,6 +340,32 @@ pub(super) fn last_name(ty: &Type) -> Option<String> {
             let last = path.path.segments.last()?;
             matches!(last.arguments, PathArguments::None).then(|| last.ident.to_string())
         }
+        _ => None,
+    }
+}
+
+/// `Tile<Rows, Dim<D>>` and its like; none if an axis is left open or the type is another.
+pub(super) fn tile_type(ty: &Type) -> Option<TileType> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|segment| segment.ident == "Tile")?;
+    tile_arguments(&last.arguments)
+}
+
+/// The axes of `Tile<…>`.
+pub(super) fn tile_arguments(arguments: &PathArguments) -> Option<TileType> {
+    let PathArguments::AngleBracketed(args) = arguments else { return None };
+    let axis = |arg: &GenericArgument| {
+        let GenericArgument::Type(ty) = arg else { return None };
+        match (last_name(ty).as_deref(), ty) {
+            (Some("Rows"), _) => Some(Axis::Rows),
+            (Some("Cols"), _) => Some(Axis::Cols),
+            (None, Type::Path(path)) if path.path.segments.last()?.ident == "Dim" => Some(Axis::Dim),
+            _ => None,
+        }
+    };
+    let mut axes = args.args.iter().map(axis);
+    match (axes.next(), axes.next(), axes.next()) {
+        (Some(Some(rows)), Some(Some(cols)), None) => Some(TileType { rows, cols }),
         _ => None,
     }
 }
