@@ -154,7 +154,7 @@ pub enum LaunchError {
         value: f32,
     },
     /// A tensor of another device.
-    #[error("argument `{param}` lies on another device ({given}): put it on {device}")]
+    #[error("argument `{param}` lies on another device ({given}) than the launch ({device}): make it there")]
     OtherDevice {
         /// The parameter.
         param: String,

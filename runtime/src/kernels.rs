@@ -21,8 +21,11 @@ pub(crate) struct Kernel {
 /// The kernels of one device. They hold no handle to it, so that dropping the last handle drops them too.
 #[derive(Default)]
 pub(crate) struct KernelCache {
-    kernels: Mutex<HashMap<(u64, Spec), Vec<Arc<Kernel>>>>,
+    kernels: Mutex<Kernels>,
 }
+
+/// By hash of the program and spec; a list, for hashes may collide.
+type Kernels = HashMap<(u64, Spec), Vec<Arc<Kernel>>>;
 
 /// Feeds a hasher what is formatted into it.
 struct HashWriter(DefaultHasher);
@@ -50,7 +53,7 @@ impl KernelCache {
         spec: &Spec,
     ) -> Result<Arc<Kernel>, LaunchError> {
         let key = (hash(program), *spec);
-        let find = |kernels: &HashMap<_, Vec<Arc<Kernel>>>| {
+        let find = |kernels: &Kernels| {
             kernels.get(&key).and_then(|list| list.iter().find(|kernel| kernel.program == *program)).cloned()
         };
         if let Some(kernel) = find(&self.kernels.lock().unwrap_or_else(PoisonError::into_inner)) {

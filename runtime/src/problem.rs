@@ -103,16 +103,18 @@ enum Item {
 impl Inputs {
     /// The launch arguments, in order.
     pub fn arguments(&self) -> Vec<Argument<'_>> {
-        let argument = |item| match item {
-            &Item::Ragged(ref tensor, ref starts) => Argument::Ragged(Ragged { tensor, starts }),
-            &Item::Pool(ref tensor, layout) => Argument::Pool(Pool { tensor, layout }),
-            Item::Table(table) => Argument::Table(table),
-            Item::Output(tensor) => Argument::Output(tensor),
-            Item::PerHead(tensor) => Argument::PerHead(tensor),
-            Item::F32(value) => Argument::F32(*value),
-            Item::I32(value) => Argument::I32(*value),
-            Item::Bool(value) => Argument::Bool(*value),
-        };
+        fn argument(item: &Item) -> Argument<'_> {
+            match item {
+                Item::Ragged(tensor, starts) => Argument::Ragged(Ragged { tensor, starts }),
+                Item::Pool(tensor, layout) => Argument::Pool(Pool { tensor, layout: *layout }),
+                Item::Table(table) => Argument::Table(table),
+                Item::Output(tensor) => Argument::Output(tensor),
+                Item::PerHead(tensor) => Argument::PerHead(tensor),
+                Item::F32(value) => Argument::F32(*value),
+                Item::I32(value) => Argument::I32(*value),
+                Item::Bool(value) => Argument::Bool(*value),
+            }
+        }
         self.items.iter().map(argument).collect()
     }
 
@@ -166,9 +168,11 @@ impl Problem {
                 ParamKind::BlockTable => {
                     Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
                 }
-                ParamKind::Output => {
-                    Item::Output(Tensor::filled_nan(device, self.dtype, &[q_tokens, self.q_heads, self.head_dim])?)
-                }
+                ParamKind::Output => Item::Output(Tensor::filled_nan(
+                    device,
+                    self.dtype,
+                    &[q_tokens, self.q_heads, self.head_dim],
+                )?),
                 ParamKind::RowOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)
                 }
@@ -275,9 +279,8 @@ impl Problem {
             for position in 0..*kv_len {
                 let block = table.entries[sequence * table.width + position / self.block_size] as usize;
                 for head in 0..self.kv_heads {
-                    let first = block * block_stride
-                        + position % self.block_size * token_stride
-                        + head * head_stride;
+                    let first =
+                        block * block_stride + position % self.block_size * token_stride + head * head_stride;
                     for value in &mut values[first..first + self.head_dim] {
                         *value = StandardNormal.sample(rng);
                     }

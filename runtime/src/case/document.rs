@@ -164,7 +164,8 @@ pub(super) fn load(path: &Path) -> Result<Case> {
         "expected",
     ])?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let ptx = read(&folder.join(object.need("ptx")?.string()?))?;
+    let ptx_path = folder.join(object.need("ptx")?.string()?);
+    let ptx = read(&ptx_path)?;
     let mut buffers = BTreeMap::new();
     if let Some(field) = object.get("buffers") {
         for (name, value) in field.map()? {
@@ -189,6 +190,7 @@ pub(super) fn load(path: &Path) -> Result<Case> {
     }
     Ok(Case {
         path: path.to_path_buf(),
+        ptx_path,
         ptx,
         entry: object.need("entry")?.string()?.to_string(),
         grid: object.need("grid")?.three()?,

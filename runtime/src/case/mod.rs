@@ -53,6 +53,14 @@ pub enum CaseError {
         /// Where and what.
         error: flashpage_ptx::ParseError,
     },
+    /// PTX that the device does not take.
+    #[error("{}: {error}", .path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: DeviceError,
+    },
     /// An array that cannot be read or written.
     #[error(transparent)]
     Npy(#[from] NpyError),
@@ -72,6 +80,7 @@ impl CaseError {
 #[derive(Clone, Debug)]
 pub struct Case {
     path: PathBuf,
+    ptx_path: PathBuf,
     ptx: String,
     entry: String,
     grid: [u32; 3],
@@ -215,7 +224,8 @@ impl Case {
     /// Arguments that are not the entry's, a launch that the device refuses, a fault while the kernel runs, or
     /// an output that cannot be written. A wrong result is no error: see [`CaseReport::passed`].
     pub fn run(&self, device: &Device) -> Result<CaseReport, CaseError> {
-        let module = device.load(&self.ptx)?;
+        let module =
+            device.load(&self.ptx).map_err(|error| CaseError::Load { path: self.ptx_path.clone(), error })?;
         let buffers = self
             .buffers
             .iter()
@@ -258,7 +268,7 @@ impl Case {
     /// to it must be that long.
     fn check_params(&self, params: &[Vec<u8>]) -> Result<(), CaseError> {
         let module = flashpage_ptx::parse(&self.ptx)
-            .map_err(|error| CaseError::Ptx { path: self.path.with_file_name("kernel.ptx"), error })?;
+            .map_err(|error| CaseError::Ptx { path: self.ptx_path.clone(), error })?;
         let entries: Vec<&Function> = module
             .items
             .iter()
