@@ -106,6 +106,8 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
 
 /// A Rust identifier as a PTX one: PTX knows only ASCII letters, digits and `_`.
 pub fn ptx_name(identifier: &str) -> String {
-    let ascii = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("u{:x}", c as u32) };
+    let ascii = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("u{:x}", c as u32) }
+    };
     identifier.chars().map(ascii).collect()
 }

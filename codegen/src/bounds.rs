@@ -8,8 +8,7 @@
 //! The lowering then never loads tiles outside the interval of a tile's rows, runs tiles inside every row's
 //! interval without predicates, and masks the few between.
 
-use crate::program::{BinaryOp, Expr, UnaryOp};
-use std::fmt;
+use crate::program::{BinaryOp, Expr, Program, UnaryOp};
 
 /// `row·r + col·c + Σ coefficient·atom + constant`, where an atom is a uniform i32 expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,39 +213,45 @@ impl Affine {
     }
 }
 
-impl fmt::Display for Affine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Affine {
+    fn text(&self, atom: &dyn Fn(&Expr) -> String) -> String {
         let mut terms: Vec<(i64, String)> = Vec::new();
         terms.extend((self.row != 0).then(|| (self.row, "row".to_owned())));
         terms.extend((self.col != 0).then(|| (self.col, "col".to_owned())));
-        terms.extend(self.atoms.iter().map(|(atom, c)| (*c, format!("{atom:?}"))));
+        terms.extend(self.atoms.iter().map(|(expr, c)| (*c, atom(expr))));
         terms.extend((self.constant != 0 || terms.is_empty()).then(|| (self.constant, String::new())));
+        let mut text = String::new();
         for (index, (coefficient, name)) in terms.iter().enumerate() {
-            let sign = if *coefficient < 0 { "-" } else { "+" };
-            match index {
-                0 if *coefficient < 0 => f.write_str("-")?,
-                0 => {}
-                _ => write!(f, " {sign} ")?,
-            }
-            match (coefficient.unsigned_abs(), name.as_str()) {
-                (n, "") => write!(f, "{n}")?,
-                (1, name) => f.write_str(name)?,
-                (n, name) => write!(f, "{n}·{name}")?,
-            }
+            text += match (index, *coefficient < 0) {
+                (0, true) => "-",
+                (0, false) => "",
+                (_, true) => " - ",
+                (_, false) => " + ",
+            };
+            text += &match (coefficient.unsigned_abs(), name.as_str()) {
+                (n, "") => n.to_string(),
+                (1, name) => name.to_owned(),
+                (n, name) => format!("{n}·{name}"),
+            };
         }
-        Ok(())
+        text
     }
 }
 
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Bound {
+    /// For a person, with the names of the program's parameters.
+    pub fn show(&self, program: &Program) -> String {
+        self.text(&|atom| program.expr_text(atom))
+    }
+
+    fn text(&self, atom: &dyn Fn(&Expr) -> String) -> String {
         let (name, parts) = match self {
-            Bound::Affine(affine) => return write!(f, "{affine}"),
+            Bound::Affine(affine) => return affine.text(atom),
             Bound::Min(parts) => ("min", parts),
             Bound::Max(parts) => ("max", parts),
         };
-        let parts: Vec<String> = parts.iter().map(Bound::to_string).collect();
-        write!(f, "{name}({})", parts.join(", "))
+        let parts: Vec<String> = parts.iter().map(|part| part.text(atom)).collect();
+        format!("{name}({})", parts.join(", "))
     }
 }
 
@@ -271,7 +276,7 @@ mod tests {
         let prefix = || binary(Lt, Expr::Col, Expr::Int(100));
         let table: &[(Expr, &str, &str, bool)] = &[
             (causal(), "-inf", "row", true),
-            (binary(And, causal(), recent()), "row - Param(ParamId(0)) + 1", "row", true),
+            (binary(And, causal(), recent()), "row - window + 1", "row", true),
             (binary(Or, causal(), prefix()), "-inf", "max(row, 99)", true),
             (binary(Or, causal(), recent()), "-inf", "inf", false),
             (Expr::Unary(UnaryOp::Not, Box::new(causal())), "row + 1", "inf", true),
@@ -285,7 +290,7 @@ mod tests {
         for (mask, lo, hi, exact) in table {
             let got = Interval::of(mask);
             let show =
-                |b: &Option<Bound>, infinite: &str| b.as_ref().map_or(infinite.to_owned(), |b| b.to_string());
+                |b: &Option<Bound>, infinite: &str| b.as_ref().map_or(infinite.to_owned(), |b| b.text(&|_| "window".to_owned()));
             assert_eq!(
                 (show(&got.lo, "-inf"), show(&got.hi, "inf"), got.exact),
                 (lo.to_string(), hi.to_string(), *exact),

@@ -145,14 +145,20 @@ impl Schedule {
                 "{registers} registers a lane for accumulators and scores, of at most 192; take fewer rows or columns"
             ));
         }
-        let query = if registers + rows_per_warp * self.head_dim / 64 > 160 { QueryIn::Shared } else { QueryIn::Registers };
+        let query = if registers + rows_per_warp * self.head_dim / 64 > 160 {
+            QueryIn::Shared
+        } else {
+            QueryIn::Registers
+        };
         let mut schedule = Schedule { rows, cols, warps, query, ..self };
         if schedule.shared_bytes() > SM80_SHARED_LIMIT {
             schedule.stages = 1;
         }
         if schedule.shared_bytes() > SM80_SHARED_LIMIT {
             let bytes = schedule.shared_bytes();
-            return refuse(format!("needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows or columns"));
+            return refuse(format!(
+                "needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows or columns"
+            ));
         }
         Ok(schedule)
     }
@@ -217,12 +223,22 @@ impl fmt::Display for Schedule {
         for slot in 0..s.slots() {
             let name = if slot % 2 == 0 { "K" } else { "V" };
             let offset = s.ring_offset() + slot * s.slot_bytes();
-            writeln!(f, "    {offset:>6}  {name} stage {}   {} x {} B, swizzled", slot / 2, s.cols, s.swizzle().row_bytes)?;
+            writeln!(
+                f,
+                "    {offset:>6}  {name} stage {}   {} x {} B, swizzled",
+                slot / 2,
+                s.cols,
+                s.swizzle().row_bytes
+            )?;
         }
         writeln!(f, "    {:>6}  end", s.shared_bytes())?;
         writeln!(f, "  one column tile")?;
         writeln!(f, "    wait K, barrier │ copy V of tile j{} │ S = Q Kᵀ", ahead(s.stages - 1))?;
-        writeln!(f, "    wait V, barrier │ copy K of tile j{} │ map, mask, softmax │ O += P V", ahead(s.stages))
+        writeln!(
+            f,
+            "    wait V, barrier │ copy K of tile j{} │ map, mask, softmax │ O += P V",
+            ahead(s.stages)
+        )
     }
 }
 

@@ -13,10 +13,14 @@
 pub mod args;
 mod batch;
 pub mod cache;
+pub mod case;
 pub mod check;
 pub mod device;
+pub mod equivalence;
 mod kernels;
 pub mod launch;
+pub mod npy;
+pub mod problem;
 pub mod reference;
 mod scalar;
 pub mod tensor;

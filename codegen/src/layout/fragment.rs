@@ -72,7 +72,13 @@ mod tests {
                 let (row, chunk) = source(lane);
                 assert!(!std::mem::replace(&mut seen[row][chunk], true));
                 // Eight lanes name the eight rows of one matrix.
-                assert_eq!((row % 8, (row / 8, chunk)), (lane % 8, { let (r, c) = source(lane / 8 * 8); (r / 8, c) }));
+                assert_eq!(
+                    (row % 8, (row / 8, chunk)),
+                    (lane % 8, {
+                        let (r, c) = source(lane / 8 * 8);
+                        (r / 8, c)
+                    })
+                );
             }
         }
     }

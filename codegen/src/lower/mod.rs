@@ -66,7 +66,9 @@ pub enum CompileError {
         asked: String,
     },
     /// A block size that tiles cannot be cut into.
-    #[error("block size {0} is not a multiple of 8: tables are walked eight rows at a time; use 8, 16, 32, …")]
+    #[error(
+        "block size {0} is not a multiple of 8: tables are walked eight rows at a time; use 8, 16, 32, …"
+    )]
     BlockSize(usize),
     /// A paged kernel without a block size.
     #[error("kernel `{0}` reads a paged cache: give its block size (`--block-size 16`)")]

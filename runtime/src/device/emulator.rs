@@ -4,8 +4,9 @@
 
 use super::tensor_map::TensorMap;
 use super::{DeviceError, Launch};
-use engine::{Memory, Module};
 use flashpage_codegen::Arch;
+use flashpage_emulator as engine;
+use flashpage_emulator::{Memory, Module};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,16 @@ pub enum AsyncPolicy {
     Lazy,
     /// At a time drawn from this seed.
     Random(u64),
+}
+
+impl From<AsyncPolicy> for engine::AsyncPolicy {
+    fn from(policy: AsyncPolicy) -> Self {
+        match policy {
+            AsyncPolicy::Eager => engine::AsyncPolicy::Eager,
+            AsyncPolicy::Lazy => engine::AsyncPolicy::Lazy,
+            AsyncPolicy::Random(seed) => engine::AsyncPolicy::Random(seed),
+        }
+    }
 }
 
 impl FromStr for AsyncPolicy {
@@ -60,7 +71,7 @@ pub struct EmulatorOptions {
     pub sanitize: bool,
     /// Host threads; 0 for one per core.
     pub threads: usize,
-    /// Instructions per warp after which a kernel counts as hanging; 0 for the emulator's own limit.
+    /// Instructions of warps, over a whole launch, after which it is given up; 0 for the emulator's own limit.
     pub instruction_budget: u64,
 }
 
@@ -144,92 +155,23 @@ impl Emulator {
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             params: launch.params.clone(),
         };
+        let EmulatorOptions { policy, sanitize, threads, instruction_budget, .. } = self.options;
+        let mut options =
+            engine::Options { policy: policy.into(), sanitize, threads, ..engine::Options::default() };
+        if instruction_budget > 0 {
+            options.instruction_budget = instruction_budget;
+        }
+        if !module.0.entries().any(|known| known.name == entry) {
+            let known = module.0.entries().map(|known| known.name.to_string()).collect();
+            return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
+        }
         module
             .0
-            .launch(&mut self.memory(), entry, &config, &self.options)
+            .launch(&mut self.memory(), entry, &config, &options)
             .map_err(|fault| DeviceError::Fault { entry: entry.to_string(), message: fault.to_string() })
     }
 }
 
 pub(super) fn encode_tensor_map(_address: u64, _map: &TensorMap) -> Result<[u8; 128], DeviceError> {
     Err(DeviceError::Load("tensor maps are not supported by the emulator yet: run this case on a GPU".into()))
-}
-
-/// Stands where the emulator will: memory works, kernels do not.
-mod engine {
-    #![allow(clippy::unused_self, missing_docs)]
-    use std::collections::BTreeMap;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    pub struct Error(String);
-
-    pub struct Memory {
-        next: u64,
-        blocks: BTreeMap<u64, Vec<u8>>,
-    }
-
-    impl Memory {
-        pub fn new() -> Memory {
-            Memory { next: 1 << 20, blocks: BTreeMap::new() }
-        }
-
-        pub fn alloc(&mut self, bytes: usize, align: usize) -> Result<u64, Error> {
-            let address = self.next.next_multiple_of(align as u64);
-            self.next = address + bytes as u64;
-            self.blocks.insert(address, vec![0; bytes]);
-            Ok(address)
-        }
-
-        fn block(&mut self, address: u64, len: usize) -> Result<&mut [u8], Error> {
-            let bad = || Error(format!("no memory at {address:#x}"));
-            let (base, block) = self.blocks.range_mut(..=address).next_back().ok_or_else(bad)?;
-            let at = (address - base) as usize;
-            block.get_mut(at..at + len).ok_or_else(bad)
-        }
-
-        pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
-            self.block(address, bytes.len())?.copy_from_slice(bytes);
-            Ok(())
-        }
-
-        pub fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
-            bytes.copy_from_slice(self.block(address, bytes.len())?);
-            Ok(())
-        }
-
-        pub fn free(&mut self, address: u64) -> Result<(), Error> {
-            self.blocks.remove(&address).map(|_| ()).ok_or_else(|| Error("freed twice".into()))
-        }
-    }
-
-    pub struct Module;
-
-    impl Module {
-        pub fn load(_text: &str) -> Result<Module, Error> {
-            Ok(Module)
-        }
-
-        pub fn launch(
-            &self,
-            _memory: &mut Memory,
-            _entry: &str,
-            _launch: &Launch,
-            _options: &super::EmulatorOptions,
-        ) -> Result<Report, Error> {
-            Err(Error("no emulator yet".into()))
-        }
-    }
-
-    #[allow(dead_code)]
-    pub struct Launch {
-        pub grid: [u32; 3],
-        pub block: [u32; 3],
-        pub cluster: [u32; 3],
-        pub dynamic_shared_bytes: u32,
-        pub params: Vec<Vec<u8>>,
-    }
-
-    #[derive(Debug)]
-    pub struct Report;
 }

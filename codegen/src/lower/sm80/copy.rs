@@ -13,9 +13,9 @@ use super::instance::Instance;
 use super::range::ColumnRange;
 use super::{Kernel, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
 #[allow(unused_imports)] // named in the docs
 use crate::layout::swizzle::copy_row;
+use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
 use crate::program::ParamId;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address};
@@ -105,7 +105,8 @@ impl Kernel<'_> {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
             let head = self.of_row("r", &instance.lane_head, &source);
-            let from = self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
+            let from =
+                self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
             let offset = first * self.schedule.swizzle().row_bytes;
             self.copy_row(&target, offset, &from, None);
         }
@@ -154,17 +155,25 @@ impl Kernel<'_> {
             let block_size = self.spec.block_size.expect("compile() asks for a block size");
             self.table(instance, param, block_size, gcd(block_size, cols))
         });
-        let row_in_block = table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
-            true => self.b.and(Type::B32, "r", &row, t.granule - 1),
-            false => self.b.mov(Type::U32, "r", 0),
-        });
+        let row_in_block =
+            table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
+                true => self.b.and(Type::B32, "r", &row, t.granule - 1),
+                false => self.b.mov(Type::U32, "r", 0),
+            });
         let (k, v) = (self.attention.k, self.attention.v);
         let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
         let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
         Ring { tile, stage, shared, kv_len: instance.kv_len.clone(), row, target, keys, values, table }
     }
 
-    fn source(&mut self, instance: &Instance, param: ParamId, name: &str, row_in_block: Option<&Reg>, chunk: &Reg) -> Source {
+    fn source(
+        &mut self,
+        instance: &Instance,
+        param: ParamId,
+        name: &str,
+        row_in_block: Option<&Reg>,
+        chunk: &Reg,
+    ) -> Source {
         let base = self.param(Meaning::Pointer(param));
         let token_bytes = self.param(Meaning::TokenStride(param));
         let head_bytes = self.param(Meaning::HeadStride(param));
@@ -344,7 +353,14 @@ impl Kernel<'_> {
     }
 
     /// Address of this thread's chunk of row `first + pass_row` of tile `index`.
-    fn granule_address(&mut self, ring: &Ring, table: &Table, source: &Source, index: &Reg, first: usize) -> Reg {
+    fn granule_address(
+        &mut self,
+        ring: &Ring,
+        table: &Table,
+        source: &Source,
+        index: &Reg,
+        first: usize,
+    ) -> Reg {
         let lane: Operand = if self.pass_rows() > table.granule {
             let of_row = self.b.shr(Type::U32, "r", &ring.row, table.granule.ilog2() as i32);
             let lane = self.b.add(Type::U32, "r", &of_row, first / table.granule);

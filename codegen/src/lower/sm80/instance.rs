@@ -132,7 +132,13 @@ impl Kernel<'_> {
     }
 
     /// The 64-bit address of a (token, head) row of a [tokens, heads, D] tensor.
-    pub(super) fn row_address(&mut self, base: &Reg, strides: (Meaning, Meaning), token: &Reg, head: &Reg) -> Reg {
+    pub(super) fn row_address(
+        &mut self,
+        base: &Reg,
+        strides: (Meaning, Meaning),
+        token: &Reg,
+        head: &Reg,
+    ) -> Reg {
         let (token_stride, head_stride) = (self.param(strides.0), self.param(strides.1));
         let at = self.b.mad_wide("rd", token, &token_stride, base);
         self.b.mad_wide("rd", head, &head_stride, &at)

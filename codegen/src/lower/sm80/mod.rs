@@ -259,7 +259,9 @@ fn drop_unread_parameters(function: &mut Function) {
         }
     }
     body.retain(|statement| match statement {
-        Statement::Instruction(i) if is_param_load(i) => i.operands.iter().take(1).flat_map(registers).any(|r| reads.contains(&r)),
+        Statement::Instruction(i) if is_param_load(i) => {
+            i.operands.iter().take(1).flat_map(registers).any(|r| reads.contains(&r))
+        }
         _ => true,
     });
 }

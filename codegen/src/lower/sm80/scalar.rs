@@ -91,7 +91,8 @@ impl Kernel<'_> {
 
     fn operand(&mut self, expr: &Expr, place: &Place) -> Typed {
         use ScalarType::*;
-        let known = self.uniform.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
+        let known =
+            self.uniform.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
         if let Some(reg) = known {
             let kind = match reg.ty() {
                 Type::F32 => F32,
@@ -100,7 +101,9 @@ impl Kernel<'_> {
             };
             return self.remember(reg, kind);
         }
-        let leaf = |reg: Option<&Reg>| reg.cloned().expect("the front end lets a leaf stand only where it has a value");
+        let leaf = |reg: Option<&Reg>| {
+            reg.cloned().expect("the front end lets a leaf stand only where it has a value")
+        };
         match expr {
             Expr::X => self.remember(leaf(place.x), F32),
             Expr::Row => self.remember(leaf(place.row), I32),
@@ -134,7 +137,13 @@ impl Kernel<'_> {
                     I32 => self.b.selp(Type::S32, "i", a, b, &condition),
                     Bool => {
                         let yes = self.b.and(Type::Pred, "p", &condition, a);
-                        let otherwise = self.b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![(&condition).into()]);
+                        let otherwise = self.b.op(
+                            Opcode::Not,
+                            &[ty(Type::Pred)],
+                            Type::Pred,
+                            "p",
+                            vec![(&condition).into()],
+                        );
                         let no = self.b.and(Type::Pred, "p", &otherwise, b);
                         self.b.or(Type::Pred, "p", &yes, &no)
                     }
@@ -200,17 +209,34 @@ impl Kernel<'_> {
             UnaryOp::ToF32 => match kind {
                 F32 => (b.mov(Type::F32, "f", a), F32),
                 I32 => (b.cvt(&[Word::Rn], Type::F32, Type::S32, "f", a), F32),
-                Bool => (b.op(Opcode::Selp, &[ty(Type::F32)], Type::F32, "f", vec![1.0f32.into(), 0.0f32.into(), a]), F32),
+                Bool => (
+                    b.op(
+                        Opcode::Selp,
+                        &[ty(Type::F32)],
+                        Type::F32,
+                        "f",
+                        vec![1.0f32.into(), 0.0f32.into(), a],
+                    ),
+                    F32,
+                ),
             },
             UnaryOp::ToI32 => match kind {
                 F32 => (b.cvt(&[Word::Rzi], Type::S32, Type::F32, "i", a), I32),
                 I32 => (b.mov(Type::S32, "i", a), I32),
-                Bool => (b.op(Opcode::Selp, &[ty(Type::S32)], Type::S32, "i", vec![1.into(), 0.into(), a]), I32),
+                Bool => {
+                    (b.op(Opcode::Selp, &[ty(Type::S32)], Type::S32, "i", vec![1.into(), 0.into(), a]), I32)
+                }
             },
         }
     }
 
-    fn binary(&mut self, op: BinaryOp, (x, kind): Typed, (y, _): Typed, per_element: bool) -> (Reg, ScalarType) {
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        (x, kind): Typed,
+        (y, _): Typed,
+        per_element: bool,
+    ) -> (Reg, ScalarType) {
         use BinaryOp::*;
         let compare = match (op, kind) {
             (Eq, _) => Some(Word::Eq),
@@ -225,9 +251,8 @@ impl Kernel<'_> {
         };
         let b = &mut self.b;
         if kind == ScalarType::Bool {
-            let not = |b: &mut Builder, a: Operand| {
-                b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![a])
-            };
+            let not =
+                |b: &mut Builder, a: Operand| b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![a]);
             let reg = match op {
                 And => b.and(Type::Pred, "p", x, y),
                 Or => b.or(Type::Pred, "p", x, y),
@@ -261,7 +286,13 @@ impl Kernel<'_> {
                 match y {
                     Operand::Int(n) if n != 0 => result,
                     divisor => {
-                        let by_zero = b.op(Opcode::Setp, &[word(Word::Eq), ty(t)], Type::Pred, "p", vec![divisor, 0.into()]);
+                        let by_zero = b.op(
+                            Opcode::Setp,
+                            &[word(Word::Eq), ty(t)],
+                            Type::Pred,
+                            "p",
+                            vec![divisor, 0.into()],
+                        );
                         b.selp(t, group, 0, &result, &by_zero)
                     }
                 }

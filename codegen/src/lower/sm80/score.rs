@@ -37,14 +37,10 @@ impl Kernel<'_> {
         let slots = 2 * self.row_blocks();
         let interval = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
         let opaque = attention.keep.as_ref().filter(|_| masked && !interval.exact);
-        let evaluated: Vec<&Expr> = attention
-            .scores
-            .iter()
-            .map(ScoreOp::expr)
-            .chain(opaque)
-            .collect();
+        let evaluated: Vec<&Expr> = attention.scores.iter().map(ScoreOp::expr).chain(opaque).collect();
         let asks = |leaf: Expr| evaluated.iter().any(|expr| expr.any(&mut |e| *e == leaf));
-        let limits = masked && interval.exact && [&interval.lo, &interval.hi].into_iter().flatten().any(uses_row);
+        let limits =
+            masked && interval.exact && [&interval.lo, &interval.hi].into_iter().flatten().any(uses_row);
         let (mut rows, mut heads) = (Vec::new(), Vec::new());
         if limits || asks(Expr::Row) || asks(Expr::Head) {
             for source in self.slot_rows(instance) {
@@ -75,18 +71,37 @@ impl Kernel<'_> {
         for slot in 0..slots {
             let mut found = Vec::new();
             for expr in &evaluated {
-                expr.maximal(&|e| e.is_row_only() && !e.is_uniform() && !matches!(e, Expr::Row | Expr::Head), &mut found);
+                expr.maximal(
+                    &|e| e.is_row_only() && !e.is_uniform() && !matches!(e, Expr::Row | Expr::Head),
+                    &mut found,
+                );
             }
             let place = self.slot_place(instance, &rows, &heads, slot);
-            let values: Vec<(Expr, Reg)> =
-                found.into_iter().map(|e| { let reg = self.evaluate(&e, &place); (e, reg) }).collect();
+            let values: Vec<(Expr, Reg)> = found
+                .into_iter()
+                .map(|e| {
+                    let reg = self.evaluate(&e, &place);
+                    (e, reg)
+                })
+                .collect();
             known.push(values);
         }
         Masks { masked, rows, heads, hi, lo, known }
     }
 
-    fn slot_place<'p>(&self, instance: &'p Instance, rows: &'p [Reg], heads: &'p [Reg], slot: usize) -> Place<'p> {
-        Place { sequence: Some(&instance.sequence), row: rows.get(slot), head: heads.get(slot), ..Place::default() }
+    fn slot_place<'p>(
+        &self,
+        instance: &'p Instance,
+        rows: &'p [Reg],
+        heads: &'p [Reg],
+        slot: usize,
+    ) -> Place<'p> {
+        Place {
+            sequence: Some(&instance.sequence),
+            row: rows.get(slot),
+            head: heads.get(slot),
+            ..Place::default()
+        }
     }
 
     /// Applies maps and masks to the current tile.
@@ -99,15 +114,16 @@ impl Kernel<'_> {
         self.b.comment(if masks.masked { "maps and masks" } else { "maps" });
         let col0 = self.b.mad_lo(Type::S32, "r", &ring.tile, self.schedule.cols, &instance.lane_col);
         let asks_col = |expr: &Expr| expr.any(&mut |e| *e == Expr::Col);
-        let cols_needed = attention.scores.iter().any(|op| asks_col(op.expr()))
-            || opaque.is_some_and(asks_col);
+        let cols_needed =
+            attention.scores.iter().any(|op| asks_col(op.expr())) || opaque.is_some_and(asks_col);
         let cols: Vec<Reg> = (0..if cols_needed { self.schedule.cols / 4 } else { 0 })
             .map(|n| self.b.add(Type::S32, "col", &col0, element_col(n)))
             .collect();
 
         for slot in 0..2 * self.row_blocks() {
             let base = self.slot_place(instance, &masks.rows, &masks.heads, slot);
-            let relative = |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
+            let relative =
+                |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
             let (hi, lo) = (relative(self, &masks.hi), relative(self, &masks.lo));
             for n in 0..self.schedule.cols / 4 {
                 let (block, element) = (n / 2, slot % 2 * 2 + n % 2);
@@ -123,7 +139,8 @@ impl Kernel<'_> {
                         }
                     };
                 }
-                let mut keep = hi.as_ref().map(|hi| self.b.setp(Word::Ge, Type::S32, "p", hi, element_col(n)));
+                let mut keep =
+                    hi.as_ref().map(|hi| self.b.setp(Word::Ge, Type::S32, "p", hi, element_col(n)));
                 if let (Some(lo), Some(below)) = (&lo, &keep) {
                     keep = Some(self.b.setp_and(Word::Le, Type::S32, "p", lo, element_col(n), below));
                 }

@@ -113,7 +113,8 @@ impl Kernel<'_> {
         let mut value = value;
         for distance in [1, 2] {
             let other = self.b.shfl(Word::Bfly, Type::F32, "f", &value, distance);
-            value = self.b.op(op, &[Mod::Ty(Type::F32)], Type::F32, "f", vec![(&value).into(), (&other).into()]);
+            value =
+                self.b.op(op, &[Mod::Ty(Type::F32)], Type::F32, "f", vec![(&value).into(), (&other).into()]);
         }
         value
     }

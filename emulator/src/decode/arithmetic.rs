@@ -1,0 +1,379 @@
+//! Arithmetic, logic, comparisons, conversions and moves.
+
+use super::{Decoder, Fail, Result, invalid};
+use crate::alu::compare::{Comparison, comparison, property};
+use crate::alu::convert::{Conversion, conversion};
+use crate::alu::lanes::{Kernel, Test, lift1, lift2};
+use crate::alu::{self};
+use crate::program::{CARRY, Condition, Logic, Op, Reg, TRUE, Touch};
+use flashpage_ptx::ast::{Instruction, Mod, Operand};
+use flashpage_ptx::words::{Opcode, Special, Type, Word};
+
+fn copy(wide: bool) -> Kernel {
+    if wide { lift1(|a: u64| a) } else { lift1(|a: u32| a) }
+}
+
+impl Decoder<'_> {
+    pub(super) fn arithmetic(&mut self, inst: &Instruction) -> Result<()> {
+        let operands = &inst.operands[..];
+        match (inst.op, inst.ty(0)) {
+            (Opcode::Mov, Some(ty)) => self.mov(ty, operands),
+            (Opcode::Setp, _) => self.setp(inst),
+            (Opcode::Set, _) => self.set(inst),
+            (Opcode::Selp, Some(ty)) => {
+                let [d, a, b, p] = operands else { return invalid("selp takes four operands") };
+                let wide = ty.bits() == 64;
+                let (a, b) = (self.source(a, ty)?, self.source(b, ty)?);
+                let p = self.condition(p)?;
+                let d = self.destination(d, wide)?;
+                self.emit(Op::Select { d, a, b, p, wide });
+                Ok(())
+            }
+            (Opcode::Slct, Some(ty)) => self.slct(inst, ty),
+            (Opcode::Testp, Some(ty)) => {
+                let [p, a] = operands else { return invalid("testp takes two operands") };
+                let test = property(inst).ok_or(Fail::Unsupported)?;
+                let a = self.source(a, ty)?;
+                let d = self.predicate_or_sink(p)?;
+                self.emit(Op::Compare { run: test.run, a, b: a, d, q: None, combine: None });
+                Ok(())
+            }
+            (Opcode::Cvt, _) => self.cvt(inst),
+            (Opcode::And | Opcode::Or | Opcode::Xor | Opcode::Not, Some(Type::Pred)) => {
+                let logic = match inst.op {
+                    Opcode::Or => Logic::Or,
+                    Opcode::Xor => Logic::Xor,
+                    _ => Logic::And,
+                };
+                let (a, b) = match operands {
+                    [_, a] if inst.op == Opcode::Not => {
+                        let a = self.condition(a)?;
+                        (
+                            Condition { pred: a.pred, negated: !a.negated },
+                            Condition { pred: TRUE, negated: false },
+                        )
+                    }
+                    [_, a, b] if inst.op != Opcode::Not => (self.condition(a)?, self.condition(b)?),
+                    _ => return invalid("wrong number of operands"),
+                };
+                let d = self.predicate_or_sink(&operands[0])?;
+                self.emit(Op::Predicate { d, a, b, logic });
+                Ok(())
+            }
+            (Opcode::Add | Opcode::Sub, Some(ty)) if inst.has(Word::Cc) => self.carry(inst, ty, false, true),
+            (Opcode::Addc | Opcode::Subc, Some(ty)) => self.carry(inst, ty, true, inst.has(Word::Cc)),
+            (Opcode::Createpolicy, _) => {
+                let [d, ..] = operands else { return invalid("createpolicy needs a destination") };
+                let zero = self.integer(0, true);
+                let d = self.destination(d, true)?;
+                self.emit_kernel(copy(true), d, &[zero]);
+                Ok(())
+            }
+            _ => self.recipe(inst),
+        }
+    }
+
+    /// An instruction that is a function of its sources.
+    fn recipe(&mut self, inst: &Instruction) -> Result<()> {
+        let recipe = alu::recipe(inst).ok_or(Fail::Unsupported)?;
+        let arity = recipe.main.ins.iter().take_while(|rows| **rows != 0).count();
+        // `lop3.BoolOp` also gives a predicate, and packed forms have other operands: not here.
+        let Some((d, sources)) = inst.operands.split_first().filter(|(_, s)| s.len() == arity) else {
+            return if inst.operands.len() == arity + 1 {
+                Err(Fail::Unsupported)
+            } else {
+                invalid(format!("{} takes {} operands", inst.op, arity + 1))
+            };
+        };
+        let ty = inst.ty(0).unwrap_or(Type::B32);
+        let mut registers = Vec::with_capacity(arity);
+        for (source, rows) in sources.iter().zip(recipe.main.ins) {
+            // The recipe knows how wide each source is; the type still says how a number is meant.
+            let ty = match (rows, ty.bits() == 64) {
+                (2, false) => Type::B64,
+                (1, true) => Type::B32,
+                _ => ty,
+            };
+            registers.push(self.source(source, ty)?);
+        }
+        if let Some(before) = recipe.before {
+            for reg in &mut registers {
+                let flushed = self.scratch();
+                self.writes.push(Touch::Row(flushed));
+                self.emit_kernel(before, flushed, &[*reg]);
+                *reg = flushed;
+            }
+            self.reads.extend(registers.iter().map(|r| Touch::Row(*r)));
+        }
+        let mut kernel = recipe.main;
+        for after in recipe.after {
+            let step = self.scratch();
+            self.writes.push(Touch::Row(step));
+            self.emit_kernel(kernel, step, &registers);
+            self.reads.push(Touch::Row(step));
+            registers = vec![step];
+            kernel = after;
+        }
+        let d = self.destination(d, kernel.out == 2)?;
+        self.emit_kernel(kernel, d, &registers);
+        Ok(())
+    }
+
+    fn mov(&mut self, ty: Type, operands: &[Operand]) -> Result<()> {
+        let [d, a] = operands else { return invalid("mov takes two operands") };
+        if ty == Type::B128 {
+            return Err(Fail::Unsupported);
+        }
+        let wide = ty.bits() == 64;
+        match (d, a) {
+            (_, Operand::Special(special, _)) if is_clock(*special) => {
+                let d = self.destination(d, wide)?;
+                self.emit(Op::Clock { d, wide });
+            }
+            (Operand::Vector(parts), _) => {
+                let source = self.source(a, ty)?;
+                self.unpack(parts, source, wide)?;
+            }
+            (_, Operand::Vector(parts)) => self.pack(d, parts, wide)?,
+            _ if ty == Type::Pred => {
+                let a = self.condition(a)?;
+                let d = self.predicate_or_sink(d)?;
+                let b = Condition { pred: TRUE, negated: false };
+                self.emit(Op::Predicate { d, a, b, logic: Logic::And });
+            }
+            _ => {
+                let a = self.source(a, ty)?;
+                let d = self.destination(d, wide)?;
+                self.emit_kernel(copy(wide), d, &[a]);
+            }
+        }
+        Ok(())
+    }
+
+    /// `mov.b64 d, {a, b}` and its relatives: the first element goes to the low bits.
+    fn pack(&mut self, d: &Operand, parts: &[Operand], wide: bool) -> Result<()> {
+        let part = match (wide, parts.len()) {
+            (true, 2) => Type::B32,
+            (true, 4) | (false, 2) => Type::B16,
+            _ => return Err(Fail::Unsupported),
+        };
+        let sources = parts.iter().map(|p| self.source(p, part)).collect::<Result<Vec<_>>>()?;
+        let d = self.destination(d, wide)?;
+        let kernel = match (wide, parts.len()) {
+            (true, 2) => lift2(|a: u32, b: u32| a as u64 | (b as u64) << 32),
+            (true, _) => crate::alu::lanes::lift4(|a: u32, b: u32, c: u32, e: u32| {
+                let low = a & 0xffff | b << 16;
+                let high = c & 0xffff | e << 16;
+                low as u64 | (high as u64) << 32
+            }),
+            (false, _) => lift2(|a: u32, b: u32| a & 0xffff | b << 16),
+        };
+        self.emit_kernel(kernel, d, &sources);
+        Ok(())
+    }
+
+    fn unpack(&mut self, parts: &[Operand], source: Reg, wide: bool) -> Result<()> {
+        let kernels = match (wide, parts.len()) {
+            (true, 2) => vec![lift1(|a: u64| a as u32), lift1(|a: u64| (a >> 32) as u32)],
+            (true, 4) => vec![
+                lift1(|a: u64| a as u16),
+                lift1(|a: u64| (a >> 16) as u16),
+                lift1(|a: u64| (a >> 32) as u16),
+                lift1(|a: u64| (a >> 48) as u16),
+            ],
+            (false, 2) => vec![lift1(|a: u32| a & 0xffff), lift1(|a: u32| a >> 16)],
+            _ => return Err(Fail::Unsupported),
+        };
+        for (part, kernel) in parts.iter().zip(kernels) {
+            self.reads.push(Touch::Row(source));
+            let d = self.destination(part, false)?;
+            self.emit_kernel(kernel, d, &[source]);
+        }
+        Ok(())
+    }
+
+    /// The third operand of a comparison that is combined, `.and.pred` and so on.
+    fn combination(&mut self, inst: &Instruction, c: Option<&Operand>) -> Result<Option<(Logic, Condition)>> {
+        let logic = inst.mods.iter().find_map(|m| match m {
+            Mod::Word(Word::And) => Some(Logic::And),
+            Mod::Word(Word::Or) => Some(Logic::Or),
+            Mod::Word(Word::Xor) => Some(Logic::Xor),
+            _ => None,
+        });
+        match (logic, c) {
+            (None, None) => Ok(None),
+            (Some(logic), Some(c)) => Ok(Some((logic, self.condition(c)?))),
+            _ => invalid("a boolean operator and its predicate go together"),
+        }
+    }
+
+    fn setp(&mut self, inst: &Instruction) -> Result<()> {
+        let ty = inst.ty(0).ok_or(Fail::Unsupported)?;
+        let (d, a, b, c) = match &inst.operands[..] {
+            [d, a, b] => (d, a, b, None),
+            [d, a, b, c] => (d, a, b, Some(c)),
+            _ => return invalid("setp takes three or four operands"),
+        };
+        let compared = comparison(inst, ty).ok_or(Fail::Unsupported)?;
+        let (a, b) = (self.source(a, ty)?, self.source(b, ty)?);
+        let combine = self.combination(inst, c)?;
+        let pair = match d {
+            Operand::Pair(d, q) => Some((&**d, &**q)),
+            _ => None,
+        };
+        match (compared, pair) {
+            (Comparison::One(test), pair) => {
+                let (d, q) = match pair {
+                    Some((d, q)) => (self.predicate_or_sink(d)?, self.predicate_destination(q)?),
+                    None => (self.predicate_or_sink(d)?, None),
+                };
+                self.emit(Op::Compare { run: test.run, a, b, d, q, combine });
+            }
+            (Comparison::Two(low, high), Some((d, q))) => {
+                for (Test { run, .. }, d) in [(low, d), (high, q)] {
+                    let d = self.predicate_or_sink(d)?;
+                    self.emit(Op::Compare { run, a, b, d, q: None, combine });
+                }
+            }
+            (Comparison::Two(..), None) => return invalid("a packed comparison has two results"),
+        }
+        Ok(())
+    }
+
+    /// `set`: all ones or 1.0 where the comparison holds.
+    fn set(&mut self, inst: &Instruction) -> Result<()> {
+        let (Some(to), Some(ty)) = (inst.ty(0), inst.ty(1)) else { return Err(Fail::Unsupported) };
+        let (d, a, b, c) = match &inst.operands[..] {
+            [d, a, b] => (d, a, b, None),
+            [d, a, b, c] => (d, a, b, Some(c)),
+            _ => return invalid("set takes three or four operands"),
+        };
+        let one: u32 = match to {
+            Type::F32 => 1f32.to_bits(),
+            Type::U32 | Type::S32 => u32::MAX,
+            Type::F16 => 0x3c00,
+            Type::Bf16 => 0x3f80,
+            Type::U16 | Type::S16 => 0xffff,
+            Type::F16x2 => 0x3c00,
+            Type::Bf16x2 => 0x3f80,
+            _ => return Err(Fail::Unsupported),
+        };
+        let compared = comparison(inst, ty).ok_or(Fail::Unsupported)?;
+        let (a, b) = (self.source(a, ty)?, self.source(b, ty)?);
+        let combine = self.combination(inst, c)?;
+        match compared {
+            Comparison::One(test) => {
+                let d = self.destination(d, false)?;
+                self.emit(Op::SetRow { run: test.run, a, b, d, truth: one, combine });
+            }
+            Comparison::Two(low, high) => {
+                let one = if matches!(to, Type::U32 | Type::S32) { 0xffff } else { one };
+                let (x, y) = (self.scratch(), self.scratch());
+                self.writes.extend([Touch::Row(x), Touch::Row(y)]);
+                self.emit(Op::SetRow { run: low.run, a, b, d: x, truth: one, combine });
+                self.emit(Op::SetRow { run: high.run, a, b, d: y, truth: one << 16, combine });
+                let d = self.destination(d, false)?;
+                self.emit_kernel(lift2(|a: u32, b: u32| a | b), d, &[x, y]);
+            }
+        }
+        Ok(())
+    }
+
+    /// `slct d, a, b, c`: `a` where `c` is not negative.
+    fn slct(&mut self, inst: &Instruction, ty: Type) -> Result<()> {
+        let [d, a, b, c] = &inst.operands[..] else { return invalid("slct takes four operands") };
+        let (wide, by) = (ty.bits() == 64, inst.ty(1).ok_or(Fail::Unsupported)?);
+        let (a, b, c) = (self.source(a, ty)?, self.source(b, ty)?, self.source(c, by)?);
+        let d = self.destination(d, wide)?;
+        // A NaN selects `b` (§9.7.6.3).
+        let kernel = match (wide, by) {
+            (false, Type::S32) => {
+                crate::alu::lanes::lift3(|a: u32, b: u32, c: i32| if c >= 0 { a } else { b })
+            }
+            (true, Type::S32) => {
+                crate::alu::lanes::lift3(|a: u64, b: u64, c: i32| if c >= 0 { a } else { b })
+            }
+            (false, Type::F32) => {
+                crate::alu::lanes::lift3(|a: u32, b: u32, c: f32| if c >= 0.0 { a } else { b })
+            }
+            (true, Type::F32) => {
+                crate::alu::lanes::lift3(|a: u64, b: u64, c: f32| if c >= 0.0 { a } else { b })
+            }
+            _ => return Err(Fail::Unsupported),
+        };
+        self.emit_kernel(kernel, d, &[a, b, c]);
+        Ok(())
+    }
+
+    fn cvt(&mut self, inst: &Instruction) -> Result<()> {
+        let from = inst.ty(1).ok_or(Fail::Unsupported)?;
+        let to = inst.ty(0).ok_or(Fail::Unsupported)?;
+        match (conversion(inst).ok_or(Fail::Unsupported)?, &inst.operands[..]) {
+            (Conversion::Pack(kernel), [d, a, b]) => {
+                let (a, b) = (self.source(a, from)?, self.source(b, from)?);
+                let d = self.destination(d, false)?;
+                self.emit_kernel(kernel, d, &[a, b]);
+            }
+            (Conversion::Chain(mut chain), [d, a]) => {
+                let mut a =
+                    if from.bits() == 64 { self.source(a, from)? } else { self.narrow_source(a, from)? };
+                let (d, wide) = self.loose_destination(d, to.bits() == 64)?;
+                let Some(last) = chain.last().copied() else { return Err(Fail::Unsupported) };
+                // A destination wider than the type is extended as the type says (§9.4.1).
+                match (last.out == 2, wide) {
+                    (false, true) if to.is_signed() => chain.push(lift1(|a: i32| a as i64)),
+                    (false, true) => chain.push(lift1(|a: u32| a as u64)),
+                    (true, false) => return invalid("the destination is narrower than its type"),
+                    _ => {}
+                }
+                let writes = std::mem::take(&mut self.writes);
+                let steps = chain.len();
+                for (i, kernel) in chain.into_iter().enumerate() {
+                    if i + 1 == steps {
+                        self.writes.extend_from_slice(&writes);
+                        self.emit_kernel(kernel, d, &[a]);
+                    } else {
+                        let step = self.scratch();
+                        self.writes.push(Touch::Row(step));
+                        self.emit_kernel(kernel, step, &[a]);
+                        self.reads.push(Touch::Row(step));
+                        a = step;
+                    }
+                }
+            }
+            _ => return invalid("cvt has the wrong number of operands"),
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self, inst: &Instruction, ty: Type, carry_in: bool, carry_out: bool) -> Result<()> {
+        let [d, a, b] = &inst.operands[..] else { return invalid("three operands are needed") };
+        if ty.is_float() || ty.bits() < 32 {
+            return Err(Fail::Unsupported);
+        }
+        let wide = ty.bits() == 64;
+        let (a, b) = (self.source(a, ty)?, self.source(b, ty)?);
+        let d = self.destination(d, wide)?;
+        if carry_in {
+            self.reads.push(Touch::Pred(CARRY));
+        }
+        if carry_out {
+            self.writes.push(Touch::Pred(CARRY));
+        }
+        let subtract = matches!(inst.op, Opcode::Sub | Opcode::Subc);
+        self.emit(Op::Carry { d, a, b, wide, subtract, carry_in, carry_out });
+        Ok(())
+    }
+}
+
+fn is_clock(special: Special) -> bool {
+    matches!(
+        special,
+        Special::Clock
+            | Special::ClockHi
+            | Special::Clock64
+            | Special::Globaltimer
+            | Special::GlobaltimerLo
+            | Special::GlobaltimerHi
+    )
+}

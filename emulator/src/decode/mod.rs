@@ -1,0 +1,278 @@
+//! From a parsed module to [`Program`]s, one for each entry.
+//!
+//! Everything that can be known before running is settled here, once: registers become rows, names become
+//! numbers, words become kernels. What this emulator does not run is an error here, with its line, and never
+//! a surprise half way through a launch.
+
+mod arithmetic;
+mod collective;
+mod control;
+mod function;
+mod memory;
+mod operand;
+
+use crate::alu::lanes::Kernel;
+use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};
+use flashpage_ptx::ast::{self, Function, Instruction, Name, Variable};
+use flashpage_ptx::words::{Opcode, Special, Type};
+use std::collections::HashMap;
+
+pub use function::FunctionTable;
+pub(crate) use function::{variable_align, variable_bytes};
+
+/// Why an instruction could not be decoded.
+#[derive(Debug)]
+pub enum Fail {
+    /// It means something, but not here.
+    Unsupported,
+    /// It does not hold together.
+    Invalid(String),
+}
+
+/// A failure and where it happened.
+#[derive(Debug)]
+pub struct Located {
+    /// Line of the text.
+    pub line: u32,
+    /// Why.
+    pub fail: Fail,
+}
+
+type Result<T, E = Fail> = std::result::Result<T, E>;
+
+/// An error that says what is wrong.
+fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(Fail::Invalid(message.into()))
+}
+
+/// What a name stands for.
+enum Binding {
+    /// Registers `name`, or `name0` to `name(count - 1)`.
+    Registers { declaration: usize, ty: Type, vector: Option<u32>, count: Option<u32> },
+    /// A variable.
+    Variable(Place),
+    /// Targets of an indexed branch.
+    Targets(Vec<Name>),
+}
+
+/// Where a variable lies.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// A module variable in global or constant memory.
+    Global(usize),
+    /// At this offset of shared memory.
+    Shared(u32),
+    /// At the start of dynamic shared memory.
+    DynamicShared,
+    /// At this offset of the thread's memory.
+    Local(u32),
+    /// At this offset of the kernel's parameters.
+    Parameter(u32),
+    /// A parameter of a function or an argument of a call: at this offset of the thread's memory, so long.
+    Frame(u32, u32),
+}
+
+/// A braced block.
+#[derive(Default)]
+struct Scope {
+    names: HashMap<Name, Binding>,
+    labels: HashMap<Name, u32>,
+    fixups: Vec<Fixup>,
+}
+
+/// A branch whose label is not known yet.
+struct Fixup {
+    inst: usize,
+    slot: usize,
+    label: Name,
+    line: u32,
+}
+
+/// Decodes one entry.
+struct Decoder<'m> {
+    globals: &'m HashMap<Name, usize>,
+    module_shared: HashMap<Name, &'m Variable>,
+    functions: HashMap<Name, &'m Function>,
+    table: FunctionTable,
+    program: Program,
+    scopes: Vec<Scope>,
+    declarations: usize,
+    registers: HashMap<(usize, u32, u32), u32>,
+    constants: HashMap<(Constant, bool), Reg>,
+    specials: HashMap<(Special, Option<ast::Axis>, bool), Reg>,
+    scratch: Vec<Reg>,
+    scratch_used: usize,
+    reads: Vec<Touch>,
+    writes: Vec<Touch>,
+    /// The instruction that is being decoded.
+    line: u32,
+    opcode: Option<Opcode>,
+    guard: Condition,
+    /// Row of the way back, while a function that is not the entry is decoded.
+    way_back: Option<Reg>,
+}
+
+/// Decodes `entry` of `module`; `globals` numbers the module's variables in global and constant memory.
+///
+/// # Errors
+/// The first thing in the entry, or in a function that it calls, that is not supported.
+pub fn decode(
+    module: &ast::Module,
+    globals: &HashMap<Name, usize>,
+    entry: &Function,
+) -> Result<Program, Located> {
+    let mut functions = HashMap::new();
+    let mut module_shared = HashMap::new();
+    for item in &module.items {
+        match item {
+            ast::Item::Function(f) if f.body.is_some() || !functions.contains_key(&f.name) => {
+                functions.insert(f.name.clone(), f);
+            }
+            ast::Item::Variable(v) if v.space == flashpage_ptx::words::Space::Shared => {
+                module_shared.insert(v.name.clone(), v);
+            }
+            _ => {}
+        }
+    }
+    let mut decoder = Decoder {
+        globals,
+        module_shared,
+        functions,
+        table: FunctionTable::default(),
+        program: Program { name: entry.name.to_string(), preds: CARRY.0 + 1, ..Program::default() },
+        scopes: vec![Scope::default()],
+        declarations: 0,
+        registers: HashMap::new(),
+        constants: HashMap::new(),
+        specials: HashMap::new(),
+        scratch: Vec::new(),
+        scratch_used: 0,
+        reads: Vec::new(),
+        writes: Vec::new(),
+        line: entry.line,
+        opcode: None,
+        guard: Condition { pred: TRUE, negated: false },
+        way_back: None,
+    };
+    decoder.run(entry).map_err(|fail| Located { line: decoder.line, fail })?;
+    Ok(decoder.program)
+}
+
+impl Decoder<'_> {
+    fn run(&mut self, entry: &Function) -> Result<()> {
+        // Rows that every program has: one to write what nobody reads.
+        self.program.rows = 2;
+        for function in function::callees_first(entry, &self.functions).map_err(|(line, message)| {
+            self.line = line;
+            Fail::Invalid(message)
+        })? {
+            self.function(function)?;
+        }
+        self.program.dynamic_shared = self.program.shared_bytes.next_multiple_of(128);
+        Ok(())
+    }
+
+    /// Appends an instruction that touches what was resolved since the last one.
+    fn emit(&mut self, op: Op) -> usize {
+        let range = |touches: &mut Vec<Touch>, all: &mut Vec<Touch>| {
+            let start = all.len() as u32;
+            all.append(touches);
+            (start, all.len() as u32)
+        };
+        if self.guard.pred != TRUE {
+            self.reads.push(Touch::Pred(self.guard.pred));
+        }
+        let reads = range(&mut self.reads, &mut self.program.operands);
+        let writes = range(&mut self.writes, &mut self.program.operands);
+        let opcode = self.opcode.take();
+        self.program.code.push(Inst { op, guard: self.guard, line: self.line, opcode, reads, writes });
+        self.program.code.len() - 1
+    }
+
+    /// Appends a kernel over registers that were already resolved.
+    fn emit_kernel(&mut self, kernel: Kernel, d: Reg, sources: &[Reg]) {
+        let at = |i: usize| sources.get(i).copied().unwrap_or(Reg(0));
+        let op =
+            Op::Alu { run: kernel.run, d, a: at(0), b: at(1), c: at(2), e: at(3), wide: kernel.out == 2 };
+        self.emit(op);
+    }
+
+    /// A register for a value inside one instruction.
+    fn scratch(&mut self) -> Reg {
+        if self.scratch_used == self.scratch.len() {
+            let reg = self.new_row(true);
+            self.scratch.push(reg);
+        }
+        self.scratch_used += 1;
+        self.scratch[self.scratch_used - 1]
+    }
+
+    fn new_row(&mut self, wide: bool) -> Reg {
+        let reg = Reg(self.program.rows);
+        self.program.rows += 1 + wide as u32;
+        reg
+    }
+
+    fn new_pred(&mut self) -> Pred {
+        let pred = Pred(self.program.preds);
+        self.program.preds += 1;
+        pred
+    }
+
+    fn instruction(&mut self, inst: &Instruction) -> Result<()> {
+        self.line = inst.line;
+        self.opcode = Some(inst.op);
+        self.scratch_used = 0;
+        self.reads.clear();
+        self.writes.clear();
+        self.guard = match &inst.guard {
+            None => Condition { pred: TRUE, negated: false },
+            Some(guard) => {
+                Condition { pred: self.named_predicate(&guard.predicate)?, negated: guard.negated }
+            }
+        };
+        self.reads.clear();
+        match inst.op {
+            Opcode::Ld | Opcode::Ldu | Opcode::St | Opcode::Atom | Opcode::Red | Opcode::Cp => {
+                self.memory(inst)
+            }
+            Opcode::Cvta | Opcode::Isspacep | Opcode::Mapa | Opcode::Getctarank => self.addresses(inst),
+            Opcode::Bra
+            | Opcode::Brx
+            | Opcode::Call
+            | Opcode::Ret
+            | Opcode::Exit
+            | Opcode::Trap
+            | Opcode::Brkpt => self.control(inst),
+            Opcode::Shfl
+            | Opcode::Vote
+            | Opcode::Match
+            | Opcode::Redux
+            | Opcode::Activemask
+            | Opcode::Elect
+            | Opcode::Bar
+            | Opcode::Barrier
+            | Opcode::Ldmatrix
+            | Opcode::Stmatrix
+            | Opcode::Movmatrix
+            | Opcode::Mma => self.collective(inst),
+            Opcode::Membar
+            | Opcode::Fence
+            | Opcode::Prefetch
+            | Opcode::Prefetchu
+            | Opcode::Applypriority
+            | Opcode::Discard
+            | Opcode::Griddepcontrol
+            | Opcode::Setmaxnreg
+            | Opcode::Pmevent => {
+                self.emit(Op::Nothing);
+                Ok(())
+            }
+            Opcode::Nanosleep => {
+                self.emit(Op::Pause);
+                Ok(())
+            }
+            _ => self.arithmetic(inst),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Loads, stores, atomics and asynchronous copies.
+
+use super::asynchrony::Copy;
+use super::block::Env;
+use super::warp::Warp;
+use super::{Result, lanes};
+use crate::address::{Space, resolve};
+use crate::fault::{FaultKind, Trouble};
+use crate::memory::Span;
+use crate::program::{Access, Address, AsyncCopy, Atomic};
+
+/// The address that a lane computes.
+#[inline(always)]
+pub(crate) fn address(warp: &Warp, base: Address, lane: usize) -> u64 {
+    warp.get(base.base, base.wide, lane).wrapping_add_signed(base.offset)
+}
+
+/// What a lane is about to touch.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    /// `read`, `write`, `atomic`
+    pub access: &'static str,
+    pub space: Space,
+    pub address: u64,
+    pub count: u32,
+    pub lane: usize,
+}
+
+/// The bytes that a request is for, if they are there and aligned.
+#[inline(always)]
+pub(crate) fn locate(env: &Env, warp: &mut Warp, request: Request) -> Result<Span> {
+    let Request { space, address, count, lane, .. } = request;
+    let span = match space {
+        Space::Global => env.memory.span(address, count, &mut warp.hint),
+        Space::Shared => env.shared.span(address, count),
+        _ => return locate_rarely(env, warp, request),
+    };
+    let _ = lane;
+    match span {
+        Some(span) if address & (count as u64 - 1) == 0 => Ok(span),
+        _ => Err(refuse(env, request)),
+    }
+}
+
+/// Local and parameter memory, and generic addresses.
+fn locate_rarely(env: &Env, warp: &mut Warp, request: Request) -> Result<Span> {
+    let Request { space, address, count, lane, .. } = request;
+    let (found, at) = match space {
+        Space::Generic => resolve(address),
+        // The address of a function's parameter is one in the stack.
+        Space::Param if resolve(address).0 == Space::Local => resolve(address),
+        _ => (space, address),
+    };
+    let request = Request { space: found, address: at, ..request };
+    let span = match found {
+        Space::Local => warp.local.get(lane).and_then(|local| local.span(at, count)),
+        Space::Param if request.access == "read" => env.params.span(at, count),
+        Space::Param => None,
+        _ => return locate(env, warp, request),
+    };
+    match span {
+        Some(span) if at & (count as u64 - 1) == 0 => Ok(span),
+        _ => Err(refuse(env, request)),
+    }
+}
+
+#[cold]
+fn refuse(env: &Env, request: Request) -> Box<Trouble> {
+    let Request { access, space, address, count: bytes, lane } = request;
+    let kind = if address & (bytes as u64 - 1) != 0 {
+        FaultKind::Misaligned { access, bytes, address }
+    } else {
+        let place = match space {
+            Space::Shared => env.shared.describe(),
+            Space::Local => {
+                format!("is past the end of the thread's {} local bytes", env.program.local_bytes)
+            }
+            Space::Param => format!("is not in the {} bytes of parameters", env.program.parameter_bytes),
+            _ => env.memory.describe(address),
+        };
+        FaultKind::OutOfBounds { access, bytes, address, place }
+    };
+    Trouble::at(kind, lane as u32, address)
+}
+
+/// Faults if one of `count` bytes was never written.
+pub(crate) fn check_written(span: Span, request: Request, count: u32) -> Result<()> {
+    match span.unwritten(count) {
+        None => Ok(()),
+        Some(first) => {
+            let address = request.address + first as u64;
+            let what = format!("byte {first} of the {count} at {:#x}", request.address);
+            Err(Trouble::at(FaultKind::NeverWritten(what), request.lane as u32, address))
+        }
+    }
+}
+
+/// `ld`
+pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<()> {
+    let width = access.width;
+    let count = width as u32 * access.elements.len() as u32;
+    for lane in lanes(mask) {
+        let address = address(warp, access.base, lane);
+        let request = Request { access: "read", space: access.space, address, count, lane };
+        let span = locate(env, warp, request)?;
+        if env.sanitize {
+            check_written(span, request, count)?;
+        }
+        for (i, (reg, wide)) in access.elements.iter().enumerate() {
+            let mut value = span.read(i * width as usize, width);
+            if access.signed {
+                let unused = 64 - 8 * width as u32;
+                value = ((value << unused) as i64 >> unused) as u64;
+            }
+            warp.set(*reg, *wide, lane, value);
+        }
+    }
+    Ok(())
+}
+
+/// `st`
+pub(crate) fn store(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<()> {
+    let width = access.width;
+    let count = width as u32 * access.elements.len() as u32;
+    for lane in lanes(mask) {
+        let address = address(warp, access.base, lane);
+        let request = Request { access: "write", space: access.space, address, count, lane };
+        let span = locate(env, warp, request)?;
+        for (i, (reg, wide)) in access.elements.iter().enumerate() {
+            span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
+        }
+        span.mark(count);
+        if env.sanitize {
+            store_undefined(env, warp, access, request, span)?;
+        }
+    }
+    Ok(())
+}
+
+/// A value that was never computed stays so in the block's memory, and must not leave the block.
+fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
+    for (i, (reg, _)) in access.elements.iter().enumerate() {
+        if warp.written_rows[reg.0 as usize] >> request.lane & 1 != 0 {
+            continue;
+        }
+        let space = if request.space == Space::Generic { resolve(request.address).0 } else { request.space };
+        if space == Space::Global {
+            return Err(super::defined::never(env, crate::program::Touch::Row(*reg), 1 << request.lane));
+        }
+        span.unmark(i * access.width as usize, access.width as usize);
+    }
+    Ok(())
+}
+
+/// `atom`, `red`: lane after lane.
+pub(crate) fn atomic(env: &Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> Result<()> {
+    let count = atomic.width as u32;
+    let wide = atomic.width == 8;
+    for lane in lanes(mask) {
+        let address = address(warp, atomic.base, lane);
+        let request = Request { access: "atomic", space: atomic.space, address, count, lane };
+        let span = locate(env, warp, request)?;
+        if env.sanitize {
+            check_written(span, request, count)?;
+        }
+        let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
+        let old = span.update(atomic.width, |old| (atomic.update)(old, b, c));
+        span.mark(count);
+        if let Some(d) = atomic.d {
+            warp.set(d, wide, lane, old);
+        }
+    }
+    Ok(())
+}
+
+/// `cp.async`: addresses are checked now, bytes move when the copy lands.
+pub(crate) fn async_copy(env: &Env, warp: &mut Warp, copy: &AsyncCopy, mask: u32) -> Result<()> {
+    let mut issued = Copy::new(copy.bytes, mask);
+    let ignored = copy.ignore_source.map_or(0, |p| warp.condition(p));
+    for lane in lanes(mask) {
+        let to = address(warp, copy.to, lane);
+        let to = if copy.to_space == Space::Generic { resolve(to).1 } else { to };
+        let from = address(warp, copy.from, lane);
+        let bytes = copy.bytes as u32;
+        let asked = copy.source_bytes.map_or(bytes, |reg| warp.row(reg)[lane]).min(bytes);
+        let read = if ignored >> lane & 1 != 0 { 0 } else { asked };
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
+        locate(env, warp, request)?;
+        if from & (bytes as u64 - 1) != 0 {
+            let kind = FaultKind::Misaligned { access: "read", bytes, address: from };
+            return Err(Trouble::at(kind, lane as u32, from));
+        }
+        if read != 0 {
+            let request = Request { access: "read", space: Space::Global, address: from, count: read, lane };
+            let Some(span) = env.memory.span(from, read, &mut warp.hint) else {
+                return Err(refuse_copy(env, request));
+            };
+            if env.sanitize {
+                check_written(span, request, read)?;
+            }
+        }
+        issued.to[lane] = to as u32;
+        issued.from[lane] = from;
+        issued.read[lane] = read as u8;
+    }
+    match warp.copies.issue(issued) {
+        Some(now) => land(env, warp, &now),
+        None => Ok(()),
+    }
+}
+
+/// A source that is not there; its size need not be a power of two.
+#[cold]
+fn refuse_copy(env: &Env, request: Request) -> Box<Trouble> {
+    let Request { access, address, count: bytes, lane, .. } = request;
+    let place = env.memory.describe(address);
+    Trouble::at(FaultKind::OutOfBounds { access, bytes, address, place }, lane as u32, address)
+}
+
+/// Moves the bytes of a copy.
+pub(crate) fn land(env: &Env, warp: &mut Warp, copy: &Copy) -> Result<()> {
+    for lane in lanes(copy.mask) {
+        let (to, from) = (copy.to[lane] as u64, copy.from[lane]);
+        let (bytes, read) = (copy.bytes as u32, copy.read[lane] as u32);
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
+        let target = locate(env, warp, request)?;
+        let width = if bytes == 4 { 4 } else { 8 };
+        if read == bytes {
+            let request = Request { access: "read", space: Space::Global, address: from, count: bytes, lane };
+            let source = locate(env, warp, request)?;
+            for at in (0..bytes as usize).step_by(width as usize) {
+                target.write(at, width, source.read(at, width));
+            }
+        } else {
+            for at in (0..bytes as usize).step_by(width as usize) {
+                target.write(at, width, 0);
+            }
+            if read != 0
+                && let Some(source) = env.memory.span(from, read, &mut warp.hint)
+            {
+                for at in 0..read as usize {
+                    target.write(at, 1, source.read(at, 1));
+                }
+            }
+        }
+        target.mark(bytes);
+    }
+    Ok(())
+}

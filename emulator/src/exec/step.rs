@@ -1,0 +1,271 @@
+//! The interpreter's loop: one match for each instruction of a warp.
+
+use super::block::Env;
+use super::warp::Warp;
+use super::{FULL, Result, access, collective, control, defined, matrix, product};
+use crate::alu::lanes::{LANES, Row};
+use crate::fault::{FaultKind, Trouble};
+use crate::program::Op;
+
+/// Why a warp stopped running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Its turn is over.
+    Turn,
+    /// All its lanes have exited.
+    Exited,
+    /// Its next instruction is a barrier of the block, for all its lanes.
+    Barrier,
+}
+
+/// Runs `warp` for at most `turns` instructions.
+pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
+    let program = env.program;
+    let code = &program.code[..];
+    for _ in 0..turns {
+        let pc = warp.pc as usize;
+        let inst = &code[pc];
+        env.executed[pc] += 1;
+        warp.count += 1;
+        let mask = warp.mask & warp.condition(inst.guard);
+        if mask == 0 {
+            advance(warp);
+            continue;
+        }
+        if env.sanitize {
+            defined::before(env, warp, inst, mask)?;
+        }
+        match &inst.op {
+            Op::Alu { run, d, a, b, c, e, wide } => {
+                let (a, b, c, e) = (warp.row_ptr(*a), warp.row_ptr(*b), warp.row_ptr(*c), warp.row_ptr(*e));
+                if mask == FULL {
+                    // SAFETY: the decoder matched the kernel's widths to the registers'.
+                    unsafe { run(warp.row_ptr(*d), a, b, c, e) };
+                } else {
+                    let mut value = [Row([0; LANES]); 2];
+                    // SAFETY: as above, and two rows hold either width.
+                    unsafe { run(value.as_mut_ptr(), a, b, c, e) };
+                    if *wide {
+                        // SAFETY: two adjacent rows are 32 values of 64 bits.
+                        let value = unsafe { &*value.as_ptr().cast() };
+                        warp.write_wide(*d, value, mask);
+                    } else {
+                        warp.write_row(*d, &value[0].0, mask);
+                    }
+                }
+            }
+            Op::Compare { run, a, b, d, q, combine } => {
+                // SAFETY: as for `Alu`.
+                let holds = unsafe { run(warp.row_ptr(*a), warp.row_ptr(*b)) };
+                let (yes, no) = match combine {
+                    None => (holds, !holds),
+                    Some((logic, c)) => {
+                        let c = warp.condition(*c);
+                        (logic.apply(holds, c), logic.apply(!holds, c))
+                    }
+                };
+                warp.write_pred(*d, yes, mask);
+                if let Some(q) = q {
+                    warp.write_pred(*q, no, mask);
+                }
+            }
+            Op::SetRow { run, a, b, d, truth, combine } => {
+                // SAFETY: as for `Alu`.
+                let holds = unsafe { run(warp.row_ptr(*a), warp.row_ptr(*b)) };
+                let holds = combine.map_or(holds, |(logic, c)| logic.apply(holds, warp.condition(c)));
+                let value = std::array::from_fn(|l| if holds >> l & 1 != 0 { *truth } else { 0 });
+                warp.write_row(*d, &value, mask);
+            }
+            Op::Select { d, a, b, p, wide } => {
+                let p = warp.condition(*p);
+                if *wide {
+                    let (a, b) = (warp.wide(*a), warp.wide(*b));
+                    let value = std::array::from_fn(|l| if p >> l & 1 != 0 { a[l] } else { b[l] });
+                    warp.write_wide(*d, &value, mask);
+                } else {
+                    let mut value = *warp.row(*b);
+                    super::warp::blend(&mut value, warp.row(*a), p);
+                    warp.write_row(*d, &value, mask);
+                }
+            }
+            Op::Predicate { d, a, b, logic } => {
+                let value = logic.apply(warp.condition(*a), warp.condition(*b));
+                warp.write_pred(*d, value, mask);
+            }
+            Op::Carry { d, a, b, wide, subtract, carry_in, carry_out } => {
+                control::carry(warp, mask, (*d, *a, *b, *wide), *subtract, *carry_in, *carry_out);
+            }
+            Op::Clock { d, wide } => {
+                let now = warp.count;
+                for lane in super::lanes(mask) {
+                    warp.set(*d, *wide, lane, now);
+                }
+            }
+            Op::Load(access) => access::load(env, warp, access, mask)?,
+            Op::Store(access) => access::store(env, warp, access, mask)?,
+            Op::Atomic(atomic) => access::atomic(env, warp, atomic, mask)?,
+            Op::Branch { target } => {
+                if mask == warp.mask {
+                    warp.jump(*target);
+                } else {
+                    warp.pc += 1;
+                    warp.split(mask, *target);
+                }
+                continue;
+            }
+            Op::BranchIndexed { index, targets } => {
+                control::branch_indexed(warp, mask, *index, targets)?;
+                continue;
+            }
+            Op::Call(call) => {
+                control::call(warp, mask, call);
+                if env.sanitize {
+                    defined::after(env, warp, inst, mask);
+                }
+                continue;
+            }
+            Op::Results(moves) => control::moves(warp, mask, moves),
+            Op::Return { way_back } => {
+                control::ret(warp, mask, *way_back);
+                continue;
+            }
+            Op::Exit => {
+                warp.pc += 1;
+                warp.exit(mask);
+                if warp.live == 0 {
+                    return Ok(Stop::Exited);
+                }
+                continue;
+            }
+            Op::Trap => return Err(Trouble::lane(FaultKind::Trap, mask.trailing_zeros())),
+            Op::Barrier(_) => {
+                if !together(warp, mask, "a barrier is for all lanes of a warp")? {
+                    continue;
+                }
+                return Ok(Stop::Barrier);
+            }
+            Op::WarpSync { members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+            }
+            Op::Shuffle { mode, d, p, a, b, c, members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+                collective::shuffle(warp, mask, *mode, (*d, *p), (*a, *b, *c));
+            }
+            Op::Vote { mode, d, a, members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+                collective::vote(warp, mask, *mode, *d, *a);
+            }
+            Op::Ballot { d, a, members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+                let ballot = warp.condition(*a) & mask;
+                warp.write_row(*d, &[ballot; LANES], mask);
+            }
+            Op::Match { d, all, a, wide, members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+                collective::matching(warp, mask, *d, *all, (*a, *wide));
+            }
+            Op::Redux { d, a, fold, members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+                let a = warp.row(*a);
+                let result = super::lanes(mask).map(|l| a[l]).reduce(*fold).unwrap_or(0);
+                warp.write_row(*d, &[result; LANES], mask);
+            }
+            Op::ActiveMask { d } => warp.write_row(*d, &[mask; LANES], mask),
+            Op::Elect { d, p, members } => {
+                if !collective::members(warp, mask, *members)? {
+                    continue;
+                }
+                let leader = mask.trailing_zeros();
+                if let Some(d) = d {
+                    warp.write_row(*d, &[leader; LANES], mask);
+                }
+                warp.write_pred(*p, 1 << leader, mask);
+            }
+            Op::LoadMatrix(access) => {
+                if !together(warp, mask, "ldmatrix is for all lanes of a warp")? {
+                    continue;
+                }
+                matrix::load(env, warp, access)?;
+            }
+            Op::StoreMatrix(access) => {
+                if !together(warp, mask, "stmatrix is for all lanes of a warp")? {
+                    continue;
+                }
+                matrix::store(env, warp, access)?;
+            }
+            Op::MoveMatrix { d, a } => {
+                if !together(warp, mask, "movmatrix is for all lanes of a warp")? {
+                    continue;
+                }
+                let transposed = matrix::transpose(warp.row(*a));
+                warp.write_row(*d, &transposed, FULL);
+            }
+            Op::MatrixProduct(product) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "mma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                product::run(env, warp, product);
+            }
+            Op::AsyncCopy(copy) => access::async_copy(env, warp, copy, mask)?,
+            Op::CommitGroup => warp.copies.commit(mask),
+            Op::WaitGroup { pending } => {
+                for copy in warp.copies.wait(mask, *pending) {
+                    access::land(env, warp, &copy)?;
+                }
+            }
+            Op::Nothing => {}
+            Op::Pause => {
+                advance(warp);
+                return Ok(Stop::Turn);
+            }
+        }
+        if env.sanitize {
+            defined::after(env, warp, inst, mask);
+        }
+        advance(warp);
+    }
+    Ok(Stop::Turn)
+}
+
+/// To the next instruction.
+#[inline(always)]
+pub(crate) fn advance(warp: &mut Warp) {
+    warp.pc += 1;
+    if warp.pc >= warp.limit {
+        warp.choose();
+    }
+}
+
+/// Whether all lanes that are left execute this; if some are elsewhere, waits for them.
+fn together(warp: &mut Warp, mask: u32, what: &'static str) -> Result<bool> {
+    if mask == warp.live {
+        return Ok(true);
+    }
+    whole_warp(warp, mask, what)?;
+    Ok(false)
+}
+
+/// Waits for lanes that are elsewhere; lanes that are here and do not take part, or are gone, are a fault.
+#[cold]
+fn whole_warp(warp: &mut Warp, mask: u32, what: &'static str) -> Result<()> {
+    if mask != warp.mask {
+        return Err(FaultKind::Divergent { missing: warp.mask & !mask, what }.into());
+    }
+    if warp.gather(FULL, what)? {
+        return Err(FaultKind::Divergent { missing: !warp.mask, what }.into());
+    }
+    Ok(())
+}

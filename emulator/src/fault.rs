@@ -1,0 +1,183 @@
+//! What can go wrong: at load, and while a kernel runs.
+
+use std::fmt;
+
+/// Why a text cannot be run here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It is not PTX as the parser knows it.
+    #[error("PTX text, {0}")]
+    Parse(#[from] flashpage_ptx::ParseError),
+    /// An instruction that the emulator does not run.
+    #[error("line {line}: `{instruction}` is not supported by the emulator")]
+    Unsupported {
+        /// Line of the text.
+        line: u32,
+        /// As it stands there.
+        instruction: String,
+    },
+    /// Something that does not hold together.
+    #[error("line {line}: {message}, in `{text}`")]
+    Invalid {
+        /// Line of the text.
+        line: u32,
+        /// What is wrong.
+        message: String,
+        /// As it stands there.
+        text: String,
+    },
+}
+
+/// Why a run stopped: what, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// What happened.
+    pub kind: FaultKind,
+    /// Where, unless the launch itself was refused.
+    pub site: Option<Box<Site>>,
+}
+
+/// The instruction that a [`Fault`] happened at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Site {
+    /// As it stands in the text.
+    pub instruction: String,
+    /// Line of the PTX text, from 1.
+    pub line: u32,
+    /// `%ctaid`
+    pub block: [u32; 3],
+    /// Warp of the block.
+    pub warp: u32,
+    /// Lane of the warp, where one is to blame.
+    pub lane: Option<u32>,
+    /// Address, where there is one.
+    pub address: Option<u64>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// An access outside of what is there.
+    #[error("{access} of {bytes} bytes at {address:#x} {place}")]
+    OutOfBounds {
+        /// `read`, `write`, `atomic`
+        access: &'static str,
+        /// How many.
+        bytes: u32,
+        /// Address in the space that was accessed.
+        address: u64,
+        /// Where that lies.
+        place: String,
+    },
+    /// An address that is not a multiple of the access's size.
+    #[error("{access} of {bytes} bytes at {address:#x}, which is not a multiple of {bytes}")]
+    Misaligned {
+        /// `read`, `write`, `atomic`
+        access: &'static str,
+        /// How many.
+        bytes: u32,
+        /// Address in the space that was accessed.
+        address: u64,
+    },
+    /// A read of memory or of a register that nothing was written to.
+    #[error("{0} was never written")]
+    NeverWritten(String),
+    /// Lanes of a warp that should execute an instruction together do not.
+    #[error("lanes {missing:#010x} are missing: {what}")]
+    Divergent {
+        /// Lanes that are needed and not there.
+        missing: u32,
+        /// What needs them.
+        what: &'static str,
+    },
+    /// A lane executes a collective instruction whose mask leaves it out.
+    #[error("lanes {lanes:#010x} execute this but are not in its member mask {members:#010x}")]
+    NotMember {
+        /// The lanes.
+        lanes: u32,
+        /// The mask.
+        members: u32,
+    },
+    /// A barrier that is used wrongly.
+    #[error("barrier {id}: {message}")]
+    Barrier {
+        /// Which.
+        id: u32,
+        /// How.
+        message: String,
+    },
+    /// No warp of a block can go on.
+    #[error("deadlock: {0}")]
+    Deadlock(String),
+    /// More instructions than allowed.
+    #[error("the budget of {0} warp instructions is spent: an endless loop, or a wait that never ends")]
+    Budget(u64),
+    /// An index outside of an indexed branch's targets.
+    #[error("index {index} of a branch with {targets} targets")]
+    BranchIndex {
+        /// The index.
+        index: u32,
+        /// How many there are.
+        targets: u32,
+    },
+    /// The kernel gave up.
+    #[error("trap")]
+    Trap,
+    /// The launch does not fit the kernel.
+    #[error("{0}")]
+    Launch(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(site) = &self.site {
+            let [x, y, z] = site.block;
+            write!(f, "\n  at line {}: {}", site.line, site.instruction)?;
+            write!(f, "\n  block ({x}, {y}, {z}), warp {}", site.warp)?;
+            if let Some(lane) = site.lane {
+                write!(f, ", lane {lane}")?;
+            }
+            if let Some(address) = site.address {
+                write!(f, ", address {address:#x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Fault {
+    /// A refused launch.
+    pub(crate) fn launch(message: impl Into<String>) -> Fault {
+        Fault { kind: FaultKind::Launch(message.into()), site: None }
+    }
+}
+
+/// A fault whose place the warp's loop will add.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub kind: FaultKind,
+    pub lane: Option<u32>,
+    pub address: Option<u64>,
+}
+
+impl From<FaultKind> for Box<Trouble> {
+    fn from(kind: FaultKind) -> Self {
+        Box::new(Trouble { kind, lane: None, address: None })
+    }
+}
+
+impl Trouble {
+    pub fn at(kind: FaultKind, lane: u32, address: u64) -> Box<Trouble> {
+        Box::new(Trouble { kind, lane: Some(lane), address: Some(address) })
+    }
+
+    pub fn lane(kind: FaultKind, lane: u32) -> Box<Trouble> {
+        Box::new(Trouble { kind, lane: Some(lane), address: None })
+    }
+}

@@ -1,0 +1,208 @@
+//! A launch: what is asked for, whether it fits the kernel, and its blocks spread over the host's cores.
+
+use crate::exec::asynchrony::AsyncPolicy;
+use crate::exec::block::{Setting, Worker};
+use crate::fault::Fault;
+use crate::memory::{Memory, Storage};
+use crate::program::Program;
+use flashpage_ptx::words::Opcode;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The shape of a launch and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Blocks along x, y, z.
+    pub grid: [u32; 3],
+    /// Threads of a block along x, y, z.
+    pub block: [u32; 3],
+    /// Blocks of a cluster along x, y, z; all ones for none.
+    pub cluster: [u32; 3],
+    /// Shared memory beyond what the module declares.
+    pub dynamic_shared_bytes: u32,
+    /// Little-endian bytes of each parameter of the entry, in order.
+    pub params: Vec<Vec<u8>>,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Launch {
+            grid: [1; 3],
+            block: [32, 1, 1],
+            cluster: [1; 3],
+            dynamic_shared_bytes: 0,
+            params: Vec::new(),
+        }
+    }
+}
+
+/// How to run a launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// When asynchronous work takes effect.
+    pub policy: AsyncPolicy,
+    /// Whether reads of what was never written are faults.
+    pub sanitize: bool,
+    /// Threads of the host to use; 0 for all its cores.
+    pub threads: usize,
+    /// Instructions of warps, over the whole launch, after which it is given up.
+    pub instruction_budget: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { policy: AsyncPolicy::Eager, sanitize: false, threads: 0, instruction_budget: 1 << 36 }
+    }
+}
+
+/// What a launch did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Instructions of warps.
+    pub instructions: u64,
+    /// The same by opcode.
+    pub by_opcode: BTreeMap<Opcode, u64>,
+}
+
+/// The most threads a block may have.
+const MAX_THREADS: u64 = 1024;
+/// The most shared memory a block may have on any target.
+const MAX_SHARED: u64 = 227 * 1024;
+
+/// Checks a launch against its kernel and lays out the parameters.
+fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
+    let refuse = |message: String| Err(Fault::launch(message));
+    let name = &program.name;
+    let product = |d: [u32; 3]| d.iter().map(|n| *n as u64).fold(1u64, u64::saturating_mul);
+    if product(launch.grid) == 0 || product(launch.block) == 0 || product(launch.cluster) == 0 {
+        return refuse(format!("a dimension of the launch of `{name}` is zero"));
+    }
+    if product(launch.block) > MAX_THREADS {
+        return refuse(format!("a block of {} threads; at most 1024 are possible", product(launch.block)));
+    }
+    if product(launch.cluster) != 1 {
+        return refuse("clusters of more than one block are not supported".to_string());
+    }
+    if let Some(required) = program.required_block
+        && required != launch.block
+    {
+        return refuse(format!("`{name}` requires blocks of {required:?} threads, not {:?}", launch.block));
+    }
+    if let Some(max) = program.max_threads
+        && product(launch.block) > max as u64
+    {
+        return refuse(format!(
+            "`{name}` takes at most {max} threads a block, not {}",
+            product(launch.block)
+        ));
+    }
+    let shared = program.dynamic_shared as u64 + launch.dynamic_shared_bytes as u64;
+    if shared > MAX_SHARED {
+        return refuse(format!("{shared} bytes of shared memory; at most {MAX_SHARED} are possible"));
+    }
+    if launch.params.len() != program.parameters.len() {
+        let (has, got) = (program.parameters.len(), launch.params.len());
+        return refuse(format!("`{name}` has {has} parameters and the launch gives {got}"));
+    }
+    let storage = Storage::new(program.parameter_bytes as usize);
+    for (parameter, bytes) in program.parameters.iter().zip(&launch.params) {
+        if bytes.len() != parameter.bytes as usize {
+            return refuse(format!(
+                "parameter `{}` has {} bytes and the launch gives {}",
+                parameter.name,
+                parameter.bytes,
+                bytes.len()
+            ));
+        }
+        if let Some(span) = storage.span(parameter.offset as u64, parameter.bytes) {
+            for (i, byte) in bytes.iter().enumerate() {
+                span.write(i, 1, *byte as u64);
+            }
+            span.mark(parameter.bytes);
+        }
+    }
+    Ok(storage)
+}
+
+/// Runs every block of a launch.
+///
+/// Blocks are handed out in order, and when some fault the one with the lowest index is reported, so that the
+/// outcome does not depend on how the host schedules its threads.
+pub(crate) fn launch(
+    program: &Program,
+    memory: &Memory,
+    globals: &[u64],
+    launch: &Launch,
+    options: &Options,
+) -> Result<Report, Fault> {
+    let params = parameters(program, launch)?;
+    let setting = Setting {
+        program,
+        memory,
+        params: &params,
+        globals,
+        grid: launch.grid,
+        block: launch.block,
+        cluster: launch.cluster,
+        shared_bytes: program.dynamic_shared + launch.dynamic_shared_bytes,
+        dynamic_shared_bytes: launch.dynamic_shared_bytes,
+        policy: options.policy,
+        sanitize: options.sanitize,
+    };
+    let [gx, gy, gz] = launch.grid.map(u64::from);
+    let blocks = gx * gy * gz;
+    let next = AtomicU64::new(0);
+    let spent = AtomicU64::new(0);
+    // Index of the lowest block that faulted, which is also where to stop.
+    let stop_at = AtomicU64::new(blocks);
+    let fault = Mutex::new(None::<(u64, Fault)>);
+    let executed = Mutex::new(vec![0u64; program.code.len()]);
+    let work = || {
+        let mut worker = Worker::new(&setting);
+        let spend = |n: u64| {
+            let total = spent.fetch_add(n, Relaxed) + n;
+            (total > options.instruction_budget).then_some(options.instruction_budget)
+        };
+        loop {
+            let index = next.fetch_add(1, Relaxed);
+            if index >= stop_at.load(Relaxed) {
+                break;
+            }
+            let at = [index % gx, index / gx % gy, index / (gx * gy)].map(|i| i as u32);
+            if let Err(found) = worker.run(index, at, &spend) {
+                stop_at.fetch_min(index, Relaxed);
+                let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
+                if fault.as_ref().is_none_or(|(other, _)| index < *other) {
+                    *fault = Some((index, found));
+                }
+            }
+        }
+        let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
+        for (total, own) in sum.iter_mut().zip(worker.executed()) {
+            *total += own;
+        }
+    };
+    let threads = if options.threads == 0 { rayon::current_num_threads() } else { options.threads };
+    let threads = threads.min(blocks.try_into().unwrap_or(usize::MAX));
+    if threads <= 1 {
+        work();
+    } else {
+        rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| work())));
+    }
+    if let Some((_, fault)) = fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
+        return Err(fault);
+    }
+    let mut report = Report::default();
+    let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
+    for (inst, count) in program.code.iter().zip(executed) {
+        if let Some(opcode) = inst.opcode
+            && count != 0
+        {
+            report.instructions += count;
+            *report.by_opcode.entry(opcode).or_default() += count;
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,351 @@
+//! Bytes: the device's global memory, and the storage that every other space is made of.
+//!
+//! This file holds the emulator's unsafe memory accesses. Blocks run on several threads at once and may touch
+//! the same global bytes, so bytes are only ever read and written as relaxed atomics; a kernel's data race
+//! gives one value or the other, as on hardware, and is never the host's undefined behaviour.
+
+use crate::address::GLOBAL_BASE;
+use std::cell::UnsafeCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// What cannot be done with global memory from the host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// An allocation too large, or with an alignment that is not a power of two.
+    #[error("cannot allocate {bytes} bytes aligned to {align}")]
+    Allocation {
+        /// Bytes asked for.
+        bytes: usize,
+        /// Alignment asked for.
+        align: usize,
+    },
+    /// A range that is not inside one allocation.
+    #[error("{bytes} bytes at {address:#x} {place}")]
+    OutOfBounds {
+        /// First address.
+        address: u64,
+        /// How many.
+        bytes: usize,
+        /// Where that lies.
+        place: String,
+    },
+}
+
+/// Bytes that several threads may touch.
+pub(crate) struct Storage {
+    /// In units that the widest atomic access is aligned by.
+    cells: Box<[UnsafeCell<u64>]>,
+    /// A byte for each byte: whether it was written.
+    written: Box<[UnsafeCell<u64>]>,
+    bytes: usize,
+}
+
+// SAFETY: the bytes are reached through `Span` only, which uses atomics.
+unsafe impl Sync for Storage {}
+
+/// What memory holds before anything is written: a NaN in every format.
+const GARBAGE: u64 = u64::MAX;
+
+fn cells(value: u64, bytes: usize) -> Box<[UnsafeCell<u64>]> {
+    let plain = vec![value; bytes.div_ceil(8)].into_boxed_slice();
+    // SAFETY: `UnsafeCell<u64>` has the layout of `u64`.
+    unsafe { Box::from_raw(Box::into_raw(plain) as *mut [UnsafeCell<u64>]) }
+}
+
+impl Storage {
+    pub fn new(bytes: usize) -> Storage {
+        Storage { cells: cells(GARBAGE, bytes), written: cells(0, bytes), bytes }
+    }
+
+    /// As it was when new.
+    pub fn reset(&mut self) {
+        self.cells.iter_mut().for_each(|c| *c.get_mut() = GARBAGE);
+        self.written.iter_mut().for_each(|c| *c.get_mut() = 0);
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// `count` bytes from `offset`, if they are all there.
+    #[inline(always)]
+    pub fn span(&self, offset: u64, count: u32) -> Option<Span> {
+        if offset.checked_add(count as u64)? > self.bytes as u64 {
+            return None;
+        }
+        // SAFETY: `offset + count` is within both arrays.
+        unsafe {
+            Some(Span {
+                bytes: self.cells.as_ptr().cast::<u8>().cast_mut().add(offset as usize),
+                written: self.written.as_ptr().cast::<u8>().cast_mut().add(offset as usize),
+            })
+        }
+    }
+}
+
+/// A range of storage that was checked. It must not outlive the storage, which the executor sees to: spans live
+/// for one instruction.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    bytes: *mut u8,
+    written: *mut u8,
+}
+
+impl Span {
+    /// The little-endian value of `width` bytes at `offset`; both are within the span and aligned.
+    #[inline(always)]
+    pub fn read(self, offset: usize, width: u8) -> u64 {
+        // SAFETY: the span was checked for `offset + width`, and the address for alignment.
+        unsafe {
+            let at = self.bytes.add(offset);
+            match width {
+                1 => AtomicU8::from_ptr(at).load(Relaxed) as u64,
+                2 => AtomicU16::from_ptr(at.cast()).load(Relaxed) as u64,
+                4 => AtomicU32::from_ptr(at.cast()).load(Relaxed) as u64,
+                _ => AtomicU64::from_ptr(at.cast()).load(Relaxed),
+            }
+        }
+    }
+
+    /// Stores the low `width` bytes of `value`, without noting that they are written.
+    #[inline(always)]
+    pub fn write(self, offset: usize, width: u8, value: u64) {
+        // SAFETY: as in `read`.
+        unsafe {
+            let at = self.bytes.add(offset);
+            match width {
+                1 => AtomicU8::from_ptr(at).store(value as u8, Relaxed),
+                2 => AtomicU16::from_ptr(at.cast()).store(value as u16, Relaxed),
+                4 => AtomicU32::from_ptr(at.cast()).store(value as u32, Relaxed),
+                _ => AtomicU64::from_ptr(at.cast()).store(value, Relaxed),
+            }
+        }
+    }
+
+    /// Replaces the value of `width` bytes atomically and returns the old one.
+    #[inline]
+    pub fn update(self, width: u8, f: impl Fn(u64) -> u64) -> u64 {
+        // SAFETY: as in `read`.
+        unsafe {
+            match width {
+                2 => AtomicU16::from_ptr(self.bytes.cast())
+                    .fetch_update(Relaxed, Relaxed, |old| Some(f(old as u64) as u16))
+                    .map_or(0, |old| old as u64),
+                4 => AtomicU32::from_ptr(self.bytes.cast())
+                    .fetch_update(Relaxed, Relaxed, |old| Some(f(old as u64) as u32))
+                    .map_or(0, |old| old as u64),
+                _ => AtomicU64::from_ptr(self.bytes.cast())
+                    .fetch_update(Relaxed, Relaxed, |old| Some(f(old)))
+                    .unwrap_or(0),
+            }
+        }
+    }
+
+    /// Copies the first `count` bytes, and whether they were written, to another span; they may be the same.
+    pub fn copy_to(self, to: Span, count: u32) {
+        let (shadow, to_shadow) = (Span { bytes: self.written, ..self }, Span { bytes: to.written, ..to });
+        for i in 0..count as usize {
+            to.write(i, 1, self.read(i, 1));
+            to_shadow.write(i, 1, shadow.read(i, 1));
+        }
+    }
+
+    /// Notes that the span's first `count` bytes are written. Aligned spans of a power of two take one store.
+    #[inline(always)]
+    pub fn mark(self, count: u32) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let mut done = 0;
+        while done < count {
+            let width = match count - done {
+                8.. => 8,
+                4.. => 4,
+                2.. => 2,
+                _ => 1,
+            };
+            let shadow = Span { bytes: self.written, written: self.written };
+            if (self.written as usize + done as usize).is_multiple_of(width) {
+                shadow.write(done as usize, width as u8, ONES);
+            } else {
+                for i in 0..width {
+                    shadow.write(done as usize + i, 1, 1);
+                }
+            }
+            done += width as u32;
+        }
+    }
+
+    /// Notes that `count` bytes from `offset` hold nothing that was ever computed.
+    pub fn unmark(self, offset: usize, count: usize) {
+        let shadow = Span { bytes: self.written, written: self.written };
+        (offset..offset + count).for_each(|i| shadow.write(i, 1, 0));
+    }
+
+    /// The first of `count` bytes that was never written.
+    #[inline]
+    pub fn unwritten(self, count: u32) -> Option<u32> {
+        let shadow = Span { bytes: self.written, written: self.written };
+        (0..count).find(|i| shadow.read(*i as usize, 1) == 0)
+    }
+}
+
+/// A piece of global memory.
+struct Allocation {
+    address: u64,
+    storage: Storage,
+}
+
+impl Allocation {
+    fn end(&self) -> u64 {
+        self.address + self.storage.len() as u64
+    }
+}
+
+/// Unused addresses after every allocation, at least.
+const GUARD: u64 = 4096;
+/// More than this no host has.
+const LARGEST: usize = 1 << 40;
+
+/// The device's global memory.
+///
+/// Addresses are never given out twice, so a stale pointer is always found.
+#[derive(Default)]
+pub struct Memory {
+    /// In the order of their addresses.
+    allocations: Vec<Allocation>,
+    freed: Vec<(u64, u64)>,
+    next: u64,
+    /// Where each loaded module's variables lie.
+    modules: HashMap<u64, Vec<u64>>,
+}
+
+impl Memory {
+    /// Empty memory.
+    pub fn new() -> Memory {
+        Memory { next: GLOBAL_BASE, ..Memory::default() }
+    }
+
+    /// Reserves `bytes` bytes at a device address that is a multiple of `align` (and of 256). Nothing is written:
+    /// the bytes are garbage, and reading them under the sanitizer is a fault.
+    ///
+    /// # Errors
+    /// An alignment that is not a power of two, or a size that cannot be had.
+    pub fn alloc(&mut self, bytes: usize, align: usize) -> Result<u64, MemoryError> {
+        if !align.is_power_of_two() || bytes > LARGEST || align > LARGEST {
+            return Err(MemoryError::Allocation { bytes, align });
+        }
+        let address = self.next.next_multiple_of(align.max(256) as u64);
+        self.next = address + bytes as u64 + GUARD;
+        self.allocations.push(Allocation { address, storage: Storage::new(bytes) });
+        Ok(address)
+    }
+
+    /// Gives an allocation back; `address` is what [`Memory::alloc`] returned.
+    ///
+    /// # Errors
+    /// There is no allocation there.
+    pub fn free(&mut self, address: u64) -> Result<(), MemoryError> {
+        let found = self.allocations.binary_search_by_key(&address, |a| a.address);
+        let index = found.map_err(|_| self.outside(address, 0))?;
+        let allocation = self.allocations.remove(index);
+        self.freed.push((allocation.address, allocation.end()));
+        Ok(())
+    }
+
+    /// Copies from the host.
+    ///
+    /// # Errors
+    /// The range is not inside one allocation.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), MemoryError> {
+        let Some(span) = self.range(address, bytes.len()) else {
+            return Err(self.outside(address, bytes.len()));
+        };
+        // SAFETY: checked by `range`; `&mut self` excludes every other access.
+        unsafe {
+            span.bytes.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            span.written.write_bytes(1, bytes.len());
+        }
+        Ok(())
+    }
+
+    /// Copies to the host, whatever is there.
+    ///
+    /// # Errors
+    /// The range is not inside one allocation.
+    pub fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryError> {
+        let Some(span) = self.range(address, into.len()) else {
+            return Err(self.outside(address, into.len()));
+        };
+        // SAFETY: checked by `range`; launches hold `&mut Memory`, so nothing writes meanwhile.
+        unsafe { into.as_mut_ptr().copy_from_nonoverlapping(span.bytes, into.len()) };
+        Ok(())
+    }
+
+    fn range(&self, address: u64, bytes: usize) -> Option<Span> {
+        let allocation = &self.allocations[self.holder(address)?];
+        let offset = address - allocation.address;
+        if bytes > allocation.storage.len() {
+            return None;
+        }
+        allocation.storage.span(offset + bytes as u64, 0)?;
+        allocation.storage.span(offset, 0)
+    }
+
+    fn outside(&self, address: u64, bytes: usize) -> MemoryError {
+        MemoryError::OutOfBounds { address, bytes, place: self.describe(address) }
+    }
+
+    /// Index of the last allocation that does not begin after `address`.
+    fn holder(&self, address: u64) -> Option<usize> {
+        self.allocations.partition_point(|a| a.address <= address).checked_sub(1)
+    }
+
+    /// `count` bytes at `address`, if they are all in one allocation; `hint` remembers which.
+    #[inline(always)]
+    pub(crate) fn span(&self, address: u64, count: u32, hint: &mut usize) -> Option<Span> {
+        if let Some(allocation) = self.allocations.get(*hint)
+            && let Some(span) = allocation.storage.span(address.wrapping_sub(allocation.address), count)
+        {
+            return Some(span);
+        }
+        *hint = self.holder(address)?;
+        let allocation = &self.allocations[*hint];
+        allocation.storage.span(address - allocation.address, count)
+    }
+
+    /// Where an address lies that should not have been accessed.
+    #[cold]
+    pub(crate) fn describe(&self, address: u64) -> String {
+        if let Some((from, to)) = self.freed.iter().find(|(from, to)| (*from..*to).contains(&address)) {
+            return format!("is in the {}-byte allocation at {from:#x}, which was freed", to - from);
+        }
+        let before = self.holder(address).map(|i| &self.allocations[i]);
+        let after = self.allocations.get(self.holder(address).map_or(0, |i| i + 1));
+        match (before, after) {
+            (Some(a), _) if address < a.end() + GUARD => {
+                format!("is past the end of the {}-byte allocation at {:#x}", a.storage.len(), a.address)
+            }
+            (_, Some(a)) if address + GUARD >= a.address => {
+                format!("is before the {}-byte allocation at {:#x}", a.storage.len(), a.address)
+            }
+            _ => "is in no allocation".to_string(),
+        }
+    }
+
+    /// Where the variables of module `id` lie, if they were placed before.
+    pub(crate) fn variables(&self, id: u64) -> Option<&Vec<u64>> {
+        self.modules.get(&id)
+    }
+
+    pub(crate) fn place_variables(&mut self, id: u64, addresses: Vec<u64>) {
+        self.modules.insert(id, addresses);
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ranges = self.allocations.iter().map(|a| (a.address, a.storage.len()));
+        f.debug_map().entries(ranges).finish()
+    }
+}

@@ -1,0 +1,266 @@
+//! A loaded module: its kernels, decoded, and its variables.
+
+use crate::decode::{self, Fail, Located, variable_align, variable_bytes};
+use crate::fault::{Fault, LoadError};
+use crate::launch::{self, Launch, Options, Report};
+use crate::memory::Memory;
+use crate::program::{Parameter, Program};
+use flashpage_ptx::ast::{Init, Item, Name, Operand, Variable};
+use flashpage_ptx::words::{Space, Type};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A module that is ready to run.
+#[derive(Debug)]
+pub struct Module {
+    /// Tells this module's variables from another's in one memory.
+    id: u64,
+    text: String,
+    programs: Vec<Program>,
+    globals: Vec<Global>,
+}
+
+/// A variable of the module in global or constant memory.
+#[derive(Debug)]
+struct Global {
+    bytes: Vec<u8>,
+    align: u32,
+    /// Written before the first launch: constants and what has an initial value; other variables are zero.
+    addresses: Vec<Relocation>,
+}
+
+/// An address inside a variable's initial value.
+#[derive(Debug)]
+struct Relocation {
+    at: usize,
+    bytes: usize,
+    of: usize,
+    offset: i64,
+    /// Only this byte of the address.
+    byte: Option<u32>,
+}
+
+/// What a launch of an entry needs to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Entry<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// Its parameters, in order.
+    pub parameters: &'m [Parameter],
+    /// `.reqntid`: the only block it may be launched with.
+    pub required_block: Option<[u32; 3]>,
+    /// `.maxntid`: the most threads of a block.
+    pub max_threads: Option<u32>,
+    /// `.reqnctapercluster`
+    pub required_cluster: Option<[u32; 3]>,
+    /// Shared memory that the module declares for it, in bytes.
+    pub static_shared_bytes: u32,
+}
+
+impl Module {
+    /// Parses and decodes PTX text.
+    ///
+    /// # Errors
+    /// The first thing in it that is not PTX, or that an entry needs and the emulator does not run.
+    pub fn load(text: &str) -> Result<Module, LoadError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let module = flashpage_ptx::parse(text)?;
+        let variables: Vec<&Variable> = module
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Variable(v) if matches!(v.space, Space::Global | Space::Const) => Some(v),
+                _ => None,
+            })
+            .collect();
+        let names: HashMap<Name, usize> =
+            variables.iter().enumerate().map(|(i, v)| (v.name.clone(), i)).collect();
+        let locate = |Located { line, fail }| {
+            let instruction = statement_at(text, line);
+            match fail {
+                Fail::Unsupported => LoadError::Unsupported { line, instruction },
+                Fail::Invalid(message) => LoadError::Invalid { line, message, text: instruction },
+            }
+        };
+        let globals = variables
+            .iter()
+            .map(|v| global(v, &names).map_err(|fail| locate(Located { line: v.line, fail })))
+            .collect::<Result<_, _>>()?;
+        let mut programs = Vec::new();
+        for item in &module.items {
+            if let Item::Function(f) = item
+                && f.is_entry
+                && f.body.is_some()
+            {
+                programs.push(decode::decode(&module, &names, f).map_err(locate)?);
+            }
+        }
+        Ok(Module { id: NEXT.fetch_add(1, Relaxed), text: text.to_string(), programs, globals })
+    }
+
+    /// The kernels of the module, in the order of the text.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.programs.iter().map(|p| Entry {
+            name: &p.name,
+            parameters: &p.parameters,
+            required_block: p.required_block,
+            max_threads: p.max_threads,
+            required_cluster: p.required_cluster,
+            static_shared_bytes: p.shared_bytes,
+        })
+    }
+
+    /// Runs a kernel to its end.
+    ///
+    /// The module's variables come into being in `memory` at its first launch there and keep their values from
+    /// one launch to the next.
+    ///
+    /// # Errors
+    /// A launch that does not fit the kernel, or the first thing that goes wrong while it runs. Memory then holds
+    /// what had been written by that time.
+    pub fn launch(
+        &self,
+        memory: &mut Memory,
+        entry: &str,
+        launch: &Launch,
+        options: &Options,
+    ) -> Result<Report, Fault> {
+        let Some(program) = self.programs.iter().find(|p| p.name == entry) else {
+            let names: Vec<&str> = self.programs.iter().map(|p| p.name.as_str()).collect();
+            return Err(Fault::launch(format!(
+                "there is no kernel `{entry}`; there is {}",
+                names.join(", ")
+            )));
+        };
+        let globals = match memory.variables(self.id) {
+            Some(addresses) => addresses.clone(),
+            None => self.place(memory)?,
+        };
+        launch::launch(program, memory, &globals, launch, options).map_err(|mut fault| {
+            if let Some(site) = &mut fault.site {
+                site.instruction = statement_at(&self.text, site.line);
+            }
+            fault
+        })
+    }
+
+    /// Puts the module's variables into memory.
+    fn place(&self, memory: &mut Memory) -> Result<Vec<u64>, Fault> {
+        let refuse = |e: crate::memory::MemoryError| Fault::launch(e.to_string());
+        let mut addresses = Vec::new();
+        for global in &self.globals {
+            addresses.push(memory.alloc(global.bytes.len(), global.align as usize).map_err(refuse)?);
+        }
+        for (global, address) in self.globals.iter().zip(&addresses) {
+            let mut bytes = global.bytes.clone();
+            for relocation in &global.addresses {
+                let value = addresses[relocation.of].wrapping_add_signed(relocation.offset);
+                let value = match relocation.byte {
+                    Some(byte) => value >> (8 * byte),
+                    None => value,
+                };
+                let value = value.to_le_bytes();
+                bytes[relocation.at..relocation.at + relocation.bytes]
+                    .copy_from_slice(&value[..relocation.bytes]);
+            }
+            memory.write(*address, &bytes).map_err(refuse)?;
+        }
+        memory.place_variables(self.id, addresses.clone());
+        Ok(addresses)
+    }
+}
+
+/// The statement that begins at a line, on one line.
+fn statement_at(text: &str, line: u32) -> String {
+    let mut statement = String::new();
+    for row in text.lines().skip((line as usize).saturating_sub(1)).take(8) {
+        let row = row.split("//").next().unwrap_or_default();
+        let (part, ended) = match row.split_once(';') {
+            Some((part, _)) => (part, true),
+            None => (row, false),
+        };
+        for word in part.split_whitespace() {
+            if !statement.is_empty() {
+                statement.push(' ');
+            }
+            statement.push_str(word);
+        }
+        if ended {
+            break;
+        }
+    }
+    statement
+}
+
+/// Largest variable that a module may declare.
+const LARGEST: u64 = 1 << 30;
+
+fn global(variable: &Variable, names: &HashMap<Name, usize>) -> Result<Global, Fail> {
+    let mut declared = variable_bytes(variable);
+    if declared.is_none()
+        && let Some(Init::List(list)) = &variable.init
+    {
+        // `x[] = {…}` is as long as its list.
+        declared = Some(list.len() as u64 * variable.ty.bytes() as u64 * variable.vector.unwrap_or(1) as u64);
+    }
+    let bytes = match declared {
+        Some(bytes) if bytes <= LARGEST => bytes as usize,
+        Some(_) => return Err(Fail::Invalid(format!("`{}` is too large", variable.name))),
+        None => 0,
+    };
+    let mut global = Global { bytes: vec![0; bytes], align: variable_align(variable), addresses: Vec::new() };
+    if let Some(init) = &variable.init {
+        let mut dims: Vec<u64> = variable.dims.iter().map(|d| d.unwrap_or(0)).collect();
+        dims.extend(variable.vector.map(u64::from));
+        initialise(&mut global, variable.ty, init, &dims, 0, names)?;
+    }
+    Ok(global)
+}
+
+/// Writes an initial value at byte `at`; `dims` are the array dimensions that it may still be nested in.
+fn initialise(
+    global: &mut Global,
+    ty: Type,
+    init: &Init,
+    dims: &[u64],
+    at: usize,
+    names: &HashMap<Name, usize>,
+) -> Result<(), Fail> {
+    let width = ty.bytes() as usize;
+    let (operand, byte) = match init {
+        Init::List(list) => {
+            let inner = dims.get(1..).unwrap_or_default();
+            // An inner list begins where its row does; plain numbers follow one another.
+            let row = inner.iter().fold(width, |bytes, d| bytes.saturating_mul(*d as usize));
+            for (i, element) in list.iter().enumerate() {
+                let stride = if matches!(element, Init::List(_)) { row } else { width };
+                initialise(global, ty, element, inner, at.saturating_add(i.saturating_mul(stride)), names)?;
+            }
+            return Ok(());
+        }
+        Init::Value(operand) => (operand, None),
+        Init::MaskedAddress { mask, of } => (of, Some(mask.trailing_zeros() / 8)),
+    };
+    let Some(slot) = global.bytes.get_mut(at..at.saturating_add(width)) else {
+        return Err(Fail::Invalid("more initial values than elements".to_string()));
+    };
+    let value = match operand {
+        Operand::Int(value) => *value as u64,
+        Operand::F32(bits) if ty == Type::F64 => (f32::from_bits(*bits) as f64).to_bits(),
+        Operand::F32(bits) => *bits as u64,
+        Operand::F64(bits) if ty == Type::F32 => (f64::from_bits(*bits) as f32).to_bits() as u64,
+        Operand::F64(bits) => *bits,
+        Operand::Symbol { name, offset, .. } => {
+            let Some(of) = names.get(name).copied() else {
+                return Err(Fail::Invalid(format!("the address of `{name}` is not known here")));
+            };
+            let bytes = width.min(8);
+            global.addresses.push(Relocation { at, bytes, of, offset: *offset, byte });
+            return Ok(());
+        }
+        _ => return Err(Fail::Invalid("this cannot be an initial value".to_string())),
+    };
+    slot.copy_from_slice(&value.to_le_bytes()[..width.min(8)]);
+    Ok(())
+}

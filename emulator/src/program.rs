@@ -1,0 +1,420 @@
+//! What a kernel is after decoding: a flat list of instructions over dense register rows.
+//!
+//! One program holds one entry and every function it calls, callees first, so that a lower program counter is
+//! always the deeper one. All names are gone: registers are rows of the warp's register file, constants and
+//! special registers are rows that are filled before the first instruction, labels are indices. Functions
+//! cannot recurse, so their registers and frames are laid out once, side by side.
+
+use crate::address::Space;
+use crate::alu::lanes::{MaskFn, RowFn};
+use flashpage_ptx::ast::Axis;
+use flashpage_ptx::words::{Opcode, Special};
+use std::collections::HashMap;
+
+/// First row of a register in the warp's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reg(pub u32);
+
+/// A predicate register: a mask of lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pred(pub u32);
+
+/// The predicate that is always true.
+pub const TRUE: Pred = Pred(0);
+/// Carry between extended-precision instructions.
+pub const CARRY: Pred = Pred(1);
+
+/// A predicate as an operand.
+#[derive(Clone, Copy, Debug)]
+pub struct Condition {
+    /// Which
+    pub pred: Pred,
+    /// `!p`
+    pub negated: bool,
+}
+
+/// One step of a program.
+#[derive(Debug)]
+pub struct Inst {
+    /// What it does.
+    pub op: Op,
+    /// In which lanes.
+    pub guard: Condition,
+    /// Line of the PTX text.
+    pub line: u32,
+    /// For counting; `None` for a further step of the instruction before.
+    pub opcode: Option<Opcode>,
+    /// What it touches, for the check of never-written registers: ranges of [`Program::operands`].
+    pub reads: (u32, u32),
+    /// Likewise, written.
+    pub writes: (u32, u32),
+}
+
+/// A register that an instruction reads or writes.
+#[derive(Clone, Copy, Debug)]
+pub enum Touch {
+    /// An ordinary one.
+    Row(Reg),
+    /// A predicate.
+    Pred(Pred),
+}
+
+/// Memory access of one instruction.
+#[derive(Debug)]
+pub struct Access {
+    /// Where.
+    pub space: Space,
+    /// What the address starts from.
+    pub base: Address,
+    /// Bytes of an element.
+    pub width: u8,
+    /// Whether elements narrower than their register are extended by sign.
+    pub signed: bool,
+    /// Register of each element, and whether it has 64 bits.
+    pub elements: Box<[(Reg, bool)]>,
+}
+
+/// A register with an offset.
+#[derive(Clone, Copy, Debug)]
+pub struct Address {
+    /// The register.
+    pub base: Reg,
+    /// Whether it has 64 bits; an address of 32 is extended with zeros.
+    pub wide: bool,
+    /// Bytes added.
+    pub offset: i64,
+}
+
+/// How predicates combine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Logic {
+    And,
+    Or,
+    Xor,
+}
+
+impl Logic {
+    /// On masks.
+    pub fn apply(self, a: u32, b: u32) -> u32 {
+        match self {
+            Logic::And => a & b,
+            Logic::Or => a | b,
+            Logic::Xor => a ^ b,
+        }
+    }
+}
+
+/// `shfl` modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Shuffle {
+    Up,
+    Down,
+    Butterfly,
+    Index,
+}
+
+/// `vote` modes with a predicate result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Vote {
+    All,
+    Any,
+    Uni,
+}
+
+/// A barrier of the block.
+#[derive(Debug)]
+pub struct Barrier {
+    /// Which of the sixteen.
+    pub id: Reg,
+    /// Threads that take part, where given.
+    pub count: Option<Reg>,
+    /// Whether the warp waits.
+    pub kind: BarrierKind,
+}
+
+/// What is done at a barrier.
+#[derive(Debug)]
+pub enum BarrierKind {
+    /// Arrive and wait.
+    Sync,
+    /// Arrive and go on.
+    Arrive,
+    /// Wait, with the number of threads whose predicate holds.
+    Popc(Reg, Condition),
+    /// Wait, with whether all threads' predicates hold.
+    All(Pred, Condition),
+    /// Wait, with whether any thread's predicate holds.
+    Any(Pred, Condition),
+}
+
+/// Old value and up to two operands to the new value, as the low bits.
+pub type AtomicFn = fn(u64, u64, u64) -> u64;
+
+/// `atom` and `red`.
+#[derive(Debug)]
+pub struct Atomic {
+    /// Where.
+    pub space: Space,
+    /// Address.
+    pub base: Address,
+    /// Bytes: 2, 4 or 8.
+    pub width: u8,
+    /// The new value.
+    pub update: AtomicFn,
+    /// Old value; none for `red`.
+    pub d: Option<Reg>,
+    /// First operand.
+    pub b: Reg,
+    /// Second operand of `cas`.
+    pub c: Reg,
+}
+
+/// `ldmatrix` and `stmatrix` of 8x8 matrices of 16-bit elements.
+#[derive(Debug)]
+pub struct MatrixAccess {
+    /// Shared, or generic.
+    pub space: Space,
+    /// Row addresses, lane by lane.
+    pub base: Address,
+    /// One register a matrix.
+    pub registers: Box<[Reg]>,
+    /// Columns instead of rows.
+    pub transposed: bool,
+}
+
+/// Elements of a matrix product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Element {
+    F16,
+    Bf16,
+    Tf32,
+    S8,
+    U8,
+}
+
+/// `mma.sync` m16n8kK.
+#[derive(Debug)]
+pub struct MatrixProduct {
+    /// Depth.
+    pub k: u8,
+    /// Elements of A.
+    pub a_type: Element,
+    /// Elements of B.
+    pub b_type: Element,
+    /// C is packed halves.
+    pub half_c: bool,
+    /// D is packed halves.
+    pub half_d: bool,
+    /// Integer accumulators are clamped.
+    pub saturate: bool,
+    /// Two rows of eight, depth by depth.
+    pub a: [Reg; 4],
+    /// Columns, depth by depth.
+    pub b: [Reg; 2],
+    /// Accumulator.
+    pub c: [Reg; 4],
+    /// Result.
+    pub d: [Reg; 4],
+}
+
+/// `cp.async`.
+#[derive(Debug)]
+pub struct AsyncCopy {
+    /// Shared destination.
+    pub to: Address,
+    /// Generic destinations are resolved first.
+    pub to_space: Space,
+    /// Global source.
+    pub from: Address,
+    /// 4, 8 or 16.
+    pub bytes: u8,
+    /// Bytes that are read; the rest is zero.
+    pub source_bytes: Option<Reg>,
+    /// Where it holds, nothing is read and zeros are written.
+    pub ignore_source: Option<Condition>,
+}
+
+/// A value on its way into or out of a function.
+#[derive(Clone, Copy, Debug)]
+pub enum Move {
+    /// From the frame to the frame.
+    Bytes {
+        /// offset read
+        from: u32,
+        /// offset written
+        to: u32,
+        /// how many
+        count: u32,
+    },
+    /// From a register to a register.
+    Row {
+        /// read
+        from: Reg,
+        /// written
+        to: Reg,
+        /// 64 bits
+        wide: bool,
+    },
+}
+
+/// A call of a function of the program.
+#[derive(Debug)]
+pub struct Call {
+    /// Its first instruction.
+    pub target: u32,
+    /// Row that keeps each lane's way back.
+    pub way_back: Reg,
+    /// Arguments.
+    pub arguments: Box<[Move]>,
+}
+
+/// What an instruction does.
+pub enum Op {
+    /// A pure function of up to four registers.
+    Alu { run: RowFn, d: Reg, a: Reg, b: Reg, c: Reg, e: Reg, wide: bool },
+    /// `d = (a ? b) combined with c`, and for `d|q` also its opposite.
+    Compare { run: MaskFn, a: Reg, b: Reg, d: Pred, q: Option<Pred>, combine: Option<(Logic, Condition)> },
+    /// A comparison into a register.
+    SetRow { run: MaskFn, a: Reg, b: Reg, d: Reg, truth: u32, combine: Option<(Logic, Condition)> },
+    /// `d = p ? a : b`
+    Select { d: Reg, a: Reg, b: Reg, p: Condition, wide: bool },
+    /// Logic of predicates.
+    Predicate { d: Pred, a: Condition, b: Condition, logic: Logic },
+    /// `add.cc`, `addc`, `sub.cc`, `subc`
+    Carry { d: Reg, a: Reg, b: Reg, wide: bool, subtract: bool, carry_in: bool, carry_out: bool },
+    /// The warp's instruction count.
+    Clock { d: Reg, wide: bool },
+    /// `ld`
+    Load(Box<Access>),
+    /// `st`
+    Store(Box<Access>),
+    /// `atom`, `red`
+    Atomic(Box<Atomic>),
+    /// `bra`
+    Branch { target: u32 },
+    /// `brx.idx`
+    BranchIndexed { index: Reg, targets: Box<[u32]> },
+    /// `call`
+    Call(Box<Call>),
+    /// Results of a call, after it.
+    Results(Box<[Move]>),
+    /// `ret` from a function.
+    Return { way_back: Reg },
+    /// `exit`, or `ret` from the entry.
+    Exit,
+    /// `trap`
+    Trap,
+    /// `shfl`
+    Shuffle { mode: Shuffle, d: Reg, p: Option<Pred>, a: Reg, b: Reg, c: Reg, members: Reg },
+    /// `vote.all/any/uni`
+    Vote { mode: Vote, d: Pred, a: Condition, members: Reg },
+    /// `vote.ballot`
+    Ballot { d: Reg, a: Condition, members: Reg },
+    /// `match.any`, and `match.all` with its predicate
+    Match { d: Reg, all: Option<Option<Pred>>, a: Reg, wide: bool, members: Reg },
+    /// `redux`
+    Redux { d: Reg, a: Reg, fold: fn(u32, u32) -> u32, members: Reg },
+    /// `activemask`
+    ActiveMask { d: Reg },
+    /// `elect`
+    Elect { d: Option<Reg>, p: Pred, members: Reg },
+    /// `bar`, `barrier`
+    Barrier(Box<Barrier>),
+    /// `bar.warp.sync`
+    WarpSync { members: Reg },
+    /// `ldmatrix`
+    LoadMatrix(Box<MatrixAccess>),
+    /// `stmatrix`
+    StoreMatrix(Box<MatrixAccess>),
+    /// `movmatrix`
+    MoveMatrix { d: Reg, a: Reg },
+    /// `mma`
+    MatrixProduct(Box<MatrixProduct>),
+    /// `cp.async`
+    AsyncCopy(Box<AsyncCopy>),
+    /// `cp.async.commit_group`
+    CommitGroup,
+    /// `cp.async.wait_group`, `wait_all`: at most so many groups may be pending.
+    WaitGroup { pending: u32 },
+    /// Fences, prefetches, hints.
+    Nothing,
+    /// Gives other warps a turn.
+    Pause,
+}
+
+impl std::fmt::Debug for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Op")
+    }
+}
+
+/// A value that a row holds from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Constant {
+    /// Known.
+    Value(u64),
+    /// Address of a module variable plus an offset.
+    Global(usize, i64),
+    /// Address in the block's shared memory.
+    Shared(u32),
+    /// Address in the dynamic part of shared memory.
+    DynamicShared(i64),
+}
+
+/// One kernel parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Bytes from the start of the parameter block.
+    pub offset: u32,
+    /// Bytes.
+    pub bytes: u32,
+    /// Bytes.
+    pub align: u32,
+}
+
+/// One entry with everything it calls.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// The entry's name.
+    pub name: String,
+    /// Instructions, callees first.
+    pub code: Vec<Inst>,
+    /// First instruction of the entry.
+    pub start: u32,
+    /// Rows of the register file.
+    pub rows: u32,
+    /// Predicate registers.
+    pub preds: u32,
+    /// Rows with constants; the flag says 64 bits.
+    pub constants: Vec<(Reg, Constant, bool)>,
+    /// Rows with special registers; the flag says 64 bits.
+    pub specials: Vec<(Reg, Special, Option<Axis>, bool)>,
+    /// What instructions touch.
+    pub operands: Vec<Touch>,
+    /// Parameters of the entry.
+    pub parameters: Vec<Parameter>,
+    /// Bytes of the parameter block.
+    pub parameter_bytes: u32,
+    /// Bytes of local memory of a thread, frames included.
+    pub local_bytes: u32,
+    /// Bytes of shared memory that the module declares.
+    pub shared_bytes: u32,
+    /// Where dynamic shared memory begins.
+    pub dynamic_shared: u32,
+    /// What the text calls each register.
+    pub names: HashMap<Reg, String>,
+    /// What the text calls each predicate.
+    pub predicate_names: HashMap<Pred, String>,
+    /// `.reqntid`
+    pub required_block: Option<[u32; 3]>,
+    /// `.maxntid`, as a number of threads.
+    pub max_threads: Option<u32>,
+    /// `.reqnctapercluster`
+    pub required_cluster: Option<[u32; 3]>,
+}
