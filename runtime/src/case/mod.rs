@@ -61,6 +61,13 @@ pub enum CaseError {
     Device(#[from] DeviceError),
 }
 
+impl CaseError {
+    /// Whether the kernel started and failed, rather than being refused.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, CaseError::Device(DeviceError::Fault { .. }))
+    }
+}
+
 /// A case, read and checked but for what only a device can know.
 #[derive(Clone, Debug)]
 pub struct Case {
