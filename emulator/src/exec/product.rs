@@ -181,7 +181,7 @@ fn integers(warp: &mut Warp, product: &MatrixProduct) {
             let (m, n) = (lane / 4 + 8 * (r / 2), 2 * (lane % 4) + r % 2);
             let start = warp.row(product.c[r])[lane] as i32 as i64;
             let sum = (0..product.k as usize).fold(start, |sum, k| sum + a[m][k] * b[k][n]);
-            result[lane] = if product.saturate {
+            *value = if product.saturate {
                 sum.clamp(i32::MIN as i64, i32::MAX as i64) as u32
             } else {
                 sum as u32
