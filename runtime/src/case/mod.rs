@@ -5,8 +5,10 @@
 
 mod compare;
 mod document;
+mod make;
 
 pub use compare::Comparison;
+pub use make::{MakeCaseError, make_case};
 
 use crate::device::{Buffer, Device, DeviceError, Launch, Report, TensorMap};
 use crate::npy::{Array, NpyError, NumberType};
