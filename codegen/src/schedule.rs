@@ -1,7 +1,9 @@
 //! How a program runs on a target: tile sizes, warps, ring depth, where Q lives. Data, with a default for
 //! every (target, head_dim, shape class) and the reason of each row beside it.
 
+use crate::attention::Attention;
 use crate::layout::swizzle::Swizzle;
+use crate::program::Expr;
 use crate::spec::{Arch, ShapeClass, Spec};
 use std::fmt;
 
@@ -80,6 +82,14 @@ pub enum ScheduleError {
     },
 }
 
+/// Whether a lane must keep more through the main loop than products, softmax and addresses: values of its rows
+/// (their positions or heads, for maps), or where its rows lie in blocks that do not line up with tiles.
+fn carries_registers(spec: &Spec, attention: &Attention) -> bool {
+    let of_row = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head));
+    let odd_blocks = spec.block_size.is_some_and(|size| !size.is_power_of_two());
+    attention.scores.iter().any(|op| of_row(op.expr())) || (attention.table.is_some() && odd_blocks)
+}
+
 fn list(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -92,7 +102,7 @@ pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
 
 impl Schedule {
     /// The default schedule of a spec, or the tile that the spec asks for.
-    pub fn choose(spec: &Spec) -> Result<Schedule, ScheduleError> {
+    pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
         if spec.arch != Arch::Sm80 {
             return Err(ScheduleError::Arch(spec.arch));
         }
@@ -100,18 +110,20 @@ impl Schedule {
             let (head_dim, arch) = (spec.head_dim, spec.arch);
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM80_HEAD_DIMS });
         }
-        let mut schedule = Schedule::sm80(spec.head_dim, spec.shape);
+        let mut schedule = Schedule::sm80(spec.head_dim, spec.shape, carries_registers(spec, attention));
         if let Some((rows, cols)) = spec.tile {
             schedule = schedule.with_tile(rows, cols)?;
         }
         Ok(schedule)
     }
 
-    fn sm80(head_dim: usize, shape: ShapeClass) -> Schedule {
+    fn sm80(head_dim: usize, shape: ShapeClass, carries: bool) -> Schedule {
         use QueryIn::*;
         let (rows, cols, warps, stages, query, blocks_per_sm) = match (shape, head_dim) {
             // 32 rows a warp: K and V fragments are read once for two row blocks. Two blocks of 48 KiB share an SM.
             (ShapeClass::Prefill, 64) => (128, 64, 4, 1, Registers, 2),
+            // With a row of values more to carry, 64 columns spill: 132 bytes for ALiBi.
+            (ShapeClass::Prefill, _) if carries => (128, 32, 4, 1, Shared, 2),
             // Q for 32 rows does not fit beside 128 accumulators. 64 KiB: two blocks an SM on sm_80.
             (ShapeClass::Prefill, _) => (128, 64, 4, 1, Shared, 2),
             // Half the rows, so the ring can be twice as deep in the same shared memory.

@@ -139,8 +139,10 @@ impl Builder {
         }
     }
 
-    /// A fresh register of group `group`. A group that exists with another type is told apart by that type.
+    /// A fresh register of group `group`. Integers are declared untyped (`.b32`, `.b64`); a group that exists
+    /// with another kind of register is told apart by its type.
     pub fn reg(&mut self, ty: Type, group: &str) -> Reg {
+        let ty = untyped(ty);
         // A group name that ends in a digit would run into the register's number.
         let mut name = group.to_owned();
         if name.ends_with(|c: char| c.is_ascii_digit()) {
@@ -212,6 +214,16 @@ impl Builder {
         operands.extend(from);
         self.emit(op, mods, operands);
         d
+    }
+}
+
+/// The type that a register of `ty` is declared with.
+fn untyped(ty: Type) -> Type {
+    match ty {
+        Type::U16 | Type::S16 => Type::B16,
+        Type::U32 | Type::S32 => Type::B32,
+        Type::U64 | Type::S64 => Type::B64,
+        other => other,
     }
 }
 

@@ -107,7 +107,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
             Some(_) => {}
         }
     }
-    let schedule = Schedule::choose(spec)?;
+    let schedule = Schedule::choose(spec, &attention)?;
     let entry = entry_name(program, spec, &attention);
     let function = sm80::lower(&entry, program, &attention, &schedule, spec);
     let module = sm80::module(program, &schedule, function);

@@ -14,43 +14,28 @@ pub enum Comparison {
     Two(Test, Test),
 }
 
-const OPERATORS: [Word; 18] = [
-    Word::Eq,
-    Word::Ne,
-    Word::Lt,
-    Word::Le,
-    Word::Gt,
-    Word::Ge,
-    Word::Lo,
-    Word::Ls,
-    Word::Hi,
-    Word::Hs,
-    Word::Equ,
-    Word::Neu,
-    Word::Ltu,
-    Word::Leu,
-    Word::Gtu,
-    Word::Geu,
-    Word::Num,
-    Word::Nan,
+/// As written in PTX.
+const OPERATORS: [&str; 18] = [
+    "eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu",
+    "num", "nan",
 ];
 
 /// The comparison of `setp` or `set` over sources of type `ty`.
 #[allow(clippy::neg_cmp_op_on_partial_ord)] // "unordered or not below" is what the words mean
 pub fn comparison(inst: &Instruction, ty: Type) -> Option<Comparison> {
     let operator = inst.mods.iter().find_map(|m| match m {
-        Mod::Word(w) if OPERATORS.contains(w) => Some(*w),
+        Mod::Word(w) if OPERATORS.contains(&w.as_str()) => Some(w.as_str()),
         _ => None,
     })?;
     macro_rules! integer {
         ($t:ty) => {
             Comparison::One(match operator {
-                Word::Eq => test(|a: $t, b: $t| a == b),
-                Word::Ne => test(|a: $t, b: $t| a != b),
-                Word::Lt | Word::Lo => test(|a: $t, b: $t| a < b),
-                Word::Le | Word::Ls => test(|a: $t, b: $t| a <= b),
-                Word::Gt | Word::Hi => test(|a: $t, b: $t| a > b),
-                Word::Ge | Word::Hs => test(|a: $t, b: $t| a >= b),
+                "eq" => test(|a: $t, b: $t| a == b),
+                "ne" => test(|a: $t, b: $t| a != b),
+                "lt" | "lo" => test(|a: $t, b: $t| a < b),
+                "le" | "ls" => test(|a: $t, b: $t| a <= b),
+                "gt" | "hi" => test(|a: $t, b: $t| a > b),
+                "ge" | "hs" => test(|a: $t, b: $t| a >= b),
                 _ => return None,
             })
         };
@@ -58,21 +43,21 @@ pub fn comparison(inst: &Instruction, ty: Type) -> Option<Comparison> {
     macro_rules! float {
         ($t:ty, $value:expr) => {
             match operator {
-                Word::Eq => test(|a: $t, b: $t| $value(a) == $value(b)),
+                "eq" => test(|a: $t, b: $t| $value(a) == $value(b)),
                 // Ordered: false where either is NaN.
-                Word::Ne => test(|a: $t, b: $t| $value(a) < $value(b) || $value(a) > $value(b)),
-                Word::Lt => test(|a: $t, b: $t| $value(a) < $value(b)),
-                Word::Le => test(|a: $t, b: $t| $value(a) <= $value(b)),
-                Word::Gt => test(|a: $t, b: $t| $value(a) > $value(b)),
-                Word::Ge => test(|a: $t, b: $t| $value(a) >= $value(b)),
-                Word::Equ => test(|a: $t, b: $t| !($value(a) < $value(b) || $value(a) > $value(b))),
-                Word::Neu => test(|a: $t, b: $t| $value(a) != $value(b)),
-                Word::Ltu => test(|a: $t, b: $t| !($value(a) >= $value(b))),
-                Word::Leu => test(|a: $t, b: $t| !($value(a) > $value(b))),
-                Word::Gtu => test(|a: $t, b: $t| !($value(a) <= $value(b))),
-                Word::Geu => test(|a: $t, b: $t| !($value(a) < $value(b))),
-                Word::Num => test(|a: $t, b: $t| !$value(a).is_nan() && !$value(b).is_nan()),
-                Word::Nan => test(|a: $t, b: $t| $value(a).is_nan() || $value(b).is_nan()),
+                "ne" => test(|a: $t, b: $t| $value(a) < $value(b) || $value(a) > $value(b)),
+                "lt" => test(|a: $t, b: $t| $value(a) < $value(b)),
+                "le" => test(|a: $t, b: $t| $value(a) <= $value(b)),
+                "gt" => test(|a: $t, b: $t| $value(a) > $value(b)),
+                "ge" => test(|a: $t, b: $t| $value(a) >= $value(b)),
+                "equ" => test(|a: $t, b: $t| !($value(a) < $value(b) || $value(a) > $value(b))),
+                "neu" => test(|a: $t, b: $t| $value(a) != $value(b)),
+                "ltu" => test(|a: $t, b: $t| !($value(a) >= $value(b))),
+                "leu" => test(|a: $t, b: $t| !($value(a) > $value(b))),
+                "gtu" => test(|a: $t, b: $t| !($value(a) <= $value(b))),
+                "geu" => test(|a: $t, b: $t| !($value(a) < $value(b))),
+                "num" => test(|a: $t, b: $t| !$value(a).is_nan() && !$value(b).is_nan()),
+                "nan" => test(|a: $t, b: $t| $value(a).is_nan() || $value(b).is_nan()),
                 _ => return None,
             }
         };

@@ -2,7 +2,7 @@
 
 use super::{Binding, Decoder, Fail, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
-use crate::alu::lanes::lift1;
+use crate::alu::lanes::{LANES, lift1};
 use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Axis, Name, Operand};
 use flashpage_ptx::words::{Special, Type};
@@ -190,6 +190,9 @@ impl Decoder<'_> {
     /// The value of a variable's name: its address in its own space.
     pub(super) fn symbol(&mut self, name: &Name, offset: i64, generic: bool) -> Result<Constant> {
         let add = |base: u64| Constant::Value(base.wrapping_add_signed(offset));
+        if &**name == "WARP_SZ" {
+            return Ok(add(LANES as u64));
+        }
         Ok(match self.place(name)? {
             Place::Global(index) => Constant::Global(index, offset),
             Place::Shared(at) if generic => add(SHARED_WINDOW + at as u64),
