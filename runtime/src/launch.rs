@@ -3,9 +3,9 @@
 
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
-pub use crate::batch::LaunchError;
 use crate::device::{Device, Launch, Report};
 use crate::kernels::Kernel;
+pub use crate::launch_error::LaunchError;
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::{BinaryOp, Expr, ParamId, Program, UnaryOp};
