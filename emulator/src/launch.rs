@@ -146,7 +146,10 @@ pub(crate) fn launch(
         grid: launch.grid,
         block: launch.block,
         cluster: launch.cluster,
-        shared_bytes: program.dynamic_shared + launch.dynamic_shared_bytes,
+        shared_bytes: match launch.dynamic_shared_bytes {
+            0 => program.shared_bytes,
+            dynamic => program.dynamic_shared + dynamic,
+        },
         dynamic_shared_bytes: launch.dynamic_shared_bytes,
         policy: options.policy,
         sanitize: options.sanitize,

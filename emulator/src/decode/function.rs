@@ -118,7 +118,7 @@ const LARGEST: u64 = 1 << 24;
 
 impl Decoder<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<()> {
-        self.line = function.line;
+        (self.line, self.nth, self.in_line) = (function.line, 0, false);
         self.scopes.push(Scope::default());
         let start = self.program.code.len() as u32;
         if function.is_entry {
@@ -146,7 +146,7 @@ impl Decoder<'_> {
         });
         self.close_scope()?;
         if let Some(fixup) = self.scopes.last_mut().and_then(|outer| outer.fixups.pop()) {
-            self.line = fixup.line;
+            (self.line, self.nth) = (fixup.line, fixup.nth);
             return invalid(format!("there is no label `{}` in this function", fixup.label));
         }
         Ok(())
@@ -260,7 +260,7 @@ impl Decoder<'_> {
                     let here = self.program.code.len() as u32;
                     let scope = self.scopes.last_mut().expect("a body is inside a function's scope");
                     if scope.labels.insert(name.clone(), here).is_some() {
-                        self.line = *line;
+                        (self.line, self.nth) = (*line, 0);
                         return invalid(format!("label `{name}` is there twice"));
                     }
                 }
@@ -273,7 +273,7 @@ impl Decoder<'_> {
                     );
                 }
                 Statement::Variable(v) => {
-                    self.line = v.line;
+                    (self.line, self.nth, self.in_line) = (v.line, 0, false);
                     let place = match v.space {
                         Space::Shared => self.shared_variable(v)?,
                         Space::Local => Place::Local(self.frame(v)?.0),
@@ -319,7 +319,7 @@ impl Decoder<'_> {
 
     /// Notes that slot `slot` of instruction `inst` is to become the place of `label`.
     pub(super) fn refer(&mut self, inst: usize, slot: usize, label: &Name) {
-        let fixup = Fixup { inst, slot, label: label.clone(), line: self.line };
+        let fixup = Fixup { inst, slot, label: label.clone(), line: self.line, nth: self.nth };
         if let Some(scope) = self.scopes.last_mut() {
             scope.fixups.push(fixup);
         }
