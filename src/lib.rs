@@ -1,1 +1,72 @@
-//! (being written)
+//! flashpage: tiled attention written as an ordinary Rust function, compiled to PTX for Ampere (`sm_80`) and
+//! Hopper (`sm_90a`), and run on a GPU or on an emulator of one. No nvcc, no Python, no nightly toolchain and
+//! no GPU is needed to build it, to test it or to read what it emits.
+//!
+//! ```
+//! use flashpage::prelude::*;
+//!
+//! /// Causal attention with scores capped at ±50.
+//! #[attention_kernel]
+//! pub fn capped<T: Element, const D: usize>(
+//!     q: Query<T, D>,
+//!     k: Keys<T, D>,
+//!     v: Values<T, D>,
+//!     o: Output<T, D>,
+//!     scale: f32,
+//! ) {
+//!     let q = q.tile();
+//!     let mut softmax = OnlineSoftmax::new();
+//!     let mut acc = Tile::zeros();
+//!     for cols in k.tiles() {
+//!         let s = dot(q, k.load(cols).t()) * scale;
+//!         let s = s.map(|x, _| (x / 50.0).tanh() * 50.0);
+//!         let s = s.mask(|at| at.col <= at.row);
+//!         let p = softmax.step(s, &mut acc);
+//!         acc += dot(p, v.load(cols));
+//!     }
+//!     o.store(softmax.finish(acc));
+//! }
+//! # fn main() { println!("{}", capped::program()); }
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`dsl`] | the language: the types that a kernel body is written in, which also run it on the host |
+//! | [`kernels`] | stock kernels, written in it |
+//! | [`codegen`] | front end, tile program, schedules, lowering |
+//! | [`runtime`] | devices, tensors, launches, the paged KV cache, the checker |
+//! | [`emulator`] | a GPU in software, with sanitizers |
+//! | [`ptx`] | PTX as data |
+//!
+//! Invariant: this crate only gathers the others. Logic lives in them.
+
+extern crate self as flashpage;
+
+pub use flashpage_codegen as codegen;
+pub use flashpage_dsl as dsl;
+pub use flashpage_emulator as emulator;
+pub use flashpage_ptx as ptx;
+pub use flashpage_runtime as runtime;
+
+pub use __macro_support::HostRunError;
+pub use flashpage_macros::attention_kernel;
+
+#[doc(hidden)]
+pub mod __macro_support;
+pub mod kernels;
+
+/// What a file of kernels needs, and what launching them needs.
+///
+/// `BlockTable` is the language's: the one that lies on a device is [`DeviceBlockTable`](prelude::DeviceBlockTable)
+/// here, and [`runtime::BlockTable`] elsewhere.
+pub mod prelude {
+    pub use crate::attention_kernel;
+    pub use crate::dsl::{
+        At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, PerHead,
+        Query, RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
+    };
+    pub use crate::runtime::args::BlockTable as DeviceBlockTable;
+    pub use crate::runtime::{
+        DType, Device, LaunchError, LaunchOptions, LaunchReport, Pool, PoolLayout, Ragged, Starts, Tensor,
+    };
+}

@@ -20,7 +20,7 @@ pub struct AbiArg {
 /// Types of entry parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbiType {
-    /// A device address or a 64-bit stride.
+    /// A device address.
     U64,
     /// A 32-bit count or stride.
     U32,
@@ -39,7 +39,7 @@ pub enum Meaning {
     TokenStride(ParamId),
     /// Bytes from one head to the next. u32.
     HeadStride(ParamId),
-    /// Bytes from one physical block to the next. u64.
+    /// Bytes from one physical block to the next. u32.
     BlockStride(ParamId),
     /// Address of `i32[sequences + 1]`: where each sequence's tokens begin. u64.
     Starts(ParamId),
@@ -66,7 +66,7 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
     for (index, param) in program.params.iter().enumerate() {
         let id = ParamId(index);
         let mut push = |suffix: &str, ty, meaning| {
-            args.push(AbiArg { name: format!("{}{suffix}", param.name), ty, meaning });
+            args.push(AbiArg { name: format!("{}{suffix}", ptx_name(&param.name)), ty, meaning });
         };
         push("", AbiType::U64, Meaning::Pointer(id));
         match param.kind {
@@ -76,7 +76,7 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
             ParamKind::PagedKeys | ParamKind::PagedValues => {
-                push("_block_stride", AbiType::U64, Meaning::BlockStride(id));
+                push("_block_stride", AbiType::U32, Meaning::BlockStride(id));
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
@@ -92,7 +92,7 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
             ParamKind::Scalar(ty) => {
                 args.pop();
                 let ty = if ty == ScalarType::F32 { AbiType::F32 } else { AbiType::I32 };
-                args.push(AbiArg { name: param.name.clone(), ty, meaning: Meaning::Scalar(id) });
+                args.push(AbiArg { name: ptx_name(&param.name), ty, meaning: Meaning::Scalar(id) });
             }
         }
     }
@@ -102,4 +102,12 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
     args
+}
+
+/// A Rust identifier as a PTX one: PTX knows only ASCII letters, digits and `_`.
+pub fn ptx_name(identifier: &str) -> String {
+    let ascii = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("u{:x}", c as u32) }
+    };
+    identifier.chars().map(ascii).collect()
 }

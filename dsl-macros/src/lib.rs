@@ -1,1 +1,84 @@
-//! `#[attention_kernel]`.
+//! `#[attention_kernel]`: a thin shell over the compiler's front end.
+//!
+//! Invariant: what is a kernel, and what is said of one that is not, is decided in
+//! `flashpage_codegen::frontend` alone, so that `kgen` says the same without this macro. Here is only what
+//! stands beside the function once it is accepted.
+
+mod expand;
+mod source;
+
+use proc_macro::TokenStream;
+use proc_macro2::Span;
+use quote::quote;
+
+/// Makes an attention kernel of a function over the types of `flashpage::dsl`.
+///
+/// The function stays as it is: rustc checks its body, and it runs on the host. Beside it comes a module of
+/// the same name and visibility:
+///
+/// - `program()`: the tile program that is compiled,
+/// - `Args`: the arguments of a launch, a field for each parameter, with `launch(&device)`,
+/// - `reference(&args)`: runs the function itself on the CPU, over the same tensors, and gives its outputs
+///   unrounded.
+///
+/// A kernel stands in a module, not in the body of another function: the module beside it could not name it
+/// there.
+///
+/// ```ignore
+/// use flashpage::prelude::*;
+///
+/// #[attention_kernel]
+/// pub fn attention<T: Element, const D: usize>(
+///     q: Query<T, D>,
+///     k: Keys<T, D>,
+///     v: Values<T, D>,
+///     o: Output<T, D>,
+///     scale: f32,
+/// ) {
+///     let q = q.tile();
+///     let mut softmax = OnlineSoftmax::new();
+///     let mut acc = Tile::zeros();
+///     for cols in k.tiles() {
+///         let s = dot(q, k.load(cols).t()) * scale;
+///         let p = softmax.step(s, &mut acc);
+///         acc += dot(p, v.load(cols));
+///     }
+///     o.store(softmax.finish(acc));
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn attention_kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = proc_macro2::TokenStream::from(item);
+    let Ok(function) = syn::parse2::<syn::ItemFn>(item.clone()) else {
+        // If it is a function with a mistake in it, rustc says so better than we could.
+        let message = "#[attention_kernel] goes on a function with a body";
+        let error = syn::Error::new(Span::call_site(), message).into_compile_error();
+        return quote!(#error #item).into();
+    };
+    let mut errors = None;
+    let arguments = proc_macro2::TokenStream::from(arguments);
+    if !arguments.is_empty() {
+        let message = "#[attention_kernel] takes no arguments: tiles, warps and stages are chosen by the \
+                       schedule, which can be overridden at launch";
+        errors = Some(syn::Error::new_spanned(arguments, message));
+    }
+    let beside = match flashpage_codegen::frontend::parse_kernel(&function) {
+        Ok(program) => expand::beside(&function, &program),
+        Err(error) => {
+            match &mut errors {
+                Some(errors) => errors.combine(error),
+                None => errors = Some(error),
+            }
+            quote!()
+        }
+    };
+    let errors = errors.map(syn::Error::into_compile_error);
+    quote! {
+        #errors
+        // Elided lifetimes are the point of the signature, and every parameter is a parameter of the launch.
+        #[allow(elided_lifetimes_in_paths, clippy::too_many_arguments)]
+        #function
+        #beside
+    }
+    .into()
+}

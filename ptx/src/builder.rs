@@ -139,28 +139,22 @@ impl Builder {
         }
     }
 
-    /// A fresh register of group `group`. A group that exists with another type is told apart by that type.
+    /// A fresh register of group `group`. Integers are declared untyped (`.b32`, `.b64`); a group that exists
+    /// with another kind of register is told apart by its type.
     pub fn reg(&mut self, ty: Type, group: &str) -> Reg {
+        let ty = untyped(ty);
+        // A group name that ends in a digit would run into the register's number.
         let mut name = group.to_owned();
-        let index = match self.groups.iter().position(|(n, t, _)| n == group && *t == ty) {
-            Some(index) => index,
-            None => {
-                if self.groups.iter().any(|(n, _, _)| n == group) {
-                    name = format!("{group}_{ty}_");
-                }
-                match self.groups.iter().position(|(n, _, _)| *n == name) {
-                    Some(index) => index,
-                    None => {
-                        // A group name that ends in a digit would run into the register's number.
-                        if name.ends_with(|c: char| c.is_ascii_digit()) {
-                            name.push('_');
-                        }
-                        self.groups.push((name, ty, 0));
-                        self.groups.len() - 1
-                    }
-                }
-            }
-        };
+        if name.ends_with(|c: char| c.is_ascii_digit()) {
+            name.push('_');
+        }
+        if self.groups.iter().any(|(n, t, _)| *n == name && *t != ty) {
+            name = format!("{name}_{ty}_");
+        }
+        let index = self.groups.iter().position(|(n, _, _)| *n == name).unwrap_or_else(|| {
+            self.groups.push((name, ty, 0));
+            self.groups.len() - 1
+        });
         let (name, _, count) = &mut self.groups[index];
         let reg = Reg { name: format!("%{name}{count}").into(), ty };
         *count += 1;
@@ -191,10 +185,15 @@ impl Builder {
 
     /// Everything `body` emits is guarded by `predicate` (`@p`), or by its opposite (`@!p`) if `negated`.
     pub fn guarded(&mut self, predicate: &Reg, negated: bool, body: impl FnOnce(&mut Self)) {
-        let outer = self.guard.replace(Guard { predicate: predicate.name.clone(), negated });
-        debug_assert!(outer.is_none(), "guards do not nest");
+        debug_assert!(self.guard.is_none(), "guards do not nest");
+        self.guard = Some(Guard { predicate: predicate.name.clone(), negated });
         body(self);
-        self.guard = outer;
+        self.guard = None;
+    }
+
+    /// Sets or lifts the guard of what follows, where a closure over the builder alone is too narrow.
+    pub fn set_guard(&mut self, predicate: Option<&Reg>) {
+        self.guard = predicate.map(|p| Guard { predicate: p.name.clone(), negated: false });
     }
 
     /// Any instruction.
@@ -215,6 +214,16 @@ impl Builder {
         operands.extend(from);
         self.emit(op, mods, operands);
         d
+    }
+}
+
+/// The type that a register of `ty` is declared with.
+fn untyped(ty: Type) -> Type {
+    match ty {
+        Type::U16 | Type::S16 => Type::B16,
+        Type::U32 | Type::S32 => Type::B32,
+        Type::U64 | Type::S64 => Type::B64,
+        other => other,
     }
 }
 
@@ -335,6 +344,18 @@ impl Builder {
     ) -> Reg {
         let mods = [word(Word::Wide), ty(Type::U32)];
         self.op(Opcode::Mad, &mods, Type::U64, d, vec![a.into(), b.into(), c.into()])
+    }
+
+    /// `mad.wide.s32 d, a, b, c`: 64-bit `c` plus the signed product of 32-bit `a` and `b`.
+    pub fn mad_wide_signed(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Wide), ty(Type::S32)];
+        self.op(Opcode::Mad, &mods, Type::S64, d, vec![a.into(), b.into(), c.into()])
     }
 
     /// `cvt.to.from`, with rounding or saturation words in front.

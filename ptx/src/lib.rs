@@ -10,7 +10,9 @@ pub mod builder;
 mod lex;
 mod parse;
 mod print;
+mod verify;
 pub mod words;
 
 pub use parse::{ParseError, parse};
 pub use print::print;
+pub use verify::{Problem, verify};

@@ -1,1 +1,33 @@
-//! (being written)
+//! Running attention kernels: devices, tensors, launches, the paged KV cache, and what says whether a result
+//! is right.
+//!
+//! - [`device`]: a GPU or the emulator, behind the same calls; raw PTX runs on either.
+//! - [`tensor`], [`args`], [`cache`]: what a launch is given.
+//! - [`launch()`](launch()): checks arguments, compiles, fills parameters, runs.
+//! - [`reference`](mod@reference) and [`check`]: what a result should have been, and whether it is.
+//! - [`case`]: `launch.json`, so that any PTX can be run and checked without writing a program.
+//!
+//! Invariants: PTX is passed on, never printed or changed here. Arguments are checked before anything runs, so
+//! a bad block table is an error value and never an address. Nothing panics on what a user can give.
+
+pub mod args;
+mod batch;
+pub mod cache;
+pub mod case;
+pub mod check;
+pub mod device;
+pub mod equivalence;
+mod kernels;
+pub mod launch;
+pub mod npy;
+pub mod problem;
+pub mod reference;
+mod scalar;
+pub mod tensor;
+
+pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
+pub use device::{AsyncPolicy, Device, DeviceError, EmulatorOptions};
+pub use flashpage_codegen::program::DType;
+pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
+pub use reference::{Expected, ReferenceError, plain, reference};
+pub use tensor::{HostElement, Tensor, TensorError};

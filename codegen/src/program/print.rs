@@ -1,1 +1,295 @@
 //! Programs as text, for `kgen explain`, dumps and snapshots.
+//!
+//! One statement a line. Parameters are written `@scale`, tiles by the name that the author gave them (`s`,
+//! and `s.2` for the second of that name) or by number (`%4`), states by theirs. Scalar expressions are
+//! written as in the source, with `x`, `row`, `col`, `head` and `seq` for what the closure was given.
+
+use super::{
+    Axis, BinaryOp, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt,
+    TileOp, TileType, UnaryOp, ValueId,
+};
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Program {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let printer = Printer { program: self, names: self.value_names() };
+        let open = [open(&self.element), open(&self.head_dim)].into_iter().flatten().collect::<Vec<_>>();
+        let generics = if open.is_empty() { String::new() } else { format!("<{}>", open.join(", ")) };
+        writeln!(f, "kernel {}{generics}", self.name)?;
+        for param in &self.params {
+            writeln!(f, "  @{}: {}", param.name, self.param_type(param))?;
+        }
+        for state in &self.states {
+            match state.kind {
+                StateKind::OnlineSoftmax => writeln!(f, "  state {}: online softmax", state.name)?,
+                StateKind::Accumulator(ty) => writeln!(f, "  state {}: {ty} = 0", state.name)?,
+            }
+        }
+        printer.statements(f, "  ", &self.prologue)?;
+        let over = printer.param(self.main_loop.over);
+        writeln!(f, "  for {} in {over} {{", self.main_loop.var)?;
+        printer.statements(f, "    ", &self.main_loop.body)?;
+        writeln!(f, "  }}")?;
+        printer.statements(f, "  ", &self.epilogue)
+    }
+}
+
+fn open<T>(generic: &Generic<T>) -> Option<&str> {
+    match generic {
+        Generic::Open(name) => Some(name),
+        Generic::Fixed(_) => None,
+    }
+}
+
+impl Program {
+    /// A name for each value, unique in the program: what the author called it, with a number where several
+    /// are called the same, or `%` and its index where it has no name.
+    pub fn value_names(&self) -> Vec<String> {
+        let mut seen = HashMap::new();
+        let name = |(index, value): (usize, &super::Value)| {
+            let Some(name) = &value.name else { return format!("%{index}") };
+            let count = seen.entry(name.clone()).or_insert(0);
+            *count += 1;
+            if *count == 1 { name.clone() } else { format!("{name}.{count}") }
+        };
+        self.values.iter().enumerate().map(name).collect()
+    }
+
+    /// An expression as [`Program`]'s own `Display` writes it.
+    pub fn expr_text(&self, expr: &Expr) -> String {
+        Printer { program: self, names: Vec::new() }.expr(expr, 0)
+    }
+
+    fn param_type(&self, param: &Param) -> String {
+        let element = match &self.element {
+            Generic::Open(name) => name.clone(),
+            Generic::Fixed(dtype) => dtype.to_string(),
+        };
+        let head_dim = match &self.head_dim {
+            Generic::Open(name) => name.clone(),
+            Generic::Fixed(n) => n.to_string(),
+        };
+        let tensor = |name: &str| format!("{name}<{element}, {head_dim}>");
+        match param.kind {
+            ParamKind::Query => tensor("Query"),
+            ParamKind::Keys => tensor("Keys"),
+            ParamKind::Values => tensor("Values"),
+            ParamKind::PagedKeys => tensor("PagedKeys"),
+            ParamKind::PagedValues => tensor("PagedValues"),
+            ParamKind::Output => tensor("Output"),
+            ParamKind::BlockTable => "BlockTable".into(),
+            ParamKind::RowOutput => "RowOutput".into(),
+            ParamKind::Scalar(ty) => ty.to_string(),
+            ParamKind::PerHead(ty) => format!("PerHead<{ty}>"),
+        }
+    }
+}
+
+/// A program and what its values are called.
+struct Printer<'a> {
+    program: &'a Program,
+    names: Vec<String>,
+}
+
+impl Printer<'_> {
+    fn statements(&self, f: &mut Formatter<'_>, indent: &str, body: &[Stmt]) -> fmt::Result {
+        for stmt in body {
+            match stmt {
+                Stmt::Define(id) => {
+                    let ty = match self.program.values.get(id.0) {
+                        Some(value) if matches!(value.op, TileOp::Lse { .. }) => "Rows".to_string(),
+                        Some(value) => value.ty.to_string(),
+                        None => "?".to_string(),
+                    };
+                    writeln!(f, "{indent}{}: {ty} = {}", self.value(*id), self.op(*id))?;
+                }
+                Stmt::Accumulate { acc, value } => {
+                    writeln!(f, "{indent}{} += {}", self.state(*acc), self.value(*value))?;
+                }
+                Stmt::Store { param, value } => {
+                    writeln!(f, "{indent}store {} to {}", self.value(*value), self.param(*param))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn op(&self, id: ValueId) -> String {
+        let Some(value) = self.program.values.get(id.0) else { return "?".into() };
+        match &value.op {
+            TileOp::Query { param } => format!("tile {}", self.param(*param)),
+            TileOp::Load { source } => format!("load {}", self.param(*source)),
+            TileOp::Gather { source, table } => {
+                format!("gather {} through {}", self.param(*source), self.param(*table))
+            }
+            TileOp::Transpose { of } => format!("transpose {}", self.value(*of)),
+            TileOp::Dot { a, b } => format!("dot {}, {}", self.value(*a), self.value(*b)),
+            TileOp::Map { of, expr } => format!("map {} {{ {} }}", self.value(*of), self.expr(expr, 0)),
+            TileOp::Mask { of, keep } => format!("mask {} {{ {} }}", self.value(*of), self.expr(keep, 0)),
+            TileOp::SoftmaxStep { softmax, scores, acc } => format!(
+                "step {} with {}, rescaling {}",
+                self.state(*softmax),
+                self.value(*scores),
+                self.state(*acc)
+            ),
+            TileOp::Finish { softmax, acc } => {
+                format!("finish {} with {}", self.state(*softmax), self.state(*acc))
+            }
+            TileOp::Lse { softmax } => format!("lse {}", self.state(*softmax)),
+        }
+    }
+
+    // Ids out of range print as `?`: dumps of ill-formed programs are what one looks at to see why.
+    fn value(&self, id: ValueId) -> String {
+        self.names.get(id.0).cloned().unwrap_or_else(|| format!("%{}?", id.0))
+    }
+
+    fn state(&self, id: StateId) -> String {
+        self.program.states.get(id.0).map_or_else(|| format!("state {}?", id.0), |state| state.name.clone())
+    }
+
+    fn param(&self, id: ParamId) -> String {
+        self.program
+            .params
+            .get(id.0)
+            .map_or_else(|| format!("@{}?", id.0), |param| format!("@{}", param.name))
+    }
+
+    /// `outer` is how tightly the place binds: what binds more loosely is put in parentheses.
+    fn expr(&self, expr: &Expr, outer: u8) -> String {
+        match expr {
+            Expr::X => "x".into(),
+            Expr::Row => "row".into(),
+            Expr::Col => "col".into(),
+            Expr::Head => "head".into(),
+            Expr::Seq => "seq".into(),
+            Expr::Param(id) => self.param(*id),
+            Expr::Index(id, index) => format!("{}[{}]", self.param(*id), self.expr(index, 0)),
+            Expr::Int(n) => negative(*n < 0, n.to_string(), outer),
+            Expr::Float(x) => negative(x.is_sign_negative(), format!("{x:?}"), outer),
+            Expr::Bool(b) => b.to_string(),
+            Expr::Unary(op, of) => match op {
+                UnaryOp::Neg => parenthesise(outer > 8, format!("-{}", self.expr(of, 8))),
+                UnaryOp::Not => parenthesise(outer > 8, format!("!{}", self.expr(of, 8))),
+                UnaryOp::Abs => format!("abs({})", self.expr(of, 0)),
+                UnaryOp::Exp => format!("exp({})", self.expr(of, 0)),
+                UnaryOp::Tanh => format!("tanh({})", self.expr(of, 0)),
+                UnaryOp::Ln => format!("ln({})", self.expr(of, 0)),
+                UnaryOp::Sqrt => format!("sqrt({})", self.expr(of, 0)),
+                UnaryOp::ToF32 => format!("f32({})", self.expr(of, 0)),
+                UnaryOp::ToI32 => format!("i32({})", self.expr(of, 0)),
+            },
+            Expr::Binary(op, a, b) => match infix(*op) {
+                // Comparisons do not chain, so both their sides bind more tightly than they do.
+                Some((sign, level)) => {
+                    let left = self.expr(a, if level == 3 { level + 1 } else { level });
+                    let right = self.expr(b, level + 1);
+                    parenthesise(outer > level, format!("{left} {sign} {right}"))
+                }
+                None => {
+                    let name = if *op == BinaryOp::Min { "min" } else { "max" };
+                    format!("{name}({}, {})", self.expr(a, 0), self.expr(b, 0))
+                }
+            },
+            Expr::Select(c, a, b) => {
+                format!("select({}, {}, {})", self.expr(c, 0), self.expr(a, 0), self.expr(b, 0))
+            }
+        }
+    }
+}
+
+fn negative(is: bool, text: String, outer: u8) -> String {
+    parenthesise(is && outer > 8, text)
+}
+
+fn parenthesise(is: bool, text: String) -> String {
+    if is { format!("({text})") } else { text }
+}
+
+/// How an operator is written between its operands, and how tightly it binds.
+fn infix(op: BinaryOp) -> Option<(&'static str, u8)> {
+    Some(match op {
+        BinaryOp::Or => ("||", 1),
+        BinaryOp::And => ("&&", 2),
+        BinaryOp::Eq => ("==", 3),
+        BinaryOp::Ne => ("!=", 3),
+        BinaryOp::Lt => ("<", 3),
+        BinaryOp::Le => ("<=", 3),
+        BinaryOp::Gt => (">", 3),
+        BinaryOp::Ge => (">=", 3),
+        BinaryOp::Add => ("+", 4),
+        BinaryOp::Sub => ("-", 4),
+        BinaryOp::Mul => ("*", 5),
+        BinaryOp::Div => ("/", 5),
+        BinaryOp::Rem => ("%", 5),
+        BinaryOp::Min | BinaryOp::Max => return None,
+    })
+}
+
+impl Display for Axis {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Axis::Rows => "Rows",
+            Axis::Cols => "Cols",
+            Axis::Dim => "Dim",
+        })
+    }
+}
+
+impl Display for TileType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}", self.rows, self.cols)
+    }
+}
+
+impl Display for ScalarType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ScalarType::F32 => "f32",
+            ScalarType::I32 => "i32",
+            ScalarType::Bool => "bool",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_have_only_the_parentheses_they_need() {
+        let program = Program {
+            name: "f".into(),
+            element: Generic::Open("T".into()),
+            head_dim: Generic::Fixed(64),
+            params: vec![Param { name: "w".into(), kind: ParamKind::Scalar(ScalarType::I32) }],
+            values: vec![],
+            states: vec![],
+            prologue: vec![],
+            main_loop: super::super::ColumnLoop { over: ParamId(9), var: "cols".into(), body: vec![] },
+            epilogue: vec![],
+        };
+        let binary = |op, a: &Expr, b: &Expr| Expr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));
+        let unary = |op, a: &Expr| Expr::Unary(op, Box::new(a.clone()));
+        let (row, col, w) = (Expr::Row, Expr::Col, Expr::Param(ParamId(0)));
+        let minus = binary(BinaryOp::Sub, &row, &col);
+        let less = binary(BinaryOp::Lt, &minus, &w);
+        let cases = [
+            (binary(BinaryOp::Sub, &minus, &w), "row - col - @w"),
+            (binary(BinaryOp::Sub, &w, &minus), "@w - (row - col)"),
+            (binary(BinaryOp::Mul, &minus, &w), "(row - col) * @w"),
+            (binary(BinaryOp::And, &less, &less), "row - col < @w && row - col < @w"),
+            (unary(UnaryOp::Not, &less), "!(row - col < @w)"),
+            (binary(BinaryOp::Eq, &less, &less), "(row - col < @w) == (row - col < @w)"),
+            (unary(UnaryOp::Neg, &unary(UnaryOp::Neg, &w)), "--@w"),
+            (unary(UnaryOp::Abs, &minus), "abs(row - col)"),
+            (binary(BinaryOp::Sub, &w, &Expr::Int(-1)), "@w - -1"),
+            (Expr::Index(ParamId(0), Box::new(Expr::Head)), "@w[head]"),
+            (Expr::Param(ParamId(7)), "@7?"),
+        ];
+        for (expr, want) in cases {
+            assert_eq!(program.expr_text(&expr), want);
+        }
+    }
+}

@@ -1,6 +1,404 @@
 //! Is a program well-typed?
+//!
+//! The front end makes only well-typed programs; this is the check for those built by hand or by a rewrite,
+//! written without the front end's code so that each keeps the other honest.
+
+use super::{
+    Axis, BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt, TileOp,
+    TileType, UnaryOp, Value, ValueId,
+};
 
 /// Why a program is not well-formed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct ProgramError(pub String);
+#[non_exhaustive]
+pub enum ProgramError {
+    /// An id past the end of its list.
+    #[error("there is no {what} {index}")]
+    BadId {
+        /// parameter, value or state
+        what: &'static str,
+        /// the id
+        index: usize,
+    },
+    /// A value is used where it does not exist (yet, or any more).
+    #[error("`{value}` is used where it is not defined")]
+    Undefined {
+        /// its name
+        value: String,
+    },
+    /// A value has two definitions.
+    #[error("`{value}` is defined twice")]
+    DefinedTwice {
+        /// its name
+        value: String,
+    },
+    /// A parameter or state is used as what it is not.
+    #[error("`{name}` is used as {used_as}, which it is not")]
+    WrongKind {
+        /// its name
+        name: String,
+        /// what the program takes it for
+        used_as: &'static str,
+    },
+    /// A tile has axes that its operation cannot take or give.
+    #[error("`{value}`: {problem}")]
+    Tile {
+        /// the value, or the statement's target
+        value: String,
+        /// what is wrong
+        problem: String,
+    },
+    /// A scalar expression is ill-typed.
+    #[error("in `{expr}`: {problem}")]
+    Scalar {
+        /// the expression
+        expr: String,
+        /// what is wrong
+        problem: String,
+    },
+    /// A statement stands in the wrong part of the program.
+    #[error("`{value}` may only be made {place}")]
+    Misplaced {
+        /// the value or output
+        value: String,
+        /// where it belongs
+        place: &'static str,
+    },
+    /// An output is not stored exactly once.
+    #[error("`{name}` is stored {times} times, not once")]
+    StoreCount {
+        /// the output
+        name: String,
+        /// how often
+        times: usize,
+    },
+    /// The program as a whole lacks something.
+    #[error("{0}")]
+    Shape(&'static str),
+}
+
+/// The three parts of a program.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Prologue,
+    Loop,
+    Epilogue,
+}
+
+const SCORES: TileType = TileType { rows: Axis::Rows, cols: Axis::Cols };
+const ROWS_DIM: TileType = TileType { rows: Axis::Rows, cols: Axis::Dim };
+const COLS_DIM: TileType = TileType { rows: Axis::Cols, cols: Axis::Dim };
+/// How the IR writes one number per row.
+const PER_ROW: TileType = TileType { rows: Axis::Rows, cols: Axis::Rows };
+
+impl Program {
+    /// Checks ids, definitions before uses, axes, scalar types and where statements stand.
+    ///
+    /// # Errors
+    /// The first thing found wrong.
+    pub fn validate(&self) -> Result<(), ProgramError> {
+        let queries = self.params.iter().filter(|param| param.kind == ParamKind::Query).count();
+        if queries != 1 {
+            return Err(ProgramError::Shape("a program has exactly one query"));
+        }
+        let over = self.main_loop.over;
+        self.expect(over, "what the loop runs over", |kind| {
+            matches!(kind, ParamKind::BlockTable | ParamKind::Keys)
+        })?;
+        let names = self.value_names();
+        let mut check =
+            Check { program: self, names, live: Vec::new(), defined: vec![false; self.values.len()] };
+        check.part(Part::Prologue, &self.prologue)?;
+        let before_loop = check.live.len();
+        check.part(Part::Loop, &self.main_loop.body)?;
+        check.live.truncate(before_loop);
+        check.part(Part::Epilogue, &self.epilogue)?;
+        self.check_stores()
+    }
+
+    fn check_stores(&self) -> Result<(), ProgramError> {
+        let mut outputs = 0;
+        for (index, param) in self.params.iter().enumerate() {
+            if !matches!(param.kind, ParamKind::Output | ParamKind::RowOutput) {
+                continue;
+            }
+            outputs += 1;
+            let stores = |stmt: &&Stmt| matches!(stmt, Stmt::Store { param, .. } if param.0 == index);
+            let times = self.epilogue.iter().filter(stores).count();
+            if times != 1 {
+                return Err(ProgramError::StoreCount { name: param.name.clone(), times });
+            }
+        }
+        if outputs == 0 {
+            return Err(ProgramError::Shape("a program has at least one output"));
+        }
+        Ok(())
+    }
+
+    /// The type of a scalar expression.
+    ///
+    /// # Errors
+    /// If its operands do not fit its operators, or an id is out of range.
+    pub fn scalar_type(&self, expr: &Expr) -> Result<ScalarType, ProgramError> {
+        use ScalarType::{Bool, F32, I32};
+        let wrong = |problem: String| Err(ProgramError::Scalar { expr: self.expr_text(expr), problem });
+        match expr {
+            Expr::X | Expr::Float(_) => Ok(F32),
+            Expr::Row | Expr::Col | Expr::Head | Expr::Seq | Expr::Int(_) => Ok(I32),
+            Expr::Bool(_) => Ok(Bool),
+            Expr::Param(id) => match self.param_kind(*id)? {
+                ParamKind::Scalar(ty) => Ok(ty),
+                _ => Err(self.wrong_kind(*id, "a scalar")),
+            },
+            Expr::Index(id, index) => match (self.param_kind(*id)?, self.scalar_type(index)?) {
+                (ParamKind::PerHead(ty), I32) => Ok(ty),
+                (ParamKind::PerHead(_), other) => wrong(format!("an index is i32, this is {other}")),
+                _ => Err(self.wrong_kind(*id, "a per-head parameter")),
+            },
+            Expr::Unary(op, of) => match (op, self.scalar_type(of)?) {
+                (UnaryOp::Neg | UnaryOp::Abs, ty @ (F32 | I32)) => Ok(ty),
+                (UnaryOp::Not, Bool) => Ok(Bool),
+                (UnaryOp::Exp | UnaryOp::Tanh | UnaryOp::Ln | UnaryOp::Sqrt, F32) => Ok(F32),
+                (UnaryOp::ToF32, I32 | Bool) => Ok(F32),
+                (UnaryOp::ToI32, F32 | Bool) => Ok(I32),
+                (op, ty) => wrong(format!("{op:?} does not take {ty}")),
+            },
+            Expr::Binary(op, a, b) => {
+                let (a, b) = (self.scalar_type(a)?, self.scalar_type(b)?);
+                if a != b {
+                    return wrong(format!("the operands are {a} and {b}"));
+                }
+                match (op, a) {
+                    (
+                        BinaryOp::Add
+                        | BinaryOp::Sub
+                        | BinaryOp::Mul
+                        | BinaryOp::Div
+                        | BinaryOp::Min
+                        | BinaryOp::Max,
+                        F32 | I32,
+                    )
+                    | (BinaryOp::Rem, I32)
+                    | (BinaryOp::And | BinaryOp::Or, Bool) => Ok(a),
+                    (BinaryOp::Eq | BinaryOp::Ne, _)
+                    | (BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge, F32 | I32) => Ok(Bool),
+                    (op, ty) => wrong(format!("{op:?} does not take {ty}")),
+                }
+            }
+            Expr::Select(c, a, b) => {
+                match (self.scalar_type(c)?, self.scalar_type(a)?, self.scalar_type(b)?) {
+                    (Bool, a, b) if a == b => Ok(a),
+                    (Bool, a, b) => wrong(format!("the choices are {a} and {b}")),
+                    (other, ..) => wrong(format!("the condition is {other}, not bool")),
+                }
+            }
+        }
+    }
+
+    fn param_kind(&self, id: ParamId) -> Result<ParamKind, ProgramError> {
+        let param = self.params.get(id.0).ok_or(ProgramError::BadId { what: "parameter", index: id.0 })?;
+        Ok(param.kind)
+    }
+
+    fn wrong_kind(&self, id: ParamId, used_as: &'static str) -> ProgramError {
+        let name = self.params.get(id.0).map_or_else(String::new, |param| param.name.clone());
+        ProgramError::WrongKind { name, used_as }
+    }
+
+    fn expect(
+        &self,
+        id: ParamId,
+        used_as: &'static str,
+        is: impl Fn(ParamKind) -> bool,
+    ) -> Result<(), ProgramError> {
+        if is(self.param_kind(id)?) { Ok(()) } else { Err(self.wrong_kind(id, used_as)) }
+    }
+}
+
+/// Walks the statements in order, knowing what is defined.
+struct Check<'a> {
+    program: &'a Program,
+    names: Vec<String>,
+    live: Vec<ValueId>,
+    defined: Vec<bool>,
+}
+
+impl Check<'_> {
+    fn part(&mut self, part: Part, body: &[Stmt]) -> Result<(), ProgramError> {
+        for stmt in body {
+            match stmt {
+                Stmt::Define(id) => {
+                    let value = self
+                        .program
+                        .values
+                        .get(id.0)
+                        .ok_or(ProgramError::BadId { what: "value", index: id.0 })?;
+                    if std::mem::replace(&mut self.defined[id.0], true) {
+                        return Err(ProgramError::DefinedTwice { value: self.names[id.0].clone() });
+                    }
+                    self.value(part, &self.names[id.0], value)?;
+                    self.live.push(*id);
+                }
+                Stmt::Accumulate { acc, value } => {
+                    let (want, got) = (self.accumulator(*acc)?, self.used(*value)?);
+                    self.fits(&self.names[value.0], want, got)?;
+                }
+                Stmt::Store { param, value } => {
+                    let want = match self.program.param_kind(*param)? {
+                        ParamKind::Output => ROWS_DIM,
+                        ParamKind::RowOutput => PER_ROW,
+                        _ => return Err(self.program.wrong_kind(*param, "an output")),
+                    };
+                    let got = self.used(*value)?;
+                    self.fits(&self.names[value.0], want, got)?;
+                    if part != Part::Epilogue {
+                        let value = self.program.params[param.0].name.clone();
+                        return Err(ProgramError::Misplaced { value, place: "after the loop" });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, part: Part, name: &str, value: &Value) -> Result<(), ProgramError> {
+        let program = self.program;
+        let only = |place_is: Part, place: &'static str| {
+            if part == place_is {
+                Ok(())
+            } else {
+                Err(ProgramError::Misplaced { value: name.to_string(), place })
+            }
+        };
+        let made = match &value.op {
+            TileOp::Query { param } => {
+                program.expect(*param, "a query", |kind| kind == ParamKind::Query)?;
+                ROWS_DIM
+            }
+            TileOp::Load { source } => {
+                only(Part::Loop, "in the loop")?;
+                program.expect(*source, "contiguous keys or values", |kind| {
+                    matches!(kind, ParamKind::Keys | ParamKind::Values)
+                })?;
+                program.expect(program.main_loop.over, "the keys that a load follows", |kind| {
+                    kind == ParamKind::Keys
+                })?;
+                COLS_DIM
+            }
+            TileOp::Gather { source, table } => {
+                only(Part::Loop, "in the loop")?;
+                program.expect(*source, "paged keys or values", |kind| {
+                    matches!(kind, ParamKind::PagedKeys | ParamKind::PagedValues)
+                })?;
+                program.expect(*table, "a block table", |kind| kind == ParamKind::BlockTable)?;
+                if *table != program.main_loop.over {
+                    return Err(program.wrong_kind(*table, "the table that the loop runs over"));
+                }
+                COLS_DIM
+            }
+            TileOp::Transpose { of } => {
+                let of = self.used(*of)?;
+                TileType { rows: of.cols, cols: of.rows }
+            }
+            TileOp::Dot { a, b } => {
+                let (a, b) = (self.used(*a)?, self.used(*b)?);
+                if a.cols != b.rows {
+                    let problem = format!("{a} and {b} share no inner axis");
+                    return Err(ProgramError::Tile { value: name.to_string(), problem });
+                }
+                TileType { rows: a.rows, cols: b.cols }
+            }
+            TileOp::Map { of, expr } => {
+                self.fits(name, SCORES, self.used(*of)?)?;
+                self.scalar(expr, ScalarType::F32)?;
+                SCORES
+            }
+            TileOp::Mask { of, keep } => {
+                self.fits(name, SCORES, self.used(*of)?)?;
+                self.scalar(keep, ScalarType::Bool)?;
+                if mentions_x(keep) {
+                    let problem = "a mask does not see the score".to_string();
+                    return Err(ProgramError::Scalar { expr: program.expr_text(keep), problem });
+                }
+                SCORES
+            }
+            TileOp::SoftmaxStep { softmax, scores, acc } => {
+                only(Part::Loop, "in the loop")?;
+                self.softmax(*softmax)?;
+                self.fits(name, SCORES, self.used(*scores)?)?;
+                self.fits(name, ROWS_DIM, self.accumulator(*acc)?)?;
+                SCORES
+            }
+            TileOp::Finish { softmax, acc } => {
+                only(Part::Epilogue, "after the loop")?;
+                self.softmax(*softmax)?;
+                self.fits(name, ROWS_DIM, self.accumulator(*acc)?)?;
+                ROWS_DIM
+            }
+            TileOp::Lse { softmax } => {
+                only(Part::Epilogue, "after the loop")?;
+                self.softmax(*softmax)?;
+                PER_ROW
+            }
+        };
+        self.fits(name, made, value.ty)
+    }
+
+    fn fits(&self, value: &str, want: TileType, got: TileType) -> Result<(), ProgramError> {
+        if want == got {
+            return Ok(());
+        }
+        Err(ProgramError::Tile { value: value.to_string(), problem: format!("{got} where {want} is meant") })
+    }
+
+    fn scalar(&self, expr: &Expr, want: ScalarType) -> Result<(), ProgramError> {
+        let got = self.program.scalar_type(expr)?;
+        if got == want {
+            return Ok(());
+        }
+        let problem = format!("this is {got} where {want} is meant");
+        Err(ProgramError::Scalar { expr: self.program.expr_text(expr), problem })
+    }
+
+    fn used(&self, id: ValueId) -> Result<TileType, ProgramError> {
+        let value =
+            self.program.values.get(id.0).ok_or(ProgramError::BadId { what: "value", index: id.0 })?;
+        if !self.live.contains(&id) {
+            return Err(ProgramError::Undefined { value: self.names[id.0].clone() });
+        }
+        Ok(value.ty)
+    }
+
+    fn state(&self, id: StateId) -> Result<(&str, StateKind), ProgramError> {
+        let state =
+            self.program.states.get(id.0).ok_or(ProgramError::BadId { what: "state", index: id.0 })?;
+        Ok((&state.name, state.kind))
+    }
+
+    fn accumulator(&self, id: StateId) -> Result<TileType, ProgramError> {
+        match self.state(id)? {
+            (_, StateKind::Accumulator(ty)) => Ok(ty),
+            (name, _) => Err(ProgramError::WrongKind { name: name.to_string(), used_as: "an accumulator" }),
+        }
+    }
+
+    fn softmax(&self, id: StateId) -> Result<(), ProgramError> {
+        match self.state(id)? {
+            (_, StateKind::OnlineSoftmax) => Ok(()),
+            (name, _) => {
+                Err(ProgramError::WrongKind { name: name.to_string(), used_as: "an online softmax" })
+            }
+        }
+    }
+}
+
+fn mentions_x(expr: &Expr) -> bool {
+    match expr {
+        Expr::X => true,
+        Expr::Row | Expr::Col | Expr::Head | Expr::Seq | Expr::Param(_) => false,
+        Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => false,
+        Expr::Index(_, a) | Expr::Unary(_, a) => mentions_x(a),
+        Expr::Binary(_, a, b) => mentions_x(a) || mentions_x(b),
+        Expr::Select(c, a, b) => mentions_x(c) || mentions_x(a) || mentions_x(b),
+    }
+}

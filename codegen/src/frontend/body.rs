@@ -1,0 +1,235 @@
+//! The body of a kernel while it is read: what has been made so far, and how it becomes a program.
+
+use super::diagnostics::Errors;
+use super::scope::{Binding, Operand, Part, Scopes, spelled};
+use super::signature::Signature;
+use crate::program::{
+    ColumnLoop, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt, TileOp, TileType, Value,
+    ValueId,
+};
+
+/// Reads a function's body. The program is right only if there were no errors.
+pub(super) fn read(item: &syn::ItemFn, signature: Signature, errors: &mut Errors) -> Program {
+    let mut body = Body::new(&signature, errors);
+    for stmt in &item.block.stmts {
+        body.statement(stmt);
+    }
+    body.finish(&item.sig.ident)
+}
+
+/// What has been read so far.
+pub(super) struct Body<'a> {
+    pub errors: &'a mut Errors,
+    pub signature: &'a Signature,
+    pub scopes: Scopes,
+    pub part: Part,
+    /// Inside closures and the branches of `if`, only `let` may stand before the result.
+    pub only_lets: bool,
+    /// `map` or `mask`, while its closure is read.
+    pub closure: Option<&'static str>,
+    /// Parameters that a method was called on, right or wrong.
+    pub touched: Vec<bool>,
+    pub stored: Vec<bool>,
+    pub values: Vec<Value>,
+    pub states: Vec<DraftState>,
+    statements: [Vec<Stmt>; 3],
+    query: Option<(ValueId, TileType)>,
+    /// What the loop runs over, and its variable, once it is known.
+    pub over: Option<ParamId>,
+    pub var: String,
+    pub loop_seen: bool,
+}
+
+/// A state whose type may not be known yet: `Tile::zeros()` takes its axes from what is added to it.
+pub(super) struct DraftState {
+    pub name: syn::Ident,
+    pub kind: DraftKind,
+    /// Something was done with it, right or wrong.
+    pub touched: bool,
+}
+
+pub(super) enum DraftKind {
+    Softmax,
+    Accumulator(Option<TileType>),
+}
+
+impl<'a> Body<'a> {
+    fn new(signature: &'a Signature, errors: &'a mut Errors) -> Body<'a> {
+        let mut scopes = Scopes::default();
+        scopes.push();
+        let mut bind = |name: &str, operand| {
+            scopes.bind(name, Binding { operand, mutable: false, part: Part::Prologue });
+        };
+        if let Some(name) = &signature.const_param {
+            bind(name, Operand::HeadDim);
+        }
+        for (index, param) in signature.params.iter().enumerate() {
+            let operand = match param.kind {
+                Some(ParamKind::Scalar(ty)) => {
+                    Operand::Scalar(crate::program::Expr::Param(ParamId(index)), ty)
+                }
+                Some(_) => Operand::Param(ParamId(index)),
+                None => Operand::Broken,
+            };
+            bind(&param.name.to_string(), operand);
+        }
+        Body {
+            errors,
+            signature,
+            scopes,
+            part: Part::Prologue,
+            only_lets: false,
+            closure: None,
+            touched: vec![false; signature.params.len()],
+            stored: vec![false; signature.params.len()],
+            values: Vec::new(),
+            states: Vec::new(),
+            statements: Default::default(),
+            query: None,
+            over: None,
+            var: "cols".into(),
+            loop_seen: false,
+        }
+    }
+
+    /// What can only be known at the end, and the program.
+    fn finish(self, function: &syn::Ident) -> Program {
+        let Body { errors, signature, .. } = self;
+        if !self.loop_seen {
+            let message = "a kernel loops over the keys once: write `for cols in k.tiles() { … }`, or \
+                           `table.tiles()` for paged keys";
+            errors.push(function, message);
+        }
+        let is_output = |kind| matches!(kind, Some(ParamKind::Output | ParamKind::RowOutput));
+        for (index, param) in signature.params.iter().enumerate().filter(|(_, param)| is_output(param.kind)) {
+            if self.stored[index] || self.touched[index] {
+                continue;
+            }
+            let result = match param.kind {
+                Some(ParamKind::RowOutput) => "softmax.lse()",
+                _ => "softmax.finish(acc)",
+            };
+            let name = &param.name;
+            let message = format!(
+                "`{name}` is never stored: write `{name}.store({result});` after the loop, or remove it"
+            );
+            errors.push(name, message);
+        }
+        if signature.params.iter().all(|param| param.kind.is_some() && !is_output(param.kind)) {
+            errors.push(function, "a kernel has an output: add a parameter `o: Output<T, D>`");
+        }
+        let mut states = Vec::new();
+        for state in &self.states {
+            let kind = match state.kind {
+                DraftKind::Softmax => StateKind::OnlineSoftmax,
+                DraftKind::Accumulator(Some(ty)) => StateKind::Accumulator(ty),
+                DraftKind::Accumulator(None) if state.touched => continue,
+                DraftKind::Accumulator(None) => {
+                    let name = &state.name;
+                    errors.push(
+                        name,
+                        format!("nothing is ever added to `{name}`: remove it, or add with `+=`"),
+                    );
+                    continue;
+                }
+            };
+            let same = self.states.iter().filter(|other| other.name == state.name).count();
+            let name =
+                if same == 1 { state.name.to_string() } else { format!("{}.{}", state.name, states.len()) };
+            states.push(State { name, kind });
+        }
+        let [prologue, body, epilogue] = self.statements;
+        Program {
+            name: function.to_string(),
+            element: signature.element.clone(),
+            head_dim: signature.head_dim.clone(),
+            params: signature.program_params(),
+            values: self.values,
+            states,
+            prologue,
+            main_loop: ColumnLoop { over: self.over.unwrap_or(ParamId(0)), var: self.var, body },
+            epilogue,
+        }
+    }
+
+    /// Makes a value here.
+    pub fn define(&mut self, op: TileOp, ty: TileType) -> Operand {
+        let id = ValueId(self.values.len());
+        self.values.push(Value { name: None, ty, op });
+        self.emit(Stmt::Define(id));
+        Operand::Tile(id, ty)
+    }
+
+    /// The query's tile is the same wherever it is asked for, so it is made once, before the loop.
+    pub fn define_query(&mut self, param: ParamId, ty: TileType) -> Operand {
+        if let Some((id, ty)) = self.query {
+            return Operand::Tile(id, ty);
+        }
+        let here = std::mem::replace(&mut self.part, Part::Prologue);
+        let made = self.define(TileOp::Query { param }, ty);
+        self.part = here;
+        if let Operand::Tile(id, ty) = made {
+            self.query = Some((id, ty));
+        }
+        made
+    }
+
+    pub fn emit(&mut self, stmt: Stmt) {
+        self.statements[self.part as usize].push(stmt);
+    }
+
+    /// The accumulator has this type, or a different one already. In the second case, an error.
+    pub fn unify_accumulator(&mut self, at: &dyn quote::ToTokens, id: StateId, ty: TileType) -> bool {
+        let state = &mut self.states[id.0];
+        match &mut state.kind {
+            DraftKind::Accumulator(known) if known.is_none_or(|known| known == ty) => {
+                *known = Some(ty);
+                true
+            }
+            DraftKind::Accumulator(Some(known)) => {
+                let (name, known) = (&state.name, spelled(*known));
+                let message = format!("`{name}` is a `{known}`, this is about a `{}`", spelled(ty));
+                self.errors.push(quote::quote!(#at), message);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// The author did something with this state.
+    pub fn touch(&mut self, id: StateId) {
+        self.states[id.0].touched = true;
+    }
+
+    pub fn param_name(&self, id: ParamId) -> String {
+        self.signature.params[id.0].name.to_string()
+    }
+
+    pub fn param_kind(&self, id: ParamId) -> Option<ParamKind> {
+        self.signature.params[id.0].kind
+    }
+
+    pub fn state_name(&self, id: StateId) -> String {
+        self.states[id.0].name.to_string()
+    }
+
+    /// The name of a parameter of this kind, to write in a suggestion.
+    pub fn example_param(&self, kind: ParamKind, otherwise: &str) -> String {
+        let found = self.signature.params.iter().find(|param| param.kind == Some(kind));
+        found.map_or_else(|| otherwise.to_string(), |param| param.name.to_string())
+    }
+}
+
+/// `let`s are substituted, so ten doublings in a row make a thousand copies: there is an end to it.
+pub(super) const MAX_EXPR: usize = 2000;
+
+/// Nodes of an expression.
+pub(super) fn size(expr: &crate::program::Expr) -> usize {
+    use crate::program::Expr;
+    1 + match expr {
+        Expr::Index(_, a) | Expr::Unary(_, a) => size(a),
+        Expr::Binary(_, a, b) => size(a) + size(b),
+        Expr::Select(c, a, b) => size(c) + size(a) + size(b),
+        _ => 0,
+    }
+}

@@ -1,0 +1,302 @@
+//! Calls: the methods of tiles and numbers, and the few functions. Methods of parameters and of softmaxes
+//! are in `methods`.
+
+use super::body::Body;
+use super::diagnostics::{did_you_mean, listed, source_text};
+use super::scope::{Operand, SCORES, spelled};
+use super::signature::tile_arguments;
+use crate::program::{BinaryOp, Expr, ParamKind, ScalarType, TileOp, TileType, UnaryOp};
+use quote::ToTokens;
+use syn::Token;
+use syn::punctuated::Punctuated;
+
+type Args = Punctuated<syn::Expr, Token![,]>;
+
+const F32_METHODS: [&str; 7] = ["abs", "exp", "ln", "max", "min", "sqrt", "tanh"];
+const I32_METHODS: [&str; 3] = ["abs", "max", "min"];
+
+impl Body<'_> {
+    pub fn method(&mut self, call: &syn::ExprMethodCall) -> Operand {
+        let receiver = self.eval(&call.receiver);
+        if let Operand::Param(id) = receiver {
+            self.touched[id.0] = true;
+        }
+        if let Some(turbofish) = &call.turbofish {
+            self.errors.push(turbofish, "the types are known: remove this");
+        }
+        let name = call.method.to_string();
+        match receiver {
+            Operand::Broken => {
+                // The arguments may hold mistakes of their own.
+                for arg in &call.args {
+                    match (arg, name.as_str()) {
+                        (syn::Expr::Closure(_), "mask") => drop(self.closure("mask", arg)),
+                        (syn::Expr::Closure(_), "map") => drop(self.closure("map", arg)),
+                        (syn::Expr::Closure(_), _) => {}
+                        (syn::Expr::Reference(borrow), _) => drop(self.eval(&borrow.expr)),
+                        _ => drop(self.eval(arg)),
+                    }
+                }
+                Operand::Broken
+            }
+            Operand::Param(id) => self.param_method(call, id, &name),
+            Operand::Tile(id, ty) => match name.as_str() {
+                "t" => match self.args::<0>(&call.method, &call.args, "x.t()") {
+                    Some([]) => {
+                        let ty = TileType { rows: ty.cols, cols: ty.rows };
+                        self.define(TileOp::Transpose { of: id }, ty)
+                    }
+                    None => Operand::Broken,
+                },
+                "map" | "mask" if ty == SCORES => {
+                    let (method, usage) = match name.as_str() {
+                        "map" => ("map", "s.map(|x, at| …)"),
+                        _ => ("mask", "s.mask(|at| …)"),
+                    };
+                    // After a mistake the scores are still scores, and what follows can be checked.
+                    let Some([closure]) = self.args(&call.method, &call.args, usage) else {
+                        return receiver;
+                    };
+                    let Some(expr) = self.closure(method, closure) else { return receiver };
+                    let op = match method {
+                        "map" => TileOp::Map { of: id, expr },
+                        _ => TileOp::Mask { of: id, keep: expr },
+                    };
+                    self.define(op, SCORES)
+                }
+                "map" | "mask" => {
+                    let message = format!(
+                        "only scores, `Tile<Rows, Cols>`, have `{name}`; this is a `{}`",
+                        spelled(ty)
+                    );
+                    self.errors.push(&call.receiver, message);
+                    Operand::Broken
+                }
+                _ => {
+                    let methods: &[&str] = if ty == SCORES { &["map", "mask", "t"] } else { &["t"] };
+                    self.no_method(call, &format!("a `{}`", spelled(ty)), methods)
+                }
+            },
+            Operand::Softmax(id) => self.softmax_method(call, id, &name),
+            Operand::Accumulator(id) => {
+                let message = format!(
+                    "`{}` is an accumulator: add to it with `+=`, and take its value with `softmax.finish({0})`",
+                    self.state_name(id)
+                );
+                self.errors.push(&call.method, message);
+                Operand::Broken
+            }
+            Operand::Scalar(value, ty) => self.scalar_method(call, value, ty, &name),
+            Operand::Tiles(_) => {
+                let message =
+                    "the loop takes the column tiles as they are: in which order is the schedule's choice";
+                self.errors.push(&call.method, message);
+                Operand::Broken
+            }
+            other => {
+                let what = self.describe(&other);
+                self.errors.push(&call.method, format!("{what} has no methods"));
+                Operand::Broken
+            }
+        }
+    }
+
+    pub fn no_method(&mut self, call: &syn::ExprMethodCall, what: &str, methods: &[&str]) -> Operand {
+        let name = call.method.to_string();
+        let near = did_you_mean(&name, methods);
+        let message = format!("`{name}` is not a method of {what}{near}: there is {}", listed(methods));
+        self.errors.push(&call.method, message);
+        Operand::Broken
+    }
+
+    fn scalar_method(
+        &mut self,
+        call: &syn::ExprMethodCall,
+        value: Expr,
+        ty: ScalarType,
+        name: &str,
+    ) -> Operand {
+        let methods: &[&str] = match ty {
+            ScalarType::F32 => &F32_METHODS,
+            ScalarType::I32 => &I32_METHODS,
+            ScalarType::Bool => {
+                self.errors.push(&call.method, "a `bool` has no methods here: write `&&`, `||` and `!`");
+                return Operand::Broken;
+            }
+        };
+        if !methods.contains(&name) {
+            let near = did_you_mean(name, methods);
+            let convert = match ty {
+                ScalarType::I32 if F32_METHODS.contains(&name) => " (convert it first, with `as f32`)",
+                _ => near.as_str(),
+            };
+            let message = format!("no `{name}` of `{ty}` in a kernel{convert}: there is {}", listed(methods));
+            self.errors.push(&call.method, message);
+            return Operand::Broken;
+        }
+        let unary = match name {
+            "abs" => UnaryOp::Abs,
+            "exp" => UnaryOp::Exp,
+            "ln" => UnaryOp::Ln,
+            "sqrt" => UnaryOp::Sqrt,
+            "tanh" => UnaryOp::Tanh,
+            _ => {
+                let Some([arg]) = self.args(&call.method, &call.args, &format!("x.{name}(y)")) else {
+                    return Operand::Broken;
+                };
+                let Some((other, other_type)) = self.scalar(arg) else { return Operand::Broken };
+                if other_type != ty {
+                    self.errors.push(arg, format!("`{name}` of `{ty}` takes `{ty}`, this is `{other_type}`"));
+                    return Operand::Broken;
+                }
+                let op = if name == "min" { BinaryOp::Min } else { BinaryOp::Max };
+                return Operand::Scalar(Expr::Binary(op, Box::new(value), Box::new(other)), ty);
+            }
+        };
+        match self.args(&call.method, &call.args, &format!("x.{name}()")) {
+            Some([]) => Operand::Scalar(Expr::Unary(unary, Box::new(value)), ty),
+            None => Operand::Broken,
+        }
+    }
+
+    pub fn call(&mut self, call: &syn::ExprCall) -> Operand {
+        let syn::Expr::Path(path) = &*call.func else {
+            self.errors.push(&call.func, "only functions and methods of the language can be called");
+            return Operand::Broken;
+        };
+        let segments: Vec<String> =
+            path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let Some((name, owner)) = segments.split_last() else { return Operand::Broken };
+        match (owner.last().map(String::as_str), name.as_str()) {
+            (Some("OnlineSoftmax"), "new") => match self.args(path, &call.args, "OnlineSoftmax::new()") {
+                Some([]) => Operand::NewSoftmax,
+                None => Operand::Broken,
+            },
+            (Some("Tile"), "zeros") => match self.args(path, &call.args, "Tile::zeros()") {
+                Some([]) => {
+                    let tile = path.path.segments.iter().find(|segment| segment.ident == "Tile");
+                    Operand::Zeros(tile.and_then(|tile| tile_arguments(&tile.arguments)))
+                }
+                None => Operand::Broken,
+            },
+            (_, "dot") => self.dot(call, path),
+            (_, "select") => self.select(call, path),
+            (Some(owner @ ("f32" | "i32")), method) => {
+                let known = F32_METHODS.contains(&method);
+                let message = if known {
+                    format!("write it as a method: `x.{method}(…)`")
+                } else {
+                    format!("a kernel has no `{owner}::{method}`")
+                };
+                self.errors.push(path, message);
+                Operand::Broken
+            }
+            _ => {
+                let functions = ["dot", "select", "OnlineSoftmax::new", "Tile::zeros"];
+                let written = segments.join("::");
+                let near = did_you_mean(&written, &functions);
+                let message = format!(
+                    "a kernel cannot call `{written}`{near}: the compiler sees this function only. Write what it \
+                     computes here; there is {}",
+                    listed(&functions)
+                );
+                self.errors.push(path, message);
+                Operand::Broken
+            }
+        }
+    }
+
+    fn dot(&mut self, call: &syn::ExprCall, path: &syn::ExprPath) -> Operand {
+        let Some([a_arg, b_arg]) = self.args(path, &call.args, "dot(a, b)") else { return Operand::Broken };
+        let (a, b) = (self.eval(a_arg), self.eval(b_arg));
+        let (a, b) = (self.factor(a_arg, a), self.factor(b_arg, b));
+        let (Some((a, a_type)), Some((b, b_type))) = (a, b) else { return Operand::Broken };
+        if a_type.cols == b_type.rows {
+            let ty = TileType { rows: a_type.rows, cols: b_type.cols };
+            return self.define(TileOp::Dot { a, b }, ty);
+        }
+        let (a_text, b_text) = (source_text(a_arg), source_text(b_arg));
+        let found = format!("`{a_text}` is a `{}` and `{b_text}` a `{}`", spelled(a_type), spelled(b_type));
+        let (message, meant) = if a_type.cols == b_type.cols {
+            let meant = TileType { rows: a_type.rows, cols: b_type.rows };
+            (format!("{found}, whose inner axes differ: write `{b_text}.t()`"), Some(meant))
+        } else if a_type.rows == b_type.rows {
+            let meant = TileType { rows: a_type.cols, cols: b_type.cols };
+            (format!("{found}, whose inner axes differ: write `{a_text}.t()`"), Some(meant))
+        } else {
+            (format!("{found}: the second axis of the one is not the first of the other"), None)
+        };
+        self.errors.push(b_arg, message);
+        // What follows is checked against what was meant.
+        meant.map_or(Operand::Broken, |meant| Operand::Tile(a, meant))
+    }
+
+    fn factor(&mut self, arg: &syn::Expr, operand: Operand) -> Option<(crate::program::ValueId, TileType)> {
+        match operand {
+            Operand::Tile(id, ty) => Some((id, ty)),
+            Operand::Broken => None,
+            other => {
+                let what = self.describe(&other);
+                let hint = match &other {
+                    Operand::Param(id) => {
+                        let var = source_text(arg);
+                        match self.param_kind(*id) {
+                            Some(ParamKind::Query) => format!(": write `{var}.tile()`"),
+                            Some(ParamKind::Keys | ParamKind::Values) => {
+                                format!(": write `{var}.load(cols)`")
+                            }
+                            Some(ParamKind::PagedKeys | ParamKind::PagedValues) => {
+                                let table = self.example_param(ParamKind::BlockTable, "table");
+                                format!(": write `{var}.gather({table}, cols)`")
+                            }
+                            _ => String::new(),
+                        }
+                    }
+                    _ => String::new(),
+                };
+                self.errors.push(arg, format!("`dot` multiplies tiles, this is {what}{hint}"));
+                None
+            }
+        }
+    }
+
+    fn select(&mut self, call: &syn::ExprCall, path: &syn::ExprPath) -> Operand {
+        let Some([c, a, b]) = self.args(path, &call.args, "select(condition, a, b)") else {
+            return Operand::Broken;
+        };
+        let condition = self.condition(c);
+        let (a, b_value) = (self.scalar(a), self.scalar(b));
+        match (condition, a, b_value) {
+            (Some(c), Some((a, ty)), Some((b, other))) if ty == other => {
+                Operand::Scalar(Expr::Select(Box::new(c), Box::new(a), Box::new(b)), ty)
+            }
+            (_, Some((_, ty)), Some((_, other))) if ty != other => {
+                let message =
+                    format!("`select` chooses between two of a type, these are `{ty}` and `{other}`");
+                self.errors.push(b, message);
+                Operand::Broken
+            }
+            _ => Operand::Broken,
+        }
+    }
+
+    /// Exactly this many arguments, or an error that says how it is written.
+    pub fn args<'e, const N: usize>(
+        &mut self,
+        at: &dyn ToTokens,
+        args: &'e Args,
+        usage: &str,
+    ) -> Option<[&'e syn::Expr; N]> {
+        let all: Vec<&syn::Expr> = args.iter().collect();
+        let given = all.len();
+        match all.try_into() {
+            Ok(args) => Some(args),
+            Err(_) => {
+                let plural = if N == 1 { "" } else { "s" };
+                let message = format!("this takes {N} argument{plural}, not {given}: write `{usage}`");
+                self.errors.push(quote::quote!(#at), message);
+                None
+            }
+        }
+    }
+}

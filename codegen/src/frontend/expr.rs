@@ -1,0 +1,443 @@
+//! Expressions: names, literals, fields, casts, `if`; and what a kernel has none of.
+
+use super::body::Body;
+use super::diagnostics::{did_you_mean, listed};
+use super::scope::{Operand, Part, spelled};
+use super::signature::scalar_type;
+use crate::program::{Expr, ParamKind, ScalarType, UnaryOp};
+use syn::{Lit, Member};
+
+impl Body<'_> {
+    pub fn eval(&mut self, expr: &syn::Expr) -> Operand {
+        match expr {
+            syn::Expr::Paren(inner) => self.eval(&inner.expr),
+            syn::Expr::Group(inner) => self.eval(&inner.expr),
+            syn::Expr::Lit(lit) => self.literal(lit),
+            syn::Expr::Path(path) => self.path(path),
+            syn::Expr::Unary(unary) => self.unary(unary),
+            syn::Expr::Binary(binary) => self.binary(binary),
+            syn::Expr::MethodCall(call) => self.method(call),
+            syn::Expr::Call(call) => self.call(call),
+            syn::Expr::Field(field) => self.field(field),
+            syn::Expr::Index(index) => self.index(index),
+            syn::Expr::Cast(cast) => self.cast(cast),
+            syn::Expr::If(branch) => self.branch(branch),
+            syn::Expr::Block(block) if block.label.is_none() => self.block(&block.block),
+            _ => {
+                self.errors.push(expr, refusal(expr));
+                Operand::Broken
+            }
+        }
+    }
+
+    /// An expression that must be a number or a truth value.
+    pub fn scalar(&mut self, expr: &syn::Expr) -> Option<(Expr, ScalarType)> {
+        match self.eval(expr) {
+            Operand::Scalar(expr, ty) => Some((expr, ty)),
+            Operand::Broken => None,
+            other => {
+                self.not_a_scalar(expr, &other);
+                None
+            }
+        }
+    }
+
+    pub fn not_a_scalar(&mut self, expr: &syn::Expr, operand: &Operand) {
+        let what = self.describe(operand);
+        let message = match operand {
+            Operand::HeadDim => {
+                "the head dimension is not a number in a kernel: pass what you compute from it \
+                                 as a scalar parameter"
+                    .to_string()
+            }
+            Operand::At => "this is `at` itself: write `at.row`, `at.col`, `at.head` or `at.seq`".to_string(),
+            Operand::Param(id) if matches!(self.param_kind(*id), Some(ParamKind::PerHead(_))) => {
+                let name = self.param_name(*id);
+                format!("`{name}` holds a number for each head: write `{name}[at.head]`")
+            }
+            _ => format!("a number is meant here, this is {what}"),
+        };
+        self.errors.push(expr, message);
+    }
+
+    /// An operand in words.
+    pub fn describe(&self, operand: &Operand) -> String {
+        match operand {
+            Operand::Tile(_, ty) => format!("a `{}`", spelled(*ty)),
+            Operand::PerRow(_) => "one number per row (`softmax.lse()`)".into(),
+            Operand::Scalar(_, ty) => match ty {
+                ScalarType::I32 => "an `i32`".into(),
+                ScalarType::F32 => "an `f32`".into(),
+                ScalarType::Bool => "a `bool`".into(),
+            },
+            Operand::Param(id) => {
+                let kind = match self.param_kind(*id) {
+                    Some(ParamKind::Query) => "query",
+                    Some(ParamKind::Keys | ParamKind::PagedKeys) => "keys",
+                    Some(ParamKind::Values | ParamKind::PagedValues) => "values",
+                    Some(ParamKind::BlockTable) => "block table",
+                    Some(ParamKind::Output | ParamKind::RowOutput) => "output",
+                    Some(ParamKind::PerHead(_)) => "per-head numbers",
+                    _ => "parameter",
+                };
+                format!("the {kind} `{}`", self.param_name(*id))
+            }
+            Operand::Accumulator(id) => format!("the accumulator `{}`", self.state_name(*id)),
+            Operand::Softmax(id) => format!("the online softmax `{}`", self.state_name(*id)),
+            Operand::Zeros(_) => "a new accumulator (`Tile::zeros()`)".into(),
+            Operand::NewSoftmax => "a new online softmax".into(),
+            Operand::Tiles(_) => "an iterator over column tiles".into(),
+            Operand::ColTile => "the column tile of the loop".into(),
+            Operand::At => "`at`".into(),
+            Operand::HeadDim => "the head dimension".into(),
+            Operand::Unit => "nothing (`()`)".into(),
+            Operand::Broken => "in error".into(),
+        }
+    }
+
+    fn literal(&mut self, expr: &syn::ExprLit) -> Operand {
+        match literal(&expr.lit, false) {
+            Ok((expr, ty)) => Operand::Scalar(expr, ty),
+            Err(message) => {
+                self.errors.push(expr, message);
+                Operand::Broken
+            }
+        }
+    }
+
+    fn path(&mut self, expr: &syn::ExprPath) -> Operand {
+        if expr.qself.is_some() {
+            self.errors.push(expr, "a kernel names variables and parameters only");
+            return Operand::Broken;
+        }
+        let Some(name) = expr.path.get_ident() else { return self.constant(expr) };
+        let text = name.to_string();
+        let Some(binding) = self.scopes.get(&text) else {
+            self.unknown_name(name);
+            return Operand::Broken;
+        };
+        let operand = binding.operand.clone();
+        if self.scopes.in_closure() && !self.scopes.is_local(&text) {
+            let allowed = match &operand {
+                Operand::Scalar(..) | Operand::HeadDim | Operand::Broken => true,
+                Operand::Param(id) => matches!(self.param_kind(*id), Some(ParamKind::PerHead(_))),
+                _ => false,
+            };
+            if !allowed {
+                let what = self.describe(&operand);
+                let message = match (&operand, self.closure) {
+                    (Operand::Tile(..), Some("map")) => format!(
+                        "a score function works on one element, `{name}` is {what}: the element is the closure's \
+                         first argument"
+                    ),
+                    _ => format!(
+                        "a score function sees `at`, scalar parameters and numbers; `{name}` is {what}"
+                    ),
+                };
+                self.errors.push(expr, message);
+                return Operand::Broken;
+            }
+        }
+        operand
+    }
+
+    pub fn unknown_name(&mut self, name: &syn::Ident) {
+        let text = name.to_string();
+        let near = did_you_mean(&text, &self.scopes.names());
+        let message = if self.closure == Some("mask") && text == "x" {
+            "a mask sees where an element lies, not its score: change scores with `map(|x, at| …)`"
+                .to_string()
+        } else if near.is_empty() && text.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_') {
+            format!(
+                "a kernel does not see the constants around it: write `const {text}: f32 = …;` inside it, or make \
+                 `{text}` a parameter"
+            )
+        } else {
+            format!("there is no `{text}` here{near}")
+        };
+        self.errors.push(name, message);
+    }
+
+    /// `f32::INFINITY`, `i32::MAX`, `std::f32::consts::LN_2` and their like.
+    fn constant(&mut self, expr: &syn::ExprPath) -> Operand {
+        let segments: Vec<String> =
+            expr.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let names = match segments.as_slice() {
+            ["std" | "core", rest @ ..] => rest,
+            all => all,
+        };
+        use std::f32::consts;
+        let found = match names {
+            ["f32", name] => match *name {
+                "INFINITY" => Some(f32::INFINITY),
+                "NEG_INFINITY" => Some(f32::NEG_INFINITY),
+                "NAN" => Some(f32::NAN),
+                "MAX" => Some(f32::MAX),
+                "MIN" => Some(f32::MIN),
+                "MIN_POSITIVE" => Some(f32::MIN_POSITIVE),
+                "EPSILON" => Some(f32::EPSILON),
+                _ => None,
+            },
+            ["f32", "consts", name] => match *name {
+                "E" => Some(consts::E),
+                "PI" => Some(consts::PI),
+                "LN_2" => Some(consts::LN_2),
+                "LN_10" => Some(consts::LN_10),
+                "LOG2_E" => Some(consts::LOG2_E),
+                "LOG10_E" => Some(consts::LOG10_E),
+                "SQRT_2" => Some(consts::SQRT_2),
+                "FRAC_1_SQRT_2" => Some(consts::FRAC_1_SQRT_2),
+                _ => None,
+            },
+            ["i32", "MAX"] => return Operand::Scalar(Expr::Int(i32::MAX), ScalarType::I32),
+            ["i32", "MIN"] => return Operand::Scalar(Expr::Int(i32::MIN), ScalarType::I32),
+            _ => None,
+        };
+        match found {
+            Some(value) => Operand::Scalar(Expr::Float(value), ScalarType::F32),
+            None => {
+                let message = "a kernel does not see paths: write the number, or make it a parameter \
+                               (`f32::INFINITY`, `i32::MAX` and `std::f32::consts::LN_2` are known)";
+                self.errors.push(expr, message);
+                Operand::Broken
+            }
+        }
+    }
+
+    fn field(&mut self, expr: &syn::ExprField) -> Operand {
+        let base = self.eval(&expr.base);
+        let name = match &expr.member {
+            Member::Named(name) => name.to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        };
+        match base {
+            Operand::Broken => Operand::Broken,
+            Operand::At => {
+                let place = match name.as_str() {
+                    "row" => Expr::Row,
+                    "col" => Expr::Col,
+                    "head" => Expr::Head,
+                    "seq" => Expr::Seq,
+                    _ => {
+                        let fields = ["row", "col", "head", "seq"];
+                        let near = did_you_mean(&name, &fields);
+                        let message = format!("`at` has no `{name}`{near}: it has {}", listed(&fields));
+                        self.errors.push(&expr.member, message);
+                        return Operand::Broken;
+                    }
+                };
+                Operand::Scalar(place, ScalarType::I32)
+            }
+            other => {
+                let what = self.describe(&other);
+                self.errors.push(expr, format!("only `at` has fields, this is {what}"));
+                Operand::Broken
+            }
+        }
+    }
+
+    fn index(&mut self, expr: &syn::ExprIndex) -> Operand {
+        let base = self.eval(&expr.expr);
+        let index = self.scalar(&expr.index);
+        match base {
+            Operand::Broken => Operand::Broken,
+            Operand::Param(id) if matches!(self.param_kind(id), Some(ParamKind::PerHead(_))) => {
+                let Some(ParamKind::PerHead(ty)) = self.param_kind(id) else { return Operand::Broken };
+                match index {
+                    Some((index, ScalarType::I32)) => Operand::Scalar(Expr::Index(id, Box::new(index)), ty),
+                    Some((_, other)) => {
+                        let message = format!("an index is an `i32`, this is `{other}`");
+                        self.errors.push(&expr.index, message);
+                        Operand::Broken
+                    }
+                    None => Operand::Broken,
+                }
+            }
+            other => {
+                let what = self.describe(&other);
+                let message =
+                    format!("only a `PerHead` parameter is indexed (`slopes[at.head]`), this is {what}");
+                self.errors.push(expr, message);
+                Operand::Broken
+            }
+        }
+    }
+
+    fn cast(&mut self, expr: &syn::ExprCast) -> Operand {
+        let Some((value, from)) = self.scalar(&expr.expr) else { return Operand::Broken };
+        let to = scalar_type(&expr.ty);
+        let made = match (from, to) {
+            (ScalarType::F32, Some(ScalarType::F32)) | (ScalarType::I32, Some(ScalarType::I32)) => value,
+            (ScalarType::I32, Some(ScalarType::F32)) => Expr::Unary(UnaryOp::ToF32, Box::new(value)),
+            (ScalarType::F32 | ScalarType::Bool, Some(ScalarType::I32)) => {
+                Expr::Unary(UnaryOp::ToI32, Box::new(value))
+            }
+            (ScalarType::Bool, Some(ScalarType::Bool)) => value,
+            (ScalarType::Bool, Some(ScalarType::F32)) => {
+                self.errors.push(expr, "Rust has no cast from `bool` to `f32`: write `select(c, 1.0, 0.0)`");
+                return Operand::Broken;
+            }
+            (_, Some(ScalarType::Bool)) => {
+                self.errors.push(expr, "Rust has no cast to `bool`: compare, as in `n != 0`");
+                return Operand::Broken;
+            }
+            (_, None) => {
+                self.errors.push(&expr.ty, "numbers in a kernel are `f32` and `i32`: cast to one of these");
+                return Operand::Broken;
+            }
+        };
+        Operand::Scalar(made, to.unwrap_or(from))
+    }
+
+    /// `if c { a } else { b }`, as `select(c, a, b)`.
+    fn branch(&mut self, expr: &syn::ExprIf) -> Operand {
+        if let syn::Expr::Let(_) = &*expr.cond {
+            self.errors.push(&expr.cond, "there is nothing to match in a kernel: write a condition");
+            return Operand::Broken;
+        }
+        let condition = self.condition(&expr.cond);
+        let Some((_, otherwise)) = &expr.else_branch else {
+            let message = "an `if` chooses between two numbers, so it needs an `else`; to leave out scores, use \
+                           `mask(|at| …)`";
+            self.errors.push(expr, message);
+            return Operand::Broken;
+        };
+        let outer = std::mem::replace(&mut self.only_lets, true);
+        let (a, b) = (self.block(&expr.then_branch), self.eval(otherwise));
+        self.only_lets = outer;
+        match (a, b) {
+            (Operand::Scalar(a, ty), Operand::Scalar(b, other)) if ty == other => match condition {
+                Some(c) => Operand::Scalar(Expr::Select(Box::new(c), Box::new(a), Box::new(b)), ty),
+                None => Operand::Broken,
+            },
+            (Operand::Broken, _) | (_, Operand::Broken) => Operand::Broken,
+            (a @ Operand::Scalar(..), b @ Operand::Scalar(..)) => {
+                let message = format!("the branches differ: {} and {}", self.describe(&a), self.describe(&b));
+                self.errors.push(expr, message);
+                Operand::Broken
+            }
+            (Operand::Scalar(..), other) | (other, _) => {
+                let what = self.describe(&other);
+                let message = format!("an `if` chooses between numbers, this gives {what}");
+                self.errors.push(expr, message);
+                Operand::Broken
+            }
+        }
+    }
+
+    /// An expression that must be a truth value.
+    pub fn condition(&mut self, expr: &syn::Expr) -> Option<Expr> {
+        match self.scalar(expr)? {
+            (expr, ScalarType::Bool) => Some(expr),
+            (_, other) => {
+                self.errors.push(expr, format!("a condition is a `bool`, this is `{other}`"));
+                None
+            }
+        }
+    }
+
+    /// The column tile of the loop, as an argument.
+    pub fn col_tile(&mut self, expr: &syn::Expr) -> Option<()> {
+        match self.eval(expr) {
+            Operand::ColTile => Some(()),
+            Operand::Broken => None,
+            other => {
+                let what = self.describe(&other);
+                let hint = match self.part {
+                    Part::Loop => "pass the loop's variable",
+                    _ => "keys and values are read inside the loop, with its variable",
+                };
+                self.errors.push(expr, format!("a column tile is meant here, this is {what}: {hint}"));
+                None
+            }
+        }
+    }
+
+    /// The variable behind `&mut name`.
+    pub fn borrowed<'e>(&mut self, expr: &'e syn::Expr) -> Result<&'e syn::Ident, Option<&'e syn::Ident>> {
+        match expr {
+            syn::Expr::Reference(reference) if reference.mutability.is_some() => {
+                plain_name(&reference.expr).ok_or(None)
+            }
+            syn::Expr::Reference(reference) => Err(plain_name(&reference.expr)),
+            syn::Expr::Paren(inner) => self.borrowed(&inner.expr),
+            syn::Expr::Group(inner) => self.borrowed(&inner.expr),
+            _ => Err(plain_name(expr)),
+        }
+    }
+}
+
+/// The name, if the expression is one.
+pub(super) fn plain_name(expr: &syn::Expr) -> Option<&syn::Ident> {
+    match expr {
+        syn::Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        syn::Expr::Paren(inner) => plain_name(&inner.expr),
+        syn::Expr::Group(inner) => plain_name(&inner.expr),
+        _ => None,
+    }
+}
+
+/// A literal's value and type. `negated` says that a minus stands before it.
+pub(super) fn literal(lit: &Lit, negated: bool) -> Result<(Expr, ScalarType), String> {
+    match lit {
+        Lit::Bool(b) if !negated => Ok((Expr::Bool(b.value), ScalarType::Bool)),
+        Lit::Int(n) if matches!(n.suffix(), "" | "i32") => {
+            let value: i128 = n.base10_parse().map_err(|error| error.to_string())?;
+            let value = if negated { -value } else { value };
+            match i32::try_from(value) {
+                Ok(value) => Ok((Expr::Int(value), ScalarType::I32)),
+                Err(_) => Err("this does not fit in an `i32`".into()),
+            }
+        }
+        Lit::Int(n) if n.suffix() == "f32" => float(n.base10_digits(), negated),
+        Lit::Float(x) if matches!(x.suffix(), "" | "f32") => float(x.base10_digits(), negated),
+        Lit::Int(_) | Lit::Float(_) => {
+            Err("numbers in a kernel are `f32` and `i32`: remove the suffix".into())
+        }
+        _ => Err("a kernel has numbers, `true` and `false` only".into()),
+    }
+}
+
+fn float(digits: &str, negated: bool) -> Result<(Expr, ScalarType), String> {
+    let value: f32 = digits.parse().map_err(|_| "this is not an `f32`".to_string())?;
+    if value.is_infinite() {
+        return Err("this does not fit in an `f32`: infinity is `f32::INFINITY`".into());
+    }
+    Ok((Expr::Float(if negated { -value } else { value }), ScalarType::F32))
+}
+
+/// What to say of an expression that a kernel has none of.
+fn refusal(expr: &syn::Expr) -> &'static str {
+    match expr {
+        syn::Expr::While(_) | syn::Expr::Loop(_) => {
+            "a kernel's one loop is `for cols in k.tiles()`, or `for cols in table.tiles()` for paged keys"
+        }
+        syn::Expr::ForLoop(_) => "the loop is a statement of the function itself",
+        syn::Expr::Match(_) => {
+            "a kernel has no `match`: choose numbers with `if … else` or `select(c, a, b)`"
+        }
+        syn::Expr::Return(_) => {
+            "a kernel runs to its end: remove `return`; rows and keys out of range are \
+                                 taken care of"
+        }
+        syn::Expr::Break(_) | syn::Expr::Continue(_) => {
+            "the loop runs over all keys: leave keys out with `s.mask(|at| …)`, and tiles that keep nothing are \
+             skipped"
+        }
+        syn::Expr::Closure(_) => "a closure is written in the call of `map` or `mask`",
+        syn::Expr::Reference(_) => "nothing is borrowed here: remove the `&`",
+        syn::Expr::Assign(_) => "an assignment has no value: write it as a statement",
+        syn::Expr::Macro(_) => "a kernel calls no macros",
+        syn::Expr::Unsafe(_) => "nothing in a kernel is unsafe: remove the block",
+        syn::Expr::Async(_) | syn::Expr::Await(_) => "nothing in a kernel is asynchronous",
+        syn::Expr::Try(_) => "nothing in a kernel can fail: remove the `?`",
+        syn::Expr::Tuple(_) | syn::Expr::Array(_) | syn::Expr::Repeat(_) | syn::Expr::Struct(_) => {
+            "a kernel has tiles and numbers only: name each value with its own `let`"
+        }
+        syn::Expr::Range(_) => "a kernel has no ranges: it loops over `k.tiles()` or `table.tiles()`",
+        syn::Expr::Let(_) => "there is nothing to match in a kernel: write a condition",
+        syn::Expr::Block(_) => "blocks have no labels here",
+        _ => "a kernel has no such expression",
+    }
+}

@@ -1,0 +1,285 @@
+//! The methods of parameters (`load`, `gather`, `store` and the others) and of online softmaxes.
+
+use super::body::Body;
+use super::expr::plain_name;
+use super::scope::{COLS_DIM, Operand, PER_ROW, Part, ROWS_DIM, SCORES, spelled};
+use crate::program::{ParamId, ParamKind, StateId, Stmt, TileOp};
+
+impl Body<'_> {
+    pub fn param_method(&mut self, call: &syn::ExprMethodCall, id: ParamId, name: &str) -> Operand {
+        let (var, method) = (self.param_name(id), &call.method);
+        let Some(kind) = self.param_kind(id) else { return Operand::Broken };
+        match (kind, name) {
+            (ParamKind::Query, "tile") => match self.args(method, &call.args, &format!("{var}.tile()")) {
+                Some([]) => self.define_query(id, ROWS_DIM),
+                None => Operand::Broken,
+            },
+            (ParamKind::Keys | ParamKind::BlockTable, "tiles") => {
+                match self.args(method, &call.args, &format!("{var}.tiles()")) {
+                    Some([]) => Operand::Tiles(id),
+                    None => Operand::Broken,
+                }
+            }
+            (ParamKind::Keys | ParamKind::Values, "load") => {
+                let Some([cols]) = self.args(method, &call.args, &format!("{var}.load(cols)")) else {
+                    return Operand::Broken;
+                };
+                if self.col_tile(cols).is_none() || !self.follows(call, ParamKind::Keys) {
+                    return Operand::Broken;
+                }
+                self.define(TileOp::Load { source: id }, COLS_DIM)
+            }
+            (ParamKind::PagedKeys | ParamKind::PagedValues, "gather") => self.gather(call, id),
+            (ParamKind::Output | ParamKind::RowOutput, "store") => self.store(call, id, kind),
+            (ParamKind::Keys | ParamKind::Values, "gather") => {
+                let message = format!("`{var}` is contiguous: write `{var}.load(cols)`");
+                self.errors.push(method, message);
+                Operand::Broken
+            }
+            (ParamKind::PagedKeys | ParamKind::PagedValues, "load") => {
+                let table = self.example_param(ParamKind::BlockTable, "table");
+                let message = format!("`{var}` is paged: write `{var}.gather({table}, cols)`");
+                self.errors.push(method, message);
+                Operand::Broken
+            }
+            (ParamKind::PagedKeys | ParamKind::PagedValues, "tiles") => {
+                let table = self.example_param(ParamKind::BlockTable, "table");
+                let message = format!(
+                    "the blocks of `{var}` belong to all sequences: the tiles of this one are `{table}.tiles()`"
+                );
+                self.errors.push(method, message);
+                Operand::Broken
+            }
+            (ParamKind::Values, "tiles") => {
+                let keys = self.example_param(ParamKind::Keys, "k");
+                self.errors.push(method, format!("the loop runs over the keys: write `{keys}.tiles()`"));
+                Operand::Broken
+            }
+            _ => {
+                let methods: &[&str] = match kind {
+                    ParamKind::Query => &["tile"],
+                    ParamKind::Keys => &["load", "tiles"],
+                    ParamKind::Values => &["load"],
+                    ParamKind::PagedKeys | ParamKind::PagedValues => &["gather"],
+                    ParamKind::BlockTable => &["tiles"],
+                    ParamKind::Output | ParamKind::RowOutput => &["store"],
+                    ParamKind::Scalar(_) | ParamKind::PerHead(_) => &[],
+                };
+                let what = self.describe(&Operand::Param(id));
+                if methods.is_empty() {
+                    self.errors.push(method, format!("{what} have no methods: write `{var}[at.head]`"));
+                    return Operand::Broken;
+                }
+                self.no_method(call, &what, methods)
+            }
+        }
+    }
+
+    /// Does the loop run over what this reads by? Contiguous keys go with contiguous keys only.
+    fn follows(&mut self, call: &syn::ExprMethodCall, kind: ParamKind) -> bool {
+        let Some(over) = self.over else { return true };
+        if self.param_kind(over) == Some(kind) {
+            return true;
+        }
+        let over = self.param_name(over);
+        let message = match kind {
+            ParamKind::Keys => {
+                format!(
+                    "this loop runs over the blocks of `{over}`: contiguous keys and values go with `k.tiles()`"
+                )
+            }
+            _ => format!("this loop runs over `{over}`: paged keys and values go with `table.tiles()`"),
+        };
+        self.errors.push(&call.method, message);
+        false
+    }
+
+    fn gather(&mut self, call: &syn::ExprMethodCall, id: ParamId) -> Operand {
+        let var = self.param_name(id);
+        let table = self.example_param(ParamKind::BlockTable, "table");
+        let usage = format!("{var}.gather({table}, cols)");
+        if let [only] = call.args.iter().collect::<Vec<_>>()[..]
+            && matches!(self.eval(only), Operand::ColTile)
+        {
+            let message = format!("the table is missing: write `{usage}`");
+            self.errors.push(&call.method, message);
+            return Operand::Broken;
+        }
+        let Some([table_arg, cols]) = self.args(&call.method, &call.args, &usage) else {
+            return Operand::Broken;
+        };
+        let through = match self.eval(table_arg) {
+            Operand::Param(table) if self.param_kind(table) == Some(ParamKind::BlockTable) => Some(table),
+            Operand::Broken => None,
+            other => {
+                let what = self.describe(&other);
+                let message = format!("the block table is meant here, this is {what}: write `{usage}`");
+                self.errors.push(table_arg, message);
+                None
+            }
+        };
+        let cols = self.col_tile(cols);
+        let (Some(through), Some(())) = (through, cols) else { return Operand::Broken };
+        if !self.follows(call, ParamKind::BlockTable) {
+            return Operand::Broken;
+        }
+        match self.over {
+            Some(over) if over != through => {
+                let over = self.param_name(over);
+                let message = format!("this loop runs over `{over}`: gather through it");
+                self.errors.push(table_arg, message);
+                Operand::Broken
+            }
+            _ => self.define(TileOp::Gather { source: id, table: through }, COLS_DIM),
+        }
+    }
+
+    fn store(&mut self, call: &syn::ExprMethodCall, id: ParamId, kind: ParamKind) -> Operand {
+        let var = self.param_name(id);
+        let (usage, want) = match kind {
+            ParamKind::Output => (format!("{var}.store(softmax.finish(acc))"), ROWS_DIM),
+            _ => (format!("{var}.store(softmax.lse())"), PER_ROW),
+        };
+        let Some([arg]) = self.args(&call.method, &call.args, &usage) else { return Operand::Broken };
+        if self.part != Part::Epilogue {
+            let when = if self.part == Part::Loop { "once, after the loop" } else { "after the loop" };
+            self.errors.push(call, format!("results are stored {when}"));
+            return Operand::Broken;
+        }
+        let value = match (self.eval(arg), kind) {
+            (Operand::Broken, _) => return Operand::Broken,
+            (Operand::Tile(value, ty), ParamKind::Output) if ty == want => value,
+            (Operand::PerRow(value), ParamKind::RowOutput) => value,
+            (other, _) => {
+                let what = self.describe(&other);
+                let takes = match kind {
+                    ParamKind::Output => format!("a `{}`", spelled(want)),
+                    _ => "one number per row".to_string(),
+                };
+                self.errors.push(arg, format!("`{var}` takes {takes}, this is {what}: write `{usage};`"));
+                return Operand::Broken;
+            }
+        };
+        if std::mem::replace(&mut self.stored[id.0], true) {
+            self.errors.push(call, format!("`{var}` is stored already: each output is stored once"));
+            return Operand::Broken;
+        }
+        self.emit(Stmt::Store { param: id, value });
+        Operand::Unit
+    }
+
+    pub fn softmax_method(&mut self, call: &syn::ExprMethodCall, id: StateId, name: &str) -> Operand {
+        let (var, method) = (self.state_name(id), &call.method);
+        match name {
+            "step" => self.step(call, id),
+            "finish" => {
+                let usage = format!("{var}.finish(acc)");
+                let Some([arg]) = self.args(method, &call.args, &usage) else { return Operand::Broken };
+                let acc = match self.eval(arg) {
+                    Operand::Accumulator(acc) => acc,
+                    Operand::Broken => return Operand::Broken,
+                    other => {
+                        let what = self.describe(&other);
+                        self.errors.push(arg, format!("`finish` takes the accumulator, this is {what}"));
+                        return Operand::Broken;
+                    }
+                };
+                if !self.after_the_loop(call) || !self.unify_accumulator(arg, acc, ROWS_DIM) {
+                    return Operand::Broken;
+                }
+                self.define(TileOp::Finish { softmax: id, acc }, ROWS_DIM)
+            }
+            "lse" => {
+                let Some([]) = self.args(method, &call.args, &format!("{var}.lse()")) else {
+                    return Operand::Broken;
+                };
+                if !self.after_the_loop(call) {
+                    return Operand::Broken;
+                }
+                match self.define(TileOp::Lse { softmax: id }, PER_ROW) {
+                    Operand::Tile(value, _) => Operand::PerRow(value),
+                    other => other,
+                }
+            }
+            _ => self.no_method(call, "an online softmax", &["step", "finish", "lse"]),
+        }
+    }
+
+    fn after_the_loop(&mut self, call: &syn::ExprMethodCall) -> bool {
+        if self.part == Part::Epilogue {
+            return true;
+        }
+        let message =
+            format!("`{}` is known when all keys have been seen: move this after the loop", call.method);
+        self.errors.push(&call.method, message);
+        false
+    }
+
+    fn step(&mut self, call: &syn::ExprMethodCall, softmax: StateId) -> Operand {
+        let var = self.state_name(softmax);
+        let usage = format!("{var}.step(s, &mut acc)");
+        let Some([scores, acc_arg]) = self.args(&call.method, &call.args, &usage) else {
+            return Operand::Broken;
+        };
+        if let Some(name) = plain_name(&call.receiver)
+            && let Some(binding) = self.scopes.get(&name.to_string()).cloned()
+        {
+            self.needs_mut(name, &binding);
+        }
+        let scores = match self.eval(scores) {
+            Operand::Tile(id, SCORES) => Some(id),
+            Operand::Broken => None,
+            other => {
+                let what = self.describe(&other);
+                let message = format!("`step` takes scores, a `Tile<Rows, Cols>`; this is {what}");
+                self.errors.push(scores, message);
+                None
+            }
+        };
+        let acc = self.step_accumulator(acc_arg, &usage);
+        let (Some(scores), Some(acc)) = (scores, acc) else { return Operand::Broken };
+        if !self.unify_accumulator(acc_arg, acc, ROWS_DIM) {
+            return Operand::Broken;
+        }
+        self.define(TileOp::SoftmaxStep { softmax, scores, acc }, SCORES)
+    }
+
+    /// The second argument of `step`.
+    fn step_accumulator(&mut self, arg: &syn::Expr, usage: &str) -> Option<StateId> {
+        let (name, is_borrowed) = match self.borrowed(arg) {
+            Ok(name) => (name, true),
+            Err(Some(name)) => (name, false),
+            Err(None) => {
+                self.errors.push(arg, format!("the accumulator is meant here: write `{usage}`"));
+                return None;
+            }
+        };
+        let Some(binding) = self.scopes.get(&name.to_string()).cloned() else {
+            self.unknown_name(name);
+            return None;
+        };
+        if let Operand::Accumulator(id) = &binding.operand {
+            self.touch(*id);
+        }
+        match &binding.operand {
+            Operand::Accumulator(_) if !is_borrowed => {
+                self.errors.push(arg, format!("`step` rescales `{name}`: write `&mut {name}`"));
+                None
+            }
+            Operand::Accumulator(id) => {
+                self.needs_mut(name, &binding);
+                Some(*id)
+            }
+            Operand::Broken => None,
+            other => {
+                let what = self.describe(other);
+                let message = format!(
+                    "`step` rescales an accumulator, `{name}` is {what}: begin one with `let mut acc = \
+                     Tile::zeros();` before the loop"
+                );
+                self.errors.push(arg, message);
+                None
+            }
+        }
+    }
+}

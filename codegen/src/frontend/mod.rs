@@ -1,0 +1,188 @@
+//! The front end: from a Rust function to a [`Program`].
+//!
+//! It reads syntax only (a [`syn::ItemFn`]), so it serves the attribute macro and `kgen emit FILE.rs` alike,
+//! and therefore checks axes and scalar types itself: `kgen` runs without rustc. Whatever it refuses, it
+//! refuses at the exact span with what to write instead, and all that is wrong with a function is said at
+//! once.
+//!
+//! | file | reads |
+//! |---|---|
+//! | `signature` | generics and parameters |
+//! | `body` | what has been made so far, and the program in the end |
+//! | `statements` | `let`, `+=`, the loop, blocks |
+//! | `expr` | expressions: names, literals, `if`, casts, and the refusals |
+//! | `operators` | `+`, `<=`, `!` and their like, on numbers and on tiles |
+//! | `calls` | functions, and methods of tiles and numbers |
+//! | `methods` | methods of parameters and of softmaxes |
+//! | `closures` | the score functions given to `map` and `mask` |
+//! | `scope` | what a name or an expression stands for |
+//! | `diagnostics` | collecting errors, and guessing at misspellings |
+
+mod body;
+mod calls;
+mod closures;
+mod diagnostics;
+mod expr;
+mod methods;
+mod operators;
+mod scope;
+mod signature;
+mod statements;
+
+use crate::program::Program;
+use proc_macro2::Span;
+use std::fmt;
+
+/// The attribute that marks a kernel.
+const ATTRIBUTE: &str = "attention_kernel";
+
+/// Reads one kernel function. Attributes on it, the macro's own included, mean nothing here.
+///
+/// # Errors
+/// Everything that is wrong with the function, combined into one error.
+pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
+    let mut errors = diagnostics::Errors::default();
+    let signature = signature::read(item, &mut errors);
+    let program = body::read(item, signature, &mut errors);
+    if let Some(error) = errors.take() {
+        return Err(error);
+    }
+    // The validator does not share this module's reasoning: if it objects, the mistake is ours, and the
+    // author still gets an error and not a wrong kernel.
+    match program.validate() {
+        Ok(()) => Ok(program),
+        Err(error) => Err(syn::Error::new_spanned(
+            &item.sig.ident,
+            format!("the compiler misread this kernel: {error}. Please report it with the kernel's source"),
+        )),
+    }
+}
+
+/// Reads the source text of one kernel function and nothing else.
+///
+/// # Errors
+/// If the text is not one function, or not a kernel.
+pub fn parse_source(text: &str) -> Result<Program, FrontendError> {
+    let item = syn::parse_str::<syn::ItemFn>(text).map_err(FrontendError::syntax)?;
+    parse_kernel(&item).map_err(FrontendError::kernel)
+}
+
+/// Reads one kernel of a Rust source file: the function of this name that is marked `#[attention_kernel]`,
+/// or the only one so marked. Inline modules are searched too.
+///
+/// # Errors
+/// If the file is not Rust, has no such kernel or several, or the function is not a kernel.
+pub fn parse_file(text: &str, function: Option<&str>) -> Result<Program, FrontendError> {
+    let file = syn::parse_file(text).map_err(FrontendError::syntax)?;
+    let kernels = find_kernels(&file.items);
+    let names = || kernels.iter().map(|item| item.sig.ident.to_string()).collect::<Vec<_>>();
+    let item = match (function, kernels.as_slice()) {
+        (_, []) => return Err(FrontendError::NoKernel),
+        (None, [only]) => *only,
+        (None, _) => return Err(FrontendError::SeveralKernels { found: names() }),
+        (Some(name), all) => match all.iter().find(|item| item.sig.ident == name) {
+            Some(item) => *item,
+            None => {
+                return Err(FrontendError::UnknownKernel { name: name.to_string(), found: names() });
+            }
+        },
+    };
+    parse_kernel(item).map_err(FrontendError::kernel)
+}
+
+/// The names of the functions of a source file that are marked `#[attention_kernel]`, in order.
+///
+/// # Errors
+/// If the file is not Rust.
+pub fn kernel_names(text: &str) -> Result<Vec<String>, FrontendError> {
+    let file = syn::parse_file(text).map_err(FrontendError::syntax)?;
+    Ok(find_kernels(&file.items).iter().map(|item| item.sig.ident.to_string()).collect())
+}
+
+fn find_kernels(items: &[syn::Item]) -> Vec<&syn::ItemFn> {
+    let mut found = Vec::new();
+    for item in items {
+        match item {
+            syn::Item::Fn(item) if item.attrs.iter().any(is_kernel_attribute) => found.push(item),
+            syn::Item::Mod(module) => {
+                found.extend(module.content.iter().flat_map(|(_, items)| find_kernels(items)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_kernel_attribute(attribute: &syn::Attribute) -> bool {
+    attribute.path().segments.last().is_some_and(|segment| segment.ident == ATTRIBUTE)
+}
+
+/// Why a source text gives no program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrontendError {
+    /// The text is not Rust.
+    #[error("this is not Rust: {0}")]
+    Syntax(Diagnostic),
+    /// No function is marked.
+    #[error("no function here is marked #[attention_kernel]")]
+    NoKernel,
+    /// No kernel has the name asked for.
+    #[error("there is no kernel `{name}` here; there is {}", list(.found))]
+    UnknownKernel {
+        /// the name
+        name: String,
+        /// those that there are
+        found: Vec<String>,
+    },
+    /// A name is needed to choose.
+    #[error("there are several kernels here, say which: {}", list(.found))]
+    SeveralKernels {
+        /// those that there are
+        found: Vec<String>,
+    },
+    /// The function is not a kernel.
+    #[error("{}", .0.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n"))]
+    Kernel(Vec<Diagnostic>),
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// One thing wrong, and where. Lines and columns are counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Line in the text.
+    pub line: usize,
+    /// Column in the line, in characters.
+    pub column: usize,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl Diagnostic {
+    fn new(span: Span, message: String) -> Diagnostic {
+        let start = span.start();
+        Diagnostic { line: start.line, column: start.column + 1, message }
+    }
+}
+
+impl FrontendError {
+    fn syntax(error: syn::Error) -> FrontendError {
+        FrontendError::Syntax(Diagnostic::new(error.span(), error.to_string()))
+    }
+
+    fn kernel(errors: syn::Error) -> FrontendError {
+        let one = |error: syn::Error| Diagnostic::new(error.span(), error.to_string());
+        let mut all: Vec<Diagnostic> = errors.into_iter().map(one).collect();
+        all.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        FrontendError::Kernel(all)
+    }
+}

@@ -1,0 +1,5 @@
+//! Layouts as values: where an element of a tile lies in shared memory ([`swizzle`]) or in a warp's
+//! registers ([`fragment`]). Lowerings take every such number from here.
+
+pub mod fragment;
+pub mod swizzle;

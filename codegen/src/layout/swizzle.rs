@@ -1,0 +1,120 @@
+//! The 128-byte XOR swizzle of shared-memory tiles.
+//!
+//! A row is cut into 16-byte chunks; the low three bits of a chunk's index are XORed with those of its row:
+//!
+//! ```text
+//! row 0:  0 1 2 3 4 5 6 7      row 1:  1 0 3 2 5 4 7 6      row 2:  2 3 0 1 6 7 4 5   …
+//! ```
+//!
+//! Eight rows at one chunk (what a phase of `ldmatrix` reads) and eight chunks of one row (what a quarter
+//! warp copies) both touch all 32 banks once. Two facts carry every address computation:
+//!
+//! - chunk bits above the third, and rows in steps of eight, are plain additions: instruction offsets;
+//! - a chunk `c | d` of disjoint bits lies at `offset(c) ^ (d << 4)`, so walking along a row is one XOR.
+
+/// Bytes of a chunk: the unit of `cp.async.cg`, `ldmatrix` rows and vector accesses.
+pub const CHUNK: usize = 16;
+
+/// Rows after which the pattern repeats, and chunks over which it runs.
+pub const PERIOD: usize = 8;
+
+/// A swizzled tile of rows of `row_bytes`, a multiple of 128.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swizzle {
+    /// Bytes of one row.
+    pub row_bytes: usize,
+}
+
+impl Swizzle {
+    /// Byte offset of a chunk in the tile.
+    pub fn offset(self, row: usize, chunk: usize) -> usize {
+        row * self.row_bytes + ((chunk ^ (row % PERIOD)) * CHUNK)
+    }
+
+    /// Chunks of a row.
+    pub fn chunks(self) -> usize {
+        self.row_bytes / CHUNK
+    }
+
+    /// How to step from chunk `c` to chunk `c + step`, where their bits are disjoint: what to XOR into the
+    /// address, and what to add to it.
+    pub fn step(step: usize) -> (usize, usize) {
+        (step % PERIOD * CHUNK, step / PERIOD * PERIOD * CHUNK)
+    }
+}
+
+/// Lanes that copy neighbouring chunks of one row: 64 bytes of it, two whole sectors.
+pub const COPY_LANES: usize = 4;
+
+/// The row, of eight, that a lane copies; its first chunk is `lane % COPY_LANES`.
+///
+/// A warp copies eight rows at a time and walks along them, so that an address is worked out once for a row
+/// and not for every chunk. Neighbouring groups of lanes are four rows apart: the swizzle puts their chunks
+/// into different halves of the banks.
+pub fn copy_row(lane: usize) -> usize {
+    let group = lane / COPY_LANES;
+    group % 2 * 4 + group / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_touch_every_bank_once() {
+        for row_bytes in [128, 256, 512] {
+            let tile = Swizzle { row_bytes };
+            for first_chunk in (0..tile.chunks()).step_by(COPY_LANES) {
+                for quarter in 0..4 {
+                    let lanes = 8 * quarter..8 * quarter + 8;
+                    let at = |lane| tile.offset(copy_row(lane), first_chunk + lane % COPY_LANES);
+                    assert_eq!(banks(lanes.map(at)), 8, "{row_bytes} {first_chunk} {quarter}");
+                }
+            }
+        }
+        let mut rows: Vec<usize> = (0..32).map(copy_row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), PERIOD);
+    }
+
+    fn banks(offsets: impl Iterator<Item = usize>) -> usize {
+        let mut chunks: Vec<usize> = offsets.map(|o| o / CHUNK % PERIOD).collect();
+        chunks.sort_unstable();
+        chunks.dedup();
+        chunks.len()
+    }
+
+    #[test]
+    fn rows_and_columns_of_chunks_touch_every_bank_once() {
+        for row_bytes in [128, 256, 512] {
+            let tile = Swizzle { row_bytes };
+            for start in 0..4 {
+                for chunk in 0..tile.chunks() {
+                    assert_eq!(banks((0..8).map(|r| tile.offset(8 * start + r, chunk))), 8);
+                }
+                for row in 0..64 {
+                    let chunks = (0..8).map(|c| tile.offset(row, 8 * (start % (row_bytes / 128)) + c));
+                    assert_eq!(banks(chunks), 8);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_chunk_has_its_own_place_and_steps_reach_it() {
+        for row_bytes in [128, 256, 512] {
+            let tile = Swizzle { row_bytes };
+            let mut seen = vec![false; 64 * tile.chunks()];
+            for row in 0..64 {
+                for chunk in 0..tile.chunks() {
+                    let offset = tile.offset(row, chunk);
+                    assert!(!std::mem::replace(&mut seen[offset / CHUNK], true));
+                    let (low, step) = (chunk & 1, chunk & !1);
+                    let (xor, add) = Swizzle::step(step);
+                    assert_eq!((tile.offset(row, low) ^ xor) + add, offset);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! From a [`Program`] and a [`Spec`] to a PTX module: recognise, choose a schedule, lower for the target.
+
+mod sm80;
+
+use crate::abi::{AbiArg, abi, ptx_name};
+use crate::attention::{Attention, NotAttention, recognise};
+use crate::program::{DType, Generic, Program};
+use crate::schedule::{Schedule, ScheduleError};
+use crate::spec::Spec;
+use flashpage_ptx::ast::{Item, Module};
+
+/// A kernel ready to be loaded.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The PTX.
+    pub module: Module,
+    /// Name of its entry.
+    pub entry: String,
+    /// The schedule it follows.
+    pub schedule: Schedule,
+    /// What was recognised in the program.
+    pub attention: Attention,
+    /// The entry's parameters.
+    pub abi: Vec<AbiArg>,
+    /// Dynamic shared memory to launch with.
+    pub dynamic_shared_bytes: u32,
+    /// Threads to launch with.
+    pub block: [u32; 3],
+    /// Query rows (packed heads included) of one block of the grid.
+    pub rows_per_tile: u32,
+}
+
+impl Compiled {
+    /// The PTX as text.
+    pub fn text(&self) -> String {
+        flashpage_ptx::print(&self.module)
+    }
+}
+
+/// Why a program could not be compiled.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// Not well-formed.
+    #[error(transparent)]
+    Program(#[from] crate::program::ProgramError),
+    /// Well-formed, but no attention.
+    #[error(transparent)]
+    NotAttention(#[from] NotAttention),
+    /// No schedule for the spec.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// An element type without tensor-core products.
+    #[error("element type {0} has no kernels: use f16 or bf16")]
+    Element(DType),
+    /// The kernel fixes what the spec wants otherwise.
+    #[error("kernel `{kernel}` is written for {what} {fixed}, asked for {asked}")]
+    Fixed {
+        /// the kernel
+        kernel: String,
+        /// `head_dim` or `dtype`
+        what: &'static str,
+        /// in the source
+        fixed: String,
+        /// in the spec
+        asked: String,
+    },
+    /// A block size that tiles cannot be cut into.
+    #[error(
+        "block size {0} is not a multiple of 8: tables are walked eight rows at a time; use 8, 16, 32, …"
+    )]
+    BlockSize(usize),
+    /// A paged kernel without a block size.
+    #[error("kernel `{0}` reads a paged cache: give its block size (`--block-size 16`)")]
+    NoBlockSize(String),
+}
+
+/// Compiles `program` for `spec`.
+pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError> {
+    program.validate()?;
+    let attention = recognise(program, spec.fold_scale)?;
+    let fixed = |what, fixed: String, asked: String| CompileError::Fixed {
+        kernel: program.name.clone(),
+        what,
+        fixed,
+        asked,
+    };
+    match program.element {
+        Generic::Fixed(dtype) if dtype != spec.dtype => {
+            return Err(fixed("dtype", dtype.to_string(), spec.dtype.to_string()));
+        }
+        _ => {}
+    }
+    match program.head_dim {
+        Generic::Fixed(dim) if dim != spec.head_dim => {
+            return Err(fixed("head_dim", dim.to_string(), spec.head_dim.to_string()));
+        }
+        _ => {}
+    }
+    if !matches!(spec.dtype, DType::F16 | DType::Bf16) {
+        return Err(CompileError::Element(spec.dtype));
+    }
+    if attention.table.is_some() {
+        match spec.block_size {
+            None => return Err(CompileError::NoBlockSize(program.name.clone())),
+            Some(size) if size == 0 || size % 8 != 0 => return Err(CompileError::BlockSize(size)),
+            Some(_) => {}
+        }
+    }
+    let schedule = Schedule::choose(spec, &attention)?;
+    let entry = entry_name(program, spec, &attention);
+    let function = sm80::lower(&entry, program, &attention, &schedule, spec);
+    let module = sm80::module(program, &schedule, function);
+    debug_assert!(module.items.iter().any(|item| matches!(item, Item::Function(_))));
+    Ok(Compiled {
+        module,
+        entry,
+        schedule,
+        abi: abi(program),
+        attention,
+        dynamic_shared_bytes: schedule.shared_bytes() as u32,
+        block: [schedule.threads() as u32, 1, 1],
+        rows_per_tile: schedule.rows as u32,
+    })
+}
+
+/// `paged_attention_bf16_d128_b16_prefill`
+fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
+    let block = match spec.block_size {
+        Some(size) if attention.table.is_some() => format!("_b{size}"),
+        _ => String::new(),
+    };
+    format!("{}_{}_d{}{block}_{}", ptx_name(&program.name), spec.dtype, spec.head_dim, spec.shape)
+}

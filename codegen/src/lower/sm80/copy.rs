@@ -1,0 +1,412 @@
+//! Copies from global memory: Q once, K and V tiles into the ring, right to left.
+//!
+//! A tile is copied in passes of eight rows a warp, four lanes a row ([`copy_row`]); a thread works out the
+//! address of its row once and walks along it by instruction offsets. A paged source is walked in *granules* of
+//! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
+//! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
+//!
+//! Only the rightmost tile can reach past the sequence. There the copy's source size is 0, which fills the
+//! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
+//! entries past the end are never loaded.
+
+use super::instance::Instance;
+use super::range::ColumnRange;
+use super::{Kernel, SHARED};
+use crate::abi::Meaning;
+#[allow(unused_imports)] // named in the docs
+use crate::layout::swizzle::copy_row;
+use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
+use crate::program::ParamId;
+use flashpage_ptx::ast::{Mod, Operand};
+use flashpage_ptx::builder::{Reg, address};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
+
+/// The K/V ring and what walks it.
+pub(super) struct Ring {
+    /// Index of the tile being multiplied.
+    pub tile: Reg,
+    /// Byte offset of the current stage from the first, when there are several.
+    pub stage: Option<Reg>,
+    /// Shared address of the tiles.
+    pub shared: Reg,
+    /// Keys of the sequence.
+    kv_len: Reg,
+    /// Row of this thread in the first pass.
+    row: Reg,
+    /// Where this thread's row of the first pass lies in a slot at offset 0.
+    target: Segments,
+    keys: Source,
+    values: Source,
+    table: Option<Table>,
+}
+
+/// Where K or V comes from.
+struct Source {
+    /// Of this thread's chunk: contiguous, in the sequence's first token; paged, in block 0, in this thread's
+    /// row of a granule unless the row within the block is worked out for every tile.
+    address: Reg,
+    /// Bytes from one token to the next.
+    token_bytes: Reg,
+    /// Bytes from one block to the next; paged only.
+    block_bytes: Option<Reg>,
+}
+
+/// A sequence's row of the block table, and the entries of one tile, a lane each.
+struct Table {
+    row: Reg,
+    block_size: usize,
+    /// Rows of a granule.
+    granule: usize,
+    /// This lane's first row within a tile.
+    lane_row: Reg,
+    lane_block: Reg,
+    /// The granule's first row within its block, where that takes a division to know.
+    lane_within: Option<Reg>,
+}
+
+/// A thread's chunk in a row of a swizzled tile, for the first and the second half of the pattern. Segment
+/// `n` of the row (64 bytes) lies at `halves[n % 2]`, offset `n / 2` patterns.
+pub(super) struct Segments {
+    halves: [Reg; 2],
+}
+
+impl Segments {
+    /// The address register and offset of segment `n`.
+    pub fn at(&self, n: usize) -> (&Reg, usize) {
+        (&self.halves[n % 2], n / 2 * PERIOD * CHUNK)
+    }
+}
+
+/// Bytes that the lanes of one row copy at once.
+pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
+
+impl Kernel<'_> {
+    /// Segments of a row.
+    pub(super) fn segments(&self) -> usize {
+        self.schedule.swizzle().row_bytes / SEGMENT
+    }
+
+    /// Rows that all threads copy in one pass.
+    fn pass_rows(&self) -> usize {
+        self.schedule.warps * PERIOD
+    }
+
+    /// Copies the warp's own rows of Q, as one group. Rows past the end repeat the last one.
+    pub(super) fn copy_query(&mut self, instance: &Instance) {
+        let q = self.attention.q;
+        self.b.stage("copy Q: each warp its own rows");
+        let base = self.param(Meaning::Pointer(q));
+        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
+        let stride = self.param(Meaning::TokenStride(q));
+        let base = self.b.mad_wide("rd", &instance.q_begin, &stride, &base);
+        let target = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
+        for first in (0..self.schedule.rows_per_warp()).step_by(PERIOD) {
+            let source = self.b.add(Type::U32, "r", &lane_row, first);
+            let token = self.of_row("r", &instance.lane_token, &source);
+            let head = self.of_row("r", &instance.lane_head, &source);
+            let from =
+                self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
+            let offset = first * self.schedule.swizzle().row_bytes;
+            self.copy_row(&target, offset, &from, None);
+        }
+        self.cp_async_commit();
+    }
+
+    /// The row of eight and the chunk of four that a lane copies: [`copy_row`].
+    pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
+        let b = &mut self.b;
+        let group = b.shr(Type::U32, "r", lane, COPY_LANES.ilog2() as i32);
+        let odd = b.and(Type::B32, "r", &group, 1);
+        let pair = b.shr(Type::U32, "r", &group, 1);
+        let row = b.mad_lo(Type::U32, "copy_row", &odd, 4, &pair);
+        let chunk = b.and(Type::B32, "copy_chunk", lane, COPY_LANES - 1);
+        (row, chunk)
+    }
+
+    /// Shared addresses of row `first_row + row` (`first_row` a multiple of eight, `row` below eight).
+    pub(super) fn swizzled_segments(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let b = &mut self.b;
+        let place = b.xor(Type::B32, "r", row, chunk);
+        let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
+        let whole = b.add(Type::U32, "r", first_row, row);
+        let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
+        let shared = b.shared_address("r", SHARED);
+        let first = b.add(Type::U32, "target", &place, &shared);
+        let second = b.xor(Type::B32, "target", &first, Swizzle::step(COPY_LANES).0);
+        Segments { halves: [first, second] }
+    }
+
+    /// Where the ring starts: the rightmost tile.
+    pub(super) fn ring(&mut self, instance: &Instance, range: &ColumnRange) -> Ring {
+        let cols = self.schedule.cols;
+        self.b.stage("the K/V ring");
+        let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
+        let stage = (self.schedule.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
+        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let warp = self.b.shr(Type::U32, "r", &instance.thread, 5);
+        let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
+        let target = self.swizzled_segments(&first_row, &lane_row, &chunk);
+        let row = self.b.add(Type::U32, "pass_row", &first_row, &lane_row);
+        let shared = self.b.shared_address("shared", SHARED);
+
+        let table = self.attention.table.map(|param| {
+            let block_size = self.spec.block_size.expect("compile() asks for a block size");
+            self.table(instance, param, block_size, gcd(block_size, cols))
+        });
+        let row_in_block =
+            table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
+                true => self.b.and(Type::B32, "r", &row, t.granule - 1),
+                false => self.b.mov(Type::U32, "r", 0),
+            });
+        let (k, v) = (self.attention.k, self.attention.v);
+        let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
+        let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
+        Ring { tile, stage, shared, kv_len: instance.kv_len.clone(), row, target, keys, values, table }
+    }
+
+    fn source(
+        &mut self,
+        instance: &Instance,
+        param: ParamId,
+        name: &str,
+        row_in_block: Option<&Reg>,
+        chunk: &Reg,
+    ) -> Source {
+        let base = self.param(Meaning::Pointer(param));
+        let token_bytes = self.param(Meaning::TokenStride(param));
+        let head_bytes = self.param(Meaning::HeadStride(param));
+        let at = self.b.mad_wide("rd", &instance.kv_head, &head_bytes, &base);
+        let at = self.b.mad_wide("rd", chunk, CHUNK, &at);
+        let row = row_in_block.or(instance.kv_begin.as_ref()).expect("a contiguous source has starts");
+        let address = self.b.mad_wide(format!("{name}_at").as_str(), row, &token_bytes, &at);
+        let block_bytes = self.attention.table.map(|_| self.param(Meaning::BlockStride(param)));
+        Source { address, token_bytes, block_bytes }
+    }
+
+    fn table(&mut self, instance: &Instance, param: ParamId, block_size: usize, granule: usize) -> Table {
+        let base = self.param(Meaning::Pointer(param));
+        let stride = self.param(Meaning::TableStride(param));
+        let bytes = self.b.shl(Type::B32, "r", &stride, 2);
+        let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
+        let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
+        let lane_block = self.b.reg(Type::U32, "block");
+        let divides = granule != block_size && !block_size.is_power_of_two();
+        let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
+        Table { row, block_size, granule, lane_row, lane_block, lane_within }
+    }
+
+    /// Looks up the blocks of tile `index`, a granule a lane. Positions outside the sequence, those of a tile
+    /// left of column 0 among them, give block 0 and no access.
+    fn look_up(&mut self, ring: &Ring, index: &Reg) {
+        let Some(table) = &ring.table else { return };
+        let b = &mut self.b;
+        let position = b.mad_lo(Type::U32, "r", index, self.schedule.cols, &table.lane_row);
+        let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
+        let entry = b.div(Type::U32, "r", &position, table.block_size);
+        if let Some(within) = &table.lane_within {
+            b.rem(Type::U32, within, &position, table.block_size);
+        }
+        let at = b.mad_wide("rd", &entry, 4, &table.row);
+        b.mov(Type::U32, &table.lane_block, 0);
+        b.guarded(&inside, false, |b| {
+            b.ld_constant(Type::U32, &table.lane_block, &at, 0);
+        });
+    }
+
+    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are consumed.
+    pub(super) fn fill_ring(&mut self, ring: &mut Ring, range: &ColumnRange) {
+        let stages = self.schedule.stages;
+        self.b.stage("fill the ring");
+        let mut index = ring.tile.clone();
+        self.look_up(ring, &index);
+        for stage in 0..stages {
+            let present = self.in_range(&index, range);
+            let at = |k: &Kernel, slot: usize| k.slot_offset(2 * stage + slot);
+            let (k_slot, v_slot) = (at(self, 0), at(self, 1));
+            let checked = stage == 0;
+            self.copy_tile(ring, (Which::Keys, &index), (None, k_slot), checked, Some(&present));
+            self.cp_async_commit();
+            if stage + 1 < stages {
+                self.copy_tile(ring, (Which::Values, &index), (None, v_slot), checked, Some(&present));
+                self.cp_async_commit();
+                index = self.b.sub(Type::S32, "r", &index, 1);
+                self.look_up(ring, &index);
+            }
+        }
+    }
+
+    /// At the K step: V of the tile `stages - 1` to the left, then the table entries for the K step after it.
+    pub(super) fn copy_values(&mut self, ring: &mut Ring, range: &ColumnRange, masked: bool) {
+        let ahead = self.schedule.stages - 1;
+        let tile = ring.tile.clone();
+        if ahead == 0 {
+            let slot = self.slot_offset(1);
+            self.copy_tile(ring, (Which::Values, &tile), (None, slot), masked, None);
+        } else {
+            let index = self.b.sub(Type::S32, "r", &tile, ahead);
+            let present = self.in_range(&index, range);
+            let stage = self.stage_before(ring);
+            let slot = self.slot_offset(1);
+            self.copy_tile(ring, (Which::Values, &index), (Some(&stage), slot), false, Some(&present));
+        }
+        self.cp_async_commit();
+        if ring.table.is_some() {
+            let next = self.b.sub(Type::S32, "r", &tile, ahead + 1);
+            self.look_up(ring, &next);
+        }
+    }
+
+    /// At the V step: K of the tile `stages` to the left, into the slot of the K just used.
+    pub(super) fn copy_next_keys(&mut self, ring: &mut Ring, range: &ColumnRange) {
+        let index = self.b.sub(Type::S32, "r", &ring.tile, self.schedule.stages);
+        let present = self.in_range(&index, range);
+        let stage = ring.stage.clone();
+        let slot = self.slot_offset(0);
+        self.copy_tile(ring, (Which::Keys, &index), (stage.as_ref(), slot), false, Some(&present));
+        self.cp_async_commit();
+    }
+
+    /// Moves on to the next stage of the ring.
+    pub(super) fn next_stage(&mut self, ring: &Ring) {
+        let Some(stage) = &ring.stage else { return };
+        let bytes = 2 * self.schedule.slot_bytes();
+        let b = &mut self.b;
+        let next = b.add(Type::U32, "r", stage, bytes);
+        let wraps = b.setp(Word::Eq, Type::U32, "p", &next, bytes * self.schedule.stages);
+        b.selp(Type::U32, stage, 0, &next, &wraps);
+    }
+
+    /// Byte offset of the stage before the current one, around the ring.
+    fn stage_before(&mut self, ring: &Ring) -> Reg {
+        let stage = ring.stage.as_ref().expect("several stages");
+        let bytes = 2 * self.schedule.slot_bytes();
+        let b = &mut self.b;
+        let first = b.setp(Word::Eq, Type::U32, "p", stage, 0);
+        let before = b.sub(Type::U32, "r", stage, bytes);
+        b.selp(Type::U32, "r", bytes * (self.schedule.stages - 1), &before, &first)
+    }
+
+    /// Shared offset of a ring slot, from the start of the tiles.
+    fn slot_offset(&self, slot: usize) -> usize {
+        self.schedule.ring_offset() + slot * self.schedule.slot_bytes()
+    }
+
+    /// Copies tile `index`. `checked` if it may reach past the sequence; `present` guards the copies of a tile
+    /// that may not exist.
+    fn copy_tile(
+        &mut self,
+        ring: &Ring,
+        (which, index): (Which, &Reg),
+        (stage, slot): (Option<&Reg>, usize),
+        checked: bool,
+        present: Option<&Reg>,
+    ) {
+        let source = if which == Which::Keys { &ring.keys } else { &ring.values };
+        let (pass_rows, row_bytes) = (self.pass_rows(), self.schedule.swizzle().row_bytes);
+        let passes = self.schedule.cols / pass_rows;
+        let target = match stage {
+            None => Segments { halves: ring.target.halves.clone() },
+            Some(stage) => Segments {
+                halves: ring.target.halves.each_ref().map(|half| self.b.add(Type::U32, "r", half, stage)),
+            },
+        };
+        let left = checked.then(|| {
+            // Rows of the tile that exist, less this thread's row of the first pass.
+            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+            self.b.sub(Type::S32, "r", &ring.kv_len, &start)
+        });
+        let issue = |k: &mut Self, pass: usize, from: &Reg| {
+            let size = left.as_ref().map(|left| {
+                let inside = k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows);
+                k.b.selp(Type::U32, "r", CHUNK, 0, &inside)
+            });
+            k.b.set_guard(present);
+            k.copy_row(&target, slot + pass * pass_rows * row_bytes, from, size.as_ref());
+            k.b.set_guard(None);
+        };
+        match &ring.table {
+            None => {
+                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+                let mut at = self.b.mad_wide("rd", &row, &source.token_bytes, &source.address);
+                for pass in 0..passes {
+                    if pass > 0 {
+                        at = self.b.mad_wide("rd", &source.token_bytes, pass_rows, &at);
+                    }
+                    issue(self, pass, &at);
+                }
+            }
+            Some(table) => {
+                let per_granule = (table.granule / pass_rows).max(1);
+                let mut at = source.address.clone();
+                for pass in 0..passes {
+                    if pass % per_granule == 0 {
+                        at = self.granule_address(ring, table, source, index, pass * pass_rows);
+                    } else {
+                        at = self.b.mad_wide("rd", &source.token_bytes, pass_rows, &at);
+                    }
+                    issue(self, pass, &at);
+                }
+            }
+        }
+    }
+
+    /// Address of this thread's chunk of row `first + pass_row` of tile `index`.
+    fn granule_address(
+        &mut self,
+        ring: &Ring,
+        table: &Table,
+        source: &Source,
+        index: &Reg,
+        first: usize,
+    ) -> Reg {
+        let lane: Operand = if self.pass_rows() > table.granule {
+            let of_row = self.b.shr(Type::U32, "r", &ring.row, table.granule.ilog2() as i32);
+            let lane = self.b.add(Type::U32, "r", &of_row, first / table.granule);
+            (&lane).into()
+        } else {
+            (first / table.granule).into()
+        };
+        let block = self.b.shfl(Word::Idx, Type::U32, "r", &table.lane_block, lane.clone());
+        let stride = source.block_bytes.as_ref().expect("a paged source has a block stride");
+        let at = self.b.mad_wide("rd", &block, stride, &source.address);
+        if table.granule == table.block_size {
+            return at;
+        }
+        if let Some(within) = &table.lane_within {
+            let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
+            return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
+        }
+        let row = self.b.add(Type::U32, "r", &ring.row, first);
+        let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
+        let within = self.b.rem(Type::U32, "r", &position, table.block_size);
+        self.b.mad_wide("rd", &within, &source.token_bytes, &at)
+    }
+
+    /// `cp.async.cg` of this lane's chunk of every segment of a row, of which `size` bytes are read and the
+    /// rest is zero.
+    fn copy_row(&mut self, target: &Segments, offset: usize, from: &Reg, size: Option<&Reg>) {
+        for segment in 0..self.segments() {
+            let (to, along) = target.at(segment);
+            let to = address(to, (offset + along) as i64);
+            let mut operands = vec![to, address(from, (segment * SEGMENT) as i64), CHUNK.into()];
+            operands.extend(size.map(Operand::from));
+            self.b.emit(Opcode::Cp, &COPY, operands);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    Keys,
+    Values,
+}
+
+/// `cp.async.cg.shared.global`: past L1, which tiles would only sweep.
+const COPY: [Mod; 4] =
+    [Mod::Word(Word::Async), Mod::Word(Word::Cg), Mod::Space(Space::Shared), Mod::Space(Space::Global)];
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

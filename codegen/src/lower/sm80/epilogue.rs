@@ -1,0 +1,126 @@
+//! After the last tile: divide by the row sums, store O and the log-sum-exp.
+//!
+//! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
+//! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
+
+use super::copy::SEGMENT;
+use super::instance::Instance;
+use super::softmax::row;
+use super::{Kernel, SHARED, State};
+use crate::abi::Meaning;
+use crate::layout::swizzle::{CHUNK, PERIOD};
+use crate::program::ParamId;
+use flashpage_ptx::ast::Mod;
+use flashpage_ptx::builder::{Reg, address, space, ty};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
+
+impl Kernel<'_> {
+    pub(super) fn epilogue(&mut self, instance: &Instance, state: &State) {
+        self.b.stage("row sums across the four lanes of a row");
+        let sums: Vec<Reg> =
+            state.softmax.sum.clone().into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+        if let Some(lse) = self.attention.lse {
+            self.store_lse(instance, state, &sums, lse);
+        }
+        if let Some(output) = self.attention.output {
+            self.store_output(instance, state, &sums, output);
+        }
+    }
+
+    /// `lse = (max + log2(sum)) ln 2`, by the first lane of each row. Minus infinity where the sum is 0.
+    fn store_lse(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
+        self.b.stage("store the log-sum-exp");
+        let base = self.param(Meaning::Pointer(param));
+        let q_heads = self.param(Meaning::QueryHeads);
+        let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
+        let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
+        let sources = self.slot_rows(instance);
+        for (slot, source) in sources.iter().enumerate() {
+            let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
+            let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
+            let lse = self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2);
+            let token = self.of_row("r", &instance.lane_token, source);
+            let head = self.of_row("r", &instance.lane_head, source);
+            let token = self.b.add(Type::U32, "r", &token, &instance.q_begin);
+            let row_bytes = self.b.shl(Type::B32, "r", &q_heads, 2);
+            let at = self.b.mad_wide("rd", &token, &row_bytes, &base);
+            let at = self.b.mad_wide("rd", &head, 4, &at);
+            let row = self.b.add(Type::U32, "r", &instance.warp_row, source);
+            let row = self.b.add(Type::U32, "r", &row, &instance.row0);
+            let store = self.b.setp_and(Word::Lt, Type::U32, "p", &row, &instance.rows, &first);
+            self.b.guarded(&store, false, |b| {
+                let mods = [space(Space::Global), ty(Type::F32)];
+                b.emit(Opcode::St, &mods, vec![address(&at, 0), (&lse).into()]);
+            });
+        }
+    }
+
+    fn store_output(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
+        self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
+        // A block that saw no column has Q still in flight to the memory that O is about to use.
+        self.b.emit(Opcode::Cp, &[Mod::Word(Word::Async), Mod::Word(Word::WaitAll)], vec![]);
+        self.b.bar_warp_sync();
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let quad_row = self.b.shr(Type::U32, "r", &instance.lane, 2);
+        let quad_bytes = self.b.shl(Type::B32, "r", &instance.lane_col, 1);
+        let place = self.b.mad_lo(Type::U32, "r", &quad_row, CHUNK, &quad_bytes);
+        let rows = self.b.add(Type::U32, "r", &instance.warp_row, &quad_row);
+        let place = self.b.mad_lo(Type::U32, "r", &rows, row_bytes, &place);
+        let shared = self.b.shared_address("r", SHARED);
+        let first = self.b.add(Type::U32, "o_at", &place, &shared);
+        let columns: Vec<Reg> = (0..PERIOD)
+            .map(|chunk| match chunk {
+                0 => first.clone(),
+                chunk => self.b.xor(Type::B32, "o_at", &first, chunk * CHUNK),
+            })
+            .collect();
+        let packed = self.packed();
+        for (slot, sum) in sums.iter().enumerate() {
+            let seen = self.b.setp(Word::Neu, Type::F32, "p", sum, 0.0f32);
+            let inverse = self.b.approx(Opcode::Rcp, "f", sum);
+            // A row that kept no column: O = 0.
+            let inverse = self.b.selp(Type::F32, "f", &inverse, 0.0f32, &seen);
+            let elements: Vec<&Reg> = row(&state.acc, slot).collect();
+            for (block, pair) in elements.chunks(2).enumerate() {
+                let low = self.b.mul(Type::F32, "f", pair[0], &inverse);
+                let high = self.b.mul(Type::F32, "f", pair[1], &inverse);
+                let both = self.b.pack(packed, "of", &high, &low);
+                let offset = slot * 8 * row_bytes + block / PERIOD * PERIOD * CHUNK;
+                let to = address(&columns[block % PERIOD], offset as i64);
+                self.b.emit(Opcode::St, &[space(Space::Shared), ty(Type::B32)], vec![to, (&both).into()]);
+            }
+        }
+        self.b.bar_warp_sync();
+        self.copy_output(instance, param);
+    }
+
+    fn copy_output(&mut self, instance: &Instance, param: ParamId) {
+        self.b.stage("store O, four lanes a row");
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let base = self.param(Meaning::Pointer(param));
+        let token_stride = self.param(Meaning::TokenStride(param));
+        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let from = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
+        let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
+        let base = self.b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
+        let first_row = self.b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
+        for first in (0..self.schedule.rows_per_warp()).step_by(PERIOD) {
+            let source = self.b.add(Type::U32, "r", &lane_row, first);
+            let token = self.of_row("r", &instance.lane_token, &source);
+            let head = self.of_row("r", &instance.lane_head, &source);
+            let strides = (Meaning::TokenStride(param), Meaning::HeadStride(param));
+            let to = self.row_address(&base, strides, &token, &head);
+            let row = self.b.add(Type::U32, "r", &first_row, &source);
+            let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.rows);
+            for segment in 0..self.segments() {
+                let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
+                let (at, along) = from.at(segment);
+                let offset = (first * row_bytes + along) as i64;
+                self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), at, offset);
+                self.b.set_guard(Some(&inside));
+                self.move_chunk(Opcode::St, Space::Global, data.each_ref(), &to, (segment * SEGMENT) as i64);
+                self.b.set_guard(None);
+            }
+        }
+    }
+}

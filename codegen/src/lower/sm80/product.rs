@@ -1,0 +1,176 @@
+//! The two products: S = Q Kᵀ and O += P V, by `ldmatrix` and `mma.sync.m16n8k16`.
+//!
+//! A lane has one address in each of Q, K and V. Walking rows is an instruction offset, walking chunks an XOR,
+//! of which there are four different ones.
+
+use super::copy::Ring;
+use super::instance::Instance;
+use super::{Kernel, State};
+use crate::layout::fragment::{B_PAIRS, K, M};
+use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
+use crate::program::DType;
+use crate::schedule::QueryIn;
+use flashpage_ptx::ast::{Mod, Operand};
+use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
+
+/// Chunks that one k16 step of a product covers.
+const STEP_CHUNKS: usize = 2;
+/// Different XORs of those steps.
+const VARIANTS: usize = PERIOD / STEP_CHUNKS;
+
+/// Lane addresses for `ldmatrix`, and Q if it stays in registers.
+pub(super) struct Fragments {
+    /// In the warp's rows of Q, by XOR variant.
+    query_at: Vec<Reg>,
+    /// In a K slot at offset 0, by XOR variant.
+    keys_at: Vec<Reg>,
+    /// In a V slot at offset 0, by XOR variant.
+    values_at: Vec<Reg>,
+    /// `[k16 step][row block]`, when Q stays in registers.
+    query: Vec<Vec<[Reg; 4]>>,
+}
+
+impl Kernel<'_> {
+    /// The lane's addresses.
+    pub(super) fn fragments(&mut self, instance: &Instance, ring: &Ring) -> Fragments {
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let b = &mut self.b;
+        b.comment("lane addresses for ldmatrix");
+        let low = b.and(Type::B32, "r", &instance.lane, PERIOD - 1);
+        let eighth = b.shr(Type::U32, "r", &instance.lane, 3);
+        let odd = b.and(Type::B32, "r", &eighth, 1);
+        let upper = b.shr(Type::U32, "r", &instance.lane, 4);
+        let mut place = |group: &str, row_half: &Reg, chunk: &Reg| {
+            let row = b.mad_lo(Type::U32, "r", row_half, 8, &low);
+            let chunk = b.xor(Type::B32, "r", chunk, &low);
+            let place = b.mad_lo(Type::U32, "r", &chunk, CHUNK, &ring.shared);
+            b.mad_lo(Type::U32, group, &row, row_bytes, &place)
+        };
+        // `fragment::rows_first` and `fragment::chunks_first`
+        let values = place("values_at", &odd, &upper);
+        let keys = place("keys_at", &upper, &odd);
+        let query = b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &values);
+        let mut variants = |first: Reg, group: &str| -> Vec<Reg> {
+            let rest: Vec<Reg> = (1..VARIANTS)
+                .map(|v| self.b.xor(Type::B32, group, &first, Swizzle::step(v * STEP_CHUNKS).0))
+                .collect();
+            [vec![first], rest].concat()
+        };
+        let values_at = variants(values, "values_at");
+        let keys_at = variants(keys, "keys_at");
+        let query_at = variants(query, "query_at");
+        Fragments { query_at, keys_at, values_at, query: Vec::new() }
+    }
+
+    /// Reads all of Q's fragments.
+    pub(super) fn load_query_fragments(&mut self, fragments: &mut Fragments) {
+        for step in 0..self.schedule.head_dim / K {
+            let loaded = self.query_step(fragments, step);
+            fragments.query.push(loaded);
+        }
+    }
+
+    fn query_step(&mut self, fragments: &Fragments, step: usize) -> Vec<[Reg; 4]> {
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let (at, offset) = (&fragments.query_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
+        (0..self.row_blocks())
+            .map(|block| self.ldmatrix("qf", at, offset + block * M * row_bytes, false))
+            .collect()
+    }
+
+    /// S = Q Kᵀ for the current tile.
+    pub(super) fn product_scores(&mut self, state: &State, ring: &Ring) {
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let slot = self.schedule.ring_offset();
+        self.b.comment("S = Q Kt");
+        let tile_at = self.stage_addresses(&state.fragments.keys_at, ring);
+        for step in 0..self.schedule.head_dim / K {
+            let query = match self.schedule.query {
+                QueryIn::Registers => state.fragments.query[step].clone(),
+                QueryIn::Shared => self.query_step(&state.fragments, step),
+            };
+            let (at, along) = (&tile_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
+            for pair in 0..self.schedule.cols / 16 {
+                let keys = self.ldmatrix("kf", at, slot + along + pair * 16 * row_bytes, false);
+                for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
+                    for (rows, a) in query.iter().enumerate() {
+                        let d = &state.scores[rows][2 * pair + half];
+                        self.mma(d, a, (&keys[b0], &keys[b1]), step == 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// O += P V for the current tile; P is taken from the score registers.
+    pub(super) fn product_output(&mut self, state: &State, ring: &Ring) {
+        let row_bytes = self.schedule.swizzle().row_bytes;
+        let slot = self.schedule.ring_offset() + self.schedule.slot_bytes();
+        let packed = self.packed();
+        self.b.comment("O += P V");
+        let tile_at = self.stage_addresses(&state.fragments.values_at, ring);
+        for step in 0..self.schedule.cols / K {
+            let mut probabilities = Vec::new();
+            for rows in &state.scores {
+                let (left, right) = (&rows[2 * step], &rows[2 * step + 1]);
+                let mut pair = |x: &Reg, y: &Reg| self.b.pack(packed, "pf", y, x);
+                probabilities.push([
+                    pair(&left[0], &left[1]),
+                    pair(&left[2], &left[3]),
+                    pair(&right[0], &right[1]),
+                    pair(&right[2], &right[3]),
+                ]);
+            }
+            for dims in 0..self.schedule.head_dim / 16 {
+                let along = Swizzle::step(dims * STEP_CHUNKS).1;
+                let at = &tile_at[dims % VARIANTS];
+                let values = self.ldmatrix("vf", at, slot + along + step * K * row_bytes, true);
+                for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
+                    for (rows, a) in probabilities.iter().enumerate() {
+                        let d = &state.acc[rows][2 * dims + half];
+                        self.mma(d, a, (&values[b0], &values[b1]), false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The lane's tile addresses in the current stage.
+    fn stage_addresses(&mut self, tile_at: &[Reg], ring: &Ring) -> Vec<Reg> {
+        match &ring.stage {
+            None => tile_at.to_vec(),
+            Some(stage) => tile_at.iter().map(|at| self.b.add(Type::U32, "r", at, stage)).collect(),
+        }
+    }
+
+    fn ldmatrix(&mut self, group: &str, at: &Reg, offset: usize, trans: bool) -> [Reg; 4] {
+        let d: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, group));
+        let mut mods = vec![word(Word::Sync), word(Word::Aligned), word(Word::M8n8), word(Word::X4)];
+        mods.extend(trans.then_some(word(Word::Trans)));
+        mods.extend([space(Space::Shared), ty(Type::B16)]);
+        let data = vector(&d.each_ref());
+        self.b.emit(Opcode::Ldmatrix, &mods, vec![data, address(at, offset as i64)]);
+        d
+    }
+
+    /// `d = a b + d`, or `a b` if `fresh`.
+    fn mma(&mut self, d: &[Reg; 4], a: &[Reg; 4], b: (&Reg, &Reg), fresh: bool) {
+        let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
+        let mods = [
+            word(Word::Sync),
+            word(Word::Aligned),
+            Mod::Shape { m: 16, n: 8, k: 16 },
+            word(Word::Row),
+            word(Word::Col),
+            ty(Type::F32),
+            ty(element),
+            ty(element),
+            ty(Type::F32),
+        ];
+        let zero = self.zero();
+        let c: Operand = if fresh { vector(&[&zero; 4]) } else { vector(&d.each_ref()) };
+        let operands = vec![vector(&d.each_ref()), vector(&a.each_ref()), vector(&[b.0, b.1]), c];
+        self.b.emit(Opcode::Mma, &mods, operands);
+    }
+}

@@ -1,0 +1,335 @@
+//! Scalar expressions of maps, masks and scales as PTX.
+//!
+//! What is the same for the whole block is computed once at the top of the kernel, what is the same for a row
+//! once per part of the main loop; the rest per element. Transcendentals use the approximate instructions,
+//! accurate to a few units in the last place of f32; `tanh` is built from `ex2`, as `tanh.approx` has only
+//! 11 good bits.
+
+use super::Kernel;
+use super::instance::Instance;
+use crate::abi::Meaning;
+use crate::attention::ScoreOp;
+use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};
+use flashpage_ptx::ast::{Mod, Operand};
+use flashpage_ptx::builder::{Builder, Reg, ty, word};
+use flashpage_ptx::words::{Opcode, Type, Word};
+use std::f32::consts::{LN_2, LOG2_E};
+
+/// What the leaves of an expression stand for, where it is evaluated.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub sequence: Option<&'a Reg>,
+    pub x: Option<&'a Reg>,
+    pub row: Option<&'a Reg>,
+    pub col: Option<&'a Reg>,
+    pub head: Option<&'a Reg>,
+    /// Subexpressions that are there already.
+    pub known: &'a [(Expr, Reg)],
+}
+
+/// A value and its type.
+type Typed = (Operand, ScalarType);
+
+impl Kernel<'_> {
+    /// Evaluates every maximal uniform subexpression of the program.
+    pub(super) fn hoist_uniform(&mut self, instance: &Instance) {
+        let attention = self.attention;
+        let mut found = Vec::new();
+        let mut look = |expr: &Expr| expr.maximal(&|e| e.is_uniform(), &mut found);
+        attention.scale.iter().for_each(&mut look);
+        attention.scores.iter().map(ScoreOp::expr).for_each(&mut look);
+        attention.keep.iter().for_each(&mut look);
+        found.retain(|expr| !expr.is_constant());
+        if !found.is_empty() {
+            self.b.stage("values that are the same for the whole block");
+        }
+        for expr in found {
+            self.uniform_value(&expr, instance);
+        }
+    }
+
+    /// A uniform expression, computed at most once.
+    pub(super) fn uniform_value(&mut self, expr: &Expr, instance: &Instance) -> Operand {
+        if let Some((_, reg)) = self.uniform.iter().find(|(e, _)| e == expr) {
+            return reg.into();
+        }
+        let place = Place { sequence: Some(&instance.sequence), ..Place::default() };
+        let (operand, _) = self.operand(expr, &place);
+        if let Some(reg) = self.as_register(&operand) {
+            self.uniform.push((expr.clone(), reg));
+        }
+        operand
+    }
+
+    /// A uniform expression that [`Kernel::hoist_uniform`] has seen.
+    pub(super) fn memoised_uniform(&mut self, expr: &Expr) -> Operand {
+        self.operand(expr, &Place::default()).0
+    }
+
+    fn as_register(&self, operand: &Operand) -> Option<Reg> {
+        self.last_result.as_ref().filter(|reg| Operand::from(*reg) == *operand).cloned()
+    }
+
+    /// Evaluates to a register of the expression's type.
+    pub(super) fn evaluate(&mut self, expr: &Expr, place: &Place) -> Reg {
+        let (operand, kind) = self.operand(expr, place);
+        if let Some(reg) = self.as_register(&operand) {
+            return reg;
+        }
+        match kind {
+            ScalarType::F32 => self.b.mov(Type::F32, "f", operand),
+            ScalarType::I32 => self.b.mov(Type::S32, "i", operand),
+            ScalarType::Bool => self.b.op(Opcode::Mov, &[ty(Type::Pred)], Type::Pred, "p", vec![operand]),
+        }
+    }
+
+    fn remember(&mut self, reg: Reg, kind: ScalarType) -> Typed {
+        let operand = Operand::from(&reg);
+        self.last_result = Some(reg);
+        (operand, kind)
+    }
+
+    fn operand(&mut self, expr: &Expr, place: &Place) -> Typed {
+        use ScalarType::*;
+        let known =
+            self.uniform.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
+        if let Some(reg) = known {
+            let kind = match reg.ty() {
+                Type::F32 => F32,
+                Type::Pred => Bool,
+                _ => I32,
+            };
+            return self.remember(reg, kind);
+        }
+        let leaf = |reg: Option<&Reg>| {
+            reg.cloned().expect("the front end lets a leaf stand only where it has a value")
+        };
+        match expr {
+            Expr::X => self.remember(leaf(place.x), F32),
+            Expr::Row => self.remember(leaf(place.row), I32),
+            Expr::Col => self.remember(leaf(place.col), I32),
+            Expr::Head => self.remember(leaf(place.head), I32),
+            Expr::Seq => self.remember(leaf(place.sequence), I32),
+            Expr::Int(n) => ((*n).into(), I32),
+            Expr::Float(x) => ((*x).into(), F32),
+            Expr::Bool(value) => {
+                let compare = if *value { Word::Eq } else { Word::Ne };
+                let reg = self.b.setp(compare, Type::S32, "p", 0, 0);
+                self.remember(reg, Bool)
+            }
+            Expr::Param(param) => self.scalar_parameter(*param),
+            Expr::Index(param, index) => self.per_head(*param, index, place),
+            Expr::Unary(op, a) => {
+                let a = self.operand(a, place);
+                let (reg, kind) = self.unary(*op, a);
+                self.remember(reg, kind)
+            }
+            Expr::Binary(op, a, b) => {
+                let (a, b) = (self.operand(a, place), self.operand(b, place));
+                let (reg, kind) = self.binary(*op, a, b, place.x.is_some() || place.col.is_some());
+                self.remember(reg, kind)
+            }
+            Expr::Select(condition, a, b) => {
+                let condition = self.evaluate(condition, place);
+                let ((a, kind), (b, _)) = (self.operand(a, place), self.operand(b, place));
+                let reg = match kind {
+                    F32 => self.b.selp(Type::F32, "f", a, b, &condition),
+                    I32 => self.b.selp(Type::S32, "i", a, b, &condition),
+                    Bool => {
+                        let yes = self.b.and(Type::Pred, "p", &condition, a);
+                        let otherwise = self.b.op(
+                            Opcode::Not,
+                            &[ty(Type::Pred)],
+                            Type::Pred,
+                            "p",
+                            vec![(&condition).into()],
+                        );
+                        let no = self.b.and(Type::Pred, "p", &otherwise, b);
+                        self.b.or(Type::Pred, "p", &yes, &no)
+                    }
+                };
+                self.remember(reg, kind)
+            }
+        }
+    }
+
+    fn scalar_parameter(&mut self, param: ParamId) -> Typed {
+        let reg = self.param(Meaning::Scalar(param));
+        match self.program.params[param.0].kind {
+            ParamKind::Scalar(ScalarType::Bool) => {
+                let reg = self.b.setp(Word::Ne, Type::S32, "p", &reg, 0);
+                self.remember(reg, ScalarType::Bool)
+            }
+            ParamKind::Scalar(kind) => self.remember(reg, kind),
+            _ => self.remember(reg, ScalarType::I32),
+        }
+    }
+
+    fn per_head(&mut self, param: ParamId, index: &Expr, place: &Place) -> Typed {
+        let index = self.evaluate(index, place);
+        let base = self.param(Meaning::Pointer(param));
+        let at = self.b.mad_wide("rd", &index, 4, &base);
+        let (t, kind) = match self.program.params[param.0].kind {
+            ParamKind::PerHead(ScalarType::I32) => (Type::S32, ScalarType::I32),
+            _ => (Type::F32, ScalarType::F32),
+        };
+        let reg = self.b.ld_constant(t, if t == Type::F32 { "f" } else { "i" }, &at, 0);
+        self.remember(reg, kind)
+    }
+
+    fn unary(&mut self, op: UnaryOp, (a, kind): Typed) -> (Reg, ScalarType) {
+        use ScalarType::*;
+        let b = &mut self.b;
+        let simple = |b: &mut Builder, op: Opcode, a: Operand| match kind {
+            F32 => (b.op(op, &[ty(Type::F32)], Type::F32, "f", vec![a]), F32),
+            I32 => (b.op(op, &[ty(Type::S32)], Type::S32, "i", vec![a]), I32),
+            Bool => (b.op(op, &[ty(Type::Pred)], Type::Pred, "p", vec![a]), Bool),
+        };
+        match op {
+            UnaryOp::Neg => simple(b, Opcode::Neg, a),
+            UnaryOp::Abs => simple(b, Opcode::Abs, a),
+            UnaryOp::Not => simple(b, Opcode::Not, a),
+            UnaryOp::Exp => {
+                let scaled = b.mul(Type::F32, "f", a, LOG2_E);
+                (b.approx(Opcode::Ex2, "f", &scaled), F32)
+            }
+            UnaryOp::Ln => {
+                let log = b.approx(Opcode::Lg2, "f", a);
+                (b.mul(Type::F32, "f", &log, LN_2), F32)
+            }
+            UnaryOp::Sqrt => (b.approx(Opcode::Sqrt, "f", a), F32),
+            UnaryOp::Tanh => {
+                // tanh x = 1 - 2 / (e^2x + 1), which is right at both infinities.
+                let scaled = b.mul(Type::F32, "f", a, 2.0 * LOG2_E);
+                let power = b.approx(Opcode::Ex2, "f", &scaled);
+                let below = b.add(Type::F32, "f", &power, 1.0f32);
+                let inverse = b.approx(Opcode::Rcp, "f", &below);
+                (b.fma("f", &inverse, -2.0f32, 1.0f32), F32)
+            }
+            UnaryOp::ToF32 => match kind {
+                F32 => (b.mov(Type::F32, "f", a), F32),
+                I32 => (b.cvt(&[Word::Rn], Type::F32, Type::S32, "f", a), F32),
+                Bool => (
+                    b.op(
+                        Opcode::Selp,
+                        &[ty(Type::F32)],
+                        Type::F32,
+                        "f",
+                        vec![1.0f32.into(), 0.0f32.into(), a],
+                    ),
+                    F32,
+                ),
+            },
+            UnaryOp::ToI32 => match kind {
+                F32 => (b.cvt(&[Word::Rzi], Type::S32, Type::F32, "i", a), I32),
+                I32 => (b.mov(Type::S32, "i", a), I32),
+                Bool => {
+                    (b.op(Opcode::Selp, &[ty(Type::S32)], Type::S32, "i", vec![1.into(), 0.into(), a]), I32)
+                }
+            },
+        }
+    }
+
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        (x, kind): Typed,
+        (y, _): Typed,
+        per_element: bool,
+    ) -> (Reg, ScalarType) {
+        use BinaryOp::*;
+        let compare = match (op, kind) {
+            (Eq, _) => Some(Word::Eq),
+            // Rust's != holds for NaN.
+            (Ne, ScalarType::F32) => Some(Word::Neu),
+            (Ne, _) => Some(Word::Ne),
+            (Lt, _) => Some(Word::Lt),
+            (Le, _) => Some(Word::Le),
+            (Gt, _) => Some(Word::Gt),
+            (Ge, _) => Some(Word::Ge),
+            _ => None,
+        };
+        let b = &mut self.b;
+        if kind == ScalarType::Bool {
+            let not =
+                |b: &mut Builder, a: Operand| b.op(Opcode::Not, &[ty(Type::Pred)], Type::Pred, "p", vec![a]);
+            let reg = match op {
+                And => b.and(Type::Pred, "p", x, y),
+                Or => b.or(Type::Pred, "p", x, y),
+                Ne => b.xor(Type::Pred, "p", x, y),
+                _ => {
+                    let differ = b.xor(Type::Pred, "p", x, y);
+                    not(b, (&differ).into())
+                }
+            };
+            return (reg, ScalarType::Bool);
+        }
+        let (t, group) = if kind == ScalarType::F32 { (Type::F32, "f") } else { (Type::S32, "i") };
+        if let Some(compare) = compare {
+            return (b.setp(compare, t, "p", x, y), ScalarType::Bool);
+        }
+        let reg = match (op, kind) {
+            (Add, _) => b.add(t, group, x, y),
+            (Sub, _) => b.sub(t, group, x, y),
+            (Mul, ScalarType::F32) => b.mul(t, group, x, y),
+            (Mul, _) => b.mul_lo(t, group, x, y),
+            (Min, _) => b.min(t, group, x, y),
+            (Max, _) => b.max(t, group, x, y),
+            (Div, ScalarType::F32) => {
+                let rounding = if per_element { Word::Full } else { Word::Rn };
+                b.op(Opcode::Div, &[word(rounding), ty(t)], t, group, vec![x, y])
+            }
+            (Div | Rem, _) => {
+                let opcode = if op == Div { Opcode::Div } else { Opcode::Rem };
+                let mods: [Mod; 1] = [ty(t)];
+                let result = b.op(opcode, &mods, t, group, vec![x, y.clone()]);
+                match y {
+                    Operand::Int(n) if n != 0 => result,
+                    divisor => {
+                        let by_zero = b.op(
+                            Opcode::Setp,
+                            &[word(Word::Eq), ty(t)],
+                            Type::Pred,
+                            "p",
+                            vec![divisor, 0.into()],
+                        );
+                        b.selp(t, group, 0, &result, &by_zero)
+                    }
+                }
+            }
+            // Comparisons and boolean operators were taken above; f32 has no remainder in the language.
+            _ => b.add(t, group, x, y),
+        };
+        (reg, kind)
+    }
+}
+
+impl Expr {
+    /// Collects the maximal subexpressions for which `wanted` holds, each once.
+    pub(super) fn maximal(&self, wanted: &impl Fn(&Expr) -> bool, found: &mut Vec<Expr>) {
+        if wanted(self) {
+            if !found.contains(self) {
+                found.push(self.clone());
+            }
+            return;
+        }
+        match self {
+            Expr::Index(_, a) | Expr::Unary(_, a) => a.maximal(wanted, found),
+            Expr::Binary(_, a, b) => {
+                a.maximal(wanted, found);
+                b.maximal(wanted, found);
+            }
+            Expr::Select(c, a, b) => {
+                c.maximal(wanted, found);
+                a.maximal(wanted, found);
+                b.maximal(wanted, found);
+            }
+            _ => {}
+        }
+    }
+
+    /// A literal.
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self, Expr::Int(_) | Expr::Float(_) | Expr::Bool(_))
+    }
+}

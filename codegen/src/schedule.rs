@@ -1,0 +1,259 @@
+//! How a program runs on a target: tile sizes, warps, ring depth, where Q lives. Data, with a default for
+//! every (target, head_dim, shape class) and the reason of each row beside it.
+
+use crate::attention::Attention;
+use crate::layout::swizzle::Swizzle;
+use crate::program::Expr;
+use crate::spec::{Arch, ShapeClass, Spec};
+use std::fmt;
+
+/// Where the fragments of Q are during the main loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryIn {
+    /// Loaded once: costs `rows_per_warp * head_dim / 64` registers a lane.
+    Registers,
+    /// Read from shared memory for every tile of columns.
+    Shared,
+}
+
+/// When the accumulator is multiplied by exp(m_old - m_new).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rescale {
+    /// For every tile of columns.
+    Always,
+    /// Only when some row maximum of the warp has grown by more than `threshold` (in units of log2). Until
+    /// then probabilities are kept relative to the older maximum, which is exact: numerator and denominator
+    /// carry the same factor. They stay below 2^threshold, which f16 must hold.
+    Grown {
+        /// log2 of the largest probability kept
+        threshold: f32,
+    },
+}
+
+/// A schedule for an Ampere-class kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// Target.
+    pub arch: Arch,
+    /// Head dimension.
+    pub head_dim: usize,
+    /// Query rows of a tile; packed heads count as rows.
+    pub rows: usize,
+    /// Key columns of a tile.
+    pub cols: usize,
+    /// Warps of a block; each owns `rows / warps` rows.
+    pub warps: usize,
+    /// Column tiles in flight: the ring has `2 * stages` slots, K and V in turn.
+    pub stages: usize,
+    /// Where Q is.
+    pub query: QueryIn,
+    /// When the accumulator is rescaled.
+    pub rescale: Rescale,
+    /// Blocks that should fit on a multiprocessor together (`.minnctapersm`).
+    pub blocks_per_sm: u32,
+}
+
+/// Why there is no schedule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// A head dimension that has no layout.
+    #[error("head_dim {head_dim} does not fit {arch}: kernels are made for {}", list(.supported))]
+    HeadDim {
+        /// asked for
+        head_dim: usize,
+        /// the target
+        arch: Arch,
+        /// what there is
+        supported: &'static [usize],
+    },
+    /// A target whose lowering is not there.
+    #[error("{0} has no lowering yet: compile for sm_80, which also runs on newer GPUs")]
+    Arch(Arch),
+    /// A tile asked for by hand.
+    #[error("tile {rows}x{cols}: {reason}")]
+    Tile {
+        /// asked for
+        rows: usize,
+        /// asked for
+        cols: usize,
+        /// what is wrong and what to write instead
+        reason: String,
+    },
+}
+
+/// Whether a lane must keep more through the main loop than products, softmax and addresses: values of its rows
+/// (their positions or heads, for maps), or where its rows lie in blocks that do not line up with tiles.
+fn carries_registers(spec: &Spec, attention: &Attention) -> bool {
+    let of_row = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head));
+    let odd_blocks = spec.block_size.is_some_and(|size| !size.is_power_of_two());
+    attention.scores.iter().any(|op| of_row(op.expr())) || (attention.table.is_some() && odd_blocks)
+}
+
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Head dimensions of the sm_80 lowering.
+pub const SM80_HEAD_DIMS: &[usize] = &[64, 128];
+
+/// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
+pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
+
+impl Schedule {
+    /// The default schedule of a spec, or the tile that the spec asks for.
+    pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
+        if spec.arch != Arch::Sm80 {
+            return Err(ScheduleError::Arch(spec.arch));
+        }
+        if !SM80_HEAD_DIMS.contains(&spec.head_dim) {
+            let (head_dim, arch) = (spec.head_dim, spec.arch);
+            return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM80_HEAD_DIMS });
+        }
+        let mut schedule = Schedule::sm80(spec.head_dim, spec.shape, carries_registers(spec, attention));
+        if let Some((rows, cols)) = spec.tile {
+            schedule = schedule.with_tile(rows, cols)?;
+        }
+        Ok(schedule)
+    }
+
+    fn sm80(head_dim: usize, shape: ShapeClass, carries: bool) -> Schedule {
+        use QueryIn::*;
+        let (rows, cols, warps, stages, query, blocks_per_sm) = match (shape, head_dim) {
+            // 32 rows a warp: K and V fragments are read once for two row blocks. Two blocks of 48 KiB share an SM.
+            (ShapeClass::Prefill, 64) => (128, 64, 4, 1, Registers, 2),
+            // With a row of values more to carry, 64 columns spill: 132 bytes for ALiBi.
+            (ShapeClass::Prefill, _) if carries => (128, 32, 4, 1, Shared, 2),
+            // Q for 32 rows does not fit beside 128 accumulators. 64 KiB: two blocks an SM on sm_80.
+            (ShapeClass::Prefill, _) => (128, 64, 4, 1, Shared, 2),
+            // Half the rows, so the ring can be twice as deep in the same shared memory.
+            (ShapeClass::Append, 64) => (64, 64, 4, 2, Registers, 2),
+            (ShapeClass::Append, _) => (64, 64, 4, 1, Registers, 2),
+            // Bound by memory: one warp a block, several blocks an SM, two tiles in flight in each.
+            (ShapeClass::Decode, _) => (16, 64, 1, 2, Registers, 2),
+        };
+        // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
+        // multiplying in the middle of a tile costs: with `Always` that kernel spills.
+        let rescale = Rescale::Grown { threshold: 8.0 };
+        Schedule { arch: Arch::Sm80, head_dim, rows, cols, warps, stages, query, rescale, blocks_per_sm }
+    }
+
+    fn with_tile(self, rows: usize, cols: usize) -> Result<Schedule, ScheduleError> {
+        let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
+        let warps = match rows {
+            16 => 1,
+            32 => 2,
+            64 | 128 => 4,
+            _ => return refuse("rows must be 16, 32, 64 or 128".to_owned()),
+        };
+        if cols == 0 || cols % 16 != 0 || cols % (8 * warps) != 0 {
+            return refuse("columns must be 32, 64 or 128".to_owned());
+        }
+        let rows_per_warp = rows / warps;
+        // Accumulators, scores and Q fragments of a lane, in 32-bit registers, beside some 60 for the rest.
+        let registers = rows_per_warp * (self.head_dim + cols) / 32;
+        if registers > 192 {
+            return refuse(format!(
+                "{registers} registers a lane for accumulators and scores, of at most 192; take fewer rows or columns"
+            ));
+        }
+        let query = if registers + rows_per_warp * self.head_dim / 64 > 160 {
+            QueryIn::Shared
+        } else {
+            QueryIn::Registers
+        };
+        let mut schedule = Schedule { rows, cols, warps, query, ..self };
+        if schedule.shared_bytes() > SM80_SHARED_LIMIT {
+            schedule.stages = 1;
+        }
+        if schedule.shared_bytes() > SM80_SHARED_LIMIT {
+            let bytes = schedule.shared_bytes();
+            return refuse(format!(
+                "needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows or columns"
+            ));
+        }
+        Ok(schedule)
+    }
+
+    /// Threads of a block.
+    pub fn threads(&self) -> usize {
+        self.warps * 32
+    }
+
+    /// Rows that one warp owns: 16 or 32.
+    pub fn rows_per_warp(&self) -> usize {
+        self.rows / self.warps
+    }
+
+    /// Layout of the Q, K and V tiles in shared memory (16-bit elements).
+    pub fn swizzle(&self) -> Swizzle {
+        Swizzle { row_bytes: self.head_dim * 2 }
+    }
+
+    /// Slots of the K/V ring.
+    pub fn slots(&self) -> usize {
+        2 * self.stages
+    }
+
+    /// Bytes of one slot: a K or V tile.
+    pub fn slot_bytes(&self) -> usize {
+        self.cols * self.swizzle().row_bytes
+    }
+
+    /// Byte offset of the ring; Q (and later O) lies before it.
+    pub fn ring_offset(&self) -> usize {
+        self.rows * self.swizzle().row_bytes
+    }
+
+    /// Dynamic shared memory of a block.
+    pub fn shared_bytes(&self) -> usize {
+        self.ring_offset() + self.slots() * self.slot_bytes()
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = self;
+        writeln!(f, "schedule for {}, head_dim {}", s.arch, s.head_dim)?;
+        writeln!(f, "  tile        {} rows x {} columns", s.rows, s.cols)?;
+        let products = s.rows_per_warp() / 16;
+        writeln!(f, "  warps       {}, each {} rows ({products} x m16)", s.warps, s.rows_per_warp())?;
+        writeln!(f, "  ring        {} slots of {} KiB, K and V in turn", s.slots(), s.slot_bytes() / 1024)?;
+        let query = match s.query {
+            QueryIn::Registers => "in registers, read once",
+            QueryIn::Shared => "in shared memory, read for every column tile",
+        };
+        writeln!(f, "  Q           {query}")?;
+        match s.rescale {
+            Rescale::Always => writeln!(f, "  rescale     every column tile")?,
+            Rescale::Grown { threshold } => {
+                writeln!(f, "  rescale     when a row maximum has grown by more than 2^{threshold}")?
+            }
+        }
+        writeln!(f, "  shared memory")?;
+        writeln!(f, "    {:>6}  Q, then O   {} x {} B, swizzled", 0, s.rows, s.swizzle().row_bytes)?;
+        for slot in 0..s.slots() {
+            let name = if slot % 2 == 0 { "K" } else { "V" };
+            let offset = s.ring_offset() + slot * s.slot_bytes();
+            writeln!(
+                f,
+                "    {offset:>6}  {name} stage {}   {} x {} B, swizzled",
+                slot / 2,
+                s.cols,
+                s.swizzle().row_bytes
+            )?;
+        }
+        writeln!(f, "    {:>6}  end", s.shared_bytes())?;
+        writeln!(f, "  one column tile")?;
+        writeln!(f, "    wait K, barrier │ copy V of tile j{} │ S = Q Kᵀ", ahead(s.stages - 1))?;
+        writeln!(
+            f,
+            "    wait V, barrier │ copy K of tile j{} │ map, mask, softmax │ O += P V",
+            ahead(s.stages)
+        )
+    }
+}
+
+fn ahead(stages: usize) -> String {
+    if stages == 0 { String::new() } else { format!("-{stages}") }
+}

@@ -1,0 +1,371 @@
+//! The front end: what programs it makes of kernels, and what it says of mistakes.
+//!
+//! Snapshots are read as tables: in `mistakes`, each case is an edit of a good kernel and what is said of it.
+
+use flashpage_codegen::frontend::{FrontendError, kernel_names, parse_file, parse_source};
+use std::fmt::Write;
+
+const CONTIGUOUS: &str = "\
+pub fn attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+    slopes: PerHead<f32>,
+    scale: f32,
+    window: i32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let s = s.map(|x, at| x + slopes[at.head]);
+        let s = s.mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+";
+
+const PAGED: &str = "\
+fn paged<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let k = k.gather(table, cols);
+        let p = softmax.step(dot(q, k.t()) * scale, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+}
+";
+
+/// Replaces the one place where `from` stands.
+fn edit(source: &str, from: &str, to: &str) -> String {
+    assert_eq!(source.matches(from).count(), 1, "`{from}` must stand once in the kernel");
+    source.replacen(from, to, 1)
+}
+
+/// Edits of [`CONTIGUOUS`] that are not kernels.
+const MISTAKES: &[(&str, &str)] = &[
+    // The signature.
+    ("pub fn", "pub async fn"),
+    ("pub fn", "pub unsafe fn"),
+    ("pub fn", "pub const fn"),
+    ("pub fn", "pub extern \"C\" fn"),
+    ("window: i32,\n) {", "window: i32,\n) -> f32 {"),
+    ("window: i32,", "self,"),
+    ("window: i32,", "(a, b): (i32, i32),"),
+    ("window: i32,", "mut window: i32,"),
+    ("window: i32,", "window: u32,"),
+    ("window: i32,", "scale: f32,"),
+    ("window: i32,", "window: &i32,"),
+    ("window: i32,", "window: i32, q2: Query<T, D>,"),
+    ("window: i32,", "window: Window,"),
+    ("k: Keys<T, D>", "k: Key<T, D>"),
+    ("k: Keys<T, D>", "k: Keys<T>"),
+    ("k: Keys<T, D>", "k: Keys<f16, D>"),
+    ("k: Keys<T, D>", "k: Keys<T, 64>"),
+    ("k: Keys<T, D>", "k: Keys<f64, 0>"),
+    ("lse: RowOutput", "lse: RowOutput<T>"),
+    ("slopes: PerHead<f32>", "slopes: PerHead<bool>"),
+    ("T: Element", "T"),
+    ("T: Element", "T: Element, U: Element"),
+    ("const D: usize", "const D: u32"),
+    ("const D: usize", "const D: usize, const E: usize"),
+    ("window: i32,\n) {", "window: i32,\n) where T: Copy {"),
+    ("    q: Query<T, D>,\n", ""),
+    ("    o: Output<T, D>,\n    lse: RowOutput,\n", ""),
+    // Statements.
+    ("o.store(softmax.finish(acc));", ""),
+    ("lse.store(softmax.lse());", "lse.store(softmax.lse()); lse.store(softmax.lse());"),
+    ("for cols in k.tiles()", "while true"),
+    ("for cols in k.tiles()", "for cols in 0..4"),
+    ("for cols in k.tiles()", "for cols in k"),
+    ("for cols in k.tiles()", "for cols in k.tiles().rev()"),
+    ("for cols in k.tiles()", "for cols in v.tiles()"),
+    ("for cols in k.tiles()", "'a: for _ in k.tiles()"),
+    ("let p = softmax", "for more in k.tiles() {} let p = softmax"),
+    ("o.store(", "for cols in k.tiles() {} o.store("),
+    ("o.store(", "return; o.store("),
+    ("let p = softmax", "if at_end { break; } let p = softmax"),
+    ("let q = q.tile();", "use std::fmt; let q = q.tile();"),
+    ("let q = q.tile();", "println!(); let q = q.tile();"),
+    ("let q = q.tile();", "let q; q = q.tile();"),
+    ("let q = q.tile();", "let (q, r) = q.tile();"),
+    ("let q = q.tile();", "let q: Tile<Cols, Dim<D>> = q.tile();"),
+    ("let q = q.tile();", "let q = match q { q => q.tile() };"),
+    ("let q = q.tile();", "let n: i32 = scale; let q = q.tile();"),
+    ("let s = s.mask(|at| at.col <= at.row);", "s.mask(|at| at.col <= at.row);"),
+    ("let s = s.mask(|at| at.col <= at.row);", "s = s.mask(|at| at.col <= at.row);"),
+    ("let s = s.mask(|at| at.col <= at.row);", "s *= scale;"),
+    ("let s = s.mask(|at| at.col <= at.row);", "s += s;"),
+    ("let mut acc = Tile::zeros();", "let mut acc = q;"),
+    ("let mut acc = Tile::zeros();", "let acc = Tile::zeros();"),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::<Cols, Dim<D>>::zeros();"),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::zeros(); let mut other = Tile::zeros();"),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::zeros(); let b = acc;"),
+    ("let mut softmax = OnlineSoftmax::new();", "let softmax = OnlineSoftmax::new();"),
+    ("let mut softmax = OnlineSoftmax::new();", "let mut softmax = OnlineSoftmax::default();"),
+    ("let p = softmax", "let mut inner = Tile::zeros(); let p = softmax"),
+    ("acc += dot(p, v.load(cols));", "acc -= dot(p, v.load(cols));"),
+    ("acc += dot(p, v.load(cols));", "acc += dot(q, k.load(cols).t());"),
+    ("acc += dot(p, v.load(cols));", "acc = dot(p, v.load(cols));"),
+    ("acc += dot(p, v.load(cols));", "acc += 1.0;"),
+    ("acc += dot(p, v.load(cols));", "acc += dot(p, v.load(cols)); lse.store(softmax.lse());"),
+    ("acc += dot(p, v.load(cols));", "acc += dot(p, v.load(cols)); let l = softmax.lse();"),
+    // Tiles.
+    ("k.load(cols).t()", "k.load(cols)"),
+    ("dot(p, v.load(cols))", "dot(v.load(cols), p)"),
+    ("dot(p, v.load(cols))", "p * v.load(cols)"),
+    ("dot(p, v.load(cols))", "dot(p, v)"),
+    ("dot(p, v.load(cols))", "dot(p)"),
+    ("dot(p, v.load(cols))", "dto(p, v.load(cols))"),
+    ("dot(p, v.load(cols))", "my_product(p, v.load(cols))"),
+    ("k.load(cols).t()", "k.gather(cols).t()"),
+    ("k.load(cols).t()", "k.lod(cols).t()"),
+    ("k.load(cols).t()", "k.load().t()"),
+    ("k.load(cols).t()", "k.load(3).t()"),
+    ("k.load(cols).t()", "k.load(cosl).t()"),
+    ("k.load(cols).t()", "k.load(cols).transpose()"),
+    ("o.store(softmax.finish(acc))", "o.stroe(softmax.finish(acc))"),
+    ("o.store(softmax.finish(acc))", "o.store(acc)"),
+    ("o.store(softmax.finish(acc))", "o.store(softmax.lse())"),
+    ("o.store(softmax.finish(acc))", "o.store(softmax.finish(q))"),
+    ("o.store(softmax.finish(acc))", "v.store(softmax.finish(acc))"),
+    ("lse.store(softmax.lse())", "lse.store(softmax.finish(acc))"),
+    ("softmax.step(s, &mut acc)", "softmax.step(s, acc)"),
+    ("softmax.step(s, &mut acc)", "softmax.step(s)"),
+    ("softmax.step(s, &mut acc)", "softmax.step(q, &mut acc)"),
+    ("softmax.step(s, &mut acc)", "softmax.stpe(s, &mut acc)"),
+    ("* scale", "* window"),
+    ("* scale", "* 2"),
+    ("* scale", "- q"),
+    ("let q = q.tile();", "let q = q.tile() * scale;"),
+    // Score functions.
+    ("at.col <= at.row", "at.col"),
+    ("at.col <= at.row", "x > 0.0"),
+    ("at.col <= at.row", "at.column <= at.row"),
+    ("at.col <= at.row", "at.col <= at.row && window"),
+    ("at.col <= at.row", "at.col <= scale"),
+    ("at.col <= at.row", "at.col as u32 <= 3"),
+    ("at.col <= at.row", "at < 3"),
+    ("at.col <= at.row", "allowed(at)"),
+    ("at.col <= at.row", "{ let d = at.row - at.col; d; d > 0 }"),
+    ("at.col <= at.row", "if at.col <= at.row { true }"),
+    ("at.col <= at.row", "at.col <= at.row & 7"),
+    ("s.mask(|at| at.col <= at.row)", "s.mask(|x, at| x > 0.0)"),
+    ("s.mask(|at| at.col <= at.row)", "s.mask(causal)"),
+    ("s.mask(|at| at.col <= at.row)", "s.maks(|at| at.col <= at.row)"),
+    ("s.mask(|at| at.col <= at.row)", "k.load(cols).mask(|at| at.col <= at.row)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x > slopes[at.head]"),
+    ("|x, at| x + slopes[at.head]", "|x, at| at.row"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x + at.row"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x * 2"),
+    ("|x, at| x + slopes[at.head]", "|x| x"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x + s"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x + slopes"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x + slopes[x]"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x + q"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x.sin()"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x.max(1)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| at.row.exp()"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x / (D as f32)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x * CAP"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x * config::CAP"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x * 1.0f64"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x + 1e99"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x * (at.row == 99999999999) as i32 as f32"),
+    ("|x, at| x + slopes[at.head]", "|x, at| x * (at.row == 1) as f32"),
+    ("|x, at| x + slopes[at.head]", "|x, at| select(at.row, x, 1.0)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| select(at.row > 0, x, 1)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| if at.row > 0 { x } else { 1 }"),
+    ("|x, at| x + slopes[at.head]", "|x, at| f32::exp(x)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| -(at.row == 1)"),
+    ("|x, at| x + slopes[at.head]", "|x, at| !x"),
+    ("|x, at| x + slopes[at.head]", "|(x, y), at| x"),
+];
+
+#[test]
+fn mistakes() {
+    let mut out = String::new();
+    for (from, to) in MISTAKES {
+        let said = match parse_source(&edit(CONTIGUOUS, from, to)) {
+            Ok(program) => panic!("accepted with `{to}`:\n{program}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(!said.contains("misread"), "{to}: {said}");
+        writeln!(out, "- {}\n+ {}\n{said}\n", from.replace('\n', " "), to.replace('\n', " ")).unwrap();
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn mistakes_with_pages() {
+    let edits = [
+        ("k.gather(table, cols)", "k.load(cols)"),
+        ("k.gather(table, cols)", "k.gather(cols)"),
+        ("k.gather(table, cols)", "k.gather(v, cols)"),
+        ("k.gather(table, cols)", "k.gather(cols, table)"),
+        ("table.tiles()", "k.tiles()"),
+        ("table.tiles()", "table"),
+        ("table: BlockTable,", "table: BlockTable, other: BlockTable,"),
+        ("v.gather(table, cols)", "v.gather(other, cols)"),
+        ("    table: BlockTable,\n", ""),
+        ("v: PagedValues<T, D>", "v: Values<T, D>"),
+        ("dot(q, k.t())", "dot(q, k)"),
+    ];
+    let mut out = String::new();
+    for (from, to) in edits {
+        let said = match parse_source(&edit(PAGED, from, to)) {
+            Ok(_) => "accepted".to_string(),
+            Err(error) => error.to_string(),
+        };
+        writeln!(out, "- {from}\n+ {to}\n{said}\n").unwrap();
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn all_mistakes_are_said_at_once() {
+    let source = edit(CONTIGUOUS, "* scale", "* window");
+    let source = edit(&source, "at.col <= at.row", "at.col");
+    let source = edit(&source, "o.store(softmax.finish(acc));", "");
+    let said = parse_source(&source).unwrap_err().to_string();
+    let want = [
+        "5:5: `o` is never stored: write `o.store(softmax.finish(acc));` after the loop, or remove it",
+        "15:44: this is an `i32` where an `f32` is meant: write `window as f32`",
+        "17:29: a mask says whether to keep the score, a `bool`; this is an `i32`",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), want);
+}
+
+/// Edits of [`CONTIGUOUS`] that are kernels, and a line that the program must have.
+const VARIANTS: &[(&str, &str, &str)] = &[
+    ("* scale", "/ scale", "{ x / @scale }"),
+    ("dot(q, k.load(cols).t()) * scale", "scale * dot(q, k.load(cols).t())", "{ @scale * x }"),
+    ("dot(q, k.load(cols).t()) * scale", "(dot(q, (k.load(cols)).t())) + 1f32", "{ x + 1.0 }"),
+    ("let s = s.mask(", "let mut s = s; s = s - 0.5; let s = s.mask(", "{ x - 0.5 }"),
+    ("let q = q.tile();", "let c = scale * 2.0; let q = q.tile();", "{ x * @scale }"),
+    ("let q = q.tile();", "let q: Tile<Rows, Dim<D>> = q.tile();", "q: Rows×Dim = tile @q"),
+    ("let q = q.tile();", "", "tile @q"),
+    ("Tile::zeros()", "Tile::<Rows, Dim<D>>::zeros()", "state acc: Rows×Dim = 0"),
+    ("OnlineSoftmax::new()", "flashpage::dsl::OnlineSoftmax::new()", "state softmax: online softmax"),
+    (
+        "at.col <= at.row",
+        "{ let d = at.row - at.col; const N: i32 = -2147483648; d >= N }",
+        "row - col >= -2147483648",
+    ),
+    (
+        "at.col <= at.row",
+        "!(at.col > at.row) & (window != 0 || true)",
+        "!(col > row) && (@window != 0 || true)",
+    ),
+    (
+        "at.col <= at.row",
+        "(at.row / 64 == at.col / 64) ^ (at.col % 4 < 1)",
+        "(row / 64 == col / 64) != (col % 4 < 1)",
+    ),
+    (
+        "at.col <= at.row",
+        "if at.seq == 0 { at.col <= at.row } else if window > 0 { true } else { false }",
+        "select(seq == 0, col <= row, select(@window > 0, true, false))",
+    ),
+    (
+        "at.col <= at.row",
+        "at.col.min(3).max(at.row).abs() < i32::MAX",
+        "abs(max(min(col, 3), row)) < 2147483647",
+    ),
+    ("|x, at| x + slopes[at.head]", "move |score: f32, place: At| -> f32 { score }", "map s { x }"),
+    ("|x, at| x + slopes[at.head]", "|_, _| f32::NEG_INFINITY", "{ -inf }"),
+    ("|x, at| x + slopes[at.head]", "|x, _| (x / 50.0).tanh() * 50.0", "{ tanh(x / 50.0) * 50.0 }"),
+    (
+        "|x, at| x + slopes[at.head]",
+        "|x, at| select(at.row > 2, -x, x.exp().ln().sqrt().abs())",
+        "select(row > 2, -x, abs(sqrt(ln(exp(x)))))",
+    ),
+    (
+        "|x, at| x + slopes[at.head]",
+        "|x, at| x + slopes[at.head % 2] * (at.col - at.row) as f32",
+        "x + @slopes[head % 2] * f32(col - row)",
+    ),
+    (
+        "|x, at| x + slopes[at.head]",
+        "|x, at| x * (x as i32 + (at.col == 1) as i32) as f32",
+        "x * f32(i32(x) + i32(col == 1))",
+    ),
+    ("|x, at| x + slopes[at.head]", "|x, _| x * std::f32::consts::LN_2", "x * 0.6931472"),
+    ("slopes[at.head]", "slopes[0]", "x + @slopes[0]"),
+];
+
+#[test]
+fn variants() {
+    for (from, to, want) in VARIANTS {
+        let mut source = edit(CONTIGUOUS, from, to);
+        if to.is_empty() {
+            source = edit(&source, "dot(q, k", "dot(q.tile(), k");
+        }
+        match parse_source(&source) {
+            Ok(program) => assert!(program.to_string().contains(want), "{to}: no `{want}` in\n{program}"),
+            Err(error) => panic!("{to}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn programs() {
+    insta::assert_snapshot!("contiguous", parse_source(CONTIGUOUS).unwrap());
+    insta::assert_snapshot!("paged", parse_source(PAGED).unwrap());
+}
+
+#[test]
+fn fixed_types_are_kept() {
+    let source = PAGED.replace("<T: Element, const D: usize>", "").replace("<T, D>", "<half::bf16, 128>");
+    let text = parse_source(&source).unwrap().to_string();
+    assert!(text.starts_with("kernel paged\n  @q: Query<bf16, 128>\n"), "{text}");
+}
+
+#[test]
+fn doublings_are_bounded() {
+    let lets: String = (0..40).map(|_| "let x = x + x; ").collect();
+    let closure = format!("|x, at| {{ {lets} x }}");
+    let said = parse_source(&edit(CONTIGUOUS, "|x, at| x + slopes[at.head]", &closure)).unwrap_err();
+    assert!(said.to_string().contains("too large"), "{said}");
+}
+
+#[test]
+fn files_hold_several_kernels() {
+    let marked = |source: &str| format!("/// Docs.\n#[flashpage::attention_kernel]\n{source}");
+    let one = format!("use flashpage::prelude::*;\nfn other() {{}}\n{}", marked(PAGED));
+    let two = format!("{one}\npub mod inner {{\n{}}}\n", marked(CONTIGUOUS));
+    assert_eq!(kernel_names(&two).unwrap(), ["paged", "attention"]);
+    assert_eq!(parse_file(&one, None).unwrap().name, "paged");
+    assert_eq!(parse_file(&two, Some("attention")).unwrap().name, "attention");
+
+    let found = vec!["paged".to_string(), "attention".to_string()];
+    let cases = [
+        (two.as_str(), None, FrontendError::SeveralKernels { found: found.clone() }),
+        (&two, Some("other"), FrontendError::UnknownKernel { name: "other".into(), found }),
+        ("fn f() {}", None, FrontendError::NoKernel),
+        ("", Some("f"), FrontendError::NoKernel),
+    ];
+    for (text, function, want) in cases {
+        assert_eq!(parse_file(text, function), Err(want));
+    }
+
+    let said = |text: &str| parse_file(text, None).unwrap_err().to_string();
+    assert!(said("fn f() {\n    let = 3;\n}").starts_with("this is not Rust: 2:9: "));
+    assert!(said(&edit(&one, "k.t()", "k")).starts_with("18:37: `q` is a `Tile<Rows, Dim<D>>` and `k` a"));
+}

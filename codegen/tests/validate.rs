@@ -1,0 +1,217 @@
+//! The validator: programs broken by hand, and that the front end and the validator agree whatever is read.
+
+use flashpage_codegen::Program;
+use flashpage_codegen::frontend::parse_source;
+use flashpage_codegen::program::{
+    Axis, BinaryOp, Expr, ParamId, ParamKind, ProgramError, ScalarType, StateId, StateKind, Stmt, TileOp,
+    TileType, UnaryOp, ValueId,
+};
+use proc_macro2::{TokenStream, TokenTree};
+
+const SOURCE: &str = "\
+fn f<T: Element, const D: usize>(
+    q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, o: Output<T, D>, lse: RowOutput, slopes: PerHead<f32>, n: i32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()).map(|x, at| x + slopes[at.head]);
+        let s = s.mask(|at| at.col < n);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+";
+
+fn good() -> Program {
+    parse_source(SOURCE).unwrap()
+}
+
+/// The value whose operation is of this kind.
+fn find(program: &Program, is: fn(&TileOp) -> bool) -> ValueId {
+    ValueId(program.values.iter().position(|value| is(&value.op)).unwrap())
+}
+
+fn set_mask(program: &mut Program, expr: Expr) {
+    let id = find(program, |op| matches!(op, TileOp::Mask { .. }));
+    if let TileOp::Mask { keep, .. } = &mut program.values[id.0].op {
+        *keep = expr;
+    }
+}
+
+type Break = fn(&mut Program);
+
+const BROKEN: &[(Break, &str)] = &[
+    (|p| p.main_loop.over = ParamId(0), "`q` is used as what the loop runs over, which it is not"),
+    (|p| p.main_loop.over = ParamId(99), "there is no parameter 99"),
+    (|p| p.params[0].kind = ParamKind::Keys, "a program has exactly one query"),
+    (|p| p.params[1].kind = ParamKind::Query, "a program has exactly one query"),
+    (|p| drop(p.epilogue.pop()), "`lse` is stored 0 times, not once"),
+    (
+        |p| {
+            let last = p.epilogue.last().unwrap().clone();
+            p.epilogue.push(last);
+        },
+        "`lse` is stored 2 times, not once",
+    ),
+    (|p| p.prologue.clear(), "`q` is used where it is not defined"),
+    (|p| p.main_loop.body.swap(0, 1), "`%1` is used where it is not defined"),
+    (|p| p.prologue.push(Stmt::Define(ValueId(0))), "`q` is defined twice"),
+    (|p| p.prologue.push(Stmt::Define(ValueId(99))), "there is no value 99"),
+    (|p| p.epilogue.push(p.main_loop.body[0].clone()), "`%1` is defined twice"),
+    (
+        |p| {
+            let scores = find(p, |op| matches!(op, TileOp::Mask { .. }));
+            p.epilogue.push(Stmt::Accumulate { acc: StateId(1), value: scores });
+        },
+        "`s.2` is used where it is not defined",
+    ),
+    (
+        |p| p.main_loop.body.push(Stmt::Accumulate { acc: StateId(0), value: ValueId(0) }),
+        "`softmax` is used as an accumulator, which it is not",
+    ),
+    (
+        |p| p.main_loop.body.push(Stmt::Accumulate { acc: StateId(9), value: ValueId(0) }),
+        "there is no state 9",
+    ),
+    (
+        |p| {
+            let ty = TileType { rows: Axis::Cols, cols: Axis::Dim };
+            p.states[1].kind = StateKind::Accumulator(ty);
+        },
+        "`p`: Cols×Dim where Rows×Dim is meant",
+    ),
+    (|p| p.values[0].ty.rows = Axis::Cols, "`q`: Cols×Dim where Rows×Dim is meant"),
+    (
+        |p| {
+            let dot = find(p, |op| matches!(op, TileOp::Dot { .. }));
+            if let TileOp::Dot { b, .. } = &mut p.values[dot.0].op {
+                *b = ValueId(1);
+            }
+        },
+        "`%3`: Rows×Dim and Cols×Dim share no inner axis",
+    ),
+    (
+        |p| p.main_loop.body.push(Stmt::Store { param: ParamId(3), value: ValueId(0) }),
+        "`o` may only be made after the loop",
+    ),
+    (
+        |p| p.epilogue.push(Stmt::Store { param: ParamId(1), value: ValueId(0) }),
+        "`k` is used as an output, which it is not",
+    ),
+    (|p| set_mask(p, Expr::Col), "in `col`: this is i32 where bool is meant"),
+    (
+        |p| set_mask(p, Expr::Binary(BinaryOp::Lt, Box::new(Expr::X), Box::new(Expr::Float(0.0)))),
+        "in `x < 0.0`: a mask does not see the score",
+    ),
+    (
+        |p| set_mask(p, Expr::Binary(BinaryOp::Lt, Box::new(Expr::X), Box::new(Expr::Col))),
+        "in `x < col`: the operands are f32 and i32",
+    ),
+    (|p| set_mask(p, Expr::Unary(UnaryOp::Not, Box::new(Expr::Row))), "in `!row`: Not does not take i32"),
+    (|p| set_mask(p, Expr::Param(ParamId(5))), "`slopes` is used as a scalar, which it is not"),
+    (
+        |p| set_mask(p, Expr::Index(ParamId(5), Box::new(Expr::X))),
+        "in `@slopes[x]`: an index is i32, this is f32",
+    ),
+    (
+        |p| set_mask(p, Expr::Index(ParamId(6), Box::new(Expr::Row))),
+        "`n` is used as a per-head parameter, which it is not",
+    ),
+    (
+        |p| {
+            let select = [Expr::Bool(true), Expr::Row, Expr::Float(1.0)].map(Box::new);
+            let [c, a, b] = select;
+            set_mask(p, Expr::Select(c, a, b));
+        },
+        "in `select(true, row, 1.0)`: the choices are i32 and f32",
+    ),
+];
+
+#[test]
+fn broken_programs_are_refused() {
+    assert_eq!(good().validate(), Ok(()));
+    for (index, (breaks, want)) in BROKEN.iter().enumerate() {
+        let mut program = good();
+        breaks(&mut program);
+        let said = program.validate().map_err(|error: ProgramError| error.to_string());
+        assert_eq!(said.as_ref().map_err(String::as_str), Err(*want), "case {index}:\n{program}");
+    }
+}
+
+#[test]
+fn scalar_types() {
+    let program = good();
+    let cases = [
+        (Expr::Param(ParamId(6)), ScalarType::I32),
+        (Expr::Index(ParamId(5), Box::new(Expr::Head)), ScalarType::F32),
+        (Expr::Unary(UnaryOp::ToF32, Box::new(Expr::Bool(true))), ScalarType::F32),
+        (Expr::Binary(BinaryOp::Eq, Box::new(Expr::X), Box::new(Expr::X)), ScalarType::Bool),
+    ];
+    for (expr, want) in cases {
+        assert_eq!(program.scalar_type(&expr), Ok(want), "{}", program.expr_text(&expr));
+    }
+}
+
+/// The source's tokens with one of them, counted over all groups, put through `change`.
+fn change_one(
+    tokens: TokenStream,
+    at: &mut isize,
+    change: &dyn Fn(TokenTree) -> Vec<TokenTree>,
+) -> TokenStream {
+    let mut out = Vec::new();
+    for token in tokens {
+        *at -= 1;
+        if *at == -1 {
+            out.extend(change(token));
+            continue;
+        }
+        out.push(match token {
+            TokenTree::Group(group) => {
+                let inner = change_one(group.stream(), at, change);
+                TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner))
+            }
+            other => other,
+        });
+    }
+    out.into_iter().collect()
+}
+
+/// Deletes, doubles and replaces every token of a kernel. Whatever comes of it, nothing panics, and what the
+/// front end accepts the validator accepts, which `parse_source` says by not speaking of a misreading.
+#[test]
+fn mutations_confuse_nobody() {
+    let tokens: TokenStream = SOURCE.parse().unwrap();
+    let words = "q k v o lse n slopes softmax acc cols s p x at row head dot tile t load tiles map mask step lse \
+                 finish store zeros Query Keys i32 f32 mut let for in 0 1.5 true + * == && < | . & !";
+    let words: TokenStream = words.parse().unwrap();
+    let mut accepted = 0;
+    let mut tried = 0;
+    for index in 0.. {
+        let mut at = index;
+        change_one(tokens.clone(), &mut at, &|token| vec![token]);
+        if at >= 0 {
+            break;
+        }
+        let mut read = |change: &dyn Fn(TokenTree) -> Vec<TokenTree>| {
+            let changed = change_one(tokens.clone(), &mut index.clone(), change).to_string();
+            tried += 1;
+            match parse_source(&changed) {
+                Ok(program) => {
+                    accepted += 1;
+                    assert!(!program.to_string().contains('?'), "{program}");
+                }
+                Err(error) => assert!(!error.to_string().contains("misread"), "{error}\n{changed}"),
+            }
+        };
+        read(&|_| vec![]);
+        read(&|token| vec![token.clone(), token]);
+        for word in words.clone() {
+            read(&|_| vec![word.clone()]);
+        }
+    }
+    assert!(accepted > 100 && tried > 5000, "{accepted} of {tried}");
+}

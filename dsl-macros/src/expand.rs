@@ -1,0 +1,266 @@
+//! What stands beside an accepted kernel function: a module of its name.
+
+use flashpage_codegen::Program;
+use flashpage_codegen::program::{DType, Generic, ParamKind, ScalarType};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::{FnArg, GenericParam, Ident};
+
+/// The module. Paths in it are absolute, since nothing is known of where it stands.
+pub(crate) fn beside(function: &syn::ItemFn, program: &Program) -> TokenStream {
+    let (vis, name) = (&function.vis, &function.sig.ident);
+    let source = crate::source::text(function);
+    let module_doc = format!("What the compiler makes of the kernel [`{name}`](fn@{name}).");
+    let args = args(function, program);
+    let reference = reference(function, program);
+    quote! {
+        #[doc = #module_doc]
+        #[allow(dead_code)]
+        #vis mod #name {
+            /// The tile program that is compiled.
+            pub fn program() -> &'static ::flashpage::codegen::Program {
+                static PROGRAM: ::std::sync::OnceLock<::flashpage::codegen::Program> =
+                    ::std::sync::OnceLock::new();
+                PROGRAM.get_or_init(|| ::flashpage::__macro_support::program(#source))
+            }
+            #args
+            #reference
+        }
+    }
+}
+
+/// A parameter as the function has it and as the program has it.
+struct Param<'a> {
+    name: &'a Ident,
+    kind: ParamKind,
+    /// A variable for what the host run holds for it. Hygienic: parameters may have any name.
+    held: Ident,
+}
+
+fn params<'a>(function: &'a syn::ItemFn, program: &Program) -> Vec<Param<'a>> {
+    let names = function.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => match &*typed.pat {
+            syn::Pat::Ident(pat) => Some(&pat.ident),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    });
+    let pair = |(index, (name, param)): (usize, (&'a Ident, &flashpage_codegen::program::Param))| Param {
+        name,
+        kind: param.kind,
+        held: format_ident!("held_{index}", span = Span::mixed_site()),
+    };
+    names.zip(&program.params).enumerate().map(pair).collect()
+}
+
+/// `struct Args` and how it is launched.
+fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
+    let kernel = &function.sig.ident;
+    let params = params(function, program);
+    let fields = params.iter().map(|Param { name, kind, .. }| {
+        let (ty, doc) = match kind {
+            ParamKind::Query => (quote!(Ragged<'a>), "Queries, `[tokens, q_heads, head_dim]`."),
+            ParamKind::Keys => (quote!(Ragged<'a>), "Keys, `[tokens, kv_heads, head_dim]`."),
+            ParamKind::Values => (quote!(Ragged<'a>), "Values, `[tokens, kv_heads, head_dim]`."),
+            ParamKind::PagedKeys => (quote!(Pool<'a>), "The pool of key blocks."),
+            ParamKind::PagedValues => (quote!(Pool<'a>), "The pool of value blocks."),
+            ParamKind::BlockTable => {
+                (quote!(&'a BlockTable), "Where the blocks of each sequence lie, and its length.")
+            }
+            ParamKind::Output => (quote!(&'a Tensor), "Output, `[tokens, q_heads, head_dim]`."),
+            ParamKind::RowOutput => (quote!(&'a Tensor), "Output, `[tokens, q_heads]` of f32."),
+            ParamKind::PerHead(ScalarType::I32) => (quote!(&'a Tensor), "`[q_heads]` of i32."),
+            ParamKind::PerHead(_) => (quote!(&'a Tensor), "`[q_heads]` of f32."),
+            ParamKind::Scalar(ty) => (scalar(*ty), "A number."),
+        };
+        let ty = match kind {
+            ParamKind::Scalar(_) => ty,
+            ParamKind::Output | ParamKind::RowOutput | ParamKind::PerHead(_) => {
+                quote!(&'a ::flashpage::runtime::tensor::Tensor)
+            }
+            ParamKind::BlockTable => quote!(&'a ::flashpage::runtime::args::BlockTable),
+            _ => quote!(::flashpage::runtime::args::#ty),
+        };
+        quote!(#[doc = #doc] pub #name: #ty,)
+    });
+    let arguments = params.iter().map(|Param { name, kind, .. }| {
+        let variant = match kind {
+            ParamKind::Query | ParamKind::Keys | ParamKind::Values => quote!(Ragged),
+            ParamKind::PagedKeys | ParamKind::PagedValues => quote!(Pool),
+            ParamKind::BlockTable => quote!(Table),
+            ParamKind::Output | ParamKind::RowOutput => quote!(Output),
+            ParamKind::PerHead(_) => quote!(PerHead),
+            ParamKind::Scalar(ScalarType::F32) => quote!(F32),
+            ParamKind::Scalar(ScalarType::I32) => quote!(I32),
+            ParamKind::Scalar(ScalarType::Bool) => quote!(Bool),
+        };
+        quote!(::flashpage::runtime::args::Argument::#variant(self.#name))
+    });
+    let doc = format!("The arguments of a launch of `{kernel}`, a field for each parameter.");
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Copy, Debug)]
+        pub struct Args<'a> {
+            #(#fields)*
+        }
+
+        impl<'a> Args<'a> {
+            /// The arguments in the order of the parameters.
+            pub fn arguments(&self) -> ::std::vec::Vec<::flashpage::runtime::args::Argument<'a>> {
+                ::std::vec![#(#arguments),*]
+            }
+
+            /// Compiles the kernel for this device and these arguments, if that has not been done, and runs it.
+            ///
+            /// # Errors
+            /// If an argument does not fit the others or the kernel, or the device fails.
+            pub fn launch(
+                &self,
+                device: &::flashpage::runtime::device::Device,
+            ) -> ::std::result::Result<
+                ::flashpage::runtime::launch::LaunchReport,
+                ::flashpage::runtime::launch::LaunchError,
+            > {
+                self.launch_with(device, &::std::default::Default::default())
+            }
+
+            /// As `launch`, with a say in how.
+            ///
+            /// # Errors
+            /// As `launch`.
+            pub fn launch_with(
+                &self,
+                device: &::flashpage::runtime::device::Device,
+                options: &::flashpage::runtime::launch::LaunchOptions,
+            ) -> ::std::result::Result<
+                ::flashpage::runtime::launch::LaunchReport,
+                ::flashpage::runtime::launch::LaunchError,
+            > {
+                ::flashpage::runtime::launch::launch(device, program(), &self.arguments(), options)
+            }
+        }
+    }
+}
+
+fn scalar(ty: ScalarType) -> TokenStream {
+    match ty {
+        ScalarType::F32 => quote!(f32),
+        ScalarType::I32 => quote!(i32),
+        ScalarType::Bool => quote!(bool),
+    }
+}
+
+/// `fn reference` and what it gives.
+fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
+    let kernel = &function.sig.ident;
+    let params = params(function, program);
+    // `T: Element, const D: usize` as the kernel has them, and how they are passed on.
+    let mut generics = Vec::new();
+    let mut passed = Vec::new();
+    for param in &function.sig.generics.params {
+        match param {
+            GenericParam::Lifetime(_) => {}
+            GenericParam::Type(param) => {
+                let name = &param.ident;
+                generics.push(quote!(#name: ::flashpage::dsl::Element));
+                passed.push(name);
+            }
+            GenericParam::Const(param) => {
+                let name = &param.ident;
+                generics.push(quote!(const #name: usize));
+                passed.push(name);
+            }
+        }
+    }
+    let element = match &program.element {
+        Generic::Open(name) => {
+            let name = Ident::new(name, kernel.span());
+            quote!(#name)
+        }
+        Generic::Fixed(DType::F16) => quote!(::flashpage::dsl::f16),
+        Generic::Fixed(DType::Bf16) => quote!(::flashpage::dsl::bf16),
+        Generic::Fixed(_) => quote!(f32),
+    };
+    let head_dim = match &program.head_dim {
+        Generic::Open(name) => {
+            let name = Ident::new(name, kernel.span());
+            quote!(#name)
+        }
+        Generic::Fixed(n) => quote!(#n),
+    };
+    let shapes = Ident::new("shapes", Span::mixed_site());
+    let hold = params.iter().filter_map(|Param { name, kind, held }| {
+        let text = name.to_string();
+        Some(match kind {
+            ParamKind::Query | ParamKind::Keys | ParamKind::Values => {
+                quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;)
+            }
+            ParamKind::PagedKeys | ParamKind::PagedValues => {
+                quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;)
+            }
+            ParamKind::BlockTable => quote!(let #held = #shapes.table(args.#name);),
+            ParamKind::PerHead(ty) => {
+                let ty = scalar(*ty);
+                quote!(let #held = #shapes.per_head::<#ty>(args.#name)?;)
+            }
+            ParamKind::Output => quote!(let mut #held = #shapes.output(#head_dim);),
+            ParamKind::RowOutput => quote!(let mut #held = #shapes.output(1);),
+            ParamKind::Scalar(_) => return None,
+        })
+    });
+    // Views are `Copy`, so they are made once and given to every instance.
+    let view = params.iter().map(|Param { name, kind, held }| match kind {
+        ParamKind::Query => quote!(#held.query()),
+        ParamKind::Keys => quote!(#held.keys()),
+        ParamKind::Values => quote!(#held.values()),
+        ParamKind::PagedKeys => quote!(#held.keys()),
+        ParamKind::PagedValues => quote!(#held.values()),
+        ParamKind::BlockTable => quote!(#held.view()),
+        ParamKind::PerHead(_) => quote!(::flashpage::dsl::PerHead::new(&#held)),
+        ParamKind::Output => quote!(::flashpage::dsl::Output::new(&mut #held, #shapes.q_heads())),
+        ParamKind::RowOutput => quote!(::flashpage::dsl::RowOutput::new(&mut #held, #shapes.q_heads())),
+        ParamKind::Scalar(_) => quote!(args.#name),
+    });
+    let views: Vec<Ident> =
+        (0..params.len()).map(|index| format_ident!("view_{index}", span = Span::mixed_site())).collect();
+    let is_output = |param: &&Param| matches!(param.kind, ParamKind::Output | ParamKind::RowOutput);
+    let outputs: Vec<&Param> = params.iter().filter(is_output).collect();
+    let fields = outputs.iter().map(|Param { name, kind, .. }| {
+        let doc = match kind {
+            ParamKind::Output => "`[tokens, q_heads, head_dim]`",
+            _ => "`[tokens, q_heads]`",
+        };
+        quote!(#[doc = #doc] pub #name: ::std::vec::Vec<f32>,)
+    });
+    let results = outputs.iter().map(|Param { name, held, .. }| quote!(#name: #held));
+    let doc = format!("What `{kernel}` gives on the host: its outputs, unrounded.");
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Reference {
+            #(#fields)*
+        }
+
+        /// Runs the kernel's own source on the CPU, over the tensors of a launch. Sums are taken in f64 and
+        /// nothing is rounded to the tensors' element type. Tokens that belong to no sequence stay NaN.
+        ///
+        /// # Errors
+        /// If the tensors are of other types or shapes than the kernel takes, or the kernel runs into bad data
+        /// such as a table entry that names no block.
+        pub fn reference<#(#generics),*>(
+            args: &Args<'_>,
+        ) -> ::std::result::Result<Reference, ::flashpage::HostRunError> {
+            let #shapes = ::flashpage::__macro_support::Shapes::of::<#element>(
+                program(),
+                &args.arguments(),
+                #head_dim,
+            )?;
+            #(#hold)*
+            {
+                #(let #views = #view;)*
+                #shapes.batch().run(|| super::#kernel::<#(#passed),*>(#(#views),*))?;
+            }
+            ::std::result::Result::Ok(Reference { #(#results),* })
+        }
+    }
+}

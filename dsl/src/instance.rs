@@ -1,0 +1,158 @@
+//! The instance that is running on this thread, and the tiles it owns.
+//!
+//! Tiles are handed around as `Copy` handles, so that a kernel may use `q` in every iteration. What a handle
+//! stands for lies here and goes when the instance ends. So that a long sequence does not fill the memory, a
+//! tile made in the loop also goes when its iteration ends, unless a variable that outlives the iteration
+//! holds it: that is what [`Instance::keep`] is told by `acc += …` and `softmax.step(…, &mut acc)`.
+
+use crate::host::HostError;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// A stretch of an axis: the logical position of its first element, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub(crate) first: i32,
+    pub(crate) len: usize,
+}
+
+/// A tile's numbers, row-major.
+#[derive(Clone, Debug)]
+pub(crate) struct Grid {
+    pub rows: Span,
+    pub cols: Span,
+    pub data: Vec<f32>,
+}
+
+impl Grid {
+    pub fn zeros(rows: Span, cols: Span) -> Grid {
+        Grid { rows, cols, data: vec![0.0; rows.len * cols.len] }
+    }
+}
+
+/// One run of a kernel function: a query head of a sequence, and a tile of its rows.
+#[derive(Debug)]
+pub struct Instance {
+    pub(crate) seq: usize,
+    pub(crate) head: usize,
+    pub(crate) kv_head: usize,
+    /// The sequence's first token among all the queries.
+    pub(crate) q_start: usize,
+    /// The queries of this tile, counted from the sequence's first.
+    pub(crate) rows: Range<usize>,
+    /// The logical position of the sequence's first query: `kv_len - q_len`.
+    pub(crate) row_origin: i32,
+    pub(crate) kv_len: usize,
+    pub(crate) tile_cols: usize,
+    pub(crate) cols: Range<usize>,
+    fault: Option<HostError>,
+    tiles: HashMap<u64, Grid>,
+    next_tile: u64,
+    /// The first tile made in the loop; none before it.
+    loop_begin: Option<u64>,
+    /// Tiles made in the loop that a variable of the enclosing scope holds.
+    kept: Vec<u64>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Instance>> = const { RefCell::new(None) };
+}
+
+impl Instance {
+    pub(crate) fn new(seq: usize, head: usize, kv_head: usize) -> Instance {
+        Instance {
+            seq,
+            head,
+            kv_head,
+            q_start: 0,
+            rows: 0..0,
+            row_origin: 0,
+            kv_len: 0,
+            tile_cols: 1,
+            cols: 0..0,
+            fault: None,
+            tiles: HashMap::new(),
+            next_tile: 0,
+            loop_begin: None,
+            kept: Vec::new(),
+        }
+    }
+
+    pub(crate) fn row_span(&self) -> Span {
+        Span { first: self.row_origin.wrapping_add(self.rows.start as i32), len: self.rows.len() }
+    }
+
+    pub(crate) fn col_span(&self) -> Span {
+        Span { first: self.cols.start as i32, len: self.cols.len() }
+    }
+
+    /// Remembers what went wrong, if nothing had: the driver returns it.
+    pub(crate) fn fault(&mut self, error: HostError) {
+        self.fault.get_or_insert(error);
+    }
+
+    /// Stores a tile and gives its handle.
+    pub(crate) fn put(&mut self, grid: Grid) -> u64 {
+        let id = self.next_tile;
+        self.next_tile += 1;
+        self.tiles.insert(id, grid);
+        id
+    }
+
+    /// A copy of a tile's numbers; a fault and zeros if its iteration is over.
+    pub(crate) fn get(&mut self, id: u64, rows: Span, cols: Span) -> Grid {
+        match self.tiles.get(&id) {
+            Some(grid) => grid.clone(),
+            None => {
+                self.fault(HostError::StaleTile);
+                Grid::zeros(rows, cols)
+            }
+        }
+    }
+
+    /// `new` takes the place of `old` in a variable that may outlive the iteration.
+    pub(crate) fn keep(&mut self, old: u64, new: u64) {
+        // A copy of `old` may still be read in this iteration, so it goes with the iteration, not now.
+        self.kept.retain(|&id| id != old);
+        self.kept.push(new);
+    }
+
+    /// Begins the next iteration over `cols`, or ends the loop with an empty range.
+    pub(crate) fn begin_iteration(&mut self, cols: Range<usize>) {
+        let begin = *self.loop_begin.get_or_insert(self.next_tile);
+        self.tiles.retain(|id, _| *id < begin || self.kept.contains(id));
+        self.cols = cols;
+    }
+}
+
+/// Runs `kernel` as this instance and gives what went wrong, if anything.
+pub(crate) fn run(instance: Instance, kernel: &mut dyn FnMut()) -> Result<(), HostError> {
+    /// Puts back what was current, even when the kernel panics.
+    struct Restore(Option<Instance>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.with(|current| current.replace(self.0.take()));
+        }
+    }
+
+    let restore = Restore(CURRENT.with(|current| current.replace(Some(instance))));
+    kernel();
+    let done = CURRENT.with(|current| current.take());
+    drop(restore);
+    match done.and_then(|instance| instance.fault) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Lends the current instance. User closures never run inside, so this cannot be entered twice.
+///
+/// # Panics
+/// When no instance is running: tiles mean nothing outside [`crate::host::Batch::run`].
+pub(crate) fn with<R>(f: impl FnOnce(&mut Instance) -> R) -> R {
+    CURRENT.with(|current| match current.borrow_mut().as_mut() {
+        Some(instance) => f(instance),
+        None => panic!("a kernel function runs on the host inside `flashpage::dsl::host::Batch::run`"),
+    })
+}

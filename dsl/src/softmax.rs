@@ -1,0 +1,82 @@
+//! The online softmax: row maxima and row sums that grow with every column tile.
+
+use crate::axis::{Cols, Dim, Rows};
+use crate::instance;
+use crate::tile::Tile;
+
+/// The running maximum and sum of each row, in f64.
+///
+/// After all columns have been through [`OnlineSoftmax::step`], [`OnlineSoftmax::finish`] gives what a softmax
+/// over the whole row would have. A row that keeps no column gives O = 0 and LSE = -inf.
+#[derive(Clone, Debug)]
+#[must_use = "a softmax does nothing until `step` is called"]
+pub struct OnlineSoftmax {
+    max: Vec<f64>,
+    sum: Vec<f64>,
+}
+
+/// One number per row: what [`OnlineSoftmax::lse`] gives and [`RowOutput`](crate::RowOutput) stores.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "store it with `lse.store(…)`"]
+pub struct RowVector(pub(crate) Vec<f32>);
+
+impl OnlineSoftmax {
+    /// No columns seen: maxima are -inf, sums are 0.
+    // `Default` would offer a second spelling, which the compiler's front end would have to know.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> OnlineSoftmax {
+        let rows = instance::with(|i| i.rows.len());
+        OnlineSoftmax { max: vec![f64::NEG_INFINITY; rows], sum: vec![0.0; rows] }
+    }
+
+    /// Takes in a tile of scores (in natural units), rescales `acc` by `exp(old maximum - new maximum)` and
+    /// gives the unnormalised probabilities `exp(score - new maximum)`.
+    pub fn step<const D: usize>(
+        &mut self,
+        scores: Tile<Rows, Cols>,
+        acc: &mut Tile<Rows, Dim<D>>,
+    ) -> Tile<Rows, Cols> {
+        instance::with(|i| {
+            let mut p = scores.get(i);
+            let mut scaled = acc.get(i);
+            for r in 0..p.rows.len {
+                let line = &mut p.data[r * p.cols.len..][..p.cols.len];
+                let old = self.max[r];
+                let new = line.iter().fold(old, |max, &s| max.max(f64::from(s)));
+                self.max[r] = new;
+                // Nothing kept so far: there is no maximum to subtract, and -inf - -inf is NaN.
+                let base = if new == f64::NEG_INFINITY { 0.0 } else { new };
+                let rescale = (old - base).exp();
+                self.sum[r] *= rescale;
+                for s in line {
+                    let p = (f64::from(*s) - base).exp();
+                    self.sum[r] += p;
+                    *s = p as f32;
+                }
+                for x in &mut scaled.data[r * D..][..D] {
+                    *x = (f64::from(*x) * rescale) as f32;
+                }
+            }
+            acc.replace(i, scaled);
+            Tile::put(i, p)
+        })
+    }
+
+    /// `acc` over the row sums; zero in rows that kept no column.
+    pub fn finish<const D: usize>(&self, acc: Tile<Rows, Dim<D>>) -> Tile<Rows, Dim<D>> {
+        instance::with(|i| {
+            let mut out = acc.get(i);
+            for (line, &sum) in out.data.chunks_exact_mut(D.max(1)).zip(&self.sum) {
+                for x in line {
+                    *x = if sum == 0.0 { 0.0 } else { (f64::from(*x) / sum) as f32 };
+                }
+            }
+            Tile::put(i, out)
+        })
+    }
+
+    /// The natural logarithm of each row's sum of exponentials; -inf in rows that kept no column.
+    pub fn lse(&self) -> RowVector {
+        RowVector(self.max.iter().zip(&self.sum).map(|(max, sum)| (max + sum.ln()) as f32).collect())
+    }
+}

@@ -1,0 +1,181 @@
+//! Tiles: values with two axes, and what can be computed with them.
+
+use crate::axis::{Axis, Cols, Rows};
+use crate::host::HostError;
+use crate::instance::{self, Grid, Instance};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
+
+/// A tile of numbers with axes `R` (down) and `C` (across).
+///
+/// A tile is a `Copy` handle with value semantics: `acc += x` gives `acc` a new value and leaves copies of
+/// the old one as they were.
+#[must_use = "a tile is a value: nothing happens unless it is used"]
+pub struct Tile<R, C> {
+    id: u64,
+    // Handles mean something on one thread only.
+    axes: PhantomData<(R, C, *const ())>,
+}
+
+impl<R, C> Clone for Tile<R, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, C> Copy for Tile<R, C> {}
+
+impl<R, C> fmt::Debug for Tile<R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |name: &'static str| name.rsplit("::").next().unwrap_or(name);
+        write!(
+            f,
+            "Tile<{}, {}>#{}",
+            short(std::any::type_name::<R>()),
+            short(std::any::type_name::<C>()),
+            self.id
+        )
+    }
+}
+
+/// Where an element of a score tile lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The query's position in its sequence, `kv_len - q_len + query index`: equal positions line up with
+    /// [`At::col`], so causal attention is `at.col <= at.row`.
+    pub row: i32,
+    /// The key's position in its sequence.
+    pub col: i32,
+    /// The query head.
+    pub head: i32,
+    /// The sequence in the batch.
+    pub seq: i32,
+}
+
+impl<R: Axis, C: Axis> Tile<R, C> {
+    /// A tile of zeros: where an accumulator begins.
+    pub fn zeros() -> Self {
+        instance::with(|i| {
+            let (rows, cols) = (R::span(i), C::span(i));
+            Self::put(i, Grid::zeros(rows, cols))
+        })
+    }
+
+    /// The transpose.
+    pub fn t(self) -> Tile<C, R> {
+        instance::with(|i| {
+            let from = self.get(i);
+            let mut to = Grid::zeros(from.cols, from.rows);
+            for (r, row) in from.data.chunks_exact(from.cols.len.max(1)).enumerate() {
+                for (c, &x) in row.iter().enumerate() {
+                    to.data[c * from.rows.len + r] = x;
+                }
+            }
+            Tile::put(i, to)
+        })
+    }
+
+    pub(crate) fn put(instance: &mut Instance, grid: Grid) -> Self {
+        Tile { id: instance.put(grid), axes: PhantomData }
+    }
+
+    pub(crate) fn get(self, instance: &mut Instance) -> Grid {
+        let (rows, cols) = (R::span(instance), C::span(instance));
+        instance.get(self.id, rows, cols)
+    }
+
+    /// Gives the variable a new value.
+    pub(crate) fn replace(&mut self, instance: &mut Instance, grid: Grid) {
+        let new = instance.put(grid);
+        instance.keep(self.id, new);
+        self.id = new;
+    }
+}
+
+/// The matrix product: `a`'s second axis is `b`'s first. Sums are taken in f64.
+pub fn dot<R: Axis, K: Axis, C: Axis>(a: Tile<R, K>, b: Tile<K, C>) -> Tile<R, C> {
+    instance::with(|i| {
+        let (a, b) = (a.get(i), b.get(i));
+        let mut out = Grid::zeros(a.rows, b.cols);
+        if a.cols.len != b.rows.len {
+            i.fault(HostError::StaleTile);
+            return Tile::put(i, out);
+        }
+        let (inner, across) = (a.cols.len, b.cols.len);
+        let mut sums = vec![0.0f64; across];
+        for r in 0..a.rows.len {
+            sums.fill(0.0);
+            for (k, &x) in a.data[r * inner..][..inner].iter().enumerate() {
+                for (sum, &y) in sums.iter_mut().zip(&b.data[k * across..][..across]) {
+                    *sum += f64::from(x) * f64::from(y);
+                }
+            }
+            for (to, &sum) in out.data[r * across..][..across].iter_mut().zip(&sums) {
+                *to = sum as f32;
+            }
+        }
+        Tile::put(i, out)
+    })
+}
+
+impl Tile<Rows, Cols> {
+    /// Each score `x` at `at` becomes `f(x, at)`.
+    pub fn map(self, f: impl Fn(f32, At) -> f32) -> Self {
+        let (mut grid, head, seq) = instance::with(|i| (self.get(i), i.head as i32, i.seq as i32));
+        // No instance is borrowed here, so the closure may do what it likes.
+        for (r, line) in grid.data.chunks_exact_mut(grid.cols.len.max(1)).enumerate() {
+            let row = grid.rows.first.wrapping_add(r as i32);
+            for (c, x) in line.iter_mut().enumerate() {
+                *x = f(*x, At { row, col: grid.cols.first.wrapping_add(c as i32), head, seq });
+            }
+        }
+        instance::with(|i| Self::put(i, grid))
+    }
+
+    /// Scores where `keep` is false become minus infinity.
+    pub fn mask(self, keep: impl Fn(At) -> bool) -> Self {
+        self.map(|x, at| if keep(at) { x } else { f32::NEG_INFINITY })
+    }
+}
+
+impl<R: Axis, C: Axis> AddAssign for Tile<R, C> {
+    fn add_assign(&mut self, other: Self) {
+        instance::with(|i| {
+            let (mut sum, other) = (self.get(i), other.get(i));
+            for (x, y) in sum.data.iter_mut().zip(&other.data) {
+                *x = (f64::from(*x) + f64::from(*y)) as f32;
+            }
+            self.replace(i, sum);
+        });
+    }
+}
+
+macro_rules! with_a_number {
+    ($($Trait:ident $method:ident: $doc:literal;)*) => { $(
+        #[doc = $doc]
+        impl $Trait<f32> for Tile<Rows, Cols> {
+            type Output = Self;
+
+            fn $method(self, number: f32) -> Self {
+                self.map(|x, _| x.$method(number))
+            }
+        }
+    )* };
+}
+
+with_a_number! {
+    Mul mul: "`scores * scale`";
+    Add add: "`scores + number`";
+    Sub sub: "`scores - number`";
+    Div div: "`scores / number`";
+}
+
+/// `scale * scores`
+impl Mul<Tile<Rows, Cols>> for f32 {
+    type Output = Tile<Rows, Cols>;
+
+    fn mul(self, scores: Tile<Rows, Cols>) -> Tile<Rows, Cols> {
+        scores.map(|x, _| self * x)
+    }
+}

@@ -1,0 +1,374 @@
+//! What a launch passes for each parameter of a kernel function: tensors with the shape of a batch.
+//!
+//! These are what a person has at hand (a query tensor and where its sequences begin, a pool and a block
+//! table); how they become the entry's parameters is [`crate::launch()`]'s business.
+
+use crate::device::Device;
+use crate::tensor::{Tensor, TensorError};
+
+/// What is wrong with the shape of a batch.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// Starts are one more than the sequences, so never none.
+    #[error("starts is empty: it holds 0 and then the end of each sequence")]
+    NoStarts,
+    /// Starts begin elsewhere.
+    #[error("starts begins at {0}: it must begin at 0")]
+    FirstStart(i32),
+    /// Starts fall.
+    #[error("starts falls from {from} to {to} at sequence {sequence}: it holds cumulative lengths")]
+    Falling {
+        /// Which sequence would have a negative length.
+        sequence: usize,
+        /// Its start.
+        from: i32,
+        /// Its end.
+        to: i32,
+    },
+    /// A length below zero.
+    #[error("sequence {sequence} has length {len}: lengths are zero or more")]
+    NegativeLength {
+        /// Which sequence.
+        sequence: usize,
+        /// Its length.
+        len: i32,
+    },
+    /// More tokens than an i32 counts.
+    #[error("the sequences have more than 2^31 - 1 tokens together: split the batch")]
+    TooManyTokens,
+    /// Not a table of `width` columns and one row per sequence.
+    #[error("a block table of width {width} for {sequences} sequences has {} entries, and {given} were given", width * sequences)]
+    TableShape {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        sequences: usize,
+        /// Entries.
+        given: usize,
+    },
+    /// The tensor could not be made.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+}
+
+/// Where the sequences of a batch begin in a tensor of tokens (`cu_seqlens`): `0`, then the end of each.
+#[derive(Clone, Debug)]
+pub struct Starts {
+    host: Vec<i32>,
+    tensor: Tensor,
+}
+
+impl Starts {
+    /// Cumulative starts, `sequences + 1` of them.
+    ///
+    /// # Errors
+    /// They do not begin at 0, or they fall.
+    pub fn new(device: &Device, starts: &[i32]) -> Result<Starts, ArgsError> {
+        match starts.first() {
+            None => return Err(ArgsError::NoStarts),
+            Some(0) => {}
+            Some(first) => return Err(ArgsError::FirstStart(*first)),
+        }
+        for (sequence, pair) in starts.windows(2).enumerate() {
+            if pair[1] < pair[0] {
+                return Err(ArgsError::Falling { sequence, from: pair[0], to: pair[1] });
+            }
+        }
+        Ok(Starts { host: starts.to_vec(), tensor: Tensor::from_slice(device, starts, &[starts.len()])? })
+    }
+
+    /// Starts of sequences of these lengths.
+    ///
+    /// # Errors
+    /// A length below zero, or too many tokens.
+    pub fn from_lens(device: &Device, lens: &[i32]) -> Result<Starts, ArgsError> {
+        let mut starts = Vec::with_capacity(lens.len() + 1);
+        let mut end = 0i32;
+        starts.push(end);
+        for (sequence, len) in lens.iter().enumerate() {
+            if *len < 0 {
+                return Err(ArgsError::NegativeLength { sequence, len: *len });
+            }
+            end = end.checked_add(*len).ok_or(ArgsError::TooManyTokens)?;
+            starts.push(end);
+        }
+        Starts::new(device, &starts)
+    }
+
+    /// Starts of `batch` sequences of `len` tokens each.
+    ///
+    /// # Errors
+    /// Too many tokens.
+    pub fn uniform(device: &Device, batch: usize, len: usize) -> Result<Starts, ArgsError> {
+        let len = i32::try_from(len).map_err(|_| ArgsError::TooManyTokens)?;
+        Starts::from_lens(device, &vec![len; batch])
+    }
+
+    /// Number of sequences.
+    pub fn sequences(&self) -> usize {
+        self.host.len() - 1
+    }
+
+    /// Length of one sequence.
+    pub fn len_of(&self, sequence: usize) -> usize {
+        (self.host[sequence + 1] - self.host[sequence]) as usize
+    }
+
+    /// First token of one sequence.
+    pub fn start_of(&self, sequence: usize) -> usize {
+        self.host[sequence] as usize
+    }
+
+    /// Tokens of all sequences together.
+    pub fn tokens(&self) -> usize {
+        self.host.last().copied().unwrap_or(0) as usize
+    }
+
+    /// Length of the longest sequence; 0 of none.
+    pub fn longest(&self) -> usize {
+        (0..self.sequences()).map(|sequence| self.len_of(sequence)).max().unwrap_or(0)
+    }
+
+    /// The numbers themselves.
+    pub fn as_slice(&self) -> &[i32] {
+        &self.host
+    }
+
+    /// `i32[sequences + 1]` on the device.
+    pub fn tensor(&self) -> &Tensor {
+        &self.tensor
+    }
+}
+
+/// Queries, keys or values: `[tokens, heads, D]`, sequences laid end to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ragged<'a> {
+    /// The tokens of all sequences.
+    pub tensor: &'a Tensor,
+    /// Where each sequence begins.
+    pub starts: &'a Starts,
+}
+
+/// How the tokens and heads of a block lie in a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolLayout {
+    /// `[blocks, block_size, kv_heads, D]`
+    Nhd,
+    /// `[blocks, kv_heads, block_size, D]`
+    Hnd,
+}
+
+/// A pool of physical blocks of keys or values.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool<'a> {
+    /// All blocks, in the order that `layout` names.
+    pub tensor: &'a Tensor,
+    /// How a block is laid out.
+    pub layout: PoolLayout,
+}
+
+/// What a pool's four dimensions are, whatever their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShape {
+    /// Physical blocks.
+    pub blocks: usize,
+    /// Tokens per block.
+    pub block_size: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Numbers per token and head.
+    pub head_dim: usize,
+    /// How a block is laid out.
+    pub layout: PoolLayout,
+}
+
+impl PoolShape {
+    /// The dimensions in the order of the memory.
+    pub fn dims(&self) -> [usize; 4] {
+        match self.layout {
+            PoolLayout::Nhd => [self.blocks, self.block_size, self.kv_heads, self.head_dim],
+            PoolLayout::Hnd => [self.blocks, self.kv_heads, self.block_size, self.head_dim],
+        }
+    }
+
+    /// Elements from one block, one token and one head to the next.
+    pub fn strides(&self) -> (usize, usize, usize) {
+        let line = self.head_dim;
+        let block = self.block_size * self.kv_heads * line;
+        match self.layout {
+            PoolLayout::Nhd => (block, self.kv_heads * line, line),
+            PoolLayout::Hnd => (block, line, self.block_size * line),
+        }
+    }
+}
+
+impl Pool<'_> {
+    /// The pool's dimensions by name; `None` if it has not four of them.
+    pub fn shape(&self) -> Option<PoolShape> {
+        let [blocks, second, third, head_dim] = *self.tensor.shape() else { return None };
+        let (block_size, kv_heads) = match self.layout {
+            PoolLayout::Nhd => (second, third),
+            PoolLayout::Hnd => (third, second),
+        };
+        Some(PoolShape { blocks, block_size, kv_heads, head_dim, layout: self.layout })
+    }
+}
+
+/// Where the blocks of each sequence lie in the pools: one row of `width` physical block numbers per sequence,
+/// and each sequence's length in tokens. Entries past a sequence's last block may be anything.
+#[derive(Clone, Debug)]
+pub struct BlockTable {
+    entries: Vec<i32>,
+    width: usize,
+    seq_lens: Vec<i32>,
+    entries_tensor: Tensor,
+    seq_lens_tensor: Tensor,
+}
+
+impl BlockTable {
+    /// A table of `seq_lens.len()` rows of `width` entries.
+    ///
+    /// # Errors
+    /// Another number of entries, or a length below zero. Whether the entries name blocks of a pool is checked
+    /// at launch, where the pool is known.
+    pub fn new(
+        device: &Device,
+        entries: &[i32],
+        width: usize,
+        seq_lens: &[i32],
+    ) -> Result<BlockTable, ArgsError> {
+        let sequences = seq_lens.len();
+        if width.checked_mul(sequences) != Some(entries.len()) {
+            return Err(ArgsError::TableShape { width, sequences, given: entries.len() });
+        }
+        if let Some((sequence, len)) = seq_lens.iter().enumerate().find(|(_, len)| **len < 0) {
+            return Err(ArgsError::NegativeLength { sequence, len: *len });
+        }
+        Ok(BlockTable {
+            entries: entries.to_vec(),
+            width,
+            seq_lens: seq_lens.to_vec(),
+            entries_tensor: Tensor::from_slice(device, entries, &[sequences, width])?,
+            seq_lens_tensor: Tensor::from_slice(device, seq_lens, &[sequences])?,
+        })
+    }
+
+    /// Number of sequences.
+    pub fn sequences(&self) -> usize {
+        self.seq_lens.len()
+    }
+
+    /// Entries per sequence.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Tokens of each sequence.
+    pub fn seq_lens(&self) -> &[i32] {
+        &self.seq_lens
+    }
+
+    /// The entries of one sequence, used or not.
+    pub fn row(&self, sequence: usize) -> &[i32] {
+        &self.entries[sequence * self.width..(sequence + 1) * self.width]
+    }
+
+    /// `i32[sequences, width]` on the device.
+    pub fn entries_tensor(&self) -> &Tensor {
+        &self.entries_tensor
+    }
+
+    /// `i32[sequences]` on the device.
+    pub fn seq_lens_tensor(&self) -> &Tensor {
+        &self.seq_lens_tensor
+    }
+}
+
+/// One launch argument, for the kernel's parameter at the same place.
+#[derive(Clone, Copy, Debug)]
+pub enum Argument<'a> {
+    /// For `Query`, `Keys` and `Values`.
+    Ragged(Ragged<'a>),
+    /// For `PagedKeys` and `PagedValues`.
+    Pool(Pool<'a>),
+    /// For `BlockTable`.
+    Table(&'a BlockTable),
+    /// For `Output`, `[tokens, q_heads, D]`, and `RowOutput`, `[tokens, q_heads]` of f32.
+    Output(&'a Tensor),
+    /// For an `f32`.
+    F32(f32),
+    /// For an `i32`.
+    I32(i32),
+    /// For a `bool`.
+    Bool(bool),
+    /// For `PerHead`: `[q_heads]` of f32 or i32.
+    PerHead(&'a Tensor),
+}
+
+impl Argument<'_> {
+    /// What it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Argument::Ragged(_) => "a ragged tensor",
+            Argument::Pool(_) => "a pool",
+            Argument::Table(_) => "a block table",
+            Argument::Output(_) => "an output",
+            Argument::F32(_) => "an f32",
+            Argument::I32(_) => "an i32",
+            Argument::Bool(_) => "a bool",
+            Argument::PerHead(_) => "a per-head tensor",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts() {
+        let device = Device::emulator();
+        let starts = Starts::from_lens(&device, &[3, 0, 4]).unwrap();
+        assert_eq!(starts.as_slice(), [0, 3, 3, 7]);
+        assert_eq!((starts.sequences(), starts.tokens(), starts.longest(), starts.len_of(1)), (3, 7, 4, 0));
+        assert_eq!(Starts::uniform(&device, 2, 5).unwrap().as_slice(), [0, 5, 10]);
+        assert_eq!(Starts::new(&device, &[0]).unwrap().sequences(), 0);
+        let table: [(Result<Starts, ArgsError>, &str); 5] = [
+            (Starts::new(&device, &[]), "starts is empty: it holds 0 and then the end of each sequence"),
+            (Starts::new(&device, &[1, 2]), "starts begins at 1: it must begin at 0"),
+            (
+                Starts::new(&device, &[0, 5, 4]),
+                "starts falls from 5 to 4 at sequence 1: it holds cumulative lengths",
+            ),
+            (Starts::from_lens(&device, &[1, -1]), "sequence 1 has length -1: lengths are zero or more"),
+            (
+                Starts::from_lens(&device, &[i32::MAX, 1]),
+                "the sequences have more than 2^31 - 1 tokens together: split the batch",
+            ),
+        ];
+        for (result, expected) in table {
+            assert_eq!(result.unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn block_tables() {
+        let device = Device::emulator();
+        let table = BlockTable::new(&device, &[1, 2, 3, -7, 0, 9], 3, &[20, 0]).unwrap();
+        assert_eq!((table.sequences(), table.row(1)), (2, &[-7, 0, 9][..]));
+        let bad = BlockTable::new(&device, &[1, 2, 3], 2, &[1, 1]).unwrap_err().to_string();
+        assert_eq!(bad, "a block table of width 2 for 2 sequences has 4 entries, and 3 were given");
+        let bad = BlockTable::new(&device, &[1], 1, &[-3]).unwrap_err().to_string();
+        assert_eq!(bad, "sequence 0 has length -3: lengths are zero or more");
+    }
+
+    #[test]
+    fn pool_strides() {
+        let shape = |layout| PoolShape { blocks: 5, block_size: 16, kv_heads: 2, head_dim: 64, layout };
+        assert_eq!(shape(PoolLayout::Nhd).dims(), [5, 16, 2, 64]);
+        assert_eq!(shape(PoolLayout::Nhd).strides(), (2048, 128, 64));
+        assert_eq!(shape(PoolLayout::Hnd).dims(), [5, 2, 16, 64]);
+        assert_eq!(shape(PoolLayout::Hnd).strides(), (2048, 64, 1024));
+    }
+}

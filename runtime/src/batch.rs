@@ -1,0 +1,506 @@
+//! The arguments of a launch checked against the kernel's parameters, and the shapes that follow from them.
+//!
+//! Whatever a kernel could be led astray by is refused here, before anything is compiled or launched: a table
+//! entry outside the pool, a sequence longer than its row of the table, heads that do not divide. The
+//! reference goes through the same door, so it too sees only good arguments.
+
+use crate::args::{Argument, BlockTable, PoolShape, Ragged};
+use crate::device::{Device, DeviceError};
+use crate::tensor::{Tensor, TensorError};
+use flashpage_codegen::CompileError;
+use flashpage_codegen::program::{DType, Generic, ParamId, ParamKind, Program, ScalarType};
+
+/// Why a launch was refused or failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// Not as many arguments as parameters.
+    #[error("kernel `{kernel}` takes {takes} arguments, and {given} were given")]
+    ArgumentCount {
+        /// The kernel.
+        kernel: String,
+        /// Its parameters.
+        takes: usize,
+        /// The arguments.
+        given: usize,
+    },
+    /// An argument of the wrong kind.
+    #[error("argument `{param}` takes {takes}, and {given} was given")]
+    Kind {
+        /// The parameter.
+        param: String,
+        /// What it takes.
+        takes: &'static str,
+        /// What it got.
+        given: &'static str,
+    },
+    /// A tensor of the wrong element type.
+    #[error("argument `{param}` holds {given}, and must hold {takes}: {why}")]
+    DType {
+        /// The parameter.
+        param: String,
+        /// What it takes.
+        takes: DType,
+        /// What it holds.
+        given: DType,
+        /// Where the type comes from.
+        why: String,
+    },
+    /// A tensor of the wrong shape.
+    #[error("argument `{param}` has shape {given:?}: {takes}")]
+    Shape {
+        /// The parameter.
+        param: String,
+        /// Its shape.
+        given: Vec<usize>,
+        /// What it should be.
+        takes: String,
+    },
+    /// The kernel lacks a parameter that every attention kernel has.
+    #[error("kernel `{kernel}` has no {what} parameter: attention needs queries, keys and values")]
+    MissingParameter {
+        /// The kernel.
+        kernel: String,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// Query heads that KV heads cannot share.
+    #[error("{q_heads} query heads cannot share {kv_heads} KV heads: q_heads must be a multiple of kv_heads")]
+    Heads {
+        /// Query heads.
+        q_heads: usize,
+        /// KV heads.
+        kv_heads: usize,
+    },
+    /// Arguments with another number of sequences than the queries.
+    #[error("argument `{param}` has {given} sequences, and the queries have {sequences}")]
+    Sequences {
+        /// The parameter.
+        param: String,
+        /// Its sequences.
+        given: usize,
+        /// The queries'.
+        sequences: usize,
+    },
+    /// Starts that reach past the tensor.
+    #[error(
+        "the starts of `{param}` end at token {end}, and it has {tokens}: give the starts of this tensor"
+    )]
+    StartsPastEnd {
+        /// The parameter.
+        param: String,
+        /// Its starts' last entry.
+        end: usize,
+        /// Its tokens.
+        tokens: usize,
+    },
+    /// A sequence of which keys and values disagree in length.
+    #[error("sequence {sequence} has {keys} keys and {values} values: give both the same starts")]
+    KeysAndValues {
+        /// The sequence.
+        sequence: usize,
+        /// Its keys.
+        keys: usize,
+        /// Its values.
+        values: usize,
+    },
+    /// A block size that kernels are not made for.
+    #[error("argument `{param}` has blocks of {block_size} tokens: the block size must be a multiple of 8")]
+    BlockSize {
+        /// The pool.
+        param: String,
+        /// Tokens per block.
+        block_size: usize,
+    },
+    /// A table row with fewer entries than its sequence has blocks.
+    #[error(
+        "sequence {sequence} has {len} tokens, which are {needs} blocks of {block_size}, and the table has {width} entries per sequence: widen the table"
+    )]
+    TableTooShort {
+        /// The sequence.
+        sequence: usize,
+        /// Its length.
+        len: usize,
+        /// Blocks it needs.
+        needs: usize,
+        /// Tokens per block.
+        block_size: usize,
+        /// Entries it has.
+        width: usize,
+    },
+    /// A table entry in use that names no block of the pool.
+    #[error(
+        "the table sends block {block} of sequence {sequence} to {entry}, and the pool `{pool}` has blocks 0 to {}",
+        *.blocks as i64 - 1
+    )]
+    BlockOutOfRange {
+        /// The sequence.
+        sequence: usize,
+        /// Its logical block.
+        block: usize,
+        /// The entry.
+        entry: i32,
+        /// The pool's parameter.
+        pool: String,
+        /// Its blocks.
+        blocks: usize,
+    },
+    /// A scalar that no score survives.
+    #[error("argument `{param}` is {value}: it must be a finite number")]
+    NotFinite {
+        /// The parameter.
+        param: String,
+        /// Its value.
+        value: f32,
+    },
+    /// A tensor of another device.
+    #[error("argument `{param}` lies on another device ({given}) than the launch ({device}): make it there")]
+    OtherDevice {
+        /// The parameter.
+        param: String,
+        /// Where it is.
+        given: String,
+        /// Where it should be.
+        device: String,
+    },
+    /// A number that the launch ABI has no room for.
+    #[error("{what} is {value}, and must be at most {most}: split the batch")]
+    TooLarge {
+        /// What it is.
+        what: String,
+        /// Its value.
+        value: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The kernel could not be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+}
+
+/// Checked arguments and the shapes of the batch.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    pub program: &'a Program,
+    pub arguments: &'a [Argument<'a>],
+    pub query: Ragged<'a>,
+    pub dtype: DType,
+    pub head_dim: usize,
+    pub q_heads: usize,
+    pub kv_heads: usize,
+    /// Tokens per block, of a paged kernel.
+    pub block_size: Option<usize>,
+    /// Keys of each sequence.
+    pub kv_lens: Vec<usize>,
+}
+
+impl<'a> Batch<'a> {
+    /// Checks everything that can be checked without looking into the tensors of the device.
+    pub(crate) fn check(
+        program: &'a Program,
+        arguments: &'a [Argument<'a>],
+    ) -> Result<Batch<'a>, LaunchError> {
+        if program.params.len() != arguments.len() {
+            return Err(LaunchError::ArgumentCount {
+                kernel: program.name.clone(),
+                takes: program.params.len(),
+                given: arguments.len(),
+            });
+        }
+        for (param, argument) in program.params.iter().zip(arguments) {
+            check_kind(&param.name, param.kind, argument)?;
+        }
+        let missing = |what| LaunchError::MissingParameter { kernel: program.name.clone(), what };
+        let (q_param, query) = arguments
+            .iter()
+            .enumerate()
+            .find_map(|(index, argument)| match (program.params[index].kind, argument) {
+                (ParamKind::Query, Argument::Ragged(ragged)) => Some((ParamId(index), *ragged)),
+                _ => None,
+            })
+            .ok_or_else(|| missing("`Query`"))?;
+        let [_, q_heads, head_dim] = three(program, q_param, query.tensor)?;
+        let mut batch = Batch {
+            program,
+            arguments,
+            query,
+            dtype: query.tensor.dtype(),
+            head_dim,
+            q_heads,
+            kv_heads: 0,
+            block_size: None,
+            kv_lens: Vec::new(),
+        };
+        batch.fixed(q_param)?;
+        batch.kv_heads = batch.find_kv_heads().ok_or_else(|| missing("`Keys` or `PagedKeys`"))?;
+        if batch.kv_heads == 0 || !q_heads.is_multiple_of(batch.kv_heads) {
+            return Err(LaunchError::Heads { q_heads, kv_heads: batch.kv_heads });
+        }
+        for (index, argument) in arguments.iter().enumerate() {
+            batch.argument(ParamId(index), argument)?;
+        }
+        batch.kv_lens = batch.find_kv_lens()?;
+        batch.tables()?;
+        Ok(batch)
+    }
+
+    /// Query heads that share a KV head.
+    pub(crate) fn group(&self) -> usize {
+        self.q_heads / self.kv_heads
+    }
+
+    pub(crate) fn sequences(&self) -> usize {
+        self.query.starts.sequences()
+    }
+
+    /// The name of a parameter.
+    pub(crate) fn name(&self, param: ParamId) -> &str {
+        &self.program.params[param.0].name
+    }
+
+    /// Every tensor must be on `device`.
+    pub(crate) fn on_device(&self, device: &Device) -> Result<(), LaunchError> {
+        for (param, argument) in self.program.params.iter().zip(self.arguments) {
+            let tensors: Vec<&Tensor> = match argument {
+                Argument::Ragged(ragged) => vec![ragged.tensor, ragged.starts.tensor()],
+                Argument::Pool(pool) => vec![pool.tensor],
+                Argument::Table(table) => vec![table.entries_tensor(), table.seq_lens_tensor()],
+                Argument::Output(tensor) | Argument::PerHead(tensor) => vec![tensor],
+                Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => Vec::new(),
+            };
+            if let Some(tensor) = tensors.into_iter().find(|tensor| !tensor.device().is_same(device)) {
+                return Err(LaunchError::OtherDevice {
+                    param: param.name.clone(),
+                    given: tensor.device().name(),
+                    device: device.name(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the kernel's author fixed.
+    fn fixed(&self, query: ParamId) -> Result<(), LaunchError> {
+        if let Generic::Fixed(dtype) = self.program.element
+            && dtype != self.dtype
+        {
+            return Err(LaunchError::DType {
+                param: self.name(query).to_string(),
+                takes: dtype,
+                given: self.dtype,
+                why: format!("kernel `{}` is written for {dtype}", self.program.name),
+            });
+        }
+        if let Generic::Fixed(head_dim) = self.program.head_dim
+            && head_dim != self.head_dim
+        {
+            return Err(LaunchError::Shape {
+                param: self.name(query).to_string(),
+                given: self.query.tensor.shape().to_vec(),
+                takes: format!("kernel `{}` is written for a head_dim of {head_dim}", self.program.name),
+            });
+        }
+        Ok(())
+    }
+
+    fn find_kv_heads(&self) -> Option<usize> {
+        self.program.params.iter().zip(self.arguments).find_map(|(param, argument)| {
+            match (param.kind, argument) {
+                (ParamKind::Keys, Argument::Ragged(ragged)) => ragged.tensor.shape().get(1).copied(),
+                (ParamKind::PagedKeys, Argument::Pool(pool)) => pool.shape().map(|shape| shape.kv_heads),
+                _ => None,
+            }
+            // A tensor of too few dimensions is named when its shape is checked.
+            .or(matches!(param.kind, ParamKind::Keys | ParamKind::PagedKeys).then_some(1))
+        })
+    }
+
+    fn shape_error(&self, param: ParamId, tensor: &Tensor, takes: String) -> LaunchError {
+        LaunchError::Shape { param: self.name(param).to_string(), given: tensor.shape().to_vec(), takes }
+    }
+
+    /// A tensor's element type and shape.
+    fn tensor(
+        &self,
+        param: ParamId,
+        tensor: &Tensor,
+        dtype: DType,
+        dims: &[usize],
+        names: &str,
+    ) -> Result<(), LaunchError> {
+        if tensor.dtype() != dtype {
+            let why = if dtype == self.dtype { "as the queries do" } else { "whatever the queries hold" };
+            return Err(LaunchError::DType {
+                param: self.name(param).to_string(),
+                takes: dtype,
+                given: tensor.dtype(),
+                why: why.to_string(),
+            });
+        }
+        if tensor.shape() != dims {
+            return Err(self.shape_error(param, tensor, format!("it takes {names} = {dims:?}")));
+        }
+        Ok(())
+    }
+
+    fn argument(&mut self, param: ParamId, argument: &Argument<'a>) -> Result<(), LaunchError> {
+        let kind = self.program.params[param.0].kind;
+        let q_tokens = self.query.tensor.shape()[0];
+        match argument {
+            Argument::Ragged(ragged) => {
+                let (heads, names) = match kind {
+                    ParamKind::Query => (self.q_heads, "[tokens, q_heads, head_dim]"),
+                    _ => (self.kv_heads, "[tokens, kv_heads, head_dim]"),
+                };
+                let [tokens, ..] = three(self.program, param, ragged.tensor)?;
+                self.tensor(param, ragged.tensor, self.dtype, &[tokens, heads, self.head_dim], names)?;
+                self.same_sequences(param, ragged.starts.sequences())?;
+                if ragged.starts.tokens() > tokens {
+                    let end = ragged.starts.tokens();
+                    return Err(LaunchError::StartsPastEnd {
+                        param: self.name(param).to_string(),
+                        end,
+                        tokens,
+                    });
+                }
+            }
+            Argument::Pool(pool) => {
+                let names = match pool.layout {
+                    crate::args::PoolLayout::Nhd => "[blocks, block_size, kv_heads, head_dim]",
+                    crate::args::PoolLayout::Hnd => "[blocks, kv_heads, block_size, head_dim]",
+                };
+                let Some(shape) = pool.shape() else {
+                    return Err(self.shape_error(param, pool.tensor, format!("it takes {names}")));
+                };
+                if shape.block_size == 0 || !shape.block_size.is_multiple_of(8) {
+                    let param = self.name(param).to_string();
+                    return Err(LaunchError::BlockSize { param, block_size: shape.block_size });
+                }
+                let block_size = *self.block_size.get_or_insert(shape.block_size);
+                let wanted =
+                    PoolShape { block_size, kv_heads: self.kv_heads, head_dim: self.head_dim, ..shape };
+                self.tensor(param, pool.tensor, self.dtype, &wanted.dims(), names)?;
+            }
+            Argument::Table(table) => self.same_sequences(param, table.sequences())?,
+            Argument::Output(tensor) if kind == ParamKind::RowOutput => {
+                self.tensor(param, tensor, DType::F32, &[q_tokens, self.q_heads], "[tokens, q_heads]")?;
+            }
+            Argument::Output(tensor) => {
+                let dims = [q_tokens, self.q_heads, self.head_dim];
+                self.tensor(param, tensor, self.dtype, &dims, "[tokens, q_heads, head_dim]")?;
+            }
+            Argument::PerHead(tensor) => {
+                let dtype = if kind == ParamKind::PerHead(ScalarType::I32) { DType::I32 } else { DType::F32 };
+                self.tensor(param, tensor, dtype, &[self.q_heads], "[q_heads]")?;
+            }
+            Argument::F32(value) if !value.is_finite() => {
+                return Err(LaunchError::NotFinite { param: self.name(param).to_string(), value: *value });
+            }
+            Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => {}
+        }
+        Ok(())
+    }
+
+    fn same_sequences(&self, param: ParamId, given: usize) -> Result<(), LaunchError> {
+        let sequences = self.sequences();
+        if given == sequences {
+            return Ok(());
+        }
+        Err(LaunchError::Sequences { param: self.name(param).to_string(), given, sequences })
+    }
+
+    /// Key lengths, from what the kernel loops over; contiguous keys and values must agree.
+    fn find_kv_lens(&self) -> Result<Vec<usize>, LaunchError> {
+        let missing = LaunchError::MissingParameter {
+            kernel: self.program.name.clone(),
+            what: "`BlockTable` or `Keys` to loop over, as a",
+        };
+        let lens: Vec<usize> = match self.arguments.get(self.program.main_loop.over.0) {
+            Some(Argument::Table(table)) => table.seq_lens().iter().map(|len| *len as usize).collect(),
+            Some(Argument::Ragged(keys)) => (0..self.sequences()).map(|s| keys.starts.len_of(s)).collect(),
+            _ => return Err(missing),
+        };
+        for (param, argument) in self.program.params.iter().zip(self.arguments) {
+            if let (ParamKind::Keys | ParamKind::Values, Argument::Ragged(ragged)) = (param.kind, argument) {
+                for (sequence, len) in lens.iter().enumerate() {
+                    let own = ragged.starts.len_of(sequence);
+                    if own != *len {
+                        return Err(LaunchError::KeysAndValues { sequence, keys: *len, values: own });
+                    }
+                }
+            }
+        }
+        Ok(lens)
+    }
+
+    /// Every entry in use names a block of every pool.
+    fn tables(&self) -> Result<(), LaunchError> {
+        let Some(block_size) = self.block_size else { return Ok(()) };
+        let tables = self.arguments.iter().filter_map(|argument| match argument {
+            Argument::Table(table) => Some(*table),
+            _ => None,
+        });
+        for table in tables {
+            for (sequence, len) in self.kv_lens.iter().enumerate() {
+                let needs = len.div_ceil(block_size);
+                if needs > table.width() {
+                    let (len, width) = (*len, table.width());
+                    return Err(LaunchError::TableTooShort { sequence, len, needs, block_size, width });
+                }
+                self.row(table, sequence, needs)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&self, table: &BlockTable, sequence: usize, needs: usize) -> Result<(), LaunchError> {
+        for (param, argument) in self.program.params.iter().zip(self.arguments) {
+            let Argument::Pool(pool) = argument else { continue };
+            let blocks = pool.tensor.shape().first().copied().unwrap_or(0);
+            for (block, entry) in table.row(sequence)[..needs].iter().enumerate() {
+                if usize::try_from(*entry).is_ok_and(|entry| entry < blocks) {
+                    continue;
+                }
+                let (entry, pool) = (*entry, param.name.clone());
+                return Err(LaunchError::BlockOutOfRange { sequence, block, entry, pool, blocks });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The dimensions of a `[tokens, heads, head_dim]` tensor.
+fn three(program: &Program, param: ParamId, tensor: &Tensor) -> Result<[usize; 3], LaunchError> {
+    tensor.shape().try_into().map_err(|_| LaunchError::Shape {
+        param: program.params[param.0].name.clone(),
+        given: tensor.shape().to_vec(),
+        takes: "it takes [tokens, heads, head_dim]".into(),
+    })
+}
+
+fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<(), LaunchError> {
+    let (fits, takes) = match kind {
+        ParamKind::Query => (matches!(argument, Argument::Ragged(_)), "a ragged tensor (queries)"),
+        ParamKind::Keys => (matches!(argument, Argument::Ragged(_)), "a ragged tensor (keys)"),
+        ParamKind::Values => (matches!(argument, Argument::Ragged(_)), "a ragged tensor (values)"),
+        ParamKind::PagedKeys => (matches!(argument, Argument::Pool(_)), "a pool (keys)"),
+        ParamKind::PagedValues => (matches!(argument, Argument::Pool(_)), "a pool (values)"),
+        ParamKind::BlockTable => (matches!(argument, Argument::Table(_)), "a block table"),
+        ParamKind::Output => (matches!(argument, Argument::Output(_)), "an output"),
+        ParamKind::RowOutput => (matches!(argument, Argument::Output(_)), "an output (one number per row)"),
+        ParamKind::Scalar(ScalarType::F32) => (matches!(argument, Argument::F32(_)), "an f32"),
+        ParamKind::Scalar(ScalarType::I32) => (matches!(argument, Argument::I32(_)), "an i32"),
+        ParamKind::Scalar(ScalarType::Bool) => (matches!(argument, Argument::Bool(_)), "a bool"),
+        ParamKind::PerHead(_) => (matches!(argument, Argument::PerHead(_)), "a per-head tensor"),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(LaunchError::Kind { param: name.to_string(), takes, given: argument.kind() })
+}

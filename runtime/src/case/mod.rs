@@ -1,0 +1,339 @@
+//! Launch cases: a PTX file, what to launch it with and what should come out, as files in one folder.
+//!
+//! `launch.json` is read by [`document`], which says what is wrong with one by field. A case does not know who
+//! made its PTX. [`Case::run`] writes every output next to `launch.json` as `out_NAME.npy`.
+
+mod compare;
+mod document;
+
+pub use compare::Comparison;
+
+use crate::device::{Buffer, Device, DeviceError, Launch, Report, TensorMap};
+use crate::npy::{Array, NpyError, NumberType};
+use flashpage_ptx::ast::{Function, Item, Variable};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a case, or with running it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// A file that cannot be read.
+    #[error("{}: cannot read it: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// No JSON.
+    #[error("{}: {error}", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: serde_json::Error,
+    },
+    /// A field of `launch.json`.
+    #[error("{}: {field}: {message}", .path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The field, as in `args[2].buffer`.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// PTX that cannot be read.
+    #[error("{}:{error}", .path.display())]
+    Ptx {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: flashpage_ptx::ParseError,
+    },
+    /// PTX that the device does not take.
+    #[error("{}: {error}", .path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: DeviceError,
+    },
+    /// An array that cannot be read or written.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// The device refused or failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+impl CaseError {
+    /// Whether the kernel started and failed, rather than being refused.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, CaseError::Device(DeviceError::Fault { .. }))
+    }
+}
+
+/// A case, read and checked but for what only a device can know.
+#[derive(Clone, Debug)]
+pub struct Case {
+    path: PathBuf,
+    ptx_path: PathBuf,
+    ptx: String,
+    entry: String,
+    grid: [u32; 3],
+    block: [u32; 3],
+    cluster: [u32; 3],
+    dynamic_shared_bytes: u32,
+    buffers: BTreeMap<String, BufferSource>,
+    args: Vec<Arg>,
+    expected: BTreeMap<String, Expectation>,
+}
+
+/// What a buffer holds before the launch.
+#[derive(Clone, Debug)]
+enum BufferSource {
+    Array(Array),
+    /// `fill` absent: never written.
+    Filled {
+        ty: NumberType,
+        shape: Vec<usize>,
+        fill: Option<f64>,
+    },
+}
+
+/// One kernel parameter, or a field of a struct parameter.
+#[derive(Clone, Debug)]
+enum Arg {
+    Address {
+        buffer: String,
+        byte_offset: u64,
+    },
+    /// A number, aligned to its size.
+    Scalar(Vec<u8>),
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+    Struct {
+        fields: Vec<Arg>,
+        align: usize,
+    },
+    TensorMap {
+        buffer: String,
+        byte_offset: u64,
+        map: TensorMap,
+    },
+}
+
+/// What a buffer should hold after the launch.
+#[derive(Clone, Debug)]
+struct Expectation {
+    array: Array,
+    max_abs: Option<f64>,
+    max_rel_l2: Option<f64>,
+}
+
+/// What a run of a case gave.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CaseReport {
+    /// One for each buffer under `expected`.
+    pub comparisons: Vec<Comparison>,
+    /// The files written.
+    pub outputs: Vec<PathBuf>,
+    /// The emulator's report, if the case ran there.
+    pub emulated: Option<Report>,
+}
+
+impl CaseReport {
+    /// Whether every expectation was met.
+    pub fn passed(&self) -> bool {
+        self.comparisons.iter().all(|comparison| comparison.passed)
+    }
+}
+
+impl fmt::Display for CaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for comparison in &self.comparisons {
+            writeln!(f, "{comparison}")?;
+        }
+        Ok(())
+    }
+}
+
+impl BufferSource {
+    fn ty(&self) -> NumberType {
+        match self {
+            BufferSource::Array(array) => array.ty,
+            BufferSource::Filled { ty, .. } => *ty,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            BufferSource::Array(array) => &array.shape,
+            BufferSource::Filled { shape, .. } => shape,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.shape().iter().product::<usize>() * self.ty().bytes()
+    }
+
+    fn upload(&self, device: &Device) -> Result<Buffer, DeviceError> {
+        match self {
+            BufferSource::Array(array) => device.upload(&array.bytes),
+            BufferSource::Filled { fill: None, .. } => device.alloc(self.bytes()),
+            BufferSource::Filled { ty, fill: Some(value), .. } => {
+                device.upload(&ty.write(*value).repeat(self.bytes() / ty.bytes()))
+            }
+        }
+    }
+}
+
+impl Case {
+    /// Reads `launch.json` and every file that it names.
+    ///
+    /// # Errors
+    /// The first file or field that is not as it should be, by name.
+    pub fn load(path: impl AsRef<Path>) -> Result<Case, CaseError> {
+        document::load(path.as_ref())
+    }
+
+    /// The PTX, as text.
+    pub fn ptx(&self) -> &str {
+        &self.ptx
+    }
+
+    /// The entry that is launched.
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+
+    fn field_error(&self, field: impl Into<String>, message: impl Into<String>) -> CaseError {
+        CaseError::Field { path: self.path.clone(), field: field.into(), message: message.into() }
+    }
+
+    /// Launches the case on `device`, writes its outputs and compares what is expected.
+    ///
+    /// Outputs are the buffers that do not come from a file and those under `expected`; each is written next to
+    /// `launch.json` as `out_NAME.npy`.
+    ///
+    /// # Errors
+    /// Arguments that are not the entry's, a launch that the device refuses, a fault while the kernel runs, or
+    /// an output that cannot be written. A wrong result is no error: see [`CaseReport::passed`].
+    pub fn run(&self, device: &Device) -> Result<CaseReport, CaseError> {
+        let module =
+            device.load(&self.ptx).map_err(|error| CaseError::Load { path: self.ptx_path.clone(), error })?;
+        let buffers = self
+            .buffers
+            .iter()
+            .map(|(name, source)| Ok((name.as_str(), source.upload(device)?)))
+            .collect::<Result<BTreeMap<&str, Buffer>, DeviceError>>()?;
+        let params = self
+            .args
+            .iter()
+            .map(|arg| Ok(encode(arg, device, &buffers)?.0))
+            .collect::<Result<Vec<_>, DeviceError>>()?;
+        self.check_params(&params)?;
+        let launch = Launch {
+            grid: self.grid,
+            block: self.block,
+            cluster: self.cluster,
+            dynamic_shared_bytes: self.dynamic_shared_bytes,
+            params,
+        };
+        let run = device.launch(&module, &self.entry, &launch)?;
+        let mut report = CaseReport { comparisons: Vec::new(), outputs: Vec::new(), emulated: run.report };
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        for (name, source) in &self.buffers {
+            let expectation = self.expected.get(name);
+            if matches!(source, BufferSource::Array(_)) && expectation.is_none() {
+                continue;
+            }
+            let bytes = buffers.get(name.as_str()).map_or_else(|| Ok(Vec::new()), Buffer::to_bytes)?;
+            let array = Array { ty: source.ty(), shape: source.shape().to_vec(), bytes };
+            let path = folder.join(format!("out_{name}.npy"));
+            array.save(&path)?;
+            report.outputs.push(path);
+            if let Some(Expectation { array: expected, max_abs, max_rel_l2 }) = expectation {
+                report.comparisons.push(compare::compare(name, &array, expected, *max_abs, *max_rel_l2));
+            }
+        }
+        Ok(report)
+    }
+
+    /// The driver reads as many parameters, and as many bytes of each, as the entry declares: whatever is given
+    /// to it must be that long.
+    fn check_params(&self, params: &[Vec<u8>]) -> Result<(), CaseError> {
+        let module = flashpage_ptx::parse(&self.ptx)
+            .map_err(|error| CaseError::Ptx { path: self.ptx_path.clone(), error })?;
+        let entries: Vec<&Function> = module
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Function(function) if function.is_entry => Some(function),
+                _ => None,
+            })
+            .collect();
+        let Some(entry) = entries.iter().find(|function| *function.name == *self.entry) else {
+            let known = entries.iter().map(|function| function.name.to_string()).collect();
+            return Err(DeviceError::NoEntry { entry: self.entry.clone(), known }.into());
+        };
+        if entry.params.len() != params.len() {
+            let (takes, given) = (entry.params.len(), params.len());
+            return Err(self.field_error(
+                "args",
+                format!("`{}` takes {takes} parameters, and {given} are given", self.entry),
+            ));
+        }
+        for (index, (param, bytes)) in entry.params.iter().zip(params).enumerate() {
+            let size = param_bytes(param);
+            if size != bytes.len() as u64 {
+                let message =
+                    format!("parameter `{}` has {size} bytes, and {} are given", param.name, bytes.len());
+                return Err(self.field_error(format!("args[{index}]"), message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Size of a parameter.
+fn param_bytes(param: &Variable) -> u64 {
+    let elements = param.dims.iter().fold(1u64, |product, dim| product.saturating_mul(dim.unwrap_or(0)));
+    elements.saturating_mul(u64::from(param.ty.bytes()) * u64::from(param.vector.unwrap_or(1)))
+}
+
+/// The bytes of an argument and what they are aligned to.
+fn encode(
+    arg: &Arg,
+    device: &Device,
+    buffers: &BTreeMap<&str, Buffer>,
+) -> Result<(Vec<u8>, usize), DeviceError> {
+    let address = |name: &str, offset: u64| buffers.get(name).map_or(0, |buffer| buffer.address() + offset);
+    Ok(match arg {
+        Arg::Address { buffer, byte_offset } => (address(buffer, *byte_offset).to_le_bytes().to_vec(), 8),
+        Arg::Scalar(bytes) => (bytes.clone(), bytes.len().max(1)),
+        Arg::Bytes(bytes) => (bytes.clone(), 1),
+        Arg::TensorMap { buffer, byte_offset, map } => {
+            (device.encode_tensor_map(address(buffer, *byte_offset), map)?.to_vec(), 64)
+        }
+        Arg::Struct { fields, align } => {
+            let mut bytes = Vec::new();
+            let mut own = *align;
+            for field in fields {
+                let (field, align) = encode(field, device, buffers)?;
+                bytes.resize(bytes.len().next_multiple_of(align), 0);
+                bytes.extend(field);
+                own = own.max(align);
+            }
+            bytes.resize(bytes.len().next_multiple_of(own), 0);
+            (bytes, own)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The CUDA driver, loaded at run time.
+//!
+//! Calls go to the driver API through `cudarc`'s thin wrappers. `cudarc` panics where `libcuda` is missing,
+//! so [`Cuda::new`] looks for it first; nothing else here runs without a `Cuda`.
+
+use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
+use super::{DeviceError, Launch};
+use cudarc::driver::sys::{self, CUfunction_attribute_enum as Attribute};
+use cudarc::driver::{CudaContext, DriverError, result};
+use flashpage_codegen::Arch;
+use std::ffi::{CString, c_void};
+use std::sync::Arc;
+
+/// A GPU's primary context.
+pub(super) struct Cuda {
+    context: Arc<CudaContext>,
+    name: String,
+    arch: Arch,
+}
+
+/// A module of the driver, unloaded when dropped.
+pub(super) struct CudaModule {
+    context: Arc<CudaContext>,
+    module: sys::CUmodule,
+}
+
+// SAFETY: a CUmodule is a handle that the driver lets any thread use while its context is current, and
+// every call here makes it current first.
+unsafe impl Send for CudaModule {}
+// SAFETY: as above; the driver's module calls are thread-safe.
+unsafe impl Sync for CudaModule {}
+
+impl Drop for CudaModule {
+    fn drop(&mut self) {
+        if self.context.bind_to_thread().is_ok() {
+            // SAFETY: the module was loaded in this context and is used by nobody any more. A failure to
+            // unload leaks it, which is all that can be done about it here.
+            let _ = unsafe { result::module::unload(self.module) };
+        }
+    }
+}
+
+/// Dynamic shared memory that a block may have without asking for more.
+const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
+
+fn failed(call: &'static str) -> impl Fn(DriverError) -> DeviceError {
+    move |error| {
+        let name = error.error_name().ok().and_then(|s| s.to_str().ok()).unwrap_or("unknown error");
+        let text = error.error_string().ok().and_then(|s| s.to_str().ok()).unwrap_or("");
+        DeviceError::Cuda { call, message: format!("{name} ({text})") }
+    }
+}
+
+impl Cuda {
+    pub(super) fn new(ordinal: usize) -> Result<Cuda, DeviceError> {
+        // SAFETY: looks for a library by name and closes it again.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(DeviceError::NoDriver);
+        }
+        result::init().map_err(failed("cuInit"))?;
+        let count = result::device::get_count().map_err(failed("cuDeviceGetCount"))?;
+        if ordinal >= usize::try_from(count).unwrap_or(0) {
+            let message = format!("there is no GPU {ordinal}, this machine has {count}");
+            return Err(DeviceError::Cuda { call: "cuDeviceGet", message });
+        }
+        let context = CudaContext::new(ordinal).map_err(failed("cuDevicePrimaryCtxRetain"))?;
+        let name = context.name().map_err(failed("cuDeviceGetName"))?;
+        let (major, _) = context.compute_capability().map_err(failed("cuDeviceGetAttribute"))?;
+        // Instructions of sm_90a run on compute capability 9.0 alone.
+        let arch = if major == 9 { Arch::Sm90a } else { Arch::Sm80 };
+        Ok(Cuda { context, name, arch })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    fn bind(&self) -> Result<(), DeviceError> {
+        self.context.bind_to_thread().map_err(failed("cuCtxSetCurrent"))
+    }
+
+    pub(super) fn alloc(&self, bytes: usize) -> Result<u64, DeviceError> {
+        self.bind()?;
+        // The driver refuses to allocate nothing.
+        // SAFETY: the memory is not read before it is written, or its contents do not matter.
+        unsafe { result::malloc_sync(bytes.max(1)) }.map_err(failed("cuMemAlloc"))
+    }
+
+    pub(super) fn free(&self, address: u64) {
+        if self.bind().is_ok() {
+            // SAFETY: `Buffer` frees what `alloc` gave, once. Launches are waited for, so nobody uses it.
+            let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: `Buffer` has checked that the bytes lie in an allocation.
+        unsafe { result::memcpy_htod_sync(address, bytes) }.map_err(failed("cuMemcpyHtoD"))
+    }
+
+    pub(super) fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: `Buffer` has checked that the bytes lie in an allocation, and any byte is a u8.
+        unsafe { result::memcpy_dtoh_sync(bytes, address) }.map_err(failed("cuMemcpyDtoH"))
+    }
+
+    pub(super) fn memset(&self, address: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: `Buffer` passes its own address and size.
+        unsafe { result::memset_d8_sync(address, byte, bytes) }.map_err(failed("cuMemsetD8"))
+    }
+
+    /// Has the driver compile PTX; its error log is part of the error.
+    pub(super) fn load(&self, text: &str) -> Result<CudaModule, DeviceError> {
+        self.bind()?;
+        let image =
+            CString::new(text).map_err(|_| DeviceError::Load("the text has a zero byte in it".into()))?;
+        let mut log = vec![0u8; 16 * 1024];
+        let mut options = [
+            sys::CUjit_option_enum::CU_JIT_ERROR_LOG_BUFFER,
+            sys::CUjit_option_enum::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+        ];
+        let mut values = [log.as_mut_ptr().cast::<c_void>(), log.len() as *mut c_void];
+        let mut module = std::ptr::null_mut();
+        // SAFETY: the image ends in a zero; the log is as long as its option says and outlives the call.
+        let loaded = unsafe {
+            sys::cuModuleLoadDataEx(
+                &mut module,
+                image.as_ptr().cast(),
+                options.len() as u32,
+                options.as_mut_ptr(),
+                values.as_mut_ptr(),
+            )
+        };
+        loaded.result().map_err(|error| {
+            let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+            let log = String::from_utf8_lossy(&log[..end]).trim().to_string();
+            DeviceError::Load(format!(
+                "{}{}{log}",
+                failed("cuModuleLoadDataEx")(error),
+                if log.is_empty() { "" } else { "\n" }
+            ))
+        })?;
+        Ok(CudaModule { context: self.context.clone(), module })
+    }
+
+    pub(super) fn launch(
+        &self,
+        module: &CudaModule,
+        entry: &str,
+        launch: &Launch,
+    ) -> Result<(), DeviceError> {
+        if !Arc::ptr_eq(&self.context, &module.context) {
+            return Err(DeviceError::OtherDevice("the module"));
+        }
+        self.bind()?;
+        let refused = |message: String| DeviceError::Launch { entry: entry.to_string(), message };
+        let name = CString::new(entry).map_err(|_| refused("its name has a zero byte in it".into()))?;
+        // SAFETY: the module is loaded, the name ends in a zero.
+        let function = unsafe { result::module::get_function(module.module, name) }
+            .map_err(|error| refused(failed("cuModuleGetFunction")(error).to_string()))?;
+        if launch.dynamic_shared_bytes > DEFAULT_SHARED_BYTES {
+            let bytes = i32::try_from(launch.dynamic_shared_bytes)
+                .map_err(|_| refused(format!("{} bytes of shared memory", launch.dynamic_shared_bytes)))?;
+            let attribute = Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            // SAFETY: the function belongs to a loaded module.
+            unsafe { result::function::set_function_attribute(function, attribute, bytes) }.map_err(
+                |error| {
+                    refused(format!(
+                        "{bytes} bytes of shared memory: {}",
+                        failed("cuFuncSetAttribute")(error)
+                    ))
+                },
+            )?;
+        }
+        let mut params: Vec<*mut c_void> =
+            launch.params.iter().map(|bytes| bytes.as_ptr().cast_mut().cast::<c_void>()).collect();
+        let [x, y, z] = launch.cluster;
+        // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
+        let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
+        attribute.id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+        attribute.value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
+        let [gx, gy, gz] = launch.grid;
+        let [bx, by, bz] = launch.block;
+        let config = sys::CUlaunchConfig {
+            gridDimX: gx,
+            gridDimY: gy,
+            gridDimZ: gz,
+            blockDimX: bx,
+            blockDimY: by,
+            blockDimZ: bz,
+            sharedMemBytes: launch.dynamic_shared_bytes,
+            hStream: std::ptr::null_mut(),
+            attrs: &mut attribute,
+            // A cluster of one block needs no attribute, which drivers before 11.8 do not know.
+            numAttrs: u32::from(launch.cluster != [1, 1, 1]),
+        };
+        // SAFETY: whether the parameters are as many and as long as the entry's is checked by who builds a
+        // `Launch` from PTX; the driver copies them before it returns.
+        unsafe { sys::cuLaunchKernelEx(&config, function, params.as_mut_ptr(), std::ptr::null_mut()) }
+            .result()
+            .map_err(|error| refused(failed("cuLaunchKernelEx")(error).to_string()))?;
+        self.context.synchronize().map_err(|error| DeviceError::Fault {
+            entry: entry.to_string(),
+            message: failed("the kernel")(error).to_string(),
+        })
+    }
+
+    pub(super) fn encode_tensor_map(&self, address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
+        use sys::CUtensorMapDataType_enum as T;
+        let ty = match map.ty {
+            TensorMapType::U8 => T::CU_TENSOR_MAP_DATA_TYPE_UINT8,
+            TensorMapType::U16 => T::CU_TENSOR_MAP_DATA_TYPE_UINT16,
+            TensorMapType::U32 => T::CU_TENSOR_MAP_DATA_TYPE_UINT32,
+            TensorMapType::I32 => T::CU_TENSOR_MAP_DATA_TYPE_INT32,
+            TensorMapType::U64 => T::CU_TENSOR_MAP_DATA_TYPE_UINT64,
+            TensorMapType::I64 => T::CU_TENSOR_MAP_DATA_TYPE_INT64,
+            TensorMapType::F16 => T::CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+            TensorMapType::Bf16 => T::CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+            TensorMapType::F32 => T::CU_TENSOR_MAP_DATA_TYPE_FLOAT32,
+            TensorMapType::F64 => T::CU_TENSOR_MAP_DATA_TYPE_FLOAT64,
+            TensorMapType::Tf32 => T::CU_TENSOR_MAP_DATA_TYPE_TFLOAT32,
+        };
+        let interleave = match map.interleave {
+            Interleave::None => sys::CUtensorMapInterleave_enum::CU_TENSOR_MAP_INTERLEAVE_NONE,
+            Interleave::B16 => sys::CUtensorMapInterleave_enum::CU_TENSOR_MAP_INTERLEAVE_16B,
+            Interleave::B32 => sys::CUtensorMapInterleave_enum::CU_TENSOR_MAP_INTERLEAVE_32B,
+        };
+        let swizzle = match map.swizzle {
+            Swizzle::None => sys::CUtensorMapSwizzle_enum::CU_TENSOR_MAP_SWIZZLE_NONE,
+            Swizzle::B32 => sys::CUtensorMapSwizzle_enum::CU_TENSOR_MAP_SWIZZLE_32B,
+            Swizzle::B64 => sys::CUtensorMapSwizzle_enum::CU_TENSOR_MAP_SWIZZLE_64B,
+            Swizzle::B128 => sys::CUtensorMapSwizzle_enum::CU_TENSOR_MAP_SWIZZLE_128B,
+        };
+        let promotion = match map.l2_promotion {
+            L2Promotion::None => sys::CUtensorMapL2promotion_enum::CU_TENSOR_MAP_L2_PROMOTION_NONE,
+            L2Promotion::B64 => sys::CUtensorMapL2promotion_enum::CU_TENSOR_MAP_L2_PROMOTION_L2_64B,
+            L2Promotion::B128 => sys::CUtensorMapL2promotion_enum::CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
+            L2Promotion::B256 => sys::CUtensorMapL2promotion_enum::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+        };
+        let fill = match map.oob_fill {
+            OutOfBounds::Zeros => sys::CUtensorMapFloatOOBfill_enum::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            OutOfBounds::Nan => {
+                sys::CUtensorMapFloatOOBfill_enum::CU_TENSOR_MAP_FLOAT_OOB_FILL_NAN_REQUEST_ZERO_FMA
+            }
+        };
+        self.bind()?;
+        // SAFETY: a CUtensorMap is plain data.
+        let mut encoded: sys::CUtensorMap = unsafe { std::mem::zeroed() };
+        // SAFETY: the lists are as long as the rank says, which `TensorMap::check` has seen to.
+        unsafe {
+            sys::cuTensorMapEncodeTiled(
+                &mut encoded,
+                ty,
+                map.dims.len() as u32,
+                address as *mut c_void,
+                map.dims.as_ptr(),
+                map.strides.as_ptr(),
+                map.box_dims.as_ptr(),
+                map.element_strides.as_ptr(),
+                interleave,
+                swizzle,
+                promotion,
+                fill,
+            )
+        }
+        .result()
+        .map_err(failed("cuTensorMapEncodeTiled"))?;
+        let mut bytes = [0; 128];
+        for (to, from) in bytes.chunks_exact_mut(8).zip(encoded.opaque) {
+            to.copy_from_slice(&from.to_le_bytes());
+        }
+        Ok(bytes)
+    }
+}

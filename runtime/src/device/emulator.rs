@@ -1,0 +1,177 @@
+//! The emulator as a device: its memory under a lock, its options, and its errors in our words.
+//!
+//! Everything that this crate knows of `flashpage_emulator` is in this file.
+
+use super::tensor_map::TensorMap;
+use super::{DeviceError, Launch};
+use flashpage_codegen::Arch;
+use flashpage_emulator as engine;
+use flashpage_emulator::{Memory, Module};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// When asynchronous work is seen to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AsyncPolicy {
+    /// As soon as it is issued.
+    #[default]
+    Eager,
+    /// Only when a wait forces it.
+    Lazy,
+    /// At a time drawn from this seed.
+    Random(u64),
+}
+
+impl From<AsyncPolicy> for engine::AsyncPolicy {
+    fn from(policy: AsyncPolicy) -> Self {
+        match policy {
+            AsyncPolicy::Eager => engine::AsyncPolicy::Eager,
+            AsyncPolicy::Lazy => engine::AsyncPolicy::Lazy,
+            AsyncPolicy::Random(seed) => engine::AsyncPolicy::Random(seed),
+        }
+    }
+}
+
+impl FromStr for AsyncPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("unknown policy `{text}`: write eager, lazy or random:SEED");
+        match text {
+            "eager" => Ok(AsyncPolicy::Eager),
+            "lazy" => Ok(AsyncPolicy::Lazy),
+            _ => text
+                .strip_prefix("random:")
+                .and_then(|seed| seed.parse().ok())
+                .map(AsyncPolicy::Random)
+                .ok_or_else(unknown),
+        }
+    }
+}
+
+impl fmt::Display for AsyncPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AsyncPolicy::Eager => f.write_str("eager"),
+            AsyncPolicy::Lazy => f.write_str("lazy"),
+            AsyncPolicy::Random(seed) => write!(f, "random:{seed}"),
+        }
+    }
+}
+
+/// How the emulator runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmulatorOptions {
+    /// The target that kernels are compiled for.
+    pub arch: Arch,
+    /// When asynchronous copies and products complete.
+    pub policy: AsyncPolicy,
+    /// Whether to look for races, missing waits and reads of memory that nobody wrote.
+    pub sanitize: bool,
+    /// Host threads; 0 for one per core.
+    pub threads: usize,
+    /// Instructions of warps, over a whole launch, after which it is given up; 0 for the emulator's own limit.
+    pub instruction_budget: u64,
+}
+
+impl Default for EmulatorOptions {
+    fn default() -> Self {
+        EmulatorOptions {
+            arch: Arch::Sm80,
+            policy: AsyncPolicy::default(),
+            sanitize: false,
+            threads: 0,
+            instruction_budget: 0,
+        }
+    }
+}
+
+pub use engine::Report;
+
+/// A loaded module.
+pub(super) struct LoadedModule(Module);
+
+/// The emulator and its memory.
+pub(super) struct Emulator {
+    options: EmulatorOptions,
+    memory: Mutex<Memory>,
+}
+
+/// What a buffer is aligned to.
+const ALIGN: usize = 256;
+
+impl Emulator {
+    pub(super) fn new(options: EmulatorOptions) -> Emulator {
+        Emulator { options, memory: Mutex::new(Memory::new()) }
+    }
+
+    pub(super) fn options(&self) -> &EmulatorOptions {
+        &self.options
+    }
+
+    /// A launch that panicked leaves memory as it was at that moment, which is still memory.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn alloc(&self, bytes: usize) -> Result<u64, DeviceError> {
+        self.memory()
+            .alloc(bytes.max(1), ALIGN)
+            .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })
+    }
+
+    pub(super) fn free(&self, address: u64) {
+        let _ = self.memory().free(address);
+    }
+
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.memory()
+            .write(address, bytes)
+            .map_err(|error| DeviceError::Alloc { bytes: bytes.len(), message: error.to_string() })
+    }
+
+    pub(super) fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        let len = bytes.len();
+        self.memory()
+            .read(address, bytes)
+            .map_err(|error| DeviceError::Alloc { bytes: len, message: error.to_string() })
+    }
+
+    pub(super) fn load(&self, text: &str) -> Result<LoadedModule, DeviceError> {
+        Module::load(text).map(LoadedModule).map_err(|error| DeviceError::Load(error.to_string()))
+    }
+
+    pub(super) fn launch(
+        &self,
+        module: &LoadedModule,
+        entry: &str,
+        launch: &Launch,
+    ) -> Result<Report, DeviceError> {
+        let config = engine::Launch {
+            grid: launch.grid,
+            block: launch.block,
+            cluster: launch.cluster,
+            dynamic_shared_bytes: launch.dynamic_shared_bytes,
+            params: launch.params.clone(),
+        };
+        let EmulatorOptions { policy, sanitize, threads, instruction_budget, .. } = self.options;
+        let mut options =
+            engine::Options { policy: policy.into(), sanitize, threads, ..engine::Options::default() };
+        if instruction_budget > 0 {
+            options.instruction_budget = instruction_budget;
+        }
+        if !module.0.entries().any(|known| known.name == entry) {
+            let known = module.0.entries().map(|known| known.name.to_string()).collect();
+            return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
+        }
+        module
+            .0
+            .launch(&mut self.memory(), entry, &config, &options)
+            .map_err(|fault| DeviceError::Fault { entry: entry.to_string(), message: fault.to_string() })
+    }
+}
+
+pub(super) fn encode_tensor_map(_address: u64, _map: &TensorMap) -> Result<[u8; 128], DeviceError> {
+    Err(DeviceError::Load("tensor maps are not supported by the emulator yet: run this case on a GPU".into()))
+}

@@ -1,0 +1,404 @@
+//! Where kernels run: an NVIDIA GPU through its driver ([`cuda`]), or the emulator ([`emulator`]).
+//!
+//! A [`Device`] is a cheap handle to either, with the same calls: allocate, copy, load PTX text, launch.
+//! Kernel parameters are the raw bytes of each, so that any PTX can be launched, not only ours. Launches are
+//! synchronous: when [`Device::launch`] returns, the kernel has run and its faults are known.
+
+#[cfg(feature = "cuda")]
+mod cuda;
+pub(crate) mod emulator;
+mod tensor_map;
+
+pub use emulator::{AsyncPolicy, EmulatorOptions, Report};
+pub use tensor_map::{
+    Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapError, TensorMapType,
+};
+
+use flashpage_codegen::Arch;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a device can refuse or fail at.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// No CUDA driver library on this machine.
+    #[error("no CUDA driver here (libcuda.so was not found): install the NVIDIA driver, or use the emulator")]
+    NoDriver,
+    /// Built without the `cuda` feature.
+    #[error("built without the `cuda` feature: build with `--features cuda`, or use the emulator")]
+    NotBuilt,
+    /// A driver call failed.
+    #[error("CUDA: {call} failed: {message}")]
+    Cuda {
+        /// What was asked of the driver.
+        call: &'static str,
+        /// The driver's words.
+        message: String,
+    },
+    /// The emulator could not allocate.
+    #[error("cannot allocate {bytes} bytes: {message}")]
+    Alloc {
+        /// How many bytes.
+        bytes: usize,
+        /// Why not.
+        message: String,
+    },
+    /// A copy past a buffer's end.
+    #[error("{len} bytes at offset {offset} do not fit in a buffer of {size} bytes")]
+    OutOfRange {
+        /// First byte.
+        offset: usize,
+        /// How many bytes.
+        len: usize,
+        /// The buffer's size.
+        size: usize,
+    },
+    /// PTX that cannot be loaded.
+    #[error("cannot load the PTX: {0}")]
+    Load(String),
+    /// No such entry.
+    #[error("the module has no entry `{entry}`: it has {}", list(.known))]
+    NoEntry {
+        /// What was asked for.
+        entry: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A launch that cannot begin.
+    #[error("cannot launch `{entry}`: {message}")]
+    Launch {
+        /// The entry.
+        entry: String,
+        /// Why not.
+        message: String,
+    },
+    /// A kernel that went wrong while it ran.
+    #[error("`{entry}` failed: {message}")]
+    Fault {
+        /// The entry.
+        entry: String,
+        /// What happened, and where.
+        message: String,
+    },
+    /// A module or buffer of another device.
+    #[error("{0} belongs to another device")]
+    OtherDevice(&'static str),
+    /// A tensor map that is no tensor map.
+    #[error(transparent)]
+    TensorMap(#[from] TensorMapError),
+}
+
+/// Names in backticks, for messages.
+pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => "none".into(),
+        names => names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// A GPU or the emulator. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Device(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    kernels: crate::kernels::KernelCache,
+}
+
+enum Backend {
+    Emulator(emulator::Emulator),
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Cuda),
+}
+
+impl Device {
+    /// The first GPU if there is a driver and a GPU, else the emulator.
+    pub fn auto() -> Device {
+        Device::cuda(0).unwrap_or_else(|_| Device::emulator())
+    }
+
+    /// The emulator, with its defaults.
+    pub fn emulator() -> Device {
+        Device::emulator_with(EmulatorOptions::default())
+    }
+
+    /// The emulator as `options` say.
+    pub fn emulator_with(options: EmulatorOptions) -> Device {
+        Device::of(Backend::Emulator(emulator::Emulator::new(options)))
+    }
+
+    /// The GPU of this number.
+    ///
+    /// # Errors
+    /// There is no driver or no such GPU, or this was built without the `cuda` feature.
+    #[cfg(feature = "cuda")]
+    pub fn cuda(ordinal: usize) -> Result<Device, DeviceError> {
+        Ok(Device::of(Backend::Cuda(cuda::Cuda::new(ordinal)?)))
+    }
+
+    /// Always an error: built without the `cuda` feature.
+    #[cfg(not(feature = "cuda"))]
+    pub fn cuda(_ordinal: usize) -> Result<Device, DeviceError> {
+        Err(DeviceError::NotBuilt)
+    }
+
+    fn of(backend: Backend) -> Device {
+        Device(Arc::new(Inner { backend, kernels: crate::kernels::KernelCache::default() }))
+    }
+
+    /// `emulator`, or the GPU's name.
+    pub fn name(&self) -> String {
+        match &self.0.backend {
+            Backend::Emulator(_) => "emulator".into(),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.name().to_string(),
+        }
+    }
+
+    /// Whether this is the emulator.
+    pub fn is_emulator(&self) -> bool {
+        matches!(self.0.backend, Backend::Emulator(_))
+    }
+
+    /// The best target of ours that this device runs.
+    pub fn arch(&self) -> Arch {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.options().arch,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.arch(),
+        }
+    }
+
+    /// Memory aligned to 256 bytes, not written to.
+    ///
+    /// # Errors
+    /// Not enough memory.
+    pub fn alloc(&self, bytes: usize) -> Result<Buffer, DeviceError> {
+        let address = match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.alloc(bytes)?,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.alloc(bytes)?,
+        };
+        Ok(Buffer { device: self.clone(), address, bytes })
+    }
+
+    /// Memory with these bytes.
+    ///
+    /// # Errors
+    /// As [`Device::alloc`] and [`Buffer::write`].
+    pub fn upload(&self, bytes: &[u8]) -> Result<Buffer, DeviceError> {
+        let buffer = self.alloc(bytes.len())?;
+        buffer.write(0, bytes)?;
+        Ok(buffer)
+    }
+
+    /// Loads PTX text.
+    ///
+    /// # Errors
+    /// Text that the emulator does not know or the driver does not take.
+    pub fn load(&self, text: &str) -> Result<Module, DeviceError> {
+        let loaded = match &self.0.backend {
+            Backend::Emulator(emulator) => Loaded::Emulator(emulator.load(text)?),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => Loaded::Cuda(cuda.load(text)?),
+        };
+        Ok(Module(Arc::new(loaded)))
+    }
+
+    /// Runs one entry of a module and waits for it.
+    ///
+    /// # Errors
+    /// A launch that the device refuses, or a fault while the kernel runs.
+    pub fn launch(&self, module: &Module, entry: &str, launch: &Launch) -> Result<Run, DeviceError> {
+        match (&self.0.backend, &*module.0) {
+            (Backend::Emulator(emulator), Loaded::Emulator(module)) => {
+                Ok(Run { report: Some(emulator.launch(module, entry, launch)?) })
+            }
+            #[cfg(feature = "cuda")]
+            (Backend::Cuda(cuda), Loaded::Cuda(module)) => {
+                cuda.launch(module, entry, launch)?;
+                Ok(Run { report: None })
+            }
+            #[cfg(feature = "cuda")]
+            _ => Err(DeviceError::OtherDevice("the module")),
+        }
+    }
+
+    /// The 128 bytes of a tensor map over memory at `address`.
+    ///
+    /// # Errors
+    /// A map that breaks the rules of `cuTensorMapEncodeTiled`.
+    pub fn encode_tensor_map(&self, address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
+        map.check(address)?;
+        match &self.0.backend {
+            Backend::Emulator(_) => emulator::encode_tensor_map(address, map),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.encode_tensor_map(address, map),
+        }
+    }
+
+    pub(crate) fn kernels(&self) -> &crate::kernels::KernelCache {
+        &self.0.kernels
+    }
+
+    pub(crate) fn is_same(&self, other: &Device) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({})", self.name())
+    }
+}
+
+/// Memory of a device, freed when dropped.
+pub struct Buffer {
+    device: Device,
+    address: u64,
+    bytes: usize,
+}
+
+impl Buffer {
+    /// Address of the first byte, as a kernel sees it.
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there are no bytes in it.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whose memory it is.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn check(&self, offset: usize, len: usize) -> Result<(), DeviceError> {
+        match offset.checked_add(len) {
+            Some(end) if end <= self.bytes => Ok(()),
+            _ => Err(DeviceError::OutOfRange { offset, len, size: self.bytes }),
+        }
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    /// They do not fit, or the driver failed.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.check(offset, bytes.len())?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let address = self.address + offset as u64;
+        match &self.device.0.backend {
+            Backend::Emulator(emulator) => emulator.write(address, bytes),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.write(address, bytes),
+        }
+    }
+
+    /// Copies bytes out. What was never written reads as whatever the device holds there.
+    ///
+    /// # Errors
+    /// There are not so many, or the driver failed.
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        self.check(offset, bytes.len())?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let address = self.address + offset as u64;
+        match &self.device.0.backend {
+            Backend::Emulator(emulator) => emulator.read(address, bytes),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.read(address, bytes),
+        }
+    }
+
+    /// All bytes.
+    ///
+    /// # Errors
+    /// The driver failed.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, DeviceError> {
+        let mut bytes = vec![0; self.bytes];
+        self.read(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Sets every byte.
+    ///
+    /// # Errors
+    /// The driver failed.
+    pub fn memset(&self, byte: u8) -> Result<(), DeviceError> {
+        if self.bytes == 0 {
+            return Ok(());
+        }
+        match &self.device.0.backend {
+            Backend::Emulator(emulator) => emulator.write(self.address, &vec![byte; self.bytes]),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.memset(self.address, byte, self.bytes),
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        match &self.device.0.backend {
+            Backend::Emulator(emulator) => emulator.free(self.address),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.free(self.address),
+        }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} bytes at {:#x} of {:?})", self.bytes, self.address, self.device)
+    }
+}
+
+/// PTX loaded onto a device. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Module(Arc<Loaded>);
+
+enum Loaded {
+    Emulator(emulator::LoadedModule),
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::CudaModule),
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Module")
+    }
+}
+
+/// How to launch an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Blocks, also where `cluster` is not one block.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: [u32; 3],
+    /// Blocks of a cluster.
+    pub cluster: [u32; 3],
+    /// Dynamic shared memory of a block.
+    pub dynamic_shared_bytes: u32,
+    /// The bytes of each parameter, in order.
+    pub params: Vec<Vec<u8>>,
+}
+
+/// What a launch told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Run {
+    /// Counters and findings; only the emulator has them.
+    pub report: Option<Report>,
+}

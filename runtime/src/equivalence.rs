@@ -1,0 +1,169 @@
+//! Numeric equivalence: a kernel run on made-up problems and compared with the f64 reference.
+//!
+//! [`suite`] is the table of shapes on which every kernel is checked: lengths of nothing, one, primes and one
+//! past a tile; long and short in one batch; prefill, chunked prefill and decode; each way of sharing heads.
+
+use crate::args::PoolLayout;
+use crate::check::{Verdict, check_lse, check_output};
+use crate::device::Device;
+use crate::launch::{LaunchError, LaunchOptions, LaunchReport, launch};
+use crate::problem::{Problem, ProblemError};
+use crate::reference::{ReferenceError, plain, reference};
+use crate::tensor::TensorError;
+use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+/// A problem run and judged.
+#[derive(Debug)]
+pub struct Equivalence {
+    /// What ran.
+    pub report: LaunchReport,
+    /// A verdict for each output, by the parameter's name.
+    pub verdicts: Vec<(String, Verdict)>,
+}
+
+impl Equivalence {
+    /// Whether every output is right.
+    pub fn passed(&self) -> bool {
+        self.verdicts.iter().all(|(_, verdict)| verdict.passed)
+    }
+}
+
+/// Why a problem could not be run.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EquivalenceError {
+    /// No inputs.
+    #[error(transparent)]
+    Problem(#[from] ProblemError),
+    /// No launch.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// No reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// Results that cannot be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+}
+
+/// Runs `program` on a problem and compares every output with the reference.
+///
+/// # Errors
+/// Anything that keeps the kernel from running to its end; a wrong result is not an error but a verdict.
+pub fn run(
+    device: &Device,
+    program: &Program,
+    problem: &Problem,
+    options: &LaunchOptions,
+) -> Result<Equivalence, EquivalenceError> {
+    let inputs = problem.inputs(device, program)?;
+    let arguments = inputs.arguments();
+    let report = launch(device, program, &arguments, options)?;
+    let expected = reference(program, &arguments)?;
+    let plain = plain(program, &arguments)?;
+    let mut verdicts = Vec::new();
+    for (expected, plain) in expected.iter().zip(&plain) {
+        let Some(tensor) = inputs.output(expected.param.0) else { continue };
+        let got: Vec<f64> = tensor.to_f32_vec()?.into_iter().map(f64::from).collect();
+        let verdict = if expected.is_row_output {
+            check_lse(&got, &expected.values)
+        } else {
+            check_output(&got, &expected.values, &plain.values, problem.dtype)
+        };
+        verdicts.push((expected.name.clone(), verdict));
+    }
+    Ok(Equivalence { report, verdicts })
+}
+
+/// A batch of the suite: its name, lengths, query heads and KV heads.
+type Batch = (&'static str, &'static [(usize, usize)], usize, usize);
+
+/// Query and key length of each sequence. Tiles are 16, 64 or 128 rows and 64 columns.
+const BATCHES: &[Batch] = &[
+    ("one token", &[(1, 1)], 1, 1),
+    ("nothing", &[(0, 0), (0, 5), (3, 0)], 2, 1),
+    ("a tile and one more", &[(129, 129), (64, 65)], 1, 1),
+    ("primes", &[(113, 211), (7, 31)], 3, 3),
+    ("decode", &[(1, 1), (1, 63), (1, 64), (1, 65), (1, 200)], 8, 2),
+    ("decode, one KV head", &[(1, 77), (1, 300)], 16, 1),
+    ("chunked prefill", &[(17, 240), (33, 97)], 4, 2),
+    ("speculative", &[(4, 130), (3, 66), (0, 10)], 12, 4),
+    ("long and short", &[(200, 200), (1, 130), (40, 90), (0, 7)], 6, 2),
+    ("more queries than keys", &[(70, 9), (20, 3)], 2, 2),
+];
+
+/// The problems on which a kernel is checked, each with a name. Paged kernels see block sizes that are smaller
+/// than a tile, equal to it, larger, and neither multiple nor divisor, in both pool layouts.
+pub fn suite(program: &Program) -> Vec<(String, Problem)> {
+    let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+    let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40] } else { &[16] };
+    let has_window = program.params.iter().any(|param| param.name == "window");
+    let head_dims = match program.head_dim {
+        Generic::Fixed(dim) => vec![dim],
+        Generic::Open(_) => vec![64, 128],
+    };
+    let dtypes = match program.element {
+        Generic::Fixed(dtype) => vec![dtype],
+        Generic::Open(_) => vec![DType::F16, DType::Bf16],
+    };
+    let mut problems = Vec::new();
+    for &head_dim in &head_dims {
+        for &dtype in &dtypes {
+            for (index, &(name, lens, q_heads, kv_heads)) in BATCHES.iter().enumerate() {
+                let number = problems.len();
+                let mut scalars = BTreeMap::new();
+                if has_window && index % 3 != 0 {
+                    scalars.insert("window".to_owned(), [1.0, 37.0, 100.0][number % 3]);
+                }
+                if program.params.iter().any(|param| param.name == "cap") {
+                    scalars.insert("cap".to_owned(), 5.0);
+                }
+                let layout = if number % 2 == 0 { PoolLayout::Nhd } else { PoolLayout::Hnd };
+                problems.push((
+                    name.to_owned(),
+                    Problem {
+                        dtype,
+                        head_dim,
+                        q_heads,
+                        kv_heads,
+                        lens: lens.to_vec(),
+                        block_size: block_sizes[number % block_sizes.len()],
+                        layout,
+                        seed: number as u64,
+                        scalars,
+                    },
+                ));
+            }
+        }
+    }
+    problems
+}
+
+impl fmt::Display for Problem {
+    /// The arguments of `kgen` that make this problem again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |of: fn(&(usize, usize)) -> usize| {
+            self.lens.iter().map(|pair| of(pair).to_string()).collect::<Vec<_>>().join(",")
+        };
+        let layout = if self.layout == PoolLayout::Nhd { "nhd" } else { "hnd" };
+        let mut scalars = String::new();
+        for (name, value) in &self.scalars {
+            write!(scalars, " --set {name}={value}")?;
+        }
+        write!(
+            f,
+            "--dtype {} --head-dim {} --block-size {} --layout {layout} --q-len {} --kv-len {} --heads {} \
+             --kv-heads {} --seed {}{scalars}",
+            self.dtype,
+            self.head_dim,
+            self.block_size,
+            list(|pair| pair.0),
+            list(|pair| pair.1),
+            self.q_heads,
+            self.kv_heads,
+            self.seed
+        )
+    }
+}

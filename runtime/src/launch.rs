@@ -1,0 +1,236 @@
+//! One launch of an attention kernel: check the arguments, choose the spec, compile or find the kernel, fill
+//! its parameters and run it.
+
+use crate::args::{Argument, Ragged};
+use crate::batch::Batch;
+pub use crate::batch::LaunchError;
+use crate::device::{Device, Launch, Report};
+use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
+use flashpage_codegen::attention::recognise;
+use flashpage_codegen::program::{BinaryOp, Expr, ParamId, Program, UnaryOp};
+use flashpage_codegen::{Arch, ShapeClass, Spec};
+
+/// What a launch may be told beyond its arguments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaunchOptions {
+    /// Target, instead of the device's.
+    pub arch: Option<Arch>,
+    /// Shape class, instead of the one that the lengths call for.
+    pub shape: Option<ShapeClass>,
+    /// Rows × columns of a tile, instead of the schedule table's.
+    pub tile: Option<(usize, usize)>,
+}
+
+/// What a launch did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LaunchReport {
+    /// What the kernel was specialised to.
+    pub spec: Spec,
+    /// The PTX entry; `None` where there was nothing to do.
+    pub entry: Option<String>,
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block.
+    pub block: [u32; 3],
+    /// The emulator's report, if the kernel ran there.
+    pub emulated: Option<Report>,
+}
+
+/// Rows of a tile that a decode kernel has, and an append kernel.
+const DECODE_ROWS: usize = 16;
+const APPEND_ROWS: usize = 64;
+
+/// The grid's second and third dimensions have 16 bits.
+const MAX_GRID_YZ: usize = 65_535;
+
+/// Runs `program` on `device`, with one argument for each of its parameters.
+///
+/// A batch without sequences, query tokens or heads is not launched at all.
+///
+/// # Errors
+/// Arguments that do not fit the kernel or each other, a program that cannot be compiled, or a device that
+/// fails; nothing is launched unless every argument is good.
+pub fn launch(
+    device: &Device,
+    program: &Program,
+    arguments: &[Argument<'_>],
+    options: &LaunchOptions,
+) -> Result<LaunchReport, LaunchError> {
+    let batch = Batch::check(program, arguments)?;
+    batch.on_device(device)?;
+    let spec = spec(device, &batch, options);
+    let mut report = LaunchReport { spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
+    if batch.query.starts.tokens() == 0 || batch.q_heads == 0 {
+        return Ok(report);
+    }
+    let kernel = device.kernels().get(device, program, &spec)?;
+    let compiled = &kernel.compiled;
+    let packed_heads = if spec.shape == ShapeClass::Prefill { 1 } else { batch.group() };
+    let grid = grid(&batch, packed_heads, compiled.rows_per_tile as usize)?;
+    let params =
+        compiled.abi.iter().map(|arg| parameter(&batch, arg, packed_heads)).collect::<Result<Vec<_>, _>>()?;
+    let launch = Launch {
+        grid,
+        block: compiled.block,
+        cluster: [1, 1, 1],
+        dynamic_shared_bytes: compiled.dynamic_shared_bytes,
+        params,
+    };
+    let run = device.launch(&kernel.module, &compiled.entry, &launch)?;
+    report.entry = Some(compiled.entry.clone());
+    report.grid = grid;
+    report.block = compiled.block;
+    report.emulated = run.report;
+    Ok(report)
+}
+
+/// What to specialise to.
+fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
+    let rows = batch.query.starts.longest() * batch.group();
+    let by_rows = match rows {
+        _ if rows <= DECODE_ROWS => ShapeClass::Decode,
+        _ if rows <= APPEND_ROWS => ShapeClass::Append,
+        _ => ShapeClass::Prefill,
+    };
+    Spec {
+        arch: options.arch.unwrap_or(device.arch()),
+        dtype: batch.dtype,
+        head_dim: batch.head_dim,
+        block_size: batch.block_size,
+        shape: options.shape.unwrap_or(by_rows),
+        tile: options.tile,
+        fold_scale: may_fold(batch),
+    }
+}
+
+/// Whether the kernel may fold its score scale into the exponential, which takes a scale above zero: the row
+/// maximum is taken of unscaled scores. A scale that depends on more than scalars is not folded.
+fn may_fold(batch: &Batch<'_>) -> bool {
+    match recognise(batch.program, true) {
+        Ok(attention) => {
+            attention.scale.is_none_or(|scale| uniform(&scale, batch).is_some_and(|value| value > 0.0))
+        }
+        // The compiler will say what is wrong.
+        Err(_) => false,
+    }
+}
+
+/// The value of an f32 expression of scalars alone; `None` if it holds anything else.
+fn uniform(expr: &Expr, batch: &Batch<'_>) -> Option<f32> {
+    Some(match expr {
+        Expr::Float(value) => *value,
+        Expr::Param(param) => match batch.arguments[param.0] {
+            Argument::F32(value) => value,
+            _ => return None,
+        },
+        Expr::Unary(op, a) => {
+            let a = uniform(a, batch)?;
+            match op {
+                UnaryOp::Neg => -a,
+                UnaryOp::Abs => a.abs(),
+                UnaryOp::Exp => a.exp(),
+                UnaryOp::Tanh => a.tanh(),
+                UnaryOp::Ln => a.ln(),
+                UnaryOp::Sqrt => a.sqrt(),
+                UnaryOp::Not | UnaryOp::ToF32 | UnaryOp::ToI32 => return None,
+            }
+        }
+        Expr::Binary(op, a, b) => {
+            let (a, b) = (uniform(a, batch)?, uniform(b, batch)?);
+            match op {
+                BinaryOp::Add => a + b,
+                BinaryOp::Sub => a - b,
+                BinaryOp::Mul => a * b,
+                BinaryOp::Div => a / b,
+                BinaryOp::Min => a.min(b),
+                BinaryOp::Max => a.max(b),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// `[row tiles of the longest sequence, head groups, sequences]`, as [`flashpage_codegen::abi`] says.
+fn grid(batch: &Batch<'_>, packed_heads: usize, rows_per_tile: usize) -> Result<[u32; 3], LaunchError> {
+    let rows = batch.query.starts.longest() * packed_heads;
+    let limited = |what: &str, value: usize, most: usize| {
+        let what = what.to_string();
+        u32::try_from(value).ok().filter(|_| value <= most).ok_or(LaunchError::TooLarge { what, value, most })
+    };
+    Ok([
+        limited("the number of row tiles", rows.div_ceil(rows_per_tile.max(1)), i32::MAX as usize)?,
+        limited("the number of head groups", batch.q_heads / packed_heads, MAX_GRID_YZ)?,
+        limited("the number of sequences", batch.sequences(), MAX_GRID_YZ)?,
+    ])
+}
+
+/// The bytes of one entry parameter.
+fn parameter(batch: &Batch<'_>, arg: &AbiArg, packed_heads: usize) -> Result<Vec<u8>, LaunchError> {
+    let element = batch.dtype.bytes();
+    let argument = |param: ParamId| batch.arguments[param.0];
+    let of = |what: &str, param: ParamId| format!("the {what} of `{}`", batch.name(param));
+    let (what, value) = match arg.meaning {
+        Meaning::Scalar(param) => {
+            return Ok(match argument(param) {
+                Argument::F32(value) => value.to_le_bytes().to_vec(),
+                Argument::I32(value) => value.to_le_bytes().to_vec(),
+                Argument::Bool(value) => i32::from(value).to_le_bytes().to_vec(),
+                _ => Vec::new(),
+            });
+        }
+        Meaning::Pointer(param) => (String::new(), pointer(&argument(param)) as usize),
+        Meaning::Starts(param) => match argument(param) {
+            Argument::Ragged(Ragged { starts, .. }) => (String::new(), starts.tensor().address() as usize),
+            _ => (String::new(), 0),
+        },
+        Meaning::SeqLens(param) => match argument(param) {
+            Argument::Table(table) => (String::new(), table.seq_lens_tensor().address() as usize),
+            _ => (String::new(), 0),
+        },
+        Meaning::TableStride(param) => match argument(param) {
+            Argument::Table(table) => (of("width", param), table.width()),
+            _ => (String::new(), 0),
+        },
+        Meaning::BlockStride(param) => {
+            (of("block stride", param), strides(batch, &argument(param)).0 * element)
+        }
+        Meaning::TokenStride(param) => {
+            (of("token stride", param), strides(batch, &argument(param)).1 * element)
+        }
+        Meaning::HeadStride(param) => {
+            (of("head stride", param), strides(batch, &argument(param)).2 * element)
+        }
+        Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
+        Meaning::Group => ("the group".into(), batch.group()),
+        Meaning::PackedHeads => ("packed heads".into(), packed_heads),
+    };
+    match arg.ty {
+        AbiType::U64 => Ok((value as u64).to_le_bytes().to_vec()),
+        AbiType::U32 | AbiType::I32 | AbiType::F32 => u32::try_from(value)
+            .map(|value| value.to_le_bytes().to_vec())
+            .map_err(|_| LaunchError::TooLarge { what, value, most: u32::MAX as usize }),
+    }
+}
+
+fn pointer(argument: &Argument<'_>) -> u64 {
+    match argument {
+        Argument::Ragged(ragged) => ragged.tensor.address(),
+        Argument::Pool(pool) => pool.tensor.address(),
+        Argument::Table(table) => table.entries_tensor().address(),
+        Argument::Output(tensor) | Argument::PerHead(tensor) => tensor.address(),
+        Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => 0,
+    }
+}
+
+/// Elements from one block, token and head to the next.
+fn strides(batch: &Batch<'_>, argument: &Argument<'_>) -> (usize, usize, usize) {
+    match argument {
+        Argument::Pool(pool) => pool.shape().map_or((0, 0, 0), |shape| shape.strides()),
+        Argument::Ragged(Ragged { tensor, .. }) | Argument::Output(tensor) => {
+            (0, tensor.shape().get(1).copied().unwrap_or(0) * batch.head_dim, batch.head_dim)
+        }
+        _ => (0, 0, 0),
+    }
+}

@@ -1,0 +1,298 @@
+//! Made-up inputs for a kernel: random tensors, shuffled blocks, and traps where nothing may be read.
+//!
+//! What a launch must not depend on is poisoned: outputs start as NaN, so do blocks that no sequence uses and
+//! the rest of each last block; table entries past a sequence's last block are absurd. `kgen check`,
+//! `kgen case`, the tests and the benchmarks all draw their inputs here.
+
+use crate::args::{ArgsError, Argument, BlockTable, Pool, PoolLayout, PoolShape, Ragged, Starts};
+use crate::device::Device;
+use crate::tensor::{Tensor, TensorError};
+use flashpage_codegen::program::{DType, Param, ParamKind, Program, ScalarType};
+use half::{bf16, f16};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand_distr::{Distribution, StandardNormal};
+use std::collections::BTreeMap;
+
+/// A batch to make up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// Element type of q, k, v and o.
+    pub dtype: DType,
+    /// Head dimension.
+    pub head_dim: usize,
+    /// Query heads.
+    pub q_heads: usize,
+    /// KV heads.
+    pub kv_heads: usize,
+    /// Query and key length of each sequence.
+    pub lens: Vec<(usize, usize)>,
+    /// Tokens per block, for paged kernels.
+    pub block_size: usize,
+    /// Layout of the pools, for paged kernels.
+    pub layout: PoolLayout,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Values of scalar parameters by name, instead of the defaults: `scale` is 1/√head_dim, `window` reaches
+    /// everything, other f32 are 1, other i32 are 0, flags are false.
+    pub scalars: BTreeMap<String, f64>,
+}
+
+impl Default for Problem {
+    fn default() -> Self {
+        Problem {
+            dtype: DType::F16,
+            head_dim: 64,
+            q_heads: 1,
+            kv_heads: 1,
+            lens: vec![(64, 64)],
+            block_size: 16,
+            layout: PoolLayout::Nhd,
+            seed: 1,
+            scalars: BTreeMap::new(),
+        }
+    }
+}
+
+/// Why a problem cannot be made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProblemError {
+    /// A scalar that the kernel does not have.
+    #[error("kernel `{kernel}` has no scalar `{name}`: it has {known}")]
+    UnknownScalar {
+        /// The kernel.
+        kernel: String,
+        /// What was set.
+        name: String,
+        /// What could be.
+        known: String,
+    },
+    /// A block size of nothing.
+    #[error("a block size of 0 holds no tokens: use 8, 16, 32, …")]
+    BlockSize,
+    /// An element type that inputs cannot have.
+    #[error("inputs are f16 or bf16, not {0}")]
+    DType(DType),
+    /// Starts or tables that do not fit.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// A tensor that cannot be made.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+}
+
+/// A problem's tensors on a device, one entry for each of a program's parameters.
+#[derive(Debug)]
+pub struct Inputs {
+    items: Vec<Item>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Ragged(Tensor, Starts),
+    Pool(Tensor, PoolLayout),
+    Table(BlockTable),
+    Output(Tensor),
+    PerHead(Tensor),
+    F32(f32),
+    I32(i32),
+    Bool(bool),
+}
+
+impl Inputs {
+    /// The launch arguments, in order.
+    pub fn arguments(&self) -> Vec<Argument<'_>> {
+        fn argument(item: &Item) -> Argument<'_> {
+            match item {
+                Item::Ragged(tensor, starts) => Argument::Ragged(Ragged { tensor, starts }),
+                Item::Pool(tensor, layout) => Argument::Pool(Pool { tensor, layout: *layout }),
+                Item::Table(table) => Argument::Table(table),
+                Item::Output(tensor) => Argument::Output(tensor),
+                Item::PerHead(tensor) => Argument::PerHead(tensor),
+                Item::F32(value) => Argument::F32(*value),
+                Item::I32(value) => Argument::I32(*value),
+                Item::Bool(value) => Argument::Bool(*value),
+            }
+        }
+        self.items.iter().map(argument).collect()
+    }
+
+    /// The output tensor of parameter `index`, if it is one.
+    pub fn output(&self, index: usize) -> Option<&Tensor> {
+        match self.items.get(index) {
+            Some(Item::Output(tensor)) => Some(tensor),
+            _ => None,
+        }
+    }
+}
+
+/// Blocks of a made-up pool that no sequence uses, full of NaN.
+const SPARE_BLOCKS: usize = 3;
+
+/// What table entries past a sequence's last block hold.
+const ABSURD: [i32; 3] = [2_147_480_000, -7, i32::MIN];
+
+impl Problem {
+    /// Makes the inputs of `program` on `device`.
+    ///
+    /// # Errors
+    /// Scalars that the program does not have, a block size of 0, or a device out of memory.
+    pub fn inputs(&self, device: &Device, program: &Program) -> Result<Inputs, ProblemError> {
+        self.check_scalars(program)?;
+        if !matches!(self.dtype, DType::F16 | DType::Bf16) {
+            return Err(ProblemError::DType(self.dtype));
+        }
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        let table = self.table(&mut rng)?;
+        let lens = |of: fn(&(usize, usize)) -> usize| -> Vec<i32> {
+            self.lens.iter().map(|pair| i32::try_from(of(pair)).unwrap_or(i32::MAX)).collect()
+        };
+        let (q_lens, kv_lens) = (lens(|pair| pair.0), lens(|pair| pair.1));
+        let q_tokens: usize = self.lens.iter().map(|pair| pair.0).sum();
+        let kv_tokens: usize = self.lens.iter().map(|pair| pair.1).sum();
+        let mut items = Vec::new();
+        for param in &program.params {
+            items.push(match param.kind {
+                ParamKind::Query => {
+                    let shape = [q_tokens, self.q_heads, self.head_dim];
+                    Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &q_lens)?)
+                }
+                ParamKind::Keys | ParamKind::Values => {
+                    let shape = [kv_tokens, self.kv_heads, self.head_dim];
+                    Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &kv_lens)?)
+                }
+                ParamKind::PagedKeys | ParamKind::PagedValues => {
+                    Item::Pool(self.pool(device, &table, &mut rng)?, self.layout)
+                }
+                ParamKind::BlockTable => {
+                    Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
+                }
+                ParamKind::Output => Item::Output(Tensor::filled_nan(
+                    device,
+                    self.dtype,
+                    &[q_tokens, self.q_heads, self.head_dim],
+                )?),
+                ParamKind::RowOutput => {
+                    Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)
+                }
+                ParamKind::PerHead(kind) => self.per_head(device, kind)?,
+                ParamKind::Scalar(kind) => self.scalar(param, kind),
+            });
+        }
+        Ok(Inputs { items })
+    }
+
+    fn check_scalars(&self, program: &Program) -> Result<(), ProblemError> {
+        let known: Vec<&str> = program
+            .params
+            .iter()
+            .filter(|param| matches!(param.kind, ParamKind::Scalar(_)))
+            .map(|param| param.name.as_str())
+            .collect();
+        match self.scalars.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(ProblemError::UnknownScalar {
+                kernel: program.name.clone(),
+                name: name.clone(),
+                known: if known.is_empty() { "none".into() } else { known.join(", ") },
+            }),
+        }
+    }
+
+    fn scalar(&self, param: &Param, kind: ScalarType) -> Item {
+        let given = self.scalars.get(&param.name).copied();
+        match kind {
+            ScalarType::F32 => {
+                let default = if param.name == "scale" { 1.0 / (self.head_dim as f64).sqrt() } else { 1.0 };
+                Item::F32(given.unwrap_or(default) as f32)
+            }
+            ScalarType::I32 => {
+                let default = if param.name == "window" { f64::from(i32::MAX) } else { 0.0 };
+                Item::I32(given.unwrap_or(default) as i32)
+            }
+            ScalarType::Bool => Item::Bool(given.is_some_and(|value| value != 0.0)),
+        }
+    }
+
+    /// Slopes as ALiBi has them: a geometric series over the heads.
+    fn per_head(&self, device: &Device, kind: ScalarType) -> Result<Item, ProblemError> {
+        let heads = self.q_heads;
+        Ok(Item::PerHead(match kind {
+            ScalarType::I32 => Tensor::from_slice(device, &(0..heads as i32).collect::<Vec<_>>(), &[heads])?,
+            _ => {
+                let slope = |head: usize| (2f32).powf(-8.0 * (head + 1) as f32 / heads as f32);
+                Tensor::from_slice(device, &(0..heads).map(slope).collect::<Vec<_>>(), &[heads])?
+            }
+        }))
+    }
+
+    fn random(&self, device: &Device, shape: &[usize], rng: &mut StdRng) -> Result<Tensor, ProblemError> {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| StandardNormal.sample(rng)).collect();
+        Ok(self.tensor(device, &values, shape)?)
+    }
+
+    fn tensor(&self, device: &Device, values: &[f32], shape: &[usize]) -> Result<Tensor, TensorError> {
+        match self.dtype {
+            DType::Bf16 => {
+                let values: Vec<bf16> = values.iter().map(|x| bf16::from_f32(*x)).collect();
+                Tensor::from_slice(device, &values, shape)
+            }
+            _ => {
+                let values: Vec<f16> = values.iter().map(|x| f16::from_f32(*x)).collect();
+                Tensor::from_slice(device, &values, shape)
+            }
+        }
+    }
+
+    fn table(&self, rng: &mut StdRng) -> Result<Table, ProblemError> {
+        if self.block_size == 0 {
+            return Err(ProblemError::BlockSize);
+        }
+        let blocks_of = |pair: &(usize, usize)| pair.1.div_ceil(self.block_size);
+        let used: usize = self.lens.iter().map(blocks_of).sum();
+        let blocks = used + SPARE_BLOCKS;
+        let mut physical: Vec<i32> = (0..blocks as i32).collect();
+        physical.shuffle(rng);
+        let width = self.lens.iter().map(blocks_of).max().unwrap_or(0) + 2;
+        let mut entries = Vec::new();
+        let mut free = physical.into_iter();
+        for pair in &self.lens {
+            let own = blocks_of(pair);
+            entries.extend(free.by_ref().take(own));
+            entries.extend((own..width).map(|_| ABSURD[rng.random_range(0..ABSURD.len())]));
+        }
+        Ok(Table { entries, width, blocks })
+    }
+
+    fn pool(&self, device: &Device, table: &Table, rng: &mut StdRng) -> Result<Tensor, ProblemError> {
+        let shape = PoolShape {
+            blocks: table.blocks,
+            block_size: self.block_size,
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            layout: self.layout,
+        };
+        let (block_stride, token_stride, head_stride) = shape.strides();
+        let mut values = vec![f32::NAN; shape.dims().iter().product()];
+        for (sequence, (_, kv_len)) in self.lens.iter().enumerate() {
+            for position in 0..*kv_len {
+                let block = table.entries[sequence * table.width + position / self.block_size] as usize;
+                for head in 0..self.kv_heads {
+                    let first =
+                        block * block_stride + position % self.block_size * token_stride + head * head_stride;
+                    for value in &mut values[first..first + self.head_dim] {
+                        *value = StandardNormal.sample(rng);
+                    }
+                }
+            }
+        }
+        Ok(self.tensor(device, &values, &shape.dims())?)
+    }
+}
+
+struct Table {
+    entries: Vec<i32>,
+    width: usize,
+    blocks: usize,
+}

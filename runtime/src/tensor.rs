@@ -1,0 +1,260 @@
+//! Tensors: memory of a device with an element type and a shape, contiguous and row-major.
+
+use crate::device::{Buffer, Device, DeviceError};
+use flashpage_codegen::program::DType;
+use half::{bf16, f16};
+use std::sync::Arc;
+
+/// A host type that tensors hold.
+pub trait HostElement: Copy + Default + Send + Sync + 'static {
+    /// The tensor's type.
+    const DTYPE: DType;
+
+    /// Writes the element's bytes, little-endian, into exactly as many.
+    fn write_to(self, bytes: &mut [u8]);
+
+    /// Reads an element from exactly as many bytes as it has.
+    fn read_from(bytes: &[u8]) -> Self;
+}
+
+macro_rules! host_element {
+    ($($ty:ty = $dtype:ident),*) => { $(
+        impl HostElement for $ty {
+            const DTYPE: DType = DType::$dtype;
+
+            fn write_to(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_le_bytes());
+            }
+
+            fn read_from(bytes: &[u8]) -> Self {
+                let mut own = [0; size_of::<$ty>()];
+                own.copy_from_slice(bytes);
+                <$ty>::from_le_bytes(own)
+            }
+        }
+    )* };
+}
+host_element!(f16 = F16, bf16 = Bf16, f32 = F32, i32 = I32);
+
+/// What cannot be done with a tensor.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// The data and the shape disagree.
+    #[error("a tensor of shape {shape:?} has {expected} elements, and {given} were given")]
+    Length {
+        /// The shape asked for.
+        shape: Vec<usize>,
+        /// Its number of elements.
+        expected: usize,
+        /// How many there were.
+        given: usize,
+    },
+    /// A shape whose size does not fit in memory.
+    #[error("a tensor of shape {0:?} is too large")]
+    TooLarge(Vec<usize>),
+    /// The tensor is of another type.
+    #[error("the tensor holds {tensor}, and was read as {asked}")]
+    DType {
+        /// What it holds.
+        tensor: DType,
+        /// What was asked for.
+        asked: DType,
+    },
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// A contiguous row-major tensor on a device. Clones share the memory.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    buffer: Arc<Buffer>,
+    dtype: DType,
+    shape: Vec<usize>,
+}
+
+/// Elements of a shape, if their bytes can be counted.
+fn elements(shape: &[usize], dtype: DType) -> Result<usize, TensorError> {
+    shape
+        .iter()
+        .try_fold(1usize, |product, dim| product.checked_mul(*dim))
+        .filter(|count| count.checked_mul(dtype.bytes()).is_some_and(|bytes| bytes <= isize::MAX as usize))
+        .ok_or_else(|| TensorError::TooLarge(shape.to_vec()))
+}
+
+impl Tensor {
+    /// A tensor of these elements.
+    ///
+    /// # Errors
+    /// The shape has another number of elements, or the device has no room.
+    pub fn from_slice<T: HostElement>(
+        device: &Device,
+        data: &[T],
+        shape: &[usize],
+    ) -> Result<Tensor, TensorError> {
+        let expected = elements(shape, T::DTYPE)?;
+        if expected != data.len() {
+            return Err(TensorError::Length { shape: shape.to_vec(), expected, given: data.len() });
+        }
+        let mut bytes = vec![0; size_of_val(data)];
+        for (to, from) in bytes.chunks_exact_mut(T::DTYPE.bytes()).zip(data) {
+            from.write_to(to);
+        }
+        let buffer = Arc::new(device.upload(&bytes)?);
+        Ok(Tensor { buffer, dtype: T::DTYPE, shape: shape.to_vec() })
+    }
+
+    /// A tensor of zeros.
+    ///
+    /// # Errors
+    /// The device has no room.
+    pub fn zeros(device: &Device, dtype: DType, shape: &[usize]) -> Result<Tensor, TensorError> {
+        Self::filled(device, dtype, shape, 0)
+    }
+
+    /// A tensor whose every byte is 0xFF: NaN in every float type, -1 in i32. Outputs start like this, so that
+    /// an element that no kernel writes is seen.
+    ///
+    /// # Errors
+    /// The device has no room.
+    pub fn filled_nan(device: &Device, dtype: DType, shape: &[usize]) -> Result<Tensor, TensorError> {
+        Self::filled(device, dtype, shape, 0xFF)
+    }
+
+    fn filled(device: &Device, dtype: DType, shape: &[usize], byte: u8) -> Result<Tensor, TensorError> {
+        let buffer = device.alloc(elements(shape, dtype)? * dtype.bytes())?;
+        buffer.memset(byte)?;
+        Ok(Tensor { buffer: Arc::new(buffer), dtype, shape: shape.to_vec() })
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Shape, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its memory.
+    pub fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    /// Address of the first element.
+    pub fn address(&self) -> u64 {
+        self.buffer.address()
+    }
+
+    /// Whose memory it is.
+    pub fn device(&self) -> &Device {
+        self.buffer.device()
+    }
+
+    /// The elements.
+    ///
+    /// # Errors
+    /// The tensor is of another type, or the device failed.
+    pub fn to_vec<T: HostElement>(&self) -> Result<Vec<T>, TensorError> {
+        if self.dtype != T::DTYPE {
+            return Err(TensorError::DType { tensor: self.dtype, asked: T::DTYPE });
+        }
+        Ok(self.buffer.to_bytes()?.chunks_exact(T::DTYPE.bytes()).map(T::read_from).collect())
+    }
+
+    /// The elements as f32: exact for every type but i32 beyond 2^24.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn to_f32_vec(&self) -> Result<Vec<f32>, TensorError> {
+        Ok(match self.dtype {
+            DType::F16 => self.to_vec::<f16>()?.into_iter().map(f32::from).collect(),
+            DType::Bf16 => self.to_vec::<bf16>()?.into_iter().map(f32::from).collect(),
+            DType::F32 => self.to_vec::<f32>()?,
+            DType::I32 => self.to_vec::<i32>()?.into_iter().map(|value| value as f32).collect(),
+        })
+    }
+
+    /// Overwrites elements from `first` on, in the order of the memory.
+    ///
+    /// # Errors
+    /// The tensor is of another type or ends before the last, or the device failed.
+    pub fn write<T: HostElement>(&self, first: usize, data: &[T]) -> Result<(), TensorError> {
+        if self.dtype != T::DTYPE {
+            return Err(TensorError::DType { tensor: self.dtype, asked: T::DTYPE });
+        }
+        let mut bytes = vec![0; size_of_val(data)];
+        for (to, from) in bytes.chunks_exact_mut(T::DTYPE.bytes()).zip(data) {
+            from.write_to(to);
+        }
+        let offset = first.saturating_mul(T::DTYPE.bytes());
+        Ok(self.buffer.write(offset, &bytes)?)
+    }
+}
+
+/// The nearest value of an element type, as f32; ties to even.
+pub(crate) fn round_to(dtype: DType, value: f32) -> f32 {
+    match dtype {
+        DType::F16 => f16::from_f32(value).to_f32(),
+        DType::Bf16 => bf16::from_f32(value).to_f32(),
+        DType::F32 | DType::I32 => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_go_in_and_come_out() {
+        let device = Device::emulator();
+        let halves: Vec<f16> = [0.5, -2.0, 65504.0].map(f16::from_f32).to_vec();
+        let tensor = Tensor::from_slice(&device, &halves, &[3, 1]).unwrap();
+        assert_eq!(tensor.to_vec::<f16>().unwrap(), halves);
+        assert_eq!(tensor.to_f32_vec().unwrap(), [0.5, -2.0, 65504.0]);
+        tensor.write(1, &[f16::ONE]).unwrap();
+        assert_eq!(tensor.to_f32_vec().unwrap(), [0.5, 1.0, 65504.0]);
+        for dtype in [DType::F16, DType::Bf16, DType::F32] {
+            let poison = Tensor::filled_nan(&device, dtype, &[5]).unwrap();
+            assert!(poison.to_f32_vec().unwrap().iter().all(|x| x.is_nan()), "{dtype}");
+            assert_eq!(Tensor::zeros(&device, dtype, &[2, 2]).unwrap().to_f32_vec().unwrap(), [0.0; 4]);
+        }
+        assert!(Tensor::zeros(&device, DType::I32, &[0, 7]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_values() {
+        let device = Device::emulator();
+        let tensor = Tensor::from_slice(&device, &[1i32, 2, 3], &[3]).unwrap();
+        let table: [(TensorError, &str); 4] = [
+            (
+                Tensor::from_slice(&device, &[1i32], &[2, 3]).unwrap_err(),
+                "a tensor of shape [2, 3] has 6 elements, and 1 were given",
+            ),
+            (
+                Tensor::zeros(&device, DType::F32, &[usize::MAX, 2]).unwrap_err(),
+                "a tensor of shape [18446744073709551615, 2] is too large",
+            ),
+            (tensor.to_vec::<f32>().unwrap_err(), "the tensor holds i32, and was read as f32"),
+            (
+                tensor.write(2, &[1i32, 2]).unwrap_err(),
+                "8 bytes at offset 8 do not fit in a buffer of 12 bytes",
+            ),
+        ];
+        for (error, expected) in table {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What the code that `#[attention_kernel]` emits calls. Not for anybody else: it changes without notice.
+//!
+//! Besides reading a kernel's source again, it is the way from the tensors of a launch to the views that the
+//! kernel's function takes on the host: downloaded, checked for type and shape, lengths taken from what the
+//! kernel loops over.
+
+use crate::codegen::frontend;
+use crate::codegen::program::{DType, ParamKind, Program};
+use crate::dsl::host::{Batch, BlockLayout, HostError, PoolShape};
+use crate::dsl::{self, Element};
+use crate::runtime::args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
+use crate::runtime::tensor::{HostElement, Tensor, TensorError};
+
+/// Reads the source that the macro accepted when the kernel was compiled.
+///
+/// # Panics
+/// If the front end that reads it now is not the one that accepted it.
+pub fn program(source: &str) -> Program {
+    match frontend::parse_source(source) {
+        Ok(program) => program,
+        Err(error) => panic!("flashpage-macros and flashpage-codegen are of different versions: {error}"),
+    }
+}
+
+/// Why a kernel could not be run on the host over the tensors of a launch.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostRunError {
+    /// A tensor holds another type than the reference was asked for.
+    #[error("`{param}` holds {holds}, and the reference is of {asked}: call `reference::<{holds}, _>`")]
+    Element {
+        /// The parameter.
+        param: String,
+        /// What its tensor holds.
+        holds: DType,
+        /// The type that the reference was called with.
+        asked: &'static str,
+    },
+    /// A tensor has another shape than the kernel takes.
+    #[error("`{param}` has shape {shape:?}, and takes {takes}")]
+    Shape {
+        /// The parameter.
+        param: String,
+        /// Its tensor's shape.
+        shape: Vec<usize>,
+        /// What it takes.
+        takes: String,
+    },
+    /// The kernel ran into something.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+}
+
+/// The shapes of a launch, checked against each other as far as the host run needs.
+#[derive(Debug)]
+pub struct Shapes {
+    batch: Batch,
+    tokens: usize,
+}
+
+impl Shapes {
+    /// From the arguments of a launch of `program`, one for each parameter.
+    pub fn of<T: Element>(
+        program: &Program,
+        arguments: &[Argument<'_>],
+        head_dim: usize,
+    ) -> Result<Shapes, HostRunError> {
+        let mut shapes = Shapes {
+            batch: Batch { q_starts: vec![0], kv_lens: Vec::new(), q_heads: 0, kv_heads: 0 },
+            tokens: 0,
+        };
+        for (index, (param, argument)) in program.params.iter().zip(arguments).enumerate() {
+            let over = program.main_loop.over.0 == index;
+            match argument {
+                Argument::Ragged(ragged) => {
+                    typed::<T>(&param.name, ragged.tensor)?;
+                    let [tokens, heads] = leading(&param.name, ragged.tensor, head_dim)?;
+                    if param.kind == ParamKind::Query {
+                        shapes.batch.q_starts = starts(ragged.starts);
+                        shapes.batch.q_heads = heads;
+                        shapes.tokens = tokens;
+                    } else {
+                        shapes.kv_heads(&param.name, ragged.tensor, heads)?;
+                    }
+                    if over {
+                        let lens = (0..ragged.starts.sequences()).map(|s| ragged.starts.len_of(s));
+                        shapes.batch.kv_lens = lens.collect();
+                    }
+                }
+                Argument::Pool(pool) => {
+                    typed::<T>(&param.name, pool.tensor)?;
+                    let shape = pool_shape(&param.name, pool, head_dim)?;
+                    shapes.kv_heads(&param.name, pool.tensor, shape.kv_heads)?;
+                }
+                Argument::Table(table) if over => {
+                    // A table has no negative lengths.
+                    let lens = table.seq_lens().iter().map(|&len| len as usize);
+                    shapes.batch.kv_lens = lens.collect();
+                }
+                _ => {}
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// All keys and values have as many heads.
+    fn kv_heads(&mut self, param: &str, tensor: &Tensor, heads: usize) -> Result<(), HostRunError> {
+        match self.batch.kv_heads {
+            0 => self.batch.kv_heads = heads,
+            known if known == heads => {}
+            known => {
+                let takes = format!("{known} heads, as the keys or values before it");
+                return Err(HostRunError::Shape {
+                    param: param.to_string(),
+                    shape: tensor.shape().to_vec(),
+                    takes,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the host driver takes.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Query heads.
+    pub fn q_heads(&self) -> usize {
+        self.batch.q_heads
+    }
+
+    /// Downloads queries, keys or values.
+    pub fn tokens<T: Element>(&self, param: &str, from: &Ragged<'_>) -> Result<Tokens<T>, HostRunError> {
+        let heads = match from.tensor.shape() {
+            [_, heads, _] => *heads,
+            _ => return Err(rank(param, from.tensor, "[tokens, heads, head_dim]")),
+        };
+        Ok(Tokens { data: download(from.tensor)?, heads, starts: starts(from.starts) })
+    }
+
+    /// Downloads a pool.
+    pub fn blocks<T: Element>(&self, param: &str, from: &Pool<'_>) -> Result<Blocks<T>, HostRunError> {
+        let Some(shape) = from.shape() else {
+            return Err(rank(param, from.tensor, "four dimensions"));
+        };
+        let layout = match shape.layout {
+            PoolLayout::Nhd => BlockLayout::Nhd,
+            PoolLayout::Hnd => BlockLayout::Hnd,
+        };
+        let shape = PoolShape {
+            blocks: shape.blocks,
+            block_size: shape.block_size,
+            kv_heads: shape.kv_heads,
+            layout,
+        };
+        Ok(Blocks { data: download(from.tensor)?, shape })
+    }
+
+    /// A table's entries.
+    pub fn table(&self, from: &BlockTable) -> Table {
+        let rows = (0..from.sequences()).flat_map(|sequence| from.row(sequence));
+        Table { entries: rows.copied().collect(), width: from.width() }
+    }
+
+    /// Downloads a number per head.
+    pub fn per_head<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, HostRunError> {
+        Ok(from.to_vec()?)
+    }
+
+    /// Room for `width` numbers per query and head. NaN, so that a row that nobody writes is seen.
+    pub fn output(&self, width: usize) -> Vec<f32> {
+        vec![f32::NAN; self.tokens * self.batch.q_heads * width]
+    }
+}
+
+/// Queries, keys or values on the host.
+#[derive(Debug)]
+pub struct Tokens<T> {
+    data: Vec<T>,
+    heads: usize,
+    starts: Vec<usize>,
+}
+
+impl<T: Element> Tokens<T> {
+    /// As queries.
+    pub fn query<const D: usize>(&self) -> dsl::Query<'_, T, D> {
+        dsl::Query::packed(&self.data, self.heads)
+    }
+
+    /// As keys.
+    pub fn keys<const D: usize>(&self) -> dsl::Keys<'_, T, D> {
+        dsl::Keys::packed(&self.data, self.heads, &self.starts)
+    }
+
+    /// As values.
+    pub fn values<const D: usize>(&self) -> dsl::Values<'_, T, D> {
+        dsl::Values::packed(&self.data, self.heads, &self.starts)
+    }
+}
+
+/// A pool of blocks on the host.
+#[derive(Debug)]
+pub struct Blocks<T> {
+    data: Vec<T>,
+    shape: PoolShape,
+}
+
+impl<T: Element> Blocks<T> {
+    /// As keys.
+    pub fn keys<const D: usize>(&self) -> dsl::PagedKeys<'_, T, D> {
+        dsl::PagedKeys::new(&self.data, self.shape)
+    }
+
+    /// As values.
+    pub fn values<const D: usize>(&self) -> dsl::PagedValues<'_, T, D> {
+        dsl::PagedValues::new(&self.data, self.shape)
+    }
+}
+
+/// A block table on the host.
+#[derive(Debug)]
+pub struct Table {
+    entries: Vec<i32>,
+    width: usize,
+}
+
+impl Table {
+    /// As the kernel takes it.
+    pub fn view(&self) -> dsl::BlockTable<'_> {
+        dsl::BlockTable::new(&self.entries, self.width)
+    }
+}
+
+fn starts(starts: &Starts) -> Vec<usize> {
+    // `Starts` are checked when they are made: none is negative.
+    starts.as_slice().iter().map(|&start| start as usize).collect()
+}
+
+fn typed<T: Element>(param: &str, tensor: &Tensor) -> Result<(), HostRunError> {
+    if tensor.dtype().as_str() == T::NAME {
+        return Ok(());
+    }
+    Err(HostRunError::Element { param: param.to_string(), holds: tensor.dtype(), asked: T::NAME })
+}
+
+/// The first two dimensions of `[tokens, heads, head_dim]`.
+fn leading(param: &str, tensor: &Tensor, head_dim: usize) -> Result<[usize; 2], HostRunError> {
+    match *tensor.shape() {
+        [tokens, heads, last] if last == head_dim => Ok([tokens, heads]),
+        _ => Err(rank(param, tensor, &format!("[tokens, heads, {head_dim}]"))),
+    }
+}
+
+fn pool_shape(
+    param: &str,
+    pool: &Pool<'_>,
+    head_dim: usize,
+) -> Result<crate::runtime::args::PoolShape, HostRunError> {
+    match pool.shape() {
+        Some(shape) if shape.head_dim == head_dim => Ok(shape),
+        _ => Err(rank(param, pool.tensor, &format!("four dimensions, the last of {head_dim}"))),
+    }
+}
+
+fn rank(param: &str, tensor: &Tensor, takes: &str) -> HostRunError {
+    HostRunError::Shape { param: param.to_string(), shape: tensor.shape().to_vec(), takes: takes.to_string() }
+}
+
+/// The elements, exactly: every 16-bit value is an f32.
+fn download<T: Element>(tensor: &Tensor) -> Result<Vec<T>, HostRunError> {
+    Ok(tensor.to_f32_vec()?.into_iter().map(T::from_f32).collect())
+}

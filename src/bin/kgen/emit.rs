@@ -1,0 +1,106 @@
+//! `kgen list`, `kgen emit`, `kgen explain`: what can be read without running anything.
+
+use crate::kernel::Target;
+use crate::{Failure, Outcome};
+use clap::Args;
+use flashpage::codegen::bounds::Interval;
+use flashpage::kernels;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct List {
+    /// One JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub fn run(&self) -> Outcome {
+        if self.json {
+            let rows: Vec<_> = kernels::catalogue()
+                .iter()
+                .map(|stock| {
+                    let params: Vec<_> = (stock.program)()
+                        .params
+                        .iter()
+                        .map(|p| json!({ "name": p.name, "kind": format!("{:?}", p.kind) }))
+                        .collect();
+                    json!({ "name": stock.name, "doc": stock.doc, "params": params })
+                })
+                .collect();
+            println!("{:#}", json!(rows));
+            return Ok(());
+        }
+        for stock in kernels::catalogue() {
+            println!("{:<26} {}", stock.name, stock.doc);
+            let program = (stock.program)();
+            let params: Vec<String> =
+                program.params.iter().map(|param| format!("{}: {:?}", param.name, param.kind)).collect();
+            println!("{:<26} {}", "", params.join(", "));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Emit {
+    /// A stock kernel, or FILE.rs[:function]
+    kernel: String,
+    #[command(flatten)]
+    target: Target,
+    /// Where to write; standard output if absent
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+impl Emit {
+    pub fn run(&self) -> Outcome {
+        let (_, compiled) = self.target.compile(&self.kernel)?;
+        let text = compiled.text();
+        match &self.output {
+            None => print!("{text}"),
+            Some(path) => std::fs::write(path, text)
+                .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Explain {
+    /// A stock kernel, or FILE.rs[:function]
+    kernel: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Explain {
+    pub fn run(&self) -> Outcome {
+        let (program, compiled) = self.target.compile(&self.kernel)?;
+        println!("{program}");
+        let attention = &compiled.attention;
+        let interval = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let end = |bound: &Option<flashpage::codegen::bounds::Bound>, none: &str| match bound {
+            Some(bound) => bound.show(&program),
+            None => none.to_owned(),
+        };
+        println!("columns seen by a row");
+        println!("  from        {}", end(&interval.lo, "the first"));
+        println!("  to          {}", end(&interval.hi, "the last"));
+        let inside = if interval.exact {
+            "all kept: tiles inside run without a mask"
+        } else {
+            "kept where the mask says, element by element"
+        };
+        println!("  between     {inside}");
+        println!();
+        print!("{}", compiled.schedule);
+        println!();
+        println!("entry {} of {} threads", compiled.entry, compiled.block[0]);
+        for arg in &compiled.abi {
+            println!("  {:<20} {:?}", arg.name, arg.meaning);
+        }
+        Ok(())
+    }
+}

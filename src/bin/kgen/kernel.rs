@@ -1,0 +1,84 @@
+//! Which kernel, compiled for what: the arguments that most commands share.
+
+use crate::Failure;
+use clap::Args;
+use flashpage::codegen::program::DType;
+use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
+use flashpage::kernels;
+
+/// A kernel by name or file.
+pub fn program(name: &str) -> Result<Program, Failure> {
+    if let Some(stock) = kernels::find(name) {
+        return Ok((stock.program)().clone());
+    }
+    // `FILE.rs` or `FILE.rs:function`; a path may itself hold colons, a function's name does not.
+    let (path, function) = match name.rsplit_once(':') {
+        Some((path, function)) if path.ends_with(".rs") => (path, Some(function)),
+        _ => (name, None),
+    };
+    if !path.ends_with(".rs") {
+        let known: Vec<&str> = kernels::catalogue().iter().map(|stock| stock.name).collect();
+        return Err(Failure::Usage(format!(
+            "no stock kernel `{name}`: there are {}; or name a Rust file, as in my_kernels.rs:my_kernel",
+            known.join(", ")
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::Usage(format!("{path}: {e}")))?;
+    frontend::parse_file(&text, function).map_err(|e| Failure::Usage(format!("{path}: {e}")))
+}
+
+/// What a kernel is compiled for.
+#[derive(Args, Clone)]
+pub struct Target {
+    /// Target: sm_80 (sm_90a is not lowered yet)
+    #[arg(long, default_value = "sm_80")]
+    pub arch: Arch,
+    /// Element type of q, k, v and o: f16 or bf16
+    #[arg(long, default_value = "f16")]
+    pub dtype: DType,
+    /// Head dimension
+    #[arg(long, default_value_t = 128)]
+    pub head_dim: usize,
+    /// Tokens per block of a paged cache, a multiple of 8
+    #[arg(long, default_value_t = 16)]
+    pub block_size: usize,
+    /// Shapes to make it for: prefill, append (at most 64 rows a sequence, packed heads counted) or decode (at
+    /// most 16). Every kernel is right for every shape
+    #[arg(long, default_value = "prefill")]
+    pub shape: ShapeClass,
+    /// Tile instead of the schedule's own, as ROWSxCOLUMNS
+    #[arg(long, value_parser = tile, value_name = "MxN")]
+    pub tile: Option<(usize, usize)>,
+}
+
+/// `128x64`
+pub fn tile(text: &str) -> Result<(usize, usize), String> {
+    let parse = || -> Option<(usize, usize)> {
+        let (rows, cols) = text.split_once('x')?;
+        Some((rows.parse().ok()?, cols.parse().ok()?))
+    };
+    parse().ok_or_else(|| format!("`{text}` is no tile: write rows x columns, as in 128x64"))
+}
+
+impl Target {
+    /// The spec of `program` on this target.
+    pub fn spec(&self, program: &Program) -> Spec {
+        let paged = program.params.iter().any(|p| p.kind == flashpage::codegen::program::ParamKind::BlockTable);
+        Spec {
+            arch: self.arch,
+            dtype: self.dtype,
+            head_dim: self.head_dim,
+            block_size: paged.then_some(self.block_size),
+            shape: self.shape,
+            tile: self.tile,
+            fold_scale: true,
+        }
+    }
+
+    /// The named kernel, compiled.
+    pub fn compile(&self, name: &str) -> Result<(Program, Compiled), Failure> {
+        let program = program(name)?;
+        let compiled = compile(&program, &self.spec(&program))?;
+        Ok((program, compiled))
+    }
+}

@@ -1,0 +1,223 @@
+//! The stock kernels: attention as most models use it, each a function that fits on a screen.
+//!
+//! They are also examples: copy one and change its mask or its scores to get a kernel of your own.
+
+use crate::codegen::Program;
+use crate::prelude::*;
+
+/// Full attention: every query sees every key of its sequence.
+#[attention_kernel]
+pub fn attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Causal attention: a query sees the keys up to its own position.
+#[attention_kernel]
+pub fn causal_attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let s = s.mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Causal attention over a sliding window: a query sees the last `window` keys up to its own position.
+#[attention_kernel]
+pub fn sliding_window_attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+    window: i32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let s = s.mask(|at| at.col <= at.row && at.row - at.col < window);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Causal attention with soft-capped scores: `cap * tanh(score / cap)`.
+#[attention_kernel]
+pub fn softcap_attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+    cap: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let s = s.map(|x, _| (x / cap).tanh() * cap);
+        let s = s.mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Causal attention with linear biases (ALiBi): each head lowers a score by its slope times the distance.
+#[attention_kernel]
+pub fn alibi_attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+    slopes: PerHead<f32>,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let s = s.map(|x, at| x - slopes[at.head] * (at.row - at.col) as f32);
+        let s = s.mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Causal attention over a paged KV cache, in a sliding window (`i32::MAX` for none).
+#[attention_kernel]
+pub fn paged_attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+    window: i32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let k = k.gather(table, cols);
+        let s = dot(q, k.t()) * scale;
+        let s = s.mask(|at| at.col <= at.row && at.row - at.col < window);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Full attention over a paged KV cache: every query sees every key of its sequence.
+#[attention_kernel]
+pub fn paged_full_attention<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let s = dot(q, k.gather(table, cols).t()) * scale;
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// A kernel of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Stock {
+    /// The function's name.
+    pub name: &'static str,
+    /// What it computes, in a line.
+    pub doc: &'static str,
+    /// Its program.
+    pub program: fn() -> &'static Program,
+}
+
+/// All the stock kernels.
+pub fn catalogue() -> &'static [Stock] {
+    &[
+        Stock { name: "attention", doc: "full attention", program: attention::program },
+        Stock { name: "causal_attention", doc: "causal attention", program: causal_attention::program },
+        Stock {
+            name: "sliding_window_attention",
+            doc: "causal attention over the last `window` keys",
+            program: sliding_window_attention::program,
+        },
+        Stock {
+            name: "softcap_attention",
+            doc: "causal attention with scores capped by `cap * tanh(score / cap)`",
+            program: softcap_attention::program,
+        },
+        Stock {
+            name: "alibi_attention",
+            doc: "causal attention with a linear bias per head (ALiBi)",
+            program: alibi_attention::program,
+        },
+        Stock {
+            name: "paged_attention",
+            doc: "causal attention over a paged KV cache, in a sliding window",
+            program: paged_attention::program,
+        },
+        Stock {
+            name: "paged_full_attention",
+            doc: "full attention over a paged KV cache",
+            program: paged_full_attention::program,
+        },
+    ]
+}
+
+/// The stock kernel of this name.
+pub fn find(name: &str) -> Option<&'static Stock> {
+    catalogue().iter().find(|stock| stock.name == name)
+}

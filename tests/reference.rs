@@ -1,0 +1,165 @@
+//! `kernel::reference`, which runs the kernel's own source on the host, against the runtime's reference, which
+//! evaluates its program without tiles. The two share no code after the tokens.
+
+use flashpage::dsl::host::HostError;
+use flashpage::kernels;
+use flashpage::prelude::*;
+use flashpage::runtime::{self, Argument};
+use flashpage::{HostRunError, codegen::Program};
+
+const D: usize = 16;
+
+/// q_len and kv_len of each sequence, query heads, KV heads.
+struct Shape(&'static [(i32, i32)], usize, usize);
+
+const SHAPES: &[Shape] = &[
+    Shape(&[(1, 1)], 1, 1),
+    Shape(&[(67, 131), (0, 9), (9, 0), (1, 70)], 4, 2),
+    Shape(&[(13, 5), (64, 64), (3, 65)], 6, 1),
+    Shape(&[], 2, 1),
+];
+
+/// Numbers in -2..2 that are the same on every run.
+fn numbers(seed: u64, n: usize) -> Vec<f16> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        f16::from_f32((state >> 40) as f32 / (1u64 << 22) as f32 - 2.0)
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn tensor(device: &Device, seed: u64, shape: &[usize]) -> Tensor {
+    Tensor::from_slice(device, &numbers(seed, shape.iter().product()), shape).unwrap()
+}
+
+/// What every kernel takes, on a device.
+struct Inputs {
+    q: Tensor,
+    q_starts: Starts,
+    k: Tensor,
+    v: Tensor,
+    kv_starts: Starts,
+    k_pool: Tensor,
+    v_pool: Tensor,
+    table: DeviceBlockTable,
+    slopes: Tensor,
+    o: Tensor,
+    lse: Tensor,
+}
+
+impl Inputs {
+    fn new(device: &Device, &Shape(seqs, q_heads, kv_heads): &Shape) -> Inputs {
+        let q_starts = Starts::from_lens(device, &seqs.iter().map(|s| s.0).collect::<Vec<_>>()).unwrap();
+        let kv_lens: Vec<i32> = seqs.iter().map(|s| s.1).collect();
+        let kv_starts = Starts::from_lens(device, &kv_lens).unwrap();
+        let (tokens, kv_tokens) = (q_starts.tokens(), kv_starts.tokens());
+        // Blocks of 8 from the end of the pool backwards; rows end in nonsense.
+        let width = kv_lens.iter().max().map_or(0, |len| (*len as usize).div_ceil(8)) + 1;
+        let blocks = width * seqs.len().max(1);
+        let mut entries = vec![-1; width * seqs.len()];
+        let mut next = blocks as i32;
+        for (row, len) in entries.chunks_mut(width).zip(&kv_lens) {
+            for entry in &mut row[..(*len as usize).div_ceil(8)] {
+                next -= 1;
+                *entry = next;
+            }
+        }
+        let slopes: Vec<f32> = (0..q_heads).map(|h| 0.5f32.powi(h as i32 + 1)).collect();
+        Inputs {
+            q: tensor(device, 1, &[tokens, q_heads, D]),
+            q_starts,
+            k: tensor(device, 2, &[kv_tokens, kv_heads, D]),
+            v: tensor(device, 3, &[kv_tokens, kv_heads, D]),
+            kv_starts,
+            k_pool: tensor(device, 4, &[blocks, 8, kv_heads, D]),
+            v_pool: tensor(device, 5, &[blocks, kv_heads, 8, D]),
+            table: DeviceBlockTable::new(device, &entries, width, &kv_lens).unwrap(),
+            slopes: Tensor::from_slice(device, &slopes, &[q_heads]).unwrap(),
+            o: Tensor::zeros(device, DType::F16, &[tokens, q_heads, D]).unwrap(),
+            lse: Tensor::zeros(device, DType::F32, &[tokens, q_heads]).unwrap(),
+        }
+    }
+}
+
+/// Runs a kernel both ways.
+macro_rules! both {
+    ($kernel:ident, $args:expr) => {{
+        use flashpage::kernels::$kernel::{Args, reference};
+        let args: Args = $args;
+        let got = reference::<f16, D>(&args).unwrap();
+        compare(stringify!($kernel), kernels::$kernel::program(), &args.arguments(), [&got.o, &got.lse]);
+    }};
+}
+
+fn compare(what: &str, program: &Program, arguments: &[Argument], got: [&Vec<f32>; 2]) {
+    let want = runtime::reference(program, arguments).unwrap();
+    for (want, got) in want.iter().zip(got) {
+        assert_eq!(want.values.len(), got.len(), "{what}: {}", want.name);
+        for (index, (&want_value, &value)) in want.values.iter().zip(got).enumerate() {
+            let value = f64::from(value);
+            let near = value == want_value || (value - want_value).abs() <= 3e-6 * (1.0 + want_value.abs());
+            assert!(near, "{what}: {}[{index}] is {value}, not {want_value}", want.name);
+        }
+    }
+}
+
+#[test]
+fn the_source_and_the_program_agree() {
+    let device = Device::emulator();
+    for shape in SHAPES {
+        let i = Inputs::new(&device, shape);
+        let (q, k) =
+            (Ragged { tensor: &i.q, starts: &i.q_starts }, Ragged { tensor: &i.k, starts: &i.kv_starts });
+        let v = Ragged { tensor: &i.v, starts: &i.kv_starts };
+        let (o, lse, table, slopes, scale) = (&i.o, &i.lse, &i.table, &i.slopes, 0.3);
+        both!(attention, Args { q, k, v, o, lse, scale });
+        both!(causal_attention, Args { q, k, v, o, lse, scale });
+        both!(sliding_window_attention, Args { q, k, v, o, lse, scale, window: 10 });
+        both!(softcap_attention, Args { q, k, v, o, lse, scale, cap: 5.0 });
+        both!(alibi_attention, Args { q, k, v, o, lse, slopes, scale });
+        let k = Pool { tensor: &i.k_pool, layout: PoolLayout::Nhd };
+        let v = Pool { tensor: &i.v_pool, layout: PoolLayout::Hnd };
+        both!(paged_attention, Args { q, k, v, table, o, lse, scale, window: 40 });
+        both!(paged_full_attention, Args { q, k, v, table, o, lse, scale });
+    }
+}
+
+#[test]
+fn bad_arguments_are_errors() {
+    let device = Device::emulator();
+    let i = Inputs::new(&device, &Shape(&[(3, 20)], 2, 1));
+    let q = Ragged { tensor: &i.q, starts: &i.q_starts };
+    let (nhd, hnd) = (
+        Pool { tensor: &i.k_pool, layout: PoolLayout::Nhd },
+        Pool { tensor: &i.v_pool, layout: PoolLayout::Hnd },
+    );
+    let good = kernels::paged_full_attention::Args {
+        q,
+        k: nhd,
+        v: hnd,
+        table: &i.table,
+        o: &i.o,
+        lse: &i.lse,
+        scale: 1.0,
+    };
+    use kernels::paged_full_attention::reference;
+    assert!(reference::<f16, D>(&good).is_ok());
+
+    let message = |error: HostRunError| error.to_string();
+    let said = reference::<bf16, D>(&good).map_err(message).unwrap_err();
+    assert_eq!(said, "`q` holds f16, and the reference is of bf16: call `reference::<f16, _>`");
+    let said = reference::<f16, 32>(&good).map_err(message).unwrap_err();
+    assert_eq!(said, "`q` has shape [3, 2, 16], and takes [tokens, heads, 32]");
+    let misread = Pool { tensor: &i.k_pool, layout: PoolLayout::Hnd };
+    let said = reference::<f16, D>(&kernels::paged_full_attention::Args { k: misread, ..good });
+    assert_eq!(
+        said.map_err(message).unwrap_err(),
+        "`v` has shape [4, 1, 8, 16], and takes 8 heads, as the keys or values before it"
+    );
+
+    let table = DeviceBlockTable::new(&device, &[0, 1, 99, 0], 4, &[20]).unwrap();
+    let bad = reference::<f16, D>(&kernels::paged_full_attention::Args { table: &table, ..good });
+    let want = HostError::BlockOutOfRange { seq: 0, block: 2, entry: 99, blocks: 4 };
+    assert!(matches!(bad, Err(HostRunError::Host(error)) if error == want));
+}

@@ -1,0 +1,11 @@
+//! What the compiler says of kernels with mistakes: each file of `tests/ui` beside what it makes rustc print.
+//!
+//! The messages of rustc itself change between its versions, so the cases that need them (`rustc_*`) are
+//! few. To accept new output: `TRYBUILD=overwrite cargo test --test ui`.
+
+#[test]
+fn ui() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/ui/pass/*.rs");
+    cases.compile_fail("tests/ui/*.rs");
+}
