@@ -274,6 +274,7 @@ fn initialise(
         }
         _ => return Err(Fail::Invalid("this cannot be an initial value".to_string())),
     };
-    slot.copy_from_slice(&value.to_le_bytes()[..width.min(8)]);
+    let bytes = width.min(8);
+    slot[..bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
     Ok(())
 }

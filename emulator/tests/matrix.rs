@@ -116,7 +116,7 @@ fn products_of_every_type() {
         let c: Vec<f32> = (0..128).map(|i| small(i + 2)).collect();
         let bits = 32 / per;
         let pack = |elements: Vec<f32>| {
-            elements.iter().enumerate().fold(0u32, |word, (i, x)| word | encode(*x) << (bits * i) % 32)
+            elements.iter().enumerate().fold(0u32, |word, (i, x)| word | (encode(*x) << ((bits * i) % 32)))
         };
         let pack = |elements: Vec<f32>| if per == 1 { encode(elements[0]) } else { pack(elements) };
         let mut input = Vec::new();
@@ -218,7 +218,7 @@ fn matrices_of_halves() {
         let zeros = "mov.u32 %r10, 0; mov.u32 %r11, 0; mov.u32 %r12, 0; mov.u32 %r13, 0;";
         let stores: String = (0..4).map(|r| format!("st.global.u32 [%rd3+{}], %r1{r};", 128 * r)).collect();
         let run = Run::new(&format!("{load}\n{zeros}\n{instructions}\n{stores}"))
-            .input_words((0..128).map(|i| 2 * i | (2 * i + 1) << 16))
+            .input_words((0..128).map(|i| (2 * i) | ((2 * i + 1) << 16)))
             .output(512);
         let want: Vec<u32> = (0..128).map(|i| want[i / 32](i / 32, i % 32)).collect();
         assert_eq!(run.words(), want, "{instructions}");

@@ -115,6 +115,8 @@ pub(crate) fn variable_align(variable: &Variable) -> u32 {
 
 /// Offsets stay below this, so that none can overflow.
 const LARGEST: u64 = 1 << 24;
+/// Local memory of a thread (CUDA C++ Programming Guide, compute capabilities).
+const MAX_LOCAL: u64 = 512 << 10;
 
 impl Decoder<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<()> {
@@ -222,7 +224,7 @@ impl Decoder<'_> {
         // Offset zero is left free: a pointer to a variable is not null.
         let offset = self.program.local_bytes.max(16).next_multiple_of(align);
         self.program.local_bytes = offset + bytes;
-        if self.program.local_bytes as u64 > LARGEST {
+        if self.program.local_bytes as u64 > MAX_LOCAL {
             return invalid("local memory is too large");
         }
         Ok((offset, bytes))
