@@ -46,6 +46,8 @@ pub struct Site {
     pub instruction: String,
     /// Line of the PTX text, from 1.
     pub line: u32,
+    /// How many instructions come before it in that line; compilers write one a line.
+    pub nth: u32,
     /// `%ctaid`
     pub block: [u32; 3],
     /// Warp of the block.

@@ -44,7 +44,7 @@ pub struct Options {
     pub policy: AsyncPolicy,
     /// Whether reads of what was never written are faults.
     pub sanitize: bool,
-    /// Threads of the host to use; 0 for all its cores.
+    /// Threads of the host to use; 0 for all its cores, and never more than those.
     pub threads: usize,
     /// Instructions of warps, over the whole launch, after which it is given up.
     pub instruction_budget: u64,
@@ -68,6 +68,8 @@ pub struct Report {
 
 /// The most threads a block may have.
 const MAX_THREADS: u64 = 1024;
+/// The largest grid (CUDA C++ Programming Guide, compute capabilities).
+const MAX_GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
 /// The most shared memory a block may have on any target.
 const MAX_SHARED: u64 = 227 * 1024;
 
@@ -78,6 +80,9 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     let product = |d: [u32; 3]| d.iter().map(|n| *n as u64).fold(1u64, u64::saturating_mul);
     if product(launch.grid) == 0 || product(launch.block) == 0 || product(launch.cluster) == 0 {
         return refuse(format!("a dimension of the launch of `{name}` is zero"));
+    }
+    if launch.grid.iter().zip(MAX_GRID).any(|(n, max)| *n > max) {
+        return refuse(format!("a grid of {:?} blocks; at most {MAX_GRID:?} are possible", launch.grid));
     }
     if product(launch.block) > MAX_THREADS {
         return refuse(format!("a block of {} threads; at most 1024 are possible", product(launch.block)));
@@ -146,7 +151,10 @@ pub(crate) fn launch(
         grid: launch.grid,
         block: launch.block,
         cluster: launch.cluster,
-        shared_bytes: program.dynamic_shared + launch.dynamic_shared_bytes,
+        shared_bytes: match launch.dynamic_shared_bytes {
+            0 => program.shared_bytes,
+            dynamic => program.dynamic_shared + dynamic,
+        },
         dynamic_shared_bytes: launch.dynamic_shared_bytes,
         policy: options.policy,
         sanitize: options.sanitize,
@@ -184,7 +192,8 @@ pub(crate) fn launch(
             *total += own;
         }
     };
-    let threads = if options.threads == 0 { rayon::current_num_threads() } else { options.threads };
+    let cores = rayon::current_num_threads();
+    let threads = if options.threads == 0 { cores } else { options.threads.min(cores) };
     let threads = threads.min(blocks.try_into().unwrap_or(usize::MAX));
     if threads <= 1 {
         work();

@@ -204,8 +204,8 @@ impl Allocation {
 
 /// Unused addresses after every allocation, at least.
 const GUARD: u64 = 4096;
-/// More than this no host has.
-const LARGEST: usize = 1 << 40;
+/// More than this no device has.
+const LARGEST: usize = 1 << 37;
 
 /// The device's global memory.
 ///

@@ -76,8 +76,8 @@ impl Module {
             .collect();
         let names: HashMap<Name, usize> =
             variables.iter().enumerate().map(|(i, v)| (v.name.clone(), i)).collect();
-        let locate = |Located { line, fail }| {
-            let instruction = statement_at(text, line);
+        let locate = |Located { line, nth, fail }| {
+            let instruction = statement_at(text, line, nth);
             match fail {
                 Fail::Unsupported => LoadError::Unsupported { line, instruction },
                 Fail::Invalid(message) => LoadError::Invalid { line, message, text: instruction },
@@ -85,7 +85,7 @@ impl Module {
         };
         let globals = variables
             .iter()
-            .map(|v| global(v, &names).map_err(|fail| locate(Located { line: v.line, fail })))
+            .map(|v| global(v, &names).map_err(|fail| locate(Located { line: v.line, nth: 0, fail })))
             .collect::<Result<_, _>>()?;
         let mut programs = Vec::new();
         for item in &module.items {
@@ -139,7 +139,7 @@ impl Module {
         };
         launch::launch(program, memory, &globals, launch, options).map_err(|mut fault| {
             if let Some(site) = &mut fault.site {
-                site.instruction = statement_at(&self.text, site.line);
+                site.instruction = statement_at(&self.text, site.line, site.nth);
             }
             fault
         })
@@ -171,26 +171,39 @@ impl Module {
     }
 }
 
-/// The statement that begins at a line, on one line.
-fn statement_at(text: &str, line: u32) -> String {
-    let mut statement = String::new();
+/// Instruction `nth` of those that begin in a line, written on one line; declarations and labels do not count.
+fn statement_at(text: &str, line: u32, nth: u32) -> String {
+    let mut rest = String::new();
+    // An instruction may go on for some lines.
     for row in text.lines().skip((line as usize).saturating_sub(1)).take(8) {
-        let row = row.split("//").next().unwrap_or_default();
-        let (part, ended) = match row.split_once(';') {
-            Some((part, _)) => (part, true),
-            None => (row, false),
-        };
-        for word in part.split_whitespace() {
-            if !statement.is_empty() {
-                statement.push(' ');
-            }
-            statement.push_str(word);
-        }
-        if ended {
-            break;
-        }
+        rest.push_str(row.split("//").next().unwrap_or_default());
+        rest.push(' ');
     }
-    statement
+    let mut statements = rest.split(';').map(|s| {
+        let mut s = s.trim();
+        loop {
+            // A block's brace, a function's head, labels.
+            let inner = if s.starts_with(['{', '}']) {
+                &s[1..]
+            } else if s.starts_with('.') && s.contains('{') && s.contains('(') {
+                s.split_once('{').map_or(s, |(_, inner)| inner)
+            } else {
+                match s.split_once(':') {
+                    Some((label, inner))
+                        if label.chars().all(|c| c.is_alphanumeric() || "_$%".contains(c))
+                            && !inner.starts_with(':') =>
+                    {
+                        inner
+                    }
+                    _ => return s,
+                }
+            };
+            s = inner.trim_start();
+        }
+    });
+    let all = statements.clone().next().unwrap_or_default().to_string();
+    let found = statements.by_ref().filter(|s| !s.is_empty() && !s.starts_with('.')).nth(nth as usize);
+    found.map_or(all, str::to_string).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Largest variable that a module may declare.
@@ -261,6 +274,7 @@ fn initialise(
         }
         _ => return Err(Fail::Invalid("this cannot be an initial value".to_string())),
     };
-    slot.copy_from_slice(&value.to_le_bytes()[..width.min(8)]);
+    let bytes = width.min(8);
+    slot[..bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
     Ok(())
 }

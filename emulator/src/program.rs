@@ -42,6 +42,8 @@ pub struct Inst {
     pub guard: Condition,
     /// Line of the PTX text.
     pub line: u32,
+    /// How many instructions come before it in that line.
+    pub nth: u32,
     /// For counting; `None` for a further step of the instruction before.
     pub opcode: Option<Opcode>,
     /// What it touches, for the check of never-written registers: ranges of [`Program::operands`].

@@ -2,9 +2,9 @@
 
 mod machine;
 
-use machine::{OUT_LANE, Run};
+use machine::{OUT_LANE, Run, Want};
 
-fn check(cases: &[(&str, fn(u32) -> u32)]) {
+fn check(cases: &[(&str, Want)]) {
     for (body, want) in cases {
         let run = Run::new(&format!("{OUT_LANE}\n{body}\nst.global.u32 [%rd0], %r0;")).output(128);
         assert_eq!(run.words(), (0..32).map(want).collect::<Vec<_>>(), "{body}");
@@ -186,6 +186,6 @@ fn odd_blocks() {
         bar.sync 0; shl.b32 %r2, %r2, 8; shl.b32 %r3, %r3, 16; or.b32 %r1, %r1, %r2; or.b32 %r1, %r1, %r3; st.global.u32 [%rd1], %r1;";
     let mut run = Run::new(body).output(4 * 7 * 3 * 2);
     run.block = [7, 3, 2];
-    let want: Vec<u32> = (0..42).map(|t| t % 7 | (t / 7 % 3) << 8 | (t / 21) << 16).collect();
+    let want: Vec<u32> = (0..42).map(|t| (t % 7) | ((t / 7 % 3) << 8) | ((t / 21) << 16)).collect();
     assert_eq!(run.words(), want);
 }

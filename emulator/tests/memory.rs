@@ -3,10 +3,10 @@
 mod machine;
 
 use flashpage_emulator::{Launch, Memory, Module, Options};
-use machine::{OUT_LANE, Run};
+use machine::{OUT_LANE, Run, Want};
 
 /// What each lane must leave in its word of the output.
-fn check(cases: &[(&str, fn(u32) -> u32)]) {
+fn check(cases: &[(&str, Want)]) {
     for (body, want) in cases {
         let run = Run::new(&format!(".local .align 8 .b8 L[16];\n{OUT_LANE}\n{body}"))
             .input_words(0..256)

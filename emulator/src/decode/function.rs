@@ -115,10 +115,12 @@ pub(crate) fn variable_align(variable: &Variable) -> u32 {
 
 /// Offsets stay below this, so that none can overflow.
 const LARGEST: u64 = 1 << 24;
+/// Local memory of a thread (CUDA C++ Programming Guide, compute capabilities).
+const MAX_LOCAL: u64 = 512 << 10;
 
 impl Decoder<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<()> {
-        self.line = function.line;
+        (self.line, self.nth, self.in_line) = (function.line, 0, false);
         self.scopes.push(Scope::default());
         let start = self.program.code.len() as u32;
         if function.is_entry {
@@ -146,7 +148,7 @@ impl Decoder<'_> {
         });
         self.close_scope()?;
         if let Some(fixup) = self.scopes.last_mut().and_then(|outer| outer.fixups.pop()) {
-            self.line = fixup.line;
+            (self.line, self.nth) = (fixup.line, fixup.nth);
             return invalid(format!("there is no label `{}` in this function", fixup.label));
         }
         Ok(())
@@ -222,7 +224,7 @@ impl Decoder<'_> {
         // Offset zero is left free: a pointer to a variable is not null.
         let offset = self.program.local_bytes.max(16).next_multiple_of(align);
         self.program.local_bytes = offset + bytes;
-        if self.program.local_bytes as u64 > LARGEST {
+        if self.program.local_bytes as u64 > MAX_LOCAL {
             return invalid("local memory is too large");
         }
         Ok((offset, bytes))
@@ -260,7 +262,7 @@ impl Decoder<'_> {
                     let here = self.program.code.len() as u32;
                     let scope = self.scopes.last_mut().expect("a body is inside a function's scope");
                     if scope.labels.insert(name.clone(), here).is_some() {
-                        self.line = *line;
+                        (self.line, self.nth) = (*line, 0);
                         return invalid(format!("label `{name}` is there twice"));
                     }
                 }
@@ -273,7 +275,7 @@ impl Decoder<'_> {
                     );
                 }
                 Statement::Variable(v) => {
-                    self.line = v.line;
+                    (self.line, self.nth, self.in_line) = (v.line, 0, false);
                     let place = match v.space {
                         Space::Shared => self.shared_variable(v)?,
                         Space::Local => Place::Local(self.frame(v)?.0),
@@ -319,7 +321,7 @@ impl Decoder<'_> {
 
     /// Notes that slot `slot` of instruction `inst` is to become the place of `label`.
     pub(super) fn refer(&mut self, inst: usize, slot: usize, label: &Name) {
-        let fixup = Fixup { inst, slot, label: label.clone(), line: self.line };
+        let fixup = Fixup { inst, slot, label: label.clone(), line: self.line, nth: self.nth };
         if let Some(scope) = self.scopes.last_mut() {
             scope.fixups.push(fixup);
         }

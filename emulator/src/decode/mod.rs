@@ -34,6 +34,8 @@ pub enum Fail {
 pub struct Located {
     /// Line of the text.
     pub line: u32,
+    /// How many instructions come before it in that line.
+    pub nth: u32,
     /// Why.
     pub fail: Fail,
 }
@@ -86,6 +88,7 @@ struct Fixup {
     slot: usize,
     label: Name,
     line: u32,
+    nth: u32,
 }
 
 /// Decodes one entry.
@@ -106,8 +109,11 @@ struct Decoder<'m> {
     writes: Vec<Touch>,
     /// The instruction that is being decoded.
     line: u32,
+    nth: u32,
     opcode: Option<Opcode>,
     guard: Condition,
+    /// Whether `nth` counts instructions of `line` already.
+    in_line: bool,
     /// Row of the way back, while a function that is not the entry is decoded.
     way_back: Option<Reg>,
 }
@@ -150,11 +156,13 @@ pub fn decode(
         reads: Vec::new(),
         writes: Vec::new(),
         line: entry.line,
+        nth: 0,
         opcode: None,
         guard: Condition { pred: TRUE, negated: false },
+        in_line: false,
         way_back: None,
     };
-    decoder.run(entry).map_err(|fail| Located { line: decoder.line, fail })?;
+    decoder.run(entry).map_err(|fail| Located { line: decoder.line, nth: decoder.nth, fail })?;
     Ok(decoder.program)
 }
 
@@ -185,7 +193,15 @@ impl Decoder<'_> {
         let reads = range(&mut self.reads, &mut self.program.operands);
         let writes = range(&mut self.writes, &mut self.program.operands);
         let opcode = self.opcode.take();
-        self.program.code.push(Inst { op, guard: self.guard, line: self.line, opcode, reads, writes });
+        self.program.code.push(Inst {
+            op,
+            guard: self.guard,
+            line: self.line,
+            nth: self.nth,
+            opcode,
+            reads,
+            writes,
+        });
         self.program.code.len() - 1
     }
 
@@ -220,7 +236,8 @@ impl Decoder<'_> {
     }
 
     fn instruction(&mut self, inst: &Instruction) -> Result<()> {
-        self.line = inst.line;
+        self.nth = if self.line == inst.line && self.in_line { self.nth + 1 } else { 0 };
+        (self.line, self.in_line) = (inst.line, true);
         self.opcode = Some(inst.op);
         self.scratch_used = 0;
         self.reads.clear();

@@ -159,9 +159,10 @@ impl<'l> Worker<'l> {
     }
 
     fn fault(&self, at: [u32; 3], w: usize, trouble: Trouble) -> Fault {
-        let line = self.env.program.code.get(self.warps[w].pc as usize).map_or(0, |i| i.line);
+        let (line, nth) =
+            self.env.program.code.get(self.warps[w].pc as usize).map_or((0, 0), |i| (i.line, i.nth));
         let Trouble { kind, lane, address } = trouble;
-        let site = Site { instruction: String::new(), line, block: at, warp: w as u32, lane, address };
+        let site = Site { instruction: String::new(), line, nth, block: at, warp: w as u32, lane, address };
         Fault { kind, site: Some(Box::new(site)) }
     }
 

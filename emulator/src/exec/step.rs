@@ -28,12 +28,12 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         env.executed[pc] += 1;
         warp.count += 1;
         let mask = warp.mask & warp.condition(inst.guard);
+        if env.sanitize {
+            defined::before(env, warp, inst, mask)?;
+        }
         if mask == 0 {
             advance(warp);
             continue;
-        }
-        if env.sanitize {
-            defined::before(env, warp, inst, mask)?;
         }
         match &inst.op {
             Op::Alu { run, d, a, b, c, e, wide } => {

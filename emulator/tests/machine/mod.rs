@@ -114,6 +114,9 @@ impl Run {
     }
 }
 
+/// What a lane is to leave.
+pub type Want = fn(u32) -> u32;
+
 /// `%rd0 = %out + 4 * tid.x`
 pub const OUT_LANE: &str = "mov.u32 %r60, %tid.x; mul.wide.u32 %rd0, %r60, 4; add.u64 %rd0, %rd0, %out;";
 
