@@ -62,7 +62,8 @@ pub fn launch(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let mut report = LaunchReport { spec: plan.spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
+    let mut report =
+        LaunchReport { spec: plan.spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
     let Some(ready) = plan.ready else { return Ok(report) };
     let run = device.launch(&ready.kernel.module, &ready.kernel.compiled.entry, &ready.launch)?;
     report.entry = Some(ready.kernel.compiled.entry.clone());

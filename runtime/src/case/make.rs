@@ -135,7 +135,12 @@ impl Maker<'_> {
     }
 
     /// Expected outputs with the tolerances of the acceptance rule.
-    fn expected(&self, expected: &[Expected], plain: &[Expected], dtype: DType) -> Result<Value, MakeCaseError> {
+    fn expected(
+        &self,
+        expected: &[Expected],
+        plain: &[Expected],
+        dtype: DType,
+    ) -> Result<Value, MakeCaseError> {
         let mut outputs = Map::new();
         for (expected, plain) in expected.iter().zip(plain) {
             let shape = match self.buffers.get(&expected.name).and_then(|b| b["shape"].as_array()) {
