@@ -163,3 +163,53 @@ fn bad_arguments_are_errors() {
     let want = HostError::BlockOutOfRange { seq: 0, block: 2, entry: 99, blocks: 4 };
     assert!(matches!(bad, Err(HostRunError::Host(error)) if error == want));
 }
+
+/// Launches a kernel on the emulator and compares what it stores with `reference`.
+#[test]
+fn a_launch_gives_what_the_reference_gives() {
+    use flashpage::kernels::{causal_attention, paged_attention};
+    let device = Device::emulator();
+    let i = Inputs::new(&device, &Shape(&[(5, 21), (2, 40)], 4, 2));
+    // The schedules take head dimensions of at least 64; the inputs' tensors are cut anew.
+    let (tokens, kv_tokens) = (i.q_starts.tokens(), i.kv_starts.tokens());
+    let q = tensor(&device, 1, &[tokens, 4, 64]);
+    let (k, v) = (tensor(&device, 2, &[kv_tokens, 2, 64]), tensor(&device, 3, &[kv_tokens, 2, 64]));
+    let blocks = i.k_pool.shape()[0];
+    let (k_pool, v_pool) = (tensor(&device, 4, &[blocks, 8, 2, 64]), tensor(&device, 5, &[blocks, 2, 8, 64]));
+    let o = Tensor::filled_nan(&device, DType::F16, &[tokens, 4, 64]).unwrap();
+    let lse = Tensor::filled_nan(&device, DType::F32, &[tokens, 4]).unwrap();
+    let stored = |want_o: &[f32], want_lse: &[f32]| {
+        for (got, want, bound) in [(&o, want_o, 4e-3), (&lse, want_lse, 1e-4)] {
+            for (index, (got, want)) in got.to_f32_vec().unwrap().into_iter().zip(want).enumerate() {
+                assert!((got - want).abs() <= bound, "element {index} is {got}, not {want}");
+            }
+        }
+    };
+
+    let q = Ragged { tensor: &q, starts: &i.q_starts };
+    let args = causal_attention::Args {
+        q,
+        k: Ragged { tensor: &k, starts: &i.kv_starts },
+        v: Ragged { tensor: &v, starts: &i.kv_starts },
+        o: &o,
+        lse: &lse,
+        scale: 0.125,
+    };
+    args.launch(&device).unwrap();
+    let want = causal_attention::reference::<f16, 64>(&args).unwrap();
+    stored(&want.o, &want.lse);
+
+    let args = paged_attention::Args {
+        q,
+        k: Pool { tensor: &k_pool, layout: PoolLayout::Nhd },
+        v: Pool { tensor: &v_pool, layout: PoolLayout::Hnd },
+        table: &i.table,
+        o: &o,
+        lse: &lse,
+        scale: 0.125,
+        window: 9,
+    };
+    args.launch(&device).unwrap();
+    let want = paged_attention::reference::<f16, 64>(&args).unwrap();
+    stored(&want.o, &want.lse);
+}

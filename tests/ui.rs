@@ -1,7 +1,8 @@
 //! What the compiler says of kernels with mistakes: each file of `tests/ui` beside what it makes rustc print.
 //!
 //! The messages of rustc itself change between its versions, so the cases that need them (`rustc_*`) are
-//! few. To accept new output: `TRYBUILD=overwrite cargo test --test ui`.
+//! few, and no case makes rustc list the types that implement an operator: every dependency adds to those.
+//! To accept new output: `TRYBUILD=overwrite cargo test --test ui`.
 
 #[test]
 fn ui() {

@@ -289,8 +289,9 @@ mod tests {
         ];
         for (mask, lo, hi, exact) in table {
             let got = Interval::of(mask);
-            let show =
-                |b: &Option<Bound>, infinite: &str| b.as_ref().map_or(infinite.to_owned(), |b| b.text(&|_| "window".to_owned()));
+            let show = |b: &Option<Bound>, infinite: &str| {
+                b.as_ref().map_or(infinite.to_owned(), |b| b.text(&|_| "window".to_owned()))
+            };
             assert_eq!(
                 (show(&got.lo, "-inf"), show(&got.hi, "inf"), got.exact),
                 (lo.to_string(), hi.to_string(), *exact),

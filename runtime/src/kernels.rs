@@ -1,7 +1,7 @@
 //! Compiled kernels that a device has loaded, by program and spec.
 
-use crate::batch::LaunchError;
 use crate::device::{Device, Module};
+use crate::launch_error::LaunchError;
 use flashpage_codegen::{Compiled, Program, Spec, compile};
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;

@@ -3,12 +3,14 @@
 
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
-pub use crate::batch::LaunchError;
 use crate::device::{Device, Launch, Report};
+use crate::kernels::Kernel;
+pub use crate::launch_error::LaunchError;
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::{BinaryOp, Expr, ParamId, Program, UnaryOp};
 use flashpage_codegen::{Arch, ShapeClass, Spec};
+use std::sync::Arc;
 
 /// What a launch may be told beyond its arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,17 +61,43 @@ pub fn launch(
 ) -> Result<LaunchReport, LaunchError> {
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
-    let spec = spec(device, &batch, options);
-    let mut report = LaunchReport { spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
+    let plan = plan(device, &batch, options)?;
+    let mut report =
+        LaunchReport { spec: plan.spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
+    let Some(ready) = plan.ready else { return Ok(report) };
+    let run = device.launch(&ready.kernel.module, &ready.kernel.compiled.entry, &ready.launch)?;
+    report.entry = Some(ready.kernel.compiled.entry.clone());
+    report.grid = ready.launch.grid;
+    report.block = ready.launch.block;
+    report.emulated = run.report;
+    Ok(report)
+}
+
+/// A launch worked out but not begun.
+pub(crate) struct Plan {
+    pub spec: Spec,
+    /// `None` where there is nothing to compute.
+    pub ready: Option<Ready>,
+}
+
+/// A compiled kernel and what to launch it with.
+pub(crate) struct Ready {
+    pub kernel: Arc<Kernel>,
+    pub launch: Launch,
+}
+
+/// Chooses the spec, compiles or finds the kernel, fills its parameters.
+pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Result<Plan, LaunchError> {
+    let spec = spec(device, batch, options);
     if batch.query.starts.tokens() == 0 || batch.q_heads == 0 {
-        return Ok(report);
+        return Ok(Plan { spec, ready: None });
     }
-    let kernel = device.kernels().get(device, program, &spec)?;
+    let kernel = device.kernels().get(device, batch.program, &spec)?;
     let compiled = &kernel.compiled;
     let packed_heads = if spec.shape == ShapeClass::Prefill { 1 } else { batch.group() };
-    let grid = grid(&batch, packed_heads, compiled.rows_per_tile as usize)?;
+    let grid = grid(batch, packed_heads, compiled.rows_per_tile as usize)?;
     let params =
-        compiled.abi.iter().map(|arg| parameter(&batch, arg, packed_heads)).collect::<Result<Vec<_>, _>>()?;
+        compiled.abi.iter().map(|arg| parameter(batch, arg, packed_heads)).collect::<Result<Vec<_>, _>>()?;
     let launch = Launch {
         grid,
         block: compiled.block,
@@ -77,12 +105,7 @@ pub fn launch(
         dynamic_shared_bytes: compiled.dynamic_shared_bytes,
         params,
     };
-    let run = device.launch(&kernel.module, &compiled.entry, &launch)?;
-    report.entry = Some(compiled.entry.clone());
-    report.grid = grid;
-    report.block = compiled.block;
-    report.emulated = run.report;
-    Ok(report)
+    Ok(Plan { spec, ready: Some(Ready { kernel, launch }) })
 }
 
 /// What to specialise to.

@@ -19,6 +19,7 @@ pub mod device;
 pub mod equivalence;
 mod kernels;
 pub mod launch;
+mod launch_error;
 pub mod npy;
 pub mod problem;
 pub mod reference;

@@ -9,7 +9,8 @@
 //! A row that keeps no key gives O = 0 and LSE = -inf.
 
 use crate::args::{Argument, PoolShape};
-use crate::batch::{Batch, LaunchError};
+use crate::batch::Batch;
+use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Precision, Scalar};
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::program::{

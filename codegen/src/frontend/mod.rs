@@ -17,6 +17,20 @@
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
 //! | `diagnostics` | collecting errors, and guessing at misspellings |
+//!
+//! # What a kernel may say
+//!
+//! - **Signature**: `T: Element` and `const D: usize`, or fixed types (`Query<f16, 64>`); one `Query`; any number
+//!   of the other parameters of [`ParamKind`](crate::program::ParamKind).
+//! - **Before the loop**: `q.tile()`, `OnlineSoftmax::new()`, `Tile::zeros()`, and `let`s of numbers anywhere.
+//! - **The loop**, one: `for cols in k.tiles()` with `k.load(cols)`, or `for cols in table.tiles()` with
+//!   `k.gather(table, cols)`; `x.t()`, `dot(a, b)`, `s.map(|x, at| …)`, `s.mask(|at| …)`, a score tile `* + - /` a
+//!   number, `number * s`, `softmax.step(s, &mut acc)`, `acc += …`.
+//! - **After it**: `o.store(softmax.finish(acc))`, `lse.store(softmax.lse())`, each output once.
+//! - **Numbers**: f32, i32 and bool; literals, parameters, `slopes[at.head]`, `at.row`, `at.col`, `at.head`,
+//!   `at.seq`; arithmetic, comparisons, `&& || !`; `as f32`, `as i32`; `abs exp ln max min sqrt tanh` (integers:
+//!   `abs max min`); `if … else`, `select(c, a, b)`, blocks with `let`, `const` inside the body, `f32::INFINITY`
+//!   and its like. A `let` of a number is substituted where it is used.
 
 mod body;
 mod calls;

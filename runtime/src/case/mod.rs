@@ -5,12 +5,14 @@
 
 mod compare;
 mod document;
+mod make;
 
 pub use compare::Comparison;
+pub use make::{MakeCaseError, make_case};
 
+use crate::device::signature::{Misfit, Signatures};
 use crate::device::{Buffer, Device, DeviceError, Launch, Report, TensorMap};
 use crate::npy::{Array, NpyError, NumberType};
-use flashpage_ptx::ast::{Function, Item, Variable};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -142,6 +144,8 @@ pub struct CaseReport {
     pub comparisons: Vec<Comparison>,
     /// The files written.
     pub outputs: Vec<PathBuf>,
+    /// Those that could not be, as in a folder that is read-only: no reason not to compare.
+    pub unwritten: Vec<NpyError>,
     /// The emulator's report, if the case ran there.
     pub emulated: Option<Report>,
 }
@@ -157,6 +161,9 @@ impl fmt::Display for CaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for comparison in &self.comparisons {
             writeln!(f, "{comparison}")?;
+        }
+        for error in &self.unwritten {
+            writeln!(f, "{error}")?;
         }
         Ok(())
     }
@@ -221,8 +228,8 @@ impl Case {
     /// `launch.json` as `out_NAME.npy`.
     ///
     /// # Errors
-    /// Arguments that are not the entry's, a launch that the device refuses, a fault while the kernel runs, or
-    /// an output that cannot be written. A wrong result is no error: see [`CaseReport::passed`].
+    /// Arguments that are not the entry's, a launch that the device refuses, a fault while the kernel runs.
+    /// A wrong result is no error: see [`CaseReport::passed`].
     pub fn run(&self, device: &Device) -> Result<CaseReport, CaseError> {
         let module =
             device.load(&self.ptx).map_err(|error| CaseError::Load { path: self.ptx_path.clone(), error })?;
@@ -245,7 +252,12 @@ impl Case {
             params,
         };
         let run = device.launch(&module, &self.entry, &launch)?;
-        let mut report = CaseReport { comparisons: Vec::new(), outputs: Vec::new(), emulated: run.report };
+        let mut report = CaseReport {
+            comparisons: Vec::new(),
+            outputs: Vec::new(),
+            unwritten: Vec::new(),
+            emulated: run.report,
+        };
         let folder = self.path.parent().unwrap_or(Path::new(""));
         for (name, source) in &self.buffers {
             let expectation = self.expected.get(name);
@@ -255,8 +267,10 @@ impl Case {
             let bytes = buffers.get(name.as_str()).map_or_else(|| Ok(Vec::new()), Buffer::to_bytes)?;
             let array = Array { ty: source.ty(), shape: source.shape().to_vec(), bytes };
             let path = folder.join(format!("out_{name}.npy"));
-            array.save(&path)?;
-            report.outputs.push(path);
+            match array.save(&path) {
+                Ok(()) => report.outputs.push(path),
+                Err(error) => report.unwritten.push(error),
+            }
             if let Some(Expectation { array: expected, max_abs, max_rel_l2 }) = expectation {
                 report.comparisons.push(compare::compare(name, &array, expected, *max_abs, *max_rel_l2));
             }
@@ -264,46 +278,16 @@ impl Case {
         Ok(report)
     }
 
-    /// The driver reads as many parameters, and as many bytes of each, as the entry declares: whatever is given
-    /// to it must be that long.
+    /// Arguments that do not fit the entry are named by their place in `launch.json`.
     fn check_params(&self, params: &[Vec<u8>]) -> Result<(), CaseError> {
         let module = flashpage_ptx::parse(&self.ptx)
             .map_err(|error| CaseError::Ptx { path: self.ptx_path.clone(), error })?;
-        let entries: Vec<&Function> = module
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Function(function) if function.is_entry => Some(function),
-                _ => None,
-            })
-            .collect();
-        let Some(entry) = entries.iter().find(|function| *function.name == *self.entry) else {
-            let known = entries.iter().map(|function| function.name.to_string()).collect();
-            return Err(DeviceError::NoEntry { entry: self.entry.clone(), known }.into());
-        };
-        if entry.params.len() != params.len() {
-            let (takes, given) = (entry.params.len(), params.len());
-            return Err(self.field_error(
-                "args",
-                format!("`{}` takes {takes} parameters, and {given} are given", self.entry),
-            ));
-        }
-        for (index, (param, bytes)) in entry.params.iter().zip(params).enumerate() {
-            let size = param_bytes(param);
-            if size != bytes.len() as u64 {
-                let message =
-                    format!("parameter `{}` has {size} bytes, and {} are given", param.name, bytes.len());
-                return Err(self.field_error(format!("args[{index}]"), message));
-            }
-        }
-        Ok(())
+        Signatures::of(&module).check(&self.entry, params).map_err(|misfit| match misfit {
+            Misfit::NoEntry(known) => DeviceError::NoEntry { entry: self.entry.clone(), known }.into(),
+            Misfit::Count(message) => self.field_error("args", message),
+            Misfit::Size(index, message) => self.field_error(format!("args[{index}]"), message),
+        })
     }
-}
-
-/// Size of a parameter.
-fn param_bytes(param: &Variable) -> u64 {
-    let elements = param.dims.iter().fold(1u64, |product, dim| product.saturating_mul(dim.unwrap_or(0)));
-    elements.saturating_mul(u64::from(param.ty.bytes()) * u64::from(param.vector.unwrap_or(1)))
 }
 
 /// The bytes of an argument and what they are aligned to.

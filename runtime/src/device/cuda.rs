@@ -3,6 +3,7 @@
 //! Calls go to the driver API through `cudarc`'s thin wrappers. `cudarc` panics where `libcuda` is missing,
 //! so [`Cuda::new`] looks for it first; nothing else here runs without a `Cuda`.
 
+use super::signature::{Misfit, Signatures};
 use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
 use super::{DeviceError, Launch};
 use cudarc::driver::sys::{self, CUfunction_attribute_enum as Attribute};
@@ -22,6 +23,7 @@ pub(super) struct Cuda {
 pub(super) struct CudaModule {
     context: Arc<CudaContext>,
     module: sys::CUmodule,
+    signatures: Signatures,
 }
 
 // SAFETY: a CUmodule is a handle that the driver lets any thread use while its context is current, and
@@ -118,6 +120,8 @@ impl Cuda {
     /// Has the driver compile PTX; its error log is part of the error.
     pub(super) fn load(&self, text: &str) -> Result<CudaModule, DeviceError> {
         self.bind()?;
+        // Without the entries' signatures no launch could be checked.
+        let parsed = flashpage_ptx::parse(text).map_err(|error| DeviceError::Load(error.to_string()))?;
         let image =
             CString::new(text).map_err(|_| DeviceError::Load("the text has a zero byte in it".into()))?;
         let mut log = vec![0u8; 16 * 1024];
@@ -146,7 +150,7 @@ impl Cuda {
                 if log.is_empty() { "" } else { "\n" }
             ))
         })?;
-        Ok(CudaModule { context: self.context.clone(), module })
+        Ok(CudaModule { context: self.context.clone(), module, signatures: Signatures::of(&parsed) })
     }
 
     pub(super) fn launch(
@@ -160,6 +164,10 @@ impl Cuda {
         }
         self.bind()?;
         let refused = |message: String| DeviceError::Launch { entry: entry.to_string(), message };
+        module.signatures.check(entry, &launch.params).map_err(|misfit| match misfit {
+            Misfit::NoEntry(known) => DeviceError::NoEntry { entry: entry.to_string(), known },
+            Misfit::Count(message) | Misfit::Size(_, message) => refused(message),
+        })?;
         let name = CString::new(entry).map_err(|_| refused("its name has a zero byte in it".into()))?;
         // SAFETY: the module is loaded, the name ends in a zero.
         let function = unsafe { result::module::get_function(module.module, name) }
@@ -180,31 +188,41 @@ impl Cuda {
         }
         let mut params: Vec<*mut c_void> =
             launch.params.iter().map(|bytes| bytes.as_ptr().cast_mut().cast::<c_void>()).collect();
-        let [x, y, z] = launch.cluster;
-        // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
-        let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
-        attribute.id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-        attribute.value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
         let [gx, gy, gz] = launch.grid;
         let [bx, by, bz] = launch.block;
-        let config = sys::CUlaunchConfig {
-            gridDimX: gx,
-            gridDimY: gy,
-            gridDimZ: gz,
-            blockDimX: bx,
-            blockDimY: by,
-            blockDimZ: bz,
-            sharedMemBytes: launch.dynamic_shared_bytes,
-            hStream: std::ptr::null_mut(),
-            attrs: &mut attribute,
-            // A cluster of one block needs no attribute, which drivers before 11.8 do not know.
-            numAttrs: u32::from(launch.cluster != [1, 1, 1]),
+        let (shared, stream) = (launch.dynamic_shared_bytes, std::ptr::null_mut());
+        // In both calls:
+        // SAFETY: the parameters are as many and as long as the entry declares, which was checked above; the
+        // driver copies them before it returns.
+        let launched = if launch.cluster == [1, 1, 1] {
+            // Drivers before 11.8 have no other launch call.
+            unsafe {
+                result::launch_kernel(function, (gx, gy, gz), (bx, by, bz), shared, stream, &mut params)
+            }
+            .map_err(failed("cuLaunchKernel"))
+        } else {
+            let [x, y, z] = launch.cluster;
+            // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
+            let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
+            attribute.id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+            attribute.value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
+            let config = sys::CUlaunchConfig {
+                gridDimX: gx,
+                gridDimY: gy,
+                gridDimZ: gz,
+                blockDimX: bx,
+                blockDimY: by,
+                blockDimZ: bz,
+                sharedMemBytes: shared,
+                hStream: stream,
+                attrs: &mut attribute,
+                numAttrs: 1,
+            };
+            unsafe { sys::cuLaunchKernelEx(&config, function, params.as_mut_ptr(), std::ptr::null_mut()) }
+                .result()
+                .map_err(failed("cuLaunchKernelEx"))
         };
-        // SAFETY: whether the parameters are as many and as long as the entry's is checked by who builds a
-        // `Launch` from PTX; the driver copies them before it returns.
-        unsafe { sys::cuLaunchKernelEx(&config, function, params.as_mut_ptr(), std::ptr::null_mut()) }
-            .result()
-            .map_err(|error| refused(failed("cuLaunchKernelEx")(error).to_string()))?;
+        launched.map_err(|error| refused(error.to_string()))?;
         self.context.synchronize().map_err(|error| DeviceError::Fault {
             entry: entry.to_string(),
             message: failed("the kernel")(error).to_string(),

@@ -165,10 +165,14 @@ impl Emulator {
             let known = module.0.entries().map(|known| known.name.to_string()).collect();
             return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
         }
-        module
-            .0
-            .launch(&mut self.memory(), entry, &config, &options)
-            .map_err(|fault| DeviceError::Fault { entry: entry.to_string(), message: fault.to_string() })
+        module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {
+            let (entry, message) = (entry.to_string(), fault.to_string());
+            // A fault without a place is a launch that never began.
+            match fault.site {
+                Some(_) => DeviceError::Fault { entry, message },
+                None => DeviceError::Launch { entry, message },
+            }
+        })
     }
 }
 

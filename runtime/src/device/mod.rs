@@ -7,6 +7,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod emulator;
+pub(crate) mod signature;
 mod tensor_map;
 
 pub use emulator::{AsyncPolicy, EmulatorOptions, Report};
@@ -401,4 +402,73 @@ pub struct Launch {
 pub struct Run {
     /// Counters and findings; only the emulator has them.
     pub report: Option<Report>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_always_a_device() {
+        let bytes = [1u8, 2, 3, 4];
+        let device = Device::auto();
+        let buffer = device.upload(&bytes).unwrap();
+        assert_eq!(buffer.to_bytes().unwrap(), bytes);
+        assert!(buffer.address().is_multiple_of(128));
+        buffer.memset(7).unwrap();
+        assert_eq!(buffer.to_bytes().unwrap(), [7; 4]);
+        assert!(device.alloc(0).unwrap().is_empty());
+        // With a driver there is no such GPU, without one there is none at all: an error either way.
+        assert!(Device::cuda(4096).is_err());
+    }
+
+    #[test]
+    fn accesses_stay_inside() {
+        let buffer = Device::emulator().upload(&[0; 8]).unwrap();
+        for (offset, len) in [(8, 1), (0, 9), (usize::MAX, 2)] {
+            let expected = format!("{len} bytes at offset {offset} do not fit in a buffer of 8 bytes");
+            assert_eq!(buffer.write(offset, &vec![0; len]).unwrap_err().to_string(), expected);
+            assert_eq!(buffer.read(offset, &mut vec![0; len]).unwrap_err().to_string(), expected);
+        }
+        assert!(buffer.write(8, &[]).is_ok());
+    }
+
+    #[test]
+    fn bad_launches_are_refused() {
+        let device = Device::emulator();
+        let text = ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 a) { ret; }";
+        let module = device.load(text).unwrap();
+        let good = Launch {
+            grid: [1; 3],
+            block: [32, 1, 1],
+            cluster: [1; 3],
+            dynamic_shared_bytes: 0,
+            params: vec![vec![0; 8]],
+        };
+        assert!(device.launch(&module, "k", &good).unwrap().report.is_some());
+        let error = device.launch(&module, "m", &good).unwrap_err().to_string();
+        assert_eq!(error, "the module has no entry `m`: it has `k`");
+        let bad = Launch { params: Vec::new(), ..good.clone() };
+        assert!(matches!(device.launch(&module, "k", &bad), Err(DeviceError::Launch { .. })));
+        let bad = Launch { block: [2048, 1, 1], ..good };
+        assert!(matches!(device.launch(&module, "k", &bad), Err(DeviceError::Launch { .. })));
+        let error = device.load(".version 7.0\n.target sm_80\n.entry k { frob; }").unwrap_err().to_string();
+        assert!(error.contains("unknown opcode `frob`"), "{error}");
+    }
+
+    #[test]
+    fn policies() {
+        for (text, policy) in [
+            ("eager", AsyncPolicy::Eager),
+            ("lazy", AsyncPolicy::Lazy),
+            ("random:18446744073709551615", AsyncPolicy::Random(u64::MAX)),
+        ] {
+            assert_eq!(text.parse(), Ok(policy));
+            assert_eq!(policy.to_string(), text);
+        }
+        for text in ["", "Eager", "random", "random:", "random:-1"] {
+            let expected = format!("unknown policy `{text}`: write eager, lazy or random:SEED");
+            assert_eq!(text.parse::<AsyncPolicy>(), Err(expected));
+        }
+    }
 }

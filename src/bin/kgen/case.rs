@@ -1,9 +1,104 @@
-use crate::Outcome;
+//! `kgen case`: one of our kernels on made-up inputs, as files that any launcher can run.
+
+use crate::kernel::{self, tile};
+use crate::{Failure, Outcome};
 use clap::Args;
+use flashpage::codegen::program::DType;
+use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::runtime::case::make_case;
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{LaunchOptions, PoolLayout};
+use std::path::PathBuf;
+
 #[derive(Args)]
-pub struct MakeCase {}
+pub struct MakeCase {
+    /// A stock kernel, or FILE.rs[:function]
+    kernel: String,
+    /// Where to write; made if it is not there
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Target
+    #[arg(long, default_value = "sm_80")]
+    arch: Arch,
+    /// Element type of q, k, v and o: f16 or bf16
+    #[arg(long, default_value = "f16")]
+    dtype: DType,
+    /// Head dimension
+    #[arg(long, default_value_t = 128)]
+    head_dim: usize,
+    /// Tokens per block of a paged cache, a multiple of 8
+    #[arg(long, default_value_t = 16)]
+    block_size: usize,
+    /// Layout of a paged cache: nhd or hnd
+    #[arg(long, default_value = "nhd", value_parser = layout)]
+    layout: PoolLayout,
+    /// Query tokens of each sequence
+    #[arg(long, value_delimiter = ',', default_value = "64")]
+    q_len: Vec<usize>,
+    /// Keys of each sequence; as many as query tokens if absent
+    #[arg(long, value_delimiter = ',')]
+    kv_len: Vec<usize>,
+    /// Query heads
+    #[arg(long, default_value_t = 4)]
+    heads: usize,
+    /// KV heads; a divisor of the query heads, and as many if absent
+    #[arg(long)]
+    kv_heads: Option<usize>,
+    /// Seed of the inputs
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A scalar parameter, as in window=128 (scale is 1/sqrt(head_dim) by itself)
+    #[arg(long = "set", value_parser = scalar, value_name = "NAME=VALUE")]
+    scalars: Vec<(String, f64)>,
+    /// Shape class instead of the one the lengths call for: prefill, append or decode
+    #[arg(long)]
+    shape: Option<ShapeClass>,
+    /// Tile instead of the schedule's own, as ROWSxCOLUMNS
+    #[arg(long, value_parser = tile, value_name = "MxN")]
+    tile: Option<(usize, usize)>,
+}
+
+fn layout(text: &str) -> Result<PoolLayout, String> {
+    match text {
+        "nhd" => Ok(PoolLayout::Nhd),
+        "hnd" => Ok(PoolLayout::Hnd),
+        _ => Err(format!("unknown layout `{text}`: write nhd or hnd")),
+    }
+}
+
+fn scalar(text: &str) -> Result<(String, f64), String> {
+    let parse = || -> Option<(String, f64)> {
+        let (name, value) = text.split_once('=')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    parse().ok_or_else(|| format!("`{text}` sets nothing: write NAME=VALUE, as in window=128"))
+}
+
 impl MakeCase {
     pub fn run(&self) -> Outcome {
+        let program = kernel::program(&self.kernel)?;
+        let kv_len = if self.kv_len.is_empty() { &self.q_len } else { &self.kv_len };
+        if kv_len.len() != self.q_len.len() {
+            return Err(Failure::Usage(format!(
+                "--q-len has {} sequences and --kv-len {}: give one length for each",
+                self.q_len.len(),
+                kv_len.len()
+            )));
+        }
+        let problem = Problem {
+            dtype: self.dtype,
+            head_dim: self.head_dim,
+            q_heads: self.heads,
+            kv_heads: self.kv_heads.unwrap_or(self.heads),
+            lens: self.q_len.iter().copied().zip(kv_len.iter().copied()).collect(),
+            block_size: self.block_size,
+            layout: self.layout,
+            seed: self.seed,
+            scalars: self.scalars.iter().cloned().collect(),
+        };
+        let options = LaunchOptions { arch: Some(self.arch), shape: self.shape, tile: self.tile };
+        let path = make_case(&self.output, &program, &problem, &options)?;
+        println!("kgen launch {}", path.display());
         Ok(())
     }
 }

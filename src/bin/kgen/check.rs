@@ -45,7 +45,9 @@ impl Check {
         let mut work = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
-            work.extend(equivalence::suite(&program).into_iter().map(|(batch, p)| (program.clone(), batch, p)));
+            work.extend(
+                equivalence::suite(&program).into_iter().map(|(batch, p)| (program.clone(), batch, p)),
+            );
         }
         let options = LaunchOptions { shape: self.shape, ..LaunchOptions::default() };
         if !self.json {

@@ -60,8 +60,9 @@ impl Emit {
         let text = compiled.text();
         match &self.output {
             None => print!("{text}"),
-            Some(path) => std::fs::write(path, text)
-                .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?,
+            Some(path) => {
+                std::fs::write(path, text).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?
+            }
         }
         Ok(())
     }

@@ -63,7 +63,8 @@ pub fn tile(text: &str) -> Result<(usize, usize), String> {
 impl Target {
     /// The spec of `program` on this target.
     pub fn spec(&self, program: &Program) -> Spec {
-        let paged = program.params.iter().any(|p| p.kind == flashpage::codegen::program::ParamKind::BlockTable);
+        let paged =
+            program.params.iter().any(|p| p.kind == flashpage::codegen::program::ParamKind::BlockTable);
         Spec {
             arch: self.arch,
             dtype: self.dtype,

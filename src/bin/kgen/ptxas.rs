@@ -82,7 +82,11 @@ fn read(said: &str) -> Assembled {
     let mut assembled = Assembled::default();
     for line in said.lines() {
         let number_before = |what: &str| -> u32 {
-            line.split(what).next().and_then(|l| l.split_whitespace().last()).and_then(|n| n.parse().ok()).unwrap_or(0)
+            line.split(what)
+                .next()
+                .and_then(|l| l.split_whitespace().last())
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(0)
         };
         if line.contains("bytes spill stores") {
             assembled.spill_stores += number_before(" bytes spill stores");
@@ -91,7 +95,8 @@ fn read(said: &str) -> Assembled {
         if line.contains("Used") && line.contains("registers") {
             assembled.registers = assembled.registers.max(number_before(" registers"));
         }
-        let complaint = [": error", "error   :", "fatal", "warning", "(C75"].iter().any(|word| line.contains(word));
+        let complaint =
+            [": error", "error   :", "fatal", "warning", "(C75"].iter().any(|word| line.contains(word));
         if complaint {
             assembled.complaints.push(line.trim().to_owned());
         }
@@ -111,7 +116,10 @@ mod tests {
                     ptxas info    : Used 255 registers, used 1 barriers\n\
                     ptxas info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored";
         let got = read(said);
-        assert_eq!((got.registers, got.spill_stores, got.spill_loads, got.complaints.len()), (255, 72, 84, 1));
+        assert_eq!(
+            (got.registers, got.spill_stores, got.spill_loads, got.complaints.len()),
+            (255, 72, 84, 1)
+        );
         assert!(!got.is_clean());
     }
 }

@@ -86,9 +86,9 @@ fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json:
         .comparisons
         .iter()
         .map(|c| {
-            let worst = c.worst.map(|(index, got, expected)| {
-                json!({ "index": index, "got": got, "expected": expected })
-            });
+            let worst = c
+                .worst
+                .map(|(index, got, expected)| json!({ "index": index, "got": got, "expected": expected }));
             json!({
                 "buffer": c.buffer, "passed": c.passed, "failure": c.failure,
                 "max_abs": c.max_abs, "relative_l2": c.relative_l2, "worst": worst,

@@ -79,7 +79,15 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
         for &head_dim in &head_dims {
             for &block_size in &block_sizes {
                 for shape in ShapeClass::ALL {
-                    specs.push(Spec { arch, dtype, head_dim, block_size, shape, tile: None, fold_scale: true });
+                    specs.push(Spec {
+                        arch,
+                        dtype,
+                        head_dim,
+                        block_size,
+                        shape,
+                        tile: None,
+                        fold_scale: true,
+                    });
                 }
             }
         }
@@ -91,7 +99,8 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
 fn assemble(ptxas: &Ptxas, rows: &[Row]) -> Result<Vec<Assembled>, Failure> {
     let bar = progress::bar(rows.len(), "ptxas");
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<Assembled, Failure>>>> = Mutex::new(rows.iter().map(|_| None).collect());
+    let results: Mutex<Vec<Option<Result<Assembled, Failure>>>> =
+        Mutex::new(rows.iter().map(|_| None).collect());
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -110,7 +119,10 @@ fn assemble(ptxas: &Ptxas, rows: &[Row]) -> Result<Vec<Assembled>, Failure> {
     });
     bar.finish_and_clear();
     let results = results.into_inner().unwrap_or_default();
-    results.into_iter().map(|r| r.unwrap_or_else(|| Err(Failure::Usage("ptxas did not run".to_owned())))).collect()
+    results
+        .into_iter()
+        .map(|r| r.unwrap_or_else(|| Err(Failure::Usage("ptxas did not run".to_owned()))))
+        .collect()
 }
 
 fn json_row(row: &Row, result: &Assembled) -> serde_json::Value {
