@@ -146,7 +146,7 @@ impl Schedule {
             64 | 128 => 4,
             _ => return refuse("rows must be 16, 32, 64 or 128".to_owned()),
         };
-        if cols == 0 || cols % 16 != 0 || cols % (8 * warps) != 0 {
+        if cols == 0 || !cols.is_multiple_of(16) || !cols.is_multiple_of(8 * warps) {
             return refuse("columns must be 32, 64 or 128".to_owned());
         }
         let rows_per_warp = rows / warps;
