@@ -4,7 +4,6 @@
 //! tokens ─ frontend ─▶ program ─ attention, bounds ─▶ schedule ─ lower ─▶ flashpage_ptx::ast::Module
 //! ```
 //!
-//! - [`frontend`]: reads the function.
 //! - [`frontend`]: Rust syntax to a program, with its own checks of axes and types.
 //! - [`program`]: the tile IR and its meaning.
 //! - [`attention`], [`bounds`]: what a program is found to be; what its mask says of loops.
