@@ -125,6 +125,11 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 continue;
             }
             Op::Results(moves) => control::moves(warp, mask, moves),
+            Op::NoTarget { target } => {
+                let lane = mask.trailing_zeros();
+                let address = warp.get(*target, true, lane as usize);
+                return Err(Trouble::lane(FaultKind::CallTarget { address }, lane));
+            }
             Op::Return { way_back } => {
                 control::ret(warp, mask, *way_back);
                 continue;
