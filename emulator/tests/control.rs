@@ -120,6 +120,20 @@ fn calls_through_registers() {
                    call (z), %rd1, (x, y), P; ld.param.b32 %r1, [z]; }}
                 st.param.b32 [r], %r1; ret;
             }}
+            .func (.param .b32 r) there(.param .b32 a) {{
+                .reg .b64 %rd<2>; .reg .b32 %r<2>; .reg .pred %p<2>;
+                ld.param.u32 %r1, [a]; setp.ge.u32 %p1, %r1, 100; @!%p1 bra END;
+                mov.u64 %rd1, back;
+                {{ .param .b32 x; .param .b32 z; st.param.b32 [x], 1;
+                   P: .callprototype (.param .b32 _) _ (.param .b32 _);
+                   call (z), %rd1, (x), P; ld.param.b32 %r1, [z]; }}
+                END: st.param.b32 [r], %r1; ret;
+            }}
+            .func (.param .b32 r) back(.param .b32 a) {{
+                .reg .b32 %r<2>;
+                {{ .param .b32 x; .param .b32 z; st.param.b32 [x], 1; call (z), there, (x); ld.param.b32 %r1, [z]; }}
+                st.param.b32 [r], %r1; ret;
+            }}
             .visible .entry k(.param .u64 in, .param .u64 out) {{
                 .reg .b32 %r<64>; .reg .b64 %rd<9>; .reg .pred %p<3>; .reg .b64 %out;
                 .param .b32 x; .param .b32 y; .param .b32 z; .param .b64 w;
@@ -136,7 +150,7 @@ fn calls_through_registers() {
         )
     };
     let table = "and.b32 %r1, %r60, 1; mul.wide.u32 %rd1, %r1, 8; mov.u64 %rd2, TABLE; add.u64 %rd1, %rd1, %rd2; ld.global.u64 %rd3, [%rd1];";
-    let cases: [(String, Want); 5] = [
+    let cases: [(String, Want); 6] = [
         (format!("{table} call (z), %rd3, (x, y), P; ld.param.b32 %r0, [z];"), |l| {
             if l % 2 == 0 { l + 10 } else { l.wrapping_sub(10) }
         }),
@@ -161,6 +175,8 @@ fn calls_through_registers() {
         }),
         // By their shapes, other functions are out of the question.
         ("mov.u64 %rd3, widen; call (w), %rd3, (x), W; ld.param.b32 %r0, [w];".into(), |l| l),
+        // A function that may recurse, as far as the text tells, and does not.
+        ("call (z), there, (x); ld.param.b32 %r0, [z];".into(), |l| l),
         ("mov.u64 %rd3, neg; call (%r0), %rd3, (%r60), N;".into(), |l| l.wrapping_neg()),
     ];
     let mut run = Run::new("").output(128);
@@ -175,6 +191,7 @@ fn calls_through_registers() {
         ("call (z), %rd3, (x, y), P;", "register %rd3 was never written"),
         ("mov.u64 %rd3, add; ld.global.u64 %rd3, [%rd3];", "read of 8 bytes"),
         // A function that is being called already: PTX allows recursion, this emulator does not.
+        ("st.param.b32 [x], 100; call (z), there, (x);", "is no function that can be called like this"),
         ("mov.u64 %rd3, again; call (z), %rd3, (x, y), P;", "is no function that can be called like this"),
     ] {
         run.text = module(body);

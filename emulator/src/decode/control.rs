@@ -66,6 +66,12 @@ impl Decoder<'_> {
         match (target, rest) {
             (Operand::Symbol { name, .. }, []) => {
                 let Some(callee) = self.table.callees.get(name).cloned() else {
+                    if let Some(address) = self.addresses.get(name) {
+                        // Only a call through a register can have led here; see `callees_first`.
+                        let target = self.integer(address, true);
+                        self.emit(Op::NoTarget { target });
+                        return Ok(());
+                    }
                     return invalid(format!("`{name}` is not a function of this module"));
                 };
                 if arguments.len() != callee.params.len() || returns.len() != callee.returns.len() {
@@ -140,6 +146,7 @@ impl Decoder<'_> {
                 (Formal::Frame(_, bytes), Operand::Symbol { name, .. }) => {
                     matches!(self.place(name)?, Place::Frame(_, size) if size == bytes)
                 }
+                (Formal::Register(..), Operand::Symbol { .. }) => false,
                 (Formal::Register(_, wide), operand) => {
                     self.slot_of(operand)?.is_none_or(|slot| slot.wide() == wide)
                 }

@@ -125,19 +125,28 @@ impl FunctionAddresses {
 ///
 /// # Errors
 /// A line and why: a call of something that has no body, or recursion. A call through a register may reach any
-/// function whose address is taken; those that would recurse are left out, and calling them is a fault.
+/// function whose address is taken; where that would recurse, or lead out of the module, the call is left out, and coming there is a fault.
 pub(super) fn callees_first<'m>(
     entry: &'m Function,
     functions: &HashMap<Name, &'m Function>,
     addresses: &'m FunctionAddresses,
 ) -> Result<Vec<&'m Function>, (u32, String)> {
-    /// Names and lines; no name for a call through a register.
-    fn calls<'m>(body: &'m [Statement], found: &mut Vec<(Option<&'m Name>, u32)>) {
+    /// What a call names, or how many results and arguments a call through a register has.
+    type Target<'m> = Result<&'m Name, (usize, usize)>;
+    fn calls<'m>(body: &'m [Statement], found: &mut Vec<(Target<'m>, u32)>) {
         for statement in body {
             match statement {
                 Statement::Block(inner) => calls(inner, found),
                 Statement::Instruction(i) if i.op == Opcode::Call => {
-                    found.push((callee_name(&i.operands), i.line));
+                    let (mut returns, mut arguments) = (0, 0);
+                    for (at, operand) in i.operands.iter().enumerate() {
+                        match operand {
+                            Operand::List(list) if at == 0 => returns = list.len(),
+                            Operand::List(list) => arguments = list.len(),
+                            _ => {}
+                        }
+                    }
+                    found.push((callee_name(&i.operands).ok_or((returns, arguments)), i.line));
                 }
                 _ => {}
             }
@@ -146,8 +155,9 @@ pub(super) fn callees_first<'m>(
     // Depth first with an explicit stack: text decides how deep it goes.
     let mut order = Vec::new();
     let (mut open, mut done) = (HashSet::new(), HashSet::new());
-    let mut stack = vec![(entry, false)];
-    while let Some((function, finished)) = stack.pop() {
+    // A function, whether it is finished, and whether who comes before it surely calls it.
+    let mut stack = vec![(entry, false, true)];
+    while let Some((function, finished, sure)) = stack.pop() {
         if finished {
             open.remove(&function.name);
             done.insert(&function.name);
@@ -158,29 +168,41 @@ pub(super) fn callees_first<'m>(
             continue;
         }
         open.insert(&function.name);
-        stack.push((function, true));
+        stack.push((function, true, sure));
         let mut found = Vec::new();
         calls(function.body.as_deref().unwrap_or_default(), &mut found);
         let reached = found.into_iter().flat_map(|(name, line)| match name {
-            Some(name) => vec![(name, line, true)],
-            None => addresses.taken().iter().map(|name| (name, line, false)).collect(),
+            Ok(name) => vec![(name, line, true)],
+            Err(counts) => {
+                let fits = |name: &&Name| {
+                    functions.get(*name).is_some_and(|f| (f.returns.len(), f.params.len()) == counts)
+                };
+                addresses.taken().iter().filter(fits).map(|name| (name, line, false)).collect()
+            }
         });
         for (name, line, certain) in reached {
             let callee = match functions.get(name) {
                 // A register that has no `%`; the call itself will be refused.
                 None => continue,
-                Some(f) if f.body.is_none() && !certain => continue,
+                Some(f)
+                    if f.body.is_none()
+                        && !(certain && stack.iter().all(|(_, open, sure)| !*open || *sure)) =>
+                {
+                    continue;
+                }
                 Some(f) if f.body.is_none() => return Err((line, format!("`{name}` has no body here"))),
                 Some(f) => *f,
             };
-            if open.contains(&callee.name) && stack.iter().any(|(f, end)| *end && f.name == callee.name) {
-                if !certain {
+            if open.contains(&callee.name) {
+                let mut chain = stack.iter().filter(|(_, open, _)| *open);
+                chain.by_ref().find(|(f, ..)| f.name == callee.name);
+                if !certain || chain.any(|(.., sure)| !sure) {
                     continue;
                 }
                 return Err((line, format!("`{name}` calls itself, which is not supported")));
             }
             if !done.contains(&callee.name) {
-                stack.push((callee, false));
+                stack.push((callee, false, certain));
             }
         }
     }
