@@ -75,10 +75,10 @@ impl Recogniser<'_> {
         for stmt in body {
             match stmt {
                 Stmt::Define(id) => {
-                    if let TileOp::SoftmaxStep { softmax, scores, acc } = self.op(*id) {
-                        if step.replace((*id, *softmax, *scores, *acc)).is_some() {
-                            return Err("the loop has two softmax steps; write one kernel for each");
-                        }
+                    if let TileOp::SoftmaxStep { softmax, scores, acc } = self.op(*id)
+                        && step.replace((*id, *softmax, *scores, *acc)).is_some()
+                    {
+                        return Err("the loop has two softmax steps; write one kernel for each");
                     }
                 }
                 Stmt::Accumulate { acc, value } => {
@@ -201,20 +201,18 @@ fn split_scores(mut ops: Vec<ScoreOp>, fold_scale: bool) -> (Vec<ScoreOp>, Optio
         });
     }
     let mut scale = None;
-    if fold_scale {
-        if let Some(ScoreOp::Map(Expr::Binary(BinaryOp::Mul, a, b))) = ops.last() {
-            let split = match (a.is_uniform(), b.is_uniform()) {
-                (false, true) => Some((a, b)),
-                (true, false) => Some((b, a)),
-                _ => None,
-            };
-            if let Some((inner, factor)) = split {
-                scale = Some((**factor).clone());
-                let inner = (**inner).clone();
-                ops.pop();
-                if inner != Expr::X {
-                    ops.push(ScoreOp::Map(inner));
-                }
+    if fold_scale && let Some(ScoreOp::Map(Expr::Binary(BinaryOp::Mul, a, b))) = ops.last() {
+        let split = match (a.is_uniform(), b.is_uniform()) {
+            (false, true) => Some((a, b)),
+            (true, false) => Some((b, a)),
+            _ => None,
+        };
+        if let Some((inner, factor)) = split {
+            scale = Some((**factor).clone());
+            let inner = (**inner).clone();
+            ops.pop();
+            if inner != Expr::X {
+                ops.push(ScoreOp::Map(inner));
             }
         }
     }

@@ -4,10 +4,14 @@
 //! tokens ─ frontend ─▶ program ─ attention, bounds ─▶ schedule ─ lower ─▶ flashpage_ptx::ast::Module
 //! ```
 //!
-//! - [`frontend`]: reads the function.
+//! - [`frontend`]: Rust syntax to a program, with its own checks of axes and types.
 //! - [`program`]: the tile IR and its meaning.
-//! - [`spec`]: what a program is specialised to.
+//! - [`attention`], [`bounds`]: what a program is found to be; what its mask says of loops.
+//! - [`spec`], [`schedule`]: what a program is specialised to, and how it runs there.
+//! - [`layout`]: where elements lie in shared memory and in registers.
 //! - [`abi`]: the entry's parameters.
+//!
+//! `FLASHPAGE_DUMP=program,schedule,ptx` prints these stages of every compilation.
 //!
 //! Invariants: no device is touched here; PTX is built as data, never by pasting strings; nothing panics on
 //! a program or a spec that a user can write.
@@ -15,6 +19,7 @@
 pub mod abi;
 pub mod attention;
 pub mod bounds;
+mod dump;
 pub mod frontend;
 pub mod layout;
 mod lower;

@@ -223,7 +223,7 @@ pub struct Memory {
 impl Memory {
     /// Empty memory.
     pub fn new() -> Memory {
-        Memory { next: GLOBAL_BASE, ..Memory::default() }
+        Memory::default()
     }
 
     /// Reserves `bytes` bytes at a device address that is a multiple of `align` (and of 256). Nothing is written:
@@ -235,7 +235,7 @@ impl Memory {
         if !align.is_power_of_two() || bytes > LARGEST || align > LARGEST {
             return Err(MemoryError::Allocation { bytes, align });
         }
-        let address = self.next.next_multiple_of(align.max(256) as u64);
+        let address = self.next.max(GLOBAL_BASE).next_multiple_of(align.max(256) as u64);
         self.next = address + bytes as u64 + GUARD;
         self.allocations.push(Allocation { address, storage: Storage::new(bytes) });
         Ok(address)

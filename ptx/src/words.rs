@@ -87,7 +87,7 @@ words! {
         Nan = "NaN", Xorsign = "xorsign", AbsWord = "abs", Relu = "relu", Lo = "lo", Hi = "hi", Wide = "wide", Cc = "cc",
         // comparisons and boolean combinations
         Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge", Ls = "ls", Hs = "hs",
-        Equ = "equ", Neu = "neu", Ltu = "ltu", Leu = "leu", Gtu = "gtu", Geu = "geu", Num = "num",
+        IsNan = "nan", Equ = "equ", Neu = "neu", Ltu = "ltu", Leu = "leu", Gtu = "gtu", Geu = "geu", Num = "num",
         And = "and", Or = "or", Xor = "xor", Popc = "popc",
         // floating-point classes of testp
         Finite = "finite", Infinite = "infinite", Number = "number", Notanumber = "notanumber", Normal = "normal",

@@ -7,7 +7,7 @@ use crate::attention::{Attention, NotAttention, recognise};
 use crate::program::{DType, Generic, Program};
 use crate::schedule::{Schedule, ScheduleError};
 use crate::spec::Spec;
-use flashpage_ptx::ast::{Item, Module};
+use flashpage_ptx::ast::Module;
 
 /// A kernel ready to be loaded.
 #[derive(Clone, Debug)]
@@ -111,8 +111,11 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     let entry = entry_name(program, spec, &attention);
     let function = sm80::lower(&entry, program, &attention, &schedule, spec);
     let module = sm80::module(program, &schedule, function);
-    debug_assert!(module.items.iter().any(|item| matches!(item, Item::Function(_))));
-    Ok(Compiled {
+    if cfg!(debug_assertions) {
+        let problems = flashpage_ptx::verify(&module);
+        assert!(problems.is_empty(), "{entry} does not verify: {:?}", problems.first());
+    }
+    let compiled = Compiled {
         module,
         entry,
         schedule,
@@ -121,7 +124,9 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
         dynamic_shared_bytes: schedule.shared_bytes() as u32,
         block: [schedule.threads() as u32, 1, 1],
         rows_per_tile: schedule.rows as u32,
-    })
+    };
+    crate::dump::dump(program, &compiled);
+    Ok(compiled)
 }
 
 /// `paged_attention_bf16_d128_b16_prefill`

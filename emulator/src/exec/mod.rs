@@ -13,6 +13,8 @@ pub(crate) mod control;
 pub(crate) mod defined;
 pub(crate) mod matrix;
 pub(crate) mod product;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod product_avx2;
 pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod warp;

@@ -12,6 +12,7 @@
 
 use super::block::Env;
 use super::warp::Warp;
+use crate::alu::float::canonical;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::LANES;
 use crate::program::{Element, MatrixProduct};
@@ -21,40 +22,44 @@ const DEPTH: usize = 32;
 
 /// Computes one product.
 pub(crate) fn run(env: &Env, warp: &mut Warp, product: &MatrixProduct) {
-    match product.a_type {
-        Element::S8 | Element::U8 => integers(warp, product),
-        _ => {
-            #[cfg(target_arch = "x86_64")]
-            if env.wide_vectors {
-                // SAFETY: the features were detected.
-                unsafe { floats_wide(warp, product) };
-                return;
+    #[cfg(target_arch = "x86_64")]
+    if env.wide_vectors {
+        let plain = product.k == 16 && !product.half_c && !product.half_d;
+        // SAFETY: the features were detected.
+        unsafe {
+            match product.a_type {
+                Element::F16 if plain => super::product_avx2::multiply::<false>(warp, product),
+                Element::Bf16 if plain => super::product_avx2::multiply::<true>(warp, product),
+                _ => wide(warp, product),
             }
-            let _ = env;
-            floats(warp, product);
         }
+        return;
     }
+    let _ = env;
+    portable(warp, product);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-unsafe fn floats_wide(warp: &mut Warp, product: &MatrixProduct) {
-    floats_body(warp, product);
+fn wide(warp: &mut Warp, product: &MatrixProduct) {
+    body(warp, product);
 }
 
-fn floats(warp: &mut Warp, product: &MatrixProduct) {
-    floats_body(warp, product);
+/// For any host.
+pub(crate) fn portable(warp: &mut Warp, product: &MatrixProduct) {
+    body(warp, product);
 }
 
 #[inline(always)]
-fn floats_body(warp: &mut Warp, product: &MatrixProduct) {
+fn body(warp: &mut Warp, product: &MatrixProduct) {
     match (product.a_type, product.k) {
+        (Element::S8 | Element::U8, _) => integers(warp, product),
         (Element::F16, 16) => halves::<F16, 16>(warp, product),
         (Element::F16, _) => halves::<F16, 8>(warp, product),
         (Element::Bf16, 16) => halves::<Bf16, 16>(warp, product),
         (Element::Bf16, _) => halves::<Bf16, 8>(warp, product),
-        (_, 8) => tf32::<8>(warp, product),
-        _ => tf32::<4>(warp, product),
+        (Element::Tf32, 8) => tf32::<8>(warp, product),
+        (Element::Tf32, _) => tf32::<4>(warp, product),
     }
 }
 
@@ -147,7 +152,7 @@ fn multiply<const K: usize>(warp: &mut Warp, product: &MatrixProduct, a: &[[f32;
             for odd in 0..2 {
                 let row = warp.row_mut(product.d[2 * half + odd]);
                 for lane in 0..LANES {
-                    row[lane] = c[lane / 4 + 8 * half][2 * (lane % 4) + odd].to_bits();
+                    row[lane] = canonical(c[lane / 4 + 8 * half][2 * (lane % 4) + odd]).to_bits();
                 }
             }
         }

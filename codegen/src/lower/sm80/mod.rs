@@ -251,11 +251,11 @@ fn drop_unread_parameters(function: &mut Function) {
     let mut reads = std::collections::HashSet::new();
     let is_param_load = |i: &Instruction| i.op == Opcode::Ld && i.space() == Some(Space::Param);
     for statement in body.iter() {
-        if let Statement::Instruction(instruction) = statement {
-            if !is_param_load(instruction) {
-                let text = instruction.operands.iter().flat_map(registers);
-                reads.extend(text);
-            }
+        if let Statement::Instruction(instruction) = statement
+            && !is_param_load(instruction)
+        {
+            let text = instruction.operands.iter().flat_map(registers);
+            reads.extend(text);
         }
     }
     body.retain(|statement| match statement {

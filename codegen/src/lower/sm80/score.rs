@@ -55,8 +55,8 @@ impl Kernel<'_> {
         if masked {
             let last_col = self.b.sub(Type::S32, "last_col", &instance.kv_len, 1);
             for slot in 0..slots {
-                let range = (limits).then(|| {
-                    let wide = self.b.cvt(&[], Type::S64, Type::S32, "rd", &rows[slot]);
+                let range = rows.get(slot).filter(|_| limits).map(|row| {
+                    let wide = self.b.cvt(&[], Type::S64, Type::S32, "rd", row);
                     Rows { first: wide.clone(), last: wide }
                 });
                 if !interval.exact {

@@ -1,0 +1,52 @@
+//! How long a kernel takes from source to PTX text, stage by stage. `cargo bench -p flashpage-bench --bench compile`
+
+use divan::Bencher;
+use flashpage::codegen::program::{DType, ParamKind};
+use flashpage::codegen::{Arch, Program, ShapeClass, Spec, compile, frontend};
+use flashpage::kernels;
+
+fn main() {
+    divan::main();
+}
+
+const KERNELS: [&str; 4] = ["attention", "causal_attention", "alibi_attention", "paged_attention"];
+
+fn program(name: &str) -> &'static Program {
+    (kernels::find(name).expect("a stock kernel").program)()
+}
+
+fn spec(program: &Program, head_dim: usize) -> Spec {
+    let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+    Spec {
+        arch: Arch::Sm80,
+        dtype: DType::F16,
+        head_dim,
+        block_size: paged.then_some(16),
+        shape: ShapeClass::Prefill,
+        tile: None,
+        fold_scale: true,
+    }
+}
+
+/// Program to PTX text: what the first launch of a kernel pays before the driver sees it. The bar is 10 ms.
+#[divan::bench(args = KERNELS, consts = [64, 128])]
+fn program_to_text<const HEAD_DIM: usize>(bencher: Bencher, name: &str) {
+    let program = program(name);
+    let spec = spec(program, HEAD_DIM);
+    bencher.bench(|| compile(program, &spec).expect("compiles").text());
+}
+
+/// Rust source to program: what `kgen` pays for a file.
+#[divan::bench]
+fn source_to_program(bencher: Bencher) {
+    let text = include_str!("../../src/kernels.rs");
+    bencher.bench(|| frontend::parse_file(text, Some("paged_attention")).expect("parses"));
+}
+
+/// PTX text to tree and its verification.
+#[divan::bench]
+fn parse_and_verify(bencher: Bencher) {
+    let program = program("paged_attention");
+    let text = compile(program, &spec(program, 128)).expect("compiles").text();
+    bencher.bench(|| flashpage::ptx::verify(&flashpage::ptx::parse(&text).expect("parses")));
+}
