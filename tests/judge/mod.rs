@@ -55,8 +55,3 @@ fn place(verdict: &Verdict, problem: &Problem, is_row_output: bool) -> String {
     let sequence = sequence.map_or("no sequence".to_owned(), |sequence| format!("sequence {sequence}"));
     format!(" at token {token} ({sequence}), head {head}, dim {dim}")
 }
-
-/// All failures together, so that a table is seen whole.
-pub fn none(failures: &[String]) {
-    assert!(failures.is_empty(), "{} fail\n\n{}", failures.len(), failures.join("\n\n"));
-}
