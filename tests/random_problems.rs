@@ -11,7 +11,7 @@ use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, PoolLayout};
 use judge::judge;
-use kernel_source::{Cache, kernel, program, with_source};
+use kernel_source::{Cache, kernel, program};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestRunner};
 
@@ -225,6 +225,6 @@ fn masks_and_maps() {
         problem.scalars.insert("flag".to_owned(), f64::from(u8::from(flag)));
         let options = LaunchOptions { shape, ..LaunchOptions::default() };
         judge(&device(AsyncPolicy::Lazy), "user.rs", &program(&source), &problem, &options)
-            .map_err(|error| with_source(error, &source))
+            .map_err(|error| format!("{error}\nwhere user.rs is\n{source}"))
     });
 }

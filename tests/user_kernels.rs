@@ -10,7 +10,7 @@ use flashpage::runtime::equivalence;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, PoolLayout};
 use judge::judge;
-use kernel_source::{Cache, kernel, program, with_source};
+use kernel_source::{Cache, kernel, program};
 
 /// Query and key lengths, query heads, KV heads.
 type Batch = (&'static [(usize, usize)], usize, usize);
@@ -56,7 +56,7 @@ fn run(what: &str, source: &str, scalars: &[(&str, f64)], first: usize, failures
     let program = program(source);
     for problem in problems(&program, scalars, first) {
         let result = judge(&device, "user.rs", &program, &problem, &LaunchOptions::default());
-        failures.extend(result.err().map(|e| with_source(format!("{what}: {e}"), source)));
+        failures.extend(result.err().map(|e| format!("{what}: {e}\nwhere user.rs is\n{source}")));
     }
 }
 
@@ -291,7 +291,7 @@ fn scales() {
         for mut problem in problems(&program, &[("scale", *scale)], number) {
             problem.dtype = dtype.unwrap_or(problem.dtype);
             let result = judge(&device, "user.rs", &program, &problem, &LaunchOptions::default());
-            failures.extend(result.err().map(|e| with_source(format!("{what}: {e}"), &source)));
+            failures.extend(result.err().map(|e| format!("{what}: {e}\nwhere user.rs is\n{source}")));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));

@@ -54,8 +54,3 @@ pub fn user<T: Element, const D: usize>(
 pub fn program(source: &str) -> Program {
     frontend::parse_source(source).unwrap_or_else(|error| panic!("{error}\n{source}"))
 }
-
-/// A failure beside the source it is about, which `kgen` reads from a file.
-pub fn with_source(failure: String, source: &str) -> String {
-    format!("{failure}\nwhere user.rs is\n{source}")
-}
