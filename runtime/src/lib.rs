@@ -21,6 +21,7 @@ mod kernels;
 pub mod launch;
 mod launch_error;
 pub mod npy;
+mod npy_header;
 pub mod problem;
 pub mod reference;
 mod scalar;

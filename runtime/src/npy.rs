@@ -2,10 +2,8 @@
 //!
 //! NumPy has no bf16: such an array is stored as `u2` and its type is said elsewhere (`dtype` in `launch.json`).
 
+use crate::npy_header::Header;
 use half::{bf16, f16};
-use npyz::{DType as NpyDType, Endianness, NpyHeader, Order, TypeChar, TypeStr, WriterBuilder};
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -185,35 +183,21 @@ impl Array {
     /// It cannot be read, or it is no `.npy` of little-endian numbers in C order.
     pub fn load(path: &Path) -> Result<Array, NpyError> {
         let fail = |message: String| NpyError { path: path.to_path_buf(), message };
-        let file = File::open(path).map_err(|error| fail(format!("cannot open it: {error}")))?;
-        let mut reader = BufReader::new(file);
-        // npyz multiplies a shape without looking, and overflows on one that no file can have.
-        let header =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| NpyHeader::from_reader(&mut reader)))
-                .map_err(|_| fail("no .npy file: its header makes no sense".into()))?
-                .map_err(|error| fail(format!("no .npy file: {error}")))?;
-        let NpyDType::Plain(plain) = header.dtype() else {
-            return Err(fail("it holds records: save each field as an array of its own".into()));
-        };
-        let ty = number_type(&plain).ok_or_else(|| {
-            fail(format!("it holds `{plain}`: save numbers of 1 to 8 bytes, little-endian"))
+        let file = std::fs::read(path).map_err(|error| fail(format!("cannot read it: {error}")))?;
+        let (header, data) = Header::read(&file).map_err(fail)?;
+        let ty = number_type(&header.descr).ok_or_else(|| {
+            let descr = &header.descr;
+            fail(format!("it holds `{descr}`: save numbers of 1 to 8 bytes, little-endian"))
         })?;
-        if header.order() == Order::Fortran && header.shape().len() > 1 {
+        let shape = header.shape;
+        if header.fortran_order && shape.len() > 1 {
             return Err(fail("it is in Fortran order: save it with numpy.ascontiguousarray".into()));
         }
-        let too_large = || fail("its shape is too large".into());
-        let shape: Vec<usize> = header
-            .shape()
-            .iter()
-            .map(|d| usize::try_from(*d))
-            .collect::<Result<_, _>>()
-            .map_err(|_| too_large())?;
         let expected = shape
             .iter()
             .try_fold(ty.bytes(), |product, dim| product.checked_mul(*dim))
-            .ok_or_else(too_large)?;
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).map_err(|error| fail(format!("cannot read it: {error}")))?;
+            .ok_or_else(|| fail("its shape is too large".into()))?;
+        let bytes = data.to_vec();
         if bytes.len() != expected {
             let given = bytes.len();
             return Err(fail(format!("its header says {expected} bytes of data, and it has {given}")));
@@ -226,45 +210,25 @@ impl Array {
     /// # Errors
     /// It cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), NpyError> {
-        let fail = |message: String| NpyError { path: path.to_path_buf(), message };
-        let cannot = |error: std::io::Error| fail(format!("cannot write it: {error}"));
-        let type_str: TypeStr = self.ty.type_str().parse().map_err(|_| fail("no .npy type".into()))?;
-        let shape: Vec<u64> = self.shape.iter().map(|dim| *dim as u64).collect();
-        let mut file = BufWriter::new(File::create(path).map_err(cannot)?);
-        let header = npyz::WriteOptions::new_header_only()
-            .dtype(NpyDType::Plain(type_str))
-            .shape(&shape)
-            .writer(Vec::new())
-            .write_header_only()
-            .map_err(cannot)?;
-        file.write_all(&header)
-            .and_then(|()| file.write_all(&self.bytes))
-            .and_then(|()| file.flush())
-            .map_err(cannot)
+        let descr = self.ty.type_str().to_owned();
+        let mut bytes = Header { descr, fortran_order: false, shape: self.shape.clone() }.write();
+        bytes.extend(&self.bytes);
+        std::fs::write(path, bytes).map_err(|error| NpyError {
+            path: path.to_path_buf(),
+            message: format!("cannot write it: {error}"),
+        })
     }
 }
 
 /// The number type of a header; `None` if it is none of ours, or big-endian.
-fn number_type(plain: &TypeStr) -> Option<NumberType> {
-    use NumberType::*;
-    if plain.endianness() == Endianness::Big && plain.size_field() > 1 {
+fn number_type(descr: &str) -> Option<NumberType> {
+    let (order, kind) = descr.split_at_checked(1)?;
+    let one_byte = kind.ends_with('1');
+    if !matches!(order, "<" | "|" | "=") && !(one_byte && order == ">") {
         return None;
     }
-    Some(match (plain.type_char(), plain.size_field()) {
-        (TypeChar::Bool, 1) => Bool,
-        (TypeChar::Int, 1) => I8,
-        (TypeChar::Int, 2) => I16,
-        (TypeChar::Int, 4) => I32,
-        (TypeChar::Int, 8) => I64,
-        (TypeChar::Uint, 1) => U8,
-        (TypeChar::Uint, 2) => U16,
-        (TypeChar::Uint, 4) => U32,
-        (TypeChar::Uint, 8) => U64,
-        (TypeChar::Float, 2) => F16,
-        (TypeChar::Float, 4) => F32,
-        (TypeChar::Float, 8) => F64,
-        _ => return None,
-    })
+    // bf16 has no spelling of its own, and shares that of u16.
+    NumberType::ALL.into_iter().filter(|ty| *ty != NumberType::Bf16).find(|ty| &ty.type_str()[1..] == kind)
 }
 
 #[cfg(test)]
@@ -325,7 +289,7 @@ mod tests {
             (header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }"), "it is in Fortran order"),
             (
                 header("{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999999, 9999999999999), }"),
-                "no .npy file: its header makes no sense",
+                "its shape is too large",
             ),
             (
                 header("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"),
@@ -340,7 +304,7 @@ mod tests {
             assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
         }
         assert!(
-            Array::load(&dir.path().join("none.npy")).unwrap_err().message.starts_with("cannot open it: ")
+            Array::load(&dir.path().join("none.npy")).unwrap_err().message.starts_with("cannot read it: ")
         );
     }
 }

@@ -1,0 +1,1 @@
+//! Programs to copy: each file beside this one is an example.
