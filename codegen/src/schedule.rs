@@ -146,8 +146,10 @@ impl Schedule {
             64 | 128 => 4,
             _ => return refuse("rows must be 16, 32, 64 or 128".to_owned()),
         };
-        if cols == 0 || !cols.is_multiple_of(16) || !cols.is_multiple_of(8 * warps) {
-            return refuse("columns must be 32, 64 or 128".to_owned());
+        // Granules of a paged cache are split by shifts, and every warp copies eight rows of a tile at a time.
+        let least = (8 * warps).max(16);
+        if !cols.is_power_of_two() || cols < least {
+            return refuse(format!("columns must be a power of two, at least {least} for {rows} rows"));
         }
         let rows_per_warp = rows / warps;
         // Accumulators, scores and Q fragments of a lane, in 32-bit registers, beside some 60 for the rest.

@@ -2,6 +2,9 @@
 //!
 //! Exit 0 where all holds, 1 where a check failed, 2 for arguments that cannot be used.
 
+#[macro_use]
+mod output;
+
 mod case;
 mod check;
 mod emit;

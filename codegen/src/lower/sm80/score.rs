@@ -132,6 +132,11 @@ impl Kernel<'_> {
                     let known = &masks.known[slot];
                     let place = Place { x: Some(&score), col: cols.get(n), known, ..base };
                     score = match op {
+                        // The softmax works in place: a value that elements share must not be its register.
+                        ScoreOp::Map(expr) if expr.is_row_only() => {
+                            let shared = self.evaluate(expr, &place);
+                            self.b.mov(Type::F32, "f", &shared)
+                        }
                         ScoreOp::Map(expr) => self.evaluate(expr, &place),
                         ScoreOp::Mask(keep) => {
                             let keep = self.evaluate(keep, &place);

@@ -83,6 +83,10 @@ impl Kernel<'_> {
     }
 
     /// The scaled maximum of a row over this tile, the same in all four lanes of the row.
+    ///
+    /// It is rounded upwards: `score · factor - maximum` is exact before it is rounded, so for the row's largest
+    /// score it is what the maximum was rounded by. That is far from 0 where scores are huge, as in a tile
+    /// masked by adding -1e9; were it above 0, its exponential could be infinite, which no rescaling mends.
     fn tile_maximum(&mut self, state: &State, slot: usize) -> Reg {
         let scores: Vec<&Reg> = row(&state.scores, slot).collect();
         let mut maximum = self.b.max(Type::F32, "f", scores[0], scores[1]);
@@ -90,7 +94,9 @@ impl Kernel<'_> {
             maximum = self.b.max(Type::F32, "f", &maximum, *score);
         }
         let maximum = self.across_row(Opcode::Max, maximum);
-        self.b.mul(Type::F32, "f", &maximum, &state.softmax.factor)
+        let mods = [word(Word::Rp), ty(Type::F32)];
+        let operands = vec![(&maximum).into(), (&state.softmax.factor).into()];
+        self.b.op(Opcode::Mul, &mods, Type::F32, "f", operands)
     }
 
     /// Moves the running maxima on and multiplies sums and accumulators by 2^(old - new).

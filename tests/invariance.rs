@@ -1,0 +1,277 @@
+//! What may not change a single bit: when copies complete, how often a kernel runs, where the blocks of a
+//! cache lie, in which layout, and of what size they are, as long as tiles are the same.
+
+use flashpage::codegen::Program;
+use flashpage::kernels::{self, catalogue};
+use flashpage::prelude::*;
+use flashpage::runtime::equivalence::suite;
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{self, Argument, AsyncPolicy, EmulatorOptions};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+/// Attention within blocks of 16: a mask that is no interval, evaluated element by element.
+#[attention_kernel]
+pub fn block_diagonal<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let s = dot(q, k.gather(table, cols).t()) * scale;
+        let s = s.mask(|at| at.col / 16 == at.row / 16);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// The bytes of every output.
+fn outputs(device: &Device, program: &Program, problem: &Problem) -> Vec<Vec<u8>> {
+    let inputs = problem.inputs(device, program).unwrap();
+    runtime::launch(device, program, &inputs.arguments(), &LaunchOptions::default())
+        .unwrap_or_else(|error| panic!("{}: {error}\n  again: kgen case {0} {problem}", program.name));
+    let outputs = (0..program.params.len()).filter_map(|index| inputs.output(index));
+    outputs.map(|tensor| tensor.buffer().to_bytes().unwrap()).collect()
+}
+
+fn with_policy(policy: AsyncPolicy) -> Device {
+    Device::emulator_with(EmulatorOptions { policy, ..EmulatorOptions::default() })
+}
+
+#[test]
+fn policies_and_repetitions() {
+    use AsyncPolicy::*;
+    let devices: Vec<(AsyncPolicy, Device)> = [Eager, Eager, Lazy, Random(1), Random(2), Random(3)]
+        .map(|policy| (policy, with_policy(policy)))
+        .into();
+    let stock = catalogue().iter().map(|stock| (stock.program)());
+    for (number, program) in stock.chain([block_diagonal::program()]).enumerate() {
+        let problems = suite(program);
+        for name in ["long and short", "decode", "speculative"] {
+            let named: Vec<&Problem> =
+                problems.iter().filter(|(n, _)| n == name).map(|(_, problem)| problem).collect();
+            let problem = named[number % named.len()];
+            let mut first: Option<Vec<Vec<u8>>> = None;
+            for (policy, device) in &devices {
+                // Twice on the same device: nothing of the first run may be left over.
+                for run in 0..if *policy == Eager { 2 } else { 1 } {
+                    let got = outputs(device, program, problem);
+                    let first = first.get_or_insert_with(|| got.clone());
+                    assert!(
+                        got == *first,
+                        "{} differs under {policy}, run {run}: kgen case {0} {problem}",
+                        program.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Keys and values by sequence, position, head and dimension, whatever holds them.
+struct Logical {
+    /// Query and key length of each sequence.
+    lens: Vec<(usize, usize)>,
+    q_heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    q: Vec<f16>,
+    k: Vec<f16>,
+    v: Vec<f16>,
+}
+
+impl Logical {
+    fn new(lens: &[(usize, usize)], q_heads: usize, kv_heads: usize, head_dim: usize) -> Logical {
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut numbers = |tokens: usize, heads: usize| -> Vec<f16> {
+            (0..tokens * heads * head_dim).map(|_| f16::from_f32(rng.random_range(-2.0..2.0))).collect()
+        };
+        let q_tokens = lens.iter().map(|pair| pair.0).sum();
+        let kv_tokens = lens.iter().map(|pair| pair.1).sum();
+        Logical {
+            lens: lens.to_vec(),
+            q_heads,
+            kv_heads,
+            head_dim,
+            q: numbers(q_tokens, q_heads),
+            k: numbers(kv_tokens, kv_heads),
+            v: numbers(kv_tokens, kv_heads),
+        }
+    }
+
+    fn starts(&self, device: &Device, of: fn(&(usize, usize)) -> usize) -> Starts {
+        let lens: Vec<i32> = self.lens.iter().map(|pair| of(pair) as i32).collect();
+        Starts::from_lens(device, &lens).unwrap()
+    }
+
+    fn outputs(&self, device: &Device) -> (Tensor, Tensor) {
+        let tokens = self.q.len() / self.q_heads / self.head_dim;
+        (
+            Tensor::filled_nan(device, DType::F16, &[tokens, self.q_heads, self.head_dim]).unwrap(),
+            Tensor::filled_nan(device, DType::F32, &[tokens, self.q_heads]).unwrap(),
+        )
+    }
+
+    /// A table for blocks of this size in an order drawn from `seed`, and the number of blocks of the pool.
+    fn table(&self, device: &Device, block_size: usize, seed: u64) -> (DeviceBlockTable, usize) {
+        let needs = |pair: &(usize, usize)| pair.1.div_ceil(block_size);
+        let blocks = self.lens.iter().map(needs).sum::<usize>() + seed as usize % 4;
+        let width = self.lens.iter().map(needs).max().unwrap() + 1;
+        let mut order: Vec<i32> = (0..blocks as i32).collect();
+        order.shuffle(&mut StdRng::seed_from_u64(seed));
+        let mut entries = vec![i32::MIN; width * self.lens.len()];
+        let mut order = order.into_iter();
+        for (row, pair) in entries.chunks_mut(width).zip(&self.lens) {
+            for entry in &mut row[..needs(pair)] {
+                *entry = order.next().unwrap();
+            }
+        }
+        let seq_lens: Vec<i32> = self.lens.iter().map(|pair| pair.1 as i32).collect();
+        (DeviceBlockTable::new(device, &entries, width, &seq_lens).unwrap(), blocks)
+    }
+
+    /// `from` laid out in a pool; NaN wherever no token lies.
+    fn pool(
+        &self,
+        device: &Device,
+        from: &[f16],
+        (table, blocks): (&DeviceBlockTable, usize),
+        block_size: usize,
+        layout: PoolLayout,
+    ) -> Tensor {
+        let (heads, dim) = (self.kv_heads, self.head_dim);
+        let mut pool = vec![f16::NAN; blocks * block_size * heads * dim];
+        let mut token = 0;
+        for (sequence, pair) in self.lens.iter().enumerate() {
+            for position in 0..pair.1 {
+                let (block, within) =
+                    (table.row(sequence)[position / block_size] as usize, position % block_size);
+                for head in 0..heads {
+                    let row = match layout {
+                        PoolLayout::Nhd => (block * block_size + within) * heads + head,
+                        PoolLayout::Hnd => (block * heads + head) * block_size + within,
+                    };
+                    let source = (token * heads + head) * dim;
+                    pool[row * dim..][..dim].copy_from_slice(&from[source..][..dim]);
+                }
+                token += 1;
+            }
+        }
+        let shape = match layout {
+            PoolLayout::Nhd => [blocks, block_size, heads, dim],
+            PoolLayout::Hnd => [blocks, heads, block_size, dim],
+        };
+        Tensor::from_slice(device, &pool, &shape).unwrap()
+    }
+
+    /// What `paged_attention` gives with everything in such a pool.
+    fn paged(&self, place: &Place, tile: (usize, usize), window: i32) -> Vec<Vec<u8>> {
+        let device = Device::emulator();
+        let (block_size, (k_layout, v_layout)) = (place.block_size, place.layouts);
+        let (table, blocks) = self.table(&device, block_size, place.seed);
+        let k = self.pool(&device, &self.k, (&table, blocks), block_size, k_layout);
+        let v = self.pool(&device, &self.v, (&table, blocks), block_size, v_layout);
+        let q_starts = self.starts(&device, |pair| pair.0);
+        let q =
+            Tensor::from_slice(&device, &self.q, &[q_starts.tokens(), self.q_heads, self.head_dim]).unwrap();
+        let (o, lse) = self.outputs(&device);
+        let args = kernels::paged_attention::Args {
+            q: Ragged { tensor: &q, starts: &q_starts },
+            k: Pool { tensor: &k, layout: k_layout },
+            v: Pool { tensor: &v, layout: v_layout },
+            table: &table,
+            o: &o,
+            lse: &lse,
+            scale: 0.125,
+            window,
+        };
+        let options = LaunchOptions { tile: Some(tile), ..LaunchOptions::default() };
+        args.launch_with(&device, &options).unwrap();
+        vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]
+    }
+
+    /// What `sliding_window_attention` gives with keys and values laid end to end.
+    fn contiguous(&self, tile: (usize, usize), window: i32) -> Vec<Vec<u8>> {
+        let device = Device::emulator();
+        let (q_starts, kv_starts) =
+            (self.starts(&device, |pair| pair.0), self.starts(&device, |pair| pair.1));
+        let tensor = |data: &[f16], tokens, heads| {
+            Tensor::from_slice(&device, data, &[tokens, heads, self.head_dim]).unwrap()
+        };
+        let q = tensor(&self.q, q_starts.tokens(), self.q_heads);
+        let k = tensor(&self.k, kv_starts.tokens(), self.kv_heads);
+        let v = tensor(&self.v, kv_starts.tokens(), self.kv_heads);
+        let (o, lse) = self.outputs(&device);
+        let arguments = [
+            Argument::Ragged(Ragged { tensor: &q, starts: &q_starts }),
+            Argument::Ragged(Ragged { tensor: &k, starts: &kv_starts }),
+            Argument::Ragged(Ragged { tensor: &v, starts: &kv_starts }),
+            Argument::Output(&o),
+            Argument::Output(&lse),
+            Argument::F32(0.125),
+            Argument::I32(window),
+        ];
+        let options = LaunchOptions { tile: Some(tile), ..LaunchOptions::default() };
+        let program = kernels::sliding_window_attention::program();
+        runtime::launch(&device, program, &arguments, &options).unwrap();
+        vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]
+    }
+}
+
+/// How a cache holds its tokens.
+#[derive(Debug)]
+struct Place {
+    block_size: usize,
+    /// Of keys and of values.
+    layouts: (PoolLayout, PoolLayout),
+    seed: u64,
+}
+
+#[test]
+fn where_tokens_lie() {
+    use PoolLayout::{Hnd, Nhd};
+    let place = |block_size, k, v, seed| Place { block_size, layouts: (k, v), seed };
+    let places = [
+        place(16, Nhd, Nhd, 1),
+        // Other blocks
+        place(16, Nhd, Nhd, 2),
+        place(16, Nhd, Nhd, 3),
+        // Other layouts
+        place(16, Hnd, Hnd, 1),
+        place(16, Nhd, Hnd, 4),
+        // Other sizes
+        place(8, Nhd, Nhd, 5),
+        place(24, Nhd, Hnd, 6),
+        place(40, Hnd, Nhd, 7),
+        place(64, Hnd, Hnd, 8),
+        place(128, Nhd, Nhd, 9),
+    ];
+    type Case = (&'static [(usize, usize)], usize, usize, usize, (usize, usize), i32);
+    let table: &[Case] = &[
+        (&[(70, 150), (0, 3), (1, 129)], 2, 1, 64, (128, 64), i32::MAX),
+        (&[(40, 200), (17, 90)], 2, 2, 128, (64, 32), 70),
+        (&[(1, 200), (1, 64), (1, 1)], 8, 2, 64, (16, 64), i32::MAX),
+        (&[(3, 150), (2, 33)], 4, 1, 128, (16, 128), 40),
+    ];
+    for &(lens, q_heads, kv_heads, head_dim, tile, window) in table {
+        let logical = Logical::new(lens, q_heads, kv_heads, head_dim);
+        // The contiguous kernel adds in the same order, so it too agrees to the bit.
+        let expected = logical.contiguous(tile, window);
+        assert!(expected[0].iter().any(|byte| *byte != 0), "{lens:?}: nothing was computed");
+        for place in &places {
+            assert!(
+                logical.paged(place, tile, window) == expected,
+                "{lens:?}, head_dim {head_dim}, tile {tile:?}: another result with {place:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! `kgen` from outside: what it prints, what it writes, and its exit status: 0 where all holds, 1 where a check
+//! failed, 2 for arguments that cannot be used.
+
+use flashpage::kernels::catalogue;
+use flashpage::runtime::Device;
+use serde_json::Value;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// How a run ended.
+#[derive(Debug)]
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// Ended with this status, without a panic.
+    fn with(self, status: i32) -> Ran {
+        assert_eq!(self.status, status, "stdout: {}\nstderr: {}", self.out, self.err);
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+        self
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+}
+
+fn kgen_in(folder: &Path, args: &[&str]) -> Ran {
+    let run = Command::new(env!("CARGO_BIN_EXE_kgen")).args(args).current_dir(folder).output().unwrap();
+    Ran {
+        status: run.status.code().unwrap_or(-1),
+        out: String::from_utf8(run.stdout).unwrap(),
+        err: String::from_utf8(run.stderr).unwrap(),
+    }
+}
+
+fn kgen(args: &[&str]) -> Ran {
+    kgen_in(Path::new("."), args)
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+#[test]
+fn list() {
+    let text = kgen(&["list"]).with(0).out;
+    let rows = kgen(&["list", "--json"]).with(0).json();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), catalogue().len());
+    for (stock, row) in catalogue().iter().zip(rows) {
+        assert!(text.contains(stock.name) && text.contains(stock.doc), "{text}");
+        assert_eq!((row["name"].as_str(), row["doc"].as_str()), (Some(stock.name), Some(stock.doc)));
+        assert_eq!(row["params"].as_array().unwrap().len(), (stock.program)().params.len());
+    }
+}
+
+#[test]
+fn help() {
+    for command in ["list", "emit", "explain", "case", "launch", "check", "verify"] {
+        let said = kgen(&[command, "--help"]).with(0).out;
+        assert!(said.contains("Usage: kgen"), "{command}: {said}");
+    }
+    assert!(kgen(&["--help"]).with(0).out.contains("kgen emit causal_attention"));
+    assert!(kgen(&["--version"]).with(0).out.starts_with("kgen "));
+    kgen(&[]).with(2);
+}
+
+#[test]
+fn emit() {
+    let folder = TempDir::new().unwrap();
+    let args = "emit paged_attention --dtype bf16 --head-dim 64 --block-size 24 --shape append";
+    let text = kgen(&words(args)).with(0).out;
+    assert!(text.contains(".entry paged_attention_bf16_d64_b24_append"), "{text}");
+    assert!(flashpage::ptx::parse(&text).is_ok());
+    let file = kgen_in(folder.path(), &words(&format!("{args} -o k.ptx"))).with(0);
+    assert_eq!(file.out, "");
+    assert_eq!(std::fs::read_to_string(folder.path().join("k.ptx")).unwrap(), text);
+    // Other arguments, other kernels.
+    assert_ne!(kgen(&words(&args.replace("24", "16"))).with(0).out, text);
+    kgen_in(folder.path(), &words(&format!("{args} -o no/such/folder/k.ptx"))).with(2);
+}
+
+#[test]
+fn explain() {
+    let text = kgen(&words("explain sliding_window_attention --head-dim 128 --shape decode")).with(0).out;
+    for part in [
+        "mask s { col <= row && row - col < @window }",
+        "from        row - @window + 1",
+        "to          row",
+        "tile        16 rows x 64 columns",
+        "shared memory",
+        "entry sliding_window_attention_f16_d128_decode of 32 threads",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+}
+
+const ONE: &str = "
+use flashpage::prelude::*;
+
+fn not_a_kernel() {}
+
+#[attention_kernel]
+pub fn mine<T: Element, const D: usize>(
+    q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, o: Output<T, D>, scale: f32, bias: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let s = s.map(|x, at| x + bias * (at.col - at.row) as f32);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+}
+";
+
+/// A folder with source files.
+fn sources() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("one.rs", ONE);
+    write(
+        "two.rs",
+        &format!("{ONE}{}", ONE.replace("mine", "other").replace("use flashpage::prelude::*;", "")),
+    );
+    write("none.rs", "fn not_a_kernel() {}\n");
+    write("broken.rs", "fn mine() {\n    let x = ;\n}\n");
+    write("wrong.rs", &ONE.replace("at.col", "at.column"));
+    write("scores.rs", &ONE.replace("        acc += dot(p, v.load(cols));\n", ""));
+    folder
+}
+
+#[test]
+fn user_files() {
+    let folder = sources();
+    let entry = ".entry mine_f16_d128_prefill";
+    assert!(kgen_in(folder.path(), &["emit", "one.rs"]).with(0).out.contains(entry));
+    assert!(kgen_in(folder.path(), &["emit", "one.rs:mine"]).with(0).out.contains(entry));
+    let other = kgen_in(folder.path(), &["emit", "two.rs:other"]).with(0).out;
+    assert!(other.contains(".entry other_f16_d128_prefill"));
+    let case = words("case one.rs --head-dim 64 --q-len 9 --kv-len 40 --set bias=0.125 -o d");
+    kgen_in(folder.path(), &case).with(0);
+    kgen_in(folder.path(), &["launch", "d/launch.json", "--device", "emulator"]).with(0);
+
+    let table: &[(&str, &[&str])] = &[
+        ("two.rs", &["two.rs", "`mine`", "`other`"]),
+        ("one.rs:yours", &["one.rs", "no kernel `yours`", "`mine`"]),
+        ("one.rs:not_a_kernel", &["one.rs", "no kernel `not_a_kernel`", "`mine`"]),
+        ("none.rs", &["none.rs", "no function here is marked #[attention_kernel]"]),
+        ("broken.rs", &["broken.rs", "this is not Rust: 2:13"]),
+        ("wrong.rs", &["wrong.rs", "15:46: `at` has no `column`"]),
+        ("scores.rs", &["`mine`", "the loop has no `acc += dot(p, v)`"]),
+        ("absent.rs", &["absent.rs", "No such file"]),
+    ];
+    for (name, parts) in table {
+        let ran = kgen_in(folder.path(), &["emit", name]).with(2);
+        assert_eq!(ran.out, "", "{name}");
+        for part in *parts {
+            assert!(ran.err.contains(part), "{name}: `{part}` is not in\n{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn bad_arguments() {
+    let known: Vec<&str> = catalogue().iter().map(|stock| stock.name).collect();
+    let known = known.join(", ");
+    let table: &[(&str, &[&str])] = &[
+        ("emit no_such_kernel", &["no stock kernel `no_such_kernel`", &known]),
+        ("check no_such_kernel", &["no stock kernel `no_such_kernel`", &known]),
+        ("emit attention --tile 128", &["`128` is no tile: write rows x columns, as in 128x64"]),
+        ("emit attention --tile 100x64", &["tile 100x64: rows must be 16, 32, 64 or 128"]),
+        ("emit attention --dtype fp8", &["unknown dtype `fp8`: write f16, bf16"]),
+        ("emit attention --dtype f32", &["element type f32 has no kernels: use f16 or bf16"]),
+        ("emit attention --arch sm_70", &["unknown target `sm_70`: write sm_80 or sm_90a"]),
+        ("emit attention --arch sm_90a", &["sm_90a has no lowering yet"]),
+        ("emit attention --head-dim 80", &["head_dim 80 does not fit sm_80: kernels are made for 64, 128"]),
+        ("emit attention --shape wide", &["unknown shape class `wide`: write prefill, append or decode"]),
+        ("emit paged_attention --block-size 12", &["block size 12 is not a multiple of 8"]),
+        ("check attention --device gpu", &["no device `gpu`: write emulator, or cuda:0"]),
+        ("check attention --device cuda:x", &["no device `cuda:x`: write emulator, or cuda:0"]),
+        ("check attention --async later", &["unknown policy `later`: write eager, lazy or random:SEED"]),
+        ("case attention --q-len 1,2 --kv-len 3 -o d", &["--q-len has 2 sequences and --kv-len 1"]),
+        ("case attention --set window=3 -o d", &["no scalar `window`: it has scale"]),
+        ("case attention --set window -o d", &["write NAME=VALUE"]),
+        ("case attention --heads 3 --kv-heads 2 -o d", &["q_heads must be a multiple of kv_heads"]),
+        ("case paged_attention --layout hwn -o d", &["unknown layout `hwn`: write nhd or hnd"]),
+    ];
+    let folder = TempDir::new().unwrap();
+    for (line, parts) in table {
+        let ran = kgen_in(folder.path(), &words(line)).with(2);
+        assert_eq!(ran.out, "", "{line}");
+        for part in *parts {
+            assert!(ran.err.contains(part), "{line}: `{part}` is not in\n{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn no_gpu() {
+    if Device::cuda(0).is_ok() {
+        println!("skipped: there is a GPU on this machine");
+        return;
+    }
+    let said = kgen(&["check", "attention", "--device", "cuda:0"]).with(2).err;
+    assert!(
+        said.starts_with("kgen: ") && said.contains("CUDA") && said.contains("use the emulator"),
+        "{said}"
+    );
+}
+
+#[test]
+fn check() {
+    let text = kgen(&["check", "attention", "--device", "emulator"]).with(0).out;
+    assert!(text.contains("40 of 40 hold") && !text.contains("FAILS"), "{text}");
+    let folder = sources();
+    let rows =
+        kgen_in(folder.path(), &words("check one.rs --device emulator --async lazy --sanitize --json"));
+    let rows = rows.with(0).json();
+    assert_eq!(rows.as_array().unwrap().len(), 40);
+    for row in rows.as_array().unwrap() {
+        assert_eq!((row["kernel"].as_str(), row["passed"].as_bool()), (Some("mine"), Some(true)), "{row:#}");
+        assert_eq!(row["outputs"][0]["output"], "o", "{row:#}");
+    }
+}
+
+/// A case in a folder of its own.
+fn case(args: &str) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let line = format!("case {args} -o d");
+    let said = kgen_in(folder.path(), &words(&line)).with(0).out;
+    assert_eq!(said.trim(), "kgen launch d/launch.json");
+    let inner = folder.path().join("d");
+    (folder, inner)
+}
+
+const EMULATOR: [&str; 2] = ["--device", "emulator"];
+
+fn launch(folder: &Path, more: &[&str]) -> Ran {
+    kgen_in(folder, &[&["launch", "launch.json"], &EMULATOR[..], more].concat())
+}
+
+#[test]
+fn cases() {
+    let table = [
+        "paged_attention --head-dim 64 --q-len 1,33 --kv-len 200,33 --heads 8 --kv-heads 2 --set window=50",
+        "alibi_attention --dtype bf16 --q-len 5 --kv-len 70 --shape prefill",
+        "causal_attention --q-len 40 --heads 2 --tile 32x64 --seed 9",
+        "paged_full_attention --layout hnd --block-size 40 --q-len 1,0 --kv-len 90,3 --head-dim 64",
+    ];
+    for args in table {
+        let (_folder, d) = case(args);
+        for file in ["kernel.ptx", "launch.json", "q.npy", "expected_o.npy", "expected_lse.npy"] {
+            assert!(d.join(file).is_file(), "{args}: there is no {file}");
+        }
+        let text = launch(&d, &["--async", "lazy", "--sanitize"]).with(0).out;
+        assert!(text.contains("ok     o:") && text.contains("ok     lse:"), "{text}");
+        assert!(d.join("out_o.npy").is_file() && d.join("out_lse.npy").is_file());
+        let json = launch(&d, &["--json", "--async", "random:3"]).with(0).json();
+        assert_eq!(json["passed"], true, "{json:#}");
+        assert_eq!(json["comparisons"].as_array().map(Vec::len), Some(2), "{json:#}");
+    }
+}
+
+#[test]
+fn a_wrong_expectation_fails() {
+    let (_folder, d) = case("causal_attention --head-dim 64 --q-len 5 --kv-len 20 --heads 2");
+    let path = d.join("expected_o.npy");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The last element: token 4, head 1, dim 63.
+    let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
+    assert!(header.contains("(5, 2, 64"), "{header}");
+    let width = if header.contains("f8") {
+        8
+    } else if header.contains("f4") {
+        4
+    } else {
+        2
+    };
+    let last = bytes.len() - width;
+    match width {
+        8 => bytes[last..].copy_from_slice(&77f64.to_le_bytes()),
+        4 => bytes[last..].copy_from_slice(&77f32.to_le_bytes()),
+        _ => bytes[last..].copy_from_slice(&flashpage::prelude::f16::from_f32(77.0).to_le_bytes()),
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let text = launch(&d, &[]).with(1).out;
+    assert!(
+        text.contains("FAILED o:") && text.contains("[4, 1, 63]") && text.contains("instead of 77"),
+        "{text}"
+    );
+    assert!(text.contains("ok     lse:"), "{text}");
+    let json = launch(&d, &["--json"]).with(1).json();
+    assert_eq!(json["passed"], false, "{json:#}");
+    let o = json["comparisons"].as_array().unwrap().iter().find(|c| c["buffer"] == "o").unwrap();
+    assert_eq!(
+        (&o["passed"], o["worst"]["expected"].as_f64()),
+        (&Value::Bool(false), Some(77.0)),
+        "{json:#}"
+    );
+}
+
+#[test]
+fn bad_cases() {
+    type Spoil = fn(&Path);
+    fn edit(folder: &Path, change: impl Fn(&mut Value)) {
+        let path = folder.join("launch.json");
+        let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        change(&mut json);
+        std::fs::write(&path, json.to_string()).unwrap();
+    }
+    let table: &[(&str, Spoil, &[&str])] = &[
+        (
+            "PTX that does not parse",
+            |d| std::fs::write(d.join("kernel.ptx"), ".version 7.0\n.target sm_80\n.entry ???").unwrap(),
+            &["kernel.ptx", "3:8", "expected the function's name"],
+        ),
+        (
+            "an unknown buffer",
+            |d| edit(d, |json| json["args"][0] = serde_json::json!({ "buffer": "qq" })),
+            &["launch.json: args[0]", "`qq`"],
+        ),
+        (
+            "an unknown field",
+            |d| edit(d, |json| json["gird"] = serde_json::json!([1, 1, 1])),
+            &["launch.json", "gird"],
+        ),
+        (
+            "an unknown entry",
+            |d| edit(d, |json| json["entry"] = "forward".into()),
+            &["no entry `forward`", "causal_attention_f16_d64_decode"],
+        ),
+        ("no array", |d| std::fs::remove_file(d.join("k.npy")).unwrap(), &["k.npy"]),
+        (
+            "no PTX",
+            |d| std::fs::remove_file(d.join("kernel.ptx")).unwrap(),
+            &["kernel.ptx", "cannot read it"],
+        ),
+        (
+            "no launch.json",
+            |d| std::fs::remove_file(d.join("launch.json")).unwrap(),
+            &["launch.json: cannot read it"],
+        ),
+        (
+            "no JSON",
+            |d| std::fs::write(d.join("launch.json"), "{ \"ptx\": }").unwrap(),
+            &["launch.json", "line 1 column 10"],
+        ),
+        (
+            "an argument too few",
+            |d| {
+                edit(d, |json| {
+                    json["args"].as_array_mut().unwrap().pop();
+                })
+            },
+            &["launch.json: args:"],
+        ),
+    ];
+    for (what, spoil, parts) in table {
+        let (_folder, d) = case("causal_attention --head-dim 64 --q-len 1 --kv-len 9");
+        spoil(&d);
+        let ran = launch(&d, &[]).with(2);
+        for part in *parts {
+            assert!(ran.err.contains(part), "{what}: `{part}` is not in\n{}", ran.err);
+        }
+        assert!(!d.join("out_o.npy").exists(), "{what}: something was launched");
+    }
+}
+
+/// A reader that goes away ends the program, and nothing is said.
+#[test]
+fn closed_pipe() {
+    let table: &[&[&str]] = &[
+        &["emit", "attention"],
+        &["explain", "attention"],
+        &["list"],
+        &["list", "--json"],
+        &["check", "attention", "--device", "emulator"],
+    ];
+    for args in table {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kgen"))
+            .args(*args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(said, "", "{args:?}");
+        assert_eq!(status.code(), Some(141), "{args:?}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What the compiler emits, as text: every schedule, and a handful of whole kernels. A change here is a change
+//! of what runs on a GPU; look at it, then `cargo insta accept`.
+//!
+//! And what must hold of all kernels: the text parses back to the module it was printed from, and the verifier
+//! finds nothing.
+
+use flashpage::codegen::program::{DType, ParamKind, Program};
+use flashpage::codegen::schedule::SM80_HEAD_DIMS;
+use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
+use flashpage::kernels::{catalogue, find};
+use flashpage::ptx::ast::{Function, Item, Module, Statement};
+use flashpage::ptx::{parse, verify};
+
+fn spec(dtype: DType, head_dim: usize, block_size: Option<usize>, shape: ShapeClass) -> Spec {
+    Spec { arch: Arch::Sm80, dtype, head_dim, block_size, shape, tile: None, fold_scale: true }
+}
+
+fn compiled(kernel: &str, spec: &Spec) -> Compiled {
+    compile((find(kernel).unwrap().program)(), spec).unwrap()
+}
+
+#[test]
+fn schedules() {
+    // Score functions that carry registers have schedules of their own.
+    for kernel in ["causal_attention", "alibi_attention"] {
+        for &head_dim in SM80_HEAD_DIMS {
+            for shape in ShapeClass::ALL {
+                let schedule = compiled(kernel, &spec(DType::F16, head_dim, None, shape)).schedule;
+                insta::assert_snapshot!(format!("schedule_{kernel}_d{head_dim}_{shape}"), schedule);
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels() {
+    use ShapeClass::*;
+    let table = [
+        ("causal_attention", spec(DType::F16, 64, None, Decode)),
+        ("paged_attention", spec(DType::Bf16, 128, Some(16), Prefill)),
+        ("softcap_attention", spec(DType::F16, 64, None, Append)),
+    ];
+    for (kernel, spec) in table {
+        let compiled = compiled(kernel, &spec);
+        insta::assert_snapshot!(compiled.entry.clone(), compiled.text());
+    }
+}
+
+/// Blocks smaller than a tile, equal, larger, and neither multiple nor divisor.
+const BLOCK_SIZES: [usize; 6] = [8, 16, 24, 40, 64, 128];
+
+/// Everything a program is compiled to.
+fn specs(program: &Program) -> Vec<Spec> {
+    let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+    let block_sizes = if paged { BLOCK_SIZES.map(Some).to_vec() } else { vec![None] };
+    let mut specs = Vec::new();
+    for dtype in [DType::F16, DType::Bf16] {
+        for &head_dim in SM80_HEAD_DIMS {
+            for &block_size in &block_sizes {
+                for shape in ShapeClass::ALL {
+                    let spec = spec(dtype, head_dim, block_size, shape);
+                    specs.extend([spec, Spec { fold_scale: false, ..spec }]);
+                }
+            }
+        }
+    }
+    specs
+}
+
+/// A module without what text does not keep: comments go, lines come.
+fn bare(mut module: Module) -> Module {
+    module.items.retain(|item| !matches!(item, Item::Comment(_)));
+    for item in &mut module.items {
+        match item {
+            Item::Variable(variable) => variable.line = 0,
+            Item::Function(Function { line, params, returns, body, .. }) => {
+                *line = 0;
+                params.iter_mut().chain(returns).for_each(|param| param.line = 0);
+                body.iter_mut().for_each(bare_body);
+            }
+            Item::Comment(_) => {}
+        }
+    }
+    module
+}
+
+fn bare_body(body: &mut Vec<Statement>) {
+    body.retain(|statement| !matches!(statement, Statement::Comment(_)));
+    for statement in body {
+        match statement {
+            Statement::Label(_, line) => *line = 0,
+            Statement::Registers(registers) => registers.line = 0,
+            Statement::Variable(variable) => variable.line = 0,
+            Statement::Instruction(instruction) => instruction.line = 0,
+            Statement::Block(body) => bare_body(body),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn text_is_the_module() {
+    for stock in catalogue() {
+        let program = (stock.program)();
+        for spec in specs(program) {
+            let compiled = compile(program, &spec).unwrap();
+            let text = compiled.text();
+            let what =
+                format!("{}, scale {}", compiled.entry, if spec.fold_scale { "folded" } else { "apart" });
+            let parsed = parse(&text).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let problems: Vec<String> = verify(&parsed).iter().map(ToString::to_string).collect();
+            assert!(problems.is_empty(), "{what}: {problems:#?}");
+            let (parsed, built) = (bare(parsed), bare(compiled.module));
+            if parsed != built {
+                let (parsed, built) = (format!("{parsed:#?}"), format!("{built:#?}"));
+                let first = parsed.lines().zip(built.lines()).enumerate().find(|(_, (a, b))| a != b);
+                panic!("{what}: text and module differ, first in {first:#?}");
+            }
+        }
+    }
+}
