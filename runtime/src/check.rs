@@ -132,7 +132,8 @@ pub(crate) fn distances(got: &[f64], expected: &[f64]) -> (f64, f64) {
 fn worst(got: &[f64], expected: &[f64], allowed: impl Fn(f64) -> f64) -> Option<Worst> {
     let mut worst: Option<(f64, Worst)> = None;
     for (index, (got, expected)) in got.iter().copied().zip(expected.iter().copied()).enumerate() {
-        let allowed = allowed(expected);
+        // A number that is not finite must be met exactly.
+        let allowed = if expected.is_finite() { allowed(expected) } else { 0.0 };
         let (error, badness) = if got.is_finite() && expected.is_finite() {
             let error = (got - expected).abs();
             (error, if error == 0.0 { 0.0 } else { error / allowed })

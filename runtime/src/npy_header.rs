@@ -47,7 +47,11 @@ impl Header {
     pub fn write(&self) -> Vec<u8> {
         let dims: String = self.shape.iter().map(|dim| format!("{dim}, ")).collect();
         let order = if self.fortran_order { "True" } else { "False" };
-        let mut text = format!("{{'descr': '{}', 'fortran_order': {order}, 'shape': ({}), }}", self.descr, dims.trim_end());
+        let mut text = format!(
+            "{{'descr': '{}', 'fortran_order': {order}, 'shape': ({}), }}",
+            self.descr,
+            dims.trim_end()
+        );
         // 10 bytes stand before the text, a line feed ends it.
         let whole = (10 + text.len() + 1).next_multiple_of(ALIGN);
         text.extend(std::iter::repeat_n(' ', whole - 10 - text.len() - 1));
@@ -180,14 +184,30 @@ mod tests {
     #[test]
     fn headers_are_read() {
         let table: &[(u8, &str, Result<(&str, bool, &[usize]), &str>)] = &[
-            (1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n", Ok(("<f4", false, &[3, 4]))),
+            (
+                1,
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n",
+                Ok(("<f4", false, &[3, 4])),
+            ),
             (2, "{\"shape\": (5,), 'fortran_order': True, 'descr': '|b1'}", Ok(("|b1", true, &[5]))),
             (3, "{'descr': '<f2', 'fortran_order': False, 'shape': ()}", Ok(("<f2", false, &[]))),
             (1, "{'descr': '<f2', 'fortran_order': False, 'shape': (2L, 3L)}", Ok(("<f2", false, &[2, 3]))),
-            (1, "{'descr': [('a', '<f2')], 'fortran_order': False, 'shape': ()}", Err("it holds records: save each field as an array of its own")),
+            (
+                1,
+                "{'descr': [('a', '<f2')], 'fortran_order': False, 'shape': ()}",
+                Err("it holds records: save each field as an array of its own"),
+            ),
             (1, "{'descr': '<f2', 'shape': (1,)}", Err("its header lacks descr, fortran_order or shape")),
-            (1, "{'descr': '<f2', 'fortran_order': Maybe, 'shape': ()}", Err("its header makes no sense at `Maybe, 'shape': ()}`")),
-            (1, "{'descr': '<f2', 'fortran_order': True, 'shape': (-1,)}", Err("its header makes no sense at `-1,)}`")),
+            (
+                1,
+                "{'descr': '<f2', 'fortran_order': Maybe, 'shape': ()}",
+                Err("its header makes no sense at `Maybe, 'shape': ()}`"),
+            ),
+            (
+                1,
+                "{'descr': '<f2', 'fortran_order': True, 'shape': (-1,)}",
+                Err("its header makes no sense at `-1,)}`"),
+            ),
             (1, "{'descr': '<f2", Err("its header makes no sense at `'<f2`")),
             (1, "{'a': 1}", Err("its header has an entry `a`")),
             (9, "{}", Err("its format is version 9: 1, 2 and 3 are known")),
