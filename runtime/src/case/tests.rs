@@ -145,7 +145,7 @@ fn files_that_are_not_there_are_named() {
     let (dir, path) = folder(&document(r#""x": {"npy": "y.npy"}"#, "", ""));
     let error = Case::load(&path).unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("{}: cannot open it: ", dir.path().join("y.npy").display())),
+        error.starts_with(&format!("{}: cannot read it: ", dir.path().join("y.npy").display())),
         "{error}"
     );
     std::fs::remove_file(dir.path().join("kernel.ptx")).unwrap();
