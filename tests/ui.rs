@@ -2,11 +2,11 @@
 //!
 //! The messages of rustc itself change between its versions, so the cases that need them (`rustc_*`) are
 //! few, and no case makes rustc list the types that implement an operator: every dependency adds to those.
-//! To accept new output: `TRYBUILD=overwrite cargo test --test ui`.
+//! To accept new output: `TRYBUILD=overwrite cargo test -p flashpage-tests --test ui`.
 
 #[test]
 fn ui() {
     let cases = trybuild::TestCases::new();
-    cases.pass("tests/ui/pass/*.rs");
-    cases.compile_fail("tests/ui/*.rs");
+    cases.pass("ui/pass/*.rs");
+    cases.compile_fail("ui/*.rs");
 }

@@ -13,6 +13,8 @@ pub const SHARED_WINDOW: u64 = 0x0001_0000_0000_0000;
 pub const LOCAL_WINDOW: u64 = 0x0001_0001_0000_0000;
 /// Window of the kernel's parameters.
 pub const PARAM_WINDOW: u64 = 0x0001_0002_0000_0000;
+/// Where functions have their addresses; nothing can be read there.
+pub const FUNCTION_WINDOW: u64 = 0x0001_0003_0000_0000;
 /// Bits of a shared address below the block's rank.
 pub const RANK_SHIFT: u32 = 24;
 

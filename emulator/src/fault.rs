@@ -125,6 +125,13 @@ pub enum FaultKind {
         /// How many there are.
         targets: u32,
     },
+    /// A call through a register that holds no function of these parameters and results, or one that is being
+    /// called already.
+    #[error("{address:#x} is no function that can be called like this")]
+    CallTarget {
+        /// What the register holds.
+        address: u64,
+    },
     /// The kernel gave up.
     #[error("trap")]
     Trap,

@@ -182,6 +182,12 @@ impl Span {
         (offset..offset + count).for_each(|i| shadow.write(i, 1, 0));
     }
 
+    /// Whether none of `count` bytes from `offset` was ever written.
+    pub fn is_blank(self, offset: usize, count: usize) -> bool {
+        let shadow = Span { bytes: self.written, written: self.written };
+        (offset..offset + count).all(|i| shadow.read(i, 1) == 0)
+    }
+
     /// The first of `count` bytes that was never written.
     #[inline]
     pub fn unwritten(self, count: u32) -> Option<u32> {

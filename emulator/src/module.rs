@@ -1,6 +1,6 @@
 //! A loaded module: its kernels, decoded, and its variables.
 
-use crate::decode::{self, Fail, Located, variable_align, variable_bytes};
+use crate::decode::{self, Fail, FunctionAddresses, Located, variable_align, variable_bytes};
 use crate::fault::{Fault, LoadError};
 use crate::launch::{self, Launch, Options, Report};
 use crate::memory::Memory;
@@ -76,6 +76,7 @@ impl Module {
             .collect();
         let names: HashMap<Name, usize> =
             variables.iter().enumerate().map(|(i, v)| (v.name.clone(), i)).collect();
+        let functions = FunctionAddresses::of(&module);
         let locate = |Located { line, nth, fail }| {
             let instruction = statement_at(text, line, nth);
             match fail {
@@ -85,7 +86,9 @@ impl Module {
         };
         let globals = variables
             .iter()
-            .map(|v| global(v, &names).map_err(|fail| locate(Located { line: v.line, nth: 0, fail })))
+            .map(|v| {
+                global(v, &names, &functions).map_err(|fail| locate(Located { line: v.line, nth: 0, fail }))
+            })
             .collect::<Result<_, _>>()?;
         let mut programs = Vec::new();
         for item in &module.items {
@@ -93,7 +96,7 @@ impl Module {
                 && f.is_entry
                 && f.body.is_some()
             {
-                programs.push(decode::decode(&module, &names, f).map_err(locate)?);
+                programs.push(decode::decode(&module, &names, &functions, f).map_err(locate)?);
             }
         }
         Ok(Module { id: NEXT.fetch_add(1, Relaxed), text: text.to_string(), programs, globals })
@@ -209,7 +212,11 @@ fn statement_at(text: &str, line: u32, nth: u32) -> String {
 /// Largest variable that a module may declare.
 const LARGEST: u64 = 1 << 30;
 
-fn global(variable: &Variable, names: &HashMap<Name, usize>) -> Result<Global, Fail> {
+fn global(
+    variable: &Variable,
+    names: &HashMap<Name, usize>,
+    functions: &FunctionAddresses,
+) -> Result<Global, Fail> {
     let mut declared = variable_bytes(variable);
     if declared.is_none()
         && let Some(Init::List(list)) = &variable.init
@@ -226,7 +233,7 @@ fn global(variable: &Variable, names: &HashMap<Name, usize>) -> Result<Global, F
     if let Some(init) = &variable.init {
         let mut dims: Vec<u64> = variable.dims.iter().map(|d| d.unwrap_or(0)).collect();
         dims.extend(variable.vector.map(u64::from));
-        initialise(&mut global, variable.ty, init, &dims, 0, names)?;
+        initialise(&mut global, variable.ty, init, &dims, 0, (names, functions))?;
     }
     Ok(global)
 }
@@ -238,7 +245,7 @@ fn initialise(
     init: &Init,
     dims: &[u64],
     at: usize,
-    names: &HashMap<Name, usize>,
+    (names, functions): (&HashMap<Name, usize>, &FunctionAddresses),
 ) -> Result<(), Fail> {
     let width = ty.bytes() as usize;
     let (operand, byte) = match init {
@@ -248,7 +255,8 @@ fn initialise(
             let row = inner.iter().fold(width, |bytes, d| bytes.saturating_mul(*d as usize));
             for (i, element) in list.iter().enumerate() {
                 let stride = if matches!(element, Init::List(_)) { row } else { width };
-                initialise(global, ty, element, inner, at.saturating_add(i.saturating_mul(stride)), names)?;
+                let at = at.saturating_add(i.saturating_mul(stride));
+                initialise(global, ty, element, inner, at, (names, functions))?;
             }
             return Ok(());
         }
@@ -264,6 +272,10 @@ fn initialise(
         Operand::F32(bits) => *bits as u64,
         Operand::F64(bits) if ty == Type::F32 => (f64::from_bits(*bits) as f32).to_bits() as u64,
         Operand::F64(bits) => *bits,
+        Operand::Symbol { name, .. } if functions.get(name).is_some() => {
+            let address = functions.get(name).unwrap_or_default();
+            byte.map_or(address, |byte| address >> (8 * byte))
+        }
         Operand::Symbol { name, offset, .. } => {
             let Some(of) = names.get(name).copied() else {
                 return Err(Fail::Invalid(format!("the address of `{name}` is not known here")));

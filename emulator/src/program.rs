@@ -304,6 +304,8 @@ pub enum Op {
     Call(Box<Call>),
     /// Results of a call, after it.
     Results(Box<[Move]>),
+    /// A call through a register that holds none of the functions that it could.
+    NoTarget { target: Reg },
     /// `ret` from a function.
     Return { way_back: Reg },
     /// `exit`, or `ret` from the entry.

@@ -93,6 +93,113 @@ fn calls() {
     assert_eq!(run.words(), want);
 }
 
+/// Functions in a table and in registers; lanes call different ones at once, or none.
+#[test]
+fn calls_through_registers() {
+    let module = |body: &str| {
+        format!(
+            ".version 8.0\n.target sm_80\n.address_size 64\n
+            .func (.param .b32 r) add(.param .b32 a, .param .b32 b);
+            .func (.param .b32 r) sub(.param .b32 a, .param .b32 b);
+            .global .u64 TABLE[2] = {{add, sub}};
+            .func (.param .b32 r) add(.param .b32 a, .param .b32 b) {{
+                .reg .b32 %r<4>; ld.param.u32 %r1, [a]; ld.param.u32 %r2, [b]; add.u32 %r3, %r1, %r2; st.param.b32 [r], %r3; ret;
+            }}
+            .func (.param .b32 r) sub(.param .b32 a, .param .b32 b) {{
+                .reg .b32 %r<4>; ld.param.u32 %r1, [a]; ld.param.u32 %r2, [b]; sub.u32 %r3, %r1, %r2; st.param.b32 [r], %r3; ret;
+            }}
+            .func (.param .b64 r) widen(.param .b32 a) {{
+                .reg .b32 %r<2>; .reg .b64 %rd<2>; ld.param.u32 %r1, [a]; cvt.u64.u32 %rd1, %r1; st.param.b64 [r], %rd1; ret;
+            }}
+            .func (.reg .u32 %d) neg(.reg .u32 %a) {{ neg.s32 %d, %a; ret; }}
+            .func (.param .b32 r) again(.param .b32 a, .param .b32 b) {{
+                .reg .b64 %rd<2>; .reg .b32 %r<2>;
+                mov.u64 %rd1, again;
+                {{ .param .b32 x; .param .b32 y; .param .b32 z; st.param.b32 [x], 1; st.param.b32 [y], 1;
+                   P: .callprototype (.param .b32 _) _ (.param .b32 _, .param .b32 _);
+                   call (z), %rd1, (x, y), P; ld.param.b32 %r1, [z]; }}
+                st.param.b32 [r], %r1; ret;
+            }}
+            .func (.param .b32 r) there(.param .b32 a) {{
+                .reg .b64 %rd<2>; .reg .b32 %r<2>; .reg .pred %p<2>;
+                ld.param.u32 %r1, [a]; setp.ge.u32 %p1, %r1, 100; @!%p1 bra END;
+                mov.u64 %rd1, back;
+                {{ .param .b32 x; .param .b32 z; st.param.b32 [x], 1;
+                   P: .callprototype (.param .b32 _) _ (.param .b32 _);
+                   call (z), %rd1, (x), P; ld.param.b32 %r1, [z]; }}
+                END: st.param.b32 [r], %r1; ret;
+            }}
+            .func (.param .b32 r) back(.param .b32 a) {{
+                .reg .b32 %r<2>;
+                {{ .param .b32 x; .param .b32 z; st.param.b32 [x], 1; call (z), there, (x); ld.param.b32 %r1, [z]; }}
+                st.param.b32 [r], %r1; ret;
+            }}
+            .visible .entry k(.param .u64 in, .param .u64 out) {{
+                .reg .b32 %r<64>; .reg .b64 %rd<9>; .reg .pred %p<3>; .reg .b64 %out;
+                .param .b32 x; .param .b32 y; .param .b32 z; .param .b64 w;
+                P: .callprototype (.param .b32 _) _ (.param .b32 _, .param .b32 _);
+                W: .callprototype (.param .b64 _) _ (.param .b32 _);
+                N: .callprototype (.reg .u32 _) _ (.reg .u32 _);
+                ld.param.u64 %out, [out];
+                {OUT_LANE}
+                mov.u32 %r0, 7; st.param.b32 [x], %r60; st.param.b32 [y], 10;
+                {body}
+                st.global.u32 [%rd0], %r0;
+                ret;
+            }}"
+        )
+    };
+    let table = "and.b32 %r1, %r60, 1; mul.wide.u32 %rd1, %r1, 8; mov.u64 %rd2, TABLE; add.u64 %rd1, %rd1, %rd2; ld.global.u64 %rd3, [%rd1];";
+    let cases: [(String, Want); 6] = [
+        (format!("{table} call (z), %rd3, (x, y), P; ld.param.b32 %r0, [z];"), |l| {
+            if l % 2 == 0 { l + 10 } else { l.wrapping_sub(10) }
+        }),
+        // Lanes that do not call need no function.
+        (
+            format!(
+                "setp.lt.u32 %p1, %r60, 9; @!%p1 bra SKIP; {table} SKIP:
+                 @%p1 call (z), %rd3, (x, y), P; @%p1 ld.param.b32 %r0, [z];"
+            ),
+            |l| {
+                if l >= 9 {
+                    7
+                } else if l % 2 == 0 {
+                    l + 10
+                } else {
+                    l.wrapping_sub(10)
+                }
+            },
+        ),
+        ("mov.u64 %rd3, sub; call (z), %rd3, (x, y), P; ld.param.b32 %r0, [z];".into(), |l| {
+            l.wrapping_sub(10)
+        }),
+        // By their shapes, other functions are out of the question.
+        ("mov.u64 %rd3, widen; call (w), %rd3, (x), W; ld.param.b32 %r0, [w];".into(), |l| l),
+        // A function that may recurse, as far as the text tells, and does not.
+        ("call (z), there, (x); ld.param.b32 %r0, [z];".into(), |l| l),
+        ("mov.u64 %rd3, neg; call (%r0), %rd3, (%r60), N;".into(), |l| l.wrapping_neg()),
+    ];
+    let mut run = Run::new("").output(128);
+    for (body, want) in cases {
+        run.text = module(&body);
+        assert_eq!(run.words(), (0..32).map(want).collect::<Vec<_>>(), "{body}");
+    }
+    for (body, want) in [
+        ("mov.u64 %rd3, widen; call (z), %rd3, (x, y), P;", "is no function that can be called like this"),
+        ("mov.u64 %rd3, TABLE; call (z), %rd3, (x, y), P;", "is no function that can be called like this"),
+        ("mov.u64 %rd3, add; add.u64 %rd3, %rd3, 4; call (z), %rd3, (x, y), P;", "is no function"),
+        ("call (z), %rd3, (x, y), P;", "register %rd3 was never written"),
+        ("mov.u64 %rd3, add; ld.global.u64 %rd3, [%rd3];", "read of 8 bytes"),
+        // A function that is being called already: PTX allows recursion, this emulator does not.
+        ("st.param.b32 [x], 100; call (z), there, (x);", "is no function that can be called like this"),
+        ("mov.u64 %rd3, again; call (z), %rd3, (x, y), P;", "is no function that can be called like this"),
+    ] {
+        run.text = module(body);
+        let fault = run.fault().to_string();
+        assert!(fault.contains(want), "{body}: {fault}");
+    }
+}
+
 #[test]
 fn shuffles_and_votes() {
     check(&[

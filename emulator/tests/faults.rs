@@ -37,7 +37,17 @@ fn messages() {
             ".shared .align 8 .b8 S[8]; st.shared.u8 [S+1], 1;\nld.shared.u16 %r1, [S];",
             "byte 0 of the 2 at 0x0 was never written",
         ),
-        (".local .b32 L;\nld.local.u32 %r1, [L];", "byte 0 of the 4 at 0x10 was never written"),
+        (
+            ".local .b32 L; ld.local.u32 %r1, [L];\nst.global.u32 [%out], %r1;",
+            "register %r1 was never written",
+        ),
+        (
+            ".local .b8 L[8]; mov.u64 %rd1, L; cvta.local.u64 %rd1, %rd1; ld.u64 %rd2, [%rd1];\nld.global.u32 %r1, [%rd2];",
+            "register %rd2 was never written",
+        ),
+        ("prmt.b32 %r1, %r60, 0, %r2;\nst.global.u32 [%out], %r1;", "register %r1 was never written"),
+        ("bfi.b32 %r1, %r60, %r2, 0, %r3;\nst.global.u32 [%out], %r1;", "register %r1 was never written"),
+        ("mov.b32 %r1, {%h1, %h2};\nst.global.u32 [%out], %r1;", "register %r1 was never written"),
         ("add.u32 %r1, %r2, 1;\nst.global.u32 [%out], %r1;", "register %r1 was never written"),
         ("\nld.global.u32 %r1, [%rd5];", "register %rd5 was never written"),
         ("\n@%p3 ret;", "register %p3 was never written"),
@@ -133,6 +143,23 @@ fn undefined_values_may_be_moved() {
     );
     let words = Run::new(&body).output(128).words();
     assert_eq!(words[..6], [1, 1, 5, 5, 9, 9]);
+}
+
+/// Compilers build values out of parts of which some are never needed, and copy structs with their padding.
+#[test]
+fn values_of_which_a_part_was_written() {
+    for body in [
+        "bfi.b32 %r1, %r60, %r2, 0, 16; and.b32 %r1, %r1, 0xffff;",
+        "prmt.b32 %r1, %r60, %r2, 0x7610; and.b32 %r1, %r1, 0xffff;",
+        "prmt.b32 %r1, %r60, %r2, 0x3210;",
+        "cvt.u16.u32 %h1, %r60; mov.b32 %r1, {%h1, %h2}; and.b32 %r1, %r1, 0xffff;",
+        "cvt.u16.u32 %h1, %r60; .local .align 4 .b8 L[4]; st.local.b16 [L], %h1; ld.local.b32 %r1, [L]; and.b32 %r1, %r1, 0xffff;",
+        ".local .align 8 .b8 L[24]; st.local.b32 [L], %r60; ld.local.v2.b32 {%r2, %r3}, [L]; st.local.v2.b32 [L+8], {%r2, %r3};
+         ld.local.b64 %rd2, [L+8]; st.local.b64 [L+16], %rd2; ld.local.b32 %r1, [L+16];",
+    ] {
+        let run = Run::new(&format!("{OUT_LANE} {body} st.global.u32 [%rd0], %r1;")).output(128);
+        assert_eq!(run.words(), (0..32).collect::<Vec<_>>(), "{body}");
+    }
 }
 
 #[test]

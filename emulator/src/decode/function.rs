@@ -1,8 +1,9 @@
 //! Functions and blocks: what they declare, where it lies, and which labels lead where.
 
 use super::{Binding, Decoder, Fixup, Place, Result, Scope, invalid};
+use crate::address::FUNCTION_WINDOW;
 use crate::program::{Op, Parameter, Reg};
-use flashpage_ptx::ast::{Function, Linkage, Name, Operand, Statement, Variable};
+use flashpage_ptx::ast::{Function, Init, Item, Linkage, Module, Name, Operand, Statement, Variable};
 use flashpage_ptx::words::{Opcode, Space};
 use std::collections::{HashMap, HashSet};
 
@@ -46,20 +47,106 @@ pub(super) fn callee_name(operands: &[Operand]) -> Option<&Name> {
     }
 }
 
+/// The module's functions as values. A function has the same address in every kernel.
+#[derive(Debug, Default)]
+pub struct FunctionAddresses {
+    by_name: HashMap<Name, u64>,
+    /// Those whose address is taken somewhere in the module: what a call through a register may reach.
+    taken: Vec<Name>,
+}
+
+impl FunctionAddresses {
+    /// Numbers the functions of `module`.
+    pub fn of(module: &Module) -> FunctionAddresses {
+        fn in_body(body: &[Statement], found: &mut impl FnMut(&Operand)) {
+            for statement in body {
+                match statement {
+                    Statement::Block(inner) => in_body(inner, found),
+                    Statement::Instruction(i) if i.op == Opcode::Call => {
+                        // The callee and the prototype are named, not taken.
+                        i.operands.iter().filter(|o| matches!(o, Operand::List(_))).for_each(&mut *found);
+                    }
+                    Statement::Instruction(i) => i.operands.iter().for_each(&mut *found),
+                    _ => {}
+                }
+            }
+        }
+        fn in_value(init: &Init, found: &mut impl FnMut(&Operand)) {
+            match init {
+                Init::List(list) => list.iter().for_each(|i| in_value(i, found)),
+                Init::Value(operand) | Init::MaskedAddress { of: operand, .. } => found(operand),
+            }
+        }
+        let mut all = FunctionAddresses::default();
+        for item in &module.items {
+            if let Item::Function(f) = item
+                && !f.is_entry
+            {
+                let next = FUNCTION_WINDOW + 16 * all.by_name.len() as u64;
+                all.by_name.entry(f.name.clone()).or_insert(next);
+            }
+        }
+        let mut seen = HashSet::new();
+        let mut found = |operand: &Operand| {
+            let inner = match operand {
+                Operand::List(list) => &list[..],
+                one => std::slice::from_ref(one),
+            };
+            for operand in inner {
+                if let Operand::Symbol { name, .. } = operand
+                    && all.by_name.contains_key(name)
+                    && seen.insert(name.clone())
+                {
+                    all.taken.push(name.clone());
+                }
+            }
+        };
+        for item in &module.items {
+            match item {
+                Item::Function(f) => in_body(f.body.as_deref().unwrap_or_default(), &mut found),
+                Item::Variable(v) => v.init.iter().for_each(|init| in_value(init, &mut found)),
+                Item::Comment(_) => {}
+            }
+        }
+        all
+    }
+
+    /// The address of a function, if that is what `name` is.
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(super) fn taken(&self) -> &[Name] {
+        &self.taken
+    }
+}
+
 /// `entry` and what it calls, every function after those that it calls itself.
 ///
 /// # Errors
-/// A line and why: a call of something that has no body, or recursion.
+/// A line and why: a call of something that has no body, or recursion. A call through a register may reach any
+/// function whose address is taken; where that would recurse, or lead out of the module, the call is left out, and coming there is a fault.
 pub(super) fn callees_first<'m>(
     entry: &'m Function,
     functions: &HashMap<Name, &'m Function>,
+    addresses: &'m FunctionAddresses,
 ) -> Result<Vec<&'m Function>, (u32, String)> {
-    fn calls<'m>(body: &'m [Statement], found: &mut Vec<(&'m Name, u32)>) {
+    /// What a call names, or how many results and arguments a call through a register has.
+    type Target<'m> = Result<&'m Name, (usize, usize)>;
+    fn calls<'m>(body: &'m [Statement], found: &mut Vec<(Target<'m>, u32)>) {
         for statement in body {
             match statement {
                 Statement::Block(inner) => calls(inner, found),
                 Statement::Instruction(i) if i.op == Opcode::Call => {
-                    found.extend(callee_name(&i.operands).map(|name| (name, i.line)));
+                    let (mut returns, mut arguments) = (0, 0);
+                    for (at, operand) in i.operands.iter().enumerate() {
+                        match operand {
+                            Operand::List(list) if at == 0 => returns = list.len(),
+                            Operand::List(list) => arguments = list.len(),
+                            _ => {}
+                        }
+                    }
+                    found.push((callee_name(&i.operands).ok_or((returns, arguments)), i.line));
                 }
                 _ => {}
             }
@@ -68,8 +155,9 @@ pub(super) fn callees_first<'m>(
     // Depth first with an explicit stack: text decides how deep it goes.
     let mut order = Vec::new();
     let (mut open, mut done) = (HashSet::new(), HashSet::new());
-    let mut stack = vec![(entry, false)];
-    while let Some((function, finished)) = stack.pop() {
+    // A function, whether it is finished, and whether who comes before it surely calls it.
+    let mut stack = vec![(entry, false, true)];
+    while let Some((function, finished, sure)) = stack.pop() {
         if finished {
             open.remove(&function.name);
             done.insert(&function.name);
@@ -80,21 +168,41 @@ pub(super) fn callees_first<'m>(
             continue;
         }
         open.insert(&function.name);
-        stack.push((function, true));
+        stack.push((function, true, sure));
         let mut found = Vec::new();
         calls(function.body.as_deref().unwrap_or_default(), &mut found);
-        for (name, line) in found {
+        let reached = found.into_iter().flat_map(|(name, line)| match name {
+            Ok(name) => vec![(name, line, true)],
+            Err(counts) => {
+                let fits = |name: &&Name| {
+                    functions.get(*name).is_some_and(|f| (f.returns.len(), f.params.len()) == counts)
+                };
+                addresses.taken().iter().filter(fits).map(|name| (name, line, false)).collect()
+            }
+        });
+        for (name, line, certain) in reached {
             let callee = match functions.get(name) {
                 // A register that has no `%`; the call itself will be refused.
                 None => continue,
+                Some(f)
+                    if f.body.is_none()
+                        && !(certain && stack.iter().all(|(_, open, sure)| !*open || *sure)) =>
+                {
+                    continue;
+                }
                 Some(f) if f.body.is_none() => return Err((line, format!("`{name}` has no body here"))),
                 Some(f) => *f,
             };
-            if open.contains(&callee.name) && stack.iter().any(|(f, end)| *end && f.name == callee.name) {
+            if open.contains(&callee.name) {
+                let mut chain = stack.iter().filter(|(_, open, _)| *open);
+                chain.by_ref().find(|(f, ..)| f.name == callee.name);
+                if !certain || chain.any(|(.., sure)| !sure) {
+                    continue;
+                }
                 return Err((line, format!("`{name}` calls itself, which is not supported")));
             }
             if !done.contains(&callee.name) {
-                stack.push((callee, false));
+                stack.push((callee, false, certain));
             }
         }
     }

@@ -17,7 +17,7 @@ use flashpage_ptx::ast::{self, Function, Instruction, Name, Variable};
 use flashpage_ptx::words::{Opcode, Special, Type};
 use std::collections::HashMap;
 
-pub use function::FunctionTable;
+pub use function::{FunctionAddresses, FunctionTable};
 pub(crate) use function::{variable_align, variable_bytes};
 
 /// Why an instruction could not be decoded.
@@ -96,6 +96,7 @@ struct Decoder<'m> {
     globals: &'m HashMap<Name, usize>,
     module_shared: HashMap<Name, &'m Variable>,
     functions: HashMap<Name, &'m Function>,
+    addresses: &'m FunctionAddresses,
     table: FunctionTable,
     program: Program,
     scopes: Vec<Scope>,
@@ -125,6 +126,7 @@ struct Decoder<'m> {
 pub fn decode(
     module: &ast::Module,
     globals: &HashMap<Name, usize>,
+    addresses: &FunctionAddresses,
     entry: &Function,
 ) -> Result<Program, Located> {
     let mut functions = HashMap::new();
@@ -144,6 +146,7 @@ pub fn decode(
         globals,
         module_shared,
         functions,
+        addresses,
         table: FunctionTable::default(),
         program: Program { name: entry.name.to_string(), preds: CARRY.0 + 1, ..Program::default() },
         scopes: vec![Scope::default()],
@@ -170,10 +173,12 @@ impl Decoder<'_> {
     fn run(&mut self, entry: &Function) -> Result<()> {
         // Rows that every program has: one to write what nobody reads.
         self.program.rows = 2;
-        for function in function::callees_first(entry, &self.functions).map_err(|(line, message)| {
-            self.line = line;
-            Fail::Invalid(message)
-        })? {
+        let order =
+            function::callees_first(entry, &self.functions, self.addresses).map_err(|(line, message)| {
+                self.line = line;
+                Fail::Invalid(message)
+            })?;
+        for function in order {
             self.function(function)?;
         }
         self.program.dynamic_shared = self.program.shared_bytes.next_multiple_of(128);

@@ -193,6 +193,11 @@ impl Decoder<'_> {
         if &**name == "WARP_SZ" {
             return Ok(add(LANES as u64));
         }
+        if let Some(address) = self.addresses.get(name)
+            && !self.scopes.iter().any(|scope| scope.names.contains_key(name))
+        {
+            return Ok(add(address));
+        }
         Ok(match self.place(name)? {
             Place::Global(index) => Constant::Global(index, offset),
             Place::Shared(at) if generic => add(SHARED_WINDOW + at as u64),

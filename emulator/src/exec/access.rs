@@ -7,7 +7,7 @@ use super::{Result, lanes};
 use crate::address::{Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Access, Address, AsyncCopy, Atomic};
+use crate::program::{Access, Address, AsyncCopy, Atomic, Reg};
 
 /// The address that a lane computes.
 #[inline(always)]
@@ -95,16 +95,24 @@ pub(crate) fn check_written(span: Span, request: Request, count: u32) -> Result<
     }
 }
 
-/// `ld`
-pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<()> {
+/// `ld`; the registers and lanes that got nothing that was ever written, from the thread's own memory.
+pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<Vec<(Reg, usize)>> {
+    let mut undefined = Vec::new();
     let width = access.width;
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
         let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            check_written(span, request, count)?;
+        if env.sanitize && span.unwritten(count).is_some() {
+            if space_of(request) != Space::Local {
+                check_written(span, request, count)?;
+            }
+            for (i, (reg, _)) in access.elements.iter().enumerate() {
+                if span.is_blank(i * width as usize, width as usize) {
+                    undefined.push((*reg, lane));
+                }
+            }
         }
         for (i, (reg, wide)) in access.elements.iter().enumerate() {
             let mut value = span.read(i * width as usize, width);
@@ -115,7 +123,7 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Re
             warp.set(*reg, *wide, lane, value);
         }
     }
-    Ok(())
+    Ok(undefined)
 }
 
 /// `st`
@@ -137,14 +145,22 @@ pub(crate) fn store(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> R
     Ok(())
 }
 
+/// Where a request really goes.
+fn space_of(request: Request) -> Space {
+    match request.space {
+        Space::Generic => resolve(request.address).0,
+        Space::Param if resolve(request.address).0 == Space::Local => Space::Local,
+        space => space,
+    }
+}
+
 /// A value that was never computed stays so in the block's memory, and must not leave the block.
 fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
     for (i, (reg, _)) in access.elements.iter().enumerate() {
         if warp.written_rows[reg.0 as usize] >> request.lane & 1 != 0 {
             continue;
         }
-        let space = if request.space == Space::Generic { resolve(request.address).0 } else { request.space };
-        if space == Space::Global {
+        if space_of(request) == Space::Global {
             return Err(super::defined::never(env, crate::program::Touch::Row(*reg), 1 << request.lane));
         }
         span.unmark(i * access.width as usize, access.width as usize);

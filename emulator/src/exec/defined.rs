@@ -4,12 +4,17 @@
 //! and a butterfly reduction shuffles it all the same. So a read is not yet a fault. A result is undefined where
 //! a source is; a fault is what lets such a value *decide* something or leave the block: an address, a guard, a
 //! vote, an operand of a matrix product, a store to global memory.
+//!
+//! A thread's own memory is treated like its registers, since that is what compilers use it for: a struct is copied
+//! with its padding. And a value of which a part was written counts as written, be it put together in memory, by
+//! `mov` of a vector, `bfi` or `prmt`: this looks for what was forgotten, not for every bit.
 
 use super::block::Env;
 use super::warp::Warp;
 use super::{Result, collective};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{Inst, Op, Touch};
+use crate::program::{Inst, Op, Reg, Touch};
+use flashpage_ptx::words::Opcode;
 
 /// Lanes in which what `inst` computes is undefined, for instructions that pass it on.
 fn undefined(warp: &Warp, reads: &[Touch]) -> u32 {
@@ -98,6 +103,18 @@ pub(crate) fn after(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) {
             let gives = |lane: usize| (known >> sources[lane] & 1) << lane;
             !(0..32).fold(0, |mask, lane| mask | gives(lane))
         }
+        Op::Alu { a, b, c, e, .. } if matches!(inst.opcode, Some(Opcode::Bfi | Opcode::Prmt)) => {
+            let known = |reg: &Reg| written(warp, Touch::Row(*reg));
+            let parts = match inst.opcode {
+                Some(Opcode::Bfi) => (known(a) | known(b)) & known(e),
+                _ => known(a) | known(b),
+            };
+            !(parts & known(c))
+        }
+        Op::Alu { .. } if inst.opcode == Some(Opcode::Mov) => match reads(env, inst) {
+            [] => 0,
+            parts => parts.iter().fold(u32::MAX, |mask, part| mask & !written(warp, *part)),
+        },
         Op::Alu { .. }
         | Op::Compare { .. }
         | Op::SetRow { .. }
@@ -112,5 +129,12 @@ pub(crate) fn after(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) {
             Touch::Pred(pred) => &mut warp.written_preds[pred.0 as usize],
         };
         *shadow = *shadow & !mask | mask & !unknown;
+    }
+}
+
+/// After a load: these registers got what was never written.
+pub(crate) fn loaded(warp: &mut Warp, undefined: &[(Reg, usize)]) {
+    for (reg, lane) in undefined {
+        warp.written_rows[reg.0 as usize] &= !(1 << lane);
     }
 }

@@ -101,7 +101,15 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     warp.set(*d, *wide, lane, now);
                 }
             }
-            Op::Load(access) => access::load(env, warp, access, mask)?,
+            Op::Load(access) => {
+                let undefined = access::load(env, warp, access, mask)?;
+                if env.sanitize {
+                    defined::after(env, warp, inst, mask);
+                    defined::loaded(warp, &undefined);
+                }
+                advance(warp);
+                continue;
+            }
             Op::Store(access) => access::store(env, warp, access, mask)?,
             Op::Atomic(atomic) => access::atomic(env, warp, atomic, mask)?,
             Op::Branch { target } => {
@@ -125,6 +133,11 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 continue;
             }
             Op::Results(moves) => control::moves(warp, mask, moves),
+            Op::NoTarget { target } => {
+                let lane = mask.trailing_zeros();
+                let address = warp.get(*target, true, lane as usize);
+                return Err(Trouble::lane(FaultKind::CallTarget { address }, lane));
+            }
             Op::Return { way_back } => {
                 control::ret(warp, mask, *way_back);
                 continue;

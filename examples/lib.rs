@@ -1,1 +1,0 @@
-//! Programs to copy: each file beside this one is an example.

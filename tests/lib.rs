@@ -1,0 +1,1 @@
+//! Whole-project tests: the files beside this one. They use the public interface alone.
