@@ -4,9 +4,8 @@
 use flashpage::kernels::catalogue;
 use flashpage::runtime::Device;
 use serde_json::Value;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// How a run ended.
@@ -387,17 +386,10 @@ fn closed_pipe() {
         &["check", "attention", "--device", "emulator"],
     ];
     for args in table {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kgen"))
-            .args(*args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        let status = child.wait().unwrap();
-        assert_eq!(said, "", "{args:?}");
-        assert_eq!(status.code(), Some(141), "{args:?}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = Command::new(env!("CARGO_BIN_EXE_kgen")).args(*args).stdout(writer).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&run.stderr), "", "{args:?}");
+        assert_eq!(run.status.code(), Some(141), "{args:?}");
     }
 }
