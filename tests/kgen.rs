@@ -155,7 +155,7 @@ fn user_files() {
         ("one.rs:yours", &["one.rs", "no kernel `yours`", "`mine`"]),
         ("one.rs:not_a_kernel", &["one.rs", "no kernel `not_a_kernel`", "`mine`"]),
         ("none.rs", &["none.rs", "no function here is marked #[attention_kernel]"]),
-        ("broken.rs", &["broken.rs", "this is not Rust: 2:13"]),
+        ("broken.rs", &["this is not Rust\n", "broken.rs:2:13: "]),
         ("wrong.rs", &["wrong.rs", "15:46: `at` has no `column`"]),
         ("scores.rs", &["`mine`", "the loop has no `acc += dot(p, v)`"]),
         ("absent.rs", &["absent.rs", "No such file"]),

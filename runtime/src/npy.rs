@@ -224,7 +224,8 @@ impl Array {
 fn number_type(descr: &str) -> Option<NumberType> {
     let (order, kind) = descr.split_at_checked(1)?;
     let one_byte = kind.ends_with('1');
-    if !matches!(order, "<" | "|" | "=") && !(one_byte && order == ">") {
+    let little = matches!(order, "<" | "|" | "=") || (one_byte && order == ">");
+    if !little {
         return None;
     }
     // bf16 has no spelling of its own, and shares that of u16.

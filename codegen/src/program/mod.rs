@@ -10,7 +10,8 @@
 //!   them in program order.
 //! - **Scalar expressions** ([`Expr`]) are evaluated per element of a Rows × Cols tile. `Row` and `Col` are
 //!   logical positions in the sequence: `Row = kv_len - q_len + query index`, so equal positions line up
-//!   bottom-right. Integers are 32-bit and wrap, floats are f32.
+//!   bottom-right. Integers are 32-bit and wrap, floats are f32. Comparisons of a mask that bound columns are
+//!   solved in 64 bits: where one would overflow 32 bits, it holds as if it did not.
 //! - Columns at or past the sequence's key length do not exist: the loop never shows them to the program,
 //!   whatever the tile size.
 //! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf.

@@ -24,7 +24,17 @@ pub fn program(name: &str) -> Result<Program, Failure> {
         )));
     }
     let text = std::fs::read_to_string(path).map_err(|e| Failure::Usage(format!("{path}: {e}")))?;
-    frontend::parse_file(&text, function).map_err(|e| Failure::Usage(format!("{path}: {e}")))
+    frontend::parse_file(&text, function).map_err(|error| {
+        // `path:line:column: message`, a line each, as editors and terminals know to follow.
+        let located = |d: &frontend::Diagnostic| format!("\n{path}:{d}");
+        Failure::Usage(match &error {
+            frontend::FrontendError::Kernel(all) => {
+                format!("this is not a kernel yet{}", all.iter().map(located).collect::<String>())
+            }
+            frontend::FrontendError::Syntax(one) => format!("this is not Rust{}", located(one)),
+            _ => format!("{path}: {error}"),
+        })
+    })
 }
 
 /// What a kernel is compiled for.
