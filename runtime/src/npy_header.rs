@@ -183,7 +183,9 @@ mod tests {
 
     #[test]
     fn headers_are_read() {
-        let table: &[(u8, &str, Result<(&str, bool, &[usize]), &str>)] = &[
+        /// Type, order and shape, or what is wrong.
+        type Expected = Result<(&'static str, bool, &'static [usize]), &'static str>;
+        let table: &[(u8, &str, Expected)] = &[
             (
                 1,
                 "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n",
