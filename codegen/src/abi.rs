@@ -5,6 +5,8 @@
 //! pass, so the two cannot disagree. Strides are in bytes, except a table's, which is in entries.
 
 use crate::program::{ParamId, ParamKind, Program, ScalarType};
+use flashpage_ptx::words::Opcode;
+use std::collections::HashSet;
 
 /// One parameter of the PTX entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +103,24 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
     {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
+    tell_apart(&mut args);
     args
+}
+
+/// The dynamic shared memory of every kernel, by the name it has in PTX.
+pub const SHARED_TILES: &str = "shared_tiles";
+
+/// Gives every parameter a name of its own that PTX lets it have: a scalar may be called `q_starts` beside a query
+/// `q`, or `max` as the instruction is.
+fn tell_apart(args: &mut [AbiArg]) {
+    let reserved =
+        |name: &str| name == SHARED_TILES || name == "WARP_SZ" || Opcode::from_word(name).is_some();
+    let mut taken = HashSet::new();
+    for arg in args {
+        while reserved(&arg.name) || !taken.insert(arg.name.clone()) {
+            arg.name.push('_');
+        }
+    }
 }
 
 /// A Rust identifier as a PTX one: PTX knows only ASCII letters, digits and `_`.
@@ -110,4 +129,44 @@ pub fn ptx_name(identifier: &str) -> String {
         if c.is_ascii_alphanumeric() || c == '_' { c.to_string() } else { format!("u{:x}", c as u32) }
     };
     identifier.chars().map(ascii).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::parse_source;
+
+    #[test]
+    fn parameters_have_names_of_their_own() {
+        let source = "#[attention_kernel]
+            fn add<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, o: Output<T, D>,
+                q_starts: f32, max: f32, shared_tiles: f32, WARP_SZ: f32, grid_group: i32, é: f32, ue9: f32) {
+                let q = q.tile();
+                let mut softmax = OnlineSoftmax::new();
+                let mut acc = Tile::zeros();
+                for cols in k.tiles() {
+                    let p = softmax.step(dot(q, k.load(cols).t()), &mut acc);
+                    acc += dot(p, v.load(cols));
+                }
+                o.store(softmax.finish(acc));
+            }";
+        let program = parse_source(source).expect("a kernel");
+        let names: Vec<String> = abi(&program).into_iter().map(|arg| arg.name).collect();
+        let of_scalars = &names[names.len() - 10..];
+        let expected = [
+            "q_starts_",
+            "max_",
+            "shared_tiles_",
+            "WARP_SZ_",
+            "grid_group",
+            "ue9",
+            "ue9_",
+            "grid_q_heads",
+            "grid_group_",
+            "grid_packed_heads",
+        ];
+        assert_eq!(of_scalars, expected);
+        let distinct: HashSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
 }

@@ -1,6 +1,6 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
-//! A tile is copied in passes of eight rows a warp, four lanes a row ([`copy_row`]); a thread works out the
+//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::copy_row`); a thread works out the
 //! address of its row once and walks along it by instruction offsets. A paged source is walked in *granules* of
 //! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
 //! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
@@ -13,8 +13,6 @@ use super::instance::Instance;
 use super::range::ColumnRange;
 use super::{Kernel, SHARED};
 use crate::abi::Meaning;
-#[allow(unused_imports)] // named in the docs
-use crate::layout::swizzle::copy_row;
 use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
 use crate::program::ParamId;
 use flashpage_ptx::ast::{Mod, Operand};
@@ -113,7 +111,7 @@ impl Kernel<'_> {
         self.cp_async_commit();
     }
 
-    /// The row of eight and the chunk of four that a lane copies: [`copy_row`].
+    /// The row of eight and the chunk of four that a lane copies: `swizzle::copy_row`.
     pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
         let b = &mut self.b;
         let group = b.shr(Type::U32, "r", lane, COPY_LANES.ilog2() as i32);

@@ -14,7 +14,7 @@ mod scalar;
 mod score;
 mod softmax;
 
-use crate::abi::{AbiType, Meaning, abi};
+use crate::abi::{AbiType, Meaning, SHARED_TILES as SHARED, abi};
 use crate::attention::Attention;
 use crate::program::{DType, Expr, Program};
 use crate::schedule::{QueryIn, Schedule};
@@ -22,9 +22,6 @@ use crate::spec::Spec;
 use flashpage_ptx::ast::{Function, Instruction, Item, Linkage, Mod, Module, Statement, Variable};
 use flashpage_ptx::builder::{Builder, Reg};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
-
-/// Dynamic shared memory, by this name.
-const SHARED: &str = "shared_tiles";
 
 /// The module around the entry.
 pub(super) fn module(program: &Program, schedule: &Schedule, function: Function) -> Module {
