@@ -59,6 +59,30 @@ pub enum Meaning {
     PackedHeads,
 }
 
+impl Meaning {
+    /// For a person, with the names of the program's parameters.
+    pub fn describe(&self, program: &Program) -> String {
+        let name = |param: &ParamId| format!("`{}`", program.params[param.0].name);
+        match self {
+            Meaning::Pointer(param) => format!("address of {}", name(param)),
+            Meaning::TokenStride(param) => format!("bytes from one token of {} to the next", name(param)),
+            Meaning::HeadStride(param) => format!("bytes from one head of {} to the next", name(param)),
+            Meaning::BlockStride(param) => format!("bytes from one block of {} to the next", name(param)),
+            Meaning::Starts(param) => {
+                format!("address of where each sequence of {} begins, i32[sequences + 1]", name(param))
+            }
+            Meaning::SeqLens(param) => {
+                format!("address of the key lengths behind {}, i32[sequences]", name(param))
+            }
+            Meaning::TableStride(param) => format!("entries of {} per sequence", name(param)),
+            Meaning::Scalar(param) => format!("the scalar {}", name(param)),
+            Meaning::QueryHeads => "query heads".to_owned(),
+            Meaning::Group => "query heads per KV head".to_owned(),
+            Meaning::PackedHeads => "query heads packed into the rows of a tile".to_owned(),
+        }
+    }
+}
+
 /// The entry's parameters, in order.
 ///
 /// The grid is `[row tiles of the longest sequence, q_heads / packed heads, sequences]`, where a sequence has

@@ -228,9 +228,10 @@ impl fmt::Display for Schedule {
         writeln!(f, "  Q           {query}")?;
         match s.rescale {
             Rescale::Always => writeln!(f, "  rescale     every column tile")?,
-            Rescale::Grown { threshold } => {
-                writeln!(f, "  rescale     when a row maximum has grown by more than 2^{threshold}")?
-            }
+            Rescale::Grown { threshold } => writeln!(
+                f,
+                "  rescale     when a row maximum has grown by a factor of more than 2^{threshold}"
+            )?,
         }
         writeln!(f, "  shared memory")?;
         writeln!(f, "    {:>6}  Q, then O   {} x {} B, swizzled", 0, s.rows, s.swizzle().row_bytes)?;

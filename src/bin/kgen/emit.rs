@@ -100,7 +100,7 @@ impl Explain {
         println!();
         println!("entry {} of {} threads", compiled.entry, compiled.block[0]);
         for arg in &compiled.abi {
-            println!("  {:<20} {:?}", arg.name, arg.meaning);
+            println!("  {:<20} {}", arg.name, arg.meaning.describe(&program));
         }
         Ok(())
     }
