@@ -1,6 +1,6 @@
 //! Launch cases: a PTX file, what to launch it with and what should come out, as files in one folder.
 //!
-//! `launch.json` is read by [`document`], which says what is wrong with one by field. A case does not know who
+//! `launch.json` is read by `document.rs`, which says what is wrong with one by field. A case does not know who
 //! made its PTX. [`Case::run`] writes every output next to `launch.json` as `out_NAME.npy`.
 
 mod compare;

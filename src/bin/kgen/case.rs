@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct MakeCase {
-    /// A stock kernel, or FILE.rs[:function]
+    /// A stock kernel, FILE.rs or FILE.rs:function
     kernel: String,
     /// Where to write; made if it is not there
     #[arg(short, long)]

@@ -15,7 +15,7 @@ use serde_json::json;
 
 #[derive(Args)]
 pub struct Check {
-    /// Stock kernels or FILE.rs[:function]; the whole catalogue if none is named
+    /// Stock kernels, FILE.rs or FILE.rs:function; the whole catalogue if none is named
     kernels: Vec<String>,
     #[command(flatten)]
     device: DeviceChoice,

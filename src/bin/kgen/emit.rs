@@ -45,7 +45,7 @@ impl List {
 
 #[derive(Args)]
 pub struct Emit {
-    /// A stock kernel, or FILE.rs[:function]
+    /// A stock kernel, FILE.rs or FILE.rs:function
     kernel: String,
     #[command(flatten)]
     target: Target,
@@ -70,7 +70,7 @@ impl Emit {
 
 #[derive(Args)]
 pub struct Explain {
-    /// A stock kernel, or FILE.rs[:function]
+    /// A stock kernel, FILE.rs or FILE.rs:function
     kernel: String,
     #[command(flatten)]
     target: Target,

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Args)]
 pub struct Verify {
-    /// Stock kernels or FILE.rs[:function]; the whole catalogue if none is named
+    /// Stock kernels, FILE.rs or FILE.rs:function; the whole catalogue if none is named
     kernels: Vec<String>,
     /// Target
     #[arg(long, default_value = "sm_80")]
