@@ -4,6 +4,7 @@
 use flashpage::kernels::catalogue;
 use flashpage::runtime::Device;
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -207,7 +208,7 @@ fn bad_arguments() {
 #[test]
 fn no_gpu() {
     if Device::cuda(0).is_ok() {
-        println!("skipped: there is a GPU on this machine");
+        writeln!(std::io::stderr(), "skipped no_gpu: there is a GPU on this machine").unwrap();
         return;
     }
     let said = kgen(&["check", "attention", "--device", "cuda:0"]).with(2).err;

@@ -1,34 +1,17 @@
 //! The whole catalogue through NVIDIA's assembler: no spills, no complaints. Skipped where there is none, but
 //! for CI, which must have it.
 
-use std::path::PathBuf;
+use std::io::Write;
 use std::process::Command;
-
-/// Where `kgen` looks: `$PTXAS`, the path, `$CUDA_HOME`, the usual place.
-fn ptxas() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name);
-    let on_path: Vec<PathBuf> = variable("PATH")
-        .map(|path| std::env::split_paths(&path).map(|folder| folder.join("ptxas")).collect())
-        .unwrap_or_default();
-    variable("PTXAS")
-        .map(PathBuf::from)
-        .into_iter()
-        .chain(on_path)
-        .chain(variable("CUDA_HOME").map(|home| PathBuf::from(home).join("bin/ptxas")))
-        .chain([PathBuf::from("/usr/local/cuda/bin/ptxas")])
-        .find(|path| path.is_file())
-}
 
 #[test]
 fn the_catalogue_assembles() {
     let run = Command::new(env!("CARGO_BIN_EXE_kgen")).args(["verify", "--json"]).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    if ptxas().is_none() {
-        assert_eq!(run.status.code(), Some(2), "{err}");
-        let said = err.trim().trim_start_matches("kgen: ");
-        assert!(said.starts_with("ptxas is not on this machine"), "{err}");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{said}");
-        println!("skipped: {said}");
+    if run.status.code() == Some(2) && err.contains("ptxas is not on this machine") {
+        assert!(std::env::var_os("CI").is_none(), "{err}");
+        // Past the harness, which keeps what a passing test prints to itself.
+        writeln!(std::io::stderr(), "skipped the_catalogue_assembles: {}", err.trim()).unwrap();
         return;
     }
     let rows: serde_json::Value =
