@@ -6,6 +6,7 @@
 
 use crate::ast::*;
 use crate::words::{Opcode, Space, Special, Type, Word};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A register with its type. Cheap to clone.
@@ -73,7 +74,10 @@ pub struct Builder {
     name: Name,
     params: Vec<Variable>,
     directives: Vec<(String, Vec<u32>)>,
+    /// Name, type and number of registers of each group.
     groups: Vec<(String, Type, u32)>,
+    /// Groups by the name that was asked for.
+    by_group: HashMap<String, Vec<(Type, usize)>>,
     statements: Vec<Statement>,
     guard: Option<Guard>,
     labels: u32,
@@ -87,6 +91,7 @@ impl Builder {
             params: Vec::new(),
             directives: Vec::new(),
             groups: Vec::new(),
+            by_group: HashMap::new(),
             statements: Vec::new(),
             guard: None,
             labels: 0,
@@ -143,22 +148,33 @@ impl Builder {
     /// with another kind of register is told apart by its type.
     pub fn reg(&mut self, ty: Type, group: &str) -> Reg {
         let ty = untyped(ty);
+        let known = self.by_group.get(group).and_then(|list| list.iter().find(|(t, _)| *t == ty));
+        let index = match known {
+            Some((_, index)) => *index,
+            None => self.new_group(ty, group),
+        };
+        let (name, _, count) = &mut self.groups[index];
+        let reg = Reg { name: format!("%{name}{count}").into(), ty };
+        *count += 1;
+        reg
+    }
+
+    fn new_group(&mut self, ty: Type, group: &str) -> usize {
         // A group name that ends in a digit would run into the register's number.
         let mut name = group.to_owned();
         if name.ends_with(|c: char| c.is_ascii_digit()) {
             name.push('_');
         }
-        if self.groups.iter().any(|(n, t, _)| *n == name && *t != ty) {
+        if self.groups.iter().any(|(n, _, _)| *n == name) {
             name = format!("{name}_{ty}_");
         }
-        let index = self.groups.iter().position(|(n, _, _)| *n == name).unwrap_or_else(|| {
-            self.groups.push((name, ty, 0));
-            self.groups.len() - 1
-        });
-        let (name, _, count) = &mut self.groups[index];
-        let reg = Reg { name: format!("%{name}{count}").into(), ty };
-        *count += 1;
-        reg
+        while self.groups.iter().any(|(n, _, _)| *n == name) {
+            name.push('_');
+        }
+        self.groups.push((name, ty, 0));
+        let index = self.groups.len() - 1;
+        self.by_group.entry(group.to_owned()).or_default().push((ty, index));
+        index
     }
 
     /// A comment line.

@@ -19,9 +19,10 @@ use crate::attention::Attention;
 use crate::program::{DType, Expr, Program};
 use crate::schedule::{QueryIn, Schedule};
 use crate::spec::Spec;
-use flashpage_ptx::ast::{Function, Instruction, Item, Linkage, Mod, Module, Statement, Variable};
+use flashpage_ptx::ast::{Function, Instruction, Item, Linkage, Mod, Module, Operand, Statement, Variable};
 use flashpage_ptx::builder::{Builder, Reg};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use std::collections::HashSet;
 
 /// The module around the entry.
 pub(super) fn module(program: &Program, schedule: &Schedule, function: Function) -> Module {
@@ -113,7 +114,7 @@ pub(super) fn lower(
     k.b.ret();
 
     let mut function = k.b.finish();
-    drop_unread_parameters(&mut function);
+    drop_unread_parameters(&mut function, &k.params);
     function
 }
 
@@ -242,35 +243,42 @@ impl Kernel<'_> {
     }
 }
 
-/// Removes loads of parameters that nothing reads, so that the text shows what the kernel uses.
-fn drop_unread_parameters(function: &mut Function) {
+/// Removes the loads of parameters that nothing reads, so that the text shows what the kernel uses.
+fn drop_unread_parameters(function: &mut Function, params: &[(Meaning, Reg)]) {
     let Some(body) = &mut function.body else { return };
-    let mut reads = std::collections::HashSet::new();
+    let mut unread: HashSet<&str> = params.iter().map(|(_, reg)| reg.name()).collect();
     let is_param_load = |i: &Instruction| i.op == Opcode::Ld && i.space() == Some(Space::Param);
     for statement in body.iter() {
         if let Statement::Instruction(instruction) = statement
             && !is_param_load(instruction)
         {
-            let text = instruction.operands.iter().flat_map(registers);
-            reads.extend(text);
+            instruction.operands.iter().for_each(|operand| {
+                each_register(operand, &mut |name| {
+                    unread.remove(name);
+                })
+            });
         }
     }
     body.retain(|statement| match statement {
-        Statement::Instruction(i) if is_param_load(i) => {
-            i.operands.iter().take(1).flat_map(registers).any(|r| reads.contains(&r))
+        Statement::Instruction(Instruction { operands, .. }) if !unread.is_empty() => {
+            !matches!(&operands[..], [Operand::Register(name, _), ..] if unread.contains(&**name))
         }
         _ => true,
     });
 }
 
-fn registers(operand: &flashpage_ptx::ast::Operand) -> Vec<flashpage_ptx::ast::Name> {
-    use flashpage_ptx::ast::Operand::*;
+fn each_register(operand: &Operand, visit: &mut impl FnMut(&str)) {
     match operand {
-        Register(name, _) => vec![name.clone()],
-        Address { base, .. } => registers(base),
-        Vector(items) | AddressList(items) | List(items) => items.iter().flat_map(registers).collect(),
-        Pair(a, b) => [registers(a), registers(b)].concat(),
-        Not(inner) | Negate(inner) => registers(inner),
-        _ => Vec::new(),
+        Operand::Register(name, _) => visit(name),
+        Operand::Address { base, .. } => each_register(base, visit),
+        Operand::Vector(items) | Operand::AddressList(items) | Operand::List(items) => {
+            items.iter().for_each(|item| each_register(item, visit));
+        }
+        Operand::Pair(a, b) => {
+            each_register(a, visit);
+            each_register(b, visit);
+        }
+        Operand::Not(inner) | Operand::Negate(inner) => each_register(inner, visit),
+        _ => {}
     }
 }
