@@ -6,9 +6,10 @@ use crate::batch::Batch;
 use crate::device::{Device, Launch, Report};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
+use crate::scalar::{HostArgument, Place, Precision};
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::attention::recognise;
-use flashpage_codegen::program::{BinaryOp, Expr, ParamId, Program, UnaryOp};
+use flashpage_codegen::program::{Expr, ParamId, Program};
 use flashpage_codegen::{Arch, ShapeClass, Spec};
 use std::sync::Arc;
 
@@ -130,49 +131,17 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
 /// Whether the kernel may fold its score scale into the exponential, which takes a scale above zero: the row
 /// maximum is taken of unscaled scores. A scale that depends on more than scalars is not folded.
 fn may_fold(batch: &Batch<'_>) -> bool {
-    match recognise(batch.program, true) {
-        Ok(attention) => {
-            attention.scale.is_none_or(|scale| uniform(&scale, batch).is_some_and(|value| value > 0.0))
-        }
+    let Ok(attention) = recognise(batch.program, true) else {
         // The compiler will say what is wrong.
-        Err(_) => false,
+        return false;
+    };
+    let Some(scale) = attention.scale else { return true };
+    if scale.any(&mut |e| matches!(e, Expr::Seq | Expr::Index(..))) {
+        return false;
     }
-}
-
-/// The value of an f32 expression of scalars alone; `None` if it holds anything else.
-fn uniform(expr: &Expr, batch: &Batch<'_>) -> Option<f32> {
-    Some(match expr {
-        Expr::Float(value) => *value,
-        Expr::Param(param) => match batch.arguments[param.0] {
-            Argument::F32(value) => value,
-            _ => return None,
-        },
-        Expr::Unary(op, a) => {
-            let a = uniform(a, batch)?;
-            match op {
-                UnaryOp::Neg => -a,
-                UnaryOp::Abs => a.abs(),
-                UnaryOp::Exp => a.exp(),
-                UnaryOp::Tanh => a.tanh(),
-                UnaryOp::Ln => a.ln(),
-                UnaryOp::Sqrt => a.sqrt(),
-                UnaryOp::Not | UnaryOp::ToF32 | UnaryOp::ToI32 => return None,
-            }
-        }
-        Expr::Binary(op, a, b) => {
-            let (a, b) = (uniform(a, batch)?, uniform(b, batch)?);
-            match op {
-                BinaryOp::Add => a + b,
-                BinaryOp::Sub => a - b,
-                BinaryOp::Mul => a * b,
-                BinaryOp::Div => a / b,
-                BinaryOp::Min => a.min(b),
-                BinaryOp::Max => a.max(b),
-                _ => return None,
-            }
-        }
-        _ => return None,
-    })
+    let scalars: Vec<HostArgument> = batch.arguments.iter().map(HostArgument::of_scalar).collect();
+    let place = Place { arguments: &scalars, precision: Precision::Exact, row: 0, col: 0, head: 0, seq: 0 };
+    place.float(&scale, f64::NAN) as f32 > 0.0
 }
 
 /// `[row tiles of the longest sequence, head groups, sequences]`, as [`flashpage_codegen::abi`] says.

@@ -11,7 +11,7 @@
 use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
 use crate::launch_error::LaunchError;
-use crate::scalar::{HostArgument, Place, Precision, Scalar};
+use crate::scalar::{HostArgument, Place, Precision};
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::program::{
     Expr, ParamId, Program, ProgramError, ScalarType, StateId, Stmt, TileOp, ValueId,
@@ -416,14 +416,11 @@ fn host_arguments(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<H
     use flashpage_codegen::program::ParamKind;
     let one = |(param, argument): (&flashpage_codegen::program::Param, &Argument<'_>)| {
         Ok(match (param.kind, argument) {
-            (_, Argument::F32(value)) => HostArgument::Scalar(Scalar::Float(f64::from(*value))),
-            (_, Argument::I32(value)) => HostArgument::Scalar(Scalar::Int(*value)),
-            (_, Argument::Bool(value)) => HostArgument::Scalar(Scalar::Bool(*value)),
             (ParamKind::PerHead(ScalarType::I32), Argument::PerHead(tensor)) => {
                 HostArgument::Ints(tensor.to_vec()?)
             }
             (_, Argument::PerHead(tensor)) => HostArgument::Floats(tensor.to_vec()?),
-            _ => HostArgument::Other,
+            _ => HostArgument::of_scalar(argument),
         })
     };
     program.params.iter().zip(arguments).map(one).collect()

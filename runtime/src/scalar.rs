@@ -4,6 +4,7 @@
 //! score rounds its result to the element type, which is what computing in that type means. What depends on
 //! positions and parameters alone is not rounded: nobody computes those in 16 bits.
 
+use crate::args::Argument;
 use crate::tensor::round_to;
 use flashpage_codegen::program::{BinaryOp, DType, Expr, ParamId, UnaryOp};
 
@@ -23,6 +24,18 @@ pub(crate) enum HostArgument {
     Ints(Vec<i32>),
     /// Not an operand of scalar expressions.
     Other,
+}
+
+impl HostArgument {
+    /// A scalar argument; anything else is `Other`.
+    pub(crate) fn of_scalar(argument: &Argument<'_>) -> HostArgument {
+        match argument {
+            Argument::F32(value) => HostArgument::Scalar(Scalar::Float(f64::from(*value))),
+            Argument::I32(value) => HostArgument::Scalar(Scalar::Int(*value)),
+            Argument::Bool(value) => HostArgument::Scalar(Scalar::Bool(*value)),
+            _ => HostArgument::Other,
+        }
+    }
 }
 
 /// How results are rounded.
