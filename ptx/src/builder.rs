@@ -66,9 +66,6 @@ impl Destination for &Reg {
     }
 }
 
-/// How numbers compare in `setp`.
-pub use crate::words::Word as Comparison;
-
 /// An entry function in the making.
 pub struct Builder {
     name: Name,
@@ -344,12 +341,6 @@ impl Builder {
         self.op(Opcode::Mad, &[word(Word::Lo), ty(t)], t, d, from)
     }
 
-    /// `mul.wide.u32`: a 64-bit product of 32-bit factors.
-    pub fn mul_wide(&mut self, d: impl Destination, a: impl Into<Operand>, b: impl Into<Operand>) -> Reg {
-        let mods = [word(Word::Wide), ty(Type::U32)];
-        self.op(Opcode::Mul, &mods, Type::U64, d, vec![a.into(), b.into()])
-    }
-
     /// `mad.wide.u32 d, a, b, c`: 64-bit `c` plus the product of 32-bit `a` and `b`.
     pub fn mad_wide(
         &mut self,
@@ -360,18 +351,6 @@ impl Builder {
     ) -> Reg {
         let mods = [word(Word::Wide), ty(Type::U32)];
         self.op(Opcode::Mad, &mods, Type::U64, d, vec![a.into(), b.into(), c.into()])
-    }
-
-    /// `mad.wide.s32 d, a, b, c`: 64-bit `c` plus the signed product of 32-bit `a` and `b`.
-    pub fn mad_wide_signed(
-        &mut self,
-        d: impl Destination,
-        a: impl Into<Operand>,
-        b: impl Into<Operand>,
-        c: impl Into<Operand>,
-    ) -> Reg {
-        let mods = [word(Word::Wide), ty(Type::S32)];
-        self.op(Opcode::Mad, &mods, Type::S64, d, vec![a.into(), b.into(), c.into()])
     }
 
     /// `cvt.to.from`, with rounding or saturation words in front.
