@@ -57,6 +57,7 @@ mod launch;
 mod memory;
 mod module;
 mod program;
+mod tensor_map;
 
 pub use exec::asynchrony::AsyncPolicy;
 pub use fault::{Fault, FaultKind, LoadError, Site};

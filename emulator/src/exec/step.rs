@@ -240,6 +240,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 }
             }
             Op::Nothing => {}
+            _ => return Err(FaultKind::Trap.into()),
             Op::Pause => {
                 advance(warp);
                 return Ok(Stop::Turn);
