@@ -351,6 +351,9 @@ pub struct Mbarrier {
     pub ordered: bool,
 }
 
+/// Low bits of the state that an arrival gives: arrivals that are pending. Its phase is above them.
+pub const PENDING_BITS: u32 = 20;
+
 /// What is done with an mbarrier.
 #[derive(Debug)]
 pub enum MbarrierKind {

@@ -5,16 +5,20 @@
 //! a surprise half way through a launch.
 
 mod arithmetic;
+mod bulk;
+mod cluster;
 mod collective;
 mod control;
 mod function;
+mod mbarrier;
 mod memory;
 mod operand;
+mod warpgroup;
 
 use crate::alu::lanes::Kernel;
 use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{self, Function, Instruction, Name, Variable};
-use flashpage_ptx::words::{Opcode, Special, Type};
+use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 use std::collections::{HashMap, HashSet};
 
 pub use function::{FunctionAddresses, FunctionTable};
@@ -136,7 +140,7 @@ pub fn decode(
             ast::Item::Function(f) if f.body.is_some() || !functions.contains_key(&f.name) => {
                 functions.insert(f.name.clone(), f);
             }
-            ast::Item::Variable(v) if v.space == flashpage_ptx::words::Space::Shared => {
+            ast::Item::Variable(v) if v.space == Space::Shared => {
                 module_shared.insert(v.name.clone(), v);
             }
             _ => {}
@@ -279,6 +283,20 @@ impl Decoder<'_> {
         };
         self.reads.clear();
         match inst.op {
+            Opcode::Cp if inst.has(Word::Bulk) => self.bulk(inst),
+            Opcode::Cp if inst.has(Word::Mbarrier) => self.copy_arrive(inst),
+            Opcode::St | Opcode::Red if inst.has(Word::Async) => {
+                self.async_store(inst, inst.op == Opcode::Red)
+            }
+            Opcode::Mbarrier => self.mbarrier(inst),
+            Opcode::Barrier if inst.has(Word::Cluster) => self.cluster_barrier(inst),
+            Opcode::Membar | Opcode::Fence => self.fence(inst),
+            Opcode::Isspacep if matches!(inst.space(), Some(Space::Shared | Space::SharedCta)) => {
+                self.is_own_shared(inst)
+            }
+            Opcode::Setmaxnreg => self.set_max_registers(inst),
+            Opcode::Wgmma => self.warpgroup(inst),
+            Opcode::Tensormap => self.tensor_map(inst),
             Opcode::Ld | Opcode::Ldu | Opcode::St | Opcode::Atom | Opcode::Red | Opcode::Cp => {
                 self.memory(inst)
             }
@@ -302,14 +320,11 @@ impl Decoder<'_> {
             | Opcode::Stmatrix
             | Opcode::Movmatrix
             | Opcode::Mma => self.collective(inst),
-            Opcode::Membar
-            | Opcode::Fence
-            | Opcode::Prefetch
+            Opcode::Prefetch
             | Opcode::Prefetchu
             | Opcode::Applypriority
             | Opcode::Discard
             | Opcode::Griddepcontrol
-            | Opcode::Setmaxnreg
             | Opcode::Pmevent => {
                 self.emit(Op::Nothing);
                 Ok(())

@@ -6,12 +6,11 @@
 //! were pending before it in the lower twenty.
 
 use super::order::{Agent, View};
+use crate::program::PENDING_BITS;
 use std::collections::HashMap;
 
 /// The most arrivals, and bytes of transactions, that an object counts.
 const LARGEST: i64 = (1 << 20) - 1;
-/// Bits of a state below the phase.
-const PHASE_SHIFT: u32 = 20;
 
 /// One object.
 #[derive(Debug, Default)]
@@ -65,7 +64,7 @@ impl Mbarrier {
 
     /// What an arrival returns.
     fn state(&self) -> u64 {
-        self.phase << PHASE_SHIFT | self.pending as u64
+        self.phase << PENDING_BITS | self.pending as u64
     }
 
     fn image(&self) -> u64 {
@@ -217,7 +216,7 @@ impl Mbarriers {
         let object = self.get(address, word)?;
         Ok(match asked {
             Asked::Parity(parity) => object.phase & 1 != parity as u64 & 1,
-            Asked::State(state) => object.phase != state >> PHASE_SHIFT,
+            Asked::State(state) => object.phase != state >> PENDING_BITS,
         })
     }
 
