@@ -132,6 +132,9 @@ pub enum FaultKind {
         /// What the register holds.
         address: u64,
     },
+    /// A matrix descriptor, a tensor map or a bulk copy that cannot be.
+    #[error("{0}")]
+    Operand(String),
     /// The kernel gave up.
     #[error("trap")]
     Trap,

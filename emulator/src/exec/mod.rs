@@ -18,6 +18,12 @@ pub(crate) mod product_avx2;
 pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod warp;
+pub(crate) mod warpgroup;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod warpgroup_avx2;
+pub(crate) mod warpgroup_product;
+#[cfg(test)]
+mod warpgroup_tests;
 
 /// All lanes.
 pub(crate) const FULL: u32 = u32::MAX;
