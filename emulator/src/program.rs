@@ -50,6 +50,8 @@ pub struct Inst {
     pub reads: (u32, u32),
     /// Likewise, written.
     pub writes: (u32, u32),
+    /// Whether it touches a register that some `wgmma` of the program holds while it runs.
+    pub touches_product: bool,
 }
 
 /// A register that an instruction reads or writes.
@@ -72,6 +74,8 @@ pub struct Access {
     pub width: u8,
     /// Whether elements narrower than their register are extended by sign.
     pub signed: bool,
+    /// `.volatile`, `.relaxed` and stronger: does not race with its like.
+    pub strong: bool,
     /// Register of each element, and whether it has 64 bits.
     pub elements: Box<[(Reg, bool)]>,
 }

@@ -19,7 +19,7 @@ use crate::alu::lanes::Kernel;
 use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{self, Function, Instruction, Name, Variable};
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use function::{FunctionAddresses, FunctionTable};
 pub(crate) use function::{variable_align, variable_bytes};
@@ -186,7 +186,30 @@ impl Decoder<'_> {
             self.function(function)?;
         }
         self.program.dynamic_shared = self.program.shared_bytes.next_multiple_of(128);
+        self.mark_products();
         Ok(())
+    }
+
+    /// Notes which instructions touch the registers of a `wgmma`.
+    fn mark_products(&mut self) {
+        let mut held = HashSet::new();
+        for inst in &self.program.code {
+            if let Op::WarpgroupProduct(product) = &inst.op {
+                held.extend(crate::exec::pipeline::registers(product));
+            }
+        }
+        if held.is_empty() {
+            return;
+        }
+        let operands = &self.program.operands;
+        let touches = |(from, to): (u32, u32)| {
+            let mut range = operands[from as usize..to as usize].iter();
+            range.any(|touch| matches!(touch, Touch::Row(reg) if held.contains(reg)))
+        };
+        for inst in &mut self.program.code {
+            let is_product = matches!(inst.op, Op::WarpgroupProduct(_));
+            inst.touches_product = !is_product && (touches(inst.reads) || touches(inst.writes));
+        }
     }
 
     /// Appends an instruction that touches what was resolved since the last one.
@@ -210,6 +233,7 @@ impl Decoder<'_> {
             opcode,
             reads,
             writes,
+            touches_product: false,
         });
         self.program.code.len() - 1
     }

@@ -90,11 +90,11 @@ pub(crate) fn multiply<const BF16: bool>(warp: &mut Warp, product: &MatrixProduc
 
 #[cfg(test)]
 mod tests {
-    use super::super::asynchrony::{AsyncPolicy, CopyQueue};
+    use super::super::asynchrony::AsyncPolicy;
     use super::super::product;
     use super::*;
     use crate::alu::lanes::wide_vectors;
-    use crate::program::{Element, Reg};
+    use crate::program::{Element, Program, Reg};
 
     /// The same bits as the portable product, for random bits: subnormals, infinities and NaN included.
     #[test]
@@ -123,7 +123,8 @@ mod tests {
                 c: [reg(6), reg(7), reg(8), reg(9)],
                 d: [reg(10), reg(11), reg(12), reg(13)],
             };
-            let mut warp = Warp::new(0, 14, 2, 0, CopyQueue::new(AsyncPolicy::Eager));
+            let program = Program { rows: 14, preds: 2, ..Program::default() };
+            let mut warp = Warp::new((0, 0, 1), &program, AsyncPolicy::Eager);
             for r in 0..10 {
                 // Half of the rounds stay in a range where sums do not overflow.
                 let keep = if round % 4 < 2 { 0xbfff_bfff } else { u32::MAX };

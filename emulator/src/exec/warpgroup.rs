@@ -259,20 +259,6 @@ pub(crate) fn check_accumulators(env: &Env, warp: &Warp, product: &WarpgroupProd
     Ok(())
 }
 
-/// Faults if one of these chunks was never written.
-pub(crate) fn check_chunks(env: &Env, chunks: &[u32]) -> Result<()> {
-    for address in chunks {
-        let Some(span) = env.shared.span(*address as u64, CHUNK as u32) else {
-            return Err(outside(*address));
-        };
-        if let Some(first) = span.unwritten(CHUNK as u32) {
-            let what = format!("byte {:#x} of shared memory", address + first);
-            return Err(FaultKind::NeverWritten(what).into());
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,8 +23,8 @@ const COLUMNS: usize = 256;
 /// Rows of A, or columns of B, as numbers; depth beyond the product's is not used.
 type Rows<T, const N: usize> = [[T; DEEP]; N];
 
-/// Computes the warp's rows; `rank` is its block's in the cluster, `a` and `b` are the descriptors, of which `a` means
-/// nothing where A is in registers, `accumulate` says whether D is added to.
+/// Computes the warp's rows; `a` and `b` are the descriptors, of which `a` means nothing where A is in registers,
+/// `accumulate` says whether D is added to.
 ///
 /// # Errors
 /// A bad descriptor, or a matrix that is not all in shared memory.
@@ -32,10 +32,10 @@ pub(crate) fn run(
     env: &Env,
     warp: &mut Warp,
     product: &WarpgroupProduct,
-    rank: u32,
     (a, b): (u64, u64),
     accumulate: bool,
 ) -> Result<()> {
+    let rank = warp.rank;
     let layout = |bits, transposed, which| match Layout::decode(bits, transposed, which) {
         Ok(layout) => Ok(layout.of_block(rank)),
         Err(message) => Err(Box::<Trouble>::from(FaultKind::Operand(message))),
