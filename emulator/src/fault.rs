@@ -149,7 +149,9 @@ pub enum FaultKind {
         address: u32,
     },
     /// An access to shared memory that asynchronous work still uses.
-    #[error("{access} of shared memory at {address:#x}, which {engine} may still {use_}: nothing waited for it")]
+    #[error(
+        "{access} of shared memory at {address:#x}, which {engine} may still {use_}: nothing waited for it"
+    )]
     InFlight {
         /// `read`, `write`, `atomic`
         access: &'static str,
@@ -172,7 +174,9 @@ pub enum FaultKind {
         address: u32,
     },
     /// A register of a `wgmma` is used while that may be running.
-    #[error("register {0} belongs to a wgmma that may still be running: `wgmma.wait_group` has to come first")]
+    #[error(
+        "register {0} belongs to a wgmma that may still be running: `wgmma.wait_group` has to come first"
+    )]
     RegisterInFlight(String),
     /// A `wgmma` uses a register that other instructions used since the last `wgmma.fence`.
     #[error("{0}: a `wgmma.fence` has to come between")]

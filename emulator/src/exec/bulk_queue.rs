@@ -69,9 +69,8 @@ impl Tasks {
 
     /// These copies of a warp's groups.
     pub fn take(&mut self, warp: u32, numbers: &[u64]) -> Vec<Task> {
-        let wanted = |t: &mut Task| {
-            matches!(t.tells, Tells::Group) && t.warp == warp && numbers.contains(&t.number)
-        };
+        let wanted =
+            |t: &mut Task| matches!(t.tells, Tells::Group) && t.warp == warp && numbers.contains(&t.number);
         self.pending.extract_if(.., wanted).collect()
     }
 

@@ -49,7 +49,9 @@ impl<'l> Cluster<'l> {
         Cluster {
             setting,
             env: Env::new(setting),
-            warps: all.map(|(w, rank)| Warp::new((w, rank, warps), setting.program, setting.policy)).collect(),
+            warps: all
+                .map(|(w, rank)| Warp::new((w, rank, warps), setting.program, setting.policy))
+                .collect(),
             barriers: (0..blocks).map(|_| Barriers::default()).collect(),
             picks: Picks::new(setting.schedule),
             index: 0,
@@ -248,9 +250,11 @@ impl<'l> Cluster<'l> {
                 let line = self.env.program.code[pc as usize].line;
                 first = first.or(Some(w));
                 let progress = match warp.sleep {
-                    Some(Sleep::Mbarrier(at)) => self.env.mbarriers.find(at).map_or(String::new(), |object| {
-                        format!(" (mbarrier {at:#x}: {})", object.progress())
-                    }),
+                    Some(Sleep::Mbarrier(at)) => {
+                        self.env.mbarriers.find(at).map_or(String::new(), |object| {
+                            format!(" (mbarrier {at:#x}: {})", object.progress())
+                        })
+                    }
                     Some(Sleep::Cluster) => " (the cluster's barrier)".to_string(),
                     None => self.barriers[rank]
                         .progress(warp.index as usize, self.live[rank])

@@ -24,7 +24,9 @@ impl ClusterBarrier {
         for lane in lanes(mask) {
             if phases[lane] > self.phase {
                 let message = "a thread arrives twice without waiting between".to_string();
-                return Err(FaultKind::Barrier { id: 0, message: format!("of the cluster: {message}") }.into());
+                return Err(
+                    FaultKind::Barrier { id: 0, message: format!("of the cluster: {message}") }.into()
+                );
             }
             phases[lane] = self.phase + 1;
         }

@@ -9,7 +9,7 @@ use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, product_at};
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching};
-use super::{FULL, Result, access, lanes, objects, warpgroup};
+use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::{LeftMatrix, WarpgroupProduct};
@@ -105,6 +105,9 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
         return Err(FaultKind::Operand(message).into());
     }
     if env.sanitize {
+        if accumulate != 0 {
+            warpgroup::check_accumulators(env, warp, product)?;
+        }
         if let Some((reg, why)) = warp.products.objection(product) {
             let name = reg.and_then(|r| env.program.names.get(&r)).map_or(String::new(), |n| format!("{n} "));
             return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
@@ -160,7 +163,7 @@ fn land_product(
         let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
         check_written(locate(env, warp, request)?, request, 16)?;
     }
-    warpgroup::run(env, warp, product, descriptors, accumulate)
+    warpgroup_product::run(env, warp, product, descriptors, accumulate)
 }
 
 /// Lands these products of a warp.

@@ -230,7 +230,10 @@ impl Mbarrier {
     fn announce(&mut self, bytes: i64) -> Result<()> {
         self.transactions += bytes;
         if self.transactions.abs() > LARGEST {
-            return Err(format!("{} bytes of transactions; at most {LARGEST} can be counted", self.transactions));
+            return Err(format!(
+                "{} bytes of transactions; at most {LARGEST} can be counted",
+                self.transactions
+            ));
         }
         Ok(())
     }
@@ -273,7 +276,9 @@ mod tests {
         held.transact(-64).unwrap();
         assert!(!held.over(Asked::Parity(0)));
         held.transact(-64).unwrap();
-        assert!(held.over(Asked::State(state)) && held.over(Asked::Parity(0)) && !held.over(Asked::Parity(1)));
+        assert!(
+            held.over(Asked::State(state)) && held.over(Asked::Parity(0)) && !held.over(Asked::Parity(1))
+        );
         // Bytes may come before they are announced.
         held.transact(-32).unwrap();
         held.arrive(2, 32).unwrap();

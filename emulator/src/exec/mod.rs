@@ -33,6 +33,11 @@ pub(crate) mod step;
 pub(crate) mod tensor;
 pub(crate) mod warp;
 pub(crate) mod warpgroup;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod warpgroup_avx2;
+pub(crate) mod warpgroup_product;
+#[cfg(test)]
+mod warpgroup_tests;
 pub(crate) mod watch;
 pub(crate) mod worker;
 

@@ -23,7 +23,12 @@ pub(crate) enum Outcome {
 }
 
 /// The shared address of the object that a lane names.
-pub(crate) fn address(env: &Env, warp: &mut Warp, (base, space): (Address, Space), lane: usize) -> Result<u32> {
+pub(crate) fn address(
+    env: &Env,
+    warp: &mut Warp,
+    (base, space): (Address, Space),
+    lane: usize,
+) -> Result<u32> {
     let address = access::address(warp, base, lane);
     let (space, address) = if space == Space::Generic { resolve(address) } else { (space, address) };
     if space != Space::Shared {
@@ -39,7 +44,11 @@ fn bytes(env: &Env, at: u32, lane: usize) -> Result<Span> {
     env.shared.span(at as u64, 8).ok_or_else(|| {
         let address = at as u64;
         let place = env.shared.describe(address);
-        Trouble::at(FaultKind::OutOfBounds { access: "atomic", bytes: 8, address, place }, lane as u32, address)
+        Trouble::at(
+            FaultKind::OutOfBounds { access: "atomic", bytes: 8, address, place },
+            lane as u32,
+            address,
+        )
     })
 }
 

@@ -74,7 +74,13 @@ impl Pipeline {
     }
 
     /// Takes a product; says whether it lands at once, which none does before those ahead of it.
-    pub fn issue(&mut self, pc: u32, (a, b): (u64, u64), accumulate: bool, product: &WarpgroupProduct) -> bool {
+    pub fn issue(
+        &mut self,
+        pc: u32,
+        (a, b): (u64, u64),
+        accumulate: bool,
+        product: &WarpgroupProduct,
+    ) -> bool {
         self.issued += 1;
         let ahead = self.pending.iter().any(|p| !p.landed);
         let landed = self.landing.at_once() && !ahead;

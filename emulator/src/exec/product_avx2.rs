@@ -21,7 +21,7 @@ fn widen<const BF16: bool>(row: &[u32; 32], g: usize) -> __m256 {
 
 /// Columns for rows.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn transpose(r: [__m256; 8]) -> [__m256; 8] {
+pub(super) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
     let pair = |i: usize| (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
     let ((a0, a1), (b0, b1), (c0, c1), (d0, d1)) = (pair(0), pair(2), pair(4), pair(6));
     let low = |x, y| _mm256_shuffle_ps::<0x44>(x, y);

@@ -34,11 +34,16 @@ impl Shared {
         let bytes = self.blocks.first().map_or(0, Storage::len);
         let rank = address >> RANK_SHIFT;
         if rank as usize >= self.blocks.len() {
-            return format!("is in no block's shared memory: the cluster has {} of {bytes} bytes", self.blocks.len());
+            return format!(
+                "is in no block's shared memory: the cluster has {} of {bytes} bytes",
+                self.blocks.len()
+            );
         }
         match rank {
             0 => format!("is past the end of the block's {bytes} bytes of shared memory"),
-            _ => format!("is past the end of the {bytes} bytes of shared memory of block {rank} of the cluster"),
+            _ => format!(
+                "is past the end of the {bytes} bytes of shared memory of block {rank} of the cluster"
+            ),
         }
     }
 }

@@ -252,7 +252,12 @@ impl Warp {
     /// The running part becomes `staying`, where `self.pc` says, and these groups with their places.
     pub fn scatter(&mut self, staying: u32, leaving: &[(u32, u32)]) {
         self.mask = staying;
-        self.parts.extend(leaving.iter().map(|(mask, pc)| Part { pc: *pc, mask: *mask, parked: false, resting: false }));
+        self.parts.extend(leaving.iter().map(|(mask, pc)| Part {
+            pc: *pc,
+            mask: *mask,
+            parked: false,
+            resting: false,
+        }));
         self.choose();
     }
 
