@@ -2,11 +2,13 @@
 
 use crate::exec::asynchrony::AsyncPolicy;
 use crate::exec::block::Setting;
+use crate::exec::counters::Counters;
 use crate::exec::schedule::Schedule;
 use crate::exec::worker::Worker;
 use crate::fault::Fault;
 use crate::memory::{Memory, Storage};
-use crate::program::Program;
+use crate::profile::Profile;
+use crate::program::{Inst, Program};
 use flashpage_ptx::words::Opcode;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -48,6 +50,8 @@ pub struct Options {
     pub schedule: Schedule,
     /// Whether reads of what was never written, races on shared memory, missing waits and fences are faults.
     pub sanitize: bool,
+    /// Whether to count what every instruction does; see [`Profile`].
+    pub profile: bool,
     /// Threads of the host to use; 0 for all its cores, and never more than those.
     pub threads: usize,
     /// Instructions of warps, over the whole launch, after which it is given up.
@@ -60,6 +64,7 @@ impl Default for Options {
             policy: AsyncPolicy::Eager,
             schedule: Schedule::InOrder,
             sanitize: false,
+            profile: false,
             threads: 0,
             instruction_budget: 1 << 36,
         }
@@ -74,6 +79,8 @@ pub struct Report {
     pub instructions: u64,
     /// The same by opcode.
     pub by_opcode: BTreeMap<Opcode, u64>,
+    /// Line by line, if that was asked for.
+    pub profile: Option<Profile>,
 }
 
 /// The most threads a block may have.
@@ -172,6 +179,7 @@ pub(crate) fn launch(
     globals: &[u64],
     launch: &Launch,
     options: &Options,
+    text_of: impl Fn(&Inst) -> String,
 ) -> Result<Report, Fault> {
     let params = parameters(program, launch)?;
     let setting = Setting {
@@ -190,6 +198,7 @@ pub(crate) fn launch(
         policy: options.policy,
         schedule: options.schedule,
         sanitize: options.sanitize,
+        profile: options.profile,
     };
     let clusters = (0..3).map(|i| (launch.grid[i] / setting.cluster[i]) as u64).product();
     let next = AtomicU64::new(0);
@@ -198,6 +207,7 @@ pub(crate) fn launch(
     let stop_at = AtomicU64::new(clusters);
     let fault = Mutex::new(None::<(u64, Fault)>);
     let executed = Mutex::new(vec![0u64; program.code.len()]);
+    let counters = Mutex::new(Counters::new(program));
     let work = || {
         let spend = |n: u64| {
             let total = spent.fetch_add(n, Relaxed) + n;
@@ -217,6 +227,9 @@ pub(crate) fn launch(
         });
         let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
         worker.executed(&mut sum);
+        if options.profile {
+            worker.counters(&mut counters.lock().unwrap_or_else(|e| e.into_inner()));
+        }
     };
     let cores = rayon::current_num_threads();
     let threads = match (options.threads, options.schedule) {
@@ -235,6 +248,10 @@ pub(crate) fn launch(
     }
     let mut report = Report::default();
     let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
+    if options.profile {
+        let counters = counters.into_inner().unwrap_or_else(|e| e.into_inner());
+        report.profile = Some(Profile::new(program, &executed, &counters, text_of));
+    }
     for (inst, count) in program.code.iter().zip(executed) {
         if let Some(opcode) = inst.opcode
             && count != 0

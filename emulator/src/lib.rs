@@ -56,6 +56,7 @@ mod fault;
 mod launch;
 mod memory;
 mod module;
+mod profile;
 mod program;
 mod tensor_map;
 
@@ -65,5 +66,6 @@ pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
+pub use profile::{Limit, Line, Profile, Roofline, Target, Totals};
 pub use program::Parameter;
 pub use tensor_map::{ElementType, Fill, Interleave, L2Promotion, Swizzle, TensorMap, TensorMapError};

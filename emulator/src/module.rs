@@ -4,7 +4,7 @@ use crate::decode::{self, Fail, FunctionAddresses, Located, variable_align, vari
 use crate::fault::{Fault, LoadError};
 use crate::launch::{self, Launch, Options, Report};
 use crate::memory::Memory;
-use crate::program::{Parameter, Program};
+use crate::program::{Inst, Parameter, Program};
 use flashpage_ptx::ast::{Init, Item, Name, Operand, Variable};
 use flashpage_ptx::words::{Space, Type};
 use std::collections::HashMap;
@@ -140,7 +140,8 @@ impl Module {
             Some(addresses) => addresses.clone(),
             None => self.place(memory)?,
         };
-        launch::launch(program, memory, &globals, launch, options).map_err(|mut fault| {
+        let text_of = |inst: &Inst| statement_at(&self.text, inst.line, inst.nth);
+        launch::launch(program, memory, &globals, launch, options, text_of).map_err(|mut fault| {
             for site in fault.site.iter_mut().chain(&mut fault.other) {
                 site.instruction = statement_at(&self.text, site.line, site.nth);
             }

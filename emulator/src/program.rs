@@ -371,6 +371,13 @@ pub enum MbarrierKind {
     Wait { done: Pred, phase: Phase, sleeps: bool },
 }
 
+impl Mbarrier {
+    /// `test_wait` or `try_wait`
+    pub fn is_wait(&self) -> bool {
+        matches!(self.kind, MbarrierKind::Wait { .. })
+    }
+}
+
 /// Which phase of an mbarrier is waited for.
 #[derive(Clone, Copy, Debug)]
 pub enum Phase {

@@ -16,6 +16,7 @@ pub(crate) mod cluster;
 pub(crate) mod cluster_barrier;
 pub(crate) mod collective;
 pub(crate) mod control;
+pub(crate) mod counters;
 pub(crate) mod defined;
 pub(crate) mod engines;
 pub(crate) mod matrix;

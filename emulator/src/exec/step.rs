@@ -43,6 +43,9 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             advance(warp);
             continue;
         }
+        if env.counters.is_some() {
+            count(env, warp, &inst.op, mask);
+        }
         match &inst.op {
             Op::Alu { run, d, a, b, c, e, wide } => {
                 let (a, b, c, e) = (warp.row_ptr(*a), warp.row_ptr(*b), warp.row_ptr(*c), warp.row_ptr(*e));
@@ -334,6 +337,35 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         advance(warp);
     }
     Ok(Stop::Turn)
+}
+
+/// Tells the counters what an instruction is about to do.
+#[cold]
+fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
+    let Some(counters) = &mut env.counters else { return };
+    counters.execute(warp.pc as usize, mask);
+    match op {
+        Op::Load(access) | Op::Store(access) => {
+            let bytes = access.width as u32 * access.elements.len() as u32;
+            counters.access(warp, (access.space, access.base), bytes, mask);
+        }
+        Op::Atomic(atomic) => {
+            counters.access(warp, (atomic.space, atomic.base), atomic.width as u32, mask);
+        }
+        Op::LoadMatrix(access) | Op::StoreMatrix(access) => {
+            let rows = FULL.checked_shr(32 - 8 * access.registers.len() as u32).unwrap_or(FULL);
+            counters.access(warp, (access.space, access.base), 16, rows);
+        }
+        Op::AsyncCopy(copy) => {
+            counters.access(warp, (copy.to_space, copy.to), copy.bytes as u32, mask);
+            let ignored = copy.ignore_source.map_or(0, |p| warp.condition(p));
+            let reads = super::lanes(mask & !ignored)
+                .filter(|lane| copy.source_bytes.is_none_or(|reg| warp.row(reg)[*lane] != 0));
+            let from: Vec<u64> = reads.map(|lane| access::address(warp, copy.from, lane)).collect();
+            counters.global(warp.pc, &from, copy.bytes as u32);
+        }
+        _ => {}
+    }
 }
 
 /// `barrier.cluster`; false if what is waited for has not happened.

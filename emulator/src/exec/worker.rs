@@ -7,6 +7,7 @@
 use super::asynchrony::Random;
 use super::block::Setting;
 use super::cluster::{Cluster, Progress};
+use super::counters::Counters;
 use super::schedule::Schedule;
 use crate::fault::Fault;
 use std::collections::VecDeque;
@@ -45,6 +46,12 @@ impl<'l> Worker<'l> {
                 *total += own;
             }
         }
+    }
+
+    /// Adds what instructions did.
+    pub fn counters(&self, sum: &mut Counters) {
+        let all = self.under_way.iter().chain(&self.idle);
+        all.filter_map(Cluster::counters).for_each(|own| sum.merge(own));
     }
 
     /// Starts the next cluster, if there is one.
