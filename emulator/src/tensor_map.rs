@@ -550,7 +550,7 @@ mod tests {
                 for chunk in 0..span / 16 {
                     // Rows of `span` bytes; a line of shared memory holds `period` of them.
                     let to = swizzle.apply(row * span + 16 * chunk + 5);
-                    let other = chunk ^ row / period % (span / 16);
+                    let other = chunk ^ (row / period % (span / 16));
                     assert_eq!(to, row * span + 16 * other + 5, "{swizzle:?}, row {row}, chunk {chunk}");
                 }
             }

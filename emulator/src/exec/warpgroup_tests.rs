@@ -114,9 +114,9 @@ impl Placing {
         let (down, across) = (row / 8, column / self.width);
         let chunk = column % self.width / 16;
         let chunk = match self.width {
-            128 => chunk ^ row % 8,
-            64 => chunk ^ row % 8 / 2,
-            32 => chunk ^ row % 8 / 4,
+            128 => chunk ^ (row % 8),
+            64 => chunk ^ (row % 8 / 2),
+            32 => chunk ^ (row % 8 / 4),
             _ => chunk,
         };
         let atom = if self.transposed { down + 2 * across } else { down + self.count / 8 * across };
