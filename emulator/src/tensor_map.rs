@@ -310,10 +310,10 @@ impl TensorMap {
     pub(crate) fn row(&self, shape: &BoxShape, coordinates: &[i32], row: u32) -> Option<Row> {
         let mut rest = row;
         let mut address = self.address;
-        for i in 1..self.dims.len() {
+        for (i, start) in coordinates.iter().enumerate().skip(1) {
             let index = rest % shape.counts[i];
             rest /= shape.counts[i];
-            let at = coordinates[i] as i64 + index as i64 * self.element_strides[i] as i64;
+            let at = *start as i64 + index as i64 * self.element_strides[i] as i64;
             if at < 0 || at as u64 >= self.dims[i] {
                 return None;
             }

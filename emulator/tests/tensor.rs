@@ -173,7 +173,7 @@ fn elements(case: &Case) -> Vec<(Option<usize>, usize)> {
         });
         let row = ((j[4] * counts[3] + j[3]) * counts[2] + j[2]) * counts[1] + j[1];
         let to = case.offset as usize + row * span + j[0] * size;
-        all.push((from, to ^ (to / 128 & mask) << 4));
+        all.push((from, to ^ (((to / 128) & mask) << 4)));
     }
     all
 }

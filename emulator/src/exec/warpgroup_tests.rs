@@ -232,42 +232,38 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
         touched.extend(chunks);
         warpgroup_product::run(env, &mut warp, &product, descriptors, case.accumulate)
             .unwrap_or_else(|e| panic!("{label}: {}", e.kind));
-        for lane in 0..32 {
+        for row in 0..16 {
             for column in 0..n {
-                for row in [lane / 4, lane / 4 + 8] {
-                    if column % 8 / 2 != lane % 4 {
-                        continue;
+                let lane = 4 * (row % 8) + column % 8 / 2;
+                let upper = row / 8;
+                let (register, shift) = if case.half_d {
+                    (column / 8 * 2 + upper, 16 * (column % 2))
+                } else {
+                    (column / 8 * 4 + 2 * upper + column % 2, 0)
+                };
+                let old = before[register][lane] >> shift;
+                let got = warp.row(Reg(4 + register as u32))[lane] >> shift;
+                let pairs = a[16 * w + row].iter().zip(&b[column]);
+                let want = if integer {
+                    let start = if case.accumulate { old as i32 as i64 } else { 0 };
+                    let sum: i64 = pairs.fold(start, |s, (a, b)| s + a.1 as i64 * b.1 as i64);
+                    if case.saturate {
+                        sum.clamp(i32::MIN as i64, i32::MAX as i64) as u32
+                    } else {
+                        sum as u32
                     }
-                    let upper = row / 8;
-                    let (register, shift) = if case.half_d {
-                        (column / 8 * 2 + upper, 16 * (column % 2))
-                    } else {
-                        (column / 8 * 4 + 2 * upper + column % 2, 0)
+                } else {
+                    let sign = if case.negate.0 != case.negate.1 { -1.0 } else { 1.0 };
+                    let start = match (case.accumulate, case.half_d) {
+                        (false, _) => 0.0,
+                        (_, true) => F16(old as u16).f32(),
+                        _ => f32::from_bits(old),
                     };
-                    let old = before[register][lane] >> shift;
-                    let got = warp.row(Reg(4 + register as u32))[lane] >> shift;
-                    let pairs = a[16 * w + row].iter().zip(&b[column]);
-                    let want = if integer {
-                        let start = if case.accumulate { old as i32 as i64 } else { 0 };
-                        let sum: i64 = pairs.fold(start, |s, (a, b)| s + a.1 as i64 * b.1 as i64);
-                        if case.saturate {
-                            sum.clamp(i32::MIN as i64, i32::MAX as i64) as u32
-                        } else {
-                            sum as u32
-                        }
-                    } else {
-                        let sign = if case.negate.0 != case.negate.1 { -1.0 } else { 1.0 };
-                        let start = match (case.accumulate, case.half_d) {
-                            (false, _) => 0.0,
-                            (_, true) => F16(old as u16).f32(),
-                            _ => f32::from_bits(old),
-                        };
-                        let sum = pairs.fold(start, |s, (a, b)| (sign * a.1).mul_add(b.1, s));
-                        if case.half_d { F16::nearest(sum).0 as u32 } else { sum.to_bits() }
-                    };
-                    let got = if case.half_d { got & 0xffff } else { got };
-                    assert_eq!(got, want, "{label}: warp {w}, row {row}, column {column}");
-                }
+                    let sum = pairs.fold(start, |s, (a, b)| (sign * a.1).mul_add(b.1, s));
+                    if case.half_d { F16::nearest(sum).0 as u32 } else { sum.to_bits() }
+                };
+                let got = if case.half_d { got & 0xffff } else { got };
+                assert_eq!(got, want, "{label}: warp {w}, row {row}, column {column}");
             }
         }
     }
