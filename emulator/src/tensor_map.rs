@@ -20,6 +20,8 @@ use flashpage_ptx::words::Type;
 const MAGIC: [u8; 8] = *b"flashTMA";
 /// The most dimensions.
 const MAX_RANK: usize = 5;
+/// The most shared memory of a block; the driver leaves it to the launch that a box fits.
+const MAX_BOX: u64 = 227 * 1024;
 
 /// Declares an enum of what a byte of the map says; variants count from zero.
 macro_rules! byte {
@@ -264,6 +266,10 @@ impl TensorMap {
         if let Some(stride) = self.element_strides.iter().find(|stride| !(1..=8).contains(*stride)) {
             return err(format!("element_strides has {stride}: each takes 1 to 8"));
         }
+        let box_bytes = self.box_bytes();
+        if box_bytes > MAX_BOX {
+            return err(format!("box has {box_bytes} bytes: a block has at most {MAX_BOX} of shared memory"));
+        }
         let float = self.ty.ty().is_float();
         if self.fill == Fill::Nan && !float {
             return err(format!("elements of {} cannot be filled with NaN", self.ty.as_str()));
@@ -291,13 +297,24 @@ impl TensorMap {
         err(format!("interleave {} is not supported by the emulator", self.interleave.as_str()))
     }
 
+    /// Elements of the box along this dimension.
+    fn count(&self, i: usize) -> u32 {
+        match (self.box_dims.get(i), self.element_strides.get(i)) {
+            (Some(size), Some(stride)) if i != 0 => size.div_ceil(*stride),
+            (Some(size), _) => *size,
+            (None, _) => 1,
+        }
+    }
+
+    /// Bytes of the box in shared memory.
+    fn box_bytes(&self) -> u64 {
+        let row = (self.count(0) * self.ty.bytes()).max(self.swizzle.span());
+        (1..MAX_RANK).map(|i| self.count(i) as u64).product::<u64>() * row as u64
+    }
+
     /// The box in shared memory.
     pub(crate) fn shape(&self) -> BoxShape {
-        let counts = std::array::from_fn(|i| match (self.box_dims.get(i), i) {
-            (None, _) => 1,
-            (Some(size), 0) => *size,
-            (Some(size), _) => size.div_ceil(self.element_strides[i]),
-        });
+        let counts = std::array::from_fn(|i| self.count(i));
         let inner = counts[0] * self.ty.bytes();
         let rows = counts[1..].iter().product();
         // A box that is narrower than the swizzle's row has that row to itself all the same (CUDA C++ Programming
@@ -433,7 +450,7 @@ mod tests {
     #[test]
     fn rules() {
         type Change = fn(&mut TensorMap);
-        let table: [(Change, &str); 18] = [
+        let table: [(Change, &str); 19] = [
             (|_| (), ""),
             (|m| m.dims.clear(), "dims has 0 numbers: it takes 1 to 5"),
             (|m| m.strides.push(16), "strides has 3 numbers: with 3 dims it takes 2"),
@@ -448,6 +465,10 @@ mod tests {
                 "strides has 1099511627776: each is a multiple of 16 bytes below 2^40",
             ),
             (|m| m.box_dims[1] = 257, "box has 257: each takes 1 to 256"),
+            (
+                |m| m.box_dims = vec![64, 256, 256],
+                "box has 1409024 bytes: a block has at most 232448 of shared memory",
+            ),
             (|m| m.element_strides[2] = 9, "element_strides has 9: each takes 1 to 8"),
             (|m| m.box_dims[0] = 4, "box is 8 bytes wide: it takes a multiple of 16"),
             (|m| m.swizzle = Swizzle::B64, "box is 128 bytes wide: with swizzle 64B it takes at most 64"),
@@ -539,6 +560,44 @@ mod tests {
         }
         let narrow = TensorMap { box_dims: vec![16, 8, 4], ..map };
         assert_eq!((narrow.shape().inner, narrow.shape().pitch), (32, 128));
+    }
+
+    /// Whatever the bytes and coordinates: a message or rows that are inside of the box.
+    #[test]
+    fn any_bytes() {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 33
+        };
+        let mut maps = 0;
+        for _ in 0..20_000 {
+            let mut bytes = [0; 128];
+            let limits = [13, 5, 1, 4, 2];
+            let kinds =
+                [Field::Elemtype, Field::Rank, Field::InterleaveLayout, Field::SwizzleMode, Field::FillMode];
+            for (field, limit) in kinds.into_iter().zip(limits) {
+                replace(&mut bytes, field, draw() % limit).unwrap();
+            }
+            replace(&mut bytes, Field::GlobalAddress, draw() << 33 | draw() & !31).unwrap();
+            for i in 0..5 {
+                replace(&mut bytes, Field::GlobalDim(i), (draw() << 2) >> (draw() % 32)).unwrap();
+                replace(&mut bytes, Field::GlobalStride(i), (draw() << 5) >> (draw() % 16) & !31).unwrap();
+                replace(&mut bytes, Field::BoxDim(i), 1 << (draw() % 9)).unwrap();
+                replace(&mut bytes, Field::ElementStride(i), 1 + draw() % 8).unwrap();
+            }
+            let Ok(map) = TensorMap::decode(&bytes) else { continue };
+            maps += 1;
+            let shape = map.shape();
+            let coordinates: Vec<i32> =
+                map.dims.iter().map(|_| (draw() * 2) as i32 >> (draw() % 32)).collect();
+            for row in 0..shape.rows {
+                if let Some(row) = map.row(&shape, &coordinates, row) {
+                    assert!(row.bytes > 0 && row.skip + row.bytes <= shape.inner);
+                }
+            }
+        }
+        assert!(maps > 100, "{maps} maps");
     }
 
     /// The figures of the ISA (§5.5.7): which chunk of a row each chunk becomes.
