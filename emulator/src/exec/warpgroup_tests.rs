@@ -370,6 +370,49 @@ fn same_bits_on_every_host() {
     }
 }
 
+/// Whatever the descriptors: a message, a fault or a product.
+#[test]
+fn any_descriptor() {
+    let mut draw = Draw(3);
+    let mut outcomes = [0; 3];
+    for wide in [false, true].into_iter().filter(|wide| !wide || wide_vectors()) {
+        with_env(wide, |env| {
+            for round in 0..3000 {
+                let transposed = round % 2 == 1;
+                let n = [8, 64, 248, 256][round % 4];
+                let product = WarpgroupProduct {
+                    n: n as u16,
+                    k: 16,
+                    a_type: Element::Bf16,
+                    b_type: Element::Bf16,
+                    half_d: false,
+                    saturate: false,
+                    d: (0..n / 2).map(Reg).collect(),
+                    a: LeftMatrix::Shared(Reg(0)),
+                    b: Reg(0),
+                    accumulate: Condition { pred: TRUE, negated: false },
+                    negate_a: false,
+                    negate_b: false,
+                    transpose_a: transposed,
+                    transpose_b: !transposed,
+                };
+                let mut warp = new_warp(round as u32 % 4, n / 2);
+                // Most have no reserved bits, and many small strides.
+                let keep = if round % 16 == 0 { u64::MAX } else { 0xc000_3fff_3fff_3fff };
+                let small = if round % 3 == 0 { 0xc000_03ff_003f_003f } else { u64::MAX };
+                let descriptor =
+                    |draw: &mut Draw| ((draw.next() as u64) << 33 ^ draw.next() as u64) & keep & small;
+                let descriptors = (descriptor(&mut draw), descriptor(&mut draw));
+                let legal = warpgroup::chunks(&product, warp.index % 4, descriptors.0, descriptors.1).is_ok();
+                let ran = warpgroup_product::run(env, &mut warp, &product, descriptors, true).is_ok();
+                assert!(legal || !ran);
+                outcomes[if !legal { 0 } else { 1 + ran as usize }] += 1;
+            }
+        });
+    }
+    assert!(outcomes.iter().all(|n| *n > 10), "{outcomes:?}");
+}
+
 /// How fast: `cargo test --release -p flashpage-emulator -- --ignored --nocapture wgmma_rate`.
 #[test]
 #[ignore = "a measurement"]
