@@ -68,7 +68,7 @@ fn locate_rarely(env: &Env, warp: &mut Warp, request: Request) -> Result<Span> {
 
 #[cold]
 fn refuse(env: &Env, request: Request) -> Box<Trouble> {
-    let Request { access, space, address, count: bytes, lane } = request;
+    let Request { access, space, address, count: bytes, lane, .. } = request;
     let kind = if address & (bytes as u64 - 1) != 0 {
         FaultKind::Misaligned { access, bytes, address }
     } else {
@@ -156,7 +156,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
 /// Tells the race check of an access; strong ones also order what is around them.
 pub(crate) fn watch(
     env: &mut Env,
-    warp: &Warp,
+    warp: &mut Warp,
     request: Request,
     touching: Touching,
     strong: bool,
@@ -169,14 +169,23 @@ pub(crate) fn watch(
     if strong && matches!(space, Space::Shared | Space::Global) {
         let address = if space == Space::Shared { at + SHARED_WINDOW } else { at };
         let (acquires, releases) = (touching != Touching::Write, touching != Touching::Read);
-        watch.hand(warp.agent, address, acquires, releases);
+        if watch.hand(warp.agent, address, acquires, releases) {
+            warp.syncs += 1;
+        }
     }
     if space != Space::Shared {
         return Ok(());
     }
     let on_behalf = Behalf::Itself { strong };
-    let by = By { warp: warp.agent, lane: request.lane as u32, pc: warp.pc, on_behalf };
-    watch.touch(by, touching, at as u32, request.count)
+    watch.touch(By::lane(warp, request.lane, on_behalf), touching, at as u32, request.count)
+}
+
+/// Tells the race check of an access to shared memory that a lane makes for its whole warp.
+pub(crate) fn watch_matrix(env: &mut Env, warp: &Warp, request: Request, touching: Touching) -> Result<()> {
+    let Some(watch) = &mut env.watch else { return Ok(()) };
+    let own = By::lane(warp, request.lane, Behalf::Itself { strong: false });
+    // The address may be a generic one; its low half is the shared one.
+    watch.touch(By { collective: true, ..own }, touching, request.address as u32, request.count)
 }
 
 /// Where a request really goes.
@@ -239,7 +248,7 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         locate(env, warp, request)?;
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
-            let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+            let by = By::lane(warp, lane, on_behalf);
             watch.touch(by, Touching::Write, to as u32, bytes)?;
         }
         if from & (bytes as u64 - 1) != 0 {

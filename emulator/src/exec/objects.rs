@@ -81,7 +81,7 @@ pub(crate) fn phase(env: &mut Env, at: u32, lane: usize) -> Result<u64> {
 pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: Touching) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
     let strong = touching != Touching::Write;
-    let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf: Behalf::Itself { strong } };
+    let by = By::lane(warp, lane, Behalf::Itself { strong });
     watch.touch(by, touching, at, 8)
 }
 
@@ -181,6 +181,7 @@ fn wait(
             && let Some(watch) = &mut env.watch
         {
             watch.waited(warp.agent, &env.mbarriers, at);
+            warp.syncs += 1;
         }
     }
     if over == 0 && sleeps && one_object && warp.is_whole() && mask == warp.mask {
@@ -204,7 +205,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) 
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Mbarrier(agent, phase);
-            let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+            let by = By::lane(warp, lane, on_behalf);
             watch.touch(by, Touching::Write, to as u32, count)?;
         }
         for (i, (reg, wide)) in op.elements.iter().enumerate() {
