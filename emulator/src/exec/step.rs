@@ -320,9 +320,12 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 }
             }
             Op::TensorMapCopy { to, from, bytes } => {
-                for lane in super::lanes(mask) {
-                    tensor::copy_map(env, warp, lane, (*to, *from, *bytes))?;
+                if !together(warp, mask, "tensormap.cp_fenceproxy is for all lanes of a warp")? {
+                    continue;
                 }
+                // It waits for the warp's lanes, of which one has usually written the map.
+                warp.syncs += 1;
+                tensor::copy_map(env, warp, mask.trailing_zeros() as usize, (*to, *from, *bytes))?;
             }
             Op::Nothing => {}
             Op::Pause => {
