@@ -164,6 +164,8 @@ pub struct Atomic {
     pub base: Address,
     /// Bytes: 2, 4 or 8.
     pub width: u8,
+    /// What the address is a multiple of: more than the width where a vector begins.
+    pub align: u8,
     /// The new value.
     pub update: AtomicFn,
     /// Old value; none for `red`.
@@ -172,6 +174,21 @@ pub struct Atomic {
     pub b: Reg,
     /// Second operand of `cas`.
     pub c: Reg,
+}
+
+/// `atom.exch.b128`, `atom.cas.b128`: each value is two registers of 64 bits.
+#[derive(Debug)]
+pub struct AtomicQuad {
+    /// Where.
+    pub space: Space,
+    /// Address.
+    pub base: Address,
+    /// Old value.
+    pub d: Option<[Reg; 2]>,
+    /// New value, or what the old one must be.
+    pub b: [Reg; 2],
+    /// New value of `cas`.
+    pub c: Option<[Reg; 2]>,
 }
 
 /// `ldmatrix` and `stmatrix` of 8x8 matrices of 16-bit elements.
@@ -296,6 +313,8 @@ pub enum Op {
     Store(Box<Access>),
     /// `atom`, `red`
     Atomic(Box<Atomic>),
+    /// `atom.b128`
+    AtomicQuad(Box<AtomicQuad>),
     /// `bra`
     Branch { target: u32 },
     /// `brx.idx`

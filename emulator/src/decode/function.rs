@@ -4,7 +4,7 @@ use super::{Binding, Decoder, Fixup, Place, Result, Scope, invalid};
 use crate::address::FUNCTION_WINDOW;
 use crate::program::{Op, Parameter, Reg};
 use flashpage_ptx::ast::{Function, Init, Item, Linkage, Module, Name, Operand, Statement, Variable};
-use flashpage_ptx::words::{Opcode, Space};
+use flashpage_ptx::words::{Opcode, Space, Type};
 use std::collections::{HashMap, HashSet};
 
 /// What a caller must know of a function.
@@ -304,8 +304,8 @@ impl Decoder<'_> {
                     };
                     self.bind(&v.name, binding);
                     let slot = self.slot(&v.name, None)?;
-                    if slot.is_pred() {
-                        return invalid("a predicate cannot be a parameter here");
+                    if slot.is_pred() || slot.ty == Type::B128 {
+                        return invalid(format!("a .{} register cannot be a parameter here", slot.ty));
                     }
                     return Ok(Formal::Register(slot.reg(), slot.wide()));
                 }

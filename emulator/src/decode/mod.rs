@@ -10,6 +10,7 @@ mod control;
 mod function;
 mod memory;
 mod operand;
+mod quad;
 
 use crate::alu::lanes::Kernel;
 use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};

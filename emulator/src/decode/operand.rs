@@ -1,6 +1,6 @@
 //! Operands: names to registers, numbers and addresses to constant rows.
 
-use super::{Binding, Decoder, Fail, Place, Result, invalid};
+use super::{Binding, Decoder, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use crate::alu::lanes::{LANES, lift1};
 use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
@@ -27,6 +27,15 @@ impl Slot {
 
     pub fn reg(self) -> Reg {
         Reg(self.index)
+    }
+
+    /// Registers of 128 bits go where [`super::quad`] takes them, and nowhere else.
+    fn not_quad(self, name: &str) -> Result<()> {
+        if self.ty == Type::B128 {
+            invalid(format!("the 128-bit register `{name}` cannot stand here"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -64,9 +73,6 @@ impl Decoder<'_> {
             (Some(width), Some(axis)) if (axis as u32) < width => axis as u32,
             _ => return invalid(format!("`{name}` is a vector register used as a scalar, or the reverse")),
         };
-        if ty == Type::B128 {
-            return Err(Fail::Unsupported);
-        }
         let index = match self.registers.get(&(declaration, n, component)) {
             Some(index) => *index,
             None => {
@@ -79,7 +85,12 @@ impl Decoder<'_> {
                     self.program.predicate_names.insert(pred, called);
                     pred.0
                 } else {
-                    let reg = self.new_row(ty.bits() == 64);
+                    let reg = self.new_row(ty.bits() >= 64);
+                    if ty == Type::B128 {
+                        // Two registers of 64 bits, one after the other.
+                        let upper = self.new_row(true);
+                        self.program.names.insert(upper, called.clone());
+                    }
                     self.program.names.insert(reg, called);
                     reg.0
                 };
@@ -117,6 +128,7 @@ impl Decoder<'_> {
                 if slot.is_pred() {
                     return invalid(format!("predicate `{name}` used as a .{ty} operand"));
                 }
+                slot.not_quad(name)?;
                 self.reads.push(Touch::Row(slot.reg()));
                 return Ok((slot.reg(), slot.wide()));
             }
@@ -276,6 +288,7 @@ impl Decoder<'_> {
                 if slot.is_pred() {
                     return invalid(format!("predicate `{name}` cannot be written here"));
                 }
+                slot.not_quad(name)?;
                 self.writes.push(Touch::Row(slot.reg()));
                 Ok((slot.reg(), slot.wide()))
             }

@@ -15,6 +15,7 @@ pub(crate) mod matrix;
 pub(crate) mod product;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod product_avx2;
+pub(crate) mod quad;
 pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod warp;

@@ -2,7 +2,7 @@
 
 use super::block::Env;
 use super::warp::Warp;
-use super::{FULL, Result, access, collective, control, defined, matrix, product};
+use super::{FULL, Result, access, collective, control, defined, matrix, product, quad};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
 use crate::program::Op;
@@ -112,6 +112,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Store(access) => access::store(env, warp, access, mask)?,
             Op::Atomic(atomic) => access::atomic(env, warp, atomic, mask)?,
+            Op::AtomicQuad(atomic) => quad::atomic(env, warp, atomic, mask)?,
             Op::Branch { target } => {
                 if mask == warp.mask {
                     warp.jump(*target);
