@@ -11,6 +11,7 @@ mod function;
 mod memory;
 mod operand;
 mod quad;
+mod tile;
 
 use crate::alu::lanes::Kernel;
 use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};
@@ -279,6 +280,7 @@ impl Decoder<'_> {
             | Opcode::Stmatrix
             | Opcode::Movmatrix
             | Opcode::Mma => self.collective(inst),
+            Opcode::Wmma => self.wmma(inst),
             Opcode::Membar
             | Opcode::Fence
             | Opcode::Prefetch

@@ -18,6 +18,7 @@ pub(crate) mod product_avx2;
 pub(crate) mod quad;
 pub(crate) mod shared;
 pub(crate) mod step;
+pub(crate) mod tile;
 pub(crate) mod warp;
 
 /// All lanes.

@@ -2,7 +2,7 @@
 
 use super::block::Env;
 use super::warp::Warp;
-use super::{FULL, Result, access, collective, control, defined, matrix, product, quad};
+use super::{FULL, Result, access, collective, control, defined, matrix, product, quad, tile};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
 use crate::program::Op;
@@ -232,6 +232,27 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     continue;
                 }
                 product::run(env, warp, product);
+            }
+            Op::TileProduct(product) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "mma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::run(warp, product);
+            }
+            Op::LoadTile(access) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::load(env, warp, access)?;
+            }
+            Op::StoreTile(access) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::store(env, warp, access)?;
             }
             Op::AsyncCopy(copy) => access::async_copy(env, warp, copy, mask)?,
             Op::CommitGroup => warp.copies.commit(mask),
