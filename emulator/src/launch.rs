@@ -2,6 +2,7 @@
 
 use crate::exec::asynchrony::AsyncPolicy;
 use crate::exec::block::{Setting, Worker};
+use crate::exec::print;
 use crate::fault::Fault;
 use crate::memory::{Memory, Storage};
 use crate::program::Program;
@@ -64,6 +65,8 @@ pub struct Report {
     pub instructions: u64,
     /// The same by opcode.
     pub by_opcode: BTreeMap<Opcode, u64>,
+    /// What `printf` wrote, block after block and of a block as its warps came to it; at most 1 MiB.
+    pub printed: String,
 }
 
 /// The most threads a block may have.
@@ -167,8 +170,10 @@ pub(crate) fn launch(
     let stop_at = AtomicU64::new(blocks);
     let fault = Mutex::new(None::<(u64, Fault)>);
     let executed = Mutex::new(vec![0u64; program.code.len()]);
+    let printed = Mutex::new(BTreeMap::new());
     let work = || {
         let mut worker = Worker::new(&setting);
+        let mut room = print::LARGEST;
         let spend = |n: u64| {
             let total = spent.fetch_add(n, Relaxed) + n;
             (total > options.instruction_budget).then_some(options.instruction_budget)
@@ -179,7 +184,14 @@ pub(crate) fn launch(
                 break;
             }
             let at = [index % gx, index / gx % gy, index / (gx * gy)].map(|i| i as u32);
-            if let Err(found) = worker.run(index, at, &spend) {
+            let outcome = worker.run(index, at, &spend);
+            let text = worker.printed();
+            // What this worker's earlier blocks printed comes first, and may have used up the room.
+            if !text.is_empty() && room > 0 {
+                room = room.saturating_sub(text.len());
+                printed.lock().unwrap_or_else(|e| e.into_inner()).insert(index, text);
+            }
+            if let Err(found) = outcome {
                 stop_at.fetch_min(index, Relaxed);
                 let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
                 if fault.as_ref().is_none_or(|(other, _)| index < *other) {
@@ -204,6 +216,11 @@ pub(crate) fn launch(
         return Err(fault);
     }
     let mut report = Report::default();
+    for text in printed.into_inner().unwrap_or_else(|e| e.into_inner()).into_values() {
+        let room = print::LARGEST - report.printed.len();
+        let cut = (0..=text.len().min(room)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        report.printed.push_str(&text[..cut]);
+    }
     let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
     for (inst, count) in program.code.iter().zip(executed) {
         if let Some(opcode) = inst.opcode

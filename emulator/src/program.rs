@@ -2,8 +2,8 @@
 //!
 //! One program holds one entry and every function it calls, callees first, so that a lower program counter is
 //! always the deeper one. All names are gone: registers are rows of the warp's register file, constants and
-//! special registers are rows that are filled before the first instruction, labels are indices. Functions
-//! cannot recurse, so their registers and frames are laid out once, side by side.
+//! special registers are rows that are filled before the first instruction, labels are indices. The
+//! registers and frames of functions are laid out once, side by side; calls that recurse put them away.
 
 use crate::address::Space;
 use crate::alu::lanes::{MaskFn, RowFn};
@@ -12,7 +12,7 @@ use flashpage_ptx::words::{Opcode, Special};
 use std::collections::HashMap;
 
 /// First row of a register in the warp's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reg(pub u32);
 
 /// A predicate register: a mask of lanes.
@@ -32,6 +32,9 @@ pub struct Condition {
     /// `!p`
     pub negated: bool,
 }
+
+/// The condition that always holds.
+pub const ALWAYS: Condition = Condition { pred: TRUE, negated: false };
 
 /// One step of a program.
 #[derive(Debug)]
@@ -401,6 +404,10 @@ pub enum Move {
         to: u32,
         /// how many
         count: u32,
+        /// added to `from`, where frames move
+        from_base: Option<Reg>,
+        /// added to `to`
+        to_base: Option<Reg>,
     },
     /// From a register to a register.
     Row {
@@ -422,6 +429,80 @@ pub struct Call {
     pub way_back: Reg,
     /// Arguments.
     pub arguments: Box<[Move]>,
+}
+
+/// What functions that call one another in a circle have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Region {
+    /// Their registers: a range of [`Program::registers`].
+    pub registers: (u32, u32),
+    /// Their predicates.
+    pub preds: (u32, u32),
+    /// Row with what is added to the address of everything in a frame.
+    pub frame: Reg,
+    /// Where the first frame lies.
+    pub start: u32,
+    /// Bytes of a frame.
+    pub bytes: u32,
+    /// Alignment of a frame.
+    pub align: u32,
+}
+
+/// A call inside a region.
+#[derive(Debug)]
+pub struct Recursion {
+    /// Its first instruction.
+    pub target: u32,
+    /// Row that keeps each lane's way back.
+    pub way_back: Reg,
+    /// Arguments, from the caller's frame to the callee's.
+    pub arguments: Box<[Move]>,
+    /// What is put away.
+    pub region: Region,
+}
+
+/// What follows such a call.
+#[derive(Debug)]
+pub struct Unwind {
+    /// Results, from the callee's frame to the caller's.
+    pub results: Box<[Move]>,
+    /// What is put back.
+    pub region: Region,
+}
+
+/// Use of a thread's stack.
+#[derive(Clone, Copy, Debug)]
+pub enum StackOp {
+    /// `stacksave`
+    Save { d: Reg, wide: bool },
+    /// `stackrestore`
+    Restore { a: Reg, wide: bool },
+    /// `alloca`
+    Alloca { d: Reg, wide: bool, size: Reg, align: u32 },
+}
+
+/// `vprintf`: where its arguments are, in the thread's memory.
+#[derive(Debug)]
+pub struct Print {
+    /// Pointer to the format.
+    pub format: Address,
+    /// Pointer to the struct of arguments.
+    pub arguments: Address,
+    /// Where the number of arguments goes.
+    pub result: Option<Address>,
+}
+
+/// `__assertfail`: where its arguments are.
+#[derive(Debug)]
+pub struct AssertFail {
+    /// Pointer to what does not hold.
+    pub message: Address,
+    /// Pointer to the file's name.
+    pub file: Address,
+    /// The line.
+    pub line: Address,
+    /// Pointer to the function's name.
+    pub function: Address,
 }
 
 /// What an instruction does.
@@ -456,6 +537,16 @@ pub enum Op {
     Call(Box<Call>),
     /// Results of a call, after it.
     Results(Box<[Move]>),
+    /// A call of a function that is being called, or may be.
+    Recurse(Box<Recursion>),
+    /// Results of such a call, after it.
+    Unwind(Box<Unwind>),
+    /// `alloca` and its relatives
+    Stack(StackOp),
+    /// `vprintf`
+    Print(Box<Print>),
+    /// `__assertfail`
+    AssertFail(Box<AssertFail>),
     /// A call through a register that holds none of the functions that it could.
     NoTarget { target: Reg },
     /// `ret` from a function.
@@ -551,6 +642,8 @@ pub struct Program {
     pub start: u32,
     /// Rows of the register file.
     pub rows: u32,
+    /// Every register, and whether it has 64 bits.
+    pub registers: Vec<(Reg, bool)>,
     /// Predicate registers.
     pub preds: u32,
     /// Rows with constants; the flag says 64 bits.
@@ -565,6 +658,10 @@ pub struct Program {
     pub parameter_bytes: u32,
     /// Bytes of local memory of a thread, frames included.
     pub local_bytes: u32,
+    /// Where the thread's stack begins in it.
+    pub stack_start: u32,
+    /// Whether there is one.
+    pub uses_stack: bool,
     /// Bytes of shared memory that the module declares.
     pub shared_bytes: u32,
     /// Where dynamic shared memory begins.

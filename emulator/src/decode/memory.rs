@@ -53,6 +53,10 @@ impl Decoder<'_> {
                 if !fits {
                     return invalid(format!("`{name}` is not in {} memory", space.name()));
                 }
+                if let (Some(frame), Place::Frame(at, _) | Place::Local(at)) = (self.frame, place) {
+                    let offset = offset.wrapping_add(at as i64);
+                    return Ok((Address { base: frame, wide: true, offset }, found));
+                }
                 let constant = match place {
                     Place::Frame(at, _) => Constant::Value(at as u64),
                     _ => self.symbol(name, 0, false)?,

@@ -2,7 +2,7 @@
 
 use super::{Binding, Decoder, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
-use crate::alu::lanes::{LANES, lift1};
+use crate::alu::lanes::{LANES, lift1, lift2};
 use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Axis, Name, Operand};
 use flashpage_ptx::words::{Special, Type};
@@ -141,6 +141,11 @@ impl Decoder<'_> {
             Operand::Environment(_) => 0,
             Operand::Symbol { name, offset, generic } => {
                 let constant = self.symbol(name, *offset, *generic)?;
+                if let (Some(frame), Constant::Value(at)) = (self.frame, constant)
+                    && self.is_in_frame(name)
+                {
+                    return Ok((self.address_in_frame(frame, at, wide), wide));
+                }
                 return Ok((self.constant(constant, wide), wide));
             }
             _ => return invalid("this kind of operand cannot stand here"),
@@ -222,6 +227,29 @@ impl Decoder<'_> {
             // A function's parameter whose address is taken lies in the thread's stack (§7.1).
             Place::Frame(at, _) => add(LOCAL_WINDOW + at as u64),
         })
+    }
+
+    /// Whether this is a variable in the thread's memory.
+    fn is_in_frame(&self, name: &Name) -> bool {
+        let binding = self.scopes.iter().rev().find_map(|scope| scope.names.get(name));
+        matches!(binding, Some(Binding::Variable(Place::Local(_) | Place::Frame(..))))
+    }
+
+    /// The address of such a variable where frames move: computed by a step of its own.
+    fn address_in_frame(&mut self, frame: Reg, at: u64, wide: bool) -> Reg {
+        let at = self.integer(at, true);
+        let address = self.scratch();
+        let (reads, writes) = (std::mem::take(&mut self.reads), std::mem::take(&mut self.writes));
+        self.writes.push(Touch::Row(address));
+        let add = if wide {
+            lift2(|a: u64, b: u64| a.wrapping_add(b))
+        } else {
+            lift2(|a: u64, b: u64| a.wrapping_add(b) as u32)
+        };
+        self.emit_kernel(add, address, &[frame, at]);
+        (self.reads, self.writes) = (reads, writes);
+        self.reads.push(Touch::Row(address));
+        address
     }
 
     /// Where the variable of this name lies; a module's shared variable is laid out when it is first named.

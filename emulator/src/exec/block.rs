@@ -42,6 +42,8 @@ pub(crate) struct Env<'l> {
     pub wide_vectors: bool,
     /// How often each instruction ran, for a whole warp at a time.
     pub executed: Vec<u64>,
+    /// What the block that is running has printed.
+    pub printed: String,
 }
 
 /// Room to run blocks in, one after another.
@@ -92,6 +94,7 @@ impl<'l> Worker<'l> {
             sanitize: setting.sanitize,
             wide_vectors: wide_vectors(),
             executed: vec![0; program.code.len()],
+            printed: String::new(),
         };
         Worker { setting, env, warps, barriers: Barriers::default(), schedule: Schedule::default() }
     }
@@ -99,6 +102,11 @@ impl<'l> Worker<'l> {
     /// How often each instruction ran.
     pub fn executed(self) -> Vec<u64> {
         self.env.executed
+    }
+
+    /// What the block that ran last has printed.
+    pub fn printed(&mut self) -> String {
+        std::mem::take(&mut self.env.printed)
     }
 
     fn prepare(&mut self, index: u64, at: [u32; 3]) {

@@ -12,10 +12,12 @@ pub(crate) mod collective;
 pub(crate) mod control;
 pub(crate) mod defined;
 pub(crate) mod matrix;
+pub(crate) mod print;
 pub(crate) mod product;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod product_avx2;
 pub(crate) mod quad;
+pub(crate) mod recursion;
 pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod tile;

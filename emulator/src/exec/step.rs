@@ -2,7 +2,9 @@
 
 use super::block::Env;
 use super::warp::Warp;
-use super::{FULL, Result, access, collective, control, defined, matrix, product, quad, tile};
+use super::{
+    FULL, Result, access, collective, control, defined, matrix, print, product, quad, recursion, tile,
+};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
 use crate::program::Op;
@@ -134,6 +136,14 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 continue;
             }
             Op::Results(moves) => control::moves(warp, mask, moves),
+            Op::Recurse(call) => {
+                recursion::recurse(env, warp, mask, call)?;
+                continue;
+            }
+            Op::Unwind(unwind) => recursion::unwind(env, warp, mask, unwind),
+            Op::Stack(op) => recursion::stack(env, warp, mask, op)?,
+            Op::Print(print) => print::print(env, warp, print, mask)?,
+            Op::AssertFail(fail) => return Err(print::assert_fail(env, warp, fail, mask)),
             Op::NoTarget { target } => {
                 let lane = mask.trailing_zeros();
                 let address = warp.get(*target, true, lane as usize);

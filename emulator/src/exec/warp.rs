@@ -7,6 +7,7 @@
 //! the warp can run.
 
 use super::asynchrony::CopyQueue;
+use super::recursion::Stacks;
 use super::{FULL, Result};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
@@ -39,6 +40,7 @@ pub(crate) struct Warp {
     pub live: u32,
     /// Each lane's own memory.
     pub local: Vec<Storage>,
+    pub stacks: Stacks,
     pub copies: CopyQueue,
     /// Allocation that the last global access went to.
     pub hint: usize,
@@ -82,6 +84,7 @@ impl Warp {
             parts: Vec::new(),
             live: FULL,
             local: (0..local).map(|_| Storage::new(local_bytes as usize)).collect(),
+            stacks: Stacks::default(),
             copies,
             hint: 0,
             count: 0,
@@ -107,6 +110,7 @@ impl Warp {
         self.local.iter_mut().for_each(Storage::reset);
         (self.pc, self.mask, self.live, self.limit) = (start, lanes, lanes, u32::MAX);
         self.parts.clear();
+        self.stacks.reset();
         self.copies.reset();
         self.waiting = false;
         self.count = 0;

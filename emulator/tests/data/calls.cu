@@ -23,9 +23,10 @@ __device__ int odd(int n);
 __device__ __noinline__ int even(int n) { return n == 0 ? 1 : odd(n - 1); }
 __device__ __noinline__ int odd(int n) { return n == 0 ? 0 : even(n - 1); }
 
-// The address of a local variable crosses the recursion.
+// The address of a local variable crosses the recursion, and what it points to is changed there.
 __device__ __noinline__ int deep(int *above, int n) {
     int here[4] = {n, *above, n * 2, 0};
+    *above += n;
     if (n == 0) return *above;
     int below = deep(&here[n & 1], n - 1);
     return below * 3 + here[0] + here[1] + here[2] + *above;
@@ -61,4 +62,28 @@ __device__ __noinline__ int fold(Operation f, int n) { return n == 0 ? 1 : f(n, 
 extern "C" __global__ void indirect(int *out) {
     int t = threadIdx.x;
     out[t] = fold(table[t & 1], t % 6);
+}
+
+struct Node { double weight; int children[3]; };
+
+// A struct by value, an array of its own in every call, and three calls in a loop.
+__device__ __noinline__ Node visit(Node node, int depth) {
+    int own[5];
+    for (int i = 0; i < 5; i++) own[i] = node.children[i % 3] * (i + 1);
+    if (depth == 0) return node;
+    for (int i = 0; i < 3; i++) {
+        if (own[i] % 2 == 0) continue;
+        Node child = {node.weight / 2, {own[i + 1] % 7, own[i] % 5, own[i + 2] % 3}};
+        Node back = visit(child, depth - 1);
+        node.weight += back.weight;
+        node.children[i] += back.children[2 - i] + own[4 - i];
+    }
+    return node;
+}
+
+extern "C" __global__ void tree(double *weights, int *children) {
+    int t = threadIdx.x;
+    Node node = visit(Node{1.0 + t, {t, t + 1, t * 3}}, 4);
+    weights[t] = node.weight;
+    for (int i = 0; i < 3; i++) children[3 * t + i] = node.children[i];
 }
