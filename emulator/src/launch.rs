@@ -76,6 +76,9 @@ const MAX_GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
 /// The most shared memory a block may have on any target.
 const MAX_SHARED: u64 = 227 * 1024;
 
+/// The most local memory that the threads of a block may have together, so that the host has it.
+const MAX_LOCAL: u64 = 1 << 28;
+
 /// Checks a launch against its kernel and lays out the parameters.
 fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     let refuse = |message: String| Err(Fault::launch(message));
@@ -109,6 +112,12 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     let shared = program.dynamic_shared as u64 + launch.dynamic_shared_bytes as u64;
     if shared > MAX_SHARED {
         return refuse(format!("{shared} bytes of shared memory; at most {MAX_SHARED} are possible"));
+    }
+    let local = program.local_bytes as u64 * product(launch.block);
+    if local > MAX_LOCAL {
+        return refuse(format!(
+            "{local} bytes of local memory in a block; at most {MAX_LOCAL} are possible here"
+        ));
     }
     if launch.params.len() != program.parameters.len() {
         let (has, got) = (program.parameters.len(), launch.params.len());

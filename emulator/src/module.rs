@@ -89,7 +89,14 @@ impl Module {
             .map(|v| {
                 global(v, &names, &functions).map_err(|fail| locate(Located { line: v.line, nth: 0, fail }))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let bytes: u64 = globals.iter().map(|global| global.bytes.len() as u64).sum();
+        if let Some(last) = variables.last()
+            && bytes > LARGEST
+        {
+            let message = format!("{bytes} bytes of variables; at most {LARGEST} are possible");
+            return Err(locate(Located { line: last.line, nth: 0, fail: Fail::Invalid(message) }));
+        }
         let mut programs = Vec::new();
         for item in &module.items {
             if let Item::Function(f) = item
@@ -209,8 +216,8 @@ fn statement_at(text: &str, line: u32, nth: u32) -> String {
     found.map_or(all, str::to_string).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Largest variable that a module may declare.
-const LARGEST: u64 = 1 << 30;
+/// Bytes of all variables that a module may declare.
+const LARGEST: u64 = 1 << 28;
 
 fn global(
     variable: &Variable,

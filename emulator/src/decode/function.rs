@@ -125,13 +125,13 @@ impl FunctionAddresses {
 /// Bytes of a variable; `None` where a dimension is open.
 pub(crate) fn variable_bytes(variable: &Variable) -> Option<u64> {
     let element = variable.ty.bytes() as u64 * variable.vector.unwrap_or(1) as u64;
-    variable.dims.iter().try_fold(element, |bytes, dim| bytes.checked_mul((*dim)?))
+    variable.dims.iter().try_fold(element, |bytes, dim| Some(bytes.saturating_mul((*dim)?)))
 }
 
 /// Alignment of a variable: what it says, or that of its elements.
 pub(crate) fn variable_align(variable: &Variable) -> u32 {
     let natural = variable.ty.bytes() * variable.vector.unwrap_or(1);
-    variable.align.unwrap_or(natural).max(1).next_power_of_two()
+    variable.align.unwrap_or(natural).max(1).checked_next_power_of_two().unwrap_or(1 << 31)
 }
 
 fn uses_alloca(body: &[Statement]) -> bool {
@@ -144,6 +144,10 @@ fn uses_alloca(body: &[Statement]) -> bool {
 
 /// Offsets stay below this, so that none can overflow.
 const LARGEST: u64 = 1 << 24;
+/// Bytes of an entry's parameters (PTX ISA §5.1.6.4).
+const MAX_PARAMETERS: u32 = 32764;
+/// Registers of one declaration: more are a slip, and no assembler would take them.
+const MAX_REGISTERS: u32 = 1 << 24;
 /// Local memory of a thread (CUDA C++ Programming Guide, compute capabilities).
 const MAX_LOCAL: u64 = 512 << 10;
 
@@ -269,8 +273,8 @@ impl Decoder<'_> {
         let (bytes, align) = self.layout(param)?;
         let offset = self.program.parameter_bytes.next_multiple_of(align);
         self.program.parameter_bytes = offset + bytes;
-        if self.program.parameter_bytes as u64 > LARGEST {
-            return invalid("the parameters are too large");
+        if self.program.parameter_bytes > MAX_PARAMETERS {
+            return invalid(format!("more than {MAX_PARAMETERS} bytes of parameters"));
         }
         let parameter = Parameter { name: param.name.to_string(), offset, bytes, align };
         self.program.parameters.push(parameter);
@@ -364,6 +368,10 @@ impl Decoder<'_> {
                     }
                 }
                 Statement::Registers(r) => {
+                    if r.count.is_some_and(|count| count > MAX_REGISTERS) {
+                        (self.line, self.nth, self.in_line) = (r.line, 0, false);
+                        return invalid(format!("more than {MAX_REGISTERS} registers in one declaration"));
+                    }
                     self.declarations += 1;
                     let declaration = self.declarations;
                     self.bind(

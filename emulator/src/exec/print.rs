@@ -50,15 +50,17 @@ pub(crate) fn print(env: &mut Env, warp: &mut Warp, print: &Print, mask: u32) ->
             let span = locate(env, warp, request)?;
             Ok::<_, Box<Trouble>>((span.read(0, 8), span))
         };
+        // What the runtime's buffer has no room for is lost.
+        if env.printed.len() >= LARGEST {
+            return Ok(());
+        }
         let format = local(warp, print.format)?.0;
         let arguments = local(warp, print.arguments)?.0;
         let format = string(env, warp, lane, format, usize::MAX)?;
         let mut reader = Arguments { env, warp, lane, next: arguments, read: 0 };
         let text = reader.format(&format)?;
         let read = reader.read;
-        if env.printed.len() < LARGEST {
-            env.printed.push_str(&text);
-        }
+        env.printed.push_str(&text);
         if let Some(result) = print.result {
             let address = address(warp, result, lane);
             let request = Request { access: "write", space: Space::Local, address, count: 4, lane };
@@ -133,7 +135,7 @@ impl Arguments<'_, '_, '_> {
     fn format(&mut self, format: &[u8]) -> Result<String> {
         let mut out = Vec::new();
         let mut at = 0;
-        while at < format.len() {
+        while at < format.len() && out.len() < LONGEST {
             let byte = format[at];
             at += 1;
             if byte != b'%' {
