@@ -116,6 +116,21 @@ fn what_does_not_run_is_refused_with_its_line() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the assembler takes, the verifier takes.
+#[test]
+fn the_verifier_takes_every_form() {
+    let mut wrong = Vec::new();
+    for (target, row, forms) in all() {
+        let module = flashpage_ptx::parse(&module(target, &forms)).unwrap_or_else(|e| panic!("{row}: {e}"));
+        let problems = flashpage_ptx::verify(&module);
+        let unwritten = "nothing before it writes it";
+        if let Some(problem) = problems.iter().find(|p| !p.message.contains(unwritten)) {
+            wrong.push(format!("{row}: {problem}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// The assembler takes every form: a row that it refuses is a wrong row.
 #[test]
 fn the_assembler_takes_every_form() {
