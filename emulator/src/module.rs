@@ -245,6 +245,10 @@ fn global(
     Ok(global)
 }
 
+fn not_initial() -> Fail {
+    Fail::Invalid("this cannot be an initial value".to_string())
+}
+
 /// Writes an initial value at byte `at`; `dims` are the array dimensions that it may still be nested in.
 fn initialise(
     global: &mut Global,
@@ -274,6 +278,11 @@ fn initialise(
         return Err(Fail::Invalid("more initial values than elements".to_string()));
     };
     let value = match operand {
+        // Bits of a float can stand for themselves, where there are as many; halves have no literals (§5.4.2).
+        Operand::F32(_) if width != 4 && ty != Type::F64 => return Err(not_initial()),
+        Operand::F64(_) if width != 8 && ty != Type::F32 => return Err(not_initial()),
+        Operand::Int(value) if ty == Type::F32 => (*value as f32).to_bits() as u64,
+        Operand::Int(value) if ty == Type::F64 => (*value as f64).to_bits(),
         Operand::Int(value) => *value as u64,
         Operand::F32(bits) if ty == Type::F64 => (f32::from_bits(*bits) as f64).to_bits(),
         Operand::F32(bits) => *bits as u64,
@@ -291,7 +300,7 @@ fn initialise(
             global.addresses.push(Relocation { at, bytes, of, offset: *offset, byte });
             return Ok(());
         }
-        _ => return Err(Fail::Invalid("this cannot be an initial value".to_string())),
+        _ => return Err(not_initial()),
     };
     let bytes = width.min(8);
     slot[..bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);

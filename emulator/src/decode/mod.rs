@@ -329,11 +329,17 @@ impl Decoder<'_> {
             | Opcode::Applypriority
             | Opcode::Discard
             | Opcode::Griddepcontrol
-            | Opcode::Setmaxnreg
             | Opcode::Pmevent => {
                 self.emit(Op::Nothing);
                 Ok(())
             }
+            Opcode::Setmaxnreg => match inst.operands[..] {
+                [ast::Operand::Int(count)] if (24..=256).contains(&count) && count % 8 == 0 => {
+                    self.emit(Op::Nothing);
+                    Ok(())
+                }
+                _ => invalid("the number of registers must be a multiple of 8 from 24 to 256"),
+            },
             Opcode::Nanosleep => {
                 self.emit(Op::Pause);
                 Ok(())
