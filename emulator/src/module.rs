@@ -278,15 +278,16 @@ fn initialise(
         return Err(Fail::Invalid("more initial values than elements".to_string()));
     };
     let value = match operand {
-        // Bits of a float can stand for themselves, where there are as many; halves have no literals (§5.4.2).
-        Operand::F32(_) if width != 4 && ty != Type::F64 => return Err(not_initial()),
-        Operand::F64(_) if width != 8 && ty != Type::F32 => return Err(not_initial()),
-        Operand::Int(value) if ty == Type::F32 => (*value as f32).to_bits() as u64,
-        Operand::Int(value) if ty == Type::F64 => (*value as f64).to_bits(),
+        // A float in a word of bits is single there, and double in one of 64; halves have no literals (§5.4.2), and
+        // a whole number is no float.
+        Operand::Int(_) if ty.is_float() => return Err(not_initial()),
         Operand::Int(value) => *value as u64,
+        Operand::F32(_) | Operand::F64(_) if !matches!(width, 4 | 8) || ty == Type::F16x2 => {
+            return Err(not_initial());
+        }
         Operand::F32(bits) if ty == Type::F64 => (f32::from_bits(*bits) as f64).to_bits(),
         Operand::F32(bits) => *bits as u64,
-        Operand::F64(bits) if ty == Type::F32 => (f64::from_bits(*bits) as f32).to_bits() as u64,
+        Operand::F64(bits) if width == 4 => (f64::from_bits(*bits) as f32).to_bits() as u64,
         Operand::F64(bits) => *bits,
         Operand::Symbol { name, .. } if functions.get(name).is_some() => {
             let address = functions.get(name).unwrap_or_default();

@@ -83,10 +83,10 @@ fn by_hand() {
         format!(
             ".version 8.0\n.target sm_80\n.address_size 64
             .global .align 4 .u16 deep[2][2][3] = {{ {{ {{1, 2, 3}}, {{4}} }}, {{ {{}}, {{7, 8}} }} }};
-            .global .f32 floats[] = {{ 0f3F800000, 2.5, -1 }};
+            .global .f32 floats[] = {{ 0f3F800000, 2.5, -1.0 }};
             .global .u64 places[3] = {{ deep, generic(deep)+6, floats }};
             .global .b8 bytes[8] = {{ 0xFF(deep), 0xFF00(deep), 0xFF0000(deep), 0xFF000000(deep), 0xFF00000000(deep), 0xFF0000000000(deep), 0, 0 }};
-            .const .b32 mask = ~0xff;
+            .const .b32 mask = ~0xff; .const .b32 single = 1.5; .const .b64 double = 1.5;
             .visible .entry k(.param .u64 in, .param .u64 out, .param .align 8 .b8 odd[16]) {{
             .reg .b16 %h<9>; .reg .b32 %r<64>; .reg .b64 %rd<16>; .reg .b64 %out; .reg .pred %p<3>;
             ld.param.u64 %out, [out]; {OUT_LANE}\n{body}\nst.global.u32 [%rd0], %r0; ret; }}"
@@ -104,6 +104,8 @@ fn by_hand() {
             0,
         ),
         ("ld.const.b32 %r0, [mask];", 0xffff_ff00),
+        ("ld.const.b32 %r0, [single];", 0x3fc0_0000),
+        ("ld.const.b32 %r0, [double+4];", 0x3ff8_0000),
         ("ld.param.u8 %r0, [odd+3];", 3),
         ("ld.param.v2.u16 {%h1, %h2}, [odd+4]; mov.b32 %r0, {%h1, %h2};", 0x0706_0504),
         ("mov.b64 %rd1, odd; cvta.param.u64 %rd1, %rd1; ld.b32 %r0, [%rd1+8];", 0x0b0a_0908),
@@ -129,7 +131,8 @@ fn by_hand() {
     }
     for (declaration, want) in [
         (".global .f16 x[2] = { 1.0, 2.0 };", "cannot be an initial value"),
-        (".global .b32 x = 1.5;", "cannot be an initial value"),
+        (".global .f32 x = 1;", "cannot be an initial value"),
+        (".global .b16 x = 1.5;", "cannot be an initial value"),
         (".global .b8 x[2] = { 1, 2, 3 };", "more initial values than elements"),
         (".global .u64 x = nowhere;", "not known here"),
     ] {

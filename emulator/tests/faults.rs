@@ -167,8 +167,8 @@ fn refused_at_load() {
     let rows: &[(&str, &str)] = &[
         ("wgmma.fence.sync.aligned;", "line 8: `wgmma.fence.sync.aligned` is not supported by the emulator"),
         (
-            "mov.u32 %r1, 1;\n@%p1 add.rz.f64 %rd1, %rd2, %rd3;",
-            "line 9: `@%p1 add.rz.f64 %rd1, %rd2, %rd3` is not supported by the emulator",
+            "mov.u32 %r1, 1;\n@%p1 fma.rn.oob.f16 %h1, %h2, %h3, %h4;",
+            "line 9: `@%p1 fma.rn.oob.f16 %h1, %h2, %h3, %h4` is not supported by the emulator",
         ),
         ("add.u32 %r1, %nope, 1;", "line 8: register `%nope` is not declared, in `add.u32 %r1, %nope, 1`"),
         ("add.u32 %r1, %r2;", "line 8: add takes 3 operands, in `add.u32 %r1, %r2`"),

@@ -69,7 +69,7 @@ impl Eight for E5m2 {
 /// Negative numbers to zero; NaN stays.
 #[inline(always)]
 pub fn clip(x: f32) -> f32 {
-    if x < 0.0 || x == 0.0 { 0.0 } else { x }
+    if x <= 0.0 { 0.0 } else { x }
 }
 
 /// Two numbers to two bytes, `a` in the upper one.

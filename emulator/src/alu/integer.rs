@@ -176,8 +176,8 @@ fn multiply_high(ty: Type) -> Option<Kernel> {
 
 fn multiply_add_high(ty: Type) -> Option<Kernel> {
     Some(match ty {
-        Type::U16 => lift3(|a: u16, b: u16, c: u16| ((a as u32 * b as u32 >> 16) as u16).wrapping_add(c)),
-        Type::S16 => lift3(|a: i16, b: i16, c: i16| ((a as i32 * b as i32 >> 16) as i16).wrapping_add(c)),
+        Type::U16 => lift3(|a: u16, b: u16, c: u16| (((a as u32 * b as u32) >> 16) as u16).wrapping_add(c)),
+        Type::S16 => lift3(|a: i16, b: i16, c: i16| (((a as i32 * b as i32) >> 16) as i16).wrapping_add(c)),
         Type::U32 => lift3(|a: u32, b: u32, c: u32| (((a as u64 * b as u64) >> 32) as u32).wrapping_add(c)),
         Type::S32 => lift3(|a: i32, b: i32, c: i32| (((a as i64 * b as i64) >> 32) as i32).wrapping_add(c)),
         Type::U64 => lift3(|a: u64, b: u64, c: u64| (((a as u128 * b as u128) >> 64) as u64).wrapping_add(c)),
@@ -190,11 +190,11 @@ fn multiply_add_high(ty: Type) -> Option<Kernel> {
 fn twenty_four(inst: &Instruction, ty: Type) -> Option<Kernel> {
     #[inline(always)]
     fn high(a: i32, b: i32) -> i32 {
-        ((a << 8 >> 8) as i64 * (b << 8 >> 8) as i64 >> 16) as i32
+        (((a << 8 >> 8) as i64 * (b << 8 >> 8) as i64) >> 16) as i32
     }
     #[inline(always)]
     fn high_unsigned(a: u32, b: u32) -> u32 {
-        ((a & 0xff_ffff) as u64 * (b & 0xff_ffff) as u64 >> 16) as u32
+        (((a & 0xff_ffff) as u64 * (b & 0xff_ffff) as u64) >> 16) as u32
     }
     if inst.has(Word::Hi) {
         return Some(match (inst.op, ty, inst.has(Word::Sat)) {
