@@ -3,6 +3,7 @@
 use crate::exec::asynchrony::AsyncPolicy;
 use crate::exec::block::Setting;
 use crate::exec::counters::Counters;
+use crate::exec::print;
 use crate::exec::schedule::Schedule;
 use crate::exec::worker::Worker;
 use crate::fault::Fault;
@@ -81,6 +82,8 @@ pub struct Report {
     pub by_opcode: BTreeMap<Opcode, u64>,
     /// Line by line, if that was asked for.
     pub profile: Option<Profile>,
+    /// What `printf` wrote, block after block and of a block as its warps came to it; at most 1 MiB.
+    pub printed: String,
 }
 
 /// The most threads a block may have.
@@ -100,6 +103,8 @@ fn cluster_of(program: &Program, launch: &Launch) -> [u32; 3] {
         _ => launch.cluster,
     }
 }
+/// The most local memory that the threads of a block may have together, so that the host has it.
+const MAX_LOCAL: u64 = 1 << 28;
 
 /// Checks a launch against its kernel and lays out the parameters.
 fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
@@ -144,6 +149,12 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     let shared = program.dynamic_shared as u64 + launch.dynamic_shared_bytes as u64;
     if shared > MAX_SHARED {
         return refuse(format!("{shared} bytes of shared memory; at most {MAX_SHARED} are possible"));
+    }
+    let local = program.local_bytes as u64 * product(launch.block);
+    if local > MAX_LOCAL {
+        return refuse(format!(
+            "{local} bytes of local memory in a block; at most {MAX_LOCAL} are possible here"
+        ));
     }
     if launch.params.len() != program.parameters.len() {
         let (has, got) = (program.parameters.len(), launch.params.len());
@@ -208,7 +219,9 @@ pub(crate) fn launch(
     let fault = Mutex::new(None::<(u64, Fault)>);
     let executed = Mutex::new(vec![0u64; program.code.len()]);
     let counters = Mutex::new(Counters::new(program));
+    let printed = Mutex::new(BTreeMap::new());
     let work = || {
+        let mut room = print::LARGEST;
         let spend = |n: u64| {
             let total = spent.fetch_add(n, Relaxed) + n;
             (total > options.instruction_budget).then_some(options.instruction_budget)
@@ -223,6 +236,12 @@ pub(crate) fn launch(
             let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
             if fault.as_ref().is_none_or(|(other, _)| index < *other) {
                 *fault = Some((index, found));
+            }
+        }, &mut |index, text| {
+            // What this worker's earlier clusters printed comes first, and may have used up the room.
+            if room > 0 {
+                room = room.saturating_sub(text.len());
+                printed.lock().unwrap_or_else(|e| e.into_inner()).insert(index, text);
             }
         });
         let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
@@ -247,6 +266,11 @@ pub(crate) fn launch(
         return Err(fault);
     }
     let mut report = Report::default();
+    for text in printed.into_inner().unwrap_or_else(|e| e.into_inner()).into_values() {
+        let room = print::LARGEST - report.printed.len();
+        let cut = (0..=text.len().min(room)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        report.printed.push_str(&text[..cut]);
+    }
     let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
     if options.profile {
         let counters = counters.into_inner().unwrap_or_else(|e| e.into_inner());

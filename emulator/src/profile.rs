@@ -5,7 +5,7 @@
 //! sums beside what a target can do at most, which gives a time below which no overlap can bring it.
 
 use crate::exec::counters::{Count, Counters};
-use crate::program::{Element, Inst, Op, Program};
+use crate::program::{Element, Inst, Op, Program, TileElement};
 use flashpage_ptx::words::{Opcode, Type};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,6 +87,19 @@ fn tensor_work(op: &Op) -> Option<(&'static str, u64)> {
     };
     match op {
         Op::MatrixProduct(p) => Some((name(p.a_type), 2 * 16 * 8 * p.k as u64)),
+        Op::TileProduct(p) => {
+            let name = match p.a.element {
+                TileElement::F16 => "f16",
+                TileElement::Bf16 => "bf16",
+                TileElement::Tf32 | TileElement::F32 => "tf32",
+                TileElement::E4m3 | TileElement::E5m2 => "fp8",
+                TileElement::F64 => "f64",
+                TileElement::S8 | TileElement::U8 | TileElement::S32 => "int8",
+                TileElement::S4 | TileElement::U4 => "int4",
+                TileElement::B1 => "bits",
+            };
+            Some((name, 2 * p.a.outer as u64 * p.b.outer as u64 * p.a.inner as u64))
+        }
         Op::WarpgroupProduct(p) => Some((name(p.a_type), 2 * 16 * p.n as u64 * p.k as u64)),
         _ => None,
     }
@@ -272,6 +285,8 @@ impl Roofline {
             let speed = match *element {
                 "tf32" => 0.5,
                 "int8" | "fp8" => 2.0,
+                "int4" => 4.0,
+                "bits" => 16.0,
                 "f64" => 1.0 / 16.0,
                 _ => 1.0,
             };

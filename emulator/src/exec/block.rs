@@ -77,6 +77,8 @@ pub(crate) struct Env<'l> {
     pub executed: Vec<u64>,
     /// What instructions did, if that is asked for.
     pub counters: Option<Box<Counters>>,
+    /// What the cluster has printed.
+    pub printed: String,
 }
 
 impl<'l> Env<'l> {
@@ -94,6 +96,7 @@ impl<'l> Env<'l> {
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
             counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
+            printed: String::new(),
         }
     }
 

@@ -72,6 +72,11 @@ impl<'l> Cluster<'l> {
         self.env.counters.as_deref()
     }
 
+    /// What it printed, if it printed anything.
+    pub fn printed(&mut self) -> Option<String> {
+        (!self.env.printed.is_empty()).then(|| std::mem::take(&mut self.env.printed))
+    }
+
     /// Ready to run the cluster of this index, whose first block is at `origin`.
     pub fn start(&mut self, index: u64, origin: [u32; 3]) {
         let setting = self.setting;

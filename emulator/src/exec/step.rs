@@ -5,7 +5,8 @@ use super::objects::Outcome;
 use super::order::View;
 use super::warp::{Sleep, Warp};
 use super::{
-    FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, product, tensor,
+    FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, print, product, quad,
+    recursion, tensor, tile,
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
@@ -123,6 +124,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Store(access) => access::store(env, warp, access, mask)?,
             Op::Atomic(atomic) => access::atomic(env, warp, atomic, mask)?,
+            Op::AtomicQuad(atomic) => quad::atomic(env, warp, atomic, mask)?,
             Op::Branch { target } => {
                 if mask == warp.mask {
                     warp.jump(*target);
@@ -144,6 +146,14 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 continue;
             }
             Op::Results(moves) => control::moves(warp, mask, moves),
+            Op::Recurse(call) => {
+                recursion::recurse(env, warp, mask, call)?;
+                continue;
+            }
+            Op::Unwind(unwind) => recursion::unwind(env, warp, mask, unwind),
+            Op::Stack(op) => recursion::stack(env, warp, mask, op)?,
+            Op::Print(print) => print::print(env, warp, print, mask)?,
+            Op::AssertFail(fail) => return Err(print::assert_fail(env, warp, fail, mask)),
             Op::NoTarget { target } => {
                 let lane = mask.trailing_zeros();
                 let address = warp.get(*target, true, lane as usize);
@@ -243,6 +253,27 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     continue;
                 }
                 product::run(env, warp, product);
+            }
+            Op::TileProduct(product) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "mma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::run(warp, product);
+            }
+            Op::LoadTile(access) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::load(env, warp, access)?;
+            }
+            Op::StoreTile(access) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::store(env, warp, access)?;
             }
             Op::AsyncCopy(copy) => access::async_copy(env, warp, copy, mask)?,
             Op::CommitGroup => warp.copies.commit(mask),

@@ -28,6 +28,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         policy: AsyncPolicy::Eager,
         schedule: Schedule::default(),
         sanitize: false,
+        profile: false,
     };
     let mut env = Env::new(&setting);
     env.wide_vectors = wide;
