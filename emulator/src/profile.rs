@@ -182,6 +182,7 @@ impl Profile {
                 least_wavefronts,
             });
         }
+        // Functions come before their callers in the program, and anywhere in the text.
         profile.lines.sort_by_key(|line| (line.line, line.nth));
         profile
     }
@@ -342,10 +343,10 @@ impl fmt::Display for Profile {
         writeln!(f, "special functions: {} lanes; barriers: {} warps", t.special, t.barriers)?;
         writeln!(
             f,
-            "global memory: {} bytes asked for, {} sectors moved ({:.1} % of their bytes used), {} different",
+            "global memory: {} bytes asked for in {} sectors of 32 bytes ({:.2} for each byte moved), {} different",
             t.global_bytes,
             t.global_sectors,
-            share(t.global_bytes, 32 * t.global_sectors),
+            t.global_bytes as f64 / (32 * t.global_sectors).max(1) as f64,
             t.distinct_sectors
         )?;
         writeln!(

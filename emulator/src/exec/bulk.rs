@@ -70,13 +70,24 @@ impl Transfer {
         joined(self.pieces.iter().filter_map(|p| Some((p.from? as u32, p.bytes))))
     }
 
-    /// Runs of global memory that are read or written, for counting.
-    pub fn global_runs(&self) -> impl Iterator<Item = (u64, u32)> {
+    /// Runs of global memory that are read or written, as long as they come, for counting.
+    pub fn global_runs(&self) -> Vec<(u64, u64)> {
         let (reads, writes) = (self.from_space == Space::Global, self.to_space == Space::Global);
-        self.pieces.iter().flat_map(move |p| {
-            let read = p.from.filter(|_| reads).map(|from| (from, p.bytes));
-            read.into_iter().chain(writes.then_some((p.to, p.bytes)))
-        })
+        let mut runs: Vec<(u64, u64)> = self
+            .pieces
+            .iter()
+            .flat_map(|p| [p.from.filter(|_| reads), writes.then_some(p.to)].map(|at| (at, p.bytes)))
+            .filter_map(|(at, bytes)| at.map(|at| (at, at + bytes as u64)))
+            .collect();
+        runs.sort_unstable();
+        runs.dedup_by(|next, first| {
+            let touches = next.0 == first.1;
+            if touches {
+                first.1 = next.1;
+            }
+            touches
+        });
+        runs
     }
 
     /// The blocks' copies of an address.

@@ -66,10 +66,10 @@ impl Counters {
     }
 
     /// A run of global memory that a bulk copy moves.
-    pub fn bulk(&mut self, pc: u32, at: u64, bytes: u32) {
+    pub fn bulk(&mut self, pc: u32, from: u64, to: u64) {
         let count = &mut self.counts[pc as usize];
-        count.global_bytes += bytes as u64;
-        let sectors = at / SECTOR..(at + bytes as u64).div_ceil(SECTOR);
+        count.global_bytes += to - from;
+        let sectors = from / SECTOR..to.div_ceil(SECTOR);
         count.global_sectors += sectors.end - sectors.start;
         self.touched.extend(sectors);
     }

@@ -226,7 +226,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
         }
     }
     if let Some(counters) = &mut env.counters {
-        transfer.global_runs().for_each(|(at, bytes)| counters.bulk(warp.pc, at, bytes));
+        transfer.global_runs().into_iter().for_each(|(from, to)| counters.bulk(warp.pc, from, to));
     }
     let task = Task::new(transfer, tells, (warp.agent, lane as u32, warp.pc), number);
     match env.tasks.issue(task) {

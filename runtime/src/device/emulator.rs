@@ -111,6 +111,8 @@ pub struct EmulatorOptions {
     pub schedule: Schedule,
     /// Whether to look for races, missing waits and fences, and reads of what nobody wrote.
     pub sanitize: bool,
+    /// Whether to count what every instruction does: [`Report::profile`](flashpage_emulator::Report::profile).
+    pub profile: bool,
     /// Host threads; 0 for one per core.
     pub threads: usize,
     /// Instructions of warps, over a whole launch, after which it is given up; 0 for the emulator's own limit.
@@ -124,13 +126,14 @@ impl Default for EmulatorOptions {
             policy: AsyncPolicy::default(),
             schedule: Schedule::default(),
             sanitize: false,
+            profile: false,
             threads: 0,
             instruction_budget: 0,
         }
     }
 }
 
-pub use engine::Report;
+pub use engine::{Profile, Report, Roofline, Target};
 
 /// A loaded module.
 pub(super) struct LoadedModule(Module);
@@ -198,11 +201,13 @@ impl Emulator {
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             params: launch.params.clone(),
         };
-        let EmulatorOptions { policy, schedule, sanitize, threads, instruction_budget, .. } = self.options;
+        let EmulatorOptions { policy, schedule, sanitize, profile, threads, instruction_budget, .. } =
+            self.options;
         let mut options = engine::Options {
             policy: policy.into(),
             schedule: schedule.into(),
             sanitize,
+            profile,
             threads,
             ..engine::Options::default()
         };

@@ -3,7 +3,7 @@
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::runtime::case::{Case, CaseReport};
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Profile, Roofline, Schedule, Target};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -27,7 +27,13 @@ pub struct DeviceChoice {
 
 impl DeviceChoice {
     pub fn open(&self) -> Result<Device, Failure> {
+        self.open_with(false)
+    }
+
+    /// Opens it with the emulator's counters on, or not.
+    fn open_with(&self, profile: bool) -> Result<Device, Failure> {
         let options = EmulatorOptions {
+            profile,
             policy: self.policy,
             schedule: self.schedule,
             sanitize: self.sanitize,
@@ -55,6 +61,9 @@ pub struct RunCase {
     launch: PathBuf,
     #[command(flatten)]
     device: DeviceChoice,
+    /// Count what the emulator runs: instructions, memory traffic, bank conflicts, and the least time for them
+    #[arg(long)]
+    profile: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -63,7 +72,11 @@ pub struct RunCase {
 impl RunCase {
     pub fn run(&self) -> Outcome {
         let case = Case::load(&self.launch)?;
-        let device = self.device.open()?;
+        let device = self.device.open_with(self.profile)?;
+        if self.profile && !device.is_emulator() {
+            let message = "--profile counts on the emulator: add --device emulator".to_string();
+            return Err(Failure::Usage(message));
+        }
         // A kernel that faults has failed its check; only what keeps it from starting is a usage error.
         let report = match case.run(&device) {
             Ok(report) => report,
@@ -83,9 +96,54 @@ impl RunCase {
             for path in &report.outputs {
                 println!("  wrote {}", path.display());
             }
+            if let Some(emulated) = &report.emulated {
+                print!("{}", emulated.printed);
+            }
+            if let Some((profile, roofline)) = profile(&case, &report) {
+                print!("{profile}{roofline}");
+            }
         }
         if report.passed() { Ok(()) } else { Err(Failure::Check) }
     }
+}
+
+/// What the emulator counted, beside the limits of the target that the PTX names.
+fn profile<'r>(case: &Case, report: &'r CaseReport) -> Option<(&'r Profile, Roofline)> {
+    let profile = report.emulated.as_ref()?.profile.as_ref()?;
+    let target = case.ptx().lines().find_map(|line| line.trim().strip_prefix(".target"));
+    let arch = target.and_then(|t| t.split([',', ' ']).find(|word| !word.is_empty())).unwrap_or_default();
+    Some((profile, Roofline::new(&profile.totals, Target::of(arch))))
+}
+
+fn json_profile(profile: &Profile, roofline: &Roofline) -> serde_json::Value {
+    let totals = &profile.totals;
+    let by_opcode: serde_json::Map<String, serde_json::Value> =
+        totals.by_opcode.iter().map(|(opcode, n)| (opcode.as_str().to_string(), json!(n))).collect();
+    let lines: Vec<_> = profile
+        .lines
+        .iter()
+        .map(|l| {
+            json!({
+                "line": l.line, "nth": l.nth, "instruction": l.instruction, "warps": l.warps, "lanes": l.lanes,
+                "global_bytes": l.global_bytes, "global_sectors": l.global_sectors,
+                "shared_bytes": l.shared_bytes, "wavefronts": l.wavefronts,
+                "least_wavefronts": l.least_wavefronts,
+            })
+        })
+        .collect();
+    let limits: Vec<_> = roofline
+        .limits
+        .iter()
+        .map(|l| json!({ "part": l.part, "work": l.work, "unit": l.unit, "seconds": l.seconds }))
+        .collect();
+    json!({
+        "warp_instructions": totals.warps, "by_opcode": by_opcode, "tensor_operations": totals.tensor,
+        "fp32_lanes": totals.fp32, "special_lanes": totals.special, "barriers": totals.barriers,
+        "global_bytes": totals.global_bytes, "global_sectors": totals.global_sectors,
+        "distinct_sectors": totals.distinct_sectors, "shared_bytes": totals.shared_bytes,
+        "wavefronts": totals.wavefronts, "least_wavefronts": totals.least_wavefronts,
+        "roofline": { "target": roofline.target.name, "limits": limits }, "lines": lines,
+    })
 }
 
 fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json::Value {
@@ -103,8 +161,16 @@ fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json:
         })
         .collect();
     let outputs: Vec<String> = report.outputs.iter().map(|path| path.display().to_string()).collect();
-    json!({
+    let mut document = json!({
         "entry": case.entry(), "device": device.name(), "passed": report.passed(),
         "comparisons": comparisons, "outputs": outputs,
-    })
+    });
+    if let Some(emulated) = &report.emulated {
+        document["instructions"] = json!(emulated.instructions);
+        document["printed"] = json!(emulated.printed);
+    }
+    if let Some((profile, roofline)) = profile(case, report) {
+        document["profile"] = json_profile(profile, &roofline);
+    }
+    document
 }

@@ -1,0 +1,69 @@
+//! What a launch is said to have done: by line, in sum, and beside a target's limits.
+
+mod machine;
+
+use flashpage_emulator::{Options, Roofline, Target};
+use machine::Run;
+
+/// The transpose of a 32 x 32 tile through shared memory whose rows are so many words long.
+fn transpose(row_words: u32) -> Run {
+    let bytes = 4 * row_words;
+    let mut run = Run::new(&format!(
+        ".shared .align 16 .b8 S[{}];\n\
+         mov.u32 %r1, %tid.x; mul.wide.u32 %rd1, %r1, 4; add.u64 %rd2, %in, %rd1; add.u64 %rd3, %out, %rd1;\n\
+         mov.u32 %r2, S; mad.lo.u32 %r3, %r1, 4, %r2; mad.lo.u32 %r4, %r1, {bytes}, %r2; mov.u32 %r5, 0;\n\
+         ROWS:\n\
+         ld.global.u32 %r6, [%rd2];\n\
+         st.shared.u32 [%r3], %r6;\n\
+         add.u64 %rd2, %rd2, 128; add.u32 %r3, %r3, {bytes}; add.u32 %r5, %r5, 1; setp.lt.u32 %p1, %r5, 32;\n\
+         @%p1 bra ROWS;\n\
+         bar.sync 0; mov.u32 %r5, 0;\n\
+         COLUMNS:\n\
+         ld.shared.u32 %r6, [%r4];\n\
+         st.global.u32 [%rd3], %r6;\n\
+         add.u32 %r4, %r4, 4; add.u64 %rd3, %rd3, 128; add.u32 %r5, %r5, 1; setp.lt.u32 %p1, %r5, 32;\n\
+         @%p1 bra COLUMNS;",
+        32 * bytes
+    ));
+    run.input = (0..1024u32).flat_map(u32::to_le_bytes).collect();
+    run.options = Options { profile: true, ..run.options };
+    run
+}
+
+#[test]
+fn a_transpose_with_and_without_padding() {
+    for (row_words, passes) in [(32, 32 + 32 * 32), (33, 64)] {
+        let (bytes, report) = transpose(row_words).bytes().unwrap();
+        assert_eq!(bytes[4..8], 32u32.to_le_bytes(), "the tile is transposed");
+        let profile = report.profile.as_ref().expect("it was asked for");
+        let totals = &profile.totals;
+        assert_eq!((totals.wavefronts, totals.least_wavefronts), (passes, 64), "rows of {row_words} words");
+        assert_eq!((totals.shared_bytes, totals.global_bytes), (8192, 8192));
+        assert_eq!((totals.global_sectors, totals.distinct_sectors), (256, 256));
+        assert_eq!(totals.barriers, 1);
+        let conflicts = profile.bank_conflicts();
+        assert_eq!(conflicts.len(), usize::from(row_words == 32));
+        if let Some((line, lost)) = conflicts.first() {
+            assert_eq!((line.instruction.as_str(), *lost), ("ld.shared.u32 %r6, [%r4]", 32 * 31));
+        }
+        let loads = profile.lines.iter().find(|l| l.instruction.starts_with("ld.global")).unwrap();
+        assert_eq!((loads.warps, loads.lanes, loads.global_sectors), (32, 1024, 128));
+        let roofline = Roofline::new(totals, Target::of("sm_90a"));
+        let longest = roofline.limits.first().unwrap();
+        let memory: f64 = 256.0 * 32.0 / 4.8e12;
+        let shared = passes as f64 / (132.0 * 1.83e9);
+        assert!((longest.seconds - memory.max(shared)).abs() < 1e-15, "{roofline}");
+    }
+}
+
+/// Without being asked nothing is counted, and what is printed names what costs.
+#[test]
+fn what_is_printed() {
+    let (_, quiet) = Run { options: Options::default(), ..transpose(32) }.bytes().unwrap();
+    assert!(quiet.profile.is_none());
+    let (_, report) = transpose(32).bytes().unwrap();
+    let text = report.profile.unwrap().to_string();
+    for part in ["8192 bytes asked for in 1056 passes, 64 at least", "992  ld.shared.u32 %r6, [%r4]", "ld "] {
+        assert!(text.contains(part), "{text}");
+    }
+}
