@@ -209,3 +209,71 @@ fn memory_of_the_host() {
     );
     assert!(memory.free(a).is_err());
 }
+
+/// Atomics of vectors and of 128 bits, lane after lane on the same words.
+#[test]
+fn wide_atomics() {
+    let rows: &[(&str, Want)] = &[
+        // A sum of 32 ones in each element; the old values come back in the order of the lanes.
+        (
+            "red.global.add.v4.f32 [%in], {0f3F800000, 0f3F800000, 0f40000000, 0f3F800000}; bar.sync 0; ld.global.f32 %r1, [%in+8]; cvt.rzi.u32.f32 %r2, %r1;",
+            |_| 64,
+        ),
+        (
+            "mov.b32 %r5, 0f3F800000; atom.global.add.v2.f32 {%r6, %r7}, [%in+16], {%r5, %r5}; cvt.rzi.u32.f32 %r2, %r7;",
+            |lane| lane,
+        ),
+        // The results may be where the address and the sources were.
+        (
+            "mov.u64 %rd1, %in; mov.b64 {%r1, _}, %rd1; mov.b32 %r5, 0f3F800000; atom.global.add.v2.f32 {%r5, %r6}, [%rd1], {%r5, %r5}; cvt.rzi.u32.f32 %r2, %r6;",
+            |lane| lane,
+        ),
+        (
+            "mov.b16 %h1, 0x3c00; red.global.add.noftz.v2.f16 [%in+4], {%h1, %h1}; bar.sync 0; ld.global.b16 %h2, [%in+6]; cvt.rzi.u32.f16 %r2, %h2;",
+            |_| 32,
+        ),
+        (
+            "cvt.rn.f16.u32 %h1, %r60; atom.global.max.noftz.v4.f16 {_, _, _, %h2}, [%in], {%h1, %h1, %h1, %h1}; bar.sync 0; ld.global.b16 %h2, [%in+2]; cvt.rzi.u32.f16 %r2, %h2;",
+            |_| 31,
+        ),
+        (
+            "mov.b32 %r1, 0x3f803f80; red.global.add.noftz.v2.bf16x2 [%in+8], {%r1, %r1}; bar.sync 0; ld.global.b16 %h2, [%in+14]; cvt.f32.bf16 %r1, %h2; cvt.rzi.u32.f32 %r2, %r1;",
+            |_| 32,
+        ),
+        // Every lane leaves its number and finds that of the lane before.
+        (
+            "cvt.u64.u32 %rd1, %r60; add.u64 %rd2, %rd1, 100; mov.b128 %q1, {%rd1, %rd2}; atom.global.exch.b128 %q2, [%in+32], %q1; mov.b128 {%rd3, %rd4}, %q2; cvt.u32.u64 %r2, %rd4;",
+            |lane| if lane == 0 { 0 } else { lane + 99 },
+        ),
+        // Each lane finds what the one before it left, up to the one that looks for something else.
+        (
+            "cvt.u64.u32 %rd1, %r60; sub.u64 %rd2, %rd1, 1; mov.u64 %rd5, 0; setp.eq.u32 %p1, %r60, 6; @%p1 mov.u64 %rd2, 0;
+             mov.b128 %q1, {%rd2, %rd5}; mov.b128 %q2, {%rd1, %rd5}; atom.global.cas.b128 %q3, [%in+48], %q1, %q2; mov.b128 {%rd3, %rd4}, %q3; cvt.u32.u64 %r2, %rd3;",
+            |lane| lane.saturating_sub(1).min(5),
+        ),
+        (
+            "cvt.u64.u32 %rd1, %r60; mov.b128 %q1, {%rd1, %rd1}; .shared .align 16 .b8 S[512]; shl.b32 %r1, %r60, 4; mov.u32 %r3, S; add.u32 %r1, %r1, %r3;
+             st.shared.b128 [%r1], %q1; ld.shared.b128 %q2, [%r1]; mov.b128 {_, %rd3}, %q2; cvt.u32.u64 %r2, %rd3;",
+            |lane| lane,
+        ),
+    ];
+    for (body, want) in rows {
+        let run = Run::new(&format!("{OUT_LANE}\n{body}\nst.global.u32 [%rd0], %r2;"))
+            .input_words([0; 32])
+            .output(128);
+        assert_eq!(run.words(), (0..32).map(want).collect::<Vec<_>>(), "{body}");
+    }
+    for (body, want) in [
+        ("red.global.add.v4.f32 [%in+8], {%r1, %r1, %r1, %r1};", "which is not a multiple of 16"),
+        (
+            "mov.b128 %q1, {%in, %in}; atom.global.exch.b128 %q2, [%in+8], %q1;",
+            "which is not a multiple of 16",
+        ),
+        ("ld.global.b128 %q1, [%in+120];", "which is not a multiple of 16"),
+        ("ld.global.b128 %q1, [%in+128];", "past the end"),
+    ] {
+        let run = Run::new(&format!("mov.u32 %r1, 0;\n{body}")).input_words([0; 32]);
+        let fault = run.fault().to_string();
+        assert!(fault.contains(want), "{body}: {fault}");
+    }
+}

@@ -344,3 +344,22 @@ fn wmma_from_nvcc() {
         assert_eq!(got, want, "{name}");
     }
 }
+
+/// Fragments go through shared memory like everything else: what another warp has stored is there after a barrier, and
+/// a race before it.
+#[test]
+fn wmma_takes_part_in_races() {
+    let body = |barrier: &str| {
+        format!(
+            ".shared .align 32 .b8 S[2048]; mov.u32 %r50, S; mov.u32 %r60, %tid.x; shl.b32 %r61, %r60, 4; add.u32 %r51, %r50, %r61;
+             setp.ge.u32 %p1, %r60, 32; mov.u32 %r1, 0;
+             @%p1 bra LATER; wmma.store.d.sync.aligned.row.m16n16k16.shared.f32 [%r50], {{%r1, %r1, %r1, %r1, %r1, %r1, %r1, %r1}}, 16;
+             LATER: {barrier} @!%p1 bra END;
+             wmma.load.c.sync.aligned.col.m16n16k16.shared.f32 {{%r2, %r3, %r4, %r5, %r6, %r7, %r8, %r9}}, [%r50];
+             END: st.global.u32 [%out], %r1;"
+        )
+    };
+    machine::Run::new(&body("bar.sync 0;")).block(64).words();
+    let fault = machine::Run::new(&body("")).block(64).fault().to_string();
+    assert!(fault.starts_with("race: a read of shared memory"), "{fault}");
+}

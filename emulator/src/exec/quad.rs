@@ -3,22 +3,24 @@
 //! The host has no atomic access of 16 bytes that is there everywhere, so these instructions exclude one another by a
 //! lock. A smaller access to the same bytes at the same time may see half of one, as it may on hardware.
 
-use super::access::{Request, address, check_written, locate};
+use super::access::{Request, address, check_written, locate, watch};
 use super::block::Env;
 use super::warp::Warp;
+use super::watch::Touching;
 use super::{Result, lanes};
 use crate::program::AtomicQuad;
 use std::sync::{Mutex, PoisonError};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-pub(crate) fn atomic(env: &Env, warp: &mut Warp, atomic: &AtomicQuad, mask: u32) -> Result<()> {
+pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &AtomicQuad, mask: u32) -> Result<()> {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for lane in lanes(mask) {
         let address = address(warp, atomic.base, lane);
         let request = Request { access: "atomic", space: atomic.space, address, count: 16, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize {
+            watch(env, warp, request, Touching::Atomic, true)?;
             check_written(span, request, 16)?;
         }
         let old = [span.read(0, 8), span.read(8, 8)];

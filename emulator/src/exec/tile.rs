@@ -13,9 +13,10 @@
 //! a fragment has room for a matrix twice, as that of 16-bit factors has, it is there twice.
 
 use super::Result;
-use super::access::{Request, address, check_written, locate};
+use super::access::{Request, address, check_written, locate, watch};
 use super::block::Env;
 use super::warp::Warp;
+use super::watch::Touching;
 use crate::alu::eight::{E4m3, E5m2, Eight};
 use crate::alu::exact;
 use crate::alu::float::{canonical, canonical64};
@@ -212,7 +213,7 @@ fn bytes(tile: &Tile) -> u8 {
 }
 
 /// `wmma.load`
-pub(crate) fn load(env: &Env, warp: &mut Warp, access: &TileAccess) -> Result<()> {
+pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Result<()> {
     let tile = &access.tile;
     let (width, bits) = (bytes(tile), tile.element.bits());
     let mut words = vec![[0u64; LANES]; tile.registers.len()];
@@ -220,6 +221,7 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &TileAccess) -> Result<()
         let request = Request { access: "read", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize {
+            watch(env, warp, request, Touching::Read, false)?;
             check_written(span, request, width as u32)?;
         }
         words[r][lane] |= span.read(0, width) << (bits as usize * j);
@@ -234,12 +236,15 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &TileAccess) -> Result<()
 }
 
 /// `wmma.store`
-pub(crate) fn store(env: &Env, warp: &mut Warp, access: &TileAccess) -> Result<()> {
+pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Result<()> {
     let tile = &access.tile;
     let (width, bits) = (bytes(tile), tile.element.bits());
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "write", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
+        if env.sanitize {
+            watch(env, warp, request, Touching::Write, false)?;
+        }
         let word = warp.get(tile.registers[r], bits == 64, lane);
         span.write(0, width, word >> (bits as usize * j));
         span.mark(width as u32);

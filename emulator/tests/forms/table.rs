@@ -475,6 +475,9 @@ pub const REFUSED: &[(&str, &[&str])] = &[
     (
         "sm_80",
         &[
+            // Sparse factors: which lane holds whose indices is told in pictures only.
+            "mma.<sp|sp::ordered_metadata>.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r, %r, %r, %r}, {%r, %r}, {%r, %r}, {%r, %r, %r, %r}, %r, 0x0",
+            "atom.shared.add.v2.f32 {%r, %r}, [%s], {%r, %r}",
             "add.rz.f16 %h, %h, %h",
             "mma.sync.aligned.m16n8k16.row.col.f32.f16.bf16.f32 {%r, %r, %r, %r}, {%r, %r, %r, %r}, {%r, %r}, {%r, %r, %r, %r}",
         ],
