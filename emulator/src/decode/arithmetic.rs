@@ -102,7 +102,7 @@ impl Decoder<'_> {
         }
         if let Some(before) = recipe.before {
             for reg in &mut registers {
-                let flushed = self.scratch();
+                let flushed = self.scratch(before.out == 2);
                 self.writes.push(Touch::Row(flushed));
                 self.emit_kernel(before, flushed, &[*reg]);
                 *reg = flushed;
@@ -111,7 +111,7 @@ impl Decoder<'_> {
         }
         let mut kernel = recipe.main;
         for after in recipe.after {
-            let step = self.scratch();
+            let step = self.scratch(kernel.out == 2);
             self.writes.push(Touch::Row(step));
             self.emit_kernel(kernel, step, &registers);
             self.reads.push(Touch::Row(step));
@@ -279,7 +279,7 @@ impl Decoder<'_> {
             }
             Comparison::Two(low, high) => {
                 let one = if matches!(to, Type::U32 | Type::S32) { 0xffff } else { one };
-                let (x, y) = (self.scratch(), self.scratch());
+                let (x, y) = (self.scratch(false), self.scratch(false));
                 self.writes.extend([Touch::Row(x), Touch::Row(y)]);
                 self.emit(Op::SetRow { run: low.run, a, b, d: x, truth: one, combine });
                 self.emit(Op::SetRow { run: high.run, a, b, d: y, truth: one << 16, combine });
@@ -358,7 +358,7 @@ impl Decoder<'_> {
                         self.writes.extend_from_slice(&writes);
                         self.emit_kernel(kernel, d, &[a]);
                     } else {
-                        let step = self.scratch();
+                        let step = self.scratch(kernel.out == 2);
                         self.writes.push(Touch::Row(step));
                         self.emit_kernel(kernel, step, &[a]);
                         self.reads.push(Touch::Row(step));
@@ -386,7 +386,7 @@ impl Decoder<'_> {
         // `_` has a row that nobody reads, but here the result is.
         let result = match &**d {
             Operand::Sink => {
-                let scratch = self.scratch();
+                let scratch = self.scratch(false);
                 self.writes.push(Touch::Row(scratch));
                 scratch
             }
@@ -419,7 +419,7 @@ impl Decoder<'_> {
         product.mods.retain(|m| matches!(m, Mod::Ty(_) | Mod::Word(Word::Hi | Word::Lo)));
         let kernel = alu::recipe(&product).ok_or(Fail::Unsupported)?.main;
         let sources = [self.source(a, ty)?, self.source(b, ty)?];
-        let half = self.scratch();
+        let half = self.scratch(wide);
         self.writes.push(Touch::Row(half));
         self.emit_kernel(kernel, half, &sources);
         self.reads.push(Touch::Row(half));

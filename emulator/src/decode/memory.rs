@@ -206,7 +206,7 @@ impl Decoder<'_> {
         let reads = std::mem::take(&mut self.reads);
         if results.is_some() {
             // A result may be the address's register.
-            let copied = self.scratch();
+            let copied = self.scratch(base.wide);
             self.reads.push(Touch::Row(base.base));
             self.writes.push(Touch::Row(copied));
             self.emit_kernel(
@@ -217,7 +217,7 @@ impl Decoder<'_> {
             base.base = copied;
             // So may it be a source of a later element.
             for source in &mut sources {
-                let copied = self.scratch();
+                let copied = self.scratch(false);
                 self.reads.push(Touch::Row(*source));
                 self.writes.push(Touch::Row(copied));
                 self.emit_kernel(lift1(|a: u32| a), copied, &[*source]);

@@ -114,8 +114,9 @@ struct Decoder<'m> {
     registers: HashMap<(usize, u32, u32), u32>,
     constants: HashMap<(Constant, bool), Reg>,
     specials: HashMap<(Special, Option<ast::Axis>, bool), Reg>,
-    scratch: Vec<Reg>,
-    scratch_used: usize,
+    /// Narrow ones, and wide ones.
+    scratch: [Vec<Reg>; 2],
+    scratch_used: [usize; 2],
     reads: Vec<Touch>,
     writes: Vec<Touch>,
     /// The instruction that is being decoded.
@@ -178,8 +179,8 @@ pub fn decode(
         registers: HashMap::new(),
         constants: HashMap::new(),
         specials: HashMap::new(),
-        scratch: Vec::new(),
-        scratch_used: 0,
+        scratch: Default::default(),
+        scratch_used: [0; 2],
         reads: Vec::new(),
         writes: Vec::new(),
         line: entry.line,
@@ -285,14 +286,16 @@ impl Decoder<'_> {
         self.emit(op);
     }
 
-    /// A register for a value inside one instruction.
-    fn scratch(&mut self) -> Reg {
-        if self.scratch_used == self.scratch.len() {
-            let reg = self.new_row(true);
-            self.scratch.push(reg);
+    /// A register for a value inside one instruction. Lanes may part between the steps of one, so the same register
+    /// is never used with both widths: a row's lanes would not be where those of the pair of rows are.
+    fn scratch(&mut self, wide: bool) -> Reg {
+        let used = self.scratch_used[wide as usize];
+        if used == self.scratch[wide as usize].len() {
+            let reg = self.new_row(wide);
+            self.scratch[wide as usize].push(reg);
         }
-        self.scratch_used += 1;
-        self.scratch[self.scratch_used - 1]
+        self.scratch_used[wide as usize] += 1;
+        self.scratch[wide as usize][used]
     }
 
     fn new_row(&mut self, wide: bool) -> Reg {
@@ -312,7 +315,7 @@ impl Decoder<'_> {
         self.nth = if self.line == inst.line && self.in_line { self.nth + 1 } else { 0 };
         (self.line, self.in_line) = (inst.line, true);
         self.opcode = Some(inst.op);
-        self.scratch_used = 0;
+        self.scratch_used = [0; 2];
         self.reads.clear();
         self.writes.clear();
         self.guard = match &inst.guard {

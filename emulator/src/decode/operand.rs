@@ -160,7 +160,7 @@ impl Decoder<'_> {
         if !wide {
             return Ok(reg);
         }
-        let narrow = self.scratch();
+        let narrow = self.scratch(false);
         self.writes.push(Touch::Row(narrow));
         self.emit_kernel(lift1(|a: u64| a as u32), narrow, &[reg]);
         self.reads.push(Touch::Row(narrow));
@@ -238,7 +238,7 @@ impl Decoder<'_> {
     /// The address of such a variable where frames move: computed by a step of its own.
     fn address_in_frame(&mut self, frame: Reg, at: u64, wide: bool) -> Reg {
         let at = self.integer(at, true);
-        let address = self.scratch();
+        let address = self.scratch(wide);
         let (reads, writes) = (std::mem::take(&mut self.reads), std::mem::take(&mut self.writes));
         self.writes.push(Touch::Row(address));
         let add = if wide {
