@@ -1,6 +1,8 @@
-//! How fast the emulator runs our kernels. `cargo bench -p flashpage-bench --bench emulate`
+//! How fast the emulator runs our kernels, in time and in warp instructions a second, without sanitizers and with
+//! all of them. `cargo bench -p flashpage-bench --bench emulate`
 
 use divan::Bencher;
+use divan::counter::ItemsCount;
 use flashpage::kernels;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, LaunchOptions, launch};
@@ -25,7 +27,9 @@ fn run(bencher: Bencher, kernel: &str, problem: &Problem, sanitize: bool) {
     let program = (kernels::find(kernel).expect("a stock kernel").program)();
     let inputs = problem.inputs(&device, program).expect("inputs");
     let arguments = inputs.arguments();
-    bencher.bench(|| launch(&device, program, &arguments, &LaunchOptions::default()).expect("runs"));
+    let run = || launch(&device, program, &arguments, &LaunchOptions::default()).expect("runs");
+    let instructions = run().emulated.map_or(0, |report| report.instructions);
+    bencher.counter(ItemsCount::new(instructions)).bench(run);
 }
 
 #[divan::bench(args = [false, true])]

@@ -1,0 +1,265 @@
+//! What orders two accesses to shared memory and what does not. Every row is run under every policy and a few
+//! schedules: a finding is the same in all of them, and so is silence.
+
+mod machine;
+
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Schedule};
+
+/// A kernel for sm_90a: `%r1` is the thread, `%r2` the warp, `%r3` the address of its word in `S`, `%r4` that of the
+/// word of the thread in the other warp (of two), `%r5` that of the next lane, and `B` an mbarrier.
+fn text(body: &str) -> String {
+    format!(
+        ".version 8.3\n.target sm_90a\n.address_size 64\n\
+         .visible .entry k(.param .u64 out, .param .u64 flag) {{\n\
+         .reg .b32 %r<40>; .reg .b64 %rd<20>; .reg .pred %p<20>;\n\
+         .shared .align 128 .b8 S[1024]; .shared .align 8 .b64 B;\n\
+         ld.param.u64 %rd1, [out]; ld.param.u64 %rd2, [flag];\n\
+         mov.u32 %r1, %tid.x; shr.u32 %r2, %r1, 5;\n\
+         mov.u32 %r10, S; mad.lo.u32 %r3, %r1, 4, %r10;\n\
+         xor.b32 %r11, %r1, 32; mad.lo.u32 %r4, %r11, 4, %r10;\n\
+         add.u32 %r12, %r1, 1; and.b32 %r12, %r12, 31; and.b32 %r13, %r1, 32; or.b32 %r12, %r12, %r13;\n\
+         mad.lo.u32 %r5, %r12, 4, %r10;\n\
+         setp.eq.u32 %p1, %r1, 0; setp.eq.u32 %p2, %r2, 0; setp.eq.u32 %p3, %r1, 32;\n\
+         mul.wide.u32 %rd3, %r1, 4; add.u64 %rd3, %rd1, %rd3;\n\
+         {body}\n\
+         ret;\n}}\n"
+    )
+}
+
+/// The kernel over two warps; what comes of it.
+fn run(body: &str, options: &Options) -> Result<(), String> {
+    let module = Module::load(&text(body)).unwrap_or_else(|e| panic!("{e}\n{body}"));
+    let mut memory = Memory::new();
+    let mut params = Vec::new();
+    for _ in 0..2 {
+        let at = memory.alloc(4096, 16).unwrap();
+        memory.write(at, &[0; 4096]).unwrap();
+        params.push(at.to_le_bytes().to_vec());
+    }
+    let launch = Launch { block: [64, 1, 1], params, ..Launch::default() };
+    module.launch(&mut memory, "k", &launch, options).map(|_| ()).map_err(|fault| {
+        let other = fault.other.as_ref().map_or(String::new(), |o| format!(" | {}", o.instruction));
+        let site = fault.site.as_ref().map_or("", |s| s.instruction.as_str());
+        format!("{} | {site}{other}", fault.kind)
+    })
+}
+
+const STORE: &str = "st.shared.u32 [%r3], %r1;";
+const OTHER_WARP: &str = "ld.shared.u32 %r20, [%r4]; st.global.u32 [%rd3], %r20;";
+const NEXT_LANE: &str = "ld.shared.u32 %r20, [%r5]; st.global.u32 [%rd3], %r20;";
+const RACE: &str = "with no barrier between | ld.shared.u32 %r20, [%r4] | st.shared.u32 [%r3], %r1";
+const LANES: &str =
+    "by another lane of the warp, with no `bar.warp.sync` between | ld.shared.u32 %r20, [%r5]";
+const INIT: &str = "@%p1 mbarrier.init.shared.b64 [B], 64; bar.sync 0;";
+
+#[test]
+fn what_orders_accesses() {
+    // What stands between a store and a load, whose word is loaded, and what is found: nothing if empty.
+    let rows: &[(&str, String, &str)] = &[
+        ("nothing", [STORE, OTHER_WARP].concat(), RACE),
+        ("bar.sync", [STORE, "bar.sync 0;", OTHER_WARP].concat(), ""),
+        ("a named barrier for both", [STORE, "barrier.sync.aligned 3, 64;", OTHER_WARP].concat(), ""),
+        ("different barriers", [STORE, "add.u32 %r6, %r2, 1; bar.sync %r6, 32;", OTHER_WARP].concat(), RACE),
+        ("a warp's barrier", [STORE, "bar.warp.sync -1;", OTHER_WARP].concat(), RACE),
+        ("a fence alone", [STORE, "membar.cta;", OTHER_WARP].concat(), RACE),
+        ("the cluster's barrier", [STORE, "barrier.cluster.arrive; barrier.cluster.wait;", OTHER_WARP].concat(), ""),
+        (
+            "the cluster's barrier, relaxed",
+            [STORE, "barrier.cluster.arrive.relaxed; barrier.cluster.wait;", OTHER_WARP].concat(),
+            RACE,
+        ),
+        (
+            "an arrival on one side, a wait on the other",
+            "@%p2 st.shared.u32 [%r3], %r1; @%p2 bra A; bar.sync 1, 64; ld.shared.u32 %r20, [%r4]; ret; A: bar.arrive 1, 64;"
+                .to_string(),
+            "",
+        ),
+        (
+            "the same, the other way round",
+            "@%p2 st.shared.u32 [%r3], %r1; @%p2 bra A; bar.arrive 1, 64; ld.shared.u32 %r20, [%r4]; ret; A: bar.sync 1, 64;"
+                .to_string(),
+            "with no barrier between | ld.shared.u32 %r20, [%r4] | @%p2 st.shared.u32 [%r3], %r1",
+        ),
+        (
+            "an mbarrier",
+            [INIT, STORE, "mbarrier.arrive.shared.b64 %rd5, [B]; W: mbarrier.test_wait.shared.b64 %p5, [B], %rd5; @!%p5 bra W;", OTHER_WARP].concat(),
+            "",
+        ),
+        (
+            "an mbarrier, by parity and asleep",
+            [INIT, STORE, "mbarrier.arrive.shared.b64 _, [B]; W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;", OTHER_WARP].concat(),
+            "",
+        ),
+        (
+            "an mbarrier that nobody waits for",
+            [INIT, STORE, "mbarrier.arrive.shared.b64 _, [B];", OTHER_WARP].concat(),
+            RACE,
+        ),
+        (
+            "a flag, with release and acquire",
+            "@%p2 st.shared.u32 [%r3], %r1; @%p2 bra A; W: ld.acquire.cta.shared.u32 %r21, [S+512]; setp.ne.u32 %p5, %r21, 1; @%p5 bra W; ld.shared.u32 %r20, [%r4]; ret; \
+             A: bar.warp.sync -1; @%p1 st.release.cta.shared.u32 [S+512], 1;"
+                .to_string(),
+            "",
+        ),
+        (
+            "a flag that is an ordinary word",
+            "@%p2 st.shared.u32 [%r3], %r1; @%p2 bra A; mov.u32 %r22, 100; W: ld.shared.u32 %r21, [S+512]; sub.u32 %r22, %r22, 1; setp.ne.u32 %p5, %r22, 0; @%p5 bra W; ret; \
+             A: @%p1 st.shared.u32 [S+512], 1;"
+                .to_string(),
+            "[S+512]",
+        ),
+        ("writes of the same word", "st.shared.u32 [S], %r1;".to_string(), "a write of shared memory"),
+        ("writes of the same value", "st.shared.u32 [S], 7;".to_string(), ""),
+        ("atomics", "@%p1 st.shared.u32 [S], 0; bar.sync 0; atom.shared.add.u32 %r20, [S], 1;".to_string(), ""),
+        ("an atomic and a load", "@%p1 st.shared.u32 [S], 0; bar.sync 0; @%p2 red.shared.add.u32 [S], 1; @!%p2 ld.shared.u32 %r20, [S];".to_string(), "race"),
+        ("two bytes of a word", "mov.u32 %r10, S; add.u32 %r10, %r10, %r2; st.shared.u8 [%r10], %r2;".to_string(), ""),
+        ("another lane's word", [STORE, NEXT_LANE].concat(), LANES),
+        ("another lane's word, after the warp's barrier", [STORE, "bar.warp.sync -1;", NEXT_LANE].concat(), ""),
+        (
+            "another lane's word, after a shuffle, which orders nothing",
+            [STORE, "shfl.sync.bfly.b32 %r30, %r1, 1, 31, -1;", NEXT_LANE].concat(),
+            LANES,
+        ),
+        ("one's own word", "st.shared.u32 [%r3], %r1; ld.shared.u32 %r20, [%r3];".to_string(), ""),
+        (
+            "volatile words of a warp",
+            "st.volatile.shared.u32 [%r3], %r1; ld.volatile.shared.u32 %r20, [%r5];".to_string(),
+            "",
+        ),
+        (
+            "a copy that its lane waited for, read by another lane",
+            ["cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.wait_all;", NEXT_LANE].concat(),
+            "by another lane of the warp",
+        ),
+        (
+            "a copy that its lane waited for, read by that lane",
+            "cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.wait_all; ld.shared.u32 %r20, [%r3];".to_string(),
+            "",
+        ),
+        (
+            "a copy over what another warp still reads",
+            "st.shared.u32 [%r3], %r1; bar.sync 0; ld.shared.u32 %r20, [%r4]; cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.wait_all;".to_string(),
+            "a write of shared memory",
+        ),
+        (
+            "copies that an mbarrier tells of",
+            [INIT, "cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.mbarrier.arrive.noinc.shared.b64 [B]; W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;", OTHER_WARP].concat(),
+            "",
+        ),
+        (
+            "copies that an mbarrier tells of, not waited for",
+            [INIT, "cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.mbarrier.arrive.noinc.shared.b64 [B];", OTHER_WARP].concat(),
+            "which a cp.async may still write",
+        ),
+    ];
+    for (name, body, want) in rows {
+        for options in harnesses() {
+            let got = run(body, &options);
+            match want.is_empty() {
+                true => assert_eq!(got, Ok(()), "{name}, {options:?}"),
+                false => {
+                    let message = got.expect_err(name);
+                    assert!(message.contains(want), "{name}, {options:?}: {message}");
+                }
+            }
+        }
+    }
+}
+
+fn harnesses() -> Vec<Options> {
+    let options = |policy, schedule| Options {
+        policy,
+        schedule,
+        sanitize: true,
+        instruction_budget: 1 << 20,
+        ..Options::default()
+    };
+    let mut all =
+        vec![options(AsyncPolicy::Eager, Schedule::InOrder), options(AsyncPolicy::Lazy, Schedule::InOrder)];
+    all.extend((0..6).map(|seed| options(AsyncPolicy::Random(seed), Schedule::Random(seed))));
+    all
+}
+
+/// A bulk copy needs a fence between an ordinary store and its own read, on either side of the barrier.
+#[test]
+fn the_async_proxy_needs_its_fence() {
+    let copy = "@%p1 cp.async.bulk.global.shared::cta.bulk_group [%rd1], [S], 256; cp.async.bulk.commit_group; \
+                cp.async.bulk.wait_group.read 0;";
+    let rows = [
+        (["st.shared.u32 [%r3], %r1;", "fence.proxy.async.shared::cta;", "bar.sync 0;", copy], ""),
+        (["st.shared.u32 [%r3], %r1;", "bar.sync 0;", "fence.proxy.async;", copy], ""),
+        (["fence.proxy.async;", "st.shared.u32 [%r3], %r1;", "bar.sync 0;", copy], "no `fence.proxy.async`"),
+        (["st.shared.u32 [%r3], %r1;", "bar.sync 0;", "", copy], "no `fence.proxy.async`"),
+        (["st.shared.u32 [%r3], %r1;", "fence.proxy.async;", "", copy], "race"),
+    ];
+    for (parts, want) in rows {
+        for options in harnesses() {
+            let got = run(&parts.concat(), &options);
+            match want.is_empty() {
+                true => assert_eq!(got, Ok(()), "{parts:?}"),
+                false => assert!(got.as_ref().is_err_and(|m| m.contains(want)), "{parts:?}: {got:?}"),
+            }
+        }
+    }
+}
+
+/// What a copy still reads may not be written, and may not go away with its block.
+#[test]
+fn bulk_copies_are_waited_for() {
+    let begin = "st.shared.u32 [%r3], %r1; fence.proxy.async; bar.sync 0; \
+                 @%p1 cp.async.bulk.global.shared::cta.bulk_group [%rd1], [S], 256;";
+    let rows = [
+        ("cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0; @%p1 st.shared.u32 [S], 9;", ""),
+        (
+            "cp.async.bulk.commit_group; @%p1 st.shared.u32 [S], 9; cp.async.bulk.wait_group 0;",
+            "a bulk copy may still read",
+        ),
+        ("cp.async.bulk.wait_group 0;", "the thread exits while this bulk copy may still read"),
+        (
+            "cp.async.bulk.commit_group; cp.async.bulk.wait_group 1;",
+            "the thread exits while this bulk copy may still read",
+        ),
+    ];
+    for (rest, want) in rows {
+        for options in harnesses() {
+            let got = run(&format!("{begin} {rest}"), &options);
+            match want.is_empty() {
+                true => assert_eq!(got, Ok(()), "{rest}"),
+                false => assert!(got.as_ref().is_err_and(|m| m.contains(want)), "{rest}: {got:?}"),
+            }
+        }
+    }
+}
+
+/// A deadlock names every warp that waits, with its line and how far what it waits for has come.
+#[test]
+fn deadlocks_are_told() {
+    let rows = [
+        (
+            format!(
+                "{INIT} @%p1 mbarrier.arrive.shared.b64 _, [B]; W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;"
+            ),
+            "1 arrivals",
+        ),
+        (
+            format!("{INIT} W: mbarrier.test_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;"),
+            "deadlock: warp 0 waits at line",
+        ),
+        (
+            "@%p2 bar.sync 1, 64; @!%p2 bar.sync 2, 64;".to_string(),
+            "(barrier 1, 1 of 2 warps), warp 1 waits at line",
+        ),
+        (
+            "@%p2 barrier.cluster.arrive; @%p2 barrier.cluster.wait; @!%p2 bar.sync 1, 64;".to_string(),
+            "deadlock",
+        ),
+    ];
+    for (body, want) in rows {
+        for options in harnesses() {
+            let message = run(&body, &options).expect_err(&body);
+            let want = if want == "1 arrivals" { "63 of 64 arrivals" } else { want };
+            assert!(message.contains(want), "{message}");
+        }
+    }
+}
