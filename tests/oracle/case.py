@@ -69,7 +69,7 @@ def write_case(folder, ptx, entry, grid, block, cluster, dynamic_shared, buffers
             if fill is not None:
                 entry_["fill"] = fill
         else:
-            np.save(folder / f"{name}.npy", buffer.bits)
+            np.save(folder / f"{name}.npy", np.ascontiguousarray(buffer.bits))
             entry_ = {"npy": f"{name}.npy"}
             if buffer.dtype == "bf16":
                 entry_["dtype"] = "bf16"
@@ -91,7 +91,7 @@ def write_case(folder, ptx, entry, grid, block, cluster, dynamic_shared, buffers
             entry_["max_abs"] = float(f"{near.relative * largest + near.absolute:.3g}")
             if near.relative:
                 entry_["max_rel_l2"] = float(f"{near.relative:.3g}")
-        np.save(folder / f"expected_{name}.npy", values)
+        np.save(folder / f"expected_{name}.npy", np.ascontiguousarray(values))
         document["expected"][name] = entry_
     (folder / "launch.json").write_text(json.dumps(document, indent=1) + "\n")
 
