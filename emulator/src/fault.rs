@@ -36,6 +36,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where, unless the launch itself was refused.
     pub site: Option<Box<Site>>,
+    /// The earlier of two accesses that conflict.
+    pub other: Option<Box<Site>>,
 }
 
 /// The instruction that a [`Fault`] happened at.
@@ -132,6 +134,67 @@ pub enum FaultKind {
         /// What the register holds.
         address: u64,
     },
+    /// Two accesses to shared memory that nothing orders.
+    #[error(
+        "race: a {access} of shared memory at {address:#x} and an earlier {earlier} by warp {warp}, with no barrier between"
+    )]
+    Race {
+        /// `read`, `write`, `atomic`
+        access: &'static str,
+        /// Likewise.
+        earlier: &'static str,
+        /// Warp of the block that made the earlier one.
+        warp: u32,
+        /// First byte that both touch.
+        address: u32,
+    },
+    /// An access to shared memory that asynchronous work still uses.
+    #[error(
+        "{access} of shared memory at {address:#x}, which {engine} may still {use_}: nothing waited for it"
+    )]
+    InFlight {
+        /// `read`, `write`, `atomic`
+        access: &'static str,
+        /// What works there.
+        engine: &'static str,
+        /// `read` or `write`
+        use_: &'static str,
+        /// First byte that both touch.
+        address: u32,
+    },
+    /// Shared memory that ordinary stores wrote is read through the async proxy.
+    #[error(
+        "shared memory at {address:#x} is read through the async proxy, and since an ordinary store by warp {warp} wrote it \
+         there was no `fence.proxy.async`"
+    )]
+    Unfenced {
+        /// Warp of the block that wrote it.
+        warp: u32,
+        /// First such byte.
+        address: u32,
+    },
+    /// A register of a `wgmma` is used while that may be running.
+    #[error(
+        "register {0} belongs to a wgmma that may still be running: `wgmma.wait_group` has to come first"
+    )]
+    RegisterInFlight(String),
+    /// A `wgmma` uses a register that other instructions used since the last `wgmma.fence`.
+    #[error("{0}: a `wgmma.fence` has to come between")]
+    WarpgroupFence(String),
+    /// An mbarrier that is used wrongly.
+    #[error("mbarrier at {address:#x}: {message}")]
+    Mbarrier {
+        /// Where in shared memory.
+        address: u32,
+        /// How.
+        message: String,
+    },
+    /// A matrix descriptor, a tensor map or a bulk copy that cannot be.
+    #[error("{0}")]
+    Operand(String),
+    /// A block is gone while something still works with its shared memory.
+    #[error("{0}")]
+    Abandoned(String),
     /// The kernel gave up.
     #[error("trap")]
     Trap,
@@ -154,6 +217,14 @@ impl fmt::Display for Fault {
                 write!(f, ", address {address:#x}")?;
             }
         }
+        if let Some(other) = &self.other {
+            let [x, y, z] = other.block;
+            write!(f, "\n  and line {}: {}", other.line, other.instruction)?;
+            write!(f, "\n  block ({x}, {y}, {z}), warp {}", other.warp)?;
+            if let Some(lane) = other.lane {
+                write!(f, ", lane {lane}")?;
+            }
+        }
         Ok(())
     }
 }
@@ -163,7 +234,7 @@ impl std::error::Error for Fault {}
 impl Fault {
     /// A refused launch.
     pub(crate) fn launch(message: impl Into<String>) -> Fault {
-        Fault { kind: FaultKind::Launch(message.into()), site: None }
+        Fault { kind: FaultKind::Launch(message.into()), site: None, other: None }
     }
 }
 
@@ -173,20 +244,33 @@ pub(crate) struct Trouble {
     pub kind: FaultKind,
     pub lane: Option<u32>,
     pub address: Option<u64>,
+    /// Where it is not the instruction that the warp is at: its place and who executed it.
+    pub place: Option<Place>,
+    /// The earlier of two accesses that conflict.
+    pub other: Option<Place>,
+}
+
+/// An instruction that some warp of the cluster executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub pc: u32,
+    /// Warp of the cluster.
+    pub warp: u32,
+    pub lane: Option<u32>,
 }
 
 impl From<FaultKind> for Box<Trouble> {
     fn from(kind: FaultKind) -> Self {
-        Box::new(Trouble { kind, lane: None, address: None })
+        Box::new(Trouble { kind, lane: None, address: None, place: None, other: None })
     }
 }
 
 impl Trouble {
     pub fn at(kind: FaultKind, lane: u32, address: u64) -> Box<Trouble> {
-        Box::new(Trouble { kind, lane: Some(lane), address: Some(address) })
+        Box::new(Trouble { kind, lane: Some(lane), address: Some(address), place: None, other: None })
     }
 
     pub fn lane(kind: FaultKind, lane: u32) -> Box<Trouble> {
-        Box::new(Trouble { kind, lane: Some(lane), address: None })
+        Box::new(Trouble { kind, lane: Some(lane), address: None, place: None, other: None })
     }
 }

@@ -1,7 +1,9 @@
 //! A launch: what is asked for, whether it fits the kernel, and its blocks spread over the host's cores.
 
 use crate::exec::asynchrony::AsyncPolicy;
-use crate::exec::block::{Setting, Worker};
+use crate::exec::block::Setting;
+use crate::exec::schedule::Schedule;
+use crate::exec::worker::Worker;
 use crate::fault::Fault;
 use crate::memory::{Memory, Storage};
 use crate::program::Program;
@@ -42,7 +44,9 @@ impl Default for Launch {
 pub struct Options {
     /// When asynchronous work takes effect.
     pub policy: AsyncPolicy,
-    /// Whether reads of what was never written are faults.
+    /// How warps and blocks take turns.
+    pub schedule: Schedule,
+    /// Whether reads of what was never written, races on shared memory, missing waits and fences are faults.
     pub sanitize: bool,
     /// Threads of the host to use; 0 for all its cores, and never more than those.
     pub threads: usize,
@@ -52,7 +56,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { policy: AsyncPolicy::Eager, sanitize: false, threads: 0, instruction_budget: 1 << 36 }
+        Options {
+            policy: AsyncPolicy::Eager,
+            schedule: Schedule::InOrder,
+            sanitize: false,
+            threads: 0,
+            instruction_budget: 1 << 36,
+        }
     }
 }
 
@@ -73,6 +83,17 @@ const MAX_GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
 /// The most shared memory a block may have on any target.
 const MAX_SHARED: u64 = 227 * 1024;
 
+/// The most blocks that a cluster may have.
+const MAX_CLUSTER: u64 = 16;
+
+/// The clusters of a launch: those that the kernel requires, if the launch asks for none.
+fn cluster_of(program: &Program, launch: &Launch) -> [u32; 3] {
+    match program.required_cluster {
+        Some(required) if launch.cluster == [1; 3] => required,
+        _ => launch.cluster,
+    }
+}
+
 /// Checks a launch against its kernel and lays out the parameters.
 fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     let refuse = |message: String| Err(Fault::launch(message));
@@ -87,8 +108,18 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     if product(launch.block) > MAX_THREADS {
         return refuse(format!("a block of {} threads; at most 1024 are possible", product(launch.block)));
     }
-    if product(launch.cluster) != 1 {
-        return refuse("clusters of more than one block are not supported".to_string());
+    let cluster = cluster_of(program, launch);
+    if product(cluster) > MAX_CLUSTER {
+        return refuse(format!("a cluster of {cluster:?} blocks; at most {MAX_CLUSTER} are possible"));
+    }
+    if launch.grid.iter().zip(cluster).any(|(grid, cluster)| grid % cluster != 0) {
+        let grid = launch.grid;
+        return refuse(format!("a grid of {grid:?} blocks cannot be divided into clusters of {cluster:?}"));
+    }
+    if let Some(required) = program.required_cluster
+        && required != cluster
+    {
+        return refuse(format!("`{name}` requires clusters of {required:?} blocks, not {cluster:?}"));
     }
     if let Some(required) = program.required_block
         && required != launch.block
@@ -133,7 +164,7 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
 
 /// Runs every block of a launch.
 ///
-/// Blocks are handed out in order, and when some fault the one with the lowest index is reported, so that the
+/// Clusters are handed out in order, and when some fault the one with the lowest index is reported, so that the
 /// outcome does not depend on how the host schedules its threads.
 pub(crate) fn launch(
     program: &Program,
@@ -150,51 +181,50 @@ pub(crate) fn launch(
         globals,
         grid: launch.grid,
         block: launch.block,
-        cluster: launch.cluster,
+        cluster: cluster_of(program, launch),
         shared_bytes: match launch.dynamic_shared_bytes {
             0 => program.shared_bytes,
             dynamic => program.dynamic_shared + dynamic,
         },
         dynamic_shared_bytes: launch.dynamic_shared_bytes,
         policy: options.policy,
+        schedule: options.schedule,
         sanitize: options.sanitize,
     };
-    let [gx, gy, gz] = launch.grid.map(u64::from);
-    let blocks = gx * gy * gz;
+    let clusters = (0..3).map(|i| (launch.grid[i] / setting.cluster[i]) as u64).product();
     let next = AtomicU64::new(0);
     let spent = AtomicU64::new(0);
-    // Index of the lowest block that faulted, which is also where to stop.
-    let stop_at = AtomicU64::new(blocks);
+    // Index of the lowest cluster that faulted, which is also where to stop.
+    let stop_at = AtomicU64::new(clusters);
     let fault = Mutex::new(None::<(u64, Fault)>);
     let executed = Mutex::new(vec![0u64; program.code.len()]);
     let work = || {
-        let mut worker = Worker::new(&setting);
         let spend = |n: u64| {
             let total = spent.fetch_add(n, Relaxed) + n;
             (total > options.instruction_budget).then_some(options.instruction_budget)
         };
-        loop {
+        let take = || {
             let index = next.fetch_add(1, Relaxed);
-            if index >= stop_at.load(Relaxed) {
-                break;
+            (index < stop_at.load(Relaxed)).then_some(index)
+        };
+        let mut worker = Worker::new(&setting);
+        worker.run(&take, &spend, &stop_at, &mut |index, found| {
+            stop_at.fetch_min(index, Relaxed);
+            let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
+            if fault.as_ref().is_none_or(|(other, _)| index < *other) {
+                *fault = Some((index, found));
             }
-            let at = [index % gx, index / gx % gy, index / (gx * gy)].map(|i| i as u32);
-            if let Err(found) = worker.run(index, at, &spend) {
-                stop_at.fetch_min(index, Relaxed);
-                let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
-                if fault.as_ref().is_none_or(|(other, _)| index < *other) {
-                    *fault = Some((index, found));
-                }
-            }
-        }
+        });
         let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
-        for (total, own) in sum.iter_mut().zip(worker.executed()) {
-            *total += own;
-        }
+        worker.executed(&mut sum);
     };
     let cores = rayon::current_num_threads();
-    let threads = if options.threads == 0 { cores } else { options.threads.min(cores) };
-    let threads = threads.min(blocks.try_into().unwrap_or(usize::MAX));
+    let threads = match (options.threads, options.schedule) {
+        (_, Schedule::Random(_)) => 1,
+        (0, _) => cores,
+        (threads, _) => threads.min(cores),
+    };
+    let threads = threads.min(clusters.try_into().unwrap_or(usize::MAX));
     if threads <= 1 {
         work();
     } else {

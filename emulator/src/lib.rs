@@ -57,8 +57,10 @@ mod launch;
 mod memory;
 mod module;
 mod program;
+mod tensor_map;
 
 pub use exec::asynchrony::AsyncPolicy;
+pub use exec::schedule::Schedule;
 pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};

@@ -141,7 +141,7 @@ impl Module {
             None => self.place(memory)?,
         };
         launch::launch(program, memory, &globals, launch, options).map_err(|mut fault| {
-            if let Some(site) = &mut fault.site {
+            for site in fault.site.iter_mut().chain(&mut fault.other) {
                 site.instruction = statement_at(&self.text, site.line, site.nth);
             }
             fault

@@ -50,6 +50,8 @@ pub struct Inst {
     pub reads: (u32, u32),
     /// Likewise, written.
     pub writes: (u32, u32),
+    /// Whether it touches a register that some `wgmma` of the program holds while it runs.
+    pub touches_product: bool,
 }
 
 /// A register that an instruction reads or writes.
@@ -72,6 +74,8 @@ pub struct Access {
     pub width: u8,
     /// Whether elements narrower than their register are extended by sign.
     pub signed: bool,
+    /// `.volatile`, `.relaxed` and stronger: does not race with its like.
+    pub strong: bool,
     /// Register of each element, and whether it has 64 bits.
     pub elements: Box<[(Reg, bool)]>,
 }
@@ -196,6 +200,8 @@ pub enum Element {
     Tf32,
     S8,
     U8,
+    E4m3,
+    E5m2,
 }
 
 /// `mma.sync` m16n8kK.
@@ -238,6 +244,221 @@ pub struct AsyncCopy {
     pub source_bytes: Option<Reg>,
     /// Where it holds, nothing is read and zeros are written.
     pub ignore_source: Option<Condition>,
+}
+
+/// What tells that a bulk copy is complete.
+#[derive(Clone, Copy, Debug)]
+pub enum Completion {
+    /// Bytes are counted off the transactions of this mbarrier in shared memory.
+    Mbarrier(Address),
+    /// The thread's bulk group that is open.
+    Group,
+}
+
+/// How a bulk copy combines what it brings with what is there.
+#[derive(Clone, Copy)]
+pub struct Reduction {
+    /// Old value and source to new value.
+    pub update: AtomicFn,
+    /// Bytes of an element.
+    pub width: u8,
+}
+
+impl std::fmt::Debug for Reduction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reduction of {} bytes", self.width)
+    }
+}
+
+/// `cp.async.bulk` and `cp.reduce.async.bulk` without a tensor map.
+#[derive(Debug)]
+pub struct BulkCopy {
+    /// Destination; shared ones may lie in another block of the cluster.
+    pub to: Address,
+    /// Global or shared.
+    pub to_space: Space,
+    /// Source.
+    pub from: Address,
+    /// Global or shared.
+    pub from_space: Space,
+    /// How many bytes.
+    pub bytes: Reg,
+    /// What tells that it is complete.
+    pub completion: Completion,
+    /// Ranks of the blocks that get it, as 16 bits.
+    pub multicast: Option<Reg>,
+    /// `cp.reduce`
+    pub reduction: Option<Reduction>,
+    /// `.cp_mask`: which bytes of every 16 are written.
+    pub byte_mask: Option<Reg>,
+}
+
+/// Which way a tensor copy goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorDirection {
+    /// Global to shared memory.
+    Load,
+    /// Shared to global memory.
+    Store,
+    /// Nothing but a hint to the cache; the map and coordinates are checked all the same.
+    Prefetch,
+}
+
+/// `cp.async.bulk.tensor`, `cp.reduce.async.bulk.tensor`, `cp.async.bulk.prefetch.tensor`, tiled.
+#[derive(Debug)]
+pub struct TensorCopy {
+    /// Which way.
+    pub direction: TensorDirection,
+    /// Generic address of the tensor map.
+    pub map: Address,
+    /// Coordinates of the box's first element, innermost first, as signed numbers.
+    pub coordinates: Box<[Reg]>,
+    /// The box in shared memory; not read for a prefetch.
+    pub shared: Address,
+    /// What tells that it is complete; a prefetch has none that matters.
+    pub completion: Completion,
+    /// Ranks of the blocks that get it, as 16 bits.
+    pub multicast: Option<Reg>,
+    /// `cp.reduce`, by name: the element type is the tensor map's.
+    pub reduction: Option<ReductionWord>,
+}
+
+/// What a tensor reduction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ReductionWord {
+    Add,
+    Min,
+    Max,
+    Inc,
+    Dec,
+    And,
+    Or,
+    Xor,
+}
+
+/// `mbarrier.*` on an object in shared memory.
+#[derive(Debug)]
+pub struct Mbarrier {
+    /// Where it is.
+    pub at: Address,
+    /// Shared, or generic.
+    pub space: Space,
+    /// What is done.
+    pub kind: MbarrierKind,
+    /// Whether writes before it are seen by who waits, and writes before an arrival by who it waits for: not so
+    /// with `.relaxed`.
+    pub ordered: bool,
+}
+
+/// Low bits of the state that an arrival gives: arrivals that are pending. Its phase is above them.
+pub const PENDING_BITS: u32 = 20;
+
+/// What is done with an mbarrier.
+#[derive(Debug)]
+pub enum MbarrierKind {
+    /// `init`, with the number of arrivals.
+    Init { count: Reg },
+    /// `inval`
+    Inval,
+    /// `arrive`, `arrive_drop`, with `.expect_tx` and `.noComplete`.
+    Arrive { state: Option<Reg>, count: Option<Reg>, expect: Option<Reg>, drop: bool, no_complete: bool },
+    /// `expect_tx`
+    Expect { bytes: Reg },
+    /// `complete_tx`: nothing but the count.
+    Complete { bytes: Reg },
+    /// `test_wait`, and `try_wait`, which may put the thread to sleep.
+    Wait { done: Pred, phase: Phase, sleeps: bool },
+}
+
+/// Which phase of an mbarrier is waited for.
+#[derive(Clone, Copy, Debug)]
+pub enum Phase {
+    /// The one in which an arrival gave this state.
+    State(Reg),
+    /// The one with this parity.
+    Parity(Reg),
+}
+
+/// `st.async` and `red.async`: a store into a block of the cluster that counts off an mbarrier there.
+#[derive(Debug)]
+pub struct AsyncStore {
+    /// Where, in shared memory of the cluster.
+    pub to: Address,
+    /// Bytes of an element.
+    pub width: u8,
+    /// Each element's register, and whether it has 64 bits.
+    pub elements: Box<[(Reg, bool)]>,
+    /// The mbarrier, in the same block.
+    pub mbarrier: Address,
+    /// `red.async`
+    pub reduction: Option<Reduction>,
+}
+
+/// Where the left matrix of a warpgroup's product is.
+#[derive(Clone, Copy, Debug)]
+pub enum LeftMatrix {
+    /// In registers, as four registers of `mma.sync`'s left fragment.
+    Registers([Reg; 4]),
+    /// In shared memory, by its descriptor.
+    Shared(Reg),
+}
+
+/// `wgmma.mma_async` m64nNkK.
+#[derive(Debug)]
+pub struct WarpgroupProduct {
+    /// Columns.
+    pub n: u16,
+    /// Depth.
+    pub k: u16,
+    /// Elements of A.
+    pub a_type: Element,
+    /// Elements of B.
+    pub b_type: Element,
+    /// D is packed halves.
+    pub half_d: bool,
+    /// Integer accumulators are clamped.
+    pub saturate: bool,
+    /// Accumulator, `n / 2` registers, or half as many of packed halves.
+    pub d: Box<[Reg]>,
+    /// Left matrix.
+    pub a: LeftMatrix,
+    /// Descriptor of the right matrix.
+    pub b: Reg,
+    /// D is added to where this holds; elsewhere it starts from zero.
+    pub accumulate: Condition,
+    /// `imm-scale-a` is -1.
+    pub negate_a: bool,
+    /// `imm-scale-b` is -1.
+    pub negate_b: bool,
+    /// A is stored with M contiguous.
+    pub transpose_a: bool,
+    /// B is stored with N contiguous.
+    pub transpose_b: bool,
+}
+
+/// `barrier.cluster`
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterBarrier {
+    /// `arrive` rather than `wait`.
+    pub arrives: bool,
+    /// `.release` or `.acquire` rather than `.relaxed`.
+    pub ordered: bool,
+}
+
+/// `tensormap.replace`: one field of a tensor map in memory.
+#[derive(Debug)]
+pub struct TensorMapField {
+    /// Global or shared, or generic.
+    pub space: Space,
+    /// The map.
+    pub at: Address,
+    /// Which field, and for those with several which of them.
+    pub field: crate::tensor_map::Field,
+    /// New value.
+    pub value: Reg,
+    /// Whether that has 64 bits.
+    pub wide: bool,
 }
 
 /// A value on its way into or out of a function.
@@ -344,6 +565,36 @@ pub enum Op {
     CommitGroup,
     /// `cp.async.wait_group`, `wait_all`: at most so many groups may be pending.
     WaitGroup { pending: u32 },
+    /// `cp.async.mbarrier.arrive`: the mbarrier gets an arrival when the thread's copies before it have landed.
+    CopyArrive { at: Address, space: Space, no_increment: bool },
+    /// `cp.async.bulk`
+    BulkCopy(Box<BulkCopy>),
+    /// `cp.async.bulk.tensor`
+    TensorCopy(Box<TensorCopy>),
+    /// `cp.async.bulk.commit_group`
+    BulkCommit,
+    /// `cp.async.bulk.wait_group`: at most so many groups may be pending, or with `.read` may still read.
+    BulkWait { pending: u32, read: bool },
+    /// `st.async`, `red.async`
+    AsyncStore(Box<AsyncStore>),
+    /// `mbarrier`
+    Mbarrier(Box<Mbarrier>),
+    /// `wgmma.fence`
+    WarpgroupFence,
+    /// `wgmma.mma_async`
+    WarpgroupProduct(Box<WarpgroupProduct>),
+    /// `wgmma.commit_group`
+    WarpgroupCommit,
+    /// `wgmma.wait_group`
+    WarpgroupWait { pending: u32 },
+    /// `barrier.cluster`
+    ClusterBarrier(ClusterBarrier),
+    /// `fence.proxy.async` of shared memory, alone or with other spaces.
+    ProxyFence,
+    /// `tensormap.replace`
+    TensorMapField(Box<TensorMapField>),
+    /// `tensormap.cp_fenceproxy`: copies a tensor map of so many bytes from shared to global memory.
+    TensorMapCopy { to: Address, from: Address, bytes: u32 },
     /// Fences, prefetches, hints.
     Nothing,
     /// Gives other warps a turn.

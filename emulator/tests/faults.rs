@@ -165,7 +165,10 @@ fn values_of_which_a_part_was_written() {
 #[test]
 fn refused_at_load() {
     let rows: &[(&str, &str)] = &[
-        ("wgmma.fence.sync.aligned;", "line 8: `wgmma.fence.sync.aligned` is not supported by the emulator"),
+        (
+            "multimem.red.relaxed.sys.global.add.u32 [%rd1], %r1;",
+            "line 8: `multimem.red.relaxed.sys.global.add.u32 [%rd1], %r1` is not supported by the emulator",
+        ),
         (
             "mov.u32 %r1, 1;\n@%p1 add.rz.f64 %rd1, %rd2, %rd3;",
             "line 9: `@%p1 add.rz.f64 %rd1, %rd2, %rd3` is not supported by the emulator",

@@ -38,6 +38,7 @@ fn run(text: &str, seed: u64) -> bool {
             sanitize: seed.is_multiple_of(2),
             threads: 1,
             instruction_budget: 20_000,
+            ..Options::default()
         };
         let _ = module.launch(&mut memory, entry.name, &launch, &options);
     }

@@ -28,7 +28,7 @@ mod scalar;
 pub mod tensor;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
-pub use device::{AsyncPolicy, Device, DeviceError, EmulatorOptions};
+pub use device::{AsyncPolicy, Device, DeviceError, EmulatorOptions, Schedule};
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 pub use reference::{Expected, ReferenceError, plain, reference};

@@ -10,6 +10,7 @@ pub mod float;
 pub mod halves;
 pub mod integer;
 pub mod lanes;
+pub mod reduction;
 pub mod special;
 
 use flashpage_ptx::ast::Instruction;

@@ -102,6 +102,7 @@ impl Decoder<'_> {
             base,
             width: ty.bytes() as u8,
             signed: ty.is_signed(),
+            strong: is_strong(inst),
             elements: elements.into(),
         })));
         Ok(())
@@ -130,6 +131,7 @@ impl Decoder<'_> {
             base,
             width: ty.bytes() as u8,
             signed: false,
+            strong: is_strong(inst),
             elements: elements.into(),
         })));
         Ok(())
@@ -270,6 +272,11 @@ impl Decoder<'_> {
         self.emit_kernel(kernel, d, &sources);
         Ok(())
     }
+}
+
+/// Whether an access is a strong one (PTX ISA §8.7).
+fn is_strong(inst: &Instruction) -> bool {
+    [Word::Volatile, Word::Relaxed, Word::Acquire, Word::Release, Word::Mmio].iter().any(|w| inst.has(*w))
 }
 
 /// Type of what is loaded or stored: the last one, since `.b128` may be a modifier of the cache.

@@ -5,17 +5,21 @@
 //! a surprise half way through a launch.
 
 mod arithmetic;
+mod bulk;
+mod cluster;
 mod collective;
 mod control;
 mod function;
+mod mbarrier;
 mod memory;
 mod operand;
+mod warpgroup;
 
 use crate::alu::lanes::Kernel;
 use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{self, Function, Instruction, Name, Variable};
-use flashpage_ptx::words::{Opcode, Special, Type};
-use std::collections::HashMap;
+use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
+use std::collections::{HashMap, HashSet};
 
 pub use function::{FunctionAddresses, FunctionTable};
 pub(crate) use function::{variable_align, variable_bytes};
@@ -136,7 +140,7 @@ pub fn decode(
             ast::Item::Function(f) if f.body.is_some() || !functions.contains_key(&f.name) => {
                 functions.insert(f.name.clone(), f);
             }
-            ast::Item::Variable(v) if v.space == flashpage_ptx::words::Space::Shared => {
+            ast::Item::Variable(v) if v.space == Space::Shared => {
                 module_shared.insert(v.name.clone(), v);
             }
             _ => {}
@@ -182,7 +186,30 @@ impl Decoder<'_> {
             self.function(function)?;
         }
         self.program.dynamic_shared = self.program.shared_bytes.next_multiple_of(128);
+        self.mark_products();
         Ok(())
+    }
+
+    /// Notes which instructions touch the registers of a `wgmma`.
+    fn mark_products(&mut self) {
+        let mut held = HashSet::new();
+        for inst in &self.program.code {
+            if let Op::WarpgroupProduct(product) = &inst.op {
+                held.extend(crate::exec::pipeline::registers(product));
+            }
+        }
+        if held.is_empty() {
+            return;
+        }
+        let operands = &self.program.operands;
+        let touches = |(from, to): (u32, u32)| {
+            let mut range = operands[from as usize..to as usize].iter();
+            range.any(|touch| matches!(touch, Touch::Row(reg) if held.contains(reg)))
+        };
+        for inst in &mut self.program.code {
+            let is_product = matches!(inst.op, Op::WarpgroupProduct(_));
+            inst.touches_product = !is_product && (touches(inst.reads) || touches(inst.writes));
+        }
     }
 
     /// Appends an instruction that touches what was resolved since the last one.
@@ -206,6 +233,7 @@ impl Decoder<'_> {
             opcode,
             reads,
             writes,
+            touches_product: false,
         });
         self.program.code.len() - 1
     }
@@ -255,6 +283,20 @@ impl Decoder<'_> {
         };
         self.reads.clear();
         match inst.op {
+            Opcode::Cp if inst.has(Word::Bulk) => self.bulk(inst),
+            Opcode::Cp if inst.has(Word::Mbarrier) => self.copy_arrive(inst),
+            Opcode::St | Opcode::Red if inst.has(Word::Async) => {
+                self.async_store(inst, inst.op == Opcode::Red)
+            }
+            Opcode::Mbarrier => self.mbarrier(inst),
+            Opcode::Barrier if inst.has(Word::Cluster) => self.cluster_barrier(inst),
+            Opcode::Membar | Opcode::Fence => self.fence(inst),
+            Opcode::Isspacep if matches!(inst.space(), Some(Space::Shared | Space::SharedCta)) => {
+                self.is_own_shared(inst)
+            }
+            Opcode::Setmaxnreg => self.set_max_registers(inst),
+            Opcode::Wgmma => self.warpgroup(inst),
+            Opcode::Tensormap => self.tensor_map(inst),
             Opcode::Ld | Opcode::Ldu | Opcode::St | Opcode::Atom | Opcode::Red | Opcode::Cp => {
                 self.memory(inst)
             }
@@ -278,14 +320,11 @@ impl Decoder<'_> {
             | Opcode::Stmatrix
             | Opcode::Movmatrix
             | Opcode::Mma => self.collective(inst),
-            Opcode::Membar
-            | Opcode::Fence
-            | Opcode::Prefetch
+            Opcode::Prefetch
             | Opcode::Prefetchu
             | Opcode::Applypriority
             | Opcode::Discard
             | Opcode::Griddepcontrol
-            | Opcode::Setmaxnreg
             | Opcode::Pmevent => {
                 self.emit(Op::Nothing);
                 Ok(())

@@ -2,9 +2,11 @@
 
 use super::asynchrony::Copy;
 use super::block::Env;
+use super::order::Engine;
 use super::warp::Warp;
+use super::watch::{Behalf, By, Touching};
 use super::{Result, lanes};
-use crate::address::{Space, resolve};
+use crate::address::{SHARED_WINDOW, Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
 use crate::program::{Access, Address, AsyncCopy, Atomic, Reg};
@@ -71,7 +73,7 @@ fn refuse(env: &Env, request: Request) -> Box<Trouble> {
         FaultKind::Misaligned { access, bytes, address }
     } else {
         let place = match space {
-            Space::Shared => env.shared.describe(),
+            Space::Shared => env.shared.describe(address),
             Space::Local => {
                 format!("is past the end of the thread's {} local bytes", env.program.local_bytes)
             }
@@ -96,7 +98,7 @@ pub(crate) fn check_written(span: Span, request: Request, count: u32) -> Result<
 }
 
 /// `ld`; the registers and lanes that got nothing that was ever written, from the thread's own memory.
-pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<Vec<(Reg, usize)>> {
+pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<Vec<(Reg, usize)>> {
     let mut undefined = Vec::new();
     let width = access.width;
     let count = width as u32 * access.elements.len() as u32;
@@ -104,6 +106,9 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Re
         let address = address(warp, access.base, lane);
         let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
+        if env.sanitize {
+            watch(env, warp, request, Touching::Read, access.strong)?;
+        }
         if env.sanitize && span.unwritten(count).is_some() {
             if space_of(request) != Space::Local {
                 check_written(span, request, count)?;
@@ -127,13 +132,16 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Re
 }
 
 /// `st`
-pub(crate) fn store(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<()> {
+pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<()> {
     let width = access.width;
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
         let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
+        if env.sanitize {
+            watch(env, warp, request, Touching::Write, access.strong)?;
+        }
         for (i, (reg, wide)) in access.elements.iter().enumerate() {
             span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
         }
@@ -143,6 +151,32 @@ pub(crate) fn store(env: &Env, warp: &mut Warp, access: &Access, mask: u32) -> R
         }
     }
     Ok(())
+}
+
+/// Tells the race check of an access; strong ones also order what is around them.
+pub(crate) fn watch(
+    env: &mut Env,
+    warp: &Warp,
+    request: Request,
+    touching: Touching,
+    strong: bool,
+) -> Result<()> {
+    let Some(watch) = &mut env.watch else { return Ok(()) };
+    let (space, at) = match request.space {
+        Space::Generic => resolve(request.address),
+        space => (space, request.address),
+    };
+    if strong && matches!(space, Space::Shared | Space::Global) {
+        let address = if space == Space::Shared { at + SHARED_WINDOW } else { at };
+        let (acquires, releases) = (touching != Touching::Write, touching != Touching::Read);
+        watch.hand(warp.agent, address, acquires, releases);
+    }
+    if space != Space::Shared {
+        return Ok(());
+    }
+    let on_behalf = Behalf::Itself { strong };
+    let by = By { warp: warp.agent, lane: request.lane as u32, pc: warp.pc, on_behalf };
+    watch.touch(by, touching, at as u32, request.count)
 }
 
 /// Where a request really goes.
@@ -169,7 +203,7 @@ fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, sp
 }
 
 /// `atom`, `red`: lane after lane.
-pub(crate) fn atomic(env: &Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> Result<()> {
+pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> Result<()> {
     let count = atomic.width as u32;
     let wide = atomic.width == 8;
     for lane in lanes(mask) {
@@ -177,6 +211,7 @@ pub(crate) fn atomic(env: &Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> 
         let request = Request { access: "atomic", space: atomic.space, address, count, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize {
+            watch(env, warp, request, Touching::Atomic, true)?;
             check_written(span, request, count)?;
         }
         let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
@@ -190,7 +225,7 @@ pub(crate) fn atomic(env: &Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> 
 }
 
 /// `cp.async`: addresses are checked now, bytes move when the copy lands.
-pub(crate) fn async_copy(env: &Env, warp: &mut Warp, copy: &AsyncCopy, mask: u32) -> Result<()> {
+pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask: u32) -> Result<()> {
     let mut issued = Copy::new(copy.bytes, mask);
     let ignored = copy.ignore_source.map_or(0, |p| warp.condition(p));
     for lane in lanes(mask) {
@@ -202,6 +237,11 @@ pub(crate) fn async_copy(env: &Env, warp: &mut Warp, copy: &AsyncCopy, mask: u32
         let read = if ignored >> lane & 1 != 0 { 0 } else { asked };
         let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
         locate(env, warp, request)?;
+        if let Some(watch) = &mut env.watch {
+            let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
+            let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+            watch.touch(by, Touching::Write, to as u32, bytes)?;
+        }
         if from & (bytes as u64 - 1) != 0 {
             let kind = FaultKind::Misaligned { access: "read", bytes, address: from };
             return Err(Trouble::at(kind, lane as u32, from));

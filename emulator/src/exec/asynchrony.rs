@@ -1,11 +1,15 @@
-//! Copies that finish later.
+//! When asynchronous work takes effect, and a warp's `cp.async`.
 //!
-//! `cp.async` never copies by itself: it queues a copy, and the launch's [`AsyncPolicy`] decides when it
-//! *lands*, which is when its source is read and its destination written. A program that waits where it must
-//! cannot tell the policies apart; one that does not, can. Groups are counted lane by lane, since a warp whose
-//! lanes diverged may commit in some of them only (PTX ISA §9.7.9.25.3).
+//! Nothing asynchronous happens by itself: it is queued, and the launch's [`AsyncPolicy`] decides when it *lands*,
+//! which is when its source is read and its destination written. A program that waits where it must cannot tell the
+//! policies apart; one that does not, can. Under the sanitizer work stays queued until it is waited for even if it
+//! has landed: only then may others rely on it.
+//!
+//! Groups of `cp.async` are counted lane by lane, since a warp whose lanes diverged may commit in some of them only
+//! (PTX ISA §9.7.9.25.3).
 
 use super::lanes;
+use super::order::View;
 use crate::alu::lanes::LANES;
 use std::collections::VecDeque;
 
@@ -21,6 +25,63 @@ pub enum AsyncPolicy {
     Random(u64),
 }
 
+/// Numbers from a seed (splitmix64).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Random(pub u64);
+
+impl Random {
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.draw() % n.max(1)
+    }
+}
+
+/// Decides when things land.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Landing {
+    policy: AsyncPolicy,
+    random: Random,
+}
+
+impl Landing {
+    pub fn new(policy: AsyncPolicy) -> Landing {
+        Landing { policy, random: Random::default() }
+    }
+
+    /// Makes the draws of one warp, or of one cluster, its own.
+    pub fn seed(&mut self, cluster: u64, of: u32) {
+        if let AsyncPolicy::Random(seed) = self.policy {
+            self.random = Random(seed ^ cluster.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (of as u64) << 48);
+        }
+    }
+
+    /// Whether what was just issued lands at once.
+    pub fn at_once(&mut self) -> bool {
+        match self.policy {
+            AsyncPolicy::Eager => true,
+            AsyncPolicy::Lazy => false,
+            AsyncPolicy::Random(_) => self.random.draw() & 3 == 0,
+        }
+    }
+
+    /// Whether something that is on its way lands now.
+    pub fn now(&mut self) -> bool {
+        matches!(self.policy, AsyncPolicy::Random(_)) && self.random.draw() & 1 == 0
+    }
+
+    /// Whether [`Landing::now`] can ever hold.
+    pub fn polls(&self) -> bool {
+        matches!(self.policy, AsyncPolicy::Random(_))
+    }
+}
+
 /// The copies of one `cp.async`, lane by lane.
 #[derive(Clone)]
 pub(crate) struct Copy {
@@ -32,65 +93,122 @@ pub(crate) struct Copy {
     /// Bytes that are read; the rest of `bytes` becomes zero.
     pub read: [u8; LANES],
     pub bytes: u8,
-    /// Group that each lane's copy belongs to.
-    group: [u32; LANES],
 }
 
 impl Copy {
     pub fn new(bytes: u8, mask: u32) -> Copy {
-        Copy { mask, to: [0; LANES], from: [0; LANES], read: [0; LANES], bytes, group: [0; LANES] }
+        Copy { mask, to: [0; LANES], from: [0; LANES], read: [0; LANES], bytes }
     }
+}
+
+/// `cp.async.mbarrier.arrive`: what happens once the copies before it have landed.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub mask: u32,
+    /// Shared address of each lane's mbarrier.
+    pub at: [u32; LANES],
+    pub pc: u32,
+    /// What who waits for it may rely on.
+    pub view: Option<Box<View>>,
+}
+
+/// What waits in a queue.
+enum Work {
+    Copy(Box<Copy>),
+    Arrival(Box<Arrival>),
+}
+
+struct Entry {
+    work: Work,
+    /// Lanes that were not waited for.
+    mask: u32,
+    landed: bool,
+    /// Which copy of the warp it is.
+    number: u64,
+    /// Group that each lane's copy belongs to.
+    group: [u32; LANES],
+}
+
+/// What is to be done now.
+pub(crate) enum Due {
+    Copy(Copy),
+    Arrival(Arrival),
 }
 
 /// A warp's copies on their way, oldest first.
 pub(crate) struct CopyQueue {
-    policy: AsyncPolicy,
-    seed: u64,
-    random: u64,
-    pending: VecDeque<Copy>,
+    landing: Landing,
+    pending: VecDeque<Entry>,
     /// Groups that each lane has committed.
     committed: [u32; LANES],
+    /// Copies so far.
+    issued: u64,
+    /// Keep what has landed until it is waited for.
+    keep: bool,
 }
 
 impl CopyQueue {
     pub fn new(policy: AsyncPolicy) -> CopyQueue {
-        CopyQueue { policy, seed: 0, random: 0, pending: VecDeque::new(), committed: [0; LANES] }
-    }
-
-    /// Makes this warp's draws its own.
-    pub fn seed(&mut self, block: u64, warp: u32) {
-        if let AsyncPolicy::Random(seed) = self.policy {
-            self.seed = seed ^ block.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (warp as u64) << 48;
-            self.random = self.seed;
+        CopyQueue {
+            landing: Landing::new(policy),
+            pending: VecDeque::new(),
+            committed: [0; LANES],
+            issued: 0,
+            keep: false,
         }
     }
 
-    pub fn reset(&mut self) {
-        self.pending.clear();
-        self.committed = [0; LANES];
+    pub fn seed(&mut self, cluster: u64, warp: u32) {
+        self.landing.seed(cluster, warp);
     }
 
-    /// splitmix64
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.random ^ self.random >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+    pub fn reset(&mut self, keep: bool) {
+        self.pending.clear();
+        self.committed = [0; LANES];
+        self.issued = 0;
+        self.keep = keep;
+    }
+
+    /// The number that the next copy will have.
+    pub fn next_number(&self) -> u64 {
+        self.issued + 1
     }
 
     /// Takes a copy that was just issued; gives it back if it lands at once.
-    pub fn issue(&mut self, mut copy: Copy) -> Option<Copy> {
-        let at_once = match self.policy {
-            AsyncPolicy::Eager => true,
-            AsyncPolicy::Lazy => false,
-            AsyncPolicy::Random(_) => self.draw() & 3 == 0,
-        };
-        if at_once {
+    pub fn issue(&mut self, copy: Copy) -> Option<Copy> {
+        self.issued += 1;
+        let landed = self.landing.at_once();
+        if landed && !self.keep {
             return Some(copy);
         }
-        copy.group = self.committed;
-        self.pending.push_back(copy);
+        self.pending.push_back(Entry {
+            mask: copy.mask,
+            landed,
+            number: self.issued,
+            group: self.committed,
+            work: Work::Copy(Box::new(copy.clone())),
+        });
+        landed.then_some(copy)
+    }
+
+    /// Takes an arrival; gives it back if nothing before it is on its way and it happens at once.
+    pub fn arrive(&mut self, arrival: Arrival) -> Option<Arrival> {
+        if self.is_clear(self.pending.len(), arrival.mask) && self.landing.at_once() {
+            return Some(arrival);
+        }
+        self.pending.push_back(Entry {
+            mask: arrival.mask,
+            landed: false,
+            number: self.issued,
+            group: self.committed,
+            work: Work::Arrival(Box::new(arrival)),
+        });
         None
+    }
+
+    /// Whether no work of these lanes among the first `before` is still to land.
+    fn is_clear(&self, before: usize, mask: u32) -> bool {
+        self.pending.iter().take(before).all(|e| e.landed || e.mask & mask == 0)
     }
 
     /// Closes the open group of these lanes.
@@ -101,35 +219,91 @@ impl CopyQueue {
     }
 
     /// What must land before these lanes go on, if at most `allowed` of their groups may be on their way.
-    pub fn wait(&mut self, mask: u32, allowed: u32) -> Vec<Copy> {
+    pub fn wait(&mut self, mask: u32, allowed: u32) -> Vec<Due> {
         let mut landing = Vec::new();
-        for copy in &mut self.pending {
+        for at in 0..self.pending.len() {
+            let entry = &mut self.pending[at];
             let mut now = 0;
-            for lane in lanes(copy.mask & mask) {
-                if (copy.group[lane] as u64 + allowed as u64) < self.committed[lane] as u64 {
+            for lane in lanes(entry.mask & mask) {
+                if (entry.group[lane] as u64 + allowed as u64) < self.committed[lane] as u64 {
                     now |= 1 << lane;
                 }
             }
-            if now != 0 {
-                landing.push(Copy { mask: now, ..copy.clone() });
-                copy.mask &= !now;
+            if now == 0 {
+                continue;
             }
-        }
-        self.pending.retain(|c| c.mask != 0);
-        landing
-    }
-
-    /// What happens to land now, between two turns of the warp.
-    pub fn poll(&mut self) -> Vec<Copy> {
-        let mut landing = Vec::new();
-        if let AsyncPolicy::Random(_) = self.policy {
-            for _ in 0..self.pending.len() {
-                let draw = self.draw();
-                if let Some(copy) = self.pending.pop_front() {
-                    if draw & 1 == 0 { landing.push(copy) } else { self.pending.push_back(copy) }
+            match &entry.work {
+                Work::Copy(copy) => {
+                    if !entry.landed {
+                        landing.push(Due::Copy(Copy { mask: now, ..(**copy).clone() }));
+                    }
+                    entry.mask &= !now;
+                }
+                // It is not waited for by this, but all that it waits for has landed now.
+                Work::Arrival(arrival) => {
+                    let arrival = (**arrival).clone();
+                    if self.is_clear(at, arrival.mask) {
+                        self.pending[at].mask = 0;
+                        landing.push(Due::Arrival(arrival));
+                    }
                 }
             }
         }
+        self.pending.retain(|e| e.mask != 0);
         landing
+    }
+
+    /// The last copy such that it and all before it were waited for.
+    pub fn complete(&self) -> u64 {
+        let first = self.pending.iter().find(|e| matches!(e.work, Work::Copy(_)));
+        first.map_or(self.issued, |e| e.number - 1)
+    }
+
+    /// What happens to land now, between two turns of the warp.
+    pub fn poll(&mut self) -> Vec<Due> {
+        if !self.landing.polls() || self.pending.is_empty() {
+            return Vec::new();
+        }
+        let mut landing = Vec::new();
+        for at in 0..self.pending.len() {
+            if self.pending[at].landed || !self.landing.now() {
+                continue;
+            }
+            self.land(at, &mut landing);
+        }
+        self.settle();
+        landing
+    }
+
+    /// Lands what nobody waits for, up to the first arrival at an mbarrier: somebody waits for that.
+    pub fn force(&mut self) -> Vec<Due> {
+        let mut landing = Vec::new();
+        let is_arrival = |e: &Entry| matches!(e.work, Work::Arrival(_)) && !e.landed;
+        if let Some(arrival) = self.pending.iter().position(is_arrival) {
+            (0..=arrival).for_each(|at| self.land(at, &mut landing));
+            self.settle();
+        }
+        landing
+    }
+
+    fn land(&mut self, at: usize, landing: &mut Vec<Due>) {
+        let entry = &self.pending[at];
+        if entry.landed {
+            return;
+        }
+        match &entry.work {
+            Work::Copy(copy) => landing.push(Due::Copy(Copy { mask: entry.mask, ..(**copy).clone() })),
+            Work::Arrival(arrival) if self.is_clear(at, arrival.mask) => {
+                landing.push(Due::Arrival((**arrival).clone()));
+            }
+            Work::Arrival(_) => return,
+        }
+        self.pending[at].landed = true;
+    }
+
+    /// Forgets what has landed and need not be waited for.
+    fn settle(&mut self) {
+        let keep = self.keep;
+        self.pending.retain(|e| !e.landed || (keep && matches!(e.work, Work::Copy(_))));
     }
 }

@@ -3,6 +3,7 @@
 //! Barriers count warps: a warp arrives with all the lanes it has left. Without a count, a barrier is for every
 //! warp that has not exited.
 
+use super::order::{Order, View};
 use super::warp::Warp;
 use super::{Result, lanes};
 use crate::alu::lanes::LANES;
@@ -20,6 +21,8 @@ struct State {
     expected: Option<u32>,
     votes: u32,
     voters: u32,
+    /// What those who wait may rely on, under the sanitizer.
+    view: View,
 }
 
 /// What a waiting warp gets.
@@ -50,6 +53,7 @@ impl Barriers {
         barrier: &Barrier,
         mask: u32,
         live: u32,
+        mut order: Option<&mut Order>,
     ) -> Result<()> {
         let warp = &mut warps[index];
         let first = mask.trailing_zeros() as usize;
@@ -83,6 +87,9 @@ impl Barriers {
         }
         state.expected = count;
         state.arrived += 1;
+        if let Some(order) = &mut order {
+            order.release(warp.agent, &mut state.view);
+        }
         let mut vote = |p: Condition| {
             state.votes += (warp.condition(p) & mask).count_ones();
             state.voters += mask.count_ones();
@@ -113,18 +120,18 @@ impl Barriers {
         if state.arrived > state.expected.unwrap_or(live) {
             return fail("more warps arrive than take part".to_string());
         }
-        self.release(warps, id as usize, live);
+        self.release(warps, id as usize, live, order);
         Ok(())
     }
 
     /// A warp has exited: barriers for all warps may be complete now.
-    pub fn warp_exited(&mut self, warps: &mut [Warp], live: u32) {
+    pub fn warp_exited(&mut self, warps: &mut [Warp], live: u32, mut order: Option<&mut Order>) {
         for id in 0..self.states.len() {
-            self.release(warps, id, live);
+            self.release(warps, id, live, order.as_deref_mut());
         }
     }
 
-    fn release(&mut self, warps: &mut [Warp], id: usize, live: u32) {
+    fn release(&mut self, warps: &mut [Warp], id: usize, live: u32, mut order: Option<&mut Order>) {
         let state = &mut self.states[id];
         if state.arrived == 0 || state.arrived < state.expected.unwrap_or(live) {
             return;
@@ -132,6 +139,9 @@ impl Barriers {
         let state = std::mem::take(state);
         for (index, outcome) in state.waiting {
             let warp = &mut warps[index];
+            if let Some(order) = &mut order {
+                order.acquire(warp.agent, &state.view);
+            }
             let ones = |holds: bool| 0u32.wrapping_sub(holds as u32);
             match outcome {
                 Outcome::Nothing => {}

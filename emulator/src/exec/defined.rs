@@ -50,7 +50,10 @@ fn reads<'p>(env: &Env<'p>, inst: &Inst) -> &'p [Touch] {
 ///
 /// # Errors
 /// It would decide something by a register that was never written.
-pub(crate) fn before(env: &Env, warp: &Warp, inst: &Inst, mask: u32) -> Result<()> {
+pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
+    if inst.touches_product && mask != 0 {
+        product_registers(env, warp, inst, mask)?;
+    }
     // The guard decides for every lane of the part, whatever it says.
     let guard = Touch::Pred(inst.guard.pred);
     let undecided = warp.mask & !written(warp, guard);
@@ -73,6 +76,20 @@ pub(crate) fn before(env: &Env, warp: &Warp, inst: &Inst, mask: u32) -> Result<(
         _ => true,
     };
     if strict { all(env, warp, reads(env, inst), mask) } else { Ok(()) }
+}
+
+/// A `wgmma` on its way has registers that nobody else may touch.
+fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
+    let writes = &env.program.operands[inst.writes.0 as usize..inst.writes.1 as usize];
+    for touch in reads(env, inst).iter().chain(writes) {
+        if let Touch::Row(reg) = touch
+            && !warp.products.touch(reg.0 as usize)
+        {
+            let name = env.program.names.get(reg).cloned().unwrap_or_default();
+            return Err(Trouble::lane(FaultKind::RegisterInFlight(name), mask.trailing_zeros()));
+        }
+    }
+    Ok(())
 }
 
 fn all(env: &Env, warp: &Warp, touches: &[Touch], mask: u32) -> Result<()> {

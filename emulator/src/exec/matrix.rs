@@ -5,9 +5,10 @@
 //! row by row: what is 16 bytes in memory is four lanes here.
 
 use super::Result;
-use super::access::{Request, address, check_written, locate};
+use super::access::{Request, address, check_written, locate, watch};
 use super::block::Env;
 use super::warp::Warp;
+use super::watch::Touching;
 use crate::alu::lanes::LANES;
 use crate::program::MatrixAccess;
 
@@ -21,7 +22,7 @@ pub(crate) fn transpose(matrix: &[u32; LANES]) -> [u32; LANES] {
 }
 
 /// `ldmatrix`: matrix `j` has its row addresses in lanes `8 j ..`.
-pub(crate) fn load(env: &Env, warp: &mut Warp, access: &MatrixAccess) -> Result<()> {
+pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Result<()> {
     // Addresses first: a destination may be the address register.
     let mut matrices = [[0u32; LANES]; 4];
     for (j, matrix) in matrices.iter_mut().enumerate().take(access.registers.len()) {
@@ -31,6 +32,7 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &MatrixAccess) -> Result<
             let request = Request { access: "read", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
             if env.sanitize {
+                watch(env, warp, request, Touching::Read, false)?;
                 check_written(span, request, 16)?;
             }
             let (low, high) = (span.read(0, 8), span.read(8, 8));
@@ -47,7 +49,7 @@ pub(crate) fn load(env: &Env, warp: &mut Warp, access: &MatrixAccess) -> Result<
 }
 
 /// `stmatrix`
-pub(crate) fn store(env: &Env, warp: &mut Warp, access: &MatrixAccess) -> Result<()> {
+pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Result<()> {
     for (j, reg) in access.registers.iter().enumerate() {
         let value = *warp.row(*reg);
         let value = if access.transposed { transpose(&value) } else { value };
@@ -56,6 +58,9 @@ pub(crate) fn store(env: &Env, warp: &mut Warp, access: &MatrixAccess) -> Result
             let address = address(warp, access.base, lane);
             let request = Request { access: "write", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
+            if env.sanitize {
+                watch(env, warp, request, Touching::Write, false)?;
+            }
             for word in 0..4 {
                 span.write(4 * word, 4, value[4 * row + word] as u64);
             }

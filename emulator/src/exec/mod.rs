@@ -1,23 +1,45 @@
 //! Running a program: blocks of warps of lanes.
 //!
-//! [`block`] schedules the warps of one block, [`warp`] keeps a warp's registers and its diverged parts,
-//! [`step`] is the interpreter's loop, and the other files are the instructions that are more than a kernel
-//! over registers.
+//! [`cluster`] lets the warps of one cluster take turns, as [`schedule`] says; [`warp`] keeps a warp's registers and
+//! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
+//! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for registers
+//! and [`watch`] for shared memory, over [`order`] and [`race`]. The other files are the instructions that are more
+//! than a kernel over registers.
 
 pub(crate) mod access;
 pub(crate) mod asynchrony;
 pub(crate) mod barrier;
 pub(crate) mod block;
+pub(crate) mod bulk;
+pub(crate) mod bulk_queue;
+pub(crate) mod cluster;
+pub(crate) mod cluster_barrier;
 pub(crate) mod collective;
 pub(crate) mod control;
 pub(crate) mod defined;
+pub(crate) mod engines;
 pub(crate) mod matrix;
+pub(crate) mod mbarrier;
+pub(crate) mod objects;
+pub(crate) mod order;
+pub(crate) mod pipeline;
 pub(crate) mod product;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod product_avx2;
+pub(crate) mod race;
+pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod step;
+pub(crate) mod tensor;
 pub(crate) mod warp;
+pub(crate) mod warpgroup;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod warpgroup_avx2;
+pub(crate) mod warpgroup_product;
+#[cfg(test)]
+mod warpgroup_tests;
+pub(crate) mod watch;
+pub(crate) mod worker;
 
 /// All lanes.
 pub(crate) const FULL: u32 = u32::MAX;

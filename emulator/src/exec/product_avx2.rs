@@ -21,7 +21,7 @@ fn widen<const BF16: bool>(row: &[u32; 32], g: usize) -> __m256 {
 
 /// Columns for rows.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn transpose(r: [__m256; 8]) -> [__m256; 8] {
+pub(super) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
     let pair = |i: usize| (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
     let ((a0, a1), (b0, b1), (c0, c1), (d0, d1)) = (pair(0), pair(2), pair(4), pair(6));
     let low = |x, y| _mm256_shuffle_ps::<0x44>(x, y);
@@ -90,11 +90,11 @@ pub(crate) fn multiply<const BF16: bool>(warp: &mut Warp, product: &MatrixProduc
 
 #[cfg(test)]
 mod tests {
-    use super::super::asynchrony::{AsyncPolicy, CopyQueue};
+    use super::super::asynchrony::AsyncPolicy;
     use super::super::product;
     use super::*;
     use crate::alu::lanes::wide_vectors;
-    use crate::program::{Element, Reg};
+    use crate::program::{Element, Program, Reg};
 
     /// The same bits as the portable product, for random bits: subnormals, infinities and NaN included.
     #[test]
@@ -123,7 +123,8 @@ mod tests {
                 c: [reg(6), reg(7), reg(8), reg(9)],
                 d: [reg(10), reg(11), reg(12), reg(13)],
             };
-            let mut warp = Warp::new(0, 14, 2, 0, CopyQueue::new(AsyncPolicy::Eager));
+            let program = Program { rows: 14, preds: 2, ..Program::default() };
+            let mut warp = Warp::new((0, 0, 1), &program, AsyncPolicy::Eager);
             for r in 0..10 {
                 // Half of the rounds stay in a range where sums do not overflow.
                 let keep = if round % 4 < 2 { 0xbfff_bfff } else { u32::MAX };

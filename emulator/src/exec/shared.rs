@@ -1,33 +1,49 @@
-//! The block's shared memory.
+//! Shared memory of a cluster's blocks.
 //!
-//! Every access comes through [`Shared`], with the warp that makes it: this is where a check for races between
-//! warps and for reads of copies that are still on their way belongs.
+//! The block of rank `r` has its bytes at `r << 24` of the shared window, for itself as for the others, so an address
+//! says whose memory it is in.
 
+use crate::address::RANK_SHIFT;
 use crate::memory::{Span, Storage};
 
-/// Shared memory of one block.
+/// Shared memory of the blocks of one cluster.
 pub(crate) struct Shared {
-    storage: Storage,
+    blocks: Vec<Storage>,
 }
 
 impl Shared {
-    pub fn new(bytes: u32) -> Shared {
-        Shared { storage: Storage::new(bytes as usize) }
+    /// For so many blocks of so many bytes.
+    pub fn new(blocks: u32, bytes: u32) -> Shared {
+        Shared { blocks: (0..blocks).map(|_| Storage::new(bytes as usize)).collect() }
     }
 
     pub fn reset(&mut self) {
-        self.storage.reset();
+        self.blocks.iter_mut().for_each(Storage::reset);
     }
 
     /// `count` bytes at `address`, if they are all there.
     #[inline(always)]
     pub fn span(&self, address: u64, count: u32) -> Option<Span> {
-        self.storage.span(address, count)
+        let block = self.blocks.get((address >> RANK_SHIFT) as usize)?;
+        block.span(address & ((1 << RANK_SHIFT) - 1), count)
     }
 
     /// Where an address lies that should not have been accessed.
     #[cold]
-    pub fn describe(&self) -> String {
-        format!("is past the end of the block's {} bytes of shared memory", self.storage.len())
+    pub fn describe(&self, address: u64) -> String {
+        let bytes = self.blocks.first().map_or(0, Storage::len);
+        let rank = address >> RANK_SHIFT;
+        if rank as usize >= self.blocks.len() {
+            return format!(
+                "is in no block's shared memory: the cluster has {} of {bytes} bytes",
+                self.blocks.len()
+            );
+        }
+        match rank {
+            0 => format!("is past the end of the block's {bytes} bytes of shared memory"),
+            _ => format!(
+                "is past the end of the {bytes} bytes of shared memory of block {rank} of the cluster"
+            ),
+        }
     }
 }

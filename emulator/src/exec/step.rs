@@ -1,11 +1,15 @@
 //! The interpreter's loop: one match for each instruction of a warp.
 
 use super::block::Env;
-use super::warp::Warp;
-use super::{FULL, Result, access, collective, control, defined, matrix, product};
+use super::objects::Outcome;
+use super::order::View;
+use super::warp::{Sleep, Warp};
+use super::{
+    FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, product, tensor,
+};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::Op;
+use crate::program::{ClusterBarrier, Op, TensorDirection};
 
 /// Why a warp stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,10 @@ pub(crate) enum Stop {
     Exited,
     /// Its next instruction is a barrier of the block, for all its lanes.
     Barrier,
+    /// What it waits for has not happened; it sleeps, or has just asked.
+    Idle,
+    /// It lets others go first.
+    Pause,
 }
 
 /// Runs `warp` for at most `turns` instructions.
@@ -234,15 +242,89 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::AsyncCopy(copy) => access::async_copy(env, warp, copy, mask)?,
             Op::CommitGroup => warp.copies.commit(mask),
-            Op::WaitGroup { pending } => {
-                for copy in warp.copies.wait(mask, *pending) {
-                    access::land(env, warp, &copy)?;
+            Op::WaitGroup { pending } => engines::wait_copies(env, warp, mask, *pending)?,
+            Op::CopyArrive { at, space, no_increment } => {
+                engines::copies_arrive(env, warp, (*at, *space), mask, *no_increment)?;
+            }
+            Op::BulkCopy(copy) => {
+                for lane in super::lanes(mask) {
+                    let transfer = bulk::plan(env, warp, lane, copy)?;
+                    engines::issue_transfer(env, warp, lane, transfer)?;
+                }
+            }
+            Op::TensorCopy(copy) => {
+                for lane in super::lanes(mask) {
+                    let transfer = tensor::plan(env, warp, lane, copy)?;
+                    if copy.direction != TensorDirection::Prefetch {
+                        engines::issue_transfer(env, warp, lane, transfer)?;
+                    }
+                }
+            }
+            Op::BulkCommit => warp.bulk.commit(mask),
+            Op::BulkWait { pending, read } => engines::wait_groups(env, warp, mask, *pending, *read)?,
+            Op::AsyncStore(store) => objects::store(env, warp, store, mask)?,
+            Op::Mbarrier(object) => match objects::run(env, warp, object, mask)? {
+                Outcome::Done => {}
+                Outcome::Asleep => return Ok(Stop::Idle),
+                Outcome::Idle => {
+                    if env.sanitize {
+                        defined::after(env, warp, inst, mask);
+                    }
+                    advance(warp);
+                    warp.rest();
+                    return Ok(Stop::Idle);
+                }
+            },
+            Op::WarpgroupFence => {
+                if !together(warp, mask, "wgmma.fence is for all lanes of a warp")? {
+                    continue;
+                }
+                warp.products.fence();
+            }
+            Op::WarpgroupProduct(product) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wgmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                engines::issue_product(env, warp, product)?;
+            }
+            Op::WarpgroupCommit => {
+                if !together(warp, mask, "wgmma.commit_group is for all lanes of a warp")? {
+                    continue;
+                }
+                warp.products.commit();
+            }
+            Op::WarpgroupWait { pending } => {
+                if !together(warp, mask, "wgmma.wait_group is for all lanes of a warp")? {
+                    continue;
+                }
+                engines::wait_products(env, warp, *pending)?;
+            }
+            Op::ClusterBarrier(barrier) => {
+                if !cluster(env, warp, *barrier, mask)? {
+                    return Ok(Stop::Idle);
+                }
+            }
+            Op::ProxyFence => {
+                if let Some(watch) = &mut env.watch {
+                    watch.order.fence(warp.agent);
+                }
+            }
+            Op::TensorMapField(field) => {
+                for lane in super::lanes(mask) {
+                    tensor::set_field(env, warp, lane, field)?;
+                }
+            }
+            Op::TensorMapCopy { to, from, bytes } => {
+                for lane in super::lanes(mask) {
+                    tensor::copy_map(env, warp, lane, (*to, *from, *bytes))?;
                 }
             }
             Op::Nothing => {}
             Op::Pause => {
                 advance(warp);
-                return Ok(Stop::Turn);
+                warp.rest();
+                return Ok(Stop::Pause);
             }
         }
         if env.sanitize {
@@ -251,6 +333,36 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         advance(warp);
     }
     Ok(Stop::Turn)
+}
+
+/// `barrier.cluster`; false if what is waited for has not happened.
+fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -> Result<bool> {
+    if barrier.arrives {
+        let released = match &mut env.watch {
+            Some(watch) if barrier.ordered => {
+                let mut view = View::default();
+                watch.order.release(warp.agent, &mut view);
+                Some(view)
+            }
+            _ => None,
+        };
+        env.cluster_barrier.arrive(&mut warp.cluster_phase, mask, released.as_ref())?;
+        return Ok(true);
+    }
+    if env.cluster_barrier.is_over(&mut warp.cluster_phase, mask)? {
+        if barrier.ordered
+            && let Some(watch) = &mut env.watch
+        {
+            watch.order.acquire(warp.agent, env.cluster_barrier.over());
+        }
+        return Ok(true);
+    }
+    if warp.is_whole() {
+        warp.sleep = Some(Sleep::Cluster);
+    } else {
+        warp.rest();
+    }
+    Ok(false)
 }
 
 /// To the next instruction.

@@ -6,24 +6,43 @@
 //! lanes meet again. A part that needs lanes which are elsewhere is *parked* until they come or nothing else in
 //! the warp can run.
 
-use super::asynchrony::CopyQueue;
+use super::asynchrony::{AsyncPolicy, CopyQueue};
+use super::bulk_queue::BulkGroups;
+use super::pipeline::Pipeline;
 use super::{FULL, Result};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
 use crate::memory::Storage;
-use crate::program::{Condition, Pred, Reg, TRUE};
+use crate::program::{Condition, Pred, Program, Reg, TRUE};
 
 /// Lanes that are together but not running.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub pc: u32,
     pub mask: u32,
+    /// Needs lanes that are elsewhere.
     parked: bool,
+    /// Has had its turn: the others go first.
+    resting: bool,
+}
+
+/// What a warp sleeps for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// The mbarrier at this address of the cluster's shared memory.
+    Mbarrier(u32),
+    /// The cluster's barrier.
+    Cluster,
 }
 
 /// See the file's head.
 pub(crate) struct Warp {
+    /// In its block.
     pub index: u32,
+    /// Of its block in the cluster.
+    pub rank: u32,
+    /// In the cluster.
+    pub agent: u32,
     rows: Vec<Row>,
     preds: Vec<u32>,
     /// Lanes of each row, and of each predicate, that were written; kept only under the sanitizer.
@@ -40,12 +59,18 @@ pub(crate) struct Warp {
     /// Each lane's own memory.
     pub local: Vec<Storage>,
     pub copies: CopyQueue,
+    pub products: Pipeline,
+    pub bulk: BulkGroups,
     /// Allocation that the last global access went to.
     pub hint: usize,
     /// Warp instructions so far.
     pub count: u64,
     /// At a barrier that is not complete.
     pub waiting: bool,
+    /// At an instruction that will be tried again.
+    pub sleep: Option<Sleep>,
+    /// Phase of the cluster's barrier that each lane arrived in.
+    pub cluster_phase: [u32; LANES],
 }
 
 /// One bit a lane.
@@ -68,10 +93,14 @@ pub(crate) fn blend(row: &mut [u32; LANES], value: &[u32; LANES], mask: u32) {
 }
 
 impl Warp {
-    pub fn new(index: u32, rows: u32, preds: u32, local_bytes: u32, copies: CopyQueue) -> Warp {
+    /// Warp `index` of the block of this rank, of `warps` a block.
+    pub fn new((index, rank, warps): (u32, u32, u32), program: &Program, policy: AsyncPolicy) -> Warp {
+        let (rows, preds, local_bytes) = (program.rows, program.preds, program.local_bytes);
         let local = if local_bytes == 0 { 0 } else { LANES };
         Warp {
             index,
+            rank,
+            agent: rank * warps + index,
             rows: vec![Row([0; LANES]); rows as usize],
             preds: vec![0; preds as usize],
             written_rows: Vec::new(),
@@ -82,10 +111,14 @@ impl Warp {
             parts: Vec::new(),
             live: FULL,
             local: (0..local).map(|_| Storage::new(local_bytes as usize)).collect(),
-            copies,
+            copies: CopyQueue::new(policy),
+            products: Pipeline::new(policy),
+            bulk: BulkGroups::default(),
             hint: 0,
             count: 0,
             waiting: false,
+            sleep: None,
+            cluster_phase: [0; LANES],
         }
     }
 
@@ -107,8 +140,11 @@ impl Warp {
         self.local.iter_mut().for_each(Storage::reset);
         (self.pc, self.mask, self.live, self.limit) = (start, lanes, lanes, u32::MAX);
         self.parts.clear();
-        self.copies.reset();
+        self.copies.reset(sanitize);
+        self.products.reset(if sanitize { self.rows.len() } else { 0 });
+        self.bulk = BulkGroups::default();
         self.waiting = false;
+        self.sleep = None;
         self.count = 0;
     }
 
@@ -209,15 +245,35 @@ impl Warp {
     /// Lanes leave the running part for `pc`; the rest, if any, goes on where `self.pc` says.
     pub fn split(&mut self, leaving: u32, pc: u32) {
         self.mask &= !leaving;
-        self.parts.push(Part { pc, mask: leaving, parked: false });
+        self.parts.push(Part { pc, mask: leaving, parked: false, resting: false });
         self.choose();
     }
 
     /// The running part becomes `staying`, where `self.pc` says, and these groups with their places.
     pub fn scatter(&mut self, staying: u32, leaving: &[(u32, u32)]) {
         self.mask = staying;
-        self.parts.extend(leaving.iter().map(|(mask, pc)| Part { pc: *pc, mask: *mask, parked: false }));
+        self.parts.extend(leaving.iter().map(|(mask, pc)| Part {
+            pc: *pc,
+            mask: *mask,
+            parked: false,
+            resting: false,
+        }));
         self.choose();
+    }
+
+    /// Whether no lanes are elsewhere.
+    pub fn is_whole(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Lets lanes that are elsewhere go first: what the running part waits for may be theirs to do.
+    pub fn rest(&mut self) {
+        if !self.parts.is_empty() && self.mask != 0 {
+            let (pc, mask) = (self.pc, self.mask);
+            self.parts.push(Part { pc, mask, parked: false, resting: true });
+            self.mask = 0;
+            self.choose();
+        }
     }
 
     /// Lanes of the running part are done for good.
@@ -232,7 +288,7 @@ impl Warp {
     /// Joins parts that have met and runs the lowest. With nothing left, the mask is empty.
     pub fn choose(&mut self) {
         if self.mask != 0 {
-            self.parts.push(Part { pc: self.pc, mask: self.mask, parked: false });
+            self.parts.push(Part { pc: self.pc, mask: self.mask, parked: false, resting: false });
         }
         self.parts.sort_unstable_by_key(|p| p.pc);
         self.parts.dedup_by(|next, first| {
@@ -240,12 +296,19 @@ impl Warp {
             if met {
                 first.mask |= next.mask;
                 first.parked = false;
+                first.resting &= next.resting;
             }
             met
         });
         self.mask = 0;
         self.limit = u32::MAX;
-        let Some(chosen) = self.parts.iter().position(|p| !p.parked) else { return };
+        let ready = |p: &Part| !p.parked && !p.resting;
+        let Some(chosen) = self.parts.iter().position(ready).or_else(|| {
+            self.parts.iter_mut().for_each(|p| p.resting = false);
+            self.parts.iter().position(ready)
+        }) else {
+            return;
+        };
         let part = self.parts.remove(chosen);
         (self.pc, self.mask) = (part.pc, part.mask);
         self.limit = self.parts.iter().map(|p| p.pc).filter(|pc| *pc > part.pc).min().unwrap_or(u32::MAX);
@@ -262,7 +325,7 @@ impl Warp {
             return Ok(true);
         }
         let (pc, mask) = (self.pc, self.mask);
-        self.parts.push(Part { pc, mask, parked: true });
+        self.parts.push(Part { pc, mask, parked: true, resting: false });
         self.mask = 0;
         self.choose();
         if self.mask == 0 {

@@ -60,6 +60,46 @@ impl fmt::Display for AsyncPolicy {
     }
 }
 
+/// How warps and blocks take turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Schedule {
+    /// One after another, each for a while.
+    #[default]
+    InOrder,
+    /// At random, for a few instructions each, drawn from this seed.
+    Random(u64),
+}
+
+impl From<Schedule> for engine::Schedule {
+    fn from(schedule: Schedule) -> Self {
+        match schedule {
+            Schedule::InOrder => engine::Schedule::InOrder,
+            Schedule::Random(seed) => engine::Schedule::Random(seed),
+        }
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("random:").map(str::parse) {
+            None if text == "in-order" => Ok(Schedule::InOrder),
+            Some(Ok(seed)) => Ok(Schedule::Random(seed)),
+            _ => Err(format!("unknown schedule `{text}`: write in-order or random:SEED")),
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Schedule::InOrder => f.write_str("in-order"),
+            Schedule::Random(seed) => write!(f, "random:{seed}"),
+        }
+    }
+}
+
 /// How the emulator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmulatorOptions {
@@ -67,7 +107,9 @@ pub struct EmulatorOptions {
     pub arch: Arch,
     /// When asynchronous copies and products complete.
     pub policy: AsyncPolicy,
-    /// Whether to look for races, missing waits and reads of memory that nobody wrote.
+    /// How warps and blocks take turns.
+    pub schedule: Schedule,
+    /// Whether to look for races, missing waits and fences, and reads of what nobody wrote.
     pub sanitize: bool,
     /// Host threads; 0 for one per core.
     pub threads: usize,
@@ -80,6 +122,7 @@ impl Default for EmulatorOptions {
         EmulatorOptions {
             arch: Arch::Sm80,
             policy: AsyncPolicy::default(),
+            schedule: Schedule::default(),
             sanitize: false,
             threads: 0,
             instruction_budget: 0,
@@ -155,9 +198,14 @@ impl Emulator {
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             params: launch.params.clone(),
         };
-        let EmulatorOptions { policy, sanitize, threads, instruction_budget, .. } = self.options;
-        let mut options =
-            engine::Options { policy: policy.into(), sanitize, threads, ..engine::Options::default() };
+        let EmulatorOptions { policy, schedule, sanitize, threads, instruction_budget, .. } = self.options;
+        let mut options = engine::Options {
+            policy: policy.into(),
+            schedule: schedule.into(),
+            sanitize,
+            threads,
+            ..engine::Options::default()
+        };
         if instruction_budget > 0 {
             options.instruction_budget = instruction_budget;
         }

@@ -10,7 +10,7 @@ pub(crate) mod emulator;
 pub(crate) mod signature;
 mod tensor_map;
 
-pub use emulator::{AsyncPolicy, EmulatorOptions, Report};
+pub use emulator::{AsyncPolicy, EmulatorOptions, Report, Schedule};
 pub use tensor_map::{
     Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapError, TensorMapType,
 };

@@ -3,7 +3,7 @@
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::runtime::case::{Case, CaseReport};
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -13,19 +13,26 @@ pub struct DeviceChoice {
     /// emulator, or cuda:N; a GPU if there is one, the emulator otherwise
     #[arg(long)]
     device: Option<String>,
-    /// When asynchronous copies complete on the emulator: eager (at once), lazy (when a wait forces it) or
+    /// When asynchronous copies and products complete on the emulator: eager (at once), lazy (when a wait forces it) or
     /// random:SEED
     #[arg(long = "async", default_value = "eager")]
     policy: AsyncPolicy,
-    /// Have the emulator look for reads of what nobody wrote
+    /// How warps and blocks take turns on the emulator: in-order, or random:SEED
+    #[arg(long, default_value = "in-order")]
+    schedule: Schedule,
+    /// Have the emulator look for races, missing waits and fences, and reads of what nobody wrote
     #[arg(long)]
     sanitize: bool,
 }
 
 impl DeviceChoice {
     pub fn open(&self) -> Result<Device, Failure> {
-        let options =
-            EmulatorOptions { policy: self.policy, sanitize: self.sanitize, ..EmulatorOptions::default() };
+        let options = EmulatorOptions {
+            policy: self.policy,
+            schedule: self.schedule,
+            sanitize: self.sanitize,
+            ..EmulatorOptions::default()
+        };
         match self.device.as_deref() {
             None => Ok(match Device::auto() {
                 device if device.is_emulator() => Device::emulator_with(options),

@@ -1,0 +1,271 @@
+//! One cluster of blocks: its warps take turns until all have exited.
+//!
+//! A launch without clusters has one block in each. Every block has its own barriers and its own shared memory; the
+//! order of turns is [`super::schedule`]'s, and what goes on beside the warps is polled between them. When no warp can
+//! go on, work that was left for later is made to land; when there is none either, that is a deadlock.
+
+use super::barrier::Barriers;
+use super::block::{Env, Setting, prepare};
+use super::engines;
+use super::schedule::Picks;
+use super::step::{self, Stop};
+use super::warp::{Sleep, Warp};
+use crate::fault::{Fault, FaultKind, Place, Site, Trouble};
+use crate::program::Op;
+
+/// Turns in a row that came to nothing, for each warp, after which a cluster is said to be stuck.
+const PATIENCE: u64 = 2000;
+
+/// How far a cluster came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All its warps have exited.
+    Done,
+    /// It has had its share for now.
+    More,
+}
+
+/// See the file's head.
+pub(crate) struct Cluster<'l> {
+    setting: &'l Setting<'l>,
+    env: Env<'l>,
+    warps: Vec<Warp>,
+    barriers: Vec<Barriers>,
+    picks: Picks,
+    /// Which cluster it is, and where its first block is.
+    pub index: u64,
+    origin: [u32; 3],
+    /// Warps that have not exited, block by block.
+    live: Vec<u32>,
+    /// Turns in a row that came to nothing.
+    idle: u64,
+}
+
+impl<'l> Cluster<'l> {
+    /// Room for one cluster after another.
+    pub fn new(setting: &'l Setting<'l>) -> Cluster<'l> {
+        let (blocks, warps) = (setting.blocks(), setting.warps());
+        let all = (0..blocks).flat_map(|rank| (0..warps).map(move |w| (w, rank)));
+        Cluster {
+            setting,
+            env: Env::new(setting),
+            warps: all
+                .map(|(w, rank)| Warp::new((w, rank, warps), setting.program, setting.policy))
+                .collect(),
+            barriers: (0..blocks).map(|_| Barriers::default()).collect(),
+            picks: Picks::new(setting.schedule),
+            index: 0,
+            origin: [0; 3],
+            live: Vec::new(),
+            idle: 0,
+        }
+    }
+
+    /// How often each instruction ran.
+    pub fn executed(&self) -> &[u64] {
+        &self.env.executed
+    }
+
+    /// Ready to run the cluster of this index, whose first block is at `origin`.
+    pub fn start(&mut self, index: u64, origin: [u32; 3]) {
+        let setting = self.setting;
+        (self.index, self.origin, self.idle) = (index, origin, 0);
+        self.env.reset(setting, index);
+        self.barriers.iter_mut().for_each(Barriers::reset);
+        self.picks.reset(index, self.warps.len());
+        self.live = vec![setting.warps(); self.barriers.len()];
+        for warp in &mut self.warps {
+            prepare(warp, setting, index, origin);
+        }
+    }
+
+    /// Runs about `share` instructions; `spend` takes them off the launch's budget.
+    pub fn run(&mut self, share: u64, spend: &dyn Fn(u64) -> Option<u64>) -> Result<Progress, Fault> {
+        let mut left = share;
+        while self.live.iter().any(|n| *n != 0) {
+            if left == 0 {
+                return Ok(Progress::More);
+            }
+            let Some((w, turns)) = self.picks.next(&mut self.warps) else {
+                if !self.force().map_err(|(w, trouble)| self.fault(w, *trouble))? {
+                    return Err(self.deadlock());
+                }
+                continue;
+            };
+            let before = self.warps[w].count;
+            let stop = self.turn(w, turns).map_err(|trouble| self.fault(w, *trouble))?;
+            let ran = self.warps[w].count - before;
+            left = left.saturating_sub(ran);
+            if let Some(budget) = spend(ran) {
+                return Err(self.fault(w, *Box::<Trouble>::from(FaultKind::Budget(budget))));
+            }
+            self.after(w, stop).map_err(|trouble| self.fault(w, *trouble))?;
+            self.wake();
+            if stop == Stop::Idle {
+                self.idle += 1;
+                if self.idle % (2 * self.warps.len() as u64) == 0 {
+                    let landed = self.force().map_err(|(w, trouble)| self.fault(w, *trouble))?;
+                    if !landed && self.idle > PATIENCE * self.warps.len() as u64 {
+                        return Err(self.deadlock());
+                    }
+                }
+            } else if stop != Stop::Pause {
+                self.idle = 0;
+            }
+        }
+        self.finish().map_err(|(w, trouble)| self.fault(w, *trouble))?;
+        Ok(Progress::Done)
+    }
+
+    /// Lets warp `w` go on for a while.
+    fn turn(&mut self, w: usize, turns: u32) -> super::Result<Stop> {
+        for task in self.env.tasks.poll() {
+            engines::land_task(&mut self.env, &task)?;
+        }
+        let warp = &mut self.warps[w];
+        let due = warp.copies.poll();
+        engines::settle_copies(&mut self.env, warp, due)?;
+        let due = warp.products.poll();
+        engines::settle_products(&mut self.env, warp, due)?;
+        let stop = step::run(&mut self.env, warp, turns)?;
+        if stop == Stop::Turn {
+            // Lanes that are elsewhere may have what these spin for.
+            warp.rest();
+        }
+        Ok(stop)
+    }
+
+    /// What a warp's stop means for the others.
+    fn after(&mut self, w: usize, stop: Stop) -> super::Result<()> {
+        let (rank, index) = (self.warps[w].rank as usize, self.warps[w].index as usize);
+        let first = w - index;
+        let block = first..first + self.setting.warps() as usize;
+        match stop {
+            Stop::Exited => {
+                engines::abandoned(&self.env, &self.warps[w])?;
+                self.live[rank] -= 1;
+                let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
+                self.barriers[rank].warp_exited(&mut self.warps[block], self.live[rank], order);
+            }
+            Stop::Barrier => {
+                let inst = &self.env.program.code[self.warps[w].pc as usize];
+                if let Op::Barrier(barrier) = &inst.op {
+                    let mask = self.warps[w].mask;
+                    if self.env.sanitize {
+                        super::defined::after(&self.env, &mut self.warps[w], inst, mask);
+                    }
+                    let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
+                    let warps = &mut self.warps[block];
+                    self.barriers[rank].arrive(warps, index, barrier, mask, self.live[rank], order)?;
+                }
+            }
+            _ => {}
+        }
+        if self.env.cluster_barrier.arrived() != 0 {
+            let live = self.warps.iter().map(|w| w.live.count_ones()).sum();
+            self.env.cluster_barrier.settle(live);
+        }
+        Ok(())
+    }
+
+    /// Wakes the warps whose instruction may succeed now.
+    fn wake(&mut self) {
+        if self.env.mbarriers.ended.is_empty() && !self.env.cluster_barrier.ended {
+            return;
+        }
+        for warp in &mut self.warps {
+            let wakes = match warp.sleep {
+                Some(Sleep::Mbarrier(at)) => self.env.mbarriers.ended.contains(&at),
+                Some(Sleep::Cluster) => self.env.cluster_barrier.ended,
+                None => false,
+            };
+            if wakes {
+                warp.sleep = None;
+            }
+        }
+        self.env.mbarriers.ended.clear();
+        self.env.cluster_barrier.ended = false;
+        self.idle = 0;
+    }
+
+    /// Lands something that was left for later; false if there is nothing.
+    fn force(&mut self) -> Result<bool, (usize, Box<Trouble>)> {
+        let mut landed = false;
+        if let Some(task) = self.env.tasks.force() {
+            let warp = task.warp as usize;
+            engines::land_task(&mut self.env, &task).map_err(|trouble| (warp, trouble))?;
+            landed = true;
+        } else {
+            for w in 0..self.warps.len() {
+                let due = self.warps[w].copies.force();
+                landed |= !due.is_empty();
+                let settled = engines::settle_copies(&mut self.env, &mut self.warps[w], due);
+                settled.map_err(|trouble| (w, trouble))?;
+                if landed {
+                    break;
+                }
+            }
+        }
+        self.wake();
+        Ok(landed)
+    }
+
+    /// Everything has exited: what is on its way to global memory still comes there.
+    fn finish(&mut self) -> Result<(), (usize, Box<Trouble>)> {
+        for task in self.env.tasks.drain() {
+            let warp = task.warp as usize;
+            engines::land_task(&mut self.env, &task).map_err(|trouble| (warp, trouble))?;
+        }
+        Ok(())
+    }
+
+    fn site(&self, place: Place, address: Option<u64>) -> Box<Site> {
+        let (line, nth) = self.env.program.code.get(place.pc as usize).map_or((0, 0), |i| (i.line, i.nth));
+        let warp = &self.warps[place.warp as usize];
+        Box::new(Site {
+            instruction: String::new(),
+            line,
+            nth,
+            block: self.setting.block_at(self.origin, warp.rank),
+            warp: warp.index,
+            lane: place.lane,
+            address,
+        })
+    }
+
+    fn fault(&self, w: usize, trouble: Trouble) -> Fault {
+        let Trouble { kind, lane, address, place, other } = trouble;
+        let here = Place { pc: self.warps[w].pc, warp: w as u32, lane };
+        let site = self.site(place.unwrap_or(here), address);
+        Fault { kind, site: Some(site), other: other.map(|place| self.site(place, None)) }
+    }
+
+    #[cold]
+    fn deadlock(&self) -> Fault {
+        let mut lines = Vec::new();
+        let mut first = None;
+        for (w, warp) in self.warps.iter().enumerate().filter(|(_, warp)| warp.live != 0) {
+            let rank = warp.rank as usize;
+            for (pc, _) in warp.places() {
+                let line = self.env.program.code[pc as usize].line;
+                first = first.or(Some(w));
+                let progress = match warp.sleep {
+                    Some(Sleep::Mbarrier(at)) => {
+                        self.env.mbarriers.find(at).map_or(String::new(), |object| {
+                            format!(" (mbarrier {at:#x}: {})", object.progress())
+                        })
+                    }
+                    Some(Sleep::Cluster) => " (the cluster's barrier)".to_string(),
+                    None => self.barriers[rank]
+                        .progress(warp.index as usize, self.live[rank])
+                        .map_or(String::new(), |(id, arrived, all)| {
+                            format!(" (barrier {id}, {arrived} of {all} warps)")
+                        }),
+                };
+                let of = if self.barriers.len() > 1 { format!(" of block {rank}") } else { String::new() };
+                lines.push(format!("warp {}{of} waits at line {line}{progress}", warp.index));
+            }
+        }
+        self.fault(first.unwrap_or(0), *Box::<Trouble>::from(FaultKind::Deadlock(lines.join(", "))))
+    }
+}

@@ -1,0 +1,279 @@
+//! Work that goes on beside a warp: issued here, checked, and landed when the policy says so or a wait forces it.
+
+use super::access::{Request, check_written, locate};
+use super::asynchrony::{Arrival, Due};
+use super::block::Env;
+use super::bulk::{self, Transfer};
+use super::bulk_queue::{Task, Tells};
+use super::order::{Engine, View, agent};
+use super::pipeline::{Issued, product_at};
+use super::warp::Warp;
+use super::watch::{Behalf, By, Touching};
+use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
+use crate::address::{RANK_SHIFT, Space};
+use crate::fault::{FaultKind, Place, Trouble};
+use crate::program::{LeftMatrix, WarpgroupProduct};
+
+// --- cp.async ---
+
+/// Lands copies, and arrivals that waited for them.
+pub(crate) fn settle_copies(env: &mut Env, warp: &mut Warp, due: Vec<Due>) -> Result<()> {
+    for due in due {
+        match due {
+            Due::Copy(copy) => access::land(env, warp, &copy)?,
+            Due::Arrival(arrival) => arrive(env, warp.agent, &arrival)?,
+        }
+    }
+    Ok(())
+}
+
+/// `cp.async.wait_group`
+pub(crate) fn wait_copies(env: &mut Env, warp: &mut Warp, mask: u32, pending: u32) -> Result<()> {
+    let due = warp.copies.wait(mask, pending);
+    settle_copies(env, warp, due)?;
+    if let Some(watch) = &mut env.watch {
+        let complete = warp.copies.complete();
+        watch.order.view_mut(warp.agent).complete(agent(warp.agent, Engine::Copies), complete);
+    }
+    Ok(())
+}
+
+/// `cp.async.mbarrier.arrive`
+pub(crate) fn copies_arrive(
+    env: &mut Env,
+    warp: &mut Warp,
+    (base, space): (crate::program::Address, Space),
+    mask: u32,
+    no_increment: bool,
+) -> Result<()> {
+    let mut arrival = Arrival { mask, at: [0; 32], pc: warp.pc, view: None };
+    for lane in lanes(mask) {
+        let at = objects::address(env, warp, (base, space), lane)?;
+        arrival.at[lane] = at;
+        if !no_increment {
+            objects::change(env, at, lane, |all, word| all.increment(at, word, 1))?;
+        }
+    }
+    if let Some(watch) = &mut env.watch {
+        let mut view = Box::<View>::default();
+        watch.order.release(warp.agent, &mut view);
+        view.complete(agent(warp.agent, Engine::Copies), warp.copies.next_number() - 1);
+        arrival.view = Some(view);
+    }
+    match warp.copies.arrive(arrival) {
+        Some(now) => arrive(env, warp.agent, &now),
+        None => Ok(()),
+    }
+}
+
+fn arrive(env: &mut Env, warp: u32, arrival: &Arrival) -> Result<()> {
+    for lane in lanes(arrival.mask) {
+        let at = arrival.at[lane];
+        let view = arrival.view.as_deref();
+        let arrived = objects::change(env, at, lane, |all, word| {
+            all.arrive(at, word, (1, 0), false, view).map(|(_, word)| word)
+        });
+        arrived.map_err(|trouble| placed(trouble, warp, arrival.pc, lane as u32))?;
+    }
+    Ok(())
+}
+
+/// Trouble with what an instruction set going earlier.
+fn placed(mut trouble: Box<Trouble>, warp: u32, pc: u32, lane: u32) -> Box<Trouble> {
+    trouble.place = Some(Place { pc, warp, lane: Some(lane) });
+    trouble
+}
+
+// --- wgmma ---
+
+/// `wgmma.mma_async`
+pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupProduct) -> Result<()> {
+    let uniform = |row: &[u64; 32], what: &str| match row.iter().all(|d| *d == row[0]) {
+        true => Ok(row[0]),
+        false => Err(Box::<Trouble>::from(FaultKind::Operand(format!(
+            "lanes of the warp give different matrix descriptors for {what}"
+        )))),
+    };
+    let a = match product.a {
+        LeftMatrix::Shared(a) => uniform(warp.wide(a), "A")?,
+        LeftMatrix::Registers(_) => 0,
+    };
+    let b = uniform(warp.wide(product.b), "B")?;
+    let accumulate = warp.condition(product.accumulate);
+    if accumulate != 0 && accumulate != FULL {
+        let message = "lanes of the warp give different values of scale-d".to_string();
+        return Err(FaultKind::Operand(message).into());
+    }
+    if env.sanitize {
+        if accumulate != 0 {
+            warpgroup::check_accumulators(env, warp, product)?;
+        }
+        if let Some((reg, why)) = warp.products.objection(product) {
+            let name = reg.and_then(|r| env.program.names.get(&r)).map_or(String::new(), |n| format!("{n} "));
+            return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
+        }
+        let number = warp.products.next_number();
+        let by = By {
+            warp: warp.agent,
+            lane: 0,
+            pc: warp.pc,
+            on_behalf: Behalf::Engine(Engine::Products, number),
+        };
+        for at in chunks(warp, product, (a, b))? {
+            if env.shared.span(at as u64, 16).is_some()
+                && let Some(watch) = &mut env.watch
+            {
+                watch.touch(by, Touching::Read, at, 16)?;
+            }
+        }
+    } else {
+        chunks_are_legal(warp, product, (a, b))?;
+    }
+    if warp.products.issue(warp.pc, (a, b), accumulate != 0, product) {
+        land_product(env, warp, product, (a, b), accumulate != 0)?;
+    }
+    Ok(())
+}
+
+/// Shared addresses of all that a product reads, sixteen bytes each.
+fn chunks(warp: &Warp, product: &WarpgroupProduct, (a, b): (u64, u64)) -> Result<Vec<u32>> {
+    let own = warp.rank << RANK_SHIFT;
+    match warpgroup::chunks(product, warp.index % 4, a, b) {
+        Ok(mut chunks) => {
+            chunks.iter_mut().for_each(|at| *at |= own);
+            Ok(chunks)
+        }
+        Err(message) => Err(FaultKind::Operand(message).into()),
+    }
+}
+
+fn chunks_are_legal(warp: &Warp, product: &WarpgroupProduct, descriptors: (u64, u64)) -> Result<()> {
+    chunks(warp, product, descriptors).map(|_| ())
+}
+
+fn land_product(
+    env: &mut Env,
+    warp: &mut Warp,
+    product: &WarpgroupProduct,
+    descriptors: (u64, u64),
+    accumulate: bool,
+) -> Result<()> {
+    for at in if env.sanitize { chunks(warp, product, descriptors)? } else { Vec::new() } {
+        let address = at as u64;
+        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
+        check_written(locate(env, warp, request)?, request, 16)?;
+    }
+    warpgroup_product::run(env, warp, product, descriptors, accumulate)
+}
+
+/// Lands these products of a warp.
+pub(crate) fn settle_products(env: &mut Env, warp: &mut Warp, due: Vec<Issued>) -> Result<()> {
+    let program = env.program;
+    for issued in due {
+        if let Some(product) = product_at(&program.code, issued.pc) {
+            land_product(env, warp, product, (issued.a, issued.b), issued.accumulate)
+                .map_err(|trouble| placed(trouble, warp.agent, issued.pc, 0))?;
+        }
+    }
+    Ok(())
+}
+
+/// `wgmma.wait_group`
+pub(crate) fn wait_products(env: &mut Env, warp: &mut Warp, pending: u32) -> Result<()> {
+    let due = warp.products.wait(pending, &env.program.code);
+    settle_products(env, warp, due)?;
+    if let Some(watch) = &mut env.watch {
+        let complete = warp.products.complete();
+        watch.order.view_mut(warp.agent).complete(agent(warp.agent, Engine::Products), complete);
+    }
+    Ok(())
+}
+
+// --- bulk copies ---
+
+/// Sets a bulk copy of one lane going.
+pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transfer: Transfer) -> Result<()> {
+    let mut number = 0;
+    let tells = if transfer.mbarriers.is_empty() {
+        number = warp.bulk.issue(lane as u32, warp.pc, !transfer.shared_reads().is_empty());
+        Tells::Group
+    } else {
+        let mut objects = Vec::new();
+        for (at, bytes) in &transfer.mbarriers {
+            objects::touch(env, warp, *at, lane, Touching::Read)?;
+            objects.push((*at, objects::phase(env, *at, lane)?, *bytes));
+        }
+        Tells::Mbarriers(objects)
+    };
+    if let Some(watch) = &mut env.watch {
+        let by = |on_behalf| By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+        // The mbarrier of the block that an address is in, or the only one.
+        let behalf = |at: u32| match &tells {
+            Tells::Group => Behalf::Engine(Engine::Groups, number),
+            Tells::Mbarriers(all) => {
+                let same = all.iter().find(|(object, ..)| object >> RANK_SHIFT == at >> RANK_SHIFT);
+                let (object, phase, _) = same.unwrap_or(&all[0]);
+                let agent = env.mbarriers.find(*object).map_or(0, |o| o.agent);
+                Behalf::Mbarrier(agent, *phase)
+            }
+        };
+        for (at, bytes) in transfer.shared_reads() {
+            watch.touch(by(behalf(at)), Touching::Read, at, bytes)?;
+        }
+        for (at, bytes) in transfer.shared_writes() {
+            watch.touch(by(behalf(at)), Touching::Write, at, bytes)?;
+        }
+    }
+    let task = Task::new(transfer, tells, (warp.agent, lane as u32, warp.pc), number);
+    match env.tasks.issue(task) {
+        Some(now) => land_task(env, &now),
+        None => Ok(()),
+    }
+}
+
+/// Moves a copy's bytes and tells whoever is to know.
+pub(crate) fn land_task(env: &mut Env, task: &Task) -> Result<()> {
+    try_land(env, task).map_err(|trouble| placed(trouble, task.warp, task.pc, task.lane))
+}
+
+fn try_land(env: &mut Env, task: &Task) -> Result<()> {
+    bulk::land(env, &task.transfer)?;
+    let Tells::Mbarriers(all) = &task.tells else { return Ok(()) };
+    for (at, phase, bytes) in all {
+        let lane = task.lane as usize;
+        if env.sanitize && objects::phase(env, *at, lane)? != *phase {
+            let message = format!(
+                "its phase ended before the {bytes} bytes of this copy had come: `expect_tx` announced fewer than are copied"
+            );
+            return Err(FaultKind::Mbarrier { address: *at, message }.into());
+        }
+        objects::change(env, *at, lane, |all, word| all.transact(*at, word, -(*bytes as i64)))?;
+    }
+    Ok(())
+}
+
+/// `cp.async.bulk.wait_group`
+pub(crate) fn wait_groups(env: &mut Env, warp: &mut Warp, mask: u32, pending: u32, read: bool) -> Result<()> {
+    let numbers = warp.bulk.wait(mask, pending, read);
+    for task in env.tasks.take(warp.agent, &numbers) {
+        land_task(env, &task)?;
+    }
+    if let Some(watch) = &mut env.watch {
+        let complete = warp.bulk.complete();
+        watch.order.view_mut(warp.agent).complete(agent(warp.agent, Engine::Groups), complete);
+    }
+    Ok(())
+}
+
+/// A warp has exited: what still reads its block's shared memory reads what may be another block's by then.
+pub(crate) fn abandoned(env: &Env, warp: &Warp) -> Result<()> {
+    match warp.bulk.unread() {
+        Some(open) if env.sanitize => {
+            let message = "the thread exits while this bulk copy may still read shared memory: \
+                `cp.async.bulk.wait_group.read` has to come first";
+            let trouble = Box::<Trouble>::from(FaultKind::Abandoned(message.to_string()));
+            Err(placed(trouble, warp.agent, open.pc, open.lane))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,224 @@
+//! The `mbarrier` instructions, lane by lane.
+
+use super::access::{self, Request, locate};
+use super::block::Env;
+use super::mbarrier::{Asked, Mbarriers};
+use super::order::View;
+use super::warp::{Sleep, Warp};
+use super::watch::{Behalf, By, Touching};
+use super::{Result, lanes};
+use crate::address::{Space, resolve};
+use crate::fault::{FaultKind, Trouble};
+use crate::memory::Span;
+use crate::program::{Address, AsyncStore, Mbarrier, MbarrierKind, Phase, Pred};
+
+/// What became of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Done, and what it asked for has not happened yet.
+    Idle,
+    /// Not done: to be tried again when something happens.
+    Asleep,
+}
+
+/// The shared address of the object that a lane names.
+pub(crate) fn address(
+    env: &Env,
+    warp: &mut Warp,
+    (base, space): (Address, Space),
+    lane: usize,
+) -> Result<u32> {
+    let address = access::address(warp, base, lane);
+    let (space, address) = if space == Space::Generic { resolve(address) } else { (space, address) };
+    if space != Space::Shared {
+        let message = format!("{address:#x} is not in shared memory, where mbarriers are");
+        return Err(Trouble::lane(FaultKind::Operand(message), lane as u32));
+    }
+    let request = Request { access: "atomic", space, address, count: 8, lane };
+    locate(env, warp, request)?;
+    Ok(address as u32)
+}
+
+fn bytes(env: &Env, at: u32, lane: usize) -> Result<Span> {
+    env.shared.span(at as u64, 8).ok_or_else(|| {
+        let address = at as u64;
+        let place = env.shared.describe(address);
+        Trouble::at(
+            FaultKind::OutOfBounds { access: "atomic", bytes: 8, address, place },
+            lane as u32,
+            address,
+        )
+    })
+}
+
+fn misuse(at: u32, lane: usize, message: String) -> Box<Trouble> {
+    Trouble::at(FaultKind::Mbarrier { address: at, message }, lane as u32, at as u64)
+}
+
+/// Changes the object at `at`; `change` gets the bytes in memory and gives new ones.
+pub(crate) fn change(
+    env: &mut Env,
+    at: u32,
+    lane: usize,
+    change: impl FnOnce(&mut Mbarriers, u64) -> std::result::Result<u64, String>,
+) -> Result<()> {
+    let span = bytes(env, at, lane)?;
+    let word = change(&mut env.mbarriers, span.read(0, 8)).map_err(|message| misuse(at, lane, message))?;
+    span.write(0, 8, word);
+    span.mark(8);
+    Ok(())
+}
+
+/// The phase that the object at `at` is in.
+pub(crate) fn phase(env: &mut Env, at: u32, lane: usize) -> Result<u64> {
+    let word = bytes(env, at, lane)?.read(0, 8);
+    let object = env.mbarriers.get(at, word).map_err(|message| misuse(at, lane, message))?;
+    Ok(object.phase)
+}
+
+/// Tells the race check that a lane uses an object, or with [`Touching::Write`] that it makes or ends one.
+pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: Touching) -> Result<()> {
+    let Some(watch) = &mut env.watch else { return Ok(()) };
+    let strong = touching != Touching::Write;
+    let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf: Behalf::Itself { strong } };
+    watch.touch(by, touching, at, 8)
+}
+
+/// Executes one `mbarrier` instruction.
+pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> Result<Outcome> {
+    let place = (op.at, op.space);
+    if let MbarrierKind::Wait { done, phase, sleeps } = op.kind {
+        return wait(env, warp, place, (done, phase, sleeps), op.ordered, mask);
+    }
+    let released = match (&mut env.watch, &op.kind) {
+        (Some(watch), MbarrierKind::Arrive { .. }) if op.ordered => {
+            let mut view = View::default();
+            watch.order.release(warp.agent, &mut view);
+            Some(view)
+        }
+        _ => None,
+    };
+    for lane in lanes(mask) {
+        let at = address(env, warp, place, lane)?;
+        let value = |reg| warp.row(reg)[lane];
+        match op.kind {
+            MbarrierKind::Init { count } => {
+                let (count, strict) = (value(count), env.sanitize);
+                touch(env, warp, at, lane, Touching::Write)?;
+                let watch = &mut env.watch;
+                let hire = || watch.as_mut().map_or(0, |watch| watch.order.hire());
+                let span = env.shared.span(at as u64, 8);
+                let word = span.map_or(0, |span| span.read(0, 8));
+                let word = env.mbarriers.init(at, count, word, strict, hire);
+                let word = word.map_err(|message| misuse(at, lane, message))?;
+                if let Some(span) = span {
+                    span.write(0, 8, word);
+                    span.mark(8);
+                }
+            }
+            MbarrierKind::Inval => {
+                touch(env, warp, at, lane, Touching::Write)?;
+                change(env, at, lane, |all, word| all.invalidate(at, word).map(|()| !word))?;
+            }
+            MbarrierKind::Arrive { state, count, expect, drop, no_complete } => {
+                let (count, expect) = (count.map_or(1, value), expect.map_or(0, value));
+                touch(env, warp, at, lane, Touching::Atomic)?;
+                if no_complete && env.mbarriers.find(at).is_some_and(|o| o.would_end(count)) {
+                    let message = "an arrival with `.noComplete` would end the phase".to_string();
+                    return Err(misuse(at, lane, message));
+                }
+                let mut before = 0;
+                change(env, at, lane, |all, word| {
+                    let (state, word) = all.arrive(at, word, (count, expect), drop, released.as_ref())?;
+                    before = state;
+                    Ok(word)
+                })?;
+                if let Some(state) = state {
+                    warp.set(state, true, lane, before);
+                }
+            }
+            MbarrierKind::Expect { bytes } => {
+                let bytes = value(bytes) as i64;
+                touch(env, warp, at, lane, Touching::Atomic)?;
+                change(env, at, lane, |all, word| all.transact(at, word, bytes))?;
+            }
+            MbarrierKind::Complete { bytes } => {
+                let bytes = value(bytes) as i64;
+                touch(env, warp, at, lane, Touching::Atomic)?;
+                change(env, at, lane, |all, word| all.transact(at, word, -bytes))?;
+            }
+            MbarrierKind::Wait { .. } => {}
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn wait(
+    env: &mut Env,
+    warp: &mut Warp,
+    place: (Address, Space),
+    (done, phase, sleeps): (Pred, Phase, bool),
+    ordered: bool,
+    mask: u32,
+) -> Result<Outcome> {
+    let mut over = 0;
+    let mut at_first = None;
+    let mut one_object = true;
+    for lane in lanes(mask) {
+        let at = address(env, warp, place, lane)?;
+        one_object &= *at_first.get_or_insert(at) == at;
+        touch(env, warp, at, lane, Touching::Read)?;
+        let asked = match phase {
+            Phase::State(state) => Asked::State(warp.wide(state)[lane]),
+            Phase::Parity(parity) => Asked::Parity(warp.row(parity)[lane]),
+        };
+        let word = bytes(env, at, lane)?.read(0, 8);
+        let ended = env.mbarriers.is_over(at, word, asked).map_err(|message| misuse(at, lane, message))?;
+        over |= (ended as u32) << lane;
+        if ended
+            && ordered
+            && let Some(watch) = &mut env.watch
+        {
+            watch.waited(warp.agent, &env.mbarriers, at);
+        }
+    }
+    if over == 0 && sleeps && one_object && warp.is_whole() && mask == warp.mask {
+        warp.sleep = at_first.map(Sleep::Mbarrier);
+        return Ok(Outcome::Asleep);
+    }
+    warp.write_pred(done, over, mask);
+    Ok(if over == mask { Outcome::Done } else { Outcome::Idle })
+}
+
+/// `st.async`, `red.async`: lands at once, since only the mbarrier tells.
+pub(crate) fn store(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) -> Result<()> {
+    let count = op.width as u32 * op.elements.len() as u32;
+    for lane in lanes(mask) {
+        let at = address(env, warp, (op.mbarrier, Space::Shared), lane)?;
+        let to = access::address(warp, op.to, lane);
+        let request = Request { access: "write", space: Space::Shared, address: to, count, lane };
+        let span = locate(env, warp, request)?;
+        touch(env, warp, at, lane, Touching::Read)?;
+        let phase = phase(env, at, lane)?;
+        let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
+        if let Some(watch) = &mut env.watch {
+            let on_behalf = Behalf::Mbarrier(agent, phase);
+            let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+            watch.touch(by, Touching::Write, to as u32, count)?;
+        }
+        for (i, (reg, wide)) in op.elements.iter().enumerate() {
+            let (offset, value) = (i * op.width as usize, warp.get(*reg, *wide, lane));
+            match &op.reduction {
+                None => span.write(offset, op.width, value),
+                Some(reduction) => {
+                    let old = span.read(offset, op.width);
+                    span.write(offset, op.width, (reduction.update)(old, value, 0));
+                }
+            }
+        }
+        span.mark(count);
+        change(env, at, lane, |all, word| all.transact(at, word, -(count as i64)))?;
+    }
+    Ok(())
+}

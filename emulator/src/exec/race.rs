@@ -1,0 +1,243 @@
+//! Races on shared memory, found by what was last done to each byte.
+//!
+//! A byte remembers who wrote it last and who has read it since. An access is checked against these: each must be
+//! known to the view of who makes the access (see [`super::order`]). Warps are looked at as a whole; two lanes of one
+//! warp are never said to race. Strong accesses (atomics, `.volatile`, `.relaxed` and stronger, PTX ISA §8.7) do not
+//! race with each other.
+
+use super::order::{Agent, View};
+use std::collections::HashMap;
+
+/// Who makes an access.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    /// Whom it is done for.
+    pub agent: Agent,
+    /// When.
+    pub clock: u64,
+    /// Instruction.
+    pub pc: u32,
+    /// Warp of the cluster that executes it.
+    pub warp: u32,
+    /// Atomics and their like.
+    pub strong: bool,
+    /// Done through the async proxy, or by a copy that is complete once it is waited for.
+    pub proxy: Proxy,
+}
+
+impl Stamp {
+    /// Whether it is the same instruction, executed with nothing in between.
+    pub fn same(&self, other: &Stamp) -> bool {
+        (self.agent, self.clock, self.pc, self.strong) == (other.agent, other.clock, other.pc, other.strong)
+    }
+}
+
+/// How an access reaches memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    /// Loads, stores, atomics.
+    Generic,
+    /// `cp.async`: generic too, but needs no fence before `wgmma` reads what it wrote, as compilers rely on.
+    Copy,
+    /// `wgmma` and bulk copies.
+    Async,
+}
+
+/// Two accesses that nothing orders.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conflict {
+    /// The one that came first here.
+    pub earlier: Stamp,
+    /// Its lane, where it is known.
+    pub lane: Option<u32>,
+    /// Whether it was a write.
+    pub wrote: bool,
+    /// The first byte that both touch.
+    pub address: u32,
+    /// They are ordered, and only the fence between the proxies is missing.
+    pub unfenced: bool,
+}
+
+/// What a block's shared memory remembers, byte by byte.
+struct Shadow {
+    /// Record of the last write, shifted left by five, and its lane; zero for none.
+    written: Vec<u32>,
+    /// Set of the reads since.
+    read: Vec<u32>,
+    /// Record of the last read, and its lane.
+    reader: Vec<u32>,
+}
+
+/// Records that still have a number after the lane is put below it.
+const MOST: usize = 1 << 27;
+
+/// See the file's head.
+pub(crate) struct Races {
+    shadows: Vec<Shadow>,
+    /// Record zero is nobody's.
+    records: Vec<Stamp>,
+    /// Sets of reads, one record an agent; set zero is empty.
+    sets: Vec<Box<[u32]>>,
+    /// Last record of an agent and an instruction.
+    latest: HashMap<(Agent, u32), u32>,
+}
+
+const NOBODY: Stamp = Stamp { agent: 0, clock: 0, pc: 0, warp: 0, strong: true, proxy: Proxy::Copy };
+
+impl Races {
+    /// For blocks of so many bytes of shared memory.
+    pub fn new(blocks: u32, bytes: u32) -> Races {
+        let shadow = || {
+            let none = || vec![0; bytes as usize];
+            Shadow { written: none(), read: none(), reader: none() }
+        };
+        Races {
+            shadows: (0..blocks).map(|_| shadow()).collect(),
+            records: vec![NOBODY],
+            sets: vec![Box::default()],
+            latest: HashMap::new(),
+        }
+    }
+
+    /// The number of a stamp; repeated in a loop without synchronisation it is the same.
+    pub fn record(&mut self, stamp: Stamp) -> u32 {
+        let next = self.records.len();
+        let known = self.latest.entry((stamp.agent, stamp.pc)).or_insert(0);
+        let last = &self.records[*known as usize];
+        if *known != 0 && last.clock == stamp.clock && last.strong == stamp.strong {
+            return *known;
+        }
+        if next >= MOST {
+            return 0;
+        }
+        *known = next as u32;
+        self.records.push(stamp);
+        next as u32
+    }
+
+    fn shadow(&mut self, address: u32, count: u32) -> Option<(&mut Shadow, std::ops::Range<usize>)> {
+        let rank = (address >> crate::address::RANK_SHIFT) as usize;
+        let offset = (address & ((1 << crate::address::RANK_SHIFT) - 1)) as usize;
+        let shadow = self.shadows.get_mut(rank)?;
+        let range = offset..offset + count as usize;
+        (range.end <= shadow.written.len()).then_some((shadow, range))
+    }
+
+    /// Whether `later` may follow the write or the read that `record` stands for.
+    #[inline]
+    fn ordered(earlier: &Stamp, later: &Stamp, view: &View) -> bool {
+        earlier.clock == 0
+            || view.has_seen(earlier.agent, earlier.clock)
+            || (earlier.strong && later.strong)
+            || earlier.same(later)
+    }
+
+    /// A read of `count` bytes by `lane`; `record` is the number of `stamp`.
+    ///
+    /// # Errors
+    /// A write that is not ordered before it.
+    pub fn read(
+        &mut self,
+        (stamp, record, view): (&Stamp, u32, &View),
+        lane: u32,
+        address: u32,
+        count: u32,
+    ) -> Result<(), Conflict> {
+        let Some((_, range)) = self.shadow(address, count) else { return Ok(()) };
+        let rank = (address >> crate::address::RANK_SHIFT) as usize;
+        // The last answer of each question, which is nearly always the next one's too.
+        let (mut fine, mut before, mut after) = (0u32, u32::MAX, 0u32);
+        for byte in range.clone() {
+            let written = self.shadows[rank].written[byte];
+            if written >> 5 != fine {
+                let earlier = self.records[(written >> 5) as usize];
+                let conflict = |unfenced| Conflict {
+                    earlier,
+                    lane: Some(written & 31),
+                    wrote: true,
+                    address: address + (byte - range.start) as u32,
+                    unfenced,
+                };
+                if !Self::ordered(&earlier, stamp, view) {
+                    return Err(conflict(false));
+                }
+                if stamp.proxy == Proxy::Async
+                    && earlier.proxy == Proxy::Generic
+                    && !view.has_fenced(earlier.agent, earlier.clock)
+                {
+                    return Err(conflict(true));
+                }
+                fine = written >> 5;
+            }
+            let set = self.shadows[rank].read[byte];
+            if set != before {
+                (before, after) = (set, self.with(set, record));
+            }
+            let shadow = &mut self.shadows[rank];
+            shadow.read[byte] = after;
+            shadow.reader[byte] = record << 5 | lane;
+        }
+        Ok(())
+    }
+
+    /// A set with one more record, which takes the place of one of the same agent.
+    fn with(&mut self, set: u32, record: u32) -> u32 {
+        let old = &self.sets[set as usize];
+        if record == 0 || old.contains(&record) {
+            return set;
+        }
+        let agent = self.records[record as usize].agent;
+        let others = old.iter().copied().filter(|r| self.records[*r as usize].agent != agent);
+        let new: Box<[u32]> = others.chain([record]).collect();
+        // Neighbouring bytes are read together again and again: look at what was made last.
+        let recent = self.sets.len().saturating_sub(8).max(1);
+        if let Some(found) = self.sets[recent..].iter().position(|s| *s == new) {
+            return (recent + found) as u32;
+        }
+        self.sets.push(new);
+        (self.sets.len() - 1) as u32
+    }
+
+    /// A write of `count` bytes by `lane`.
+    ///
+    /// # Errors
+    /// A read or a write that is not ordered before it.
+    pub fn write(
+        &mut self,
+        (stamp, record, view): (&Stamp, u32, &View),
+        lane: u32,
+        address: u32,
+        count: u32,
+    ) -> Result<(), Conflict> {
+        let Some((_, range)) = self.shadow(address, count) else { return Ok(()) };
+        let rank = (address >> crate::address::RANK_SHIFT) as usize;
+        let (mut fine, mut fine_set) = (0u32, 0u32);
+        let shadow = &mut self.shadows[rank];
+        for byte in range.clone() {
+            let at = address + (byte - range.start) as u32;
+            let (written, set) = (shadow.written[byte], shadow.read[byte]);
+            if written >> 5 != fine {
+                let earlier = self.records[(written >> 5) as usize];
+                if !Self::ordered(&earlier, stamp, view) {
+                    let lane = Some(written & 31);
+                    return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced: false });
+                }
+                fine = written >> 5;
+            }
+            if set != fine_set {
+                for reader in &self.sets[set as usize] {
+                    let earlier = self.records[*reader as usize];
+                    if !Self::ordered(&earlier, stamp, view) {
+                        let last = shadow.reader[byte];
+                        let lane = (last >> 5 == *reader).then_some(last & 31);
+                        return Err(Conflict { earlier, lane, wrote: false, address: at, unfenced: false });
+                    }
+                }
+                fine_set = set;
+            }
+            shadow.written[byte] = record << 5 | lane;
+            shadow.read[byte] = 0;
+        }
+        Ok(())
+    }
+}

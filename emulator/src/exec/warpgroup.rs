@@ -1,0 +1,318 @@
+//! `wgmma.mma_async` m64nNkK, one warp of the warpgroup at a time (PTX ISA §9.7.15.5).
+//!
+//! Warp `i` of the four computes rows `16 i .. 16 i + 16` of D from the same rows of A and all of B, so it needs
+//! nothing of the other three. This file says where matrices lie in shared memory; [`super::warpgroup_product`]
+//! multiplies them. Whatever the type, a row of A or a column of B is 32 bytes deep: two *chunks* of 16 bytes.
+//!
+//! A descriptor has a start address, a *leading* and a *stride* byte offset, and a swizzle of `W` = 32, 64 or 128
+//! bytes, or none. With `x` for a row of A or a column of B and `k` for the depth, the chunk that holds `(x, k)` is at
+//!
+//! ```text
+//! depth contiguous ("K-major"), j = chunk of the depth, 0 or 1:
+//!     none:   start + (x / 8) stride + (x mod 8) 16 + j leading
+//!     W:      start + (x / 8) stride + (x mod 8) W  + j 16
+//! x contiguous ("MN-major"), 16-bit elements only, c = x / 8, a = W / 16 chunks in a swizzled row:
+//!     none:   start + c stride       + (k mod 8) 16 + (k / 8) leading
+//!     W:      start + (c / a) leading + (c mod a) 16 + (k mod 8) W + (k / 8) stride
+//! ```
+//!
+//! and a swizzle then exchanges chunks: bits 4 and up of the address are XORed with bits 7 and up, one, two or three
+//! of them for 32, 64 and 128 bytes. The address is absolute, so bulk tensor copies swizzle in the same way.
+
+use super::block::Env;
+use super::shared::Shared;
+use super::warp::Warp;
+use super::{FULL, Result, defined};
+use crate::address::RANK_SHIFT;
+use crate::fault::{FaultKind, Trouble};
+use crate::memory::Span;
+use crate::program::{LeftMatrix, Reg, Touch, WarpgroupProduct};
+
+/// Rows of D that one warp computes.
+pub(crate) const ROWS: usize = 16;
+/// Bytes of depth.
+pub(crate) const DEEP: usize = 32;
+/// Bytes that are never split.
+pub(crate) const CHUNK: usize = 16;
+
+/// Where a matrix lies in shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    start: u32,
+    /// Bits of the address that say which block's shared memory it is in.
+    rank: u32,
+    leading: u32,
+    stride: u32,
+    /// Bytes of a swizzled row; 16 for no swizzle.
+    width: u32,
+    /// Bits of the address that are exchanged, shifted down by 4.
+    exchanged: u32,
+    /// Rows of A or columns of B are contiguous rather than the depth.
+    transposed: bool,
+}
+
+impl Layout {
+    /// Reads a descriptor of matrix `which`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(bits: u64, transposed: bool, which: char) -> Result<Layout, String> {
+        const RESERVED: u64 = 0x3ff1_c000_c000_c000;
+        let refuse = |what: String| Err(format!("the descriptor of {which}, {bits:#018x}, {what}"));
+        if bits & RESERVED != 0 {
+            return refuse(format!("has reserved bits set: {:#018x}", bits & RESERVED));
+        }
+        let field = |at: u32| ((bits >> at) & 0x3fff) as u32 * CHUNK as u32;
+        let (width, exchanged) = match bits >> 62 {
+            0 => (16, 0),
+            1 => (128, 7),
+            2 => (64, 3),
+            _ => (32, 1),
+        };
+        match (bits >> 49 & 7, width) {
+            (0, _) => {}
+            (offset, 16) => {
+                return refuse(format!("has a base offset of {offset}, which goes with a swizzle only"));
+            }
+            // How hardware numbers the rows of a pattern that begins elsewhere is not known well enough.
+            (offset, _) => {
+                return refuse(format!(
+                    "has a base offset of {offset}, which is not supported: let the swizzled pattern begin at a \
+                     multiple of {} bytes",
+                    8 * width
+                ));
+            }
+        }
+        Ok(Layout {
+            start: field(0),
+            rank: 0,
+            leading: field(16),
+            stride: field(32),
+            width,
+            exchanged,
+            transposed,
+        })
+    }
+
+    /// The same in the shared memory of the block of this rank.
+    pub fn of_block(self, rank: u32) -> Layout {
+        Layout { rank: rank << RANK_SHIFT, ..self }
+    }
+
+    fn swizzle(self, address: u32) -> u32 {
+        (address ^ ((address >> 7) & self.exchanged) << 4) | self.rank
+    }
+
+    /// Address of chunk `j` of the depth of row or column `x`.
+    #[inline(always)]
+    pub fn along_depth(self, x: usize, j: usize) -> u32 {
+        let (x, j) = (x as u32, j as u32);
+        let step = if self.width == 16 { self.leading } else { 16 };
+        self.swizzle(self.start + x / 8 * self.stride + x % 8 * self.width + j * step)
+    }
+
+    /// Address of the chunk with rows or columns `8 c .. 8 c + 8` at depth `k`, if those are contiguous.
+    #[inline(always)]
+    pub fn across_depth(self, c: usize, k: usize) -> u32 {
+        let (c, k) = (c as u32, k as u32);
+        let at = if self.width == 16 {
+            c * self.stride + k / 8 * self.leading
+        } else {
+            let chunks = self.width / 16;
+            c / chunks * self.leading + c % chunks * 16 + k / 8 * self.stride
+        };
+        self.swizzle(self.start + at + k % 8 * self.width)
+    }
+
+    /// First address that `count` rows or columns may touch, and one past the last: not less than they do.
+    fn reach(self, count: u32) -> (u32, u32) {
+        let (repeats, step) = match (self.transposed, self.width) {
+            (false, 16) => ((count / 8 - 1) * self.stride, self.leading),
+            (false, _) => ((count / 8 - 1) * self.stride, CHUNK as u32),
+            (true, 16) => ((count / 8 - 1) * self.stride, self.leading),
+            (true, width) => {
+                ((count / 8 - 1) / (width / 16) * self.leading, self.stride + width - CHUNK as u32)
+            }
+        };
+        let last = self.start + repeats + step + 7 * self.width;
+        // Exchanging chunks does not leave a line of 128 bytes.
+        (self.start & !127 | self.rank, (last | 127) + 1 | self.rank)
+    }
+
+    /// Addresses of all chunks of rows or columns `from .. from + count`; both are multiples of eight.
+    fn chunks(self, from: usize, count: usize, into: &mut Vec<u32>) {
+        if self.transposed {
+            for c in from / 8..(from + count) / 8 {
+                into.extend((0..DEEP / 2).map(|k| self.across_depth(c, k)));
+            }
+        } else {
+            for x in from..from + count {
+                into.extend([self.along_depth(x, 0), self.along_depth(x, 1)]);
+            }
+        }
+    }
+
+    /// Whether rows or columns are contiguous rather than the depth.
+    pub fn is_transposed(self) -> bool {
+        self.transposed
+    }
+}
+
+/// Addresses in the block's shared memory of the 16-byte chunks that warp `i` of four reads, of A first.
+///
+/// # Errors
+/// What is wrong with a descriptor.
+pub(crate) fn chunks(product: &WarpgroupProduct, i: u32, a: u64, b: u64) -> Result<Vec<u32>, String> {
+    let mut all = Vec::with_capacity(2 * (product.n as usize + ROWS));
+    if let LeftMatrix::Shared(_) = product.a {
+        Layout::decode(a, product.transpose_a, 'A')?.chunks(ROWS * i as usize, ROWS, &mut all);
+    }
+    Layout::decode(b, product.transpose_b, 'B')?.chunks(0, product.n as usize, &mut all);
+    Ok(all)
+}
+
+/// A matrix in shared memory, to be read.
+pub(crate) struct Matrix<'e> {
+    shared: &'e Shared,
+    pub layout: Layout,
+    /// All of it, from this address on, if that is in shared memory: one check instead of one a chunk.
+    whole: Option<(u32, Span)>,
+}
+
+impl<'e> Matrix<'e> {
+    /// `count` rows of A or columns of B.
+    pub fn new(env: &'e Env, layout: Layout, count: usize) -> Matrix<'e> {
+        let (first, last) = layout.reach(count as u32);
+        let whole = env.shared.span(first as u64, last - first).map(|span| (first, span));
+        Matrix { shared: &env.shared, layout, whole }
+    }
+
+    /// The sixteen bytes at this address.
+    #[inline(always)]
+    pub fn chunk(&self, address: u32) -> Result<[u64; 2]> {
+        if let Some((first, span)) = self.whole {
+            let at = (address - first) as usize;
+            return Ok([span.read(at, 8), span.read(at + 8, 8)]);
+        }
+        match self.shared.span(address as u64, CHUNK as u32) {
+            Some(span) => Ok([span.read(0, 8), span.read(8, 8)]),
+            None => Err(outside(address)),
+        }
+    }
+
+    /// Rows of A or columns of B from `from` on, byte for byte.
+    #[inline(always)]
+    pub fn rows(&self, from: usize, rows: &mut [[u8; DEEP]]) -> Result<()> {
+        if self.layout.transposed {
+            for (c, eight) in rows.chunks_exact_mut(8).enumerate() {
+                for k in 0..DEEP / 2 {
+                    let words = self.chunk(self.layout.across_depth(from / 8 + c, k))?;
+                    for (x, row) in eight.iter_mut().enumerate() {
+                        let half = (words[x / 4] >> (16 * (x % 4))) as u16;
+                        row[2 * k..2 * k + 2].copy_from_slice(&half.to_le_bytes());
+                    }
+                }
+            }
+        } else {
+            for (x, row) in rows.iter_mut().enumerate() {
+                for j in 0..2 {
+                    let words = self.chunk(self.layout.along_depth(from + x, j))?;
+                    row[CHUNK * j..CHUNK * j + 8].copy_from_slice(&words[0].to_le_bytes());
+                    row[CHUNK * j + 8..CHUNK * (j + 1)].copy_from_slice(&words[1].to_le_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn outside(address: u32) -> Box<Trouble> {
+    let (rank, at) = (address >> RANK_SHIFT, address & ((1 << RANK_SHIFT) - 1));
+    let message = format!(
+        "a matrix descriptor leads to the 16 bytes at {at:#x} of block {rank} of the cluster, which are not all in its \
+         shared memory"
+    );
+    FaultKind::Operand(message).into()
+}
+
+/// The warp's 16 rows of A from its registers, byte for byte.
+pub(crate) fn fragment(warp: &Warp, registers: &[Reg; 4]) -> [[u8; DEEP]; ROWS] {
+    let mut rows = [[0; DEEP]; ROWS];
+    for (r, reg) in registers.iter().enumerate() {
+        for (lane, word) in warp.row(*reg).iter().enumerate() {
+            let at = CHUNK * (r / 2) + 4 * (lane % 4);
+            rows[lane / 4 + 8 * (r % 2)][at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+    rows
+}
+
+/// Faults if the product would add to an accumulator that was never written.
+pub(crate) fn check_accumulators(env: &Env, warp: &Warp, product: &WarpgroupProduct) -> Result<()> {
+    for reg in &product.d {
+        let missing = FULL & !warp.written_rows[reg.0 as usize];
+        if missing != 0 {
+            return Err(defined::never(env, Touch::Row(*reg), missing));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors() {
+        let table: [(u64, Result<(u32, u32, u32, u32), &str>); 6] = [
+            (0x4000_0040_0001_0000, Ok((0, 16, 1024, 128))),
+            (0x8000_0020_0001_0002, Ok((32, 16, 512, 64))),
+            (0xc000_0010_0080_3fff, Ok((0x3fff0, 2048, 256, 32))),
+            (0x0000_0008_0010_0040, Ok((1024, 256, 128, 16))),
+            (0x0000_4000_0000_0000, Err("has reserved bits set: 0x0000400000000000")),
+            (0x4002_0040_0001_0000, Err("begin at a multiple of 1024 bytes")),
+        ];
+        for (bits, want) in table {
+            match (Layout::decode(bits, false, 'A'), want) {
+                (Ok(l), Ok(want)) => assert_eq!((l.start, l.leading, l.stride, l.width), want, "{bits:#x}"),
+                (Err(message), Err(part)) => assert!(message.contains(part), "{message}"),
+                (got, want) => panic!("{bits:#x}: {got:?}, not {want:?}"),
+            }
+        }
+    }
+
+    /// The ISA's examples (§9.7.15.5.1.2.1.3), as functions of the index in elements, before swizzling.
+    #[test]
+    fn canonical_layouts_of_the_isa() {
+        let descriptor = |mode: u64, leading: u64, stride: u64| mode << 62 | stride << 32 | leading << 16;
+        let plain = |layout: Layout| Layout { exchanged: 0, ..layout };
+        let k_major = |bits| plain(Layout::decode(bits, false, 'A').unwrap());
+        let mn_major = |bits| plain(Layout::decode(bits, true, 'A').unwrap());
+        for x in 0..16 {
+            for j in 0..2 {
+                // tf32: ((8,2),(4,4)):((4,32),(1,64)) and ((8,2),(4,4)):((8,64),(1,4))
+                let none = 4 * (x % 8) + 32 * (x / 8) + 64 * j;
+                assert_eq!(k_major(descriptor(0, 16, 8)).along_depth(x, j), 4 * none as u32);
+                let swizzled = 8 * (x % 8) + 64 * (x / 8) + 4 * j;
+                assert_eq!(k_major(descriptor(3, 1, 16)).along_depth(x, j), 4 * swizzled as u32);
+            }
+        }
+        for k in 0..16 {
+            // bf16: ((8,1,2),(8,2)):((1,8,64),(8,128)), ((8,2,2),(8,2)):((1,8,128),(16,256)) and
+            // ((8,4,2),(8,2)):((1,8,256),(32,512))
+            for c in 0..2 {
+                let none = 64 * c + 8 * (k % 8) + 128 * (k / 8);
+                assert_eq!(mn_major(descriptor(0, 16, 8)).across_depth(c, k), 2 * none as u32);
+            }
+            for c in 0..4 {
+                let narrow = 8 * (c % 2) + 128 * (c / 2) + 16 * (k % 8) + 256 * (k / 8);
+                assert_eq!(mn_major(descriptor(3, 16, 32)).across_depth(c, k), 2 * narrow as u32);
+            }
+            for c in 0..8 {
+                let middle = 8 * (c % 4) + 256 * (c / 4) + 32 * (k % 8) + 512 * (k / 8);
+                assert_eq!(mn_major(descriptor(2, 32, 64)).across_depth(c, k), 2 * middle as u32);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The sanitizer's view of shared memory: who touches it, through what, and whether that was ordered.
+
+use super::Result;
+use super::mbarrier::Mbarriers;
+use super::order::{Agent, Engine, Order, View, agent};
+use super::race::{Conflict, Proxy, Races, Stamp};
+use crate::fault::{FaultKind, Place, Trouble};
+use std::collections::HashMap;
+
+/// See the file's head.
+pub(crate) struct Watch {
+    pub order: Order,
+    races: Races,
+    /// What was released at an address by atomics and their like.
+    handed: HashMap<u64, View>,
+    /// Warps of a block.
+    warps: u32,
+    /// The stamp made last, and its record.
+    last: Option<(Stamp, u32)>,
+}
+
+/// What is done to some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touching {
+    Read,
+    Write,
+    Atomic,
+}
+
+impl Touching {
+    fn name(self) -> &'static str {
+        match self {
+            Touching::Read => "read",
+            Touching::Write => "write",
+            Touching::Atomic => "atomic",
+        }
+    }
+}
+
+/// Who accesses shared memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    /// Warp of the cluster.
+    pub warp: u32,
+    pub lane: u32,
+    pub pc: u32,
+    pub on_behalf: Behalf,
+}
+
+/// For whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behalf {
+    /// The warp itself, weakly or strongly.
+    Itself { strong: bool },
+    /// One of its engines, the work of this number.
+    Engine(Engine, u64),
+    /// A bulk copy that an mbarrier tells of: its agent, and the phase that it belongs to.
+    Mbarrier(Agent, u64),
+}
+
+impl Watch {
+    pub fn new(blocks: u32, warps: u32, bytes: u32) -> Watch {
+        Watch {
+            order: Order::new(blocks * warps),
+            races: Races::new(blocks, bytes),
+            handed: HashMap::new(),
+            warps,
+            last: None,
+        }
+    }
+
+    fn stamp(&self, by: By) -> Stamp {
+        let (agent, clock, proxy, strong) = match by.on_behalf {
+            Behalf::Itself { strong } => {
+                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), Proxy::Generic, strong)
+            }
+            Behalf::Engine(engine, number) => {
+                let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
+                (agent(by.warp, engine), number, proxy, false)
+            }
+            Behalf::Mbarrier(agent, phase) => (agent, phase + 1, Proxy::Async, false),
+        };
+        Stamp { agent, clock, pc: by.pc, warp: by.warp, strong, proxy }
+    }
+
+    /// Checks an access to shared memory against those before it, and remembers it.
+    pub fn touch(&mut self, by: By, touching: Touching, address: u32, count: u32) -> Result<()> {
+        let stamp = self.stamp(by);
+        let record = match self.last {
+            Some((last, record)) if last.same(&stamp) => record,
+            _ => self.races.record(stamp),
+        };
+        self.last = Some((stamp, record));
+        let view = self.order.view(by.warp);
+        let found = match touching {
+            Touching::Read => self.races.read((&stamp, record, view), by.lane, address, count),
+            _ => self.races.write((&stamp, record, view), by.lane, address, count),
+        };
+        found.map_err(|conflict| self.trouble(by, touching, conflict))
+    }
+
+    #[cold]
+    fn trouble(&self, by: By, touching: Touching, conflict: Conflict) -> Box<Trouble> {
+        let Conflict { earlier, lane, wrote, address, unfenced } = conflict;
+        let (access, warp) = (touching.name(), earlier.warp % self.warps);
+        let first_of = |engine| agent(earlier.warp, engine);
+        let kind = if unfenced {
+            FaultKind::Unfenced { warp, address }
+        } else if earlier.agent == first_of(Engine::Itself) {
+            let earlier = if wrote { "write" } else { "read" };
+            FaultKind::Race { access, earlier, warp, address }
+        } else {
+            let engine = if earlier.agent == first_of(Engine::Copies) {
+                "a cp.async"
+            } else if earlier.agent == first_of(Engine::Products) {
+                "a wgmma"
+            } else {
+                "a bulk copy"
+            };
+            FaultKind::InFlight { access, engine, use_: if wrote { "write" } else { "read" }, address }
+        };
+        let mut trouble = Trouble::at(kind, by.lane, address as u64);
+        trouble.place = Some(Place { pc: by.pc, warp: by.warp, lane: Some(by.lane) });
+        trouble.other = Some(Place { pc: earlier.pc, warp: earlier.warp, lane });
+        trouble
+    }
+
+    /// A strong access at an address: what others released there is known now, and theirs to know what is released.
+    pub fn hand(&mut self, warp: u32, address: u64, acquires: bool, releases: bool) {
+        if acquires && let Some(view) = self.handed.get(&address) {
+            self.order.acquire(warp, view);
+        }
+        if releases {
+            let view = self.handed.entry(address).or_default();
+            self.order.release(warp, view);
+        }
+    }
+
+    /// A warp has waited for an mbarrier.
+    pub fn waited(&mut self, warp: u32, mbarriers: &Mbarriers, address: u32) {
+        if let Some(view) = mbarriers.over(address) {
+            self.order.acquire(warp, view);
+        }
+    }
+}
