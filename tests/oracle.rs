@@ -6,6 +6,7 @@
 //! instead, `ORACLE_ONLY=TEXT` only those whose name has TEXT in it.
 
 use flashpage::runtime::case::{Case, CaseReport};
+use flashpage::runtime::device::Schedule;
 use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,17 +18,18 @@ use std::time::Instant;
 
 /// The ways that each case runs; all of them must give the same bits.
 fn runs() -> Vec<EmulatorOptions> {
-    let policies =
-        [AsyncPolicy::Eager, AsyncPolicy::Lazy].into_iter().chain((0..10).map(AsyncPolicy::Random));
-    let options = |policy| EmulatorOptions {
+    let in_order = [AsyncPolicy::Eager, AsyncPolicy::Lazy].map(|policy| (policy, Schedule::InOrder));
+    let drawn = (0..10).map(|seed| (AsyncPolicy::Random(seed), Schedule::Random(seed)));
+    let options = |(policy, schedule)| EmulatorOptions {
         policy,
+        schedule,
         sanitize: true,
         // The cases are spread over the cores, not a case's blocks.
         threads: 1,
         instruction_budget: 1 << 26,
         ..EmulatorOptions::default()
     };
-    policies.map(options).collect()
+    in_order.into_iter().chain(drawn).map(options).collect()
 }
 
 /// What a case came to: warp instructions of one run, or what is wrong.

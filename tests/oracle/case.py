@@ -79,7 +79,9 @@ def write_case(folder, ptx, entry, grid, block, cluster, dynamic_shared, buffers
         values = np.asarray(near.values if near else want)
         entry_ = {"npy": f"expected_{name}.npy"}
         dtype = buffers[name].dtype
-        if dtype in ("f16", "bf16", "f32"):
+        if dtype == "f16" and near is None:
+            values = values.astype(np.float16)
+        elif dtype in ("f16", "bf16", "f32"):
             values = values.astype(np.float32)
         elif dtype in ("e4m3", "e5m2"):
             values = values.astype(np.uint8)

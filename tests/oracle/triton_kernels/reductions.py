@@ -193,18 +193,20 @@ def kernels():
                      dict(x=x, weight=w, bias=b, o=Out((6, 300), dtype), mean=Out((6,), "f32"), rstd=Out((6,), "f32"),
                           n=300, eps=1e-5, BLOCK=512),
                      {"o": Near(want, relative), "mean": Near(m, 0, 1e-7), "rstd": Near(r, 5e-7)})
-        dy = uniform(6, (6, 300), dtype)
+        # Two rows a group, and no fused multiply-add: their sum is the same in either order.
+        x, m, r = tensor(x.f64[:4], dtype), m[:4], r[:4]
+        dy = uniform(6, (4, 300), dtype)
         hat = (x.f64 - rounded(m, "f32")[:, None]) * rounded(r, "f32")[:, None]
         scaled = w.f64 * dy.f64
         dx = (scaled - hat * (hat * scaled).mean(1, keepdims=True) - scaled.mean(1, keepdims=True)) * r[:, None]
         dw = np.stack([(dy.f64 * hat)[g::2].sum(0) for g in range(2)])
         db = np.stack([dy.f64[g::2].sum(0) for g in range(2)])
-        yield Kernel(f"layer_norm_backward_{dtype}", layer_norm_backward, (6,),
-                     dict(dx=Out((6, 300), dtype), dy=dy, dw=Out((2, 300), "f32"), db=Out((2, 300), "f32"), x=x,
+        yield Kernel(f"layer_norm_backward_{dtype}", layer_norm_backward, (4,),
+                     dict(dx=Out((4, 300), dtype), dy=dy, dw=Out((2, 300), "f32"), db=Out((2, 300), "f32"), x=x,
                           weight=w, mean=tensor(m, "f32"), rstd=tensor(r, "f32"),
                           lock=tensor(np.zeros(4), "i32"), n=300, GROUPS=2, BLOCK=512),
                      {"dx": Near(dx, relative * 1.5), "dw": Near(dw, 4e-7), "db": Near(db, 4e-7),
-                      "lock": [0, 0, 1, 1]})
+                      "lock": [0, 0, 1, 1]}, options=dict(enable_fp_fusion=False))
     for dtype in ("f32", "i32", "f16", "i64"):
         x = coarse(7, (32, 64), dtype, 200, 1 / 8) if dtype[0] == "f" else integers(7, (32, 64), dtype, -999, 999)
         for axis in (0, 1):

@@ -128,14 +128,6 @@ def cluster_matmul(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.
     tl.store(c + rows[:, None] * N + cols[None, :], acc.to(c.dtype.element_ty))
 
 
-@triton.jit
-def cluster_sums(x, o, M: tl.constexpr, N: tl.constexpr, AXIS: tl.constexpr):
-    """A tile spread over a cluster's blocks, reduced along either axis."""
-    tile = tl.load(x + tl.arange(0, M)[:, None] * N + tl.arange(0, N)[None, :])
-    at = tl.arange(0, M if AXIS == 1 else N)
-    tl.store(o + at, tl.sum(tile, AXIS))
-
-
 def shifted(x, row, col):
     """`x` read from (row, col) on, zero outside."""
     out = np.zeros_like(x)
@@ -242,8 +234,3 @@ def kernels():
         yield Kernel(f"cluster{ctas}_matmul", cluster_matmul, (1, 1),
                      dict(a=a, b=b, c=Out((128, 128), "f16"), M=128, N=128, K=64, BM=128, BN=128, BK=32),
                      {"c": rounded(a.f64 @ b.f64, "f16")}, targets=(90,), num_ctas=ctas)
-    x = coarse(22, (64, 128), "f32", 50)
-    for axis in (0, 1):
-        yield Kernel(f"cluster_sum_axis{axis}", cluster_sums, (1,),
-                     dict(x=x, o=Out(((128, 64)[axis],), "f32"), M=64, N=128, AXIS=axis), {"o": x.f64.sum(axis)},
-                     targets=(90,), num_ctas=2)
