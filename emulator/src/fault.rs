@@ -148,6 +148,18 @@ pub enum FaultKind {
         /// First byte that both touch.
         address: u32,
     },
+    /// Two accesses to shared memory by lanes of one warp, which nothing brought together in between.
+    #[error(
+        "race: a {access} of shared memory at {address:#x} and an earlier {earlier} by another lane of the warp, with no `bar.warp.sync` between"
+    )]
+    WarpRace {
+        /// `read`, `write`, `atomic`
+        access: &'static str,
+        /// Likewise.
+        earlier: &'static str,
+        /// First byte that both touch.
+        address: u32,
+    },
     /// An access to shared memory that asynchronous work still uses.
     #[error(
         "{access} of shared memory at {address:#x}, which {engine} may still {use_}: nothing waited for it"

@@ -66,3 +66,4 @@ pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
 pub use program::Parameter;
+pub use tensor_map::{ElementType, Fill, Interleave, L2Promotion, Swizzle, TensorMap, TensorMapError};

@@ -34,7 +34,7 @@ fn messages() {
         ("\nld.param.u32 %r1, [out+8];", "read of 4 bytes at 0x10 is not in the 16 bytes of parameters"),
         ("\nld.global.u32 %r1, [%out];", "byte 0 of the 4 at 0x1000001400 was never written"),
         (
-            ".shared .align 8 .b8 S[8]; st.shared.u8 [S+1], 1;\nld.shared.u16 %r1, [S];",
+            ".shared .align 8 .b8 S[8]; st.shared.u8 [S+1], 1; bar.warp.sync -1;\nld.shared.u16 %r1, [S];",
             "byte 0 of the 2 at 0x0 was never written",
         ),
         (

@@ -26,6 +26,8 @@ pub(crate) struct Request {
     pub address: u64,
     pub count: u32,
     pub lane: usize,
+    /// The lane does it for the whole warp.
+    pub collective: bool,
 }
 
 /// The bytes that a request is for, if they are there and aligned.
@@ -68,7 +70,7 @@ fn locate_rarely(env: &Env, warp: &mut Warp, request: Request) -> Result<Span> {
 
 #[cold]
 fn refuse(env: &Env, request: Request) -> Box<Trouble> {
-    let Request { access, space, address, count: bytes, lane } = request;
+    let Request { access, space, address, count: bytes, lane, .. } = request;
     let kind = if address & (bytes as u64 - 1) != 0 {
         FaultKind::Misaligned { access, bytes, address }
     } else {
@@ -104,7 +106,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
-        let request = Request { access: "read", space: access.space, address, count, lane };
+        let request = Request { access: "read", space: access.space, address, count, lane, collective: false };
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Read, access.strong)?;
@@ -137,7 +139,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
-        let request = Request { access: "write", space: access.space, address, count, lane };
+        let request = Request { access: "write", space: access.space, address, count, lane, collective: false };
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Write, access.strong)?;
@@ -156,7 +158,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
 /// Tells the race check of an access; strong ones also order what is around them.
 pub(crate) fn watch(
     env: &mut Env,
-    warp: &Warp,
+    warp: &mut Warp,
     request: Request,
     touching: Touching,
     strong: bool,
@@ -169,13 +171,15 @@ pub(crate) fn watch(
     if strong && matches!(space, Space::Shared | Space::Global) {
         let address = if space == Space::Shared { at + SHARED_WINDOW } else { at };
         let (acquires, releases) = (touching != Touching::Write, touching != Touching::Read);
-        watch.hand(warp.agent, address, acquires, releases);
+        if watch.hand(warp.agent, address, acquires, releases) {
+            warp.syncs += 1;
+        }
     }
     if space != Space::Shared {
         return Ok(());
     }
     let on_behalf = Behalf::Itself { strong };
-    let by = By { warp: warp.agent, lane: request.lane as u32, pc: warp.pc, on_behalf };
+    let by = By { collective: request.collective, ..By::lane(warp, request.lane, on_behalf) };
     watch.touch(by, touching, at as u32, request.count)
 }
 
@@ -208,7 +212,7 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32)
     let wide = atomic.width == 8;
     for lane in lanes(mask) {
         let address = address(warp, atomic.base, lane);
-        let request = Request { access: "atomic", space: atomic.space, address, count, lane };
+        let request = Request { access: "atomic", space: atomic.space, address, count, lane, collective: false };
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Atomic, true)?;
@@ -235,11 +239,11 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         let bytes = copy.bytes as u32;
         let asked = copy.source_bytes.map_or(bytes, |reg| warp.row(reg)[lane]).min(bytes);
         let read = if ignored >> lane & 1 != 0 { 0 } else { asked };
-        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane, collective: false };
         locate(env, warp, request)?;
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
-            let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+            let by = By::lane(warp, lane, on_behalf);
             watch.touch(by, Touching::Write, to as u32, bytes)?;
         }
         if from & (bytes as u64 - 1) != 0 {
@@ -247,7 +251,7 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
             return Err(Trouble::at(kind, lane as u32, from));
         }
         if read != 0 {
-            let request = Request { access: "read", space: Space::Global, address: from, count: read, lane };
+            let request = Request { access: "read", space: Space::Global, address: from, count: read, lane, collective: false };
             let Some(span) = env.memory.span(from, read, &mut warp.hint) else {
                 return Err(refuse_copy(env, request));
             };
@@ -278,11 +282,11 @@ pub(crate) fn land(env: &Env, warp: &mut Warp, copy: &Copy) -> Result<()> {
     for lane in lanes(copy.mask) {
         let (to, from) = (copy.to[lane] as u64, copy.from[lane]);
         let (bytes, read) = (copy.bytes as u32, copy.read[lane] as u32);
-        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane, collective: false };
         let target = locate(env, warp, request)?;
         let width = if bytes == 4 { 4 } else { 8 };
         if read == bytes {
-            let request = Request { access: "read", space: Space::Global, address: from, count: bytes, lane };
+            let request = Request { access: "read", space: Space::Global, address: from, count: bytes, lane, collective: false };
             let source = locate(env, warp, request)?;
             for at in (0..bytes as usize).step_by(width as usize) {
                 target.write(at, width, source.read(at, width));

@@ -56,6 +56,7 @@ impl Barriers {
         mut order: Option<&mut Order>,
     ) -> Result<()> {
         let warp = &mut warps[index];
+        warp.syncs += 1;
         let first = mask.trailing_zeros() as usize;
         let uniform = |reg: Reg| {
             let row = warp.row(reg);

@@ -32,8 +32,7 @@ pub(crate) fn wait_copies(env: &mut Env, warp: &mut Warp, mask: u32, pending: u3
     let due = warp.copies.wait(mask, pending);
     settle_copies(env, warp, due)?;
     if let Some(watch) = &mut env.watch {
-        let complete = warp.copies.complete();
-        watch.order.view_mut(warp.agent).complete(agent(warp.agent, Engine::Copies), complete);
+        watch.copied(warp, warp.copies.complete());
     }
     Ok(())
 }
@@ -113,12 +112,7 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
             return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
         }
         let number = warp.products.next_number();
-        let by = By {
-            warp: warp.agent,
-            lane: 0,
-            pc: warp.pc,
-            on_behalf: Behalf::Engine(Engine::Products, number),
-        };
+        let by = By::lane(warp, 0, Behalf::Engine(Engine::Products, number));
         for at in chunks(warp, product, (a, b))? {
             if env.shared.span(at as u64, 16).is_some()
                 && let Some(watch) = &mut env.watch
@@ -160,7 +154,7 @@ fn land_product(
 ) -> Result<()> {
     for at in if env.sanitize { chunks(warp, product, descriptors)? } else { Vec::new() } {
         let address = at as u64;
-        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
+        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0, collective: false };
         check_written(locate(env, warp, request)?, request, 16)?;
     }
     warpgroup_product::run(env, warp, product, descriptors, accumulate)
@@ -206,7 +200,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
         Tells::Mbarriers(objects)
     };
     if let Some(watch) = &mut env.watch {
-        let by = |on_behalf| By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+        let by = |on_behalf| By::lane(warp, lane, on_behalf);
         // The mbarrier of the block that an address is in, or the only one.
         let behalf = |at: u32| match &tells {
             Tells::Group => Behalf::Engine(Engine::Groups, number),

@@ -29,7 +29,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Res
         for row in 0..8 {
             let lane = 8 * j + row;
             let address = address(warp, access.base, lane);
-            let request = Request { access: "read", space: access.space, address, count: 16, lane };
+            let request = Request { access: "read", space: access.space, address, count: 16, lane, collective: true };
             let span = locate(env, warp, request)?;
             if env.sanitize {
                 watch(env, warp, request, Touching::Read, false)?;
@@ -56,7 +56,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Re
         for row in 0..8 {
             let lane = 8 * j + row;
             let address = address(warp, access.base, lane);
-            let request = Request { access: "write", space: access.space, address, count: 16, lane };
+            let request = Request { access: "write", space: access.space, address, count: 16, lane, collective: true };
             let span = locate(env, warp, request)?;
             if env.sanitize {
                 watch(env, warp, request, Touching::Write, false)?;

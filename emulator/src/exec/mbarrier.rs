@@ -131,7 +131,9 @@ impl Mbarriers {
         }
         // Compilers do initialise an object again that nobody has used since; one in use is another matter.
         if strict && self.objects.get(&address).is_some_and(|old| old.word == word && old.is_in_use()) {
-            return Err("a phase of it has begun: `mbarrier.inval` has to come before another `init`".to_string());
+            return Err(
+                "a phase of it has begun: `mbarrier.inval` has to come before another `init`".to_string()
+            );
         }
         if let Some(old) = self.objects.remove(&address) {
             self.retired.insert(address, (old.agent, old.phase));

@@ -35,7 +35,7 @@ pub(crate) fn address(
         let message = format!("{address:#x} is not in shared memory, where mbarriers are");
         return Err(Trouble::lane(FaultKind::Operand(message), lane as u32));
     }
-    let request = Request { access: "atomic", space, address, count: 8, lane };
+    let request = Request { access: "atomic", space, address, count: 8, lane, collective: false };
     locate(env, warp, request)?;
     Ok(address as u32)
 }
@@ -81,7 +81,7 @@ pub(crate) fn phase(env: &mut Env, at: u32, lane: usize) -> Result<u64> {
 pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: Touching) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
     let strong = touching != Touching::Write;
-    let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf: Behalf::Itself { strong } };
+    let by = By::lane(warp, lane, Behalf::Itself { strong });
     watch.touch(by, touching, at, 8)
 }
 
@@ -181,6 +181,7 @@ fn wait(
             && let Some(watch) = &mut env.watch
         {
             watch.waited(warp.agent, &env.mbarriers, at);
+            warp.syncs += 1;
         }
     }
     if over == 0 && sleeps && one_object && warp.is_whole() && mask == warp.mask {
@@ -197,14 +198,14 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) 
     for lane in lanes(mask) {
         let at = address(env, warp, (op.mbarrier, Space::Shared), lane)?;
         let to = access::address(warp, op.to, lane);
-        let request = Request { access: "write", space: Space::Shared, address: to, count, lane };
+        let request = Request { access: "write", space: Space::Shared, address: to, count, lane, collective: false };
         let span = locate(env, warp, request)?;
         touch(env, warp, at, lane, Touching::Read)?;
         let phase = phase(env, at, lane)?;
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Mbarrier(agent, phase);
-            let by = By { warp: warp.agent, lane: lane as u32, pc: warp.pc, on_behalf };
+            let by = By::lane(warp, lane, on_behalf);
             watch.touch(by, Touching::Write, to as u32, count)?;
         }
         for (i, (reg, wide)) in op.elements.iter().enumerate() {

@@ -76,6 +76,11 @@ impl View {
         self.fenced.get(agent as usize).is_some_and(|c| *c >= clock)
     }
 
+    /// The clock of an agent as far as it is known.
+    pub fn known(&self, agent: Agent) -> u64 {
+        self.seen.get(agent as usize).copied().unwrap_or(0)
+    }
+
     /// Learns that an agent's work up to this clock is complete. The engines work through the async proxy or, for
     /// `cp.async`, are written for it: no fence is needed.
     pub fn complete(&mut self, agent: Agent, clock: u64) {

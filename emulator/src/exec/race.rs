@@ -1,8 +1,10 @@
 //! Races on shared memory, found by what was last done to each byte.
 //!
 //! A byte remembers who wrote it last and who has read it since. An access is checked against these: each must be
-//! known to the view of who makes the access (see [`super::order`]). Warps are looked at as a whole; two lanes of one
-//! warp are never said to race. Strong accesses (atomics, `.volatile`, `.relaxed` and stronger, PTX ISA §8.7) do not
+//! known to the view of who makes the access (see [`super::order`]). Lanes of one warp are ordered by what brings
+//! the warp together: with no barrier of the warp, of the block or in memory between, one lane may not use what another
+//! writes, whatever order a warp that happens to run in step would give them. Votes and shuffles order no memory
+//! (PTX ISA §9.7.9.6). Strong accesses (atomics, `.volatile`, `.relaxed` and stronger, PTX ISA §8.7) do not
 //! race with each other.
 
 use super::order::{Agent, View};
@@ -19,6 +21,10 @@ pub(crate) struct Stamp {
     pub pc: u32,
     /// Warp of the cluster that executes it.
     pub warp: u32,
+    /// How often the warp had come together by then.
+    pub sync: u32,
+    /// Done by all lanes for each other: `ldmatrix`, `stmatrix`.
+    pub collective: bool,
     /// Atomics and their like.
     pub strong: bool,
     /// Done through the async proxy, or by a copy that is complete once it is waited for.
@@ -28,7 +34,8 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// Whether it is the same instruction, executed with nothing in between.
     pub fn same(&self, other: &Stamp) -> bool {
-        (self.agent, self.clock, self.pc, self.strong) == (other.agent, other.clock, other.pc, other.strong)
+        (self.agent, self.clock, self.pc, self.sync, self.strong)
+            == (other.agent, other.clock, other.pc, other.sync, other.strong)
     }
 }
 
@@ -82,7 +89,26 @@ pub(crate) struct Races {
     latest: HashMap<(Agent, u32), u32>,
 }
 
-const NOBODY: Stamp = Stamp { agent: 0, clock: 0, pc: 0, warp: 0, strong: true, proxy: Proxy::Copy };
+const NOBODY: Stamp = Stamp {
+    agent: 0,
+    clock: 0,
+    pc: 0,
+    warp: 0,
+    sync: 0,
+    collective: false,
+    strong: true,
+    proxy: Proxy::Copy,
+};
+
+/// Copies of one warp that it waited for with nothing to bring its lanes together since: each is complete for the
+/// lane that issued it, and for no other (PTX ISA §9.7.9.25.3.3).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fresh {
+    /// The last copy that is complete for all.
+    pub from: u64,
+    /// How often the warp had come together when it waited.
+    pub sync: u32,
+}
 
 impl Races {
     /// For blocks of so many bytes of shared memory.
@@ -104,7 +130,7 @@ impl Races {
         let next = self.records.len();
         let known = self.latest.entry((stamp.agent, stamp.pc)).or_insert(0);
         let last = &self.records[*known as usize];
-        if *known != 0 && last.clock == stamp.clock && last.strong == stamp.strong {
+        if *known != 0 && last.same(&stamp) {
             return *known;
         }
         if next >= MOST {
@@ -132,13 +158,26 @@ impl Races {
             || earlier.same(later)
     }
 
+    /// Whether lanes of one warp did these with nothing to bring them together between.
+    #[inline]
+    fn apart(earlier: &Stamp, later: &Stamp, fresh: Fresh) -> bool {
+        if earlier.warp != later.warp || later.proxy == Proxy::Async || earlier.clock == 0 {
+            return false;
+        }
+        match earlier.proxy {
+            Proxy::Generic => earlier.sync == later.sync && !(earlier.strong && later.strong),
+            Proxy::Copy => fresh.sync == later.sync && earlier.clock > fresh.from,
+            Proxy::Async => false,
+        }
+    }
+
     /// A read of `count` bytes by `lane`; `record` is the number of `stamp`.
     ///
     /// # Errors
     /// A write that is not ordered before it.
     pub fn read(
         &mut self,
-        (stamp, record, view): (&Stamp, u32, &View),
+        (stamp, record, view, fresh): (&Stamp, u32, &View, Fresh),
         lane: u32,
         address: u32,
         count: u32,
@@ -158,7 +197,9 @@ impl Races {
                     address: address + (byte - range.start) as u32,
                     unfenced,
                 };
-                if !Self::ordered(&earlier, stamp, view) {
+                let apart = Self::apart(&earlier, stamp, fresh);
+                let other = written & 31 != lane || earlier.collective || stamp.collective;
+                if !Self::ordered(&earlier, stamp, view) || (apart && other) {
                     return Err(conflict(false));
                 }
                 if stamp.proxy == Proxy::Async
@@ -167,7 +208,9 @@ impl Races {
                 {
                     return Err(conflict(true));
                 }
-                fine = written >> 5;
+                if !apart {
+                    fine = written >> 5;
+                }
             }
             let set = self.shadows[rank].read[byte];
             if set != before {
@@ -204,7 +247,7 @@ impl Races {
     /// A read or a write that is not ordered before it.
     pub fn write(
         &mut self,
-        (stamp, record, view): (&Stamp, u32, &View),
+        (stamp, record, view, fresh): (&Stamp, u32, &View, Fresh),
         lane: u32,
         address: u32,
         count: u32,
@@ -218,22 +261,34 @@ impl Races {
             let (written, set) = (shadow.written[byte], shadow.read[byte]);
             if written >> 5 != fine {
                 let earlier = self.records[(written >> 5) as usize];
-                if !Self::ordered(&earlier, stamp, view) {
+                let apart = Self::apart(&earlier, stamp, fresh);
+                let other = written & 31 != lane || earlier.collective || stamp.collective;
+                // Lanes that write the same byte in one instruction leave it to chance which wins; that is theirs.
+                let at_once = earlier.pc == stamp.pc;
+                if !Self::ordered(&earlier, stamp, view) || (apart && !at_once && other) {
                     let lane = Some(written & 31);
                     return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced: false });
                 }
-                fine = written >> 5;
+                if !apart {
+                    fine = written >> 5;
+                }
             }
             if set != fine_set {
+                let mut apart = false;
                 for reader in &self.sets[set as usize] {
                     let earlier = self.records[*reader as usize];
-                    if !Self::ordered(&earlier, stamp, view) {
-                        let last = shadow.reader[byte];
-                        let lane = (last >> 5 == *reader).then_some(last & 31);
-                        return Err(Conflict { earlier, lane, wrote: false, address: at, unfenced: false });
+                    let last = shadow.reader[byte];
+                    let by = (last >> 5 == *reader).then_some(last & 31);
+                    let own = Self::apart(&earlier, stamp, fresh) && earlier.pc != stamp.pc;
+                    apart |= own;
+                    let other = earlier.collective || stamp.collective || by.is_some_and(|by| by != lane);
+                    if !Self::ordered(&earlier, stamp, view) || (own && other) {
+                        return Err(Conflict { earlier, lane: by, wrote: false, address: at, unfenced: false });
                     }
                 }
-                fine_set = set;
+                if !apart {
+                    fine_set = set;
+                }
             }
             shadow.written[byte] = record << 5 | lane;
             shadow.read[byte] = 0;

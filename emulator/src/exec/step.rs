@@ -169,6 +169,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 if !collective::members(warp, mask, *members)? {
                     continue;
                 }
+                warp.syncs += 1;
             }
             Op::Shuffle { mode, d, p, a, b, c, members } => {
                 if !collective::members(warp, mask, *members)? {
@@ -354,6 +355,7 @@ fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -
             && let Some(watch) = &mut env.watch
         {
             watch.order.acquire(warp.agent, env.cluster_barrier.over());
+            warp.syncs += 1;
         }
         return Ok(true);
     }

@@ -65,6 +65,8 @@ pub(crate) struct Warp {
     pub hint: usize,
     /// Warp instructions so far.
     pub count: u64,
+    /// How often its lanes have come together, at a warp's or a block's barrier or to tell each other something.
+    pub syncs: u32,
     /// At a barrier that is not complete.
     pub waiting: bool,
     /// At an instruction that will be tried again.
@@ -116,6 +118,7 @@ impl Warp {
             bulk: BulkGroups::default(),
             hint: 0,
             count: 0,
+            syncs: 0,
             waiting: false,
             sleep: None,
             cluster_phase: [0; LANES],
@@ -146,6 +149,7 @@ impl Warp {
         self.waiting = false;
         self.sleep = None;
         self.count = 0;
+        self.syncs = 0;
     }
 
     // --- registers: the decoder gave out every index below the length ---

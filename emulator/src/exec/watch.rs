@@ -3,7 +3,8 @@
 use super::Result;
 use super::mbarrier::Mbarriers;
 use super::order::{Agent, Engine, Order, View, agent};
-use super::race::{Conflict, Proxy, Races, Stamp};
+use super::race::{Conflict, Fresh, Proxy, Races, Stamp};
+use super::warp::Warp;
 use crate::fault::{FaultKind, Place, Trouble};
 use std::collections::HashMap;
 
@@ -15,6 +16,8 @@ pub(crate) struct Watch {
     handed: HashMap<u64, View>,
     /// Warps of a block.
     warps: u32,
+    /// Copies of each warp that were waited for just now.
+    fresh: Vec<Fresh>,
     /// The stamp made last, and its record.
     last: Option<(Stamp, u32)>,
 }
@@ -44,7 +47,25 @@ pub(crate) struct By {
     pub warp: u32,
     pub lane: u32,
     pub pc: u32,
+    /// How often the warp has come together.
+    pub sync: u32,
+    /// The warp's lanes do it for each other.
+    pub collective: bool,
     pub on_behalf: Behalf,
+}
+
+impl By {
+    /// What `lane` of `warp` does where the warp is.
+    pub fn lane(warp: &Warp, lane: usize, on_behalf: Behalf) -> By {
+        By {
+            warp: warp.agent,
+            lane: lane as u32,
+            pc: warp.pc,
+            sync: warp.syncs,
+            collective: false,
+            on_behalf,
+        }
+    }
 }
 
 /// For whom.
@@ -65,6 +86,7 @@ impl Watch {
             races: Races::new(blocks, bytes),
             handed: HashMap::new(),
             warps,
+            fresh: vec![Fresh { from: 0, sync: u32::MAX }; (blocks * warps) as usize],
             last: None,
         }
     }
@@ -80,7 +102,16 @@ impl Watch {
             }
             Behalf::Mbarrier(agent, phase) => (agent, phase + 1, Proxy::Async, false),
         };
-        Stamp { agent, clock, pc: by.pc, warp: by.warp, strong, proxy }
+        Stamp {
+            agent,
+            clock,
+            pc: by.pc,
+            warp: by.warp,
+            sync: by.sync,
+            collective: by.collective,
+            strong,
+            proxy,
+        }
     }
 
     /// Checks an access to shared memory against those before it, and remembers it.
@@ -91,12 +122,17 @@ impl Watch {
             _ => self.races.record(stamp),
         };
         self.last = Some((stamp, record));
-        let view = self.order.view(by.warp);
+        let (view, fresh) = (self.order.view(by.warp), self.fresh[by.warp as usize]);
         let found = match touching {
-            Touching::Read => self.races.read((&stamp, record, view), by.lane, address, count),
-            _ => self.races.write((&stamp, record, view), by.lane, address, count),
+            Touching::Read => self.races.read((&stamp, record, view, fresh), by.lane, address, count),
+            _ => self.races.write((&stamp, record, view, fresh), by.lane, address, count),
         };
         found.map_err(|conflict| self.trouble(by, touching, conflict))
+    }
+
+    /// Whether the warp that made this access, or set it going, may rely on it.
+    fn is_complete(&self, stamp: &Stamp) -> bool {
+        self.order.view(stamp.warp).has_seen(stamp.agent, stamp.clock)
     }
 
     #[cold]
@@ -106,6 +142,9 @@ impl Watch {
         let first_of = |engine| agent(earlier.warp, engine);
         let kind = if unfenced {
             FaultKind::Unfenced { warp, address }
+        } else if earlier.warp == by.warp && self.is_complete(&earlier) {
+            let earlier = if wrote { "write" } else { "read" };
+            FaultKind::WarpRace { access, earlier, address }
         } else if earlier.agent == first_of(Engine::Itself) {
             let earlier = if wrote { "write" } else { "read" };
             FaultKind::Race { access, earlier, warp, address }
@@ -126,13 +165,28 @@ impl Watch {
     }
 
     /// A strong access at an address: what others released there is known now, and theirs to know what is released.
-    pub fn hand(&mut self, warp: u32, address: u64, acquires: bool, releases: bool) {
+    /// True if there was something to learn.
+    pub fn hand(&mut self, warp: u32, address: u64, acquires: bool, releases: bool) -> bool {
+        let mut learns = false;
         if acquires && let Some(view) = self.handed.get(&address) {
             self.order.acquire(warp, view);
+            learns = true;
         }
         if releases {
             let view = self.handed.entry(address).or_default();
             self.order.release(warp, view);
+        }
+        learns
+    }
+
+    /// A warp has waited for its copies up to number `complete`.
+    pub fn copied(&mut self, warp: &Warp, complete: u64) {
+        let copies = agent(warp.agent, Engine::Copies);
+        let before = self.order.view(warp.agent).known(copies);
+        self.order.view_mut(warp.agent).complete(copies, complete);
+        let fresh = &mut self.fresh[warp.agent as usize];
+        if fresh.sync != warp.syncs {
+            *fresh = Fresh { from: before, sync: warp.syncs };
         }
     }
 

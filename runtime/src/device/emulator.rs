@@ -224,6 +224,49 @@ impl Emulator {
     }
 }
 
-pub(super) fn encode_tensor_map(_address: u64, _map: &TensorMap) -> Result<[u8; 128], DeviceError> {
-    Err(DeviceError::Load("tensor maps are not supported by the emulator yet: run this case on a GPU".into()))
+/// The 128 bytes of a tensor map, in the emulator's own layout.
+pub(super) fn encode_tensor_map(address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
+    use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMapError, TensorMapType};
+    let map = engine::TensorMap {
+        ty: match map.ty {
+            TensorMapType::U8 => engine::ElementType::U8,
+            TensorMapType::U16 => engine::ElementType::U16,
+            TensorMapType::U32 => engine::ElementType::U32,
+            TensorMapType::I32 => engine::ElementType::S32,
+            TensorMapType::U64 => engine::ElementType::U64,
+            TensorMapType::I64 => engine::ElementType::S64,
+            TensorMapType::F16 => engine::ElementType::F16,
+            TensorMapType::Bf16 => engine::ElementType::Bf16,
+            TensorMapType::F32 => engine::ElementType::F32,
+            TensorMapType::F64 => engine::ElementType::F64,
+            TensorMapType::Tf32 => engine::ElementType::Tf32,
+        },
+        address,
+        dims: map.dims.clone(),
+        strides: map.strides.clone(),
+        box_dims: map.box_dims.clone(),
+        element_strides: map.element_strides.clone(),
+        interleave: match map.interleave {
+            Interleave::None => engine::Interleave::None,
+            Interleave::B16 => engine::Interleave::B16,
+            Interleave::B32 => engine::Interleave::B32,
+        },
+        swizzle: match map.swizzle {
+            Swizzle::None => engine::Swizzle::None,
+            Swizzle::B32 => engine::Swizzle::B32,
+            Swizzle::B64 => engine::Swizzle::B64,
+            Swizzle::B128 => engine::Swizzle::B128,
+        },
+        fill: match map.oob_fill {
+            OutOfBounds::Zeros => engine::Fill::Zeros,
+            OutOfBounds::Nan => engine::Fill::Nan,
+        },
+        l2_promotion: match map.l2_promotion {
+            L2Promotion::None => engine::L2Promotion::None,
+            L2Promotion::B64 => engine::L2Promotion::B64,
+            L2Promotion::B128 => engine::L2Promotion::B128,
+            L2Promotion::B256 => engine::L2Promotion::B256,
+        },
+    };
+    map.encode().map_err(|error| TensorMapError(error.0).into())
 }
