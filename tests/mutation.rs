@@ -75,7 +75,8 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
     let mut table = String::new();
     let mut survivors = Vec::new();
     for stock in catalogue() {
-        for (shape, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Decode, 2)] {
+        for (shape, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Append, 20), (ShapeClass::Decode, 2)]
+        {
             // Keys enough that every loop goes round, those before and behind a window too; and none at all, where
             // nothing was waited for before the end.
             let program = (stock.program)();
@@ -110,7 +111,8 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
                     }
                 }
             }
-            writeln!(table, "{:26} {shape:8} {head_dim:4} {caught:4} of {:4}", stock.name, all.len()).unwrap();
+            writeln!(table, "{:26} {shape:8} {head_dim:4} {caught:4} of {:4}", stock.name, all.len())
+                .unwrap();
         }
     }
     (table, survivors)

@@ -26,8 +26,6 @@ pub(crate) struct Request {
     pub address: u64,
     pub count: u32,
     pub lane: usize,
-    /// The lane does it for the whole warp.
-    pub collective: bool,
 }
 
 /// The bytes that a request is for, if they are there and aligned.
@@ -106,7 +104,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
-        let request = Request { access: "read", space: access.space, address, count, lane, collective: false };
+        let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Read, access.strong)?;
@@ -139,7 +137,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
-        let request = Request { access: "write", space: access.space, address, count, lane, collective: false };
+        let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Write, access.strong)?;
@@ -179,8 +177,15 @@ pub(crate) fn watch(
         return Ok(());
     }
     let on_behalf = Behalf::Itself { strong };
-    let by = By { collective: request.collective, ..By::lane(warp, request.lane, on_behalf) };
-    watch.touch(by, touching, at as u32, request.count)
+    watch.touch(By::lane(warp, request.lane, on_behalf), touching, at as u32, request.count)
+}
+
+/// Tells the race check of an access to shared memory that a lane makes for its whole warp.
+pub(crate) fn watch_matrix(env: &mut Env, warp: &Warp, request: Request, touching: Touching) -> Result<()> {
+    let Some(watch) = &mut env.watch else { return Ok(()) };
+    let own = By::lane(warp, request.lane, Behalf::Itself { strong: false });
+    // The address may be a generic one; its low half is the shared one.
+    watch.touch(By { collective: true, ..own }, touching, request.address as u32, request.count)
 }
 
 /// Where a request really goes.
@@ -212,7 +217,7 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32)
     let wide = atomic.width == 8;
     for lane in lanes(mask) {
         let address = address(warp, atomic.base, lane);
-        let request = Request { access: "atomic", space: atomic.space, address, count, lane, collective: false };
+        let request = Request { access: "atomic", space: atomic.space, address, count, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Atomic, true)?;
@@ -239,7 +244,7 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         let bytes = copy.bytes as u32;
         let asked = copy.source_bytes.map_or(bytes, |reg| warp.row(reg)[lane]).min(bytes);
         let read = if ignored >> lane & 1 != 0 { 0 } else { asked };
-        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane, collective: false };
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
         locate(env, warp, request)?;
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
@@ -251,7 +256,7 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
             return Err(Trouble::at(kind, lane as u32, from));
         }
         if read != 0 {
-            let request = Request { access: "read", space: Space::Global, address: from, count: read, lane, collective: false };
+            let request = Request { access: "read", space: Space::Global, address: from, count: read, lane };
             let Some(span) = env.memory.span(from, read, &mut warp.hint) else {
                 return Err(refuse_copy(env, request));
             };
@@ -282,11 +287,11 @@ pub(crate) fn land(env: &Env, warp: &mut Warp, copy: &Copy) -> Result<()> {
     for lane in lanes(copy.mask) {
         let (to, from) = (copy.to[lane] as u64, copy.from[lane]);
         let (bytes, read) = (copy.bytes as u32, copy.read[lane] as u32);
-        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane, collective: false };
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
         let target = locate(env, warp, request)?;
         let width = if bytes == 4 { 4 } else { 8 };
         if read == bytes {
-            let request = Request { access: "read", space: Space::Global, address: from, count: bytes, lane, collective: false };
+            let request = Request { access: "read", space: Space::Global, address: from, count: bytes, lane };
             let source = locate(env, warp, request)?;
             for at in (0..bytes as usize).step_by(width as usize) {
                 target.write(at, width, source.read(at, width));

@@ -154,7 +154,7 @@ fn land_product(
 ) -> Result<()> {
     for at in if env.sanitize { chunks(warp, product, descriptors)? } else { Vec::new() } {
         let address = at as u64;
-        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0, collective: false };
+        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
         check_written(locate(env, warp, request)?, request, 16)?;
     }
     warpgroup_product::run(env, warp, product, descriptors, accumulate)

@@ -5,7 +5,7 @@
 //! row by row: what is 16 bytes in memory is four lanes here.
 
 use super::Result;
-use super::access::{Request, address, check_written, locate, watch};
+use super::access::{Request, address, check_written, locate, watch_matrix};
 use super::block::Env;
 use super::warp::Warp;
 use super::watch::Touching;
@@ -29,10 +29,10 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Res
         for row in 0..8 {
             let lane = 8 * j + row;
             let address = address(warp, access.base, lane);
-            let request = Request { access: "read", space: access.space, address, count: 16, lane, collective: true };
+            let request = Request { access: "read", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
             if env.sanitize {
-                watch(env, warp, request, Touching::Read, false)?;
+                watch_matrix(env, warp, request, Touching::Read)?;
                 check_written(span, request, 16)?;
             }
             let (low, high) = (span.read(0, 8), span.read(8, 8));
@@ -56,10 +56,10 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Re
         for row in 0..8 {
             let lane = 8 * j + row;
             let address = address(warp, access.base, lane);
-            let request = Request { access: "write", space: access.space, address, count: 16, lane, collective: true };
+            let request = Request { access: "write", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
             if env.sanitize {
-                watch(env, warp, request, Touching::Write, false)?;
+                watch_matrix(env, warp, request, Touching::Write)?;
             }
             for word in 0..4 {
                 span.write(4 * word, 4, value[4 * row + word] as u64);

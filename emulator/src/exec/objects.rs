@@ -35,7 +35,7 @@ pub(crate) fn address(
         let message = format!("{address:#x} is not in shared memory, where mbarriers are");
         return Err(Trouble::lane(FaultKind::Operand(message), lane as u32));
     }
-    let request = Request { access: "atomic", space, address, count: 8, lane, collective: false };
+    let request = Request { access: "atomic", space, address, count: 8, lane };
     locate(env, warp, request)?;
     Ok(address as u32)
 }
@@ -198,7 +198,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) 
     for lane in lanes(mask) {
         let at = address(env, warp, (op.mbarrier, Space::Shared), lane)?;
         let to = access::address(warp, op.to, lane);
-        let request = Request { access: "write", space: Space::Shared, address: to, count, lane, collective: false };
+        let request = Request { access: "write", space: Space::Shared, address: to, count, lane };
         let span = locate(env, warp, request)?;
         touch(env, warp, at, lane, Touching::Read)?;
         let phase = phase(env, at, lane)?;

@@ -283,7 +283,13 @@ impl Races {
                     apart |= own;
                     let other = earlier.collective || stamp.collective || by.is_some_and(|by| by != lane);
                     if !Self::ordered(&earlier, stamp, view) || (own && other) {
-                        return Err(Conflict { earlier, lane: by, wrote: false, address: at, unfenced: false });
+                        return Err(Conflict {
+                            earlier,
+                            lane: by,
+                            wrote: false,
+                            address: at,
+                            unfenced: false,
+                        });
                     }
                 }
                 if !apart {

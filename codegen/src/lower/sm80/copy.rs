@@ -15,6 +15,7 @@ use super::{Kernel, SHARED};
 use crate::abi::Meaning;
 use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
 use crate::program::ParamId;
+use crate::schedule::QueryIn;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -89,7 +90,7 @@ impl Kernel<'_> {
         self.schedule.warps * PERIOD
     }
 
-    /// Copies the warp's own rows of Q, as one group. Rows past the end repeat the last one.
+    /// Copies the warp's own rows of Q. Rows past the end repeat the last one.
     pub(super) fn copy_query(&mut self, instance: &Instance) {
         let q = self.attention.q;
         self.b.stage("copy Q: each warp its own rows");
@@ -108,7 +109,10 @@ impl Kernel<'_> {
             let offset = first * self.schedule.swizzle().row_bytes;
             self.copy_row(&target, offset, &from, None);
         }
-        self.cp_async_commit();
+        // Q that stays in shared memory is first used with the first K, and comes in one group with it.
+        if self.schedule.query == QueryIn::Registers {
+            self.cp_async_commit();
+        }
     }
 
     /// The row of eight and the chunk of four that a lane copies: `swizzle::copy_row`.
@@ -213,7 +217,8 @@ impl Kernel<'_> {
         });
     }
 
-    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are consumed.
+    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are consumed. The last
+    /// group is left open, for the first wait to close.
     pub(super) fn fill_ring(&mut self, ring: &mut Ring, range: &ColumnRange) {
         let stages = self.schedule.stages;
         self.b.stage("fill the ring");
@@ -225,8 +230,8 @@ impl Kernel<'_> {
             let (k_slot, v_slot) = (at(self, 0), at(self, 1));
             let checked = stage == 0;
             self.copy_tile(ring, (Which::Keys, &index), (None, k_slot), checked, Some(&present));
-            self.cp_async_commit();
             if stage + 1 < stages {
+                self.cp_async_commit();
                 self.copy_tile(ring, (Which::Values, &index), (None, v_slot), checked, Some(&present));
                 self.cp_async_commit();
                 index = self.b.sub(Type::S32, "r", &index, 1);
@@ -249,7 +254,6 @@ impl Kernel<'_> {
             let slot = self.slot_offset(1);
             self.copy_tile(ring, (Which::Values, &index), (Some(&stage), slot), false, Some(&present));
         }
-        self.cp_async_commit();
         if ring.table.is_some() {
             let next = self.b.sub(Type::S32, "r", &tile, ahead + 1);
             self.look_up(ring, &next);
@@ -263,7 +267,6 @@ impl Kernel<'_> {
         let stage = ring.stage.clone();
         let slot = self.slot_offset(0);
         self.copy_tile(ring, (Which::Keys, &index), (stage.as_ref(), slot), false, Some(&present));
-        self.cp_async_commit();
     }
 
     /// Moves on to the next stage of the ring.

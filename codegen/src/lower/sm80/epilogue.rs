@@ -10,6 +10,7 @@ use super::{Kernel, SHARED, State};
 use crate::abi::Meaning;
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::program::ParamId;
+use crate::schedule::QueryIn;
 use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -57,8 +58,10 @@ impl Kernel<'_> {
 
     fn store_output(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
         self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
-        // A block that saw no column has Q still in flight to the memory that O is about to use.
-        self.b.emit(Opcode::Cp, &[Mod::Word(Word::Async), Mod::Word(Word::WaitAll)], vec![]);
+        // A block that saw no column may have Q still in flight to the memory that O is about to use.
+        if self.schedule.query == QueryIn::Shared {
+            self.b.emit(Opcode::Cp, &[Mod::Word(Word::Async), Mod::Word(Word::WaitAll)], vec![]);
+        }
         self.b.bar_warp_sync();
         let row_bytes = self.schedule.swizzle().row_bytes;
         let quad_row = self.b.shr(Type::U32, "r", &instance.lane, 2);
