@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) warp_specialized(const __gr
     if (threadIdx.x == 0) {
         for (int i = 0; i < STAGES; i++) {
             asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared(&s.full[i])));
-            asm volatile("mbarrier.init.shared::cta.b64 [%0], 2;" ::"r"(shared(&s.empty[i])));
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 8;" ::"r"(shared(&s.empty[i])));
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -76,7 +76,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) warp_specialized(const __gr
                          : "memory");
         asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
         asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-        if (threadIdx.x % 128 == 0)
+        // Each of the eight warps is done with its rows.
+        if (lane == 0)
             asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared(&s.empty[stage])) : "memory");
     }
     half *out = s.c + (group - 1) * 64 * BN;
