@@ -30,7 +30,7 @@ class CudaKernel:
     name: str
     target: str
     grid: tuple
-    block: int
+    block: object  # threads, or threads along x and y
     args: list  # (name, value) in the order of the parameters; a name comes again for a map of the same buffer
     expected: dict
     cluster: int = 1
@@ -61,6 +61,7 @@ class CudaKernel:
                 args.append({"i64": value.value})
             else:
                 args.append({"i32": value})
+        block = list(self.block) + [1] if isinstance(self.block, tuple) else [self.block, 1, 1]
         grid = list(self.grid) + [1] * (3 - len(self.grid))
-        write_case(folder, text, self.name, grid, [self.block, 1, 1], [self.cluster, 1, 1], self.dynamic, buffers, args,
+        write_case(folder, text, self.name, grid, block, [self.cluster, 1, 1], self.dynamic, buffers, args,
                    self.expected)

@@ -493,6 +493,18 @@ def warp_specialized():
         buffers={"a": a, "b": b, "c": Out((128, 32), "f16")})
 
 
-CASES = [wmma_matmul, wmma_tf32, pipelines, groups, warp_intrinsics, atomics, lookback, control, mathematics,
+def block_sync():
+    x, y = integers(60, (128, 4), "i32", -(2**31), 2**31), integers(61, 128, "i32")
+    t = np.arange(128)
+    handed = (127 - t[64:]) ** 2
+    rows = [np.full(128, 43), np.full(128, 1), np.full(128, 1), np.r_[handed + 1, handed],
+            np.bitwise_xor.reduce(x.bits, 1), 3 * y.bits + y.bits[::-1], np.full(128, 100), np.full(128, 1),
+            np.full(128, 8 + 4 + 2), np.full(128, 110000 + 256 + 1)]
+    return CudaKernel("block_sync", "sm_90a", (1,), (64, 2), [
+        ("x", x), ("y", y), ("o", Out((10, 128), "i32")), ("r", tensor([40, 0, 1], "u32"))],
+        {"o": np.stack(rows), "r": [7, 41, 42]}, dynamic=256)
+
+
+CASES = [block_sync, wmma_matmul, wmma_tf32, pipelines, groups, warp_intrinsics, atomics, lookback, control, mathematics,
          mathematics_f64, halves, integer_intrinsics, collectives, paged_attention, flash_attention, cluster,
          block_barriers, tensor_maps, multicast, bulk_reduce, wgmma_descriptors, warp_specialized]

@@ -7,7 +7,8 @@ import numpy as np
 import triton
 import triton.language as tl
 
-from numbers_of import Out, coarse, integers, rounded, tensor
+from case import Near
+from numbers_of import Out, coarse, integers, rounded, tensor, uniform
 from triton_build import Desc, Kernel
 
 
@@ -114,6 +115,31 @@ def matmul_device(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.c
     for k in range(0, K, BK):
         acc = tl.dot(left.load([m, k]), right.load([n, k]).T, acc)
     out.store([m, n], acc.to(c.dtype.element_ty))
+
+
+@triton.jit
+def flash_maps(q, k, v, o, lse, scale, n, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+               SPECIALIZE: tl.constexpr):
+    """Causal attention whose tiles all come and go by tensor maps; rows of all heads lie end to end."""
+    first = tl.program_id(0) * BM
+    base = tl.program_id(1) * n
+    rows = first + tl.arange(0, BM)
+    query = q.load([base + first, 0])
+    high = tl.full([BM], -float("inf"), tl.float32)
+    total = tl.zeros([BM], tl.float32)
+    acc = tl.zeros([BM, D], tl.float32)
+    for start in tl.range(0, first + BM, BN, warp_specialize=SPECIALIZE):
+        cols = start + tl.arange(0, BN)
+        s = tl.dot(query, k.load([base + start, 0]).T) * (scale * 1.44269504)
+        s = tl.where(cols[None, :] <= rows[:, None], s, -float("inf"))
+        higher = tl.maximum(high, tl.max(s, 1))
+        p = tl.exp2(s - higher[:, None])
+        fade = tl.exp2(high - higher)
+        total = total * fade + tl.sum(p, 1)
+        acc = tl.dot(p.to(v.dtype), v.load([base + start, 0]), acc * fade[:, None])
+        high = higher
+    o.store([base + first, 0], (acc / total[:, None]).to(o.dtype))
+    tl.store(lse + base + rows, (high + tl.log2(total)) * 0.69314718)
 
 
 @triton.jit
@@ -229,6 +255,20 @@ def kernels():
                  dict(a=a, b=b, c=Out((96, 72), "bf16"), M=96, N=72, K=80, BM=64, BN=64, BK=32),
                  {"c": rounded(a.f64 @ b.f64.T, "bf16")}, contains=("tensormap.replace",))
 
+    for dtype, d in (("f16", 64), ("bf16", 128)):
+        q, k, v = (uniform(seed, (256, d), dtype) for seed in (23, 24, 25))
+        out, lse = np.zeros((256, d)), np.zeros(256)
+        for head in (slice(0, 128), slice(128, 256)):
+            s = np.where(np.tril(np.ones((128, 128), bool)), q.f64[head] @ k.f64[head].T * 0.125, -np.inf)
+            lse[head] = np.log(np.exp(s).sum(1))
+            out[head] = np.exp(s - lse[head, None]) @ v.f64[head]
+        for specialize in (False, True):
+            yield Kernel(f"tma_flash_{dtype}{'_specialized' if specialize else ''}", flash_maps, (2, 2),
+                         dict(q=Desc(q, (64, d)), k=Desc(k, (64, d)), v=Desc(v, (64, d)),
+                              o=Desc(Out((256, d), dtype), (64, d)), lse=Out((256,), "f32"), scale=0.125, n=128, D=d,
+                              BM=64, BN=64, SPECIALIZE=specialize),
+                         {"o": Near(out, 2.0**-10 if dtype == "f16" else 2.0**-7), "lse": Near(lse, 1e-6)},
+                         targets=(90,) if specialize else (80, 90))
     a, b = coarse(20, (128, 64), "f16"), coarse(21, (64, 128), "f16")
     for ctas in (2, 4):
         yield Kernel(f"cluster{ctas}_matmul", cluster_matmul, (1, 1),
