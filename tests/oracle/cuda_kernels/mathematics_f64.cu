@@ -7,8 +7,8 @@ extern "C" __global__ void mathematics_f64(const double *y, double *d, int n) {
     auto store = [&](double value) { d[n * row++ + t] = value; };
     double ds, dc;
     sincos(b, &ds, &dc);
-    store(ds); store(dc); store(exp(b)); store(log(fabs(b))); store(pow(fabs(b), 1.7)); store(cbrt(b));
-    store(erf(b)); store(sinh(b));
+    store(ds); store(dc); store(exp(b * 0.25)); store(log(fabs(b))); store(pow(fabs(b), 1.7)); store(cbrt(b));
+    store(erf(b));
     store(tanh(b)); store(atan(b)); store(fmod(b, 0.7));
     store(sqrt(fabs(b))); store(1. / b); store(b / 3.); store(fma(b, b, 0.1)); store(rint(b)); store(floor(b));
     store(rsqrt(fabs(b))); store(__dadd_ru(b, 0.1)); store(__dmul_rd(b, 0.1)); store(__ddiv_rz(b, 0.3));
