@@ -207,6 +207,15 @@ pub enum FaultKind {
     /// A block is gone while something still works with its shared memory.
     #[error("{0}")]
     Abandoned(String),
+    /// `assert` of a condition that is false.
+    #[error("assertion failed: {0}")]
+    Assertion(String),
+    /// Calls nest too deeply, or `alloca` asks for too much.
+    #[error("stack overflow: more than the {bytes} bytes of local memory, or too many calls")]
+    StackOverflow {
+        /// A thread's local memory, its stack included.
+        bytes: u32,
+    },
     /// The kernel gave up.
     #[error("trap")]
     Trap,

@@ -2,11 +2,14 @@
 
 use crate::exec::asynchrony::AsyncPolicy;
 use crate::exec::block::Setting;
+use crate::exec::counters::Counters;
+use crate::exec::print;
 use crate::exec::schedule::Schedule;
 use crate::exec::worker::Worker;
 use crate::fault::Fault;
 use crate::memory::{Memory, Storage};
-use crate::program::Program;
+use crate::profile::Profile;
+use crate::program::{Inst, Program};
 use flashpage_ptx::words::Opcode;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -48,6 +51,8 @@ pub struct Options {
     pub schedule: Schedule,
     /// Whether reads of what was never written, races on shared memory, missing waits and fences are faults.
     pub sanitize: bool,
+    /// Whether to count what every instruction does; see [`Profile`].
+    pub profile: bool,
     /// Threads of the host to use; 0 for all its cores, and never more than those.
     pub threads: usize,
     /// Instructions of warps, over the whole launch, after which it is given up.
@@ -60,6 +65,7 @@ impl Default for Options {
             policy: AsyncPolicy::Eager,
             schedule: Schedule::InOrder,
             sanitize: false,
+            profile: false,
             threads: 0,
             instruction_budget: 1 << 36,
         }
@@ -74,6 +80,10 @@ pub struct Report {
     pub instructions: u64,
     /// The same by opcode.
     pub by_opcode: BTreeMap<Opcode, u64>,
+    /// Line by line, if that was asked for.
+    pub profile: Option<Profile>,
+    /// What `printf` wrote, block after block and of a block as its warps came to it; at most 1 MiB.
+    pub printed: String,
 }
 
 /// The most threads a block may have.
@@ -93,6 +103,8 @@ fn cluster_of(program: &Program, launch: &Launch) -> [u32; 3] {
         _ => launch.cluster,
     }
 }
+/// The most local memory that the threads of a block may have together, so that the host has it.
+const MAX_LOCAL: u64 = 1 << 28;
 
 /// Checks a launch against its kernel and lays out the parameters.
 fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
@@ -138,6 +150,12 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     if shared > MAX_SHARED {
         return refuse(format!("{shared} bytes of shared memory; at most {MAX_SHARED} are possible"));
     }
+    let local = program.local_bytes as u64 * product(launch.block);
+    if local > MAX_LOCAL {
+        return refuse(format!(
+            "{local} bytes of local memory in a block; at most {MAX_LOCAL} are possible here"
+        ));
+    }
     if launch.params.len() != program.parameters.len() {
         let (has, got) = (program.parameters.len(), launch.params.len());
         return refuse(format!("`{name}` has {has} parameters and the launch gives {got}"));
@@ -172,6 +190,7 @@ pub(crate) fn launch(
     globals: &[u64],
     launch: &Launch,
     options: &Options,
+    text_of: impl Fn(&Inst) -> String,
 ) -> Result<Report, Fault> {
     let params = parameters(program, launch)?;
     let setting = Setting {
@@ -190,6 +209,7 @@ pub(crate) fn launch(
         policy: options.policy,
         schedule: options.schedule,
         sanitize: options.sanitize,
+        profile: options.profile,
     };
     let clusters = (0..3).map(|i| (launch.grid[i] / setting.cluster[i]) as u64).product();
     let next = AtomicU64::new(0);
@@ -198,7 +218,10 @@ pub(crate) fn launch(
     let stop_at = AtomicU64::new(clusters);
     let fault = Mutex::new(None::<(u64, Fault)>);
     let executed = Mutex::new(vec![0u64; program.code.len()]);
+    let counters = Mutex::new(Counters::new(program));
+    let printed = Mutex::new(BTreeMap::new());
     let work = || {
+        let mut room = print::LARGEST;
         let spend = |n: u64| {
             let total = spent.fetch_add(n, Relaxed) + n;
             (total > options.instruction_budget).then_some(options.instruction_budget)
@@ -214,9 +237,18 @@ pub(crate) fn launch(
             if fault.as_ref().is_none_or(|(other, _)| index < *other) {
                 *fault = Some((index, found));
             }
+        }, &mut |index, text| {
+            // What this worker's earlier clusters printed comes first, and may have used up the room.
+            if room > 0 {
+                room = room.saturating_sub(text.len());
+                printed.lock().unwrap_or_else(|e| e.into_inner()).insert(index, text);
+            }
         });
         let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
         worker.executed(&mut sum);
+        if options.profile {
+            worker.counters(&mut counters.lock().unwrap_or_else(|e| e.into_inner()));
+        }
     };
     let cores = rayon::current_num_threads();
     let threads = match (options.threads, options.schedule) {
@@ -234,7 +266,16 @@ pub(crate) fn launch(
         return Err(fault);
     }
     let mut report = Report::default();
+    for text in printed.into_inner().unwrap_or_else(|e| e.into_inner()).into_values() {
+        let room = print::LARGEST - report.printed.len();
+        let cut = (0..=text.len().min(room)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        report.printed.push_str(&text[..cut]);
+    }
     let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
+    if options.profile {
+        let counters = counters.into_inner().unwrap_or_else(|e| e.into_inner());
+        report.profile = Some(Profile::new(program, &executed, &counters, text_of));
+    }
     for (inst, count) in program.code.iter().zip(executed) {
         if let Some(opcode) = inst.opcode
             && count != 0

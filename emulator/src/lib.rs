@@ -41,8 +41,9 @@
 //! - **Out of bounds and misaligned accesses are always faults**; reads of memory that was never written are faults
 //!   when [`Options::sanitize`] is set, and so is what depends on a register, or on a thread's own memory, that
 //!   never was. Without it such reads give all ones, which is a NaN in every floating-point format.
-//! - **Calls do not recurse.** What is sure to is an error at load; a call through a register reaches every function
-//!   whose address the module takes, and if that recurses it is a fault when it happens.
+//! - **Calls may recurse**, as far as a thread's stack of 16 KiB goes; beyond is a fault. A call through a register
+//!   reaches every function whose address the module takes. Of the runtime's own functions there are `vprintf`, whose
+//!   text is in the [`Report`], and `__assertfail`.
 //! - **Deterministic.** The same text, memory, launch and options give the same bits and the same [`Fault`],
 //!   whatever the number of host threads, as long as blocks do not race on global memory. `lg2`, `sin`, `cos` and
 //!   `tanh` come from the host's library and may differ in the last bit from host to host; nothing else does.
@@ -56,6 +57,7 @@ mod fault;
 mod launch;
 mod memory;
 mod module;
+mod profile;
 mod program;
 mod tensor_map;
 
@@ -65,5 +67,6 @@ pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
+pub use profile::{Limit, Line, Profile, Roofline, Target, Totals};
 pub use program::Parameter;
 pub use tensor_map::{ElementType, Fill, Interleave, L2Promotion, Swizzle, TensorMap, TensorMapError};

@@ -4,7 +4,7 @@ use crate::decode::{self, Fail, FunctionAddresses, Located, variable_align, vari
 use crate::fault::{Fault, LoadError};
 use crate::launch::{self, Launch, Options, Report};
 use crate::memory::Memory;
-use crate::program::{Parameter, Program};
+use crate::program::{Inst, Parameter, Program};
 use flashpage_ptx::ast::{Init, Item, Name, Operand, Variable};
 use flashpage_ptx::words::{Space, Type};
 use std::collections::HashMap;
@@ -89,7 +89,14 @@ impl Module {
             .map(|v| {
                 global(v, &names, &functions).map_err(|fail| locate(Located { line: v.line, nth: 0, fail }))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let bytes: u64 = globals.iter().map(|global| global.bytes.len() as u64).sum();
+        if let Some(last) = variables.last()
+            && bytes > LARGEST
+        {
+            let message = format!("{bytes} bytes of variables; at most {LARGEST} are possible");
+            return Err(locate(Located { line: last.line, nth: 0, fail: Fail::Invalid(message) }));
+        }
         let mut programs = Vec::new();
         for item in &module.items {
             if let Item::Function(f) = item
@@ -140,7 +147,8 @@ impl Module {
             Some(addresses) => addresses.clone(),
             None => self.place(memory)?,
         };
-        launch::launch(program, memory, &globals, launch, options).map_err(|mut fault| {
+        let text_of = |inst: &Inst| statement_at(&self.text, inst.line, inst.nth);
+        launch::launch(program, memory, &globals, launch, options, text_of).map_err(|mut fault| {
             for site in fault.site.iter_mut().chain(&mut fault.other) {
                 site.instruction = statement_at(&self.text, site.line, site.nth);
             }
@@ -209,8 +217,8 @@ fn statement_at(text: &str, line: u32, nth: u32) -> String {
     found.map_or(all, str::to_string).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Largest variable that a module may declare.
-const LARGEST: u64 = 1 << 30;
+/// Bytes of all variables that a module may declare.
+const LARGEST: u64 = 1 << 28;
 
 fn global(
     variable: &Variable,
@@ -236,6 +244,10 @@ fn global(
         initialise(&mut global, variable.ty, init, &dims, 0, (names, functions))?;
     }
     Ok(global)
+}
+
+fn not_initial() -> Fail {
+    Fail::Invalid("this cannot be an initial value".to_string())
 }
 
 /// Writes an initial value at byte `at`; `dims` are the array dimensions that it may still be nested in.
@@ -267,10 +279,16 @@ fn initialise(
         return Err(Fail::Invalid("more initial values than elements".to_string()));
     };
     let value = match operand {
+        // A float in a word of bits is single there, and double in one of 64; halves have no literals (§5.4.2), and
+        // a whole number is no float.
+        Operand::Int(_) if ty.is_float() => return Err(not_initial()),
         Operand::Int(value) => *value as u64,
+        Operand::F32(_) | Operand::F64(_) if !matches!(width, 4 | 8) || ty == Type::F16x2 => {
+            return Err(not_initial());
+        }
         Operand::F32(bits) if ty == Type::F64 => (f32::from_bits(*bits) as f64).to_bits(),
         Operand::F32(bits) => *bits as u64,
-        Operand::F64(bits) if ty == Type::F32 => (f64::from_bits(*bits) as f32).to_bits() as u64,
+        Operand::F64(bits) if width == 4 => (f64::from_bits(*bits) as f32).to_bits() as u64,
         Operand::F64(bits) => *bits,
         Operand::Symbol { name, .. } if functions.get(name).is_some() => {
             let address = functions.get(name).unwrap_or_default();
@@ -284,7 +302,7 @@ fn initialise(
             global.addresses.push(Relocation { at, bytes, of, offset: *offset, byte });
             return Ok(());
         }
-        _ => return Err(Fail::Invalid("this cannot be an initial value".to_string())),
+        _ => return Err(not_initial()),
     };
     let bytes = width.min(8);
     slot[..bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);

@@ -2,8 +2,8 @@
 //!
 //! One program holds one entry and every function it calls, callees first, so that a lower program counter is
 //! always the deeper one. All names are gone: registers are rows of the warp's register file, constants and
-//! special registers are rows that are filled before the first instruction, labels are indices. Functions
-//! cannot recurse, so their registers and frames are laid out once, side by side.
+//! special registers are rows that are filled before the first instruction, labels are indices. The
+//! registers and frames of functions are laid out once, side by side; calls that recurse put them away.
 
 use crate::address::Space;
 use crate::alu::lanes::{MaskFn, RowFn};
@@ -12,7 +12,7 @@ use flashpage_ptx::words::{Opcode, Special};
 use std::collections::HashMap;
 
 /// First row of a register in the warp's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reg(pub u32);
 
 /// A predicate register: a mask of lanes.
@@ -32,6 +32,9 @@ pub struct Condition {
     /// `!p`
     pub negated: bool,
 }
+
+/// The condition that always holds.
+pub const ALWAYS: Condition = Condition { pred: TRUE, negated: false };
 
 /// One step of a program.
 #[derive(Debug)]
@@ -168,6 +171,8 @@ pub struct Atomic {
     pub base: Address,
     /// Bytes: 2, 4 or 8.
     pub width: u8,
+    /// What the address is a multiple of: more than the width where a vector begins.
+    pub align: u8,
     /// The new value.
     pub update: AtomicFn,
     /// Old value; none for `red`.
@@ -176,6 +181,21 @@ pub struct Atomic {
     pub b: Reg,
     /// Second operand of `cas`.
     pub c: Reg,
+}
+
+/// `atom.exch.b128`, `atom.cas.b128`: each value is two registers of 64 bits.
+#[derive(Debug)]
+pub struct AtomicQuad {
+    /// Where.
+    pub space: Space,
+    /// Address.
+    pub base: Address,
+    /// Old value.
+    pub d: Option<[Reg; 2]>,
+    /// New value, or what the old one must be.
+    pub b: [Reg; 2],
+    /// New value of `cas`.
+    pub c: Option<[Reg; 2]>,
 }
 
 /// `ldmatrix` and `stmatrix` of 8x8 matrices of 16-bit elements.
@@ -227,6 +247,139 @@ pub struct MatrixProduct {
     pub c: [Reg; 4],
     /// Result.
     pub d: [Reg; 4],
+}
+
+/// Elements of a [`Tile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TileElement {
+    F16,
+    Bf16,
+    Tf32,
+    E4m3,
+    E5m2,
+    F32,
+    F64,
+    S32,
+    S8,
+    U8,
+    S4,
+    U4,
+    B1,
+}
+
+impl TileElement {
+    /// Of one element.
+    pub const fn bits(self) -> u8 {
+        use TileElement::*;
+        match self {
+            B1 => 1,
+            S4 | U4 => 4,
+            E4m3 | E5m2 | S8 | U8 => 8,
+            F16 | Bf16 => 16,
+            Tf32 | F32 | S32 => 32,
+            F64 => 64,
+        }
+    }
+
+    /// Elements in a register, which has 64 bits for doubles and else 32.
+    pub const fn per_register(self) -> usize {
+        if self.bits() == 64 { 1 } else { 32 / self.bits() as usize }
+    }
+
+    /// Whether `wmma` has factors of this type in this shape.
+    pub fn in_wmma(self, shape: [u16; 3]) -> bool {
+        use TileElement::*;
+        let deep = matches!(shape, [16, 16, 16] | [32, 8, 16] | [8, 32, 16]);
+        match self {
+            F16 | Bf16 | S8 | U8 => deep,
+            Tf32 => shape == [16, 16, 8],
+            F64 => shape == [8, 8, 4],
+            S4 | U4 => shape == [8, 8, 32],
+            B1 => shape == [8, 8, 128],
+            _ => false,
+        }
+    }
+
+    /// Registers of a `wmma` factor: halves have eight in every shape, the others what their elements need.
+    pub const fn registers(self, outer: u16, depth: u16) -> usize {
+        match self {
+            TileElement::F16 => 8,
+            _ => outer as usize * depth as usize / (32 * self.per_register()),
+        }
+    }
+
+    /// Registers of a `wmma` accumulator.
+    pub const fn sum_registers(self, rows: u16, columns: u16) -> usize {
+        rows as usize * columns as usize / (32 * self.per_register())
+    }
+}
+
+/// Which element of a matrix each lane holds where; [`crate::exec::tile`] has the formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Factors of `mma`: a group of four lanes has a row of A or a column of B.
+    Groups,
+    /// Accumulators of `mma`: pairs of columns.
+    Pairs,
+    /// m8n8k4 of halves, four products at once: a lane has one outer index, or one inner one.
+    QuadFactor {
+        /// the outer index is the lane's
+        by_lane: bool,
+    },
+    /// Single-precision accumulators of those.
+    QuadSum,
+    /// `wmma`: elements counted off over the warp.
+    Linear,
+}
+
+/// A matrix in registers.
+#[derive(Debug)]
+pub struct Tile {
+    /// Of what.
+    pub element: TileElement,
+    /// In which place.
+    pub layout: Layout,
+    /// Rows of A, C and D; columns of B.
+    pub outer: u16,
+    /// Depth of A and B; columns of C and D.
+    pub inner: u16,
+    /// Of every lane.
+    pub registers: Box<[Reg]>,
+}
+
+/// `mma` of the rarer shapes and types, and `wmma.mma`.
+#[derive(Debug)]
+pub struct TileProduct {
+    /// First factor.
+    pub a: Tile,
+    /// Second factor.
+    pub b: Tile,
+    /// Accumulator.
+    pub c: Tile,
+    /// Result.
+    pub d: Tile,
+    /// Of doubles: `'n'`, `'z'`, `'m'` or `'p'`.
+    pub rounding: char,
+    /// Integer accumulators are clamped.
+    pub saturate: bool,
+    /// Bits are combined by `and`, else by `xor`.
+    pub both: bool,
+}
+
+/// `wmma.load` and `wmma.store`.
+#[derive(Debug)]
+pub struct TileAccess {
+    /// Where.
+    pub space: Space,
+    /// Of the first element.
+    pub base: Address,
+    /// Elements from one line to the next.
+    pub stride: Reg,
+    /// A line has one outer index, else one inner one.
+    pub along: bool,
+    /// What.
+    pub tile: Tile,
 }
 
 /// `cp.async`.
@@ -371,6 +524,13 @@ pub enum MbarrierKind {
     Wait { done: Pred, phase: Phase, sleeps: bool },
 }
 
+impl Mbarrier {
+    /// `test_wait` or `try_wait`
+    pub fn is_wait(&self) -> bool {
+        matches!(self.kind, MbarrierKind::Wait { .. })
+    }
+}
+
 /// Which phase of an mbarrier is waited for.
 #[derive(Clone, Copy, Debug)]
 pub enum Phase {
@@ -472,6 +632,10 @@ pub enum Move {
         to: u32,
         /// how many
         count: u32,
+        /// added to `from`, where frames move
+        from_base: Option<Reg>,
+        /// added to `to`
+        to_base: Option<Reg>,
     },
     /// From a register to a register.
     Row {
@@ -493,6 +657,80 @@ pub struct Call {
     pub way_back: Reg,
     /// Arguments.
     pub arguments: Box<[Move]>,
+}
+
+/// What functions that call one another in a circle have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Region {
+    /// Their registers: a range of [`Program::registers`].
+    pub registers: (u32, u32),
+    /// Their predicates.
+    pub preds: (u32, u32),
+    /// Row with what is added to the address of everything in a frame.
+    pub frame: Reg,
+    /// Where the first frame lies.
+    pub start: u32,
+    /// Bytes of a frame.
+    pub bytes: u32,
+    /// Alignment of a frame.
+    pub align: u32,
+}
+
+/// A call inside a region.
+#[derive(Debug)]
+pub struct Recursion {
+    /// Its first instruction.
+    pub target: u32,
+    /// Row that keeps each lane's way back.
+    pub way_back: Reg,
+    /// Arguments, from the caller's frame to the callee's.
+    pub arguments: Box<[Move]>,
+    /// What is put away.
+    pub region: Region,
+}
+
+/// What follows such a call.
+#[derive(Debug)]
+pub struct Unwind {
+    /// Results, from the callee's frame to the caller's.
+    pub results: Box<[Move]>,
+    /// What is put back.
+    pub region: Region,
+}
+
+/// Use of a thread's stack.
+#[derive(Clone, Copy, Debug)]
+pub enum StackOp {
+    /// `stacksave`
+    Save { d: Reg, wide: bool },
+    /// `stackrestore`
+    Restore { a: Reg, wide: bool },
+    /// `alloca`
+    Alloca { d: Reg, wide: bool, size: Reg, align: u32 },
+}
+
+/// `vprintf`: where its arguments are, in the thread's memory.
+#[derive(Debug)]
+pub struct Print {
+    /// Pointer to the format.
+    pub format: Address,
+    /// Pointer to the struct of arguments.
+    pub arguments: Address,
+    /// Where the number of arguments goes.
+    pub result: Option<Address>,
+}
+
+/// `__assertfail`: where its arguments are.
+#[derive(Debug)]
+pub struct AssertFail {
+    /// Pointer to what does not hold.
+    pub message: Address,
+    /// Pointer to the file's name.
+    pub file: Address,
+    /// The line.
+    pub line: Address,
+    /// Pointer to the function's name.
+    pub function: Address,
 }
 
 /// What an instruction does.
@@ -517,6 +755,8 @@ pub enum Op {
     Store(Box<Access>),
     /// `atom`, `red`
     Atomic(Box<Atomic>),
+    /// `atom.b128`
+    AtomicQuad(Box<AtomicQuad>),
     /// `bra`
     Branch { target: u32 },
     /// `brx.idx`
@@ -525,6 +765,16 @@ pub enum Op {
     Call(Box<Call>),
     /// Results of a call, after it.
     Results(Box<[Move]>),
+    /// A call of a function that is being called, or may be.
+    Recurse(Box<Recursion>),
+    /// Results of such a call, after it.
+    Unwind(Box<Unwind>),
+    /// `alloca` and its relatives
+    Stack(StackOp),
+    /// `vprintf`
+    Print(Box<Print>),
+    /// `__assertfail`
+    AssertFail(Box<AssertFail>),
     /// A call through a register that holds none of the functions that it could.
     NoTarget { target: Reg },
     /// `ret` from a function.
@@ -559,6 +809,12 @@ pub enum Op {
     MoveMatrix { d: Reg, a: Reg },
     /// `mma`
     MatrixProduct(Box<MatrixProduct>),
+    /// `mma`, `wmma.mma`
+    TileProduct(Box<TileProduct>),
+    /// `wmma.load`
+    LoadTile(Box<TileAccess>),
+    /// `wmma.store`
+    StoreTile(Box<TileAccess>),
     /// `cp.async`
     AsyncCopy(Box<AsyncCopy>),
     /// `cp.async.commit_group`
@@ -644,6 +900,8 @@ pub struct Program {
     pub start: u32,
     /// Rows of the register file.
     pub rows: u32,
+    /// Every register, and whether it has 64 bits.
+    pub registers: Vec<(Reg, bool)>,
     /// Predicate registers.
     pub preds: u32,
     /// Rows with constants; the flag says 64 bits.
@@ -658,6 +916,10 @@ pub struct Program {
     pub parameter_bytes: u32,
     /// Bytes of local memory of a thread, frames included.
     pub local_bytes: u32,
+    /// Where the thread's stack begins in it.
+    pub stack_start: u32,
+    /// Whether there is one.
+    pub uses_stack: bool,
     /// Bytes of shared memory that the module declares.
     pub shared_bytes: u32,
     /// Where dynamic shared memory begins.

@@ -312,3 +312,167 @@ fn conversions() {
         ("cvt.rz.f16x2.f32 %r0, %r1, %r2", &[f(65519.0), f(2.0)], two(h(2.0), 0x7bff)),
     ]);
 }
+
+#[test]
+fn eight_bit_floats() {
+    check_table(&[
+        // The first source goes to the upper byte.
+        ("cvt.rn.satfinite.e4m3x2.f32 %h0, %r1, %r2", &[f(1.0), f(-2.0)], 0x38c0),
+        ("cvt.rn.satfinite.e4m3x2.f32 %h0, %r1, %r2", &[f(1e9), f(f32::NAN)], 0x7e7f),
+        ("cvt.rn.satfinite.e4m3x2.f32 %h0, %r1, %r2", &[f(464.0), f(-449.0)], 0x7efe),
+        ("cvt.rn.satfinite.e5m2x2.f32 %h0, %r1, %r2", &[f(1.0), f(f32::NEG_INFINITY)], 0x3cfb),
+        ("cvt.rn.satfinite.relu.e5m2x2.f32 %h0, %r1, %r2", &[f(-3.0), f(2.0)], 0x0040),
+        ("cvt.rn.satfinite.relu.e4m3x2.f32 %h0, %r1, %r2", &[f(-0.0), f(f32::NAN)], 0x007f),
+        ("cvt.rn.satfinite.e4m3x2.f16x2 %h0, %r1", &[h(1.0) | h(-2.0) << 16], 0xc038),
+        ("cvt.rn.satfinite.relu.e5m2x2.f16x2 %h0, %r1", &[h(-1.0) | h(57344.0) << 16], 0x7b00),
+        ("cvt.rn.f16x2.e4m3x2 %r0, %h1", &[0xc038], h(1.0) | h(-2.0) << 16),
+        ("cvt.rn.f16x2.e4m3x2 %r0, %h1", &[0x7f01], h(1.0 / 512.0) | 0x7fff << 16),
+        ("cvt.rn.relu.f16x2.e5m2x2 %r0, %h1", &[0xbc7c], 0x7c00),
+        ("cvt.rna.satfinite.tf32.f32 %r0, %r1", &[0x7f7f_ffff], 0x7f7f_e000),
+        ("cvt.rna.tf32.f32 %r0, %r1", &[0x7f7f_ffff], 0x7f80_0000),
+        ("cvt.rn.satfinite.f16.f32 %h0, %r1", &[f(-1e9)], 0xfbff),
+        ("cvt.rz.satfinite.bf16.f32 %h0, %r1", &[f(f32::INFINITY)], 0x7f7f),
+        ("cvt.rn.relu.satfinite.f16x2.f32 %r0, %r1, %r2", &[f(-1e9), f(1e9)], 0x7bff),
+        ("cvt.rm.f16.f32 %h0, %r1", &[f(-1e-9)], 0x8001),
+        ("cvt.rp.f16.f32 %h0, %r1", &[f(-65519.0)], 0xfbff),
+        ("cvt.rp.f16.f32 %h0, %r1", &[f(1e-9)], 1),
+        ("cvt.rm.bf16.s32 %h0, %r1", &[w(-257)], 0xc381),
+        ("cvt.rm.f64.s64 %rd0, %rd1", &[s((1 << 53) + 1)], d((1i64 << 53) as f64)),
+        ("cvt.rp.f64.u64 %rd0, %rd1", &[(1 << 53) + 1], d(((1i64 << 53) + 2) as f64)),
+        ("cvt.pack.sat.s16.s32 %r0, %r1, %r2", &[w(70000), w(-70000)], 0x7fff_8000),
+        ("cvt.pack.sat.u16.s32 %r0, %r1, %r2", &[w(70000), w(-1)], 0xffff_0000),
+        ("cvt.pack.sat.u8.s32.b32 %r0, %r1, %r2, %r3", &[300, 7, 0xaabb], 0xaabb_ff07),
+        ("cvt.pack.sat.s4.s32.b32 %r0, %r1, %r2, %r3", &[w(-9), 3, 0x12], 0x1283),
+        ("cvt.pack.sat.s2.s32.b32 %r0, %r1, %r2, %r3", &[w(-9), 3, 0x1], 0x19),
+    ]);
+}
+
+#[test]
+fn rare_integers() {
+    check_table(&[
+        ("mul24.hi.u32 %r0, %r1, %r2", &[0xff_ffff, 0xff_ffff], 0xffff_fe00),
+        ("mul24.hi.s32 %r0, %r1, %r2", &[0xff_ffff, 0x10000], w(-1)),
+        ("mad24.hi.sat.s32 %r0, %r1, %r2, %r3", &[0x7f_ffff, 0x7f_ffff, w(i32::MAX)], w(i32::MAX)),
+        ("mad.hi.sat.s32 %r0, %r1, %r2, %r3", &[w(i32::MAX), 4, w(i32::MAX)], w(i32::MAX)),
+        ("mad.hi.s16 %h0, %h1, %h2, %h3", &[0x8000, 2, 5], 4),
+        ("dp2a.lo.s32.u32 %r0, %r1, %r2, %r3", &[0xffff_0002, 0x0403_0201, 10], 10 + 2 - 2),
+        ("dp2a.hi.u32.s32 %r0, %r1, %r2, %r3", &[0x0001_0002, 0xff03_0201, 10], 10 + 6 - 1),
+        ("szext.clamp.s32 %r0, %r1, %r2", &[0x80, 8], w(-128)),
+        ("szext.wrap.u32 %r0, %r1, %r2", &[0xfff, 36], 0xf),
+        ("szext.clamp.u32 %r0, %r1, %r2", &[w(-1), 40], w(-1)),
+        ("szext.wrap.s32 %r0, %r1, %r2", &[5, 32], 0),
+        ("bmsk.clamp.b32 %r0, %r1, %r2", &[4, 8], 0xff0),
+        ("bmsk.clamp.b32 %r0, %r1, %r2", &[28, 300], 0xf000_0000),
+        ("bmsk.wrap.b32 %r0, %r1, %r2", &[36, 40], 0xff0),
+        ("fns.b32 %r0, %r1, %r2, %r3", &[0b1011_0100, 3, 2], 5),
+        ("fns.b32 %r0, %r1, %r2, %r3", &[0b1011_0100, 3, w(-1)], 2),
+        ("fns.b32 %r0, %r1, %r2, %r3", &[0b1011_0100, 4, 0], 4),
+        ("fns.b32 %r0, %r1, %r2, %r3", &[0b1011_0100, 3, 9], 0xffff_ffff),
+        ("min.relu.s16x2 %r0, %r1, %r2", &[0x0005_fffe, 0x0003_0007], 0x0003_0000),
+        ("max.u16x2 %r0, %r1, %r2", &[0x0005_fffe, 0x0007_0007], 0x0007_fffe),
+        // (2^32 - 1)^2 of two words each, by the carry.
+        (
+            "mad.lo.cc.u32 %r5, %r1, %r2, %r3; madc.hi.u32 %r0, %r1, %r2, 0",
+            &[w(-1), w(-1), w(-1)],
+            0xffff_ffff,
+        ),
+        ("mad.hi.cc.u64 %rd5, %rd1, %rd2, %rd3; madc.lo.u64 %rd0, 3, 5, %rd3", &[u64::MAX, u64::MAX, 2], 18),
+        (
+            "setp.eq.u32 %p2, 1, 1; lop3.and.b32 %r0|%p1, %r1, %r2, %r3, 0x80, %p2; selp.b32 %r0, %r0, 99, %p1",
+            &[6, 3, 2],
+            2,
+        ),
+        (
+            "setp.ne.u32 %p2, 1, 1; lop3.or.b32 _|%p0, %r1, %r2, %r3, 0x80, %p2; selp.b32 %r0, 1, 0, %p0",
+            &[6, 1, 2],
+            0,
+        ),
+        ("slct.ftz.b32.f32 %r0, %r1, %r2, %r3", &[5, 6, 0x8000_0001], 5),
+        ("slct.u16.s32 %h0, %h1, %h2, %r3", &[5, 6, w(-1)], 6),
+    ]);
+}
+
+#[test]
+fn rare_floats() {
+    let two = |x: f32, y: f32| f(y) << 32 | f(x);
+    check_table(&[
+        ("min.xorsign.abs.f32 %r0, %r1, %r2", &[f(-2.0), f(3.0)], f(-2.0)),
+        ("max.xorsign.abs.f32 %r0, %r1, %r2", &[f(-2.0), f(-3.0)], f(3.0)),
+        ("max.NaN.xorsign.abs.f32 %r0, %r1, %r2", &[f(-2.0), f(f32::NAN)], NAN),
+        (
+            "max.xorsign.abs.bf16x2 %r0, %r1, %r2",
+            &[b(-2.0) | b(1.0) << 16, b(1.0) | b(4.0) << 16],
+            b(-2.0) | b(4.0) << 16,
+        ),
+        ("max.f32 %r0, %r1, %r2, %r3", &[f(1.0), f(f32::NAN), f(2.0)], f(2.0)),
+        ("min.NaN.abs.f32 %r0, %r1, %r2, %r3", &[f(1.0), f(-0.5), f(2.0)], f(0.5)),
+        ("min.NaN.f32 %r0, %r1, %r2, %r3", &[f(1.0), f(f32::NAN), f(2.0)], NAN),
+        ("add.f32x2 %rd0, %rd1, %rd2", &[two(1.0, 2.0), two(3.0, 5.0)], two(4.0, 7.0)),
+        (
+            "fma.rn.f32x2 %rd0, %rd1, %rd2, %rd3",
+            &[two(1.0, 2.0), two(3.0, 5.0), two(0.5, 0.25)],
+            two(3.5, 10.25),
+        ),
+        (
+            "mul.rz.ftz.f32x2 %rd0, %rd1, %rd2",
+            &[two(f32::MIN_POSITIVE, 0.1), two(0.5, 3.0)],
+            0x3e99_9999 << 32,
+        ),
+        ("add.f32.f16 %r0, %h1, %r2", &[h(1.5), f(1e-3)], f(1.501)),
+        ("fma.rz.f32.bf16 %r0, %h1, %h2, %r3", &[b(3.0), b(5.0), f(-1e-9)], 0x416f_ffff),
+        ("add.rm.f32 %r0, %r1, %r2", &[f(1.0), f(-1.0)], 0x8000_0000),
+        ("add.rp.f64 %rd0, %rd1, %rd2", &[d(1.0), d(1e-30)], d(1.0 + f64::EPSILON)),
+        ("mul.rz.f64 %rd0, %rd1, %rd2", &[d(0.1), d(3.0)], d(0.3)),
+        ("fma.rm.f64 %rd0, %rd1, %rd2, %rd3", &[d(f64::MAX), d(2.0), d(0.0)], d(f64::MAX)),
+        ("div.rp.f64 %rd0, %rd1, %rd2", &[d(1.0), d(3.0)], d(1.0 / 3.0 + f64::EPSILON / 4.0)),
+        ("sqrt.rm.f64 %rd0, %rd1", &[d(2.0)], d(2f64.sqrt().next_down())),
+        ("rcp.rz.f64 %rd0, %rd1", &[d(-3.0)], d(-1.0 / 3.0)),
+        ("rcp.approx.ftz.f64 %rd0, %rd1", &[d(4.0)], d(0.25)),
+        ("rcp.approx.ftz.f64 %rd0, %rd1", &[1], d(f64::INFINITY)),
+        ("rsqrt.approx.ftz.f64 %rd0, %rd1", &[d(0.25)], d(2.0)),
+        ("mov.b128 %q1, {%rd1, %rd2}; mov.b128 %q2, %q1; mov.b128 {%rd5, %rd0}, %q2", &[5, 6], 6),
+        ("mov.b128 %q1, {%rd1, %rd2}; mov.b128 {%rd0, _}, %q1", &[5, 6], 5),
+    ]);
+}
+
+/// Approximate instructions stay within the error that the ISA gives them, against double precision (§9.7.3).
+#[test]
+fn approximations() {
+    /// Instruction, what it approximates, from where to where, and the error that a result may have.
+    type Row = (&'static str, fn(f64) -> f64, f32, f32, fn(f64) -> f64);
+    let rows: &[Row] = &[
+        ("ex2.approx.ftz.f32", f64::exp2, -126.0, 128.0, |want| want * 2f64.powi(-22)),
+        ("ex2.approx.f32", f64::exp2, -140.0, 128.0, |want| want * 2f64.powi(-22) + 1e-45),
+        ("lg2.approx.ftz.f32", f64::log2, 1e-30, 1e30, |want| want.abs() * 2f64.powi(-22)),
+        ("lg2.approx.f32", f64::log2, 0.5, 2.0, |_| 2f64.powi(-22)),
+        ("rcp.approx.ftz.f32", f64::recip, 1e-30, 1e30, |want| want * 2f64.powi(-23)),
+        ("rsqrt.approx.ftz.f32", |x| 1.0 / x.sqrt(), 1e-30, 1e30, |want| want * 2f64.powf(-22.9)),
+        ("sqrt.approx.ftz.f32", f64::sqrt, 1e-30, 1e30, |want| want * 2f64.powi(-23)),
+        ("sin.approx.ftz.f32", f64::sin, -3.0, 3.0, |_| 2f64.powf(-20.5)),
+        ("cos.approx.f32", f64::cos, -3.0, 3.0, |_| 2f64.powf(-20.5)),
+        ("tanh.approx.f32", f64::tanh, -12.0, 12.0, |want| want.abs() * 2f64.powi(-11)),
+    ];
+    const POINTS: u32 = 1 << 15;
+    for (instruction, exact, from, to, allowed) in rows {
+        // Spread over the exponents where the range is wide.
+        let point = |i: u32| {
+            let (part, from, to) = ((i as f64 + 0.5) / POINTS as f64, *from as f64, *to as f64);
+            (if to / from > 1e6 { from * (to / from).powf(part) } else { from + (to - from) * part }) as f32
+        };
+        let body = format!(
+            "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %tid.x; mad.lo.u32 %r1, %r1, 256, %r2; mul.wide.u32 %rd1, %r1, 4;
+             add.u64 %rd2, %rd1, %in; add.u64 %rd3, %rd1, %out; ld.global.u32 %r3, [%rd2]; {instruction} %r4, %r3; st.global.u32 [%rd3], %r4;"
+        );
+        let run = machine::Run::new(&body).grid(POINTS / 256).block(256).output(4 * POINTS as usize);
+        let got = run.input_words((0..POINTS).map(|i| point(i).to_bits())).words();
+        for (i, got) in got.into_iter().enumerate() {
+            let (x, got) = (point(i as u32) as f64, f32::from_bits(got) as f64);
+            let want = exact(x);
+            let error = (got - want).abs();
+            assert!(
+                error <= allowed(want).max(f32::MIN_POSITIVE as f64 * 1e-7),
+                "{instruction} of {x:e}: {got:e}, not {want:e}"
+            );
+        }
+    }
+}

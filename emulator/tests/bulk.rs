@@ -153,12 +153,11 @@ fn copies_between_spaces_and_blocks() {
         }),
         (
             "generic addresses",
-            format!(
-                "cvta.shared.u64 %rd2, part; mapa.u64 %rd3, %rd2, 0; getctarank.u64 %r5, %rd3;\n\
+                            "cvta.shared.u64 %rd2, part; mapa.u64 %rd3, %rd2, 0; getctarank.u64 %r5, %rd3;\n\
                  isspacep.shared::cluster %p2, %rd3; isspacep.shared::cta %p3, %rd3; selp.u32 %r6, 2, 0, %p2;\n\
                  selp.u32 %r7, 4, 0, %p3; add.u32 %r5, %r5, %r6; add.u32 %r5, %r5, %r7; \
                  @%p1 st.shared.u32 [%mine], %r5;"
-            ),
+                .to_string(),
             |rank, i| if i == 0 { [6, 2][rank as usize] } else { rank * 1_000_000 + i },
         ),
         (
@@ -185,7 +184,8 @@ fn copies_between_spaces_and_blocks() {
 
 #[test]
 fn reductions_in_global_memory() {
-    let table: [(&str, fn(u32, u32) -> u32); 6] = [
+    type Model = fn(u32, u32) -> u32;
+    let table: [(&str, Model); 6] = [
         ("add.u32", |old, new| old.wrapping_add(new)),
         ("min.s32", |old, new| (old as i32).min(new as i32) as u32),
         ("max.u32", |old, new| old.max(new)),

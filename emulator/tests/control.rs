@@ -150,7 +150,7 @@ fn calls_through_registers() {
         )
     };
     let table = "and.b32 %r1, %r60, 1; mul.wide.u32 %rd1, %r1, 8; mov.u64 %rd2, TABLE; add.u64 %rd1, %rd1, %rd2; ld.global.u64 %rd3, [%rd1];";
-    let cases: [(String, Want); 6] = [
+    let cases: [(String, Want); 7] = [
         (format!("{table} call (z), %rd3, (x, y), P; ld.param.b32 %r0, [z];"), |l| {
             if l % 2 == 0 { l + 10 } else { l.wrapping_sub(10) }
         }),
@@ -177,6 +177,8 @@ fn calls_through_registers() {
         ("mov.u64 %rd3, widen; call (w), %rd3, (x), W; ld.param.b32 %r0, [w];".into(), |l| l),
         // A function that may recurse, as far as the text tells, and does not.
         ("call (z), there, (x); ld.param.b32 %r0, [z];".into(), |l| l),
+        // And one that does, through a register and back.
+        ("st.param.b32 [x], 100; call (z), there, (x); ld.param.b32 %r0, [z];".into(), |_| 1),
         ("mov.u64 %rd3, neg; call (%r0), %rd3, (%r60), N;".into(), |l| l.wrapping_neg()),
     ];
     let mut run = Run::new("").output(128);
@@ -190,9 +192,8 @@ fn calls_through_registers() {
         ("mov.u64 %rd3, add; add.u64 %rd3, %rd3, 4; call (z), %rd3, (x, y), P;", "is no function"),
         ("call (z), %rd3, (x, y), P;", "register %rd3 was never written"),
         ("mov.u64 %rd3, add; ld.global.u64 %rd3, [%rd3];", "read of 8 bytes"),
-        // A function that is being called already: PTX allows recursion, this emulator does not.
-        ("st.param.b32 [x], 100; call (z), there, (x);", "is no function that can be called like this"),
-        ("mov.u64 %rd3, again; call (z), %rd3, (x, y), P;", "is no function that can be called like this"),
+        // A function that calls itself for ever.
+        ("mov.u64 %rd3, again; call (z), %rd3, (x, y), P;", "stack overflow"),
     ] {
         run.text = module(body);
         let fault = run.fault().to_string();

@@ -211,7 +211,7 @@ fn matrices_of_halves() {
         (
             "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r20, %r21, %r22, %r23}, [%r5];
              bar.warp.sync -1; stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%r5], {%r20, %r21, %r22, %r23};
-             ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r10, %r11, %r12, %r13}, [%r5];",
+             bar.warp.sync -1; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r10, %r11, %r12, %r13}, [%r5];",
             [&transposed; 4],
         ),
     ];

@@ -173,7 +173,7 @@ fn elements(case: &Case) -> Vec<(Option<usize>, usize)> {
         });
         let row = ((j[4] * counts[3] + j[3]) * counts[2] + j[2]) * counts[1] + j[1];
         let to = case.offset as usize + row * span + j[0] * size;
-        all.push((from, to ^ (to / 128 & mask) << 4));
+        all.push((from, to ^ (((to / 128) & mask) << 4)));
     }
     all
 }
@@ -395,7 +395,6 @@ fn maps_made_on_the_device() {
          {replace}.interleave_layout.shared::cta.b1024.b32 [%rd4], 0;\n\
          {replace}.swizzle_mode.shared::cta.b1024.b32 [%rd4], 2;\n\
          {replace}.fill_mode.shared::cta.b1024.b32 [%rd4], 0;\n\
-         bar.warp.sync -1;\n\
          tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.gpu.sync.aligned [%rd3], [%rd4], 128;\n\
          fence.proxy.tensormap::generic.acquire.gpu [%rd3], 128;\n",
         case.map.strides[0]

@@ -63,7 +63,7 @@ words! {
     Type {
         U8 = "u8", U16 = "u16", U32 = "u32", U64 = "u64", S8 = "s8", S16 = "s16", S32 = "s32",
         S64 = "s64", B1 = "b1", B8 = "b8", B16 = "b16", B32 = "b32", B64 = "b64", B128 = "b128",
-        U4 = "u4", S4 = "s4", F16 = "f16", F16x2 = "f16x2", Bf16 = "bf16", Bf16x2 = "bf16x2", F32 = "f32", F32x2 = "f32x2",
+        U2 = "u2", S2 = "s2", U4 = "u4", S4 = "s4", F16 = "f16", F16x2 = "f16x2", Bf16 = "bf16", Bf16x2 = "bf16x2", F32 = "f32", F32x2 = "f32x2",
         F64 = "f64", Tf32 = "tf32", E4m3 = "e4m3", E5m2 = "e5m2", E4m3x2 = "e4m3x2",
         E5m2x2 = "e5m2x2", U16x2 = "u16x2", S16x2 = "s16x2", Pred = "pred",
     }
@@ -84,7 +84,7 @@ words! {
         // rounding, saturation, denormals, multiplication halves
         Rn = "rn", Rz = "rz", Rm = "rm", Rp = "rp", Rna = "rna", Rni = "rni", Rzi = "rzi", Rmi = "rmi",
         Rpi = "rpi", Rs = "rs", Sat = "sat", Satfinite = "satfinite", Ftz = "ftz", Approx = "approx", Full = "full",
-        Nan = "NaN", Xorsign = "xorsign", AbsWord = "abs", Relu = "relu", Lo = "lo", Hi = "hi", Wide = "wide", Cc = "cc",
+        Nan = "NaN", Xorsign = "xorsign", AbsWord = "abs", Relu = "relu", Oob = "oob", Lo = "lo", Hi = "hi", Wide = "wide", Cc = "cc",
         // comparisons and boolean combinations
         Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge", Ls = "ls", Hs = "hs",
         IsNan = "nan", Equ = "equ", Neu = "neu", Ltu = "ltu", Leu = "leu", Gtu = "gtu", Geu = "geu", Num = "num",
@@ -93,7 +93,7 @@ words! {
         Finite = "finite", Infinite = "infinite", Number = "number", Notanumber = "notanumber", Normal = "normal",
         Subnormal = "subnormal",
         // control flow, calls
-        Uni = "uni", Idx = "idx",
+        Uni = "uni", Idx = "idx", Mask = "mask",
         // atomics and reductions
         Add = "add", Min = "min", Max = "max", Inc = "inc", Dec = "dec", Exch = "exch", Cas = "cas", Noftz = "noftz",
         // vectors and matrices
@@ -126,7 +126,7 @@ words! {
         // prmt modes
         F4e = "f4e", B4e = "b4e", Rc8 = "rc8", Ecl = "ecl", Ecr = "ecr", Rc16 = "rc16",
         // warpgroup matrix products
-        MmaAsync = "mma_async", Fence = "fence", Commit = "commit",
+        MmaAsync = "mma_async", Mma = "mma", Fence = "fence", Commit = "commit",
         // conversions between spaces, misc
         To = "to", Replace = "replace", GlobalAddress = "global_address", Load = "load", Store = "store", A = "a", B = "b", C = "c", D = "d",
         Rank = "rank", BoxDim = "box_dim", GlobalDim = "global_dim", GlobalStride = "global_stride",
@@ -161,6 +161,7 @@ impl Type {
         use Type::*;
         match self {
             Pred | B1 => 1,
+            U2 | S2 => 2,
             U4 | S4 => 4,
             U8 | S8 | B8 | E4m3 | E5m2 => 8,
             U16 | S16 | B16 | F16 | Bf16 | E4m3x2 | E5m2x2 => 16,
@@ -177,7 +178,7 @@ impl Type {
 
     /// Two's-complement signed integer.
     pub const fn is_signed(self) -> bool {
-        matches!(self, Type::S4 | Type::S8 | Type::S16 | Type::S32 | Type::S64 | Type::S16x2)
+        matches!(self, Type::S2 | Type::S4 | Type::S8 | Type::S16 | Type::S32 | Type::S64 | Type::S16x2)
     }
 
     /// Floating-point of any format.

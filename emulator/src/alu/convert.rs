@@ -1,8 +1,10 @@
 //! `cvt` (PTX ISA §9.7.9.21): a chain of one-source kernels, or one two-source kernel that packs halves.
 
+use super::eight::{self, E4m3, E5m2};
+use super::exact;
 use super::float::{canonical, canonical64, directed, flush, saturate};
 use super::halves::{Bf16, F16, Half, Pair, half_from_f64};
-use super::lanes::{Kernel, lift1, lift2};
+use super::lanes::{Kernel, lift1, lift2, lift3};
 use flashpage_ptx::ast::Instruction;
 use flashpage_ptx::words::{Type, Word};
 
@@ -12,6 +14,8 @@ pub enum Conversion {
     Chain(Vec<Kernel>),
     /// `d = {a, b}`: `a` goes to the upper half.
     Pack(Kernel),
+    /// `cvt.pack`: `a` and `b`, and perhaps what they are put in front of.
+    Integers(Kernel, bool),
 }
 
 /// The conversion that a `cvt` asks for.
@@ -19,6 +23,12 @@ pub fn conversion(inst: &Instruction) -> Option<Conversion> {
     let (to, from) = (inst.ty(0)?, inst.ty(1)?);
     if inst.has(Word::Rs) {
         return None;
+    }
+    if inst.has(Word::Pack) {
+        return pack_integers(inst, to);
+    }
+    if matches!(to, Type::E4m3x2 | Type::E5m2x2) || matches!(from, Type::E4m3x2 | Type::E5m2x2) {
+        return bytes(inst, from, to);
     }
     if from == Type::F32 && matches!(to, Type::F16x2 | Type::Bf16x2) {
         return pack(inst, to).map(Conversion::Pack);
@@ -84,6 +94,18 @@ fn to_float(from: Type, to: Type, inst: &Instruction, chain: &mut Vec<Kernel>) -
             macro_rules! f {
                 ($t:ty) => {
                     lift1(|a: $t| a as f64)
+                };
+            }
+            chain.push(integer_type!(from, f));
+        }
+        (Type::F64, Some((mode, _))) => {
+            macro_rules! f {
+                ($t:ty) => {
+                    match mode {
+                        'z' => lift1(|a: $t| exact::integer::<'z'>(a as i128)),
+                        'm' => lift1(|a: $t| exact::integer::<'m'>(a as i128)),
+                        _ => lift1(|a: $t| exact::integer::<'p'>(a as i128)),
+                    }
                 };
             }
             chain.push(integer_type!(from, f));
@@ -160,9 +182,6 @@ fn floats(from: Type, to: Type, inst: &Instruction, chain: &mut Vec<Kernel>) -> 
     let integral_mode = [Word::Rni, Word::Rzi, Word::Rmi, Word::Rpi].iter().any(|w| has(*w));
     let mode = ['z', 'm', 'p'].into_iter().zip([Word::Rz, Word::Rm, Word::Rp]).find(|(_, w)| has(*w));
     let mode = mode.map(|(c, _)| c);
-    if has(Word::Satfinite) && to != Type::Tf32 {
-        return None;
-    }
     match from {
         Type::F16 => chain.push(lift1(F16::f32)),
         Type::Bf16 => chain.push(lift1(Bf16::f32)),
@@ -195,6 +214,14 @@ fn floats(from: Type, to: Type, inst: &Instruction, chain: &mut Vec<Kernel>) -> 
             narrow(to, mode, chain)?;
         }
         (true, _) => narrow(to, mode, chain)?,
+    }
+    if has(Word::Satfinite) {
+        chain.push(match to {
+            Type::F16 => lift1(finite::<F16>),
+            Type::Bf16 => lift1(finite::<Bf16>),
+            Type::Tf32 => lift1(|a: u32| if a & 0x7fff_ffff == 0x7f80_0000 { a - 0x2000 } else { a }),
+            _ => return None,
+        });
     }
     if to == Type::F32 && has(Word::Ftz) {
         chain.push(lift1(flush));
@@ -234,18 +261,32 @@ fn narrow(to: Type, mode: Option<char>, chain: &mut Vec<Kernel>) -> Option<()> {
         (Type::F32, Some(_)) => lift1(|a: f64| canonical(directed::<'p'>(a))),
         (Type::F16, None) => lift1(half_from_f64::<F16>),
         (Type::Bf16, None) => lift1(half_from_f64::<Bf16>),
-        (Type::F16, Some('z')) => lift1(|a: f64| truncate::<F16>(a)),
-        (Type::Bf16, Some('z')) => lift1(|a: f64| truncate::<Bf16>(a)),
+        (Type::F16, Some('z')) => lift1(half_toward::<F16, 'z'>),
+        (Type::F16, Some('m')) => lift1(half_toward::<F16, 'm'>),
+        (Type::F16, Some(_)) => lift1(half_toward::<F16, 'p'>),
+        (Type::Bf16, Some('z')) => lift1(half_toward::<Bf16, 'z'>),
+        (Type::Bf16, Some('m')) => lift1(half_toward::<Bf16, 'm'>),
+        (Type::Bf16, Some(_)) => lift1(half_toward::<Bf16, 'p'>),
         _ => return None,
     });
     Some(())
 }
 
-/// Towards zero: one step back from the nearest where that went past.
+/// In a directed mode: one step back from the nearest where that went past.
 #[inline(always)]
-fn truncate<H: Half>(x: f64) -> H {
+fn half_toward<H: Half, const MODE: char>(x: f64) -> H {
     let nearest = half_from_f64::<H>(x);
-    if (nearest.f32() as f64).abs() > x.abs() { H::from_bits(nearest.bits() - 1) } else { nearest }
+    let back = nearest.f32() as f64;
+    let (too_far, inwards) = match MODE {
+        'z' => (back.abs() > x.abs(), true),
+        'm' => (back > x, x > 0.0),
+        _ => (back < x, x < 0.0),
+    };
+    match (too_far, inwards) {
+        (false, _) => nearest,
+        (true, true) => H::from_bits(nearest.bits() - 1),
+        (true, false) => H::from_bits(nearest.bits() + 1),
+    }
 }
 
 fn saturated(to: Type, chain: &mut Vec<Kernel>) -> Option<()> {
@@ -290,10 +331,18 @@ fn pack(inst: &Instruction, to: Type) -> Option<Kernel> {
                 (false, true, true) => {
                     lift2(|a: f32, b: f32| Pair(b, a).each(|x| relu(finite(<$h>::nearest(x)))))
                 }
-                (true, false, _) => lift2(|a: f32, b: f32| Pair(b, a).each(|x| truncate::<$h>(x as f64))),
-                (true, true, _) => {
-                    lift2(|a: f32, b: f32| Pair(b, a).each(|x| relu(truncate::<$h>(x as f64))))
+                (true, false, false) => {
+                    lift2(|a: f32, b: f32| Pair(b, a).each(|x| half_toward::<$h, 'z'>(x as f64)))
                 }
+                (true, true, false) => {
+                    lift2(|a: f32, b: f32| Pair(b, a).each(|x| relu(half_toward::<$h, 'z'>(x as f64))))
+                }
+                (true, false, true) => {
+                    lift2(|a: f32, b: f32| Pair(b, a).each(|x| finite(half_toward::<$h, 'z'>(x as f64))))
+                }
+                (true, true, true) => lift2(|a: f32, b: f32| {
+                    Pair(b, a).each(|x| relu(finite(half_toward::<$h, 'z'>(x as f64))))
+                }),
             }
         };
     }
@@ -308,4 +357,72 @@ impl Pair<f32> {
     fn each<H>(self, f: impl Fn(f32) -> H) -> Pair<H> {
         Pair(f(self.0), f(self.1))
     }
+}
+
+/// To and from pairs of 8-bit floats.
+fn bytes(inst: &Instruction, from: Type, to: Type) -> Option<Conversion> {
+    let nearest = inst.has(Word::Rn);
+    let saturates = nearest && inst.has(Word::Satfinite);
+    macro_rules! format {
+        ($e:ty) => {
+            match (from, to, inst.has(Word::Relu)) {
+                (Type::F32, _, false) if saturates => {
+                    Conversion::Pack(lift2(|a: f32, b: f32| eight::pack::<$e>(a, b)))
+                }
+                (Type::F32, _, true) if saturates => Conversion::Pack(lift2(|a: f32, b: f32| {
+                    eight::pack::<$e>(eight::clip(a), eight::clip(b))
+                })),
+                (Type::F16x2, _, false) if saturates => {
+                    Conversion::Chain(vec![lift1(|a: Pair<F16>| eight::pack::<$e>(a.1.f32(), a.0.f32()))])
+                }
+                (Type::F16x2, _, true) if saturates => Conversion::Chain(vec![lift1(|a: Pair<F16>| {
+                    eight::pack::<$e>(eight::clip(a.1.f32()), eight::clip(a.0.f32()))
+                })]),
+                (_, Type::F16x2, relu_asked) if nearest => {
+                    let widen = lift1(|a: u32| {
+                        let (low, high) = eight::unpack::<$e>(a);
+                        Pair(low, high).each(F16::nearest)
+                    });
+                    let clip = relu_asked.then(|| lift1(|a: Pair<F16>| a.map(relu)));
+                    Conversion::Chain(std::iter::once(widen).chain(clip).collect())
+                }
+                _ => return None,
+            }
+        };
+    }
+    Some(match if to == Type::F16x2 { from } else { to } {
+        Type::E4m3x2 => format!(E4m3),
+        _ => format!(E5m2),
+    })
+}
+
+/// `cvt.pack.sat`: two integers clamped to a few bits each, in front of the low bits of a third (§9.7.9.22).
+fn pack_integers(inst: &Instruction, to: Type) -> Option<Conversion> {
+    if !inst.has(Word::Sat) || inst.ty(1) != Some(Type::S32) {
+        return None;
+    }
+    let three = inst.ty(2).is_some();
+    macro_rules! of {
+        ($bits:literal, $least:literal, $most:literal) => {{
+            const MASK: u32 = (1 << $bits) - 1;
+            lift3(|a: i32, b: i32, c: u32| {
+                let (a, b) = (a.clamp($least, $most) as u32 & MASK, b.clamp($least, $most) as u32 & MASK);
+                c << (2 * $bits) | a << $bits | b
+            })
+        }};
+    }
+    let kernel = match (to, three) {
+        (Type::U16, false) => lift2(|a: i32, b: i32| (a.clamp(0, 65535) << 16 | b.clamp(0, 65535)) as u32),
+        (Type::S16, false) => lift2(|a: i32, b: i32| {
+            (a.clamp(-32768, 32767) << 16) as u32 | b.clamp(-32768, 32767) as u16 as u32
+        }),
+        (Type::U8, true) => of!(8, 0, 255),
+        (Type::S8, true) => of!(8, -128, 127),
+        (Type::U4, true) => of!(4, 0, 15),
+        (Type::S4, true) => of!(4, -8, 7),
+        (Type::U2, true) => of!(2, 0, 3),
+        (Type::S2, true) => of!(2, -2, 1),
+        _ => return None,
+    };
+    Some(Conversion::Integers(kernel, three))
 }

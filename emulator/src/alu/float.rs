@@ -4,6 +4,7 @@
 //! rounded once in every mode: the modes other than to nearest go through a double that was rounded to odd.
 
 use super::Recipe;
+use super::exact;
 use super::halves::{Bf16, F16, Half, Pair, half_fma, narrow_odd, sum_odd};
 use super::lanes::{Kernel, lift1, lift2, lift3};
 use flashpage_ptx::ast::Instruction;
@@ -67,6 +68,14 @@ pub fn directed<const MODE: char>(x: f64) -> f32 {
     }
 }
 
+/// `a + b` rounded to odd; rounding down, two that cancel give the negative zero.
+#[inline(always)]
+pub fn sum<const MODE: char>(a: f64, b: f64) -> f64 {
+    let sum = sum_odd(a, b);
+    let positive = a == 0.0 && b == 0.0 && !a.is_sign_negative() && !b.is_sign_negative();
+    if MODE == 'm' && sum == 0.0 && !positive { -0.0 } else { sum }
+}
+
 #[inline(always)]
 pub fn maximum(a: f32, b: f32) -> f32 {
     let larger = if a > b { a } else { b };
@@ -83,8 +92,15 @@ pub fn minimum(a: f32, b: f32) -> f32 {
 }
 
 #[inline(always)]
-fn either_nan(a: f32, b: f32, otherwise: f32) -> f32 {
+pub fn either_nan(a: f32, b: f32, otherwise: f32) -> f32 {
     if a.is_nan() || b.is_nan() { f32::from_bits(0x7fff_ffff) } else { otherwise }
+}
+
+/// Of the magnitudes, with the product's sign.
+#[inline(always)]
+fn xorsign(a: f32, b: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
+    let of = f(a.abs(), b.abs());
+    if of.is_nan() { of } else { f32::from_bits(of.to_bits() | (a.to_bits() ^ b.to_bits()) & 0x8000_0000) }
 }
 
 #[inline(always)]
@@ -103,7 +119,7 @@ fn minimum64(a: f64, b: f64) -> f64 {
 
 /// The recipe of a floating-point instruction other than a transcendental or a conversion.
 pub fn recipe(inst: &Instruction) -> Option<Recipe> {
-    if inst.has(Word::Xorsign) {
+    if inst.has(Word::Oob) {
         return None;
     }
     match inst.ty(0)? {
@@ -145,9 +161,21 @@ fn single(inst: &Instruction) -> Option<Recipe> {
     macro_rules! toward {
         ($lift:ident, |$($v:ident),*| $e:expr) => {
             saturated(match mode {
-                Some('z') => $lift(|$($v: f32),*| canonical(directed::<'z'>($e))),
-                Some('m') => $lift(|$($v: f32),*| canonical(directed::<'m'>($e))),
-                _ => $lift(|$($v: f32),*| canonical(directed::<'p'>($e))),
+                Some('z') => {
+                    #[allow(dead_code)]
+                    const MODE: char = 'z';
+                    $lift(|$($v: f32),*| canonical(directed::<'z'>($e)))
+                }
+                Some('m') => {
+                    #[allow(dead_code)]
+                    const MODE: char = 'm';
+                    $lift(|$($v: f32),*| canonical(directed::<'m'>($e)))
+                }
+                _ => {
+                    #[allow(dead_code)]
+                    const MODE: char = 'p';
+                    $lift(|$($v: f32),*| canonical(directed::<'p'>($e)))
+                }
             }, false)
         };
     }
@@ -156,10 +184,12 @@ fn single(inst: &Instruction) -> Option<Recipe> {
         (Opcode::Sub, None) => nearest!(lift2, |a, b| a - b),
         (Opcode::Mul, None) => nearest!(lift2, |a, b| a * b),
         (Opcode::Fma | Opcode::Mad, None) => nearest!(lift3, |a, b, c| a.mul_add(b, c)),
-        (Opcode::Add, _) => toward!(lift2, |a, b| sum_odd(a as f64, b as f64)),
-        (Opcode::Sub, _) => toward!(lift2, |a, b| sum_odd(a as f64, -b as f64)),
+        (Opcode::Add, _) => toward!(lift2, |a, b| sum::<MODE>(a as f64, b as f64)),
+        (Opcode::Sub, _) => toward!(lift2, |a, b| sum::<MODE>(a as f64, -b as f64)),
         (Opcode::Mul, _) => toward!(lift2, |a, b| a as f64 * b as f64),
-        (Opcode::Fma | Opcode::Mad, _) => toward!(lift3, |a, b, c| sum_odd(a as f64 * b as f64, c as f64)),
+        (Opcode::Fma | Opcode::Mad, _) => {
+            toward!(lift3, |a, b, c| sum::<MODE>(a as f64 * b as f64, c as f64))
+        }
         // `.approx` and `.full` allow 2 ulp; the exact quotient is within any bound (§9.7.3.8).
         (Opcode::Div, None) => nearest!(lift2, |a, b| a / b),
         (Opcode::Rcp, None) => nearest!(lift1, |a| 1.0 / a),
@@ -168,6 +198,23 @@ fn single(inst: &Instruction) -> Option<Recipe> {
         (Opcode::Div, _) => toward!(lift2, |a, b| a as f64 / b as f64),
         (Opcode::Rcp, _) => toward!(lift1, |a| 1.0 / a as f64),
         (Opcode::Sqrt, _) => toward!(lift1, |a| (a as f64).sqrt()),
+        (Opcode::Max | Opcode::Min, _) if has(Word::Xorsign) => {
+            let mut recipe = saturated(
+                match (inst.op == Opcode::Max, has(Word::Nan)) {
+                    (true, false) => lift2(|a: f32, b: f32| xorsign(a, b, maximum)),
+                    (true, true) => {
+                        lift2(|a: f32, b: f32| xorsign(a, b, |a, b| either_nan(a, b, maximum(a, b))))
+                    }
+                    (false, false) => lift2(|a: f32, b: f32| xorsign(a, b, minimum)),
+                    (false, true) => {
+                        lift2(|a: f32, b: f32| xorsign(a, b, |a, b| either_nan(a, b, minimum(a, b))))
+                    }
+                },
+                false,
+            )?;
+            recipe.after.clear();
+            Some(recipe)
+        }
         (Opcode::Max, None) if has(Word::Nan) => nearest!(lift2, |a, b| either_nan(a, b, maximum(a, b))),
         (Opcode::Min, None) if has(Word::Nan) => nearest!(lift2, |a, b| either_nan(a, b, minimum(a, b))),
         (Opcode::Max, None) => nearest!(lift2, |a, b| maximum(a, b)),
@@ -180,8 +227,26 @@ fn single(inst: &Instruction) -> Option<Recipe> {
 }
 
 fn double(inst: &Instruction) -> Option<Kernel> {
-    if [Word::Rz, Word::Rm, Word::Rp].iter().any(|w| inst.has(*w)) {
-        return None;
+    macro_rules! directed {
+        ($mode:literal) => {
+            Some(match inst.op {
+                Opcode::Add => lift2(exact::add::<$mode>),
+                Opcode::Sub => lift2(exact::sub::<$mode>),
+                Opcode::Mul => lift2(exact::mul::<$mode>),
+                Opcode::Fma | Opcode::Mad => lift3(exact::fma::<$mode>),
+                Opcode::Div => lift2(exact::div::<$mode>),
+                Opcode::Rcp => lift1(|a: f64| exact::div::<$mode>(1.0, a)),
+                Opcode::Sqrt => lift1(exact::sqrt::<$mode>),
+                _ => return None,
+            })
+        };
+    }
+    if inst.has(Word::Rz) {
+        return directed!('z');
+    } else if inst.has(Word::Rm) {
+        return directed!('m');
+    } else if inst.has(Word::Rp) {
+        return directed!('p');
     }
     Some(match inst.op {
         Opcode::Add => lift2(|a: f64, b: f64| canonical64(a + b)),
@@ -189,6 +254,9 @@ fn double(inst: &Instruction) -> Option<Kernel> {
         Opcode::Mul => lift2(|a: f64, b: f64| canonical64(a * b)),
         Opcode::Fma | Opcode::Mad => lift3(|a: f64, b: f64, c: f64| canonical64(a.mul_add(b, c))),
         Opcode::Div => lift2(|a: f64, b: f64| canonical64(a / b)),
+        // Only the upper words of the argument and of the result count (§9.7.3.14, §9.7.3.18).
+        Opcode::Rcp if inst.has(Word::Approx) => lift1(|a: f64| upper(canonical64(1.0 / upper(a)))),
+        Opcode::Rsqrt if inst.has(Word::Ftz) => lift1(|a: f64| upper(canonical64(1.0 / upper(a).sqrt()))),
         Opcode::Rcp => lift1(|a: f64| canonical64(1.0 / a)),
         Opcode::Sqrt => lift1(|a: f64| canonical64(a.sqrt())),
         Opcode::Rsqrt => lift1(|a: f64| canonical64(1.0 / a.sqrt())),
@@ -199,6 +267,13 @@ fn double(inst: &Instruction) -> Option<Kernel> {
         Opcode::Copysign => lift2(|sign: f64, a: f64| a.copysign(sign)),
         _ => return None,
     })
+}
+
+/// The upper word, subnormals flushed.
+#[inline(always)]
+fn upper(x: f64) -> f64 {
+    let bits = x.to_bits() & !0xffff_ffff;
+    f64::from_bits(if bits & 0x7ff0_0000_0000_0000 == 0 { bits & 1 << 63 } else { bits })
 }
 
 /// Sums and products of halves are exact or innocuously rounded in single precision; a fused one is not.
@@ -235,6 +310,26 @@ fn max_nan<H: Half>(a: H, b: H) -> H {
 #[inline(always)]
 fn min_nan<H: Half>(a: H, b: H) -> H {
     H::nearest(either_nan(a.f32(), b.f32(), minimum(a.f32(), b.f32())))
+}
+
+#[inline(always)]
+fn max_xorsign<H: Half>(a: H, b: H) -> H {
+    H::nearest(xorsign(a.f32(), b.f32(), maximum))
+}
+
+#[inline(always)]
+fn min_xorsign<H: Half>(a: H, b: H) -> H {
+    H::nearest(xorsign(a.f32(), b.f32(), minimum))
+}
+
+#[inline(always)]
+fn max_nan_xorsign<H: Half>(a: H, b: H) -> H {
+    H::nearest(xorsign(a.f32(), b.f32(), |a, b| either_nan(a, b, maximum(a, b))))
+}
+
+#[inline(always)]
+fn min_nan_xorsign<H: Half>(a: H, b: H) -> H {
+    H::nearest(xorsign(a.f32(), b.f32(), |a, b| either_nan(a, b, minimum(a, b))))
 }
 
 #[inline(always)]
@@ -308,6 +403,10 @@ macro_rules! half_recipe {
                     let $f3 = half_fma::<H>;
                     $three
                 }),
+                Opcode::Max if has(Word::Xorsign) && has(Word::Nan) => two!(max_nan_xorsign::<H>),
+                Opcode::Min if has(Word::Xorsign) && has(Word::Nan) => two!(min_nan_xorsign::<H>),
+                Opcode::Max if has(Word::Xorsign) => two!(max_xorsign::<H>),
+                Opcode::Min if has(Word::Xorsign) => two!(min_xorsign::<H>),
                 Opcode::Max if has(Word::Nan) => two!(max_nan::<H>),
                 Opcode::Min if has(Word::Nan) => two!(min_nan::<H>),
                 Opcode::Max => two!(max::<H>),

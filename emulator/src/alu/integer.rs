@@ -63,6 +63,10 @@ pub fn kernel(inst: &Instruction) -> Option<Kernel> {
             _ => None,
         },
         Opcode::Mul if has(Word::Hi) => multiply_high(ty),
+        Opcode::Mad if has(Word::Sat) => (ty == Type::S32 && has(Word::Hi)).then(|| {
+            lift3(|a: i32, b: i32, c: i32| (((a as i64 * b as i64) >> 32) as i32).saturating_add(c))
+        }),
+        Opcode::Mad if has(Word::Cc) => None,
         Opcode::Mad if has(Word::Hi) => multiply_add_high(ty),
         Opcode::Mul => {
             macro_rules! f {
@@ -98,8 +102,20 @@ pub fn kernel(inst: &Instruction) -> Option<Kernel> {
             }
             all_types!(ty, f)
         }
-        Opcode::Min if has(Word::Relu) => (ty == Type::S32).then(|| lift2(|a: i32, b: i32| a.min(b).max(0))),
-        Opcode::Max if has(Word::Relu) => (ty == Type::S32).then(|| lift2(|a: i32, b: i32| a.max(b).max(0))),
+        Opcode::Min if has(Word::Relu) => match ty {
+            Type::S32 => Some(lift2(|a: i32, b: i32| a.min(b).max(0))),
+            Type::S16x2 => {
+                Some(lift2(|a: u32, b: u32| pairwise(a, b, |a, b| (a as i16).min(b as i16).max(0) as u16)))
+            }
+            _ => None,
+        },
+        Opcode::Max if has(Word::Relu) => match ty {
+            Type::S32 => Some(lift2(|a: i32, b: i32| a.max(b).max(0))),
+            Type::S16x2 => {
+                Some(lift2(|a: u32, b: u32| pairwise(a, b, |a, b| (a as i16).max(b as i16).max(0) as u16)))
+            }
+            _ => None,
+        },
         Opcode::Min => {
             macro_rules! f {
                 ($t:ty) => {
@@ -141,6 +157,7 @@ pub fn kernel(inst: &Instruction) -> Option<Kernel> {
             all_types!(ty, f)
         }
         Opcode::Dp4a => dot4(inst),
+        Opcode::Dp2a => dot2(inst),
         _ => logic(inst, ty).or_else(|| bits(inst, ty)),
     }
 }
@@ -159,6 +176,8 @@ fn multiply_high(ty: Type) -> Option<Kernel> {
 
 fn multiply_add_high(ty: Type) -> Option<Kernel> {
     Some(match ty {
+        Type::U16 => lift3(|a: u16, b: u16, c: u16| (((a as u32 * b as u32) >> 16) as u16).wrapping_add(c)),
+        Type::S16 => lift3(|a: i16, b: i16, c: i16| (((a as i32 * b as i32) >> 16) as i16).wrapping_add(c)),
         Type::U32 => lift3(|a: u32, b: u32, c: u32| (((a as u64 * b as u64) >> 32) as u32).wrapping_add(c)),
         Type::S32 => lift3(|a: i32, b: i32, c: i32| (((a as i64 * b as i64) >> 32) as i32).wrapping_add(c)),
         Type::U64 => lift3(|a: u64, b: u64, c: u64| (((a as u128 * b as u128) >> 64) as u64).wrapping_add(c)),
@@ -167,9 +186,29 @@ fn multiply_add_high(ty: Type) -> Option<Kernel> {
     })
 }
 
-/// `mul24.lo`, `mad24.lo`: the low 24 bits of each factor.
+/// `mul24`, `mad24`: the low 24 bits of each factor, and the low or the high 32 of the product's 48.
 fn twenty_four(inst: &Instruction, ty: Type) -> Option<Kernel> {
+    #[inline(always)]
+    fn high(a: i32, b: i32) -> i32 {
+        (((a << 8 >> 8) as i64 * (b << 8 >> 8) as i64) >> 16) as i32
+    }
+    #[inline(always)]
+    fn high_unsigned(a: u32, b: u32) -> u32 {
+        (((a & 0xff_ffff) as u64 * (b & 0xff_ffff) as u64) >> 16) as u32
+    }
     if inst.has(Word::Hi) {
+        return Some(match (inst.op, ty, inst.has(Word::Sat)) {
+            (Opcode::Mul24, Type::U32, false) => lift2(high_unsigned),
+            (Opcode::Mul24, Type::S32, false) => lift2(high),
+            (Opcode::Mad24, Type::U32, false) => {
+                lift3(|a: u32, b: u32, c: u32| high_unsigned(a, b).wrapping_add(c))
+            }
+            (Opcode::Mad24, Type::S32, false) => lift3(|a: i32, b: i32, c: i32| high(a, b).wrapping_add(c)),
+            (Opcode::Mad24, Type::S32, true) => lift3(|a: i32, b: i32, c: i32| high(a, b).saturating_add(c)),
+            _ => return None,
+        });
+    }
+    if inst.has(Word::Sat) {
         return None;
     }
     Some(match (inst.op, ty) {
@@ -203,6 +242,75 @@ fn packed16(op: Opcode, ty: Type) -> Option<Kernel> {
         (Opcode::Max, Type::S16x2) => f!(i16, |a, b| a.max(b)),
         _ => return None,
     })
+}
+
+/// The same function on both halves of a register.
+#[inline(always)]
+fn pairwise(a: u32, b: u32, f: impl Fn(u16, u16) -> u16) -> u32 {
+    f(a as u16, b as u16) as u32 | (f((a >> 16) as u16, (b >> 16) as u16) as u32) << 16
+}
+
+/// `dp2a`: the halves of `a` times two bytes of `b`, the lower or the upper two.
+fn dot2(inst: &Instruction) -> Option<Kernel> {
+    #[inline(always)]
+    fn halves<const SIGNED: bool>(a: u32) -> [i32; 2] {
+        [a, a >> 16].map(|a| if SIGNED { a as i16 as i32 } else { a as u16 as i32 })
+    }
+    #[inline(always)]
+    fn bytes<const SIGNED: bool>(b: u32) -> [i32; 2] {
+        [b, b >> 8].map(|b| if SIGNED { b as i8 as i32 } else { b as u8 as i32 })
+    }
+    #[inline(always)]
+    fn dot(a: [i32; 2], b: [i32; 2], c: i32) -> i32 {
+        c.wrapping_add(a[0].wrapping_mul(b[0])).wrapping_add(a[1].wrapping_mul(b[1]))
+    }
+    macro_rules! f {
+        ($a:literal, $b:literal) => {
+            if inst.has(Word::Hi) {
+                lift3(|a: u32, b: u32, c: i32| dot(halves::<$a>(a), bytes::<$b>(b >> 16), c))
+            } else {
+                lift3(|a: u32, b: u32, c: i32| dot(halves::<$a>(a), bytes::<$b>(b), c))
+            }
+        };
+    }
+    Some(match (inst.ty(0)?, inst.ty(1)?) {
+        (Type::U32, Type::U32) => f!(false, false),
+        (Type::U32, Type::S32) => f!(false, true),
+        (Type::S32, Type::U32) => f!(true, false),
+        (Type::S32, Type::S32) => f!(true, true),
+        _ => return None,
+    })
+}
+
+/// `fns`: where the `offset`th set bit is, counted from `base` up or down (§9.7.1.17).
+fn find_nth(mask: u32, base: u32, offset: i32) -> u32 {
+    let set = |at: u32| at < 32 && mask >> at & 1 != 0;
+    if offset == 0 {
+        return if set(base) { base } else { u32::MAX };
+    }
+    let mut left = offset.unsigned_abs();
+    let mut at = base as i32;
+    while (0..32).contains(&at) {
+        if set(at as u32) {
+            left -= 1;
+            if left == 0 {
+                return at as u32;
+            }
+        }
+        at += offset.signum();
+    }
+    u32::MAX
+}
+
+/// `szext`: the low `n` bits, extended.
+#[inline(always)]
+fn sign_extend(a: i32, n: u32) -> i32 {
+    if n == 0 { 0 } else { a << (32 - n) >> (32 - n) }
+}
+
+#[inline(always)]
+fn zero_extend(a: u32, n: u32) -> u32 {
+    if n >= 32 { a } else { a & ((1 << n) - 1) }
 }
 
 /// `dp4a`: four products of bytes and a sum.
@@ -394,6 +502,14 @@ fn bits(inst: &Instruction, ty: Type) -> Option<Kernel> {
             lift2(|a: u32, b: u32| field_mask(a & 31, b & 31) as u32)
         }),
         Opcode::Prmt => Some(permute(inst)),
+        Opcode::Fns => Some(lift3(find_nth)),
+        Opcode::Szext => Some(match (ty, inst.has(Word::Clamp)) {
+            (Type::U32, true) => lift2(|a: u32, n: u32| zero_extend(a, n.min(32))),
+            (Type::U32, false) => lift2(|a: u32, n: u32| zero_extend(a, n & 31)),
+            (Type::S32, true) => lift2(|a: i32, n: u32| sign_extend(a, n.min(32))),
+            (Type::S32, false) => lift2(|a: i32, n: u32| sign_extend(a, n & 31)),
+            _ => return None,
+        }),
         _ => None,
     }
 }

@@ -76,6 +76,8 @@ lanes! {
     F16, u32, |r| F16(r as u16), |v| v.0 as u32;
     Bf16, u32, |r| Bf16(r as u16), |v| v.0 as u32;
     Pair<F16>, u32, |r| Pair(F16(r as u16), F16((r >> 16) as u16)), |v| v.0.0 as u32 | (v.1.0 as u32) << 16;
+    Pair<f32>, u64, |r| Pair(f32::from_bits(r as u32), f32::from_bits((r >> 32) as u32)),
+        |v| v.0.to_bits() as u64 | (v.1.to_bits() as u64) << 32;
     Pair<Bf16>, u32, |r| Pair(Bf16(r as u16), Bf16((r >> 16) as u16)), |v| v.0.0 as u32 | (v.1.0 as u32) << 16;
 }
 

@@ -6,10 +6,13 @@
 
 pub mod compare;
 pub mod convert;
+pub mod eight;
+pub mod exact;
 pub mod float;
 pub mod halves;
 pub mod integer;
 pub mod lanes;
+pub mod packed;
 pub mod reduction;
 pub mod special;
 
@@ -34,7 +37,9 @@ impl From<Kernel> for Recipe {
 
 /// The recipe of an arithmetic, logic or conversion instruction; `None` if these words mean nothing here.
 pub fn recipe(inst: &Instruction) -> Option<Recipe> {
-    if inst.ty(0)?.is_float() {
+    if let Some(recipe) = packed::recipe(inst) {
+        Some(recipe)
+    } else if inst.ty(0)?.is_float() {
         float::recipe(inst).or_else(|| special::recipe(inst))
     } else {
         integer::kernel(inst).map(Recipe::from)

@@ -3,7 +3,8 @@
 use super::{Decoder, Fail, Result, invalid};
 use crate::alu::compare::{Comparison, comparison, property};
 use crate::alu::convert::{Conversion, conversion};
-use crate::alu::lanes::{Kernel, Test, lift1, lift2};
+use crate::alu::float::flush;
+use crate::alu::lanes::{self, Kernel, Test, lift1, lift2};
 use crate::alu::{self};
 use crate::program::{CARRY, Condition, Logic, Op, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Instruction, Mod, Operand};
@@ -62,6 +63,9 @@ impl Decoder<'_> {
             }
             (Opcode::Add | Opcode::Sub, Some(ty)) if inst.has(Word::Cc) => self.carry(inst, ty, false, true),
             (Opcode::Addc | Opcode::Subc, Some(ty)) => self.carry(inst, ty, true, inst.has(Word::Cc)),
+            (Opcode::Madc, Some(ty)) => self.multiply_carry(inst, ty),
+            (Opcode::Mad, Some(ty)) if inst.has(Word::Cc) => self.multiply_carry(inst, ty),
+            (Opcode::Lop3, _) if inst.has(Word::And) || inst.has(Word::Or) => self.lop3_and_test(inst),
             (Opcode::Createpolicy, _) => {
                 let [d, ..] = operands else { return invalid("createpolicy needs a destination") };
                 let zero = self.integer(0, true);
@@ -122,7 +126,7 @@ impl Decoder<'_> {
     fn mov(&mut self, ty: Type, operands: &[Operand]) -> Result<()> {
         let [d, a] = operands else { return invalid("mov takes two operands") };
         if ty == Type::B128 {
-            return Err(Fail::Unsupported);
+            return self.move_quad(d, a);
         }
         let wide = ty.bits() == 64;
         match (d, a) {
@@ -135,6 +139,13 @@ impl Decoder<'_> {
                 self.unpack(parts, source, wide)?;
             }
             (_, Operand::Vector(parts)) => self.pack(d, parts, wide)?,
+            (_, Operand::Special(Special::IsExplicitCluster, None)) if ty == Type::Pred => {
+                let a = self.source(a, Type::U32)?;
+                let zero = self.integer(0, false);
+                let d = self.predicate_or_sink(d)?;
+                let run = lanes::test(|a: u32, b: u32| a != b).run;
+                self.emit(Op::Compare { run, a, b: zero, d, q: None, combine: None });
+            }
             _ if ty == Type::Pred => {
                 let a = self.condition(a)?;
                 let d = self.predicate_or_sink(d)?;
@@ -287,6 +298,12 @@ impl Decoder<'_> {
         let d = self.destination(d, wide)?;
         // A NaN selects `b` (§9.7.6.3).
         let kernel = match (wide, by) {
+            (false, Type::F32) if inst.has(Word::Ftz) => {
+                lanes::lift3(|a: u32, b: u32, c: f32| if flush(c) >= 0.0 { a } else { b })
+            }
+            (true, Type::F32) if inst.has(Word::Ftz) => {
+                lanes::lift3(|a: u64, b: u64, c: f32| if flush(c) >= 0.0 { a } else { b })
+            }
             (false, Type::S32) => {
                 crate::alu::lanes::lift3(|a: u32, b: u32, c: i32| if c >= 0 { a } else { b })
             }
@@ -313,6 +330,14 @@ impl Decoder<'_> {
                 let (a, b) = (self.source(a, from)?, self.source(b, from)?);
                 let d = self.destination(d, false)?;
                 self.emit_kernel(kernel, d, &[a, b]);
+            }
+            (Conversion::Integers(kernel, three), [d, a, b, rest @ ..]) if rest.len() == three as usize => {
+                let mut sources = vec![self.source(a, Type::S32)?, self.source(b, Type::S32)?];
+                for c in rest {
+                    sources.push(self.source(c, Type::B32)?);
+                }
+                let d = self.destination(d, false)?;
+                self.emit_kernel(kernel, d, &sources);
             }
             (Conversion::Chain(mut chain), [d, a]) => {
                 let mut a =
@@ -346,6 +371,62 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// `lop3` with a predicate: whether the result is not zero, combined with another (§9.7.8.6).
+    fn lop3_and_test(&mut self, inst: &Instruction) -> Result<()> {
+        let [Operand::Pair(d, p), a, b, c, table, q] = &inst.operands[..] else {
+            return invalid("lop3 with a boolean operator takes d|p, three sources, a table and a predicate");
+        };
+        let mut plain = inst.clone();
+        plain.mods.retain(|m| matches!(m, Mod::Ty(_)));
+        let kernel = alu::recipe(&plain).ok_or(Fail::Unsupported)?.main;
+        let mut sources = Vec::new();
+        for source in [a, b, c, table] {
+            sources.push(self.source(source, Type::B32)?);
+        }
+        // `_` has a row that nobody reads, but here the result is.
+        let result = match &**d {
+            Operand::Sink => {
+                let scratch = self.scratch();
+                self.writes.push(Touch::Row(scratch));
+                scratch
+            }
+            d => self.destination(d, false)?,
+        };
+        // Before the result is written: the predicate is another's business.
+        let reads = std::mem::take(&mut self.reads);
+        let q = self.condition(q)?;
+        let of_q = std::mem::replace(&mut self.reads, reads);
+        self.emit_kernel(kernel, result, &sources);
+        self.reads = of_q;
+        self.reads.push(Touch::Row(result));
+        let zero = self.integer(0, false);
+        let p = self.predicate_or_sink(p)?;
+        let logic = if inst.has(Word::And) { Logic::And } else { Logic::Or };
+        let run = lanes::test(|a: u32, b: u32| a != b).run;
+        self.emit(Op::Compare { run, a: result, b: zero, d: p, q: None, combine: Some((logic, q)) });
+        Ok(())
+    }
+
+    /// `mad.cc` and `madc`: half of a product, added with the carry.
+    fn multiply_carry(&mut self, inst: &Instruction, ty: Type) -> Result<()> {
+        let [d, a, b, c] = &inst.operands[..] else { return invalid("four operands are needed") };
+        let wide = ty.bits() == 64;
+        if ty.is_float() || ty.bits() < 32 {
+            return Err(Fail::Unsupported);
+        }
+        let mut product = inst.clone();
+        product.op = Opcode::Mul;
+        product.mods.retain(|m| matches!(m, Mod::Ty(_) | Mod::Word(Word::Hi | Word::Lo)));
+        let kernel = alu::recipe(&product).ok_or(Fail::Unsupported)?.main;
+        let sources = [self.source(a, ty)?, self.source(b, ty)?];
+        let half = self.scratch();
+        self.writes.push(Touch::Row(half));
+        self.emit_kernel(kernel, half, &sources);
+        self.reads.push(Touch::Row(half));
+        let c = self.source(c, ty)?;
+        self.add_with_carry(d, (half, c), wide, false, (inst.op == Opcode::Madc, inst.has(Word::Cc)))
+    }
+
     fn carry(&mut self, inst: &Instruction, ty: Type, carry_in: bool, carry_out: bool) -> Result<()> {
         let [d, a, b] = &inst.operands[..] else { return invalid("three operands are needed") };
         if ty.is_float() || ty.bits() < 32 {
@@ -353,6 +434,18 @@ impl Decoder<'_> {
         }
         let wide = ty.bits() == 64;
         let (a, b) = (self.source(a, ty)?, self.source(b, ty)?);
+        let subtract = matches!(inst.op, Opcode::Sub | Opcode::Subc);
+        self.add_with_carry(d, (a, b), wide, subtract, (carry_in, carry_out))
+    }
+
+    fn add_with_carry(
+        &mut self,
+        d: &Operand,
+        (a, b): (Reg, Reg),
+        wide: bool,
+        subtract: bool,
+        (carry_in, carry_out): (bool, bool),
+    ) -> Result<()> {
         let d = self.destination(d, wide)?;
         if carry_in {
             self.reads.push(Touch::Pred(CARRY));
@@ -360,7 +453,6 @@ impl Decoder<'_> {
         if carry_out {
             self.writes.push(Touch::Pred(CARRY));
         }
-        let subtract = matches!(inst.op, Opcode::Sub | Opcode::Subc);
         self.emit(Op::Carry { d, a, b, wide, subtract, carry_in, carry_out });
         Ok(())
     }

@@ -41,7 +41,11 @@ impl Decoder<'_> {
                 self.emit(Op::MoveMatrix { d, a });
                 Ok(())
             }
-            _ => self.matrix_product(inst),
+            // The frequent shapes first; what they do not take may be one of the others.
+            _ => match self.matrix_product(inst) {
+                Err(Fail::Unsupported) => self.tile_product(inst),
+                done => done,
+            },
         }
     }
 

@@ -1,10 +1,14 @@
 //! Branches, calls and ends.
 
 use super::function::{Callee, Formal};
+use super::graph::RUNTIME;
 use super::{Decoder, Fail, Place, Result, invalid};
 use crate::alu::lanes;
-use crate::program::{Call, Condition, Logic, Move, Op, TRUE, Touch};
-use flashpage_ptx::ast::{Instruction, Operand};
+use crate::program::{
+    ALWAYS, Address, AssertFail, Call, Condition, Logic, Move, Op, Print, Recursion, Region, StackOp, TRUE,
+    Touch, Unwind,
+};
+use flashpage_ptx::ast::{Instruction, Name, Operand};
 use flashpage_ptx::words::{Opcode, Type};
 
 impl Decoder<'_> {
@@ -34,13 +38,10 @@ impl Decoder<'_> {
                 Ok(())
             }
             Opcode::Ret => {
-                let op = match self.way_back {
-                    None => Op::Exit,
-                    Some(way_back) => Op::Return { way_back },
-                };
-                self.emit(op);
+                self.leave();
                 Ok(())
             }
+            Opcode::Alloca | Opcode::Stacksave | Opcode::Stackrestore => self.stack(inst),
             Opcode::Exit => {
                 self.emit(Op::Exit);
                 Ok(())
@@ -66,6 +67,9 @@ impl Decoder<'_> {
         match (target, rest) {
             (Operand::Symbol { name, .. }, []) => {
                 let Some(callee) = self.table.callees.get(name).cloned() else {
+                    if RUNTIME.contains(&&**name) {
+                        return self.runtime(name, arguments, returns);
+                    }
                     if let Some(address) = self.addresses.get(name) {
                         // Only a call through a register can have led here; see `callees_first`.
                         let target = self.integer(address, true);
@@ -77,7 +81,7 @@ impl Decoder<'_> {
                 if arguments.len() != callee.params.len() || returns.len() != callee.returns.len() {
                     return invalid(format!("`{name}` takes other arguments or gives other results"));
                 }
-                self.call_of(&callee, arguments, returns)
+                self.call_of(name, &callee, arguments, returns)
             }
             // What follows is the prototype, or the list of functions that it may be.
             (Operand::Register(..), [Operand::Symbol { .. }]) => {
@@ -92,13 +96,11 @@ impl Decoder<'_> {
         let target = self.source(target, Type::B64)?;
         let mut candidates = Vec::new();
         for name in self.addresses.taken() {
-            // Of functions that are not finished, only this one is known already: it cannot call itself.
             if let Some(callee) = self.table.callees.get(name).cloned()
-                && self.way_back != Some(callee.way_back)
                 && self.fits(&callee.params, arguments)?
                 && self.fits(&callee.returns, returns)?
             {
-                candidates.push((self.addresses.get(name).unwrap_or_default(), callee));
+                candidates.push((self.addresses.get(name).unwrap_or_default(), name.clone(), callee));
             }
         }
         // Whoever calls must know whom: this step's one source is the target.
@@ -113,7 +115,7 @@ impl Decoder<'_> {
         self.writes.push(Touch::Pred(left));
         self.emit(and(left, guard, always));
         let mut calls = Vec::new();
-        for (address, callee) in candidates {
+        for (address, name, callee) in candidates {
             let (chosen, address) = (self.new_pred(), self.integer(address, true));
             // Lanes that do not call must know so.
             self.guard = always;
@@ -125,13 +127,13 @@ impl Decoder<'_> {
             let combine = Some((Logic::And, Condition { pred: left, negated: false }));
             let run = lanes::test(|a: u64, b: u64| a == b).run;
             self.emit(Op::Compare { run, a: target, b: address, d: chosen, q: Some(left), combine });
-            calls.push((chosen, callee));
+            calls.push((chosen, name, callee));
         }
         self.guard = Condition { pred: left, negated: false };
         self.emit(Op::NoTarget { target });
-        for (chosen, callee) in calls {
+        for (chosen, name, callee) in calls {
             self.guard = Condition { pred: chosen, negated: false };
-            self.call_of(&callee, arguments, returns)?;
+            self.call_of(&name, &callee, arguments, returns)?;
         }
         Ok(())
     }
@@ -159,7 +161,25 @@ impl Decoder<'_> {
         Ok(true)
     }
 
-    fn call_of(&mut self, callee: &Callee, arguments: &[Operand], returns: &[Operand]) -> Result<()> {
+    fn call_of(
+        &mut self,
+        name: &Name,
+        callee: &Callee,
+        arguments: &[Operand],
+        returns: &[Operand],
+    ) -> Result<()> {
+        // Inside a region the call puts everything away, its guard too: lanes that do not call go around it.
+        let recurses = self.frame.is_some() && self.members.contains(name);
+        let guard = self.guard;
+        let around = (recurses && guard.pred != TRUE).then(|| {
+            let opcode = self.opcode.take();
+            let reads = std::mem::take(&mut self.reads);
+            self.guard = Condition { negated: !guard.negated, ..guard };
+            let at = self.emit(Op::Branch { target: u32::MAX });
+            (self.guard, self.opcode, self.reads) = (ALWAYS, opcode, reads);
+            at
+        });
+        let frame = self.frame.filter(|_| !recurses);
         let mut moves = Vec::new();
         for (argument, formal) in arguments.iter().zip(&callee.params) {
             moves.push(match *formal {
@@ -169,24 +189,104 @@ impl Decoder<'_> {
                 }
                 Formal::Frame(to, bytes) => {
                     let from = self.frame_of(argument, bytes)?;
-                    Move::Bytes { from, to, count: bytes }
+                    Move::Bytes { from, to, count: bytes, from_base: frame, to_base: None }
                 }
             });
         }
-        let call = Call { target: callee.start, way_back: callee.way_back, arguments: moves.into() };
-        self.emit(Op::Call(Box::new(call)));
+        let (way_back, arguments) = (callee.way_back, moves.into());
+        let at = self.emit(if recurses {
+            Op::Recurse(Box::new(Recursion {
+                target: u32::MAX,
+                way_back,
+                arguments,
+                region: Region::default(),
+            }))
+        } else {
+            Op::Call(Box::new(Call { target: u32::MAX, way_back, arguments }))
+        });
+        self.calls.push((at, name.clone()));
+        self.recursions.extend(recurses.then_some(at));
         let mut moves = Vec::new();
         for (result, formal) in returns.iter().zip(&callee.returns) {
             moves.push(match *formal {
                 Formal::Register(from, wide) => Move::Row { from, to: self.destination(result, wide)?, wide },
                 Formal::Frame(from, bytes) => {
                     let to = self.frame_of(result, bytes)?;
-                    Move::Bytes { from, to, count: bytes }
+                    Move::Bytes { from, to, count: bytes, from_base: None, to_base: frame }
                 }
             });
         }
+        if recurses {
+            let at =
+                self.emit(Op::Unwind(Box::new(Unwind { results: moves.into(), region: Region::default() })));
+            self.recursions.push(at);
+            let next = self.program.code.len() as u32;
+            if let Some(at) = around
+                && let Op::Branch { target } = &mut self.program.code[at].op
+            {
+                *target = next;
+            }
+            self.guard = guard;
+            return Ok(());
+        }
         // Lanes that skipped the call meet the others here; the guard keeps their registers as they are.
         self.emit(Op::Results(moves.into()));
+        Ok(())
+    }
+
+    /// Calls of what the emulator has itself.
+    fn runtime(&mut self, name: &str, arguments: &[Operand], returns: &[Operand]) -> Result<()> {
+        let mut places = Vec::new();
+        for (argument, bytes) in arguments.iter().chain(returns).zip(match name {
+            "vprintf" => &[8, 8, 4][..],
+            _ => &[8, 8, 4, 8, 8],
+        }) {
+            let at = self.frame_of(argument, *bytes)? as i64;
+            let base = self.frame.unwrap_or(self.integer(0, true));
+            places.push(Address { base, wide: true, offset: at });
+        }
+        let op = match (name, &places[..], arguments.len()) {
+            ("vprintf", [format, arguments, results @ ..], 2) => Op::Print(Box::new(Print {
+                format: *format,
+                arguments: *arguments,
+                result: results.first().copied(),
+            })),
+            ("__assertfail", [message, file, line, function, _], 5) => Op::AssertFail(Box::new(AssertFail {
+                message: *message,
+                file: *file,
+                line: *line,
+                function: *function,
+            })),
+            _ => return invalid(format!("`{name}` takes other arguments or gives other results")),
+        };
+        self.emit(op);
+        Ok(())
+    }
+
+    /// `alloca`, `stacksave`, `stackrestore` (§9.7.15).
+    fn stack(&mut self, inst: &Instruction) -> Result<()> {
+        let wide = match inst.ty(0) {
+            Some(Type::U64 | Type::B64) => true,
+            Some(Type::U32 | Type::B32) => false,
+            _ => return Err(Fail::Unsupported),
+        };
+        let ty = if wide { Type::U64 } else { Type::U32 };
+        let op = match (inst.op, &inst.operands[..]) {
+            (Opcode::Stacksave, [d]) => StackOp::Save { d: self.destination(d, wide)?, wide },
+            (Opcode::Stackrestore, [a]) => StackOp::Restore { a: self.source(a, ty)?, wide },
+            (Opcode::Alloca, [d, size, rest @ ..]) if rest.len() < 2 => {
+                let align = match rest {
+                    [] => 8,
+                    [Operand::Int(align @ (1 | 2 | 4 | 8 | 16 | 32 | 64 | 128))] => *align as u32,
+                    _ => return invalid("an alignment that is a power of two up to 128 is needed"),
+                };
+                let size = self.source(size, ty)?;
+                StackOp::Alloca { d: self.destination(d, wide)?, wide, size, align }
+            }
+            _ => return invalid("wrong number of operands"),
+        };
+        self.program.uses_stack = true;
+        self.emit(Op::Stack(op));
         Ok(())
     }
 

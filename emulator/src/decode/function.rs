@@ -1,10 +1,11 @@
 //! Functions and blocks: what they declare, where it lies, and which labels lead where.
 
+use super::graph::Group;
 use super::{Binding, Decoder, Fixup, Place, Result, Scope, invalid};
 use crate::address::FUNCTION_WINDOW;
-use crate::program::{Op, Parameter, Reg};
+use crate::program::{ALWAYS, Constant, Op, Parameter, Reg, Region, StackOp, Touch};
 use flashpage_ptx::ast::{Function, Init, Item, Linkage, Module, Name, Operand, Statement, Variable};
-use flashpage_ptx::words::{Opcode, Space};
+use flashpage_ptx::words::{Opcode, Space, Type};
 use std::collections::{HashMap, HashSet};
 
 /// What a caller must know of a function.
@@ -121,115 +122,40 @@ impl FunctionAddresses {
     }
 }
 
-/// `entry` and what it calls, every function after those that it calls itself.
-///
-/// # Errors
-/// A line and why: a call of something that has no body, or recursion. A call through a register may reach any
-/// function whose address is taken; where that would recurse, or lead out of the module, the call is left out, and coming there is a fault.
-pub(super) fn callees_first<'m>(
-    entry: &'m Function,
-    functions: &HashMap<Name, &'m Function>,
-    addresses: &'m FunctionAddresses,
-) -> Result<Vec<&'m Function>, (u32, String)> {
-    /// What a call names, or how many results and arguments a call through a register has.
-    type Target<'m> = Result<&'m Name, (usize, usize)>;
-    fn calls<'m>(body: &'m [Statement], found: &mut Vec<(Target<'m>, u32)>) {
-        for statement in body {
-            match statement {
-                Statement::Block(inner) => calls(inner, found),
-                Statement::Instruction(i) if i.op == Opcode::Call => {
-                    let (mut returns, mut arguments) = (0, 0);
-                    for (at, operand) in i.operands.iter().enumerate() {
-                        match operand {
-                            Operand::List(list) if at == 0 => returns = list.len(),
-                            Operand::List(list) => arguments = list.len(),
-                            _ => {}
-                        }
-                    }
-                    found.push((callee_name(&i.operands).ok_or((returns, arguments)), i.line));
-                }
-                _ => {}
-            }
-        }
-    }
-    // Depth first with an explicit stack: text decides how deep it goes.
-    let mut order = Vec::new();
-    let (mut open, mut done) = (HashSet::new(), HashSet::new());
-    // A function, whether it is finished, and whether who comes before it surely calls it.
-    let mut stack = vec![(entry, false, true)];
-    while let Some((function, finished, sure)) = stack.pop() {
-        if finished {
-            open.remove(&function.name);
-            done.insert(&function.name);
-            order.push(function);
-            continue;
-        }
-        if done.contains(&function.name) {
-            continue;
-        }
-        open.insert(&function.name);
-        stack.push((function, true, sure));
-        let mut found = Vec::new();
-        calls(function.body.as_deref().unwrap_or_default(), &mut found);
-        let reached = found.into_iter().flat_map(|(name, line)| match name {
-            Ok(name) => vec![(name, line, true)],
-            Err(counts) => {
-                let fits = |name: &&Name| {
-                    functions.get(*name).is_some_and(|f| (f.returns.len(), f.params.len()) == counts)
-                };
-                addresses.taken().iter().filter(fits).map(|name| (name, line, false)).collect()
-            }
-        });
-        for (name, line, certain) in reached {
-            let callee = match functions.get(name) {
-                // A register that has no `%`; the call itself will be refused.
-                None => continue,
-                Some(f)
-                    if f.body.is_none()
-                        && !(certain && stack.iter().all(|(_, open, sure)| !*open || *sure)) =>
-                {
-                    continue;
-                }
-                Some(f) if f.body.is_none() => return Err((line, format!("`{name}` has no body here"))),
-                Some(f) => *f,
-            };
-            if open.contains(&callee.name) {
-                let mut chain = stack.iter().filter(|(_, open, _)| *open);
-                chain.by_ref().find(|(f, ..)| f.name == callee.name);
-                if !certain || chain.any(|(.., sure)| !sure) {
-                    continue;
-                }
-                return Err((line, format!("`{name}` calls itself, which is not supported")));
-            }
-            if !done.contains(&callee.name) {
-                stack.push((callee, false, certain));
-            }
-        }
-    }
-    Ok(order)
-}
-
 /// Bytes of a variable; `None` where a dimension is open.
 pub(crate) fn variable_bytes(variable: &Variable) -> Option<u64> {
     let element = variable.ty.bytes() as u64 * variable.vector.unwrap_or(1) as u64;
-    variable.dims.iter().try_fold(element, |bytes, dim| bytes.checked_mul((*dim)?))
+    variable.dims.iter().try_fold(element, |bytes, dim| Some(bytes.saturating_mul((*dim)?)))
 }
 
 /// Alignment of a variable: what it says, or that of its elements.
 pub(crate) fn variable_align(variable: &Variable) -> u32 {
     let natural = variable.ty.bytes() * variable.vector.unwrap_or(1);
-    variable.align.unwrap_or(natural).max(1).next_power_of_two()
+    variable.align.unwrap_or(natural).max(1).checked_next_power_of_two().unwrap_or(1 << 31)
+}
+
+fn uses_alloca(body: &[Statement]) -> bool {
+    body.iter().any(|statement| match statement {
+        Statement::Instruction(i) => i.op == Opcode::Alloca,
+        Statement::Block(inner) => uses_alloca(inner),
+        _ => false,
+    })
 }
 
 /// Offsets stay below this, so that none can overflow.
 const LARGEST: u64 = 1 << 24;
+/// Bytes of an entry's parameters (PTX ISA §5.1.6.4).
+const MAX_PARAMETERS: u32 = 32764;
+/// Registers of one declaration: more are a slip, and no assembler would take them.
+const MAX_REGISTERS: u32 = 1 << 24;
 /// Local memory of a thread (CUDA C++ Programming Guide, compute capabilities).
 const MAX_LOCAL: u64 = 512 << 10;
 
 impl Decoder<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<()> {
         (self.line, self.nth, self.in_line) = (function.line, 0, false);
-        self.scopes.push(Scope::default());
+        let head = self.heads.remove(&function.name).unwrap_or_default();
+        self.scopes.push(head);
         let start = self.program.code.len() as u32;
         if function.is_entry {
             self.way_back = None;
@@ -239,26 +165,92 @@ impl Decoder<'_> {
                 self.entry_parameter(param)?;
             }
         } else {
-            let way_back = self.new_row(false);
-            self.way_back = Some(way_back);
-            let returns = self.formals(&function.returns)?;
-            let params = self.formals(&function.params)?;
-            let callee = Callee { start, way_back, params, returns };
-            self.table.callees.insert(function.name.clone(), callee);
+            self.way_back = self.table.callees.get_mut(&function.name).map(|callee| {
+                callee.start = start;
+                callee.way_back
+            });
+        }
+        self.stack_at_entry = None;
+        if uses_alloca(function.body.as_deref().unwrap_or_default()) {
+            let d = self.new_row(false);
+            self.stack_at_entry = Some(d);
+            self.writes.push(Touch::Row(d));
+            self.opcode = None;
+            self.guard = ALWAYS;
+            self.emit(Op::Stack(StackOp::Save { d, wide: false }));
         }
         self.body(function.body.as_deref().unwrap_or_default())?;
         // Falling off the end returns.
-        self.guard = crate::program::Condition { pred: crate::program::TRUE, negated: false };
+        self.guard = ALWAYS;
         self.opcode = None;
-        self.emit(match self.way_back {
-            None => Op::Exit,
-            Some(way_back) => Op::Return { way_back },
-        });
+        self.leave();
         self.close_scope()?;
         if let Some(fixup) = self.scopes.last_mut().and_then(|outer| outer.fixups.pop()) {
             (self.line, self.nth) = (fixup.line, fixup.nth);
             return invalid(format!("there is no label `{}` in this function", fixup.label));
         }
+        Ok(())
+    }
+
+    /// `ret`: what was taken off the stack goes back to it.
+    pub(super) fn leave(&mut self) {
+        if let Some(a) = self.stack_at_entry {
+            self.reads.push(Touch::Row(a));
+            self.emit(Op::Stack(StackOp::Restore { a, wide: false }));
+        }
+        self.emit(match self.way_back {
+            None => Op::Exit,
+            Some(way_back) => Op::Return { way_back },
+        });
+    }
+
+    /// Decodes functions that call one another, or a single one.
+    pub(super) fn group(&mut self, group: &Group) -> Result<()> {
+        let (first, pred, local) =
+            (self.program.registers.len() as u32, self.program.preds, self.program.local_bytes);
+        let region = group.recursive.then(|| {
+            let frame = self.new_row(true);
+            // Outside of the group's calls, frames are where they were laid out.
+            self.program.constants.push((frame, Constant::Value(0), true));
+            frame
+        });
+        self.frame = region;
+        self.members = group.functions.iter().map(|f| f.name.clone()).collect();
+        // A member may be called before its body is decoded.
+        for function in group.functions.iter().filter(|f| !f.is_entry) {
+            (self.line, self.nth, self.in_line) = (function.line, 0, false);
+            self.scopes.push(Scope::default());
+            let way_back = self.new_row(false);
+            let returns = self.formals(&function.returns)?;
+            let params = self.formals(&function.params)?;
+            let callee = Callee { start: u32::MAX, way_back, params, returns };
+            self.table.callees.insert(function.name.clone(), callee);
+            if let Some(head) = self.scopes.pop() {
+                self.heads.insert(function.name.clone(), head);
+            }
+        }
+        for function in &group.functions {
+            self.function(function)?;
+        }
+        if let Some(frame) = region {
+            let whole = Region {
+                registers: (first, self.program.registers.len() as u32),
+                preds: (pred, self.program.preds),
+                frame,
+                start: local,
+                bytes: self.program.local_bytes - local,
+                align: self.frame_align.max(16),
+            };
+            for at in self.recursions.drain(..) {
+                match &mut self.program.code[at].op {
+                    Op::Recurse(call) => call.region = whole,
+                    Op::Unwind(unwind) => unwind.region = whole,
+                    _ => {}
+                }
+            }
+            self.program.uses_stack = true;
+        }
+        self.frame = None;
         Ok(())
     }
 
@@ -281,8 +273,8 @@ impl Decoder<'_> {
         let (bytes, align) = self.layout(param)?;
         let offset = self.program.parameter_bytes.next_multiple_of(align);
         self.program.parameter_bytes = offset + bytes;
-        if self.program.parameter_bytes as u64 > LARGEST {
-            return invalid("the parameters are too large");
+        if self.program.parameter_bytes > MAX_PARAMETERS {
+            return invalid(format!("more than {MAX_PARAMETERS} bytes of parameters"));
         }
         let parameter = Parameter { name: param.name.to_string(), offset, bytes, align };
         self.program.parameters.push(parameter);
@@ -304,8 +296,8 @@ impl Decoder<'_> {
                     };
                     self.bind(&v.name, binding);
                     let slot = self.slot(&v.name, None)?;
-                    if slot.is_pred() {
-                        return invalid("a predicate cannot be a parameter here");
+                    if slot.is_pred() || slot.ty == Type::B128 {
+                        return invalid(format!("a .{} register cannot be a parameter here", slot.ty));
                     }
                     return Ok(Formal::Register(slot.reg(), slot.wide()));
                 }
@@ -331,6 +323,7 @@ impl Decoder<'_> {
         let (bytes, align) = self.layout(variable)?;
         // Offset zero is left free: a pointer to a variable is not null.
         let offset = self.program.local_bytes.max(16).next_multiple_of(align);
+        self.frame_align = self.frame_align.max(align);
         self.program.local_bytes = offset + bytes;
         if self.program.local_bytes as u64 > MAX_LOCAL {
             return invalid("local memory is too large");
@@ -375,6 +368,10 @@ impl Decoder<'_> {
                     }
                 }
                 Statement::Registers(r) => {
+                    if r.count.is_some_and(|count| count > MAX_REGISTERS) {
+                        (self.line, self.nth, self.in_line) = (r.line, 0, false);
+                        return invalid(format!("more than {MAX_REGISTERS} registers in one declaration"));
+                    }
                     self.declarations += 1;
                     let declaration = self.declarations;
                     self.bind(

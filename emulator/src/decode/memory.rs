@@ -5,12 +5,12 @@ use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, RANK_SHIFT, SHARED_WINDOW, Spac
 use crate::alu::float;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::{Kernel, lift1, lift2, test};
-use crate::program::{Access, Address, AsyncCopy, Atomic, AtomicFn, Constant, Op, Reg};
+use crate::program::{Access, Address, AsyncCopy, Atomic, AtomicFn, Constant, Op, Reg, Touch};
 use flashpage_ptx::ast::{Instruction, Mod, Operand};
 use flashpage_ptx::words::{Opcode, Space as Written, Type, Word};
 
 /// The space that an instruction names.
-fn space_of(written: Option<Written>) -> Result<Space> {
+pub(super) fn space_of(written: Option<Written>) -> Result<Space> {
     Ok(match written {
         None => Space::Generic,
         Some(Written::Global | Written::Const) => Space::Global,
@@ -53,6 +53,10 @@ impl Decoder<'_> {
                 if !fits {
                     return invalid(format!("`{name}` is not in {} memory", space.name()));
                 }
+                if let (Some(frame), Place::Frame(at, _) | Place::Local(at)) = (self.frame, place) {
+                    let offset = offset.wrapping_add(at as i64);
+                    return Ok((Address { base: frame, wide: true, offset }, found));
+                }
                 let constant = match place {
                     Place::Frame(at, _) => Constant::Value(at as u64),
                     _ => self.symbol(name, 0, false)?,
@@ -86,6 +90,9 @@ impl Decoder<'_> {
     }
 
     fn load(&mut self, inst: &Instruction) -> Result<()> {
+        if inst.ty(0) == Some(Type::B128) {
+            return self.load_quad(inst);
+        }
         let ty = element_type(inst)?;
         let [d, address, ..] = &inst.operands[..] else { return invalid("ld takes two operands") };
         let (base, space) = self.address(address, space_of(inst.space())?)?;
@@ -111,6 +118,9 @@ impl Decoder<'_> {
     fn store(&mut self, inst: &Instruction) -> Result<()> {
         if inst.has(Word::Async) || inst.has(Word::Bulk) {
             return Err(Fail::Unsupported);
+        }
+        if inst.ty(0) == Some(Type::B128) {
+            return self.store_quad(inst);
         }
         let ty = element_type(inst)?;
         let [address, a, ..] = &inst.operands[..] else { return invalid("st takes two operands") };
@@ -139,8 +149,11 @@ impl Decoder<'_> {
 
     fn atomic(&mut self, inst: &Instruction) -> Result<()> {
         let ty = inst.ty(0).ok_or(Fail::Unsupported)?;
-        if [Word::Async, Word::V2, Word::V4, Word::V8].iter().any(|w| inst.has(*w)) || ty == Type::B128 {
+        if inst.has(Word::Async) {
             return Err(Fail::Unsupported);
+        }
+        if ty == Type::B128 {
+            return self.atomic_quad(inst);
         }
         let update = atomic_function(inst, ty).ok_or(Fail::Unsupported)?;
         let wide = ty.bits() == 64;
@@ -150,6 +163,9 @@ impl Decoder<'_> {
         };
         let [address, b, more @ ..] = rest else { return invalid("an atomic takes an address and a value") };
         let (base, space) = self.address(address, space_of(inst.space())?)?;
+        if let Operand::Vector(values) = b {
+            return self.atomic_vector(inst, (base, space), update, d, values);
+        }
         let b = self.source(b, ty)?;
         let c = match (inst.has(Word::Cas), more) {
             (true, [c, ..]) => self.source(c, ty)?,
@@ -160,7 +176,79 @@ impl Decoder<'_> {
             None | Some(Operand::Sink) => None,
             Some(d) => Some(self.destination(d, wide)?),
         };
-        self.emit(Op::Atomic(Box::new(Atomic { space, base, width: ty.bytes() as u8, update, d, b, c })));
+        let width = ty.bytes() as u8;
+        self.emit(Op::Atomic(Box::new(Atomic { space, base, width, align: width, update, d, b, c })));
+        Ok(())
+    }
+
+    /// `atom` and `red` of a vector: each element is atomic by itself (§9.7.13.13).
+    fn atomic_vector(
+        &mut self,
+        inst: &Instruction,
+        (mut base, space): (Address, Space),
+        update: AtomicFn,
+        d: Option<&Operand>,
+        values: &[Operand],
+    ) -> Result<()> {
+        let ty = inst.ty(0).ok_or(Fail::Unsupported)?;
+        if ty.bits() == 64 || inst.has(Word::Cas) || space == Space::Shared {
+            return Err(Fail::Unsupported);
+        }
+        let count = self.elements(inst, &Operand::Vector(values.to_vec()))?.len();
+        let results = match d {
+            None | Some(Operand::Sink) => None,
+            Some(d) => Some(self.elements(inst, d)?),
+        };
+        let mut sources = Vec::new();
+        for value in values {
+            sources.push(self.source(value, ty)?);
+        }
+        let reads = std::mem::take(&mut self.reads);
+        if results.is_some() {
+            // A result may be the address's register.
+            let copied = self.scratch();
+            self.reads.push(Touch::Row(base.base));
+            self.writes.push(Touch::Row(copied));
+            self.emit_kernel(
+                if base.wide { lift1(|a: u64| a) } else { lift1(|a: u32| a) },
+                copied,
+                &[base.base],
+            );
+            base.base = copied;
+            // So may it be a source of a later element.
+            for source in &mut sources {
+                let copied = self.scratch();
+                self.reads.push(Touch::Row(*source));
+                self.writes.push(Touch::Row(copied));
+                self.emit_kernel(lift1(|a: u32| a), copied, &[*source]);
+                *source = copied;
+            }
+        } else {
+            self.reads = reads;
+        }
+        let width = ty.bytes() as u8;
+        for (i, b) in sources.into_iter().enumerate() {
+            let d = match &results {
+                Some(results) if !matches!(results[i], Operand::Sink) => {
+                    Some(self.destination(results[i], false)?)
+                }
+                _ => None,
+            };
+            self.reads.extend([Touch::Row(base.base), Touch::Row(b)]);
+            // The whole vector is aligned, which its first element sees to.
+            let align = if i == 0 { width * count as u8 } else { width };
+            let element = Address { offset: base.offset.wrapping_add(i as i64 * width as i64), ..base };
+            self.emit(Op::Atomic(Box::new(Atomic {
+                space,
+                base: element,
+                width,
+                align,
+                update,
+                d,
+                b,
+                c: b,
+            })));
+        }
         Ok(())
     }
 
@@ -239,6 +327,7 @@ impl Decoder<'_> {
         let mut sources = vec![self.source(a, ty)?];
         let kernel: Kernel = match (inst.op, space, wide) {
             (Opcode::Cvta, Space::Global, true) => lift1(|a: u64| a),
+            (Opcode::Cvta, Space::Global, false) => lift1(|a: u32| a),
             (Opcode::Cvta, Space::Shared, true) if inst.has(Word::To) => {
                 lift1(|a: u64| a.wrapping_sub(SHARED_WINDOW))
             }
@@ -275,7 +364,7 @@ impl Decoder<'_> {
 }
 
 /// Whether an access is a strong one (PTX ISA §8.7).
-fn is_strong(inst: &Instruction) -> bool {
+pub(super) fn is_strong(inst: &Instruction) -> bool {
     [Word::Volatile, Word::Relaxed, Word::Acquire, Word::Release, Word::Mmio].iter().any(|w| inst.has(*w))
 }
 
@@ -342,6 +431,10 @@ fn atomic_function(inst: &Instruction, ty: Type) -> Option<AtomicFn> {
         (Word::Add, Type::Bf16x2) => |a, b, _| pairwise::<Bf16>(a, b, |a, b| a + b),
         (Word::Add, Type::F16) => |a, b, _| halves::<F16>(a, b, |a, b| a + b),
         (Word::Add, Type::Bf16) => |a, b, _| halves::<Bf16>(a, b, |a, b| a + b),
+        (Word::Min, Type::F16) => |a, b, _| halves::<F16>(a, b, float::minimum),
+        (Word::Max, Type::F16) => |a, b, _| halves::<F16>(a, b, float::maximum),
+        (Word::Min, Type::Bf16) => |a, b, _| halves::<Bf16>(a, b, float::minimum),
+        (Word::Max, Type::Bf16) => |a, b, _| halves::<Bf16>(a, b, float::maximum),
         (Word::Min, Type::F16x2) => |a, b, _| pairwise::<F16>(a, b, float::minimum),
         (Word::Max, Type::F16x2) => |a, b, _| pairwise::<F16>(a, b, float::maximum),
         (Word::Min, Type::Bf16x2) => |a, b, _| pairwise::<Bf16>(a, b, float::minimum),

@@ -10,9 +10,12 @@ mod cluster;
 mod collective;
 mod control;
 mod function;
+mod graph;
 mod mbarrier;
 mod memory;
 mod operand;
+mod quad;
+mod tile;
 mod warpgroup;
 
 use crate::alu::lanes::Kernel;
@@ -23,6 +26,9 @@ use std::collections::{HashMap, HashSet};
 
 pub use function::{FunctionAddresses, FunctionTable};
 pub(crate) use function::{variable_align, variable_bytes};
+
+/// Bytes of a thread's stack, for calls that recurse and for `alloca`. The runtime's own default is 1 KiB.
+const STACK: u32 = 16 << 10;
 
 /// Why an instruction could not be decoded.
 #[derive(Debug)]
@@ -119,6 +125,20 @@ struct Decoder<'m> {
     guard: Condition,
     /// Whether `nth` counts instructions of `line` already.
     in_line: bool,
+    /// Scopes of functions that were announced: their parameters.
+    heads: HashMap<Name, Scope>,
+    /// Functions that the one being decoded may call in a circle, itself included, if it recurses.
+    members: HashSet<Name>,
+    /// Where the frame of this call begins, while functions that recurse are decoded.
+    frame: Option<Reg>,
+    /// The largest alignment in the thread's memory.
+    frame_align: u32,
+    /// Instructions that are to learn the extent of their region.
+    recursions: Vec<usize>,
+    /// Calls whose callee may not have its place yet.
+    calls: Vec<(usize, Name)>,
+    /// Row with the top of the stack when the function began, where it takes from it.
+    stack_at_entry: Option<Reg>,
     /// Row of the way back, while a function that is not the entry is decoded.
     way_back: Option<Reg>,
 }
@@ -167,6 +187,13 @@ pub fn decode(
         opcode: None,
         guard: Condition { pred: TRUE, negated: false },
         in_line: false,
+        heads: HashMap::new(),
+        members: HashSet::new(),
+        frame: None,
+        frame_align: 1,
+        recursions: Vec::new(),
+        calls: Vec::new(),
+        stack_at_entry: None,
         way_back: None,
     };
     decoder.run(entry).map_err(|fail| Located { line: decoder.line, nth: decoder.nth, fail })?;
@@ -178,12 +205,24 @@ impl Decoder<'_> {
         // Rows that every program has: one to write what nobody reads.
         self.program.rows = 2;
         let order =
-            function::callees_first(entry, &self.functions, self.addresses).map_err(|(line, message)| {
+            graph::callees_first(entry, &self.functions, self.addresses).map_err(|(line, message)| {
                 self.line = line;
                 Fail::Invalid(message)
             })?;
-        for function in order {
-            self.function(function)?;
+        for group in &order {
+            self.group(group)?;
+        }
+        for (at, name) in std::mem::take(&mut self.calls) {
+            let start = self.table.callees.get(&name).map_or(0, |callee| callee.start);
+            match &mut self.program.code[at].op {
+                Op::Call(call) => call.target = start,
+                Op::Recurse(call) => call.target = start,
+                _ => {}
+            }
+        }
+        self.program.stack_start = self.program.local_bytes.next_multiple_of(16);
+        if self.program.uses_stack {
+            self.program.local_bytes = self.program.stack_start + STACK;
         }
         self.program.dynamic_shared = self.program.shared_bytes.next_multiple_of(128);
         self.mark_products();
@@ -259,6 +298,7 @@ impl Decoder<'_> {
     fn new_row(&mut self, wide: bool) -> Reg {
         let reg = Reg(self.program.rows);
         self.program.rows += 1 + wide as u32;
+        self.program.registers.push((reg, wide));
         reg
     }
 
@@ -307,7 +347,10 @@ impl Decoder<'_> {
             | Opcode::Ret
             | Opcode::Exit
             | Opcode::Trap
-            | Opcode::Brkpt => self.control(inst),
+            | Opcode::Brkpt
+            | Opcode::Alloca
+            | Opcode::Stacksave
+            | Opcode::Stackrestore => self.control(inst),
             Opcode::Shfl
             | Opcode::Vote
             | Opcode::Match
@@ -320,6 +363,7 @@ impl Decoder<'_> {
             | Opcode::Stmatrix
             | Opcode::Movmatrix
             | Opcode::Mma => self.collective(inst),
+            Opcode::Wmma => self.wmma(inst),
             Opcode::Prefetch
             | Opcode::Prefetchu
             | Opcode::Applypriority

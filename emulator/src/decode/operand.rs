@@ -1,8 +1,8 @@
 //! Operands: names to registers, numbers and addresses to constant rows.
 
-use super::{Binding, Decoder, Fail, Place, Result, invalid};
+use super::{Binding, Decoder, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
-use crate::alu::lanes::{LANES, lift1};
+use crate::alu::lanes::{LANES, lift1, lift2};
 use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Axis, Name, Operand};
 use flashpage_ptx::words::{Special, Type};
@@ -27,6 +27,15 @@ impl Slot {
 
     pub fn reg(self) -> Reg {
         Reg(self.index)
+    }
+
+    /// Registers of 128 bits go where [`super::quad`] takes them, and nowhere else.
+    fn not_quad(self, name: &str) -> Result<()> {
+        if self.ty == Type::B128 {
+            invalid(format!("the 128-bit register `{name}` cannot stand here"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -64,9 +73,6 @@ impl Decoder<'_> {
             (Some(width), Some(axis)) if (axis as u32) < width => axis as u32,
             _ => return invalid(format!("`{name}` is a vector register used as a scalar, or the reverse")),
         };
-        if ty == Type::B128 {
-            return Err(Fail::Unsupported);
-        }
         let index = match self.registers.get(&(declaration, n, component)) {
             Some(index) => *index,
             None => {
@@ -79,7 +85,12 @@ impl Decoder<'_> {
                     self.program.predicate_names.insert(pred, called);
                     pred.0
                 } else {
-                    let reg = self.new_row(ty.bits() == 64);
+                    let reg = self.new_row(ty.bits() >= 64);
+                    if ty == Type::B128 {
+                        // Two registers of 64 bits, one after the other.
+                        let upper = self.new_row(true);
+                        self.program.names.insert(upper, called.clone());
+                    }
                     self.program.names.insert(reg, called);
                     reg.0
                 };
@@ -117,6 +128,7 @@ impl Decoder<'_> {
                 if slot.is_pred() {
                     return invalid(format!("predicate `{name}` used as a .{ty} operand"));
                 }
+                slot.not_quad(name)?;
                 self.reads.push(Touch::Row(slot.reg()));
                 return Ok((slot.reg(), slot.wide()));
             }
@@ -129,6 +141,11 @@ impl Decoder<'_> {
             Operand::Environment(_) => 0,
             Operand::Symbol { name, offset, generic } => {
                 let constant = self.symbol(name, *offset, *generic)?;
+                if let (Some(frame), Constant::Value(at)) = (self.frame, constant)
+                    && self.is_in_frame(name)
+                {
+                    return Ok((self.address_in_frame(frame, at, wide), wide));
+                }
                 return Ok((self.constant(constant, wide), wide));
             }
             _ => return invalid("this kind of operand cannot stand here"),
@@ -212,6 +229,29 @@ impl Decoder<'_> {
         })
     }
 
+    /// Whether this is a variable in the thread's memory.
+    fn is_in_frame(&self, name: &Name) -> bool {
+        let binding = self.scopes.iter().rev().find_map(|scope| scope.names.get(name));
+        matches!(binding, Some(Binding::Variable(Place::Local(_) | Place::Frame(..))))
+    }
+
+    /// The address of such a variable where frames move: computed by a step of its own.
+    fn address_in_frame(&mut self, frame: Reg, at: u64, wide: bool) -> Reg {
+        let at = self.integer(at, true);
+        let address = self.scratch();
+        let (reads, writes) = (std::mem::take(&mut self.reads), std::mem::take(&mut self.writes));
+        self.writes.push(Touch::Row(address));
+        let add = if wide {
+            lift2(|a: u64, b: u64| a.wrapping_add(b))
+        } else {
+            lift2(|a: u64, b: u64| a.wrapping_add(b) as u32)
+        };
+        self.emit_kernel(add, address, &[frame, at]);
+        (self.reads, self.writes) = (reads, writes);
+        self.reads.push(Touch::Row(address));
+        address
+    }
+
     /// Where the variable of this name lies; a module's shared variable is laid out when it is first named.
     pub(super) fn place(&mut self, name: &Name) -> Result<Place> {
         for scope in self.scopes.iter().rev() {
@@ -276,6 +316,7 @@ impl Decoder<'_> {
                 if slot.is_pred() {
                     return invalid(format!("predicate `{name}` cannot be written here"));
                 }
+                slot.not_quad(name)?;
                 self.writes.push(Touch::Row(slot.reg()));
                 Ok((slot.reg(), slot.wide()))
             }

@@ -215,9 +215,13 @@ fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, sp
 pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> Result<()> {
     let count = atomic.width as u32;
     let wide = atomic.width == 8;
+    let align = atomic.align as u64;
     for lane in lanes(mask) {
         let address = address(warp, atomic.base, lane);
         let request = Request { access: "atomic", space: atomic.space, address, count, lane };
+        if address & (align - 1) != 0 {
+            return Err(refuse(env, Request { count: align as u32, ..request }));
+        }
         let span = locate(env, warp, request)?;
         if env.sanitize {
             watch(env, warp, request, Touching::Atomic, true)?;

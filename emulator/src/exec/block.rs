@@ -4,6 +4,7 @@ use super::FULL;
 use super::asynchrony::AsyncPolicy;
 use super::bulk_queue::Tasks;
 use super::cluster_barrier::ClusterBarrier;
+use super::counters::Counters;
 use super::mbarrier::Mbarriers;
 use super::schedule::Schedule;
 use super::shared::Shared;
@@ -31,6 +32,7 @@ pub(crate) struct Setting<'l> {
     pub policy: AsyncPolicy,
     pub schedule: Schedule,
     pub sanitize: bool,
+    pub profile: bool,
 }
 
 impl Setting<'_> {
@@ -73,6 +75,10 @@ pub(crate) struct Env<'l> {
     pub wide_vectors: bool,
     /// How often each instruction ran, for a whole warp at a time.
     pub executed: Vec<u64>,
+    /// What instructions did, if that is asked for.
+    pub counters: Option<Box<Counters>>,
+    /// What the cluster has printed.
+    pub printed: String,
 }
 
 impl<'l> Env<'l> {
@@ -89,6 +95,8 @@ impl<'l> Env<'l> {
             watch: None,
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
+            counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
+            printed: String::new(),
         }
     }
 

@@ -70,6 +70,15 @@ impl Transfer {
         joined(self.pieces.iter().filter_map(|p| Some((p.from? as u32, p.bytes))))
     }
 
+    /// Runs of global memory that are read or written, for counting.
+    pub fn global_runs(&self) -> impl Iterator<Item = (u64, u32)> {
+        let (reads, writes) = (self.from_space == Space::Global, self.to_space == Space::Global);
+        self.pieces.iter().flat_map(move |p| {
+            let read = p.from.filter(|_| reads).map(|from| (from, p.bytes));
+            read.into_iter().chain(writes.then_some((p.to, p.bytes)))
+        })
+    }
+
     /// The blocks' copies of an address.
     fn targets(&self, to: u64) -> impl Iterator<Item = u64> {
         let own = self.ranks.is_empty().then_some(to);

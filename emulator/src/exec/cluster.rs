@@ -6,6 +6,7 @@
 
 use super::barrier::Barriers;
 use super::block::{Env, Setting, prepare};
+use super::counters::Counters;
 use super::engines;
 use super::schedule::Picks;
 use super::step::{self, Stop};
@@ -64,6 +65,16 @@ impl<'l> Cluster<'l> {
     /// How often each instruction ran.
     pub fn executed(&self) -> &[u64] {
         &self.env.executed
+    }
+
+    /// What instructions did, if that was asked for.
+    pub fn counters(&self) -> Option<&Counters> {
+        self.env.counters.as_deref()
+    }
+
+    /// What it printed, if it printed anything.
+    pub fn printed(&mut self) -> Option<String> {
+        (!self.env.printed.is_empty()).then(|| std::mem::take(&mut self.env.printed))
     }
 
     /// Ready to run the cluster of this index, whose first block is at `origin`.

@@ -68,12 +68,14 @@ pub(crate) fn moves(warp: &mut Warp, mask: u32, moves: &[Move]) {
                     warp.set(to, wide, lane, value);
                 }
             }
-            Move::Bytes { from, to, count } => {
+            Move::Bytes { from, to, count, from_base, to_base } => {
                 for lane in lanes(mask) {
+                    let at = |at: u32, base: Option<Reg>| {
+                        base.map_or(0, |base| warp.wide(base)[lane]).wrapping_add(at as u64)
+                    };
+                    let (from, to) = (at(from, from_base), at(to, to_base));
                     let local = &warp.local[lane];
-                    let (Some(from), Some(to)) =
-                        (local.span(from as u64, count), local.span(to as u64, count))
-                    else {
+                    let (Some(from), Some(to)) = (local.span(from, count), local.span(to, count)) else {
                         continue;
                     };
                     from.copy_to(to, count);

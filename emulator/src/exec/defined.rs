@@ -68,6 +68,7 @@ pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
         | Op::Predicate { .. }
         | Op::Carry { .. }
         | Op::Call(_)
+        | Op::Recurse(_)
         | Op::StoreMatrix(_) => false,
         Op::Shuffle { b, c, members, .. } => {
             return all(env, warp, &[Touch::Row(*b), Touch::Row(*c), Touch::Row(*members)], mask);

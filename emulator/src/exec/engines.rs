@@ -218,6 +218,9 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
             watch.touch(by(behalf(at)), Touching::Write, at, bytes)?;
         }
     }
+    if let Some(counters) = &mut env.counters {
+        transfer.global_runs().for_each(|(at, bytes)| counters.bulk(warp.pc, at, bytes));
+    }
     let task = Task::new(transfer, tells, (warp.agent, lane as u32, warp.pc), number);
     match env.tasks.issue(task) {
         Some(now) => land_task(env, &now),

@@ -16,6 +16,7 @@ pub(crate) mod cluster;
 pub(crate) mod cluster_barrier;
 pub(crate) mod collective;
 pub(crate) mod control;
+pub(crate) mod counters;
 pub(crate) mod defined;
 pub(crate) mod engines;
 pub(crate) mod matrix;
@@ -23,14 +24,18 @@ pub(crate) mod mbarrier;
 pub(crate) mod objects;
 pub(crate) mod order;
 pub(crate) mod pipeline;
+pub(crate) mod print;
 pub(crate) mod product;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod product_avx2;
+pub(crate) mod quad;
 pub(crate) mod race;
+pub(crate) mod recursion;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod tensor;
+pub(crate) mod tile;
 pub(crate) mod warp;
 pub(crate) mod warpgroup;
 #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,8 @@ use super::objects::Outcome;
 use super::order::View;
 use super::warp::{Sleep, Warp};
 use super::{
-    FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, product, tensor,
+    FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, print, product, quad,
+    recursion, tensor, tile,
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
@@ -42,6 +43,9 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         if mask == 0 {
             advance(warp);
             continue;
+        }
+        if env.counters.is_some() {
+            count(env, warp, &inst.op, mask);
         }
         match &inst.op {
             Op::Alu { run, d, a, b, c, e, wide } => {
@@ -120,6 +124,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Store(access) => access::store(env, warp, access, mask)?,
             Op::Atomic(atomic) => access::atomic(env, warp, atomic, mask)?,
+            Op::AtomicQuad(atomic) => quad::atomic(env, warp, atomic, mask)?,
             Op::Branch { target } => {
                 if mask == warp.mask {
                     warp.jump(*target);
@@ -141,6 +146,14 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 continue;
             }
             Op::Results(moves) => control::moves(warp, mask, moves),
+            Op::Recurse(call) => {
+                recursion::recurse(env, warp, mask, call)?;
+                continue;
+            }
+            Op::Unwind(unwind) => recursion::unwind(env, warp, mask, unwind),
+            Op::Stack(op) => recursion::stack(env, warp, mask, op)?,
+            Op::Print(print) => print::print(env, warp, print, mask)?,
+            Op::AssertFail(fail) => return Err(print::assert_fail(env, warp, fail, mask)),
             Op::NoTarget { target } => {
                 let lane = mask.trailing_zeros();
                 let address = warp.get(*target, true, lane as usize);
@@ -241,6 +254,27 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 }
                 product::run(env, warp, product);
             }
+            Op::TileProduct(product) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "mma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::run(warp, product);
+            }
+            Op::LoadTile(access) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::load(env, warp, access)?;
+            }
+            Op::StoreTile(access) => {
+                if mask != FULL {
+                    whole_warp(warp, mask, "wmma is for all 32 lanes of a warp")?;
+                    continue;
+                }
+                tile::store(env, warp, access)?;
+            }
             Op::AsyncCopy(copy) => access::async_copy(env, warp, copy, mask)?,
             Op::CommitGroup => warp.copies.commit(mask),
             Op::WaitGroup { pending } => engines::wait_copies(env, warp, mask, *pending)?,
@@ -317,9 +351,12 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 }
             }
             Op::TensorMapCopy { to, from, bytes } => {
-                for lane in super::lanes(mask) {
-                    tensor::copy_map(env, warp, lane, (*to, *from, *bytes))?;
+                if !together(warp, mask, "tensormap.cp_fenceproxy is for all lanes of a warp")? {
+                    continue;
                 }
+                // It waits for the warp's lanes, of which one has usually written the map.
+                warp.syncs += 1;
+                tensor::copy_map(env, warp, mask.trailing_zeros() as usize, (*to, *from, *bytes))?;
             }
             Op::Nothing => {}
             Op::Pause => {
@@ -334,6 +371,35 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         advance(warp);
     }
     Ok(Stop::Turn)
+}
+
+/// Tells the counters what an instruction is about to do.
+#[cold]
+fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
+    let Some(counters) = &mut env.counters else { return };
+    counters.execute(warp.pc as usize, mask);
+    match op {
+        Op::Load(access) | Op::Store(access) => {
+            let bytes = access.width as u32 * access.elements.len() as u32;
+            counters.access(warp, (access.space, access.base), bytes, mask);
+        }
+        Op::Atomic(atomic) => {
+            counters.access(warp, (atomic.space, atomic.base), atomic.width as u32, mask);
+        }
+        Op::LoadMatrix(access) | Op::StoreMatrix(access) => {
+            let rows = FULL.checked_shr(32 - 8 * access.registers.len() as u32).unwrap_or(FULL);
+            counters.access(warp, (access.space, access.base), 16, rows);
+        }
+        Op::AsyncCopy(copy) => {
+            counters.access(warp, (copy.to_space, copy.to), copy.bytes as u32, mask);
+            let ignored = copy.ignore_source.map_or(0, |p| warp.condition(p));
+            let reads = super::lanes(mask & !ignored)
+                .filter(|lane| copy.source_bytes.is_none_or(|reg| warp.row(reg)[*lane] != 0));
+            let from: Vec<u64> = reads.map(|lane| access::address(warp, copy.from, lane)).collect();
+            counters.global(warp.pc, &from, copy.bytes as u32);
+        }
+        _ => {}
+    }
 }
 
 /// `barrier.cluster`; false if what is waited for has not happened.

@@ -9,6 +9,7 @@
 use super::asynchrony::{AsyncPolicy, CopyQueue};
 use super::bulk_queue::BulkGroups;
 use super::pipeline::Pipeline;
+use super::recursion::Stacks;
 use super::{FULL, Result};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
@@ -58,6 +59,7 @@ pub(crate) struct Warp {
     pub live: u32,
     /// Each lane's own memory.
     pub local: Vec<Storage>,
+    pub stacks: Stacks,
     pub copies: CopyQueue,
     pub products: Pipeline,
     pub bulk: BulkGroups,
@@ -113,6 +115,7 @@ impl Warp {
             parts: Vec::new(),
             live: FULL,
             local: (0..local).map(|_| Storage::new(local_bytes as usize)).collect(),
+            stacks: Stacks::default(),
             copies: CopyQueue::new(policy),
             products: Pipeline::new(policy),
             bulk: BulkGroups::default(),
@@ -143,6 +146,7 @@ impl Warp {
         self.local.iter_mut().for_each(Storage::reset);
         (self.pc, self.mask, self.live, self.limit) = (start, lanes, lanes, u32::MAX);
         self.parts.clear();
+        self.stacks.reset();
         self.copies.reset(sanitize);
         self.products.reset(if sanitize { self.rows.len() } else { 0 });
         self.bulk = BulkGroups::default();

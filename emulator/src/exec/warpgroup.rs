@@ -136,7 +136,7 @@ impl Layout {
         };
         let last = self.start + repeats + step + 7 * self.width;
         // Exchanging chunks does not leave a line of 128 bytes.
-        (self.start & !127 | self.rank, (last | 127) + 1 | self.rank)
+        (self.rank | (self.start & !127), self.rank | ((last | 127) + 1))
     }
 
     /// Addresses of all chunks of rows or columns `from .. from + count`; both are multiples of eight.
@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn descriptors() {
-        let table: [(u64, Result<(u32, u32, u32, u32), &str>); 6] = [
+        type Want = Result<(u32, u32, u32, u32), &'static str>;
+        let table: [(u64, Want); 6] = [
             (0x4000_0040_0001_0000, Ok((0, 16, 1024, 128))),
             (0x8000_0020_0001_0002, Ok((32, 16, 512, 64))),
             (0xc000_0010_0080_3fff, Ok((0x3fff0, 2048, 256, 32))),

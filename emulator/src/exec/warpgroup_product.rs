@@ -13,7 +13,6 @@ use super::warp::Warp;
 use super::warpgroup::{DEEP, Layout, Matrix, ROWS, fragment};
 use crate::alu::float::canonical;
 use crate::alu::halves::{Bf16, F16, Half};
-use crate::alu::lanes::LANES;
 use crate::fault::{FaultKind, Trouble};
 use crate::program::{Element, LeftMatrix, WarpgroupProduct};
 
@@ -249,10 +248,10 @@ fn integers(
         }
         for r in 0..4 {
             let row = warp.row_mut(product.d[4 * block + r]);
-            for lane in 0..LANES {
+            for (lane, value) in row.iter_mut().enumerate() {
                 let (m, n) = place(lane, r);
-                let start = if accumulate { row[lane] as i32 } else { 0 };
-                row[lane] = if product.saturate {
+                let start = if accumulate { *value as i32 } else { 0 };
+                *value = if product.saturate {
                     start.saturating_add(sums[m][n]) as u32
                 } else {
                     start.wrapping_add(sums[m][n]) as u32

@@ -28,6 +28,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         policy: AsyncPolicy::Eager,
         schedule: Schedule::default(),
         sanitize: false,
+        profile: false,
     };
     let mut env = Env::new(&setting);
     env.wide_vectors = wide;
@@ -114,9 +115,9 @@ impl Placing {
         let (down, across) = (row / 8, column / self.width);
         let chunk = column % self.width / 16;
         let chunk = match self.width {
-            128 => chunk ^ row % 8,
-            64 => chunk ^ row % 8 / 2,
-            32 => chunk ^ row % 8 / 4,
+            128 => chunk ^ (row % 8),
+            64 => chunk ^ (row % 8 / 2),
+            32 => chunk ^ (row % 8 / 4),
             _ => chunk,
         };
         let atom = if self.transposed { down + 2 * across } else { down + self.count / 8 * across };
@@ -232,42 +233,38 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
         touched.extend(chunks);
         warpgroup_product::run(env, &mut warp, &product, descriptors, case.accumulate)
             .unwrap_or_else(|e| panic!("{label}: {}", e.kind));
-        for lane in 0..32 {
+        for row in 0..16 {
             for column in 0..n {
-                for row in [lane / 4, lane / 4 + 8] {
-                    if column % 8 / 2 != lane % 4 {
-                        continue;
+                let lane = 4 * (row % 8) + column % 8 / 2;
+                let upper = row / 8;
+                let (register, shift) = if case.half_d {
+                    (column / 8 * 2 + upper, 16 * (column % 2))
+                } else {
+                    (column / 8 * 4 + 2 * upper + column % 2, 0)
+                };
+                let old = before[register][lane] >> shift;
+                let got = warp.row(Reg(4 + register as u32))[lane] >> shift;
+                let pairs = a[16 * w + row].iter().zip(&b[column]);
+                let want = if integer {
+                    let start = if case.accumulate { old as i32 as i64 } else { 0 };
+                    let sum: i64 = pairs.fold(start, |s, (a, b)| s + a.1 as i64 * b.1 as i64);
+                    if case.saturate {
+                        sum.clamp(i32::MIN as i64, i32::MAX as i64) as u32
+                    } else {
+                        sum as u32
                     }
-                    let upper = row / 8;
-                    let (register, shift) = if case.half_d {
-                        (column / 8 * 2 + upper, 16 * (column % 2))
-                    } else {
-                        (column / 8 * 4 + 2 * upper + column % 2, 0)
+                } else {
+                    let sign = if case.negate.0 != case.negate.1 { -1.0 } else { 1.0 };
+                    let start = match (case.accumulate, case.half_d) {
+                        (false, _) => 0.0,
+                        (_, true) => F16(old as u16).f32(),
+                        _ => f32::from_bits(old),
                     };
-                    let old = before[register][lane] >> shift;
-                    let got = warp.row(Reg(4 + register as u32))[lane] >> shift;
-                    let pairs = a[16 * w + row].iter().zip(&b[column]);
-                    let want = if integer {
-                        let start = if case.accumulate { old as i32 as i64 } else { 0 };
-                        let sum: i64 = pairs.fold(start, |s, (a, b)| s + a.1 as i64 * b.1 as i64);
-                        if case.saturate {
-                            sum.clamp(i32::MIN as i64, i32::MAX as i64) as u32
-                        } else {
-                            sum as u32
-                        }
-                    } else {
-                        let sign = if case.negate.0 != case.negate.1 { -1.0 } else { 1.0 };
-                        let start = match (case.accumulate, case.half_d) {
-                            (false, _) => 0.0,
-                            (_, true) => F16(old as u16).f32(),
-                            _ => f32::from_bits(old),
-                        };
-                        let sum = pairs.fold(start, |s, (a, b)| (sign * a.1).mul_add(b.1, s));
-                        if case.half_d { F16::nearest(sum).0 as u32 } else { sum.to_bits() }
-                    };
-                    let got = if case.half_d { got & 0xffff } else { got };
-                    assert_eq!(got, want, "{label}: warp {w}, row {row}, column {column}");
-                }
+                    let sum = pairs.fold(start, |s, (a, b)| (sign * a.1).mul_add(b.1, s));
+                    if case.half_d { F16::nearest(sum).0 as u32 } else { sum.to_bits() }
+                };
+                let got = if case.half_d { got & 0xffff } else { got };
+                assert_eq!(got, want, "{label}: warp {w}, row {row}, column {column}");
             }
         }
     }
@@ -372,6 +369,49 @@ fn same_bits_on_every_host() {
             assert_eq!(results[0], results[1], "{a_type:?}, transposed {transposed}");
         }
     }
+}
+
+/// Whatever the descriptors: a message, a fault or a product.
+#[test]
+fn any_descriptor() {
+    let mut draw = Draw(3);
+    let mut outcomes = [0; 3];
+    for wide in [false, true].into_iter().filter(|wide| !wide || wide_vectors()) {
+        with_env(wide, |env| {
+            for round in 0..3000 {
+                let transposed = round % 2 == 1;
+                let n = [8, 64, 248, 256][round % 4];
+                let product = WarpgroupProduct {
+                    n: n as u16,
+                    k: 16,
+                    a_type: Element::Bf16,
+                    b_type: Element::Bf16,
+                    half_d: false,
+                    saturate: false,
+                    d: (0..n / 2).map(Reg).collect(),
+                    a: LeftMatrix::Shared(Reg(0)),
+                    b: Reg(0),
+                    accumulate: Condition { pred: TRUE, negated: false },
+                    negate_a: false,
+                    negate_b: false,
+                    transpose_a: transposed,
+                    transpose_b: !transposed,
+                };
+                let mut warp = new_warp(round as u32 % 4, n / 2);
+                // Most have no reserved bits, and many small strides.
+                let keep = if round % 16 == 0 { u64::MAX } else { 0xc000_3fff_3fff_3fff };
+                let small = if round % 3 == 0 { 0xc000_03ff_003f_003f } else { u64::MAX };
+                let descriptor =
+                    |draw: &mut Draw| ((draw.next() as u64) << 33 ^ draw.next() as u64) & keep & small;
+                let descriptors = (descriptor(&mut draw), descriptor(&mut draw));
+                let legal = warpgroup::chunks(&product, warp.index % 4, descriptors.0, descriptors.1).is_ok();
+                let ran = warpgroup_product::run(env, &mut warp, &product, descriptors, true).is_ok();
+                assert!(legal || !ran);
+                outcomes[if !legal { 0 } else { 1 + ran as usize }] += 1;
+            }
+        });
+    }
+    assert!(outcomes.iter().all(|n| *n > 10), "{outcomes:?}");
 }
 
 /// How fast: `cargo test --release -p flashpage-emulator -- --ignored --nocapture wgmma_rate`.

@@ -7,6 +7,7 @@
 use super::asynchrony::Random;
 use super::block::Setting;
 use super::cluster::{Cluster, Progress};
+use super::counters::Counters;
 use super::schedule::Schedule;
 use crate::fault::Fault;
 use std::collections::VecDeque;
@@ -47,6 +48,12 @@ impl<'l> Worker<'l> {
         }
     }
 
+    /// Adds what instructions did.
+    pub fn counters(&self, sum: &mut Counters) {
+        let all = self.under_way.iter().chain(&self.idle);
+        all.filter_map(Cluster::counters).for_each(|own| sum.merge(own));
+    }
+
     /// Starts the next cluster, if there is one.
     fn begin(&mut self, take: &dyn Fn() -> Option<u64>) -> bool {
         let Some(index) = take() else { return false };
@@ -58,13 +65,14 @@ impl<'l> Worker<'l> {
         true
     }
 
-    /// Runs clusters until `take` gives none; faults go to `report`.
+    /// Runs clusters until `take` gives none; faults go to `report`, and what a cluster printed to `printed`.
     pub fn run(
         &mut self,
         take: &dyn Fn() -> Option<u64>,
         spend: &dyn Fn(u64) -> Option<u64>,
         stop_at: &AtomicU64,
         report: &mut dyn FnMut(u64, Fault),
+        printed: &mut dyn FnMut(u64, String),
     ) {
         let mut random = match self.setting.schedule {
             Schedule::InOrder => None,
@@ -98,7 +106,13 @@ impl<'l> Worker<'l> {
                 self.idle.push(cluster);
                 continue;
             }
-            match cluster.run(share, spend) {
+            let outcome = cluster.run(share, spend);
+            if !matches!(outcome, Ok(Progress::More))
+                && let Some(text) = cluster.printed()
+            {
+                printed(cluster.index, text);
+            }
+            match outcome {
                 Ok(Progress::Done) => self.idle.push(cluster),
                 Ok(Progress::More) => {
                     self.under_way.push_back(cluster);

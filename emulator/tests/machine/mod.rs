@@ -9,7 +9,7 @@ pub fn kernel(body: &str) -> String {
     format!(
         ".version 8.0\n.target sm_80\n.address_size 64\n\
          .visible .entry k(.param .u64 in, .param .u64 out) {{\n\
-         .reg .b16 %h<32>; .reg .b32 %r<64>; .reg .b64 %rd<64>; .reg .pred %p<32>; .reg .b64 %in, %out;\n\
+         .reg .b16 %h<32>; .reg .b32 %r<64>; .reg .b64 %rd<64>; .reg .b128 %q<8>; .reg .pred %p<32>; .reg .b64 %in, %out;\n\
          ld.param.u64 %in, [in];\n\
          ld.param.u64 %out, [out];\n\
          {body}\n\

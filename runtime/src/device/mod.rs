@@ -457,6 +457,31 @@ mod tests {
     }
 
     #[test]
+    fn tensor_maps() {
+        let device = Device::emulator();
+        let map = TensorMap {
+            ty: TensorMapType::F16,
+            dims: vec![64, 512, 4],
+            strides: vec![128, 65536],
+            box_dims: vec![64, 64, 1],
+            element_strides: vec![1; 3],
+            interleave: Interleave::None,
+            swizzle: Swizzle::B128,
+            l2_promotion: L2Promotion::B128,
+            oob_fill: OutOfBounds::Nan,
+        };
+        assert!(device.encode_tensor_map(4096, &map).is_ok());
+        let interleaved = TensorMap { interleave: Interleave::B16, ..map.clone() };
+        let large = TensorMap { box_dims: vec![64, 256, 64], ..map };
+        for (map, expected) in [
+            (interleaved, "tensor map: interleave 16B is not supported by the emulator"),
+            (large, "tensor map: box has 2097152 bytes: a block has at most 232448 of shared memory"),
+        ] {
+            assert_eq!(device.encode_tensor_map(4096, &map).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
     fn policies() {
         for (text, policy) in [
             ("eager", AsyncPolicy::Eager),
