@@ -231,19 +231,25 @@ pub(crate) fn launch(
             (index < stop_at.load(Relaxed)).then_some(index)
         };
         let mut worker = Worker::new(&setting);
-        worker.run(&take, &spend, &stop_at, &mut |index, found| {
-            stop_at.fetch_min(index, Relaxed);
-            let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
-            if fault.as_ref().is_none_or(|(other, _)| index < *other) {
-                *fault = Some((index, found));
-            }
-        }, &mut |index, text| {
-            // What this worker's earlier clusters printed comes first, and may have used up the room.
-            if room > 0 {
-                room = room.saturating_sub(text.len());
-                printed.lock().unwrap_or_else(|e| e.into_inner()).insert(index, text);
-            }
-        });
+        worker.run(
+            &take,
+            &spend,
+            &stop_at,
+            &mut |index, found| {
+                stop_at.fetch_min(index, Relaxed);
+                let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
+                if fault.as_ref().is_none_or(|(other, _)| index < *other) {
+                    *fault = Some((index, found));
+                }
+            },
+            &mut |index, text| {
+                // What this worker's earlier clusters printed comes first, and may have used up the room.
+                if room > 0 {
+                    room = room.saturating_sub(text.len());
+                    printed.lock().unwrap_or_else(|e| e.into_inner()).insert(index, text);
+                }
+            },
+        );
         let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
         worker.executed(&mut sum);
         if options.profile {

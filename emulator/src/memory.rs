@@ -188,6 +188,12 @@ impl Span {
         (offset..offset + count).all(|i| shadow.read(i, 1) == 0)
     }
 
+    /// Whether all of `count` bytes from `offset` were written.
+    pub fn is_written(self, offset: usize, count: usize) -> bool {
+        let shadow = Span { bytes: self.written, written: self.written };
+        (offset..offset + count).all(|i| shadow.read(i, 1) != 0)
+    }
+
     /// The first of `count` bytes that was never written.
     #[inline]
     pub fn unwritten(self, count: u32) -> Option<u32> {

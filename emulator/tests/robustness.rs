@@ -208,7 +208,8 @@ fn run(text: &str, seed: u64, counts: &mut Counts) {
             params: entry.parameters.iter().map(|p| parameter(p.bytes)).collect(),
         };
         let policy = [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)][seed as usize % 3];
-        let options = Options { policy, sanitize: true, threads: 1, instruction_budget: 20_000, ..Options::default() };
+        let options =
+            Options { policy, sanitize: true, threads: 1, instruction_budget: 20_000, ..Options::default() };
         match module.launch(&mut memory, entry.name, &launch, &options) {
             Ok(_) => counts.ran += 1,
             Err(fault) => {

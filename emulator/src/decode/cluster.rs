@@ -44,7 +44,9 @@ impl Decoder<'_> {
 
     /// `setmaxnreg`: registers are never short here, but what it asks for must be possible.
     pub(super) fn set_max_registers(&mut self, inst: &Instruction) -> Result<()> {
-        let [Operand::Int(count)] = inst.operands[..] else { return invalid("setmaxnreg takes a number") };
+        let [Operand::Int(count)] = inst.operands[..] else {
+            return invalid("setmaxnreg takes a number, a multiple of 8 from 24 to 256");
+        };
         if !(24..=256).contains(&count) || count % 8 != 0 {
             return invalid(format!("setmaxnreg takes a multiple of 8 from 24 to 256, not {count}"));
         }

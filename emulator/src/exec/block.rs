@@ -6,6 +6,7 @@ use super::bulk_queue::Tasks;
 use super::cluster_barrier::ClusterBarrier;
 use super::counters::Counters;
 use super::mbarrier::Mbarriers;
+use super::pipeline::Warpgroups;
 use super::schedule::Schedule;
 use super::shared::Shared;
 use super::warp::Warp;
@@ -67,6 +68,7 @@ pub(crate) struct Env<'l> {
     pub shared: Shared,
     pub mbarriers: Mbarriers,
     pub tasks: Tasks,
+    pub warpgroups: Warpgroups,
     /// The cluster's barrier: phases that are over, and lanes that arrived in this one.
     pub cluster_barrier: ClusterBarrier,
     pub sanitize: bool,
@@ -90,6 +92,7 @@ impl<'l> Env<'l> {
             shared: Shared::new(setting.blocks(), setting.shared_bytes),
             mbarriers: Mbarriers::default(),
             tasks: Tasks::new(setting.policy),
+            warpgroups: Warpgroups::default(),
             cluster_barrier: ClusterBarrier::default(),
             sanitize: setting.sanitize,
             watch: None,
@@ -105,6 +108,7 @@ impl<'l> Env<'l> {
         self.shared.reset();
         self.mbarriers.reset();
         self.tasks.reset(cluster);
+        self.warpgroups.reset(setting.blocks() * setting.warps());
         self.cluster_barrier = ClusterBarrier::default();
         let watch = || Box::new(Watch::new(setting.blocks(), setting.warps(), setting.shared_bytes));
         self.watch = setting.sanitize.then(watch);

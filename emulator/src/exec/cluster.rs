@@ -154,9 +154,17 @@ impl<'l> Cluster<'l> {
         match stop {
             Stop::Exited => {
                 engines::abandoned(&self.env, &self.warps[w])?;
+                self.env.warpgroups.exit(&self.warps[w]);
                 self.live[rank] -= 1;
                 let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
                 self.barriers[rank].warp_exited(&mut self.warps[block], self.live[rank], order);
+            }
+            Stop::Products(number) => {
+                let begin = index - index % 4;
+                let end = (begin + 4).min(self.setting.warps() as usize);
+                let group = &mut self.warps[first + begin..first + end];
+                engines::wait_products(&mut self.env, group, index - begin, number)?;
+                step::advance(&mut self.warps[w]);
             }
             Stop::Barrier => {
                 let inst = &self.env.program.code[self.warps[w].pc as usize];
@@ -181,13 +189,15 @@ impl<'l> Cluster<'l> {
 
     /// Wakes the warps whose instruction may succeed now.
     fn wake(&mut self) {
-        if self.env.mbarriers.ended.is_empty() && !self.env.cluster_barrier.ended {
+        let Env { mbarriers, cluster_barrier, warpgroups, .. } = &self.env;
+        if mbarriers.ended.is_empty() && !cluster_barrier.ended && !warpgroups.moved {
             return;
         }
         for warp in &mut self.warps {
             let wakes = match warp.sleep {
                 Some(Sleep::Mbarrier(at)) => self.env.mbarriers.ended.contains(&at),
                 Some(Sleep::Cluster) => self.env.cluster_barrier.ended,
+                Some(Sleep::Warpgroup) => self.env.warpgroups.moved,
                 None => false,
             };
             if wakes {
@@ -196,6 +206,7 @@ impl<'l> Cluster<'l> {
         }
         self.env.mbarriers.ended.clear();
         self.env.cluster_barrier.ended = false;
+        self.env.warpgroups.moved = false;
         self.idle = 0;
     }
 
@@ -267,6 +278,7 @@ impl<'l> Cluster<'l> {
                         })
                     }
                     Some(Sleep::Cluster) => " (the cluster's barrier)".to_string(),
+                    Some(Sleep::Warpgroup) => " (a wgmma that its warpgroup has not issued)".to_string(),
                     None => self.barriers[rank]
                         .progress(warp.index as usize, self.live[rank])
                         .map_or(String::new(), |(id, arrived, all)| {

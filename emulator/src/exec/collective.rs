@@ -6,30 +6,65 @@ use crate::alu::lanes::LANES;
 use crate::fault::FaultKind;
 use crate::program::{Condition, Pred, Reg, Shuffle, Vote};
 
-/// Whether every lane that the member mask names executes this; lanes that are elsewhere are waited for.
+/// Lanes that execute a collective instruction together: those with the same member mask.
+pub(crate) struct Groups {
+    left: u32,
+    /// Each lane's mask, where they differ.
+    members: Option<Box<[u32; LANES]>>,
+}
+
+impl Iterator for Groups {
+    type Item = u32;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u32> {
+        if self.left == 0 {
+            return None;
+        }
+        let group = match &self.members {
+            None => self.left,
+            Some(members) => self.left & members[self.left.trailing_zeros() as usize],
+        };
+        self.left &= !group;
+        Some(group)
+    }
+}
+
+/// The groups that lanes of `mask` execute a collective instruction in; none if lanes that a mask names are
+/// elsewhere and waited for. Lanes side by side may name different groups.
 ///
 /// # Errors
-/// A lane executes it that the mask leaves out, or one named is here and does not, or they never come.
-pub(crate) fn members(warp: &mut Warp, mask: u32, members: Reg) -> Result<bool> {
-    let members = warp.row(members)[mask.trailing_zeros() as usize];
-    if members & mask == mask && members & warp.live == mask {
-        return Ok(true);
+/// A lane executes it that its mask leaves out, or one named is here and does not, or they never come.
+#[inline(always)]
+pub(crate) fn groups(warp: &mut Warp, mask: u32, members: Reg) -> Result<Option<Groups>> {
+    let row = warp.row(members);
+    let first = row[mask.trailing_zeros() as usize];
+    if first & mask == mask && first & warp.live == mask {
+        return Ok(Some(Groups { left: mask, members: None }));
     }
-    members_slowly(warp, mask, members)
+    groups_slowly(warp, mask, *warp.row(members))
 }
 
 #[cold]
-fn members_slowly(warp: &mut Warp, mask: u32, members: u32) -> Result<bool> {
-    let outsiders = mask & !members;
-    if outsiders != 0 {
-        return Err(FaultKind::NotMember { lanes: outsiders, members }.into());
-    }
-    let idle = warp.mask & members & !mask;
+fn groups_slowly(warp: &mut Warp, mask: u32, members: [u32; LANES]) -> Result<Option<Groups>> {
     let what = "the member mask names them";
-    if idle != 0 {
-        return Err(FaultKind::Divergent { missing: idle, what }.into());
+    let mut named = 0;
+    for lane in lanes(mask) {
+        let mine = members[lane];
+        if mine >> lane & 1 == 0 {
+            // All lanes that name this mask and are not in it.
+            let outsiders = lanes(mask).filter(|l| members[*l] == mine && mine >> l & 1 == 0);
+            let outsiders = outsiders.fold(0, |m, l| m | 1 << l);
+            return Err(FaultKind::NotMember { lanes: outsiders, members: mine }.into());
+        }
+        let idle = warp.mask & mine & !mask;
+        let others = lanes(mask & mine).filter(|l| members[*l] != mine).fold(idle, |m, l| m | 1 << l);
+        if others != 0 {
+            return Err(FaultKind::Divergent { missing: others, what }.into());
+        }
+        named |= mine;
     }
-    warp.gather(members, what)
+    Ok(warp.gather(named, what)?.then(|| Groups { left: mask, members: Some(Box::new(members)) }))
 }
 
 /// The lane that each lane of a `shfl` reads, and the lanes whose source is inside their segment; the others

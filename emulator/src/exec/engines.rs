@@ -123,7 +123,9 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
     } else {
         chunks_are_legal(warp, product, (a, b))?;
     }
-    if warp.products.issue(warp.pc, (a, b), accumulate != 0, product) {
+    let lands = warp.products.issue(warp.pc, (a, b), accumulate != 0, product);
+    env.warpgroups.issue(warp);
+    if lands {
         land_product(env, warp, product, (a, b), accumulate != 0)?;
     }
     Ok(())
@@ -172,13 +174,16 @@ pub(crate) fn settle_products(env: &mut Env, warp: &mut Warp, due: Vec<Issued>) 
     Ok(())
 }
 
-/// `wgmma.wait_group`
-pub(crate) fn wait_products(env: &mut Env, warp: &mut Warp, pending: u32) -> Result<()> {
-    let due = warp.products.wait(pending, &env.program.code);
-    settle_products(env, warp, due)?;
+/// `wgmma.wait_group` of warp `at` among `group`, its warpgroup: products up to `number` land for all four warps.
+pub(crate) fn wait_products(env: &mut Env, group: &mut [Warp], at: usize, number: u64) -> Result<()> {
+    for warp in group.iter_mut() {
+        let due = warp.products.land_up_to(number);
+        settle_products(env, warp, due)?;
+    }
+    group[at].products.release(number, &env.program.code);
     if let Some(watch) = &mut env.watch {
-        let complete = warp.products.complete();
-        watch.order.view_mut(warp.agent).complete(agent(warp.agent, Engine::Products), complete);
+        let view = watch.order.view_mut(group[at].agent);
+        group.iter().for_each(|warp| view.complete(agent(warp.agent, Engine::Products), number));
     }
     Ok(())
 }
@@ -201,6 +206,8 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
     };
     if let Some(watch) = &mut env.watch {
         let by = |on_behalf| By::lane(warp, lane, on_behalf);
+        // Elements that are combined are so atomically.
+        let strong = transfer.reduction.is_some();
         // The mbarrier of the block that an address is in, or the only one.
         let behalf = |at: u32| match &tells {
             Tells::Group => Behalf::Engine(Engine::Groups, number),
@@ -208,7 +215,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
                 let same = all.iter().find(|(object, ..)| object >> RANK_SHIFT == at >> RANK_SHIFT);
                 let (object, phase, _) = same.unwrap_or(&all[0]);
                 let agent = env.mbarriers.find(*object).map_or(0, |o| o.agent);
-                Behalf::Mbarrier(agent, *phase)
+                Behalf::Mbarrier { agent, phase: *phase, strong }
             }
         };
         for (at, bytes) in transfer.shared_reads() {

@@ -204,7 +204,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) 
         let phase = phase(env, at, lane)?;
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {
-            let on_behalf = Behalf::Mbarrier(agent, phase);
+            let on_behalf = Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some() };
             let by = By::lane(warp, lane, on_behalf);
             watch.touch(by, Touching::Write, to as u32, count)?;
         }

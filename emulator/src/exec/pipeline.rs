@@ -1,10 +1,13 @@
 //! A warp's `wgmma` on their way, and which registers they hold (PTX ISA §9.7.15).
 //!
-//! Products of a warp land in the order in which they were issued. Until a `wgmma.wait_group` has covered one, its
+//! Products of a warp land in the order in which they were issued. A product is the warpgroup's: it is complete when all
+//! four warps have issued it and it has landed for all of them, so a warp that waits for it knows that of the others'
+//! parts too. Until a `wgmma.wait_group` has covered one, its
 //! accumulator and the registers of its left matrix are not to be touched; and a register that another instruction
 //! touched needs a `wgmma.fence` before the next product uses it.
 
 use super::asynchrony::{AsyncPolicy, Landing};
+use super::warp::Warp;
 use crate::program::{Inst, LeftMatrix, Op, Reg, WarpgroupProduct};
 use std::collections::VecDeque;
 
@@ -19,7 +22,6 @@ pub(crate) struct Issued {
     /// Whether D is added to.
     pub accumulate: bool,
     landed: bool,
-    group: u32,
     /// Which product of the warp it is.
     number: u64,
 }
@@ -28,8 +30,9 @@ pub(crate) struct Issued {
 pub(crate) struct Pipeline {
     landing: Landing,
     pending: VecDeque<Issued>,
-    committed: u32,
     issued: u64,
+    /// The last product of each group that may still be waited for, the latest group last.
+    ends: VecDeque<u64>,
     /// Under the sanitizer, for each row: how many products hold it, and after which fence it was last touched.
     held: Vec<u16>,
     touched: Vec<u32>,
@@ -42,8 +45,8 @@ impl Pipeline {
         Pipeline {
             landing: Landing::new(policy),
             pending: VecDeque::new(),
-            committed: 0,
             issued: 0,
+            ends: VecDeque::new(),
             held: Vec::new(),
             touched: Vec::new(),
             fences: 0,
@@ -57,7 +60,8 @@ impl Pipeline {
     /// `rows` is zero where registers are not checked.
     pub fn reset(&mut self, rows: usize) {
         self.pending.clear();
-        (self.committed, self.issued, self.fences) = (0, 0, 0);
+        (self.issued, self.fences) = (0, 0);
+        self.ends.clear();
         self.held.clear();
         self.held.resize(rows, 0);
         self.touched.clear();
@@ -85,8 +89,8 @@ impl Pipeline {
         let ahead = self.pending.iter().any(|p| !p.landed);
         let landed = self.landing.at_once() && !ahead;
         if !landed || self.keeps() {
-            let (group, number) = (self.committed, self.issued);
-            self.pending.push_back(Issued { pc, a, b, accumulate, landed, group, number });
+            let number = self.issued;
+            self.pending.push_back(Issued { pc, a, b, accumulate, landed, number });
             self.hold(product, 1);
         }
         landed
@@ -102,29 +106,44 @@ impl Pipeline {
     }
 
     pub fn commit(&mut self) {
-        self.committed += 1;
+        self.ends.push_back(self.issued);
+        // `wgmma.wait_group` allows seven groups at most.
+        if self.ends.len() > 8 {
+            self.ends.pop_front();
+        }
     }
 
-    /// What must land if at most `allowed` groups may be on their way; it is waited for then.
-    pub fn wait(&mut self, allowed: u32, code: &[Inst]) -> Vec<Issued> {
-        let mut landing = Vec::new();
+    /// The last product that must be complete if at most `allowed` groups may be on their way.
+    pub fn covered(&self, allowed: u32) -> Option<u64> {
+        let at = self.ends.len().checked_sub(1 + allowed as usize)?;
+        Some(self.ends[at]).filter(|number| *number != 0)
+    }
+
+    /// How many products were issued.
+    pub fn issued(&self) -> u64 {
+        self.issued
+    }
+
+    /// What must land for all products up to this one to have landed.
+    pub fn land_up_to(&mut self, number: u64) -> Vec<Issued> {
+        let due = self.pending.iter_mut().filter(|p| p.number <= number && !p.landed);
+        due.map(|p| {
+            p.landed = true;
+            *p
+        })
+        .collect()
+    }
+
+    /// Products up to this one, which have landed, were waited for: their registers are free.
+    pub fn release(&mut self, number: u64, code: &[Inst]) {
         while let Some(first) = self.pending.front().copied()
-            && first.group as u64 + (allowed as u64) < self.committed as u64
+            && first.number <= number
         {
             self.pending.pop_front();
             if let Some(product) = product_at(code, first.pc) {
                 self.hold(product, -1);
             }
-            if !first.landed {
-                landing.push(first);
-            }
         }
-        landing
-    }
-
-    /// The last product such that it and all before it were waited for.
-    pub fn complete(&self) -> u64 {
-        self.pending.front().map_or(self.issued, |first| first.number - 1)
     }
 
     /// What happens to land now, between two turns of the warp.
@@ -168,6 +187,41 @@ impl Pipeline {
         registers(product)
             .find(|reg| self.touched[reg.0 as usize] > self.fences)
             .map(|reg| (Some(reg), "was used by another instruction since the last fence"))
+    }
+}
+
+/// How many products each warp of a cluster has issued.
+#[derive(Default)]
+pub(crate) struct Warpgroups {
+    issued: Vec<u64>,
+    /// Somebody issued one: who waits for that wakes.
+    pub moved: bool,
+}
+
+impl Warpgroups {
+    pub fn reset(&mut self, warps: u32) {
+        self.issued.clear();
+        self.issued.resize(warps as usize, 0);
+    }
+
+    /// A warp has issued one more.
+    pub fn issue(&mut self, warp: &Warp) {
+        self.issued[warp.agent as usize] = warp.products.issued();
+        self.moved = true;
+    }
+
+    /// A warp has exited: nobody waits for it.
+    pub fn exit(&mut self, warp: &Warp) {
+        self.issued[warp.agent as usize] = u64::MAX;
+        self.moved = true;
+    }
+
+    /// Whether all warps of this one's warpgroup have issued product `number`.
+    pub fn have_issued(&self, warp: &Warp, number: u64) -> bool {
+        let first = (warp.agent - warp.index % 4) as usize;
+        // A block may end in the middle of a warpgroup.
+        let last = (first + 4).min((warp.agent - warp.index + warp.of_block) as usize);
+        self.issued[first..last].iter().all(|issued| *issued >= number)
     }
 }
 

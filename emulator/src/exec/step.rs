@@ -25,6 +25,8 @@ pub(crate) enum Stop {
     Idle,
     /// It lets others go first.
     Pause,
+    /// Its next instruction waits for the products of its warpgroup up to this one.
+    Products(u64),
 }
 
 /// Runs `warp` for at most `turns` instructions.
@@ -179,54 +181,54 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 return Ok(Stop::Barrier);
             }
             Op::WarpSync { members } => {
-                if !collective::members(warp, mask, *members)? {
+                if collective::groups(warp, mask, *members)?.is_none() {
                     continue;
                 }
                 warp.syncs += 1;
             }
             Op::Shuffle { mode, d, p, a, b, c, members } => {
-                if !collective::members(warp, mask, *members)? {
-                    continue;
+                let Some(groups) = collective::groups(warp, mask, *members)? else { continue };
+                for mask in groups {
+                    collective::shuffle(warp, mask, *mode, (*d, *p), (*a, *b, *c));
                 }
-                collective::shuffle(warp, mask, *mode, (*d, *p), (*a, *b, *c));
             }
             Op::Vote { mode, d, a, members } => {
-                if !collective::members(warp, mask, *members)? {
-                    continue;
+                let Some(groups) = collective::groups(warp, mask, *members)? else { continue };
+                for mask in groups {
+                    collective::vote(warp, mask, *mode, *d, *a);
                 }
-                collective::vote(warp, mask, *mode, *d, *a);
             }
             Op::Ballot { d, a, members } => {
-                if !collective::members(warp, mask, *members)? {
-                    continue;
+                let Some(groups) = collective::groups(warp, mask, *members)? else { continue };
+                for mask in groups {
+                    let ballot = warp.condition(*a) & mask;
+                    warp.write_row(*d, &[ballot; LANES], mask);
                 }
-                let ballot = warp.condition(*a) & mask;
-                warp.write_row(*d, &[ballot; LANES], mask);
             }
             Op::Match { d, all, a, wide, members } => {
-                if !collective::members(warp, mask, *members)? {
-                    continue;
+                let Some(groups) = collective::groups(warp, mask, *members)? else { continue };
+                for mask in groups {
+                    collective::matching(warp, mask, *d, *all, (*a, *wide));
                 }
-                collective::matching(warp, mask, *d, *all, (*a, *wide));
             }
             Op::Redux { d, a, fold, members } => {
-                if !collective::members(warp, mask, *members)? {
-                    continue;
+                let Some(groups) = collective::groups(warp, mask, *members)? else { continue };
+                for mask in groups {
+                    let a = warp.row(*a);
+                    let result = super::lanes(mask).map(|l| a[l]).reduce(*fold).unwrap_or(0);
+                    warp.write_row(*d, &[result; LANES], mask);
                 }
-                let a = warp.row(*a);
-                let result = super::lanes(mask).map(|l| a[l]).reduce(*fold).unwrap_or(0);
-                warp.write_row(*d, &[result; LANES], mask);
             }
             Op::ActiveMask { d } => warp.write_row(*d, &[mask; LANES], mask),
             Op::Elect { d, p, members } => {
-                if !collective::members(warp, mask, *members)? {
-                    continue;
+                let Some(groups) = collective::groups(warp, mask, *members)? else { continue };
+                for mask in groups {
+                    let leader = mask.trailing_zeros();
+                    if let Some(d) = d {
+                        warp.write_row(*d, &[leader; LANES], mask);
+                    }
+                    warp.write_pred(*p, 1 << leader, mask);
                 }
-                let leader = mask.trailing_zeros();
-                if let Some(d) = d {
-                    warp.write_row(*d, &[leader; LANES], mask);
-                }
-                warp.write_pred(*p, 1 << leader, mask);
             }
             Op::LoadMatrix(access) => {
                 if !together(warp, mask, "ldmatrix is for all lanes of a warp")? {
@@ -333,7 +335,15 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 if !together(warp, mask, "wgmma.wait_group is for all lanes of a warp")? {
                     continue;
                 }
-                engines::wait_products(env, warp, *pending)?;
+                let Some(number) = warp.products.covered(*pending) else {
+                    advance(warp);
+                    continue;
+                };
+                if !env.warpgroups.have_issued(warp, number) {
+                    warp.sleep = Some(Sleep::Warpgroup);
+                    return Ok(Stop::Idle);
+                }
+                return Ok(Stop::Products(number));
             }
             Op::ClusterBarrier(barrier) => {
                 if !cluster(env, warp, *barrier, mask)? {

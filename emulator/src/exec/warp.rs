@@ -34,6 +34,8 @@ pub(crate) enum Sleep {
     Mbarrier(u32),
     /// The cluster's barrier.
     Cluster,
+    /// Products that other warps of its warpgroup have not issued.
+    Warpgroup,
 }
 
 /// See the file's head.
@@ -44,6 +46,8 @@ pub(crate) struct Warp {
     pub rank: u32,
     /// In the cluster.
     pub agent: u32,
+    /// Warps of its block.
+    pub of_block: u32,
     rows: Vec<Row>,
     preds: Vec<u32>,
     /// Lanes of each row, and of each predicate, that were written; kept only under the sanitizer.
@@ -105,6 +109,7 @@ impl Warp {
             index,
             rank,
             agent: rank * warps + index,
+            of_block: warps,
             rows: vec![Row([0; LANES]); rows as usize],
             preds: vec![0; preds as usize],
             written_rows: Vec::new(),

@@ -75,8 +75,9 @@ pub(crate) enum Behalf {
     Itself { strong: bool },
     /// One of its engines, the work of this number.
     Engine(Engine, u64),
-    /// A bulk copy that an mbarrier tells of: its agent, and the phase that it belongs to.
-    Mbarrier(Agent, u64),
+    /// A bulk copy that an mbarrier tells of: its agent, the phase that it belongs to, and whether it combines what it
+    /// brings with what is there.
+    Mbarrier { agent: Agent, phase: u64, strong: bool },
 }
 
 impl Watch {
@@ -100,7 +101,7 @@ impl Watch {
                 let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
                 (agent(by.warp, engine), number, proxy, false)
             }
-            Behalf::Mbarrier(agent, phase) => (agent, phase + 1, Proxy::Async, false),
+            Behalf::Mbarrier { agent, phase, strong } => (agent, phase + 1, Proxy::Async, strong),
         };
         Stamp {
             agent,
