@@ -142,7 +142,9 @@ struct Expectation {
 pub struct CaseReport {
     /// One for each buffer under `expected`.
     pub comparisons: Vec<Comparison>,
-    /// The files written.
+    /// Every output by its buffer's name, as the launch left it.
+    pub arrays: BTreeMap<String, Array>,
+    /// The files written; none by [`Case::evaluate`].
     pub outputs: Vec<PathBuf>,
     /// Those that could not be, as in a folder that is read-only: no reason not to compare.
     pub unwritten: Vec<NpyError>,
@@ -222,15 +224,31 @@ impl Case {
         CaseError::Field { path: self.path.clone(), field: field.into(), message: message.into() }
     }
 
-    /// Launches the case on `device`, writes its outputs and compares what is expected.
+    /// [`Case::evaluate`], and writes each output next to `launch.json` as `out_NAME.npy`.
     ///
-    /// Outputs are the buffers that do not come from a file and those under `expected`; each is written next to
-    /// `launch.json` as `out_NAME.npy`.
+    /// # Errors
+    /// As [`Case::evaluate`].
+    pub fn run(&self, device: &Device) -> Result<CaseReport, CaseError> {
+        let mut report = self.evaluate(device)?;
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        for (name, array) in &report.arrays {
+            let path = folder.join(format!("out_{name}.npy"));
+            match array.save(&path) {
+                Ok(()) => report.outputs.push(path),
+                Err(error) => report.unwritten.push(error),
+            }
+        }
+        Ok(report)
+    }
+
+    /// Launches the case on `device` and compares what is expected, without a file being written.
+    ///
+    /// Outputs are the buffers that do not come from a file and those under `expected`.
     ///
     /// # Errors
     /// Arguments that are not the entry's, a launch that the device refuses, a fault while the kernel runs.
     /// A wrong result is no error: see [`CaseReport::passed`].
-    pub fn run(&self, device: &Device) -> Result<CaseReport, CaseError> {
+    pub fn evaluate(&self, device: &Device) -> Result<CaseReport, CaseError> {
         let module =
             device.load(&self.ptx).map_err(|error| CaseError::Load { path: self.ptx_path.clone(), error })?;
         let buffers = self
@@ -254,11 +272,11 @@ impl Case {
         let run = device.launch(&module, &self.entry, &launch)?;
         let mut report = CaseReport {
             comparisons: Vec::new(),
+            arrays: BTreeMap::new(),
             outputs: Vec::new(),
             unwritten: Vec::new(),
             emulated: run.report,
         };
-        let folder = self.path.parent().unwrap_or(Path::new(""));
         for (name, source) in &self.buffers {
             let expectation = self.expected.get(name);
             if matches!(source, BufferSource::Array(_)) && expectation.is_none() {
@@ -266,14 +284,10 @@ impl Case {
             }
             let bytes = buffers.get(name.as_str()).map_or_else(|| Ok(Vec::new()), Buffer::to_bytes)?;
             let array = Array { ty: source.ty(), shape: source.shape().to_vec(), bytes };
-            let path = folder.join(format!("out_{name}.npy"));
-            match array.save(&path) {
-                Ok(()) => report.outputs.push(path),
-                Err(error) => report.unwritten.push(error),
-            }
             if let Some(Expectation { array: expected, max_abs, max_rel_l2 }) = expectation {
                 report.comparisons.push(compare::compare(name, &array, expected, *max_abs, *max_rel_l2));
             }
+            report.arrays.insert(name.clone(), array);
         }
         Ok(report)
     }
