@@ -148,8 +148,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
                 span.is_written(at, width as usize)
                     && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
             };
-            let is_race = matches!(race.kind, FaultKind::Race { .. } | FaultKind::WarpRace { .. });
-            if !is_race || !access.elements.iter().enumerate().all(same) {
+            if !race.kind.is_race() || !access.elements.iter().enumerate().all(same) {
                 return Err(race);
             }
         }

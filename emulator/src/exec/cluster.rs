@@ -17,6 +17,9 @@ use crate::program::Op;
 /// Turns in a row that came to nothing, for each warp, after which a cluster is said to be stuck.
 const PATIENCE: u64 = 2000;
 
+/// Instructions that a loop around a question has at most; a warp that executes more has other things to do.
+const QUESTION: u64 = 64;
+
 /// How far a cluster came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -112,20 +115,32 @@ impl<'l> Cluster<'l> {
             }
             self.after(w, stop).map_err(|trouble| self.fault(w, *trouble))?;
             self.wake();
-            if stop == Stop::Idle {
-                self.idle += 1;
-                if self.idle % (2 * self.warps.len() as u64) == 0 {
-                    let landed = self.force().map_err(|(w, trouble)| self.fault(w, *trouble))?;
-                    if !landed && self.idle > PATIENCE * self.warps.len() as u64 {
-                        return Err(self.deadlock());
-                    }
-                }
-            } else if stop != Stop::Pause {
-                self.idle = 0;
+            self.judge(w, stop).map_err(|(w, trouble)| self.fault(w, *trouble))?;
+            if self.idle > PATIENCE * self.warps.len() as u64 {
+                return Err(self.deadlock());
             }
         }
         self.finish().map_err(|(w, trouble)| self.fault(w, *trouble))?;
         Ok(Progress::Done)
+    }
+
+    /// Counts turns that come to nothing: those in which a warp asks in vain for something to have happened, and those
+    /// that are cut off between two such questions.
+    fn judge(&mut self, w: usize, stop: Stop) -> Result<(), (usize, Box<Trouble>)> {
+        let warp = &mut self.warps[w];
+        match stop {
+            Stop::Idle => {
+                warp.asked = warp.count;
+                self.idle += 1;
+                if self.idle.is_multiple_of(2 * self.warps.len() as u64) && self.force()? {
+                    self.idle = 0;
+                }
+            }
+            Stop::Pause => {}
+            Stop::Turn if warp.asked != 0 && warp.count - warp.asked < QUESTION => {}
+            _ => self.idle = 0,
+        }
+        Ok(())
     }
 
     /// Lets warp `w` go on for a while.

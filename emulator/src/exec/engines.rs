@@ -8,6 +8,7 @@ use super::bulk_queue::{Task, Tells};
 use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, product_at};
 use super::warp::Warp;
+use super::warpgroup_product::LeftRows;
 use super::watch::{Behalf, By, Touching};
 use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
@@ -123,10 +124,11 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
     } else {
         chunks_are_legal(warp, product, (a, b))?;
     }
-    let lands = warp.products.issue(warp.pc, (a, b), accumulate != 0, product);
+    let left = warpgroup_product::left_rows(warp, product);
+    let lands = warp.products.issue(warp.pc, (a, b), left.clone(), accumulate != 0, product);
     env.warpgroups.issue(warp);
     if lands {
-        land_product(env, warp, product, (a, b), accumulate != 0)?;
+        land_product(env, warp, product, (a, b), left.as_deref(), accumulate != 0)?;
     }
     Ok(())
 }
@@ -152,6 +154,7 @@ fn land_product(
     warp: &mut Warp,
     product: &WarpgroupProduct,
     descriptors: (u64, u64),
+    left: Option<&LeftRows>,
     accumulate: bool,
 ) -> Result<()> {
     for at in if env.sanitize { chunks(warp, product, descriptors)? } else { Vec::new() } {
@@ -159,7 +162,7 @@ fn land_product(
         let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
         check_written(locate(env, warp, request)?, request, 16)?;
     }
-    warpgroup_product::run(env, warp, product, descriptors, accumulate)
+    warpgroup_product::run(env, warp, product, descriptors, left, accumulate)
 }
 
 /// Lands these products of a warp.
@@ -167,7 +170,7 @@ pub(crate) fn settle_products(env: &mut Env, warp: &mut Warp, due: Vec<Issued>) 
     let program = env.program;
     for issued in due {
         if let Some(product) = product_at(&program.code, issued.pc) {
-            land_product(env, warp, product, (issued.a, issued.b), issued.accumulate)
+            land_product(env, warp, product, (issued.a, issued.b), issued.left.as_deref(), issued.accumulate)
                 .map_err(|trouble| placed(trouble, warp.agent, issued.pc, 0))?;
         }
     }

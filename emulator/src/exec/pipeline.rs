@@ -3,22 +3,26 @@
 //! Products of a warp land in the order in which they were issued. A product is the warpgroup's: it is complete when all
 //! four warps have issued it and it has landed for all of them, so a warp that waits for it knows that of the others'
 //! parts too. Until a `wgmma.wait_group` has covered one, its
-//! accumulator and the registers of its left matrix are not to be touched; and a register that another instruction
+//! accumulator is not to be touched. The registers of its left matrix are read when it is issued: the ISA does not say
+//! so, but the assembler gives what is written to them later other registers, and compilers rely on it; and a register that another instruction
 //! touched needs a `wgmma.fence` before the next product uses it.
 
 use super::asynchrony::{AsyncPolicy, Landing};
 use super::warp::Warp;
+use super::warpgroup_product::LeftRows;
 use crate::program::{Inst, LeftMatrix, Op, Reg, WarpgroupProduct};
 use std::collections::VecDeque;
 
 /// One product on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Issued {
     pub pc: u32,
     /// Descriptor of A, where it has one.
     pub a: u64,
     /// Descriptor of B.
     pub b: u64,
+    /// Rows of A, where they come from registers.
+    pub left: Option<Box<LeftRows>>,
     /// Whether D is added to.
     pub accumulate: bool,
     landed: bool,
@@ -82,6 +86,7 @@ impl Pipeline {
         &mut self,
         pc: u32,
         (a, b): (u64, u64),
+        left: Option<Box<LeftRows>>,
         accumulate: bool,
         product: &WarpgroupProduct,
     ) -> bool {
@@ -90,7 +95,7 @@ impl Pipeline {
         let landed = self.landing.at_once() && !ahead;
         if !landed || self.keeps() {
             let number = self.issued;
-            self.pending.push_back(Issued { pc, a, b, accumulate, landed, number });
+            self.pending.push_back(Issued { pc, a, b, left, accumulate, landed, number });
             self.hold(product, 1);
         }
         landed
@@ -98,7 +103,7 @@ impl Pipeline {
 
     fn hold(&mut self, product: &WarpgroupProduct, by: i16) {
         if self.keeps() {
-            for reg in registers(product) {
+            for reg in &product.d {
                 let held = &mut self.held[reg.0 as usize];
                 *held = held.wrapping_add_signed(by);
             }
@@ -129,17 +134,14 @@ impl Pipeline {
         let due = self.pending.iter_mut().filter(|p| p.number <= number && !p.landed);
         due.map(|p| {
             p.landed = true;
-            *p
+            p.clone()
         })
         .collect()
     }
 
     /// Products up to this one, which have landed, were waited for: their registers are free.
     pub fn release(&mut self, number: u64, code: &[Inst]) {
-        while let Some(first) = self.pending.front().copied()
-            && first.number <= number
-        {
-            self.pending.pop_front();
+        while let Some(first) = self.pending.pop_front_if(|first| first.number <= number) {
             if let Some(product) = product_at(code, first.pc) {
                 self.hold(product, -1);
             }
@@ -157,7 +159,7 @@ impl Pipeline {
                 break;
             }
             self.pending[at].landed = true;
-            landing.push(self.pending[at]);
+            landing.push(self.pending[at].clone());
         }
         if !self.keeps() {
             self.pending.retain(|p| !p.landed);
@@ -233,7 +235,7 @@ pub(crate) fn product_at(code: &[Inst], pc: u32) -> Option<&WarpgroupProduct> {
     }
 }
 
-/// Registers that a product holds.
+/// Registers that a product uses.
 pub(crate) fn registers(product: &WarpgroupProduct) -> impl Iterator<Item = Reg> {
     let left = match &product.a {
         LeftMatrix::Registers(a) => &a[..],

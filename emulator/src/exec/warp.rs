@@ -73,6 +73,8 @@ pub(crate) struct Warp {
     pub count: u64,
     /// How often its lanes have come together, at a warp's or a block's barrier or to tell each other something.
     pub syncs: u32,
+    /// Its count when it last asked in vain whether something has happened.
+    pub asked: u64,
     /// At a barrier that is not complete.
     pub waiting: bool,
     /// At an instruction that will be tried again.
@@ -126,6 +128,7 @@ impl Warp {
             bulk: BulkGroups::default(),
             hint: 0,
             count: 0,
+            asked: 0,
             syncs: 0,
             waiting: false,
             sleep: None,
@@ -157,7 +160,7 @@ impl Warp {
         self.bulk = BulkGroups::default();
         self.waiting = false;
         self.sleep = None;
-        self.count = 0;
+        (self.count, self.asked) = (0, 0);
         self.syncs = 0;
     }
 

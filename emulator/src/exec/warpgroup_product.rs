@@ -27,11 +27,23 @@ type Rows<T, const N: usize> = [[T; DEEP]; N];
 ///
 /// # Errors
 /// A bad descriptor, or a matrix that is not all in shared memory.
+/// A warp's rows of A, byte by byte.
+pub(crate) type LeftRows = [[u8; DEEP]; ROWS];
+
+/// The rows that a product takes from registers, which it reads when it is issued: compilers use them again at once.
+pub(crate) fn left_rows(warp: &Warp, product: &WarpgroupProduct) -> Option<Box<LeftRows>> {
+    match &product.a {
+        LeftMatrix::Registers(registers) => Some(Box::new(fragment(warp, registers))),
+        LeftMatrix::Shared(_) => None,
+    }
+}
+
 pub(crate) fn run(
     env: &Env,
     warp: &mut Warp,
     product: &WarpgroupProduct,
     (a, b): (u64, u64),
+    left: Option<&LeftRows>,
     accumulate: bool,
 ) -> Result<()> {
     let rank = warp.rank;
@@ -40,7 +52,7 @@ pub(crate) fn run(
         Err(message) => Err(Box::<Trouble>::from(FaultKind::Operand(message))),
     };
     let rows = match &product.a {
-        LeftMatrix::Registers(registers) => fragment(warp, registers),
+        LeftMatrix::Registers(registers) => left.copied().unwrap_or_else(|| fragment(warp, registers)),
         LeftMatrix::Shared(_) => {
             let mut rows = [[0; DEEP]; ROWS];
             let a = Matrix::new(env, layout(a, product.transpose_a, 'A')?, 4 * ROWS);

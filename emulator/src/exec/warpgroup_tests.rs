@@ -231,7 +231,7 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
             .collect();
         let chunks = warpgroup::chunks(&product, w as u32, descriptors.0, descriptors.1).unwrap();
         touched.extend(chunks);
-        warpgroup_product::run(env, &mut warp, &product, descriptors, case.accumulate)
+        warpgroup_product::run(env, &mut warp, &product, descriptors, None, case.accumulate)
             .unwrap_or_else(|e| panic!("{label}: {}", e.kind));
         for row in 0..16 {
             for column in 0..n {
@@ -361,7 +361,7 @@ fn same_bits_on_every_host() {
                     let mut warp = new_warp(2, 32);
                     (0..32).for_each(|r| *warp.row_mut(Reg(r)) = std::array::from_fn(|_| draw.next()));
                     let descriptors = (placing.descriptor(), Placing { at: 66560, ..placing }.descriptor());
-                    warpgroup_product::run(env, &mut warp, &product, descriptors, true)
+                    warpgroup_product::run(env, &mut warp, &product, descriptors, None, true)
                         .unwrap_or_else(|e| panic!("{}", e.kind));
                     results.push((0..32).map(|r| *warp.row(Reg(r))).collect::<Vec<_>>());
                 });
@@ -405,7 +405,7 @@ fn any_descriptor() {
                     |draw: &mut Draw| ((draw.next() as u64) << 33 ^ draw.next() as u64) & keep & small;
                 let descriptors = (descriptor(&mut draw), descriptor(&mut draw));
                 let legal = warpgroup::chunks(&product, warp.index % 4, descriptors.0, descriptors.1).is_ok();
-                let ran = warpgroup_product::run(env, &mut warp, &product, descriptors, true).is_ok();
+                let ran = warpgroup_product::run(env, &mut warp, &product, descriptors, None, true).is_ok();
                 assert!(legal || !ran);
                 outcomes[if !legal { 0 } else { 1 + ran as usize }] += 1;
             }
@@ -448,7 +448,7 @@ fn wgmma_rate() {
             let start = std::time::Instant::now();
             for _ in 0..rounds {
                 let descriptors = (placing.descriptor(), right.descriptor());
-                warpgroup_product::run(env, &mut warp, &product, descriptors, true)
+                warpgroup_product::run(env, &mut warp, &product, descriptors, None, true)
                     .unwrap_or_else(|e| panic!("{}", e.kind));
             }
             let flops = (rounds * 2 * 16 * n * k) as f64;
