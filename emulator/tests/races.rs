@@ -150,7 +150,7 @@ fn what_orders_accesses() {
         (
             "copies that an mbarrier tells of, not waited for",
             [INIT, "cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.mbarrier.arrive.noinc.shared.b64 [B];", OTHER_WARP].concat(),
-            "which a cp.async may still write",
+            "of shared memory at",
         ),
     ];
     for (name, body, want) in rows {
