@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (x_at, y_at, o_at) = (upload(&x)?, upload(&y)?, upload(&vec![f32::NAN; N])?);
 
     // Parameters are bytes, in the entry's order. Triton adds two pointers to scratch memory at the end.
-    let mut params = vec![x_at.to_le_bytes().to_vec(), y_at.to_le_bytes().to_vec(), o_at.to_le_bytes().to_vec()];
+    let mut params =
+        vec![x_at.to_le_bytes().to_vec(), y_at.to_le_bytes().to_vec(), o_at.to_le_bytes().to_vec()];
     params.push((N as u32).to_le_bytes().to_vec());
     params.resize(entry.parameters.len().max(4), 0u64.to_le_bytes().to_vec());
     let block = entry.required_block.unwrap_or([128, 1, 1]);

@@ -217,8 +217,7 @@ impl Kernel<'_> {
         });
     }
 
-    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are consumed. The last
-    /// group is left open, for the first wait to close.
+    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are consumed.
     pub(super) fn fill_ring(&mut self, ring: &mut Ring, range: &ColumnRange) {
         let stages = self.schedule.stages;
         self.b.stage("fill the ring");
@@ -230,8 +229,8 @@ impl Kernel<'_> {
             let (k_slot, v_slot) = (at(self, 0), at(self, 1));
             let checked = stage == 0;
             self.copy_tile(ring, (Which::Keys, &index), (None, k_slot), checked, Some(&present));
+            self.cp_async_commit();
             if stage + 1 < stages {
-                self.cp_async_commit();
                 self.copy_tile(ring, (Which::Values, &index), (None, v_slot), checked, Some(&present));
                 self.cp_async_commit();
                 index = self.b.sub(Type::S32, "r", &index, 1);
@@ -254,6 +253,7 @@ impl Kernel<'_> {
             let slot = self.slot_offset(1);
             self.copy_tile(ring, (Which::Values, &index), (Some(&stage), slot), false, Some(&present));
         }
+        self.cp_async_commit();
         if ring.table.is_some() {
             let next = self.b.sub(Type::S32, "r", &tile, ahead + 1);
             self.look_up(ring, &next);
@@ -267,6 +267,7 @@ impl Kernel<'_> {
         let stage = ring.stage.clone();
         let slot = self.slot_offset(0);
         self.copy_tile(ring, (Which::Keys, &index), (stage.as_ref(), slot), false, Some(&present));
+        self.cp_async_commit();
     }
 
     /// Moves on to the next stage of the ring.

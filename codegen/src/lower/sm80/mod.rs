@@ -177,7 +177,7 @@ impl Kernel<'_> {
         let fragments = self.fragments(instance, ring);
         if self.schedule.query == QueryIn::Registers {
             self.b.stage("Q is in shared memory: read its fragments once");
-            self.cp_async_wait(self.schedule.slots() - 2);
+            self.cp_async_wait(self.schedule.slots() - 1);
             self.b.bar_warp_sync();
         }
         let mut state = State { scores, acc, softmax, fragments };
@@ -227,10 +227,8 @@ impl Kernel<'_> {
         }
     }
 
-    /// Closes the group of the slot that was copied last and waits until the oldest one in flight has arrived, for
-    /// all warps. The slot before it is free then.
+    /// Waits until the oldest slot in flight has arrived, for all warps. The slot before it is free then.
     fn acquire(&mut self) {
-        self.cp_async_commit();
         self.cp_async_wait(self.schedule.slots() - 2);
         self.b.bar_sync(0);
     }
