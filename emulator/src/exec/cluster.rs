@@ -171,6 +171,12 @@ impl<'l> Cluster<'l> {
                 engines::abandoned(&self.env, &self.warps[w])?;
                 self.env.warpgroups.exit(&self.warps[w]);
                 self.live[rank] -= 1;
+                if self.live[rank] == 0
+                    && self.live.len() > 1
+                    && let Some(watch) = &mut self.env.watch
+                {
+                    watch.exit(rank as u32)?;
+                }
                 let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
                 self.barriers[rank].warp_exited(&mut self.warps[block], self.live[rank], order);
             }

@@ -223,6 +223,35 @@ impl Races {
         Ok(())
     }
 
+    /// What was last done to the shared memory of the block of this rank, by others or beside its warps, and is not
+    /// known to `view`: it may still be going on. Addresses come with it.
+    pub fn unfinished(&self, rank: u32, warps: u32, view: &View) -> Option<Conflict> {
+        let shadow = self.shadows.get(rank as usize)?;
+        let open = |record: u32| {
+            let stamp = self.records[record as usize];
+            let foreign = stamp.warp / warps != rank || stamp.proxy == Proxy::Async;
+            (stamp.clock != 0 && foreign && !view.has_seen(stamp.agent, stamp.clock)).then_some(stamp)
+        };
+        let (mut fine, mut fine_set) = (0, 0);
+        for (byte, (written, set)) in shadow.written.iter().zip(&shadow.read).enumerate() {
+            let address = rank << crate::address::RANK_SHIFT | byte as u32;
+            if written >> 5 != fine {
+                if let Some(earlier) = open(written >> 5) {
+                    let lane = Some(written & 31);
+                    return Some(Conflict { earlier, lane, wrote: true, address, unfenced: false });
+                }
+                fine = written >> 5;
+            }
+            if *set != fine_set {
+                if let Some(earlier) = self.sets[*set as usize].iter().find_map(|record| open(*record)) {
+                    return Some(Conflict { earlier, lane: None, wrote: false, address, unfenced: false });
+                }
+                fine_set = *set;
+            }
+        }
+        None
+    }
+
     /// A set with one more record, which takes the place of one of the same agent.
     fn with(&mut self, set: u32, record: u32) -> u32 {
         let old = &self.sets[set as usize];

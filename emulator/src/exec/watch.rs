@@ -5,6 +5,7 @@ use super::mbarrier::Mbarriers;
 use super::order::{Agent, Engine, Order, View, agent};
 use super::race::{Conflict, Fresh, Proxy, Races, Stamp};
 use super::warp::Warp;
+use crate::address::RANK_SHIFT;
 use crate::fault::{FaultKind, Place, Trouble};
 use std::collections::HashMap;
 
@@ -16,6 +17,8 @@ pub(crate) struct Watch {
     handed: HashMap<u64, View>,
     /// Warps of a block.
     warps: u32,
+    /// Blocks whose warps have all exited: their shared memory may be another's by then.
+    gone: Vec<bool>,
     /// Copies of each warp that were waited for just now.
     fresh: Vec<Fresh>,
     /// The stamp made last, and its record.
@@ -86,6 +89,7 @@ impl Watch {
             order: Order::new(blocks * warps),
             races: Races::new(blocks, bytes),
             handed: HashMap::new(),
+            gone: vec![false; blocks as usize],
             warps,
             fresh: vec![Fresh { from: 0, sync: u32::MAX }; (blocks * warps) as usize],
             last: None,
@@ -117,6 +121,15 @@ impl Watch {
 
     /// Checks an access to shared memory against those before it, and remembers it.
     pub fn touch(&mut self, by: By, touching: Touching, address: u32, count: u32) -> Result<()> {
+        let rank = (address >> RANK_SHIFT) as usize;
+        if self.gone.get(rank).is_some_and(|gone| *gone) {
+            let what = touching.name();
+            let message = format!(
+                "{what} of shared memory of block {rank} of the cluster, which has exited: `barrier.cluster` has to \
+                 keep it until nobody needs it"
+            );
+            return Err(Trouble::at(FaultKind::Abandoned(message), by.lane, address as u64));
+        }
         let stamp = self.stamp(by);
         let record = match self.last {
             Some((last, record)) if last.same(&stamp) => record,
@@ -129,6 +142,31 @@ impl Watch {
             _ => self.races.write((&stamp, record, view, fresh), by.lane, address, count),
         };
         found.map_err(|conflict| self.trouble(by, touching, conflict))
+    }
+
+    /// The last warp of a block of a cluster exits.
+    ///
+    /// # Errors
+    /// Others, or copies, may still be at work in its shared memory as far as its warps know.
+    pub fn exit(&mut self, rank: u32) -> Result<()> {
+        self.gone[rank as usize] = true;
+        let mut view = View::default();
+        let own = rank * self.warps..(rank + 1) * self.warps;
+        own.for_each(|warp| view.join(self.order.view(warp)));
+        let Some(Conflict { earlier, lane, wrote, address, .. }) =
+            self.races.unfinished(rank, self.warps, &view)
+        else {
+            return Ok(());
+        };
+        let what = if wrote { "writes" } else { "reads" };
+        let message = format!(
+            "the block exits while another part of the cluster {what} its shared memory at {address:#x}, as far as it \
+             knows: `barrier.cluster` or an mbarrier has to keep it"
+        );
+        let mut trouble = Box::<Trouble>::from(FaultKind::Abandoned(message));
+        trouble.address = Some(address as u64);
+        trouble.other = Some(Place { pc: earlier.pc, warp: earlier.warp, lane });
+        Err(trouble)
     }
 
     /// Whether the warp that made this access, or set it going, may rely on it.

@@ -19,8 +19,9 @@ const ALONE: u64 = 1 << 21;
 const SHARED: u64 = 1 << 14;
 /// Memory that the clusters under way may take, about.
 const MEMORY: u64 = 1 << 30;
-/// Clusters under way in a seeded schedule.
+/// Clusters under way in a seeded schedule, and turns in which none of them ends after which there is one more.
 const SEEDED: usize = 3;
+const STUCK: usize = 256;
 
 /// See the file's head.
 pub(crate) struct Worker<'l> {
@@ -81,9 +82,11 @@ impl<'l> Worker<'l> {
         let mut more = true;
         // Whether a cluster had its share and may be waiting for another.
         let mut stuck = false;
+        // Turns since a cluster ended.
+        let mut since = 0;
         loop {
             let wanted = match random {
-                Some(_) => SEEDED.min(self.most),
+                Some(_) => (SEEDED + since / STUCK).min(self.most),
                 None if stuck => (self.under_way.len() + 1).min(self.most),
                 None => 1,
             };
@@ -107,6 +110,7 @@ impl<'l> Worker<'l> {
                 continue;
             }
             let outcome = cluster.run(share, spend);
+            since = if matches!(outcome, Ok(Progress::More)) { since + 1 } else { 0 };
             if !matches!(outcome, Ok(Progress::More))
                 && let Some(text) = cluster.printed()
             {
