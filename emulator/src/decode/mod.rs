@@ -59,12 +59,21 @@ fn invalid<T>(message: impl Into<String>) -> Result<T> {
 
 /// What a name stands for.
 enum Binding {
-    /// Registers `name`, or `name0` to `name(count - 1)`.
-    Registers { declaration: usize, ty: Type, vector: Option<u32>, count: Option<u32> },
+    /// A register.
+    Register(Declared),
     /// A variable.
     Variable(Place),
     /// Targets of an indexed branch.
     Targets(Vec<Name>),
+}
+
+/// What a declaration says of its registers.
+#[derive(Clone, Copy)]
+struct Declared {
+    /// Which declaration it was.
+    number: usize,
+    ty: Type,
+    vector: Option<u32>,
 }
 
 /// Where a variable lies.
@@ -88,6 +97,8 @@ enum Place {
 #[derive(Default)]
 struct Scope {
     names: HashMap<Name, Binding>,
+    /// Registers `stem0` to `stem(count - 1)`, by their stem, which may be a name of its own as well.
+    families: HashMap<Name, (Declared, u32)>,
     labels: HashMap<Name, u32>,
     fixups: Vec<Fixup>,
 }
