@@ -16,6 +16,7 @@ mod memory;
 mod operand;
 mod quad;
 mod tile;
+mod video;
 mod warpgroup;
 
 use crate::alu::lanes::Kernel;
@@ -378,6 +379,8 @@ impl Decoder<'_> {
             | Opcode::Movmatrix
             | Opcode::Mma => self.collective(inst),
             Opcode::Wmma => self.wmma(inst),
+            Opcode::Vmad => self.video_mad(inst),
+            op if op.as_str().starts_with('v') && op != Opcode::Vote => self.video(inst),
             Opcode::Prefetch
             | Opcode::Prefetchu
             | Opcode::Applypriority

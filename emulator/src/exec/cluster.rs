@@ -114,7 +114,7 @@ impl<'l> Cluster<'l> {
             self.wake();
             if stop == Stop::Idle {
                 self.idle += 1;
-                if self.idle % (2 * self.warps.len() as u64) == 0 {
+                if self.idle.is_multiple_of(2 * self.warps.len() as u64) {
                     let landed = self.force().map_err(|(w, trouble)| self.fault(w, *trouble))?;
                     if !landed && self.idle > PATIENCE * self.warps.len() as u64 {
                         return Err(self.deadlock());
@@ -259,7 +259,8 @@ impl<'l> Cluster<'l> {
         let Trouble { kind, lane, address, place, other } = trouble;
         let here = Place { pc: self.warps[w].pc, warp: w as u32, lane };
         let site = self.site(place.unwrap_or(here), address);
-        Fault { kind, site: Some(site), other: other.map(|place| self.site(place, None)) }
+        let other = other.map(|place| self.site(place, None));
+        Fault { kind, site: Some(site), other, printed: String::new() }
     }
 
     #[cold]

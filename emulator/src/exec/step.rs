@@ -10,7 +10,7 @@ use super::{
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{ClusterBarrier, Op, TensorDirection};
+use crate::program::{ClusterBarrier, Op, TensorDirection, VideoForm};
 
 /// Why a warp stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,16 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Carry { d, a, b, wide, subtract, carry_in, carry_out } => {
                 control::carry(warp, mask, (*d, *a, *b, *wide), *subtract, *carry_in, *carry_out);
+            }
+            Op::Video { form, d, a, b, c } => {
+                for lane in super::lanes(mask) {
+                    let [a, b, c] = [a, b, c].map(|reg| warp.row(*reg)[lane]);
+                    let value = match &**form {
+                        VideoForm::Lanes(video) => video.run(a, b, c),
+                        VideoForm::Mad(mad) => mad.run(a, b, c),
+                    };
+                    warp.set(*d, false, lane, value as u64);
+                }
             }
             Op::Clock { d, wide } => {
                 let now = warp.count;
