@@ -223,6 +223,8 @@ pub enum Element {
     U8,
     E4m3,
     E5m2,
+    /// Single bits, whose product is "and".
+    B1,
 }
 
 /// `mma.sync` m16n8kK.
