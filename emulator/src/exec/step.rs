@@ -309,7 +309,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::BulkCommit => warp.bulk.commit(mask),
             Op::BulkWait { pending, read } => engines::wait_groups(env, warp, mask, *pending, *read)?,
-            Op::AsyncStore(store) => objects::store(env, warp, store, mask)?,
+            Op::AsyncStore(store) => engines::issue_stores(env, warp, store, mask)?,
             Op::Mbarrier(object) => match objects::run(env, warp, object, mask)? {
                 Outcome::Done => {}
                 Outcome::Asleep => return Ok(Stop::Idle),
@@ -405,6 +405,17 @@ fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
         }
         Op::Atomic(atomic) => {
             counters.access(warp, (atomic.space, atomic.base), atomic.width as u32, mask);
+        }
+        Op::AtomicQuad(atomic) => counters.access(warp, (atomic.space, atomic.base), 16, mask),
+        Op::AsyncStore(store) => {
+            let bytes = store.width as u32 * store.elements.len() as u32;
+            counters.access(warp, (crate::address::Space::Shared, store.to), bytes, mask);
+        }
+        Op::LoadTile(access) | Op::StoreTile(access) => {
+            let (bytes, accesses) = tile::addresses(warp, access);
+            for addresses in accesses {
+                counters.together(warp.pc, access.space, &addresses, bytes);
+            }
         }
         Op::LoadMatrix(access) | Op::StoreMatrix(access) => {
             let rows = FULL.checked_shr(32 - 8 * access.registers.len() as u32).unwrap_or(FULL);
