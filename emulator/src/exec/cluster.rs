@@ -114,7 +114,7 @@ impl<'l> Cluster<'l> {
             self.wake();
             if stop == Stop::Idle {
                 self.idle += 1;
-                if self.idle.is_multiple_of(2 * self.warps.len() as u64) {
+                if self.idle % (2 * self.warps.len() as u64) == 0 {
                     let landed = self.force().map_err(|(w, trouble)| self.fault(w, *trouble))?;
                     if !landed && self.idle > PATIENCE * self.warps.len() as u64 {
                         return Err(self.deadlock());
