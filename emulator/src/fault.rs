@@ -38,6 +38,8 @@ pub struct Fault {
     pub site: Option<Box<Site>>,
     /// The earlier of two accesses that conflict.
     pub other: Option<Box<Site>>,
+    /// What `printf` wrote before: in clusters before the one that faulted, and in that one. At most 1 MiB.
+    pub printed: String,
 }
 
 /// The instruction that a [`Fault`] happened at.
@@ -262,7 +264,7 @@ impl std::error::Error for Fault {}
 impl Fault {
     /// A refused launch.
     pub(crate) fn launch(message: impl Into<String>) -> Fault {
-        Fault { kind: FaultKind::Launch(message.into()), site: None, other: None }
+        Fault { kind: FaultKind::Launch(message.into()), site: None, other: None, printed: String::new() }
     }
 }
 

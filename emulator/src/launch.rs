@@ -180,6 +180,17 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
     Ok(storage)
 }
 
+/// What clusters printed, as far as there is room for it.
+fn joined<'t>(texts: impl Iterator<Item = &'t String>) -> String {
+    let mut all = String::new();
+    for text in texts {
+        let room = print::LARGEST - all.len();
+        let cut = (0..=text.len().min(room)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        all.push_str(&text[..cut]);
+    }
+    all
+}
+
 /// Runs every block of a launch.
 ///
 /// Clusters are handed out in order, and when some fault the one with the lowest index is reported, so that the
@@ -268,15 +279,13 @@ pub(crate) fn launch(
     } else {
         rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| work())));
     }
-    if let Some((_, fault)) = fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
+    let printed = printed.into_inner().unwrap_or_else(|e| e.into_inner());
+    if let Some((index, mut fault)) = fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
+        // Which of the later clusters ran at all is the host's doing.
+        fault.printed = joined(printed.range(..=index).map(|(_, text)| text));
         return Err(fault);
     }
-    let mut report = Report::default();
-    for text in printed.into_inner().unwrap_or_else(|e| e.into_inner()).into_values() {
-        let room = print::LARGEST - report.printed.len();
-        let cut = (0..=text.len().min(room)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        report.printed.push_str(&text[..cut]);
-    }
+    let mut report = Report { printed: joined(printed.values()), ..Report::default() };
     let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
     if options.profile {
         let counters = counters.into_inner().unwrap_or_else(|e| e.into_inner());

@@ -36,18 +36,38 @@
 //! - **It starts from text.** [`Module::load`] is the only way in, whoever wrote the text. This crate knows
 //!   nothing of the code generator and trusts none of its types; what it does not run is an error at load, with
 //!   its line, never half way through a launch.
-//! - **Nothing asynchronous happens at once by construction.** A `cp.async` is queued, and [`AsyncPolicy`] says
-//!   when it lands; its source is read then. Correct kernels give the same bits under every policy.
-//! - **Out of bounds and misaligned accesses are always faults**; reads of memory that was never written are faults
-//!   when [`Options::sanitize`] is set, and so is what depends on a register, or on a thread's own memory, that
-//!   never was. Without it such reads give all ones, which is a NaN in every floating-point format.
+//! - **Asynchronous work lands when [`AsyncPolicy`] says.** `cp.async`, bulk and tensor copies, `st.async`, `red.async`
+//!   and `wgmma` are queued when they are issued, and read their sources when they land: at once, only when somebody
+//!   waits, or at a time drawn from a seed. [`Schedule`] does the same for the turns that warps and blocks take. Correct
+//!   kernels give the same bits under every policy and schedule.
+//! - **Out of bounds and misaligned accesses are always faults**, and so are deadlocks, barriers and mbarriers that are
+//!   misused, `.aligned` instructions that lanes execute apart, and bad descriptors and tensor maps.
+//! - **With [`Options::sanitize`]**, so are reads of memory that was never written and whatever depends on a register, or
+//!   on a thread's own memory, that never was; races on shared memory, between warps and between the lanes of one; uses
+//!   of what a copy or a `wgmma` may still be writing; and a missing `fence.proxy.async`. Without it, memory that was
+//!   never written reads as all ones, which is a NaN in every floating-point format. Races on global memory are not
+//!   looked for.
+//! - **The blocks of a cluster run together**, and see one another's shared memory. Other blocks take turns if one waits
+//!   for another, as many as the host's memory allows.
 //! - **Calls may recurse**, as far as a thread's stack of 16 KiB goes; beyond is a fault. A call through a register
 //!   reaches every function whose address the module takes. Of the runtime's own functions there are `vprintf`, whose
-//!   text is in the [`Report`], and `__assertfail`.
+//!   text is in the [`Report`] and in a [`Fault`], and `__assertfail`.
+//! - **Counting changes nothing.** With [`Options::profile`] every instruction is counted by line, with the sectors,
+//!   bank conflicts and tensor operations that it costs; [`Roofline`] sets them against a [`Target`]. The counters know
+//!   no caches and no time.
 //! - **Deterministic.** The same text, memory, launch and options give the same bits and the same [`Fault`],
 //!   whatever the number of host threads, as long as blocks do not race on global memory. `lg2`, `sin`, `cos` and
 //!   `tanh` come from the host's library and may differ in the last bit from host to host; nothing else does.
 //! - **No panic on any text, launch or memory content.**
+//!
+//! # What is refused
+//!
+//! At load, with the line:
+//!
+//! - textures, surfaces, `multimem`, `tcgen05` and what else came with targets after `sm_90a` and is not arithmetic;
+//! - sparse matrix products (`mma.sp`, `wgmma….sp`), whose metadata the ISA shows in pictures only;
+//! - `cvt.rs`, `fma.oob` and `vshl.sat`, whose results it does not tell to the bit;
+//! - tensor copies by im2col, gather and scatter, and matrix descriptors with a base offset (a fault when they are used).
 
 mod address;
 mod alu;

@@ -84,6 +84,7 @@ fn tensor_work(op: &Op) -> Option<(&'static str, u64)> {
         Element::Tf32 => "tf32",
         Element::S8 | Element::U8 => "int8",
         Element::E4m3 | Element::E5m2 => "fp8",
+        Element::B1 => "bits",
     };
     match op {
         Op::MatrixProduct(p) => Some((name(p.a_type), 2 * 16 * 8 * p.k as u64)),

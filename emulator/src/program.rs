@@ -7,6 +7,7 @@
 
 use crate::address::Space;
 use crate::alu::lanes::{MaskFn, RowFn};
+use crate::alu::video::{Video, VideoMad};
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::words::{Opcode, Special};
 use std::collections::HashMap;
@@ -222,6 +223,8 @@ pub enum Element {
     U8,
     E4m3,
     E5m2,
+    /// Single bits, whose product is "and".
+    B1,
 }
 
 /// `mma.sync` m16n8kK.
@@ -733,6 +736,15 @@ pub struct AssertFail {
     pub function: Address,
 }
 
+/// A video instruction.
+#[derive(Clone, Copy, Debug)]
+pub enum VideoForm {
+    /// Of one lane or several.
+    Lanes(Video),
+    /// `vmad`
+    Mad(VideoMad),
+}
+
 /// What an instruction does.
 pub enum Op {
     /// A pure function of up to four registers.
@@ -747,6 +759,8 @@ pub enum Op {
     Predicate { d: Pred, a: Condition, b: Condition, logic: Logic },
     /// `add.cc`, `addc`, `sub.cc`, `subc`
     Carry { d: Reg, a: Reg, b: Reg, wide: bool, subtract: bool, carry_in: bool, carry_out: bool },
+    /// `vadd4` and its relatives
+    Video { form: Box<VideoForm>, d: Reg, a: Reg, b: Reg, c: Reg },
     /// The warp's instruction count.
     Clock { d: Reg, wide: bool },
     /// `ld`

@@ -476,3 +476,87 @@ fn approximations() {
         }
     }
 }
+
+/// What a `mov` takes apart and puts together.
+#[test]
+fn registers_in_parts() {
+    check_table(&[
+        (
+            "{.reg .b8 a, b, c, e; mov.b32 {a, b, c, e}, %r1; mov.b32 %r0, {e, c, b, a}; }",
+            &[0x11223384],
+            0x84332211,
+        ),
+        (
+            "{.reg .s8 a, c; mov.b32 {a, _, c, _}, %r1; mov.b32 %r0, {c, a, 1, c}; }",
+            &[0x11f23384],
+            0xf20184f2,
+        ),
+        ("{.reg .u8 a, b; mov.b16 {a, b}, %h1; mov.b16 %h0, {b, a}; }", &[0x1284], 0x8412),
+        ("{.reg .s8 b; mov.b16 {_, b}, %h1; cvt.s32.s8 %r0, b; }", &[0x8412], 0xffffff84),
+        (
+            "{.reg .b128 q; mov.b128 q, {%r1, %r2, %r3, %r4}; mov.b128 {%rd1, %rd2}, q; mov.b64 %rd0, %rd2; }",
+            &[1, 2, 3, 4],
+            0x4_0000_0003,
+        ),
+        (
+            "{.reg .b128 q; mov.b128 q, {%rd1, %rd2}; mov.b128 {_, %r1, %r2, _}, q; mov.b64 %rd0, {%r1, %r2}; }",
+            &[0x2_0000_0001, 0x4_0000_0003],
+            0x3_0000_0002,
+        ),
+    ]);
+}
+
+/// Worked by hand from PTX ISA §9.7.19.
+#[test]
+fn video_instructions() {
+    check_table(&[
+        ("vadd4.u32.u32.u32 %r0, %r1, %r2, %r3", &[0x01ff_7f80, 0x0102_0180, 0], 0x0201_8000),
+        ("vadd4.u32.u32.u32.sat %r0, %r1, %r2, %r3", &[0x01ff_7f80, 0x0102_0180, 0], 0x02ff_80ff),
+        ("vadd4.s32.s32.s32.sat %r0, %r1, %r2, %r3", &[0x01ff_7f80, 0x0102_0180, 0], 0x0201_7f80),
+        ("vsub4.u32.u32.u32.sat %r0, %r1, %r2, %r3", &[0x0105_7f80, 0x0201_0180, 0], 0x0004_7e00),
+        ("vadd4.u32.u32.u32 %r0.b20, %r1, %r2, %r3", &[0x01010101, 0x02020202, 0xaabbccdd], 0xaa03cc03),
+        ("vadd4.u32.u32.u32 %r0, %r1.b0123, %r2.b7700, %r3", &[0x04030201, 0x80706050, 0], 0x8182_0405),
+        ("vadd4.u32.u32.u32.add %r0, %r1, %r2, %r3", &[0xffffffff, 0xffffffff, 5], 4 * 510 + 5),
+        (
+            "vabsdiff4.u32.u32.u32.add %r0, %r1, %r2, %r3",
+            &[0x00ff_1020, 0xff00_2010, 7],
+            255 + 255 + 16 + 16 + 7,
+        ),
+        ("vabsdiff4.s32.s32.s32.add %r0.b32, %r1, %r2, %r3", &[0x80ff_1020, 0x7f01_2010, 0], 255 + 2),
+        ("vavrg4.u32.u32.u32 %r0, %r1, %r2, %r3", &[0x01ff_0200, 0x02ff_0400, 0], 0x02ff_0300),
+        // -1 and 0 meet at -0.5, which is rounded away from zero.
+        ("vavrg4.s32.s32.s32 %r0, %r1, %r2, %r3", &[0xff01_fdfe, 0x0000_0001, 0], 0xff01_feff),
+        ("vmin4.s32.s32.s32 %r0, %r1, %r2, %r3", &[0x80017f00, 0x7f020180, 0], 0x80010180),
+        ("vmax4.u32.u32.u32 %r0, %r1, %r2, %r3", &[0x80017f00, 0x7f020180, 0], 0x80027f80),
+        ("vmax2.s32.s32.s32 %r0, %r1, %r2, %r3", &[0x8000_0001, 0x0001_ffff, 0], 0x0001_0001),
+        ("vadd2.s32.s32.s32.sat %r0, %r1, %r2, %r3", &[0x7fff_8000, 0x0001_ffff, 0], 0x7fff_8000),
+        (
+            "vsub2.u32.u32.u32 %r0.h1, %r1.h01, %r2.h32, %r3",
+            &[0x0001_0009, 0x0002_0003, 0xaaaabbbb],
+            0x0007_bbbb,
+        ),
+        ("vset4.u32.u32.ge %r0, %r1, %r2, %r3", &[0x80017f00, 0x7f020180, 0], 0x01000100),
+        ("vset4.s32.s32.lt.add %r0, %r1, %r2, %r3", &[0x80017f00, 0x7f020180, 10], 12),
+        ("vset2.u32.u32.ne %r0, %r1, %r2, %r3", &[0x00010002, 0x00010003, 0], 1),
+        ("vadd.s32.u32.s32 %r0, %r1, %r2", &[0xffffffff, 0xffffffff], 0xfffffffe),
+        ("vadd.s32.u32.s32.sat %r0, %r1, %r2", &[0xffffffff, 5], 0x7fffffff),
+        ("vsub.u32.u32.u32.sat %r0, %r1, %r2", &[3, 5], 0),
+        ("vadd.s32.s32.u32 %r0, %r1.b3, %r2.h1", &[0xff00_0000, 0xffff_0000], 0xfffe),
+        ("vadd.u32.u32.u32.sat %r0.b1, %r1.b0, %r2.b0, %r3", &[0xff, 0x02, 0x11223344], 0x1122ff44),
+        ("vadd.u32.u32.u32 %r0.h1, %r1, %r2, %r3", &[0x18000, 0x10001, 0x11223344], 0x80013344),
+        ("vabsdiff.u32.s32.s32.add %r0, %r1, %r2, %r3", &[0x80000000, 0x7fffffff, 2], 1),
+        ("vmin.s32.s32.s32.max %r0, %r1, %r2, %r3", &[0xfffffffe, 3, 0xffffffff], 0xffffffff),
+        ("vshl.u32.u32.u32.clamp %r0, %r1, %r2", &[3, 33], 0),
+        ("vshl.u32.u32.u32.wrap %r0, %r1, %r2", &[3, 33], 6),
+        ("vshr.s32.s32.u32.clamp %r0, %r1.b0, %r2", &[0xf0, 3], 0xfffffffe),
+        ("vshr.u32.u32.u32.wrap.add %r0, %r1, %r2, %r3", &[0x80000000, 31, 4], 5),
+        ("vset.s32.u32.gt %r0, %r1, %r2", &[0xffffffff, 0], 0),
+        ("vset.u32.u32.gt.add %r0, %r1.h1, %r2, %r3", &[0xffffffff, 0, 9], 10),
+        ("vmad.u32.u32.u32 %r0, %r1.b0, %r2.b1, %r3", &[0x10, 0x2000, 3], 0x203),
+        ("vmad.s32.s32.s32.shr7 %r0, %r1.h0, %r2.h0, %r3", &[0xffff, 256, 0], 0xfffffffe),
+        ("vmad.s32.s32.s32.sat %r0, %r1, %r2, %r3", &[0x80000000, 2, 0], 0x80000000),
+        ("vmad.s32.u32.u32.sat %r0, -%r1, %r2, %r3", &[0xffffffff, 2, 0], 0x80000000),
+        ("vmad.s32.u32.u32 %r0, %r1, %r2, -%r3", &[2, 3, 7], 0xffffffff),
+        ("vmad.u32.u32.u32.po.sat %r0, %r1, %r2, %r3", &[0xffffffff, 1, 0], 0xffffffff),
+    ]);
+}

@@ -48,6 +48,10 @@ fn input() -> Vec<u32> {
 
 /// Runs it; input and output afterwards.
 fn run(middle: &str, policy: AsyncPolicy) -> Result<[Vec<u32>; 2], Fault> {
+    run_with(middle, Options { sanitize: true, policy, ..Options::default() })
+}
+
+fn run_with(middle: &str, options: Options) -> Result<[Vec<u32>; 2], Fault> {
     let text = kernel(middle);
     let module = Module::load(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let mut memory = Memory::new();
@@ -60,7 +64,7 @@ fn run(middle: &str, policy: AsyncPolicy) -> Result<[Vec<u32>; 2], Fault> {
         params: addresses.map(|a| a.to_le_bytes().to_vec()).to_vec(),
         ..Launch::default()
     };
-    let options = Options { sanitize: true, instruction_budget: 1 << 22, policy, ..Options::default() };
+    let options = Options { instruction_budget: 1 << 22, ..options };
     module.launch(&mut memory, "k", &launch, &options)?;
     Ok(addresses.map(|address| {
         let mut bytes = vec![0; 2 * PART as usize];
@@ -178,6 +182,28 @@ fn copies_between_spaces_and_blocks() {
                 let (rank, i) = (at as u32 / (PART / 4), at as u32 % (PART / 4));
                 assert_eq!(*got, want(rank, i), "{name}, {policy:?}: block {rank}, word {i}");
             }
+        }
+    }
+}
+
+/// Who does not wait for the mbarrier finds a store there or not, and the race check says so.
+#[test]
+fn stores_that_nobody_waits_for() {
+    let table = [
+        ("st.async.shared::cluster.mbarrier::complete_tx::bytes.b32", 7),
+        ("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32", 1_000_007),
+    ];
+    for (form, there) in table {
+        let middle = format!(
+            "{EXPECT}128;\nshl.b32 %r5, %r1, 2; add.u32 %r6, %yours, %r5; mov.u32 %r7, 7;\n\
+             {form} [%r6], %r7, [%bar2];"
+        );
+        for (policy, want) in [(AsyncPolicy::Eager, there), (AsyncPolicy::Lazy, 1_000_000)] {
+            let options = Options { policy, ..Options::default() };
+            let [_, out] = run_with(&middle, options).unwrap_or_else(|e| panic!("{form}: {e}"));
+            assert_eq!(out[PART as usize / 4], want, "{form}, {policy:?}");
+            let message = run(&middle, policy).map_or_else(|e| e.to_string(), |_| "no fault".into());
+            assert!(message.contains("async"), "{form}, {policy:?}: {message}");
         }
     }
 }

@@ -155,3 +155,32 @@ fn register_counts_of_a_warpgroup() {
         assert!(load(n).unwrap_err().contains("a multiple of 8 from 24 to 256"), "{n}");
     }
 }
+
+/// A register and a family of the same stem stand side by side, and the innermost declaration of a name is meant.
+#[test]
+fn registers_and_families_of_one_stem() {
+    let rows: &[(&str, u32)] = &[
+        (".reg .u32 a, a<2>; mov.u32 a, 1; mov.u32 a0, 20; mov.u32 a1, 300; add.u32 a, a, a0; add.u32 $, a, a1;", 321),
+        (".reg .u32 a<2>, a; mov.u32 a, 1; mov.u32 a1, 300; add.u32 $, a, a1;", 301),
+        (".reg .b32 a; .reg .f16 a<2>; mov.b32 a, 1; mov.b16 a1, 2; cvt.u32.u16 $, a1; add.u32 $, $, a;", 3),
+        (".reg .b32 %a; .reg .f16 %a<2>; mov.b32 %a, 1; mov.b16 %a1, 2; cvt.u32.u16 $, %a1; add.u32 $, $, %a;", 3),
+        // Beyond the family the name is free, and a stem may end in digits itself.
+        (".reg .b32 a5, a<2>; mov.b32 a5, 5; mov.b32 a1, 1; add.u32 $, a5, a1;", 6),
+        (".reg .b32 %a1<3>, %a<3>; mov.b32 %a12, 12; mov.b32 %a2, 2; add.u32 $, %a12, %a2;", 14),
+        // An inner plain one hides one of the outer family, and no other.
+        (".reg .b32 a<2>; mov.b32 a0, 1; mov.b32 a1, 2; { .reg .b64 a1; mov.b64 a1, 7; mov.b32 a0, 10; }
+          add.u32 $, a0, a1;", 12),
+        // An inner family hides an outer plain one, as far as it goes.
+        (".reg .b64 a1, a7; mov.b64 a1, 1; mov.b64 a7, 7; { .reg .b32 a<2>; mov.b32 a1, 9; mov.b64 a7, 50; }
+          add.u64 a1, a1, a7; cvt.u32.u64 $, a1;", 51),
+        (".reg .b32 a<9>; mov.b32 a1, 1; mov.b32 a7, 7; { .reg .b64 a<2>; mov.b64 a1, 9; mov.b32 a7, 50; }
+          add.u32 $, a1, a7;", 51),
+        // The stem itself is hidden by neither.
+        (".reg .b32 a; mov.b32 a, 3; { .reg .b64 a<2>; mov.b64 a0, 9; add.u32 a, a, 1; } mov.b32 $, a;", 4),
+        (".reg .b32 a<2>; .shared .b32 a; mov.b32 a1, 3; mov.b32 $, a1;", 3),
+    ];
+    for (body, want) in rows {
+        let body = format!("{OUT_LANE} {{ {} }} st.global.u32 [%rd0], %r1;", body.replace('$', "%r1"));
+        assert_eq!(Run::new(&body).output(128).words(), [*want; 32], "{body}");
+    }
+}

@@ -240,3 +240,24 @@ fn refused_at_launch() {
         assert_eq!(refuse(entry, launch), *want);
     }
 }
+
+/// What was printed before a fault comes with it: of the blocks before, and of the one that faulted.
+#[test]
+fn printing_before_a_fault() {
+    let text = ".version 8.0\n.target sm_80\n.address_size 64\n\
+        .extern .func (.param .b32 r) vprintf (.param .b64 f, .param .b64 a);\n\
+        .global .align 1 .b8 text[10] = {98, 108, 111, 99, 107, 32, 37, 117, 10, 0};\n\
+        .visible .entry k() { .local .align 8 .b8 args[8]; .reg .b32 %r<4>; .reg .b64 %rd<4>; .reg .pred %p;\n\
+        mov.u32 %r1, %ctaid.x; mov.u64 %rd1, args; cvta.local.u64 %rd1, %rd1; st.u32 [%rd1], %r1;\n\
+        mov.u64 %rd2, text; cvta.global.u64 %rd2, %rd2;\n\
+        { .param .b64 f; .param .b64 a; .param .b32 r; st.param.b64 [f], %rd2; st.param.b64 [a], %rd1;\n\
+        call.uni (r), vprintf, (f, a); }\n\
+        setp.eq.u32 %p, %r1, 2; @%p trap; ret; }";
+    let module = Module::load(text).unwrap();
+    let mut memory = Memory::new();
+    let launch = Launch { grid: [8, 1, 1], block: [1, 1, 1], ..Launch::default() };
+    let options = Options::default();
+    let fault = module.launch(&mut memory, "k", &launch, &options).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Trap);
+    assert_eq!(fault.printed, "block 0\nblock 1\nblock 2\n");
+}

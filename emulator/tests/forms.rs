@@ -1,8 +1,8 @@
 //! Every form of every synchronous instruction of the PTX ISA (§9.7.1–§9.7.13): it loads, it runs on arbitrary
 //! bits without a panic, and the real assembler takes it too, where `PTXAS` names one.
 //!
-//! A row is a target and a form; `<a|b|>` stands for any of its alternatives, and `%r`, `%h`, `%d`, `%q`, `%p` for a
-//! register of 32, 16, 64, 128 bits or a predicate of its own. `%g` holds a global address, `%s` a shared one and
+//! A row is a target and a form; `<a|b|>` stands for any of its alternatives, and `%r`, `%h`, `%b`, `%d`, `%q`, `%p` for a
+//! register of 32, 16, 8, 64, 128 bits or a predicate of its own. `%g` holds a global address, `%s` a shared one and
 //! `%i` a small number.
 
 use flashpage_emulator::{Launch, Memory, Module, Options};
@@ -35,7 +35,7 @@ fn numbered(form: &str) -> String {
             let kind = rest.next().unwrap_or(' ');
             out.push(kind);
             let is_name = rest.peek().is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_');
-            if "rhdqp".contains(kind) && !is_name {
+            if "brhdqp".contains(kind) && !is_name {
                 out += &next.to_string();
                 next += 1;
             }
@@ -52,7 +52,7 @@ fn module(target: &str, forms: &[String]) -> String {
     let mut text = format!(
         ".version {version}\n.target {target}\n.address_size 64\n.shared .align 64 .b8 S[4096];\n.const .align 16 .b8 K[64] = {{1, 2}};\n\
          .visible .entry k(.param .u64 in, .param .align 16 .b8 bytes[64]) {{\n\
-         .reg .b16 %h<40>; .reg .b32 %r<40>, %s, %i; .reg .b64 %d<24>, %g, %t; .reg .pred %p<24>; .local .align 16 .b8 L[64];\n"
+         .reg .b8 %b<24>; .reg .b16 %h<40>; .reg .b32 %r<40>, %s, %i; .reg .b64 %d<24>, %g, %t; .reg .pred %p<24>; .local .align 16 .b8 L[64];\n"
     );
     text += if forms.iter().any(|f| f.contains("%q")) { ".reg .b128 %q<24>;\n" } else { "" };
     text += "ld.param.u64 %g, [in]; mov.u32 %s, S; mov.u32 %i, 3; mov.u64 %t, L;\n";

@@ -108,6 +108,8 @@ const LOADS: &[&str] = &[
     "wgmma.mma_async.sync.aligned.m64n8k8.f32.tf32.tf32 {%f0, %f1, %f2, %f3}, {%r0, %r1, %r2, %r3}, %rd2, %p1, 1, 1;",
     "wgmma.mma_async.sync.aligned.m64n8k32.f32.e4m3.e5m2 {%f0, %f1, %f2, %f3}, %rd1, %rd2, %p1, 1, 1;",
     "wgmma.mma_async.sync.aligned.m64n8k32.f16.e5m2.e5m2 {%r4, %r5}, %rd1, %rd2, %p1, 1, 1;",
+    "wgmma.mma_async.sync.aligned.m64n8k256.s32.b1.b1.and.popc {%r4, %r5, %r6, %r7}, %rd1, %rd2, %p1;",
+    "wgmma.mma_async.sync.aligned.m64n8k256.s32.b1.b1.and.popc {%r4, %r5, %r6, %r7}, {%r0, %r1, %r2, %r3}, %rd2, %p1;",
     "wgmma.mma_async.sync.aligned.m64n8k32.s32.s8.u8 {%r4, %r5, %r6, %r7}, %rd1, %rd2, %p1;",
     "wgmma.mma_async.sync.aligned.m64n24k32.s32.u8.u8.satfinite {%r4, %r5, %r6, %r7, %r8, %r9, %r10, %r11, %r12, %r13, %r14, %r15}, {%r0, %r1, %r2, %r3}, %rd2, %p1;",
     "setmaxnreg.inc.sync.aligned.u32 240;",
@@ -256,6 +258,10 @@ const INVALID: &[(&str, &str)] = &[
      "there is no product of .s8 and .e4m3"),
     ("wgmma.mma_async.sync.aligned.m64n8k32.f32.e4m3.e4m3.satfinite {%f0, %f1, %f2, %f3}, %rd1, %rd2, %p1, 1, 1;",
      "only integer sums are clamped by .satfinite"),
+    ("wgmma.mma_async.sync.aligned.m64n8k256.s32.b1.b1.xor.popc {%r4, %r5, %r6, %r7}, %rd1, %rd2, %p1;",
+     "are .and.popc"),
+    ("wgmma.mma_async.sync.aligned.m64n8k256.s32.b1.b1.and.popc.satfinite {%r4, %r5, %r6, %r7}, %rd1, %rd2, %p1;",
+     "not those of .b1"),
     ("wgmma.mma_async.sync.aligned.m64n40k32.s32.s8.s8 {%r4, %r5, %r6, %r7, %r8, %r9, %r10, %r11, %r12, %r13, %r14, %r15, %r16, %r17, %r18, %r19, %r20, %r21, %r22, %r23}, %rd1, %rd2, %p1;",
      "there is no m64n40k32 of these types: m is 64, n a multiple of 8 to 32, then of 16 up to 256, k 32"),
     ("setmaxnreg.inc.sync.aligned.u32 20;",
@@ -280,7 +286,6 @@ const INVALID: &[(&str, &str)] = &[
 const UNSUPPORTED: &[&str] = &[
     "cp.async.bulk.tensor.3d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%r1], [%rd1, {%r2, %r2, %r2}], [%r3], {%h1};",
     "wgmma.mma_async.sp.sync.aligned.m64n8k32.f32.f16.f16 {%f0, %f1, %f2, %f3}, %rd1, %rd2, %r4, 0, %p1, 1, 1, 0, 0;",
-    "wgmma.mma_async.sync.aligned.m64n8k256.s32.b1.b1.and.popc {%r4, %r5, %r6, %r7}, %rd1, %rd2, %p1;",
 ];
 
 #[test]

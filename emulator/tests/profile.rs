@@ -3,7 +3,7 @@
 mod machine;
 
 use flashpage_emulator::{Options, Roofline, Target};
-use machine::Run;
+use machine::{OUT_LANE, Run};
 
 /// The transpose of a 32 x 32 tile through shared memory whose rows are so many words long.
 fn transpose(row_words: u32) -> Run {
@@ -65,5 +65,48 @@ fn what_is_printed() {
     let text = report.profile.unwrap().to_string();
     for part in ["8192 bytes asked for in 1056 passes, 64 at least", "992  ld.shared.u32 %r6, [%r4]", "ld "] {
         assert!(text.contains(part), "{text}");
+    }
+}
+
+/// What moves matrices, sixteen bytes at once, or shared memory of the cluster is counted too.
+#[test]
+fn every_access_is_counted() {
+    let fragment = "{%r10, %r11, %r12, %r13, %r14, %r15, %r16, %r17}";
+    let body = format!(
+        ".shared .align 128 .b8 S[1024]; .shared .align 8 .b64 bar; .reg .b32 %r1<8>;\n\
+         mov.u32 %r1, %tid.x; mov.u32 %r2, 16; mov.u32 %r3, S; mov.u32 %r4, bar; setp.eq.u32 %p1, %r1, 0;\n\
+         mul.wide.u32 %rd1, %r1, 16; add.u64 %rd1, %rd1, %in; shl.b32 %r5, %r1, 2; add.u32 %r5, %r5, %r3;\n\
+         wmma.load.a.sync.aligned.row.m16n16k16.global.f16 {fragment}, [%in], %r2;\n\
+         wmma.load.b.sync.aligned.row.m16n16k16.global.f16 {fragment}, [%in], %r2;\n\
+         wmma.load.c.sync.aligned.row.m16n16k16.global.f32 {fragment}, [%in], %r2;\n\
+         wmma.store.d.sync.aligned.row.m16n16k16.shared.f32 [%r3], {fragment}, %r2;\n\
+         mov.b128 %q1, {{%rd1, %rd1}};\n\
+         atom.relaxed.gpu.global.exch.b128 %q0, [%rd1], %q1;\n\
+         @%p1 mbarrier.init.shared.b64 [%r4], 1; bar.sync 0;\n\
+         @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r4], 128;\n\
+         st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r5], %r1, [%r4];\n\
+         WAIT: mbarrier.try_wait.parity.shared.b64 %p2, [%r4], 0; @!%p2 bra WAIT;\n\
+         ld.shared.u32 %r6, [%r5]; {OUT_LANE} st.global.u32 [%rd0], %r6;"
+    );
+    let mut run = Run::new(&body).output(128).input_words(0..256);
+    run.text = run.text.replace(".version 8.0\n.target sm_80", ".version 8.6\n.target sm_90a");
+    run.options = Options { profile: true, ..run.options };
+    let (bytes, report) = run.bytes().unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(bytes[4..8], 1u32.to_le_bytes());
+    let profile = report.profile.unwrap();
+    // Bytes and sectors of global memory, bytes and passes of shared memory. A fragment of halves holds its matrix
+    // twice; across the rows, a half goes alone.
+    let rows: &[(&str, [u64; 4])] = &[
+        ("wmma.load.a", [1024, 32, 0, 0]),
+        ("wmma.load.b", [1024, 8 * 2 * 8, 0, 0]),
+        ("wmma.load.c", [1024, 32, 0, 0]),
+        ("wmma.store.d", [0, 0, 1024, 8]),
+        ("atom.relaxed", [512, 16, 0, 0]),
+        ("st.async", [0, 0, 128, 1]),
+    ];
+    for (start, want) in rows {
+        let line = profile.lines.iter().find(|l| l.instruction.starts_with(start)).unwrap();
+        let got = [line.global_bytes, line.global_sectors, line.shared_bytes, line.wavefronts];
+        assert_eq!(got, *want, "{}", line.instruction);
     }
 }

@@ -199,11 +199,24 @@ pub enum Axis {
     W,
 }
 
+/// `.b3210`, `.h1`: bytes or halves that a video instruction takes of a register (PTX ISA §9.7.19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lanes {
+    /// Halves rather than bytes.
+    pub halves: bool,
+    /// How many.
+    pub count: u8,
+    /// Which ones, the lowest lane first, which is written last.
+    pub which: [u8; 4],
+}
+
 /// One operand.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
     /// A register. `%r1.x` of a vector register carries its component.
     Register(Name, Option<Axis>),
+    /// Bytes or halves of a register: `%r1.b0`, `%r1.h32`.
+    Lanes(Name, Lanes),
     /// `%tid.x`, `%laneid`
     Special(Special, Option<Axis>),
     /// `%envreg5`, `%pm3`: numbered special registers that read as zero here.

@@ -196,6 +196,10 @@ impl Display for Operand {
         match self {
             Operand::Register(name, None) => write!(f, "{name}"),
             Operand::Register(name, Some(axis)) => write!(f, "{name}.{axis}"),
+            Operand::Lanes(name, lanes) => {
+                write!(f, "{name}.{}", if lanes.halves { 'h' } else { 'b' })?;
+                lanes.which.iter().take(lanes.count.into()).rev().try_for_each(|which| write!(f, "{which}"))
+            }
             Operand::Special(special, None) => write!(f, "%{special}"),
             Operand::Special(special, Some(axis)) => write!(f, "%{special}.{axis}"),
             Operand::Environment(name) => write!(f, "{name}"),

@@ -53,7 +53,11 @@ words! {
         Setp = "setp", Shf = "shf", Shfl = "shfl", Shl = "shl", Shr = "shr", Sin = "sin",
         Slct = "slct", Sqrt = "sqrt", St = "st", Stackrestore = "stackrestore",
         Stacksave = "stacksave", Alloca = "alloca", Stmatrix = "stmatrix", Sub = "sub", Subc = "subc", Szext = "szext",
-        Tanh = "tanh", Tensormap = "tensormap", Testp = "testp", Trap = "trap", Vote = "vote",
+        Tanh = "tanh", Tensormap = "tensormap", Testp = "testp", Trap = "trap",
+        Vabsdiff = "vabsdiff", Vabsdiff2 = "vabsdiff2", Vabsdiff4 = "vabsdiff4", Vadd = "vadd", Vadd2 = "vadd2",
+        Vadd4 = "vadd4", Vavrg2 = "vavrg2", Vavrg4 = "vavrg4", Vmad = "vmad", Vmax = "vmax", Vmax2 = "vmax2",
+        Vmax4 = "vmax4", Vmin = "vmin", Vmin2 = "vmin2", Vmin4 = "vmin4", Vset = "vset", Vset2 = "vset2",
+        Vset4 = "vset4", Vshl = "vshl", Vshr = "vshr", Vsub = "vsub", Vsub2 = "vsub2", Vsub4 = "vsub4", Vote = "vote",
         Wgmma = "wgmma", Wmma = "wmma", Xor = "xor",
     }
 }
@@ -125,6 +129,8 @@ words! {
         LaunchDependents = "launch_dependents",
         // prmt modes
         F4e = "f4e", B4e = "b4e", Rc8 = "rc8", Ecl = "ecl", Ecr = "ecr", Rc16 = "rc16",
+        // video instructions
+        Po = "po", Shr7 = "shr7", Shr15 = "shr15",
         // warpgroup matrix products
         MmaAsync = "mma_async", Mma = "mma", Fence = "fence", Commit = "commit",
         // conversions between spaces, misc

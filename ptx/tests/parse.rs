@@ -38,6 +38,14 @@ fn address(base: Operand, offset: i64) -> Operand {
 fn operands() {
     let table = [
         ("mov.u32 %r1, %tid.x;", Operand::Special(Special::Tid, Some(Axis::X))),
+        (
+            "vadd4.u32.u32.u32 %r0, %r1.b7012, %r2, %r3;",
+            Operand::Lanes("%r1".into(), Lanes { halves: false, count: 4, which: [2, 1, 0, 7] }),
+        ),
+        (
+            "vadd.u32.u32.u32 %r0, %r1.h1, %r2;",
+            Operand::Lanes("%r1".into(), Lanes { halves: true, count: 1, which: [1, 0, 0, 0] }),
+        ),
         ("mov.u64 %r1, %clock64;", Operand::Special(Special::Clock64, None)),
         ("mov.u32 %r1, %envreg5;", Operand::Environment("%envreg5".into())),
         ("mov.u32 %r1, %pm0_64;", Operand::Environment("%pm0_64".into())),
@@ -219,6 +227,7 @@ $L__BB0_1:
     tex_is_no_opcode: /* a label
     over two lines */
     ld.global.nc.v4.f32 {%v.x, %v.y, %v.z, %v.w}, [%rd1+-16];
+    vadd2.s32.s32.s32.sat a.h1, b.h02, c, a;
     lop3.b32 a, b, c, a, 0x96;
 done:
     ret;

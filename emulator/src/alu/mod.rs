@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod packed;
 pub mod reduction;
 pub mod special;
+pub mod video;
 
 use flashpage_ptx::ast::Instruction;
 use lanes::Kernel;

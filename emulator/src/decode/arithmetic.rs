@@ -136,9 +136,9 @@ impl Decoder<'_> {
             }
             (Operand::Vector(parts), _) => {
                 let source = self.source(a, ty)?;
-                self.unpack(parts, source, wide)?;
+                self.unpack(ty, parts, source)?;
             }
-            (_, Operand::Vector(parts)) => self.pack(d, parts, wide)?,
+            (_, Operand::Vector(parts)) => self.pack(ty, d, parts)?,
             (_, Operand::Special(Special::IsExplicitCluster, None)) if ty == Type::Pred => {
                 let a = self.source(a, Type::U32)?;
                 let zero = self.integer(0, false);
@@ -162,38 +162,43 @@ impl Decoder<'_> {
     }
 
     /// `mov.b64 d, {a, b}` and its relatives: the first element goes to the low bits.
-    fn pack(&mut self, d: &Operand, parts: &[Operand], wide: bool) -> Result<()> {
-        let part = match (wide, parts.len()) {
-            (true, 2) => Type::B32,
-            (true, 4) | (false, 2) => Type::B16,
-            _ => return Err(Fail::Unsupported),
-        };
+    fn pack(&mut self, ty: Type, d: &Operand, parts: &[Operand]) -> Result<()> {
+        let part = part_of(ty, parts.len())?;
         let sources = parts.iter().map(|p| self.source(p, part)).collect::<Result<Vec<_>>>()?;
-        let d = self.destination(d, wide)?;
-        let kernel = match (wide, parts.len()) {
-            (true, 2) => lift2(|a: u32, b: u32| a as u64 | (b as u64) << 32),
-            (true, _) => crate::alu::lanes::lift4(|a: u32, b: u32, c: u32, e: u32| {
+        let d = self.destination(d, ty.bits() == 64)?;
+        let kernel = match (ty.bits(), parts.len()) {
+            (64, 2) => lift2(|a: u32, b: u32| a as u64 | (b as u64) << 32),
+            (64, _) => crate::alu::lanes::lift4(|a: u32, b: u32, c: u32, e: u32| {
                 let low = a & 0xffff | b << 16;
                 let high = c & 0xffff | e << 16;
                 low as u64 | (high as u64) << 32
             }),
-            (false, _) => lift2(|a: u32, b: u32| a & 0xffff | b << 16),
+            (32, 4) => crate::alu::lanes::lift4(|a: u32, b: u32, c: u32, e: u32| {
+                u32::from_le_bytes([a as u8, b as u8, c as u8, e as u8])
+            }),
+            (32, _) => lift2(|a: u32, b: u32| a & 0xffff | b << 16),
+            _ => lift2(|a: u32, b: u32| (a & 0xff | b << 8) & 0xffff),
         };
         self.emit_kernel(kernel, d, &sources);
         Ok(())
     }
 
-    fn unpack(&mut self, parts: &[Operand], source: Reg, wide: bool) -> Result<()> {
-        let kernels = match (wide, parts.len()) {
-            (true, 2) => vec![lift1(|a: u64| a as u32), lift1(|a: u64| (a >> 32) as u32)],
-            (true, 4) => vec![
+    fn unpack(&mut self, ty: Type, parts: &[Operand], source: Reg) -> Result<()> {
+        let kernels = match (part_of(ty, parts.len())?, ty.bits()) {
+            (Type::B32, _) => vec![lift1(|a: u64| a as u32), lift1(|a: u64| (a >> 32) as u32)],
+            (Type::B16, 64) => vec![
                 lift1(|a: u64| a as u16),
                 lift1(|a: u64| (a >> 16) as u16),
                 lift1(|a: u64| (a >> 32) as u16),
                 lift1(|a: u64| (a >> 48) as u16),
             ],
-            (false, 2) => vec![lift1(|a: u32| a & 0xffff), lift1(|a: u32| a >> 16)],
-            _ => return Err(Fail::Unsupported),
+            (Type::B16, _) => vec![lift1(|a: u32| a & 0xffff), lift1(|a: u32| a >> 16)],
+            _ => vec![
+                lift1(|a: u32| a as u8),
+                lift1(|a: u32| (a >> 8) as u8),
+                lift1(|a: u32| (a >> 16) as u8),
+                lift1(|a: u32| (a >> 24) as u8),
+            ],
         };
         for (part, kernel) in parts.iter().zip(kernels) {
             self.reads.push(Touch::Row(source));
@@ -455,6 +460,16 @@ impl Decoder<'_> {
         }
         self.emit(Op::Carry { d, a, b, wide, subtract, carry_in, carry_out });
         Ok(())
+    }
+}
+
+/// What each of the parts is that a `mov` takes its register apart into (PTX ISA §9.7.9.5).
+fn part_of(ty: Type, parts: usize) -> Result<Type> {
+    match (ty.bits(), parts) {
+        (16, 2) | (32, 4) => Ok(Type::B8),
+        (32, 2) | (64, 4) => Ok(Type::B16),
+        (64, 2) => Ok(Type::B32),
+        _ => Err(Fail::Unsupported),
     }
 }
 

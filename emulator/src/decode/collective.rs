@@ -264,7 +264,7 @@ impl Decoder<'_> {
         let per_register = match a_type {
             Element::F16 | Element::Bf16 => 2,
             Element::Tf32 => 1,
-            Element::S8 | Element::U8 | Element::E4m3 | Element::E5m2 => 4,
+            Element::S8 | Element::U8 | Element::E4m3 | Element::E5m2 | Element::B1 => 4,
         };
         let deep = (k / (4 * per_register)) as usize;
         let mut product = MatrixProduct {

@@ -1,7 +1,7 @@
 //! Functions and blocks: what they declare, where it lies, and which labels lead where.
 
 use super::graph::Group;
-use super::{Binding, Decoder, Fixup, Place, Result, Scope, invalid};
+use super::{Binding, Declared, Decoder, Fixup, Place, Result, Scope, invalid};
 use crate::address::FUNCTION_WINDOW;
 use crate::program::{ALWAYS, Constant, Op, Parameter, Reg, Region, StackOp, Touch};
 use flashpage_ptx::ast::{Function, Init, Item, Linkage, Module, Name, Operand, Statement, Variable};
@@ -287,14 +287,7 @@ impl Decoder<'_> {
             .iter()
             .map(|v| {
                 if v.space == Space::Reg {
-                    self.declarations += 1;
-                    let binding = Binding::Registers {
-                        declaration: self.declarations,
-                        ty: v.ty,
-                        vector: None,
-                        count: None,
-                    };
-                    self.bind(&v.name, binding);
+                    self.declare(&v.name, v.ty, None, None);
                     let slot = self.slot(&v.name, None)?;
                     if slot.is_pred() || slot.ty == Type::B128 {
                         return invalid(format!("a .{} register cannot be a parameter here", slot.ty));
@@ -351,6 +344,17 @@ impl Decoder<'_> {
         }
     }
 
+    fn declare(&mut self, name: &Name, ty: Type, vector: Option<u32>, count: Option<u32>) {
+        self.declarations += 1;
+        let declared = Declared { number: self.declarations, ty, vector };
+        match (count, self.scopes.last_mut()) {
+            (Some(count), Some(scope)) => {
+                scope.families.insert(name.clone(), (declared, count));
+            }
+            _ => self.bind(name, Binding::Register(declared)),
+        }
+    }
+
     fn body(&mut self, statements: &[Statement]) -> Result<()> {
         for statement in statements {
             if let Statement::BranchTargets { name, targets } = statement {
@@ -372,12 +376,7 @@ impl Decoder<'_> {
                         (self.line, self.nth, self.in_line) = (r.line, 0, false);
                         return invalid(format!("more than {MAX_REGISTERS} registers in one declaration"));
                     }
-                    self.declarations += 1;
-                    let declaration = self.declarations;
-                    self.bind(
-                        &r.name,
-                        Binding::Registers { declaration, ty: r.ty, vector: r.vector, count: r.count },
-                    );
+                    self.declare(&r.name, r.ty, r.vector, r.count);
                 }
                 Statement::Variable(v) => {
                     (self.line, self.nth, self.in_line) = (v.line, 0, false);

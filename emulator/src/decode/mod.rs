@@ -16,6 +16,7 @@ mod memory;
 mod operand;
 mod quad;
 mod tile;
+mod video;
 mod warpgroup;
 
 use crate::alu::lanes::Kernel;
@@ -59,12 +60,21 @@ fn invalid<T>(message: impl Into<String>) -> Result<T> {
 
 /// What a name stands for.
 enum Binding {
-    /// Registers `name`, or `name0` to `name(count - 1)`.
-    Registers { declaration: usize, ty: Type, vector: Option<u32>, count: Option<u32> },
+    /// A register.
+    Register(Declared),
     /// A variable.
     Variable(Place),
     /// Targets of an indexed branch.
     Targets(Vec<Name>),
+}
+
+/// What a declaration says of its registers.
+#[derive(Clone, Copy)]
+struct Declared {
+    /// Which declaration it was.
+    number: usize,
+    ty: Type,
+    vector: Option<u32>,
 }
 
 /// Where a variable lies.
@@ -88,6 +98,8 @@ enum Place {
 #[derive(Default)]
 struct Scope {
     names: HashMap<Name, Binding>,
+    /// Registers `stem0` to `stem(count - 1)`, by their stem, which may be a name of its own as well.
+    families: HashMap<Name, (Declared, u32)>,
     labels: HashMap<Name, u32>,
     fixups: Vec<Fixup>,
 }
@@ -367,6 +379,8 @@ impl Decoder<'_> {
             | Opcode::Movmatrix
             | Opcode::Mma => self.collective(inst),
             Opcode::Wmma => self.wmma(inst),
+            Opcode::Vmad => self.video_mad(inst),
+            op if op.as_str().starts_with('v') && op != Opcode::Vote => self.video(inst),
             Opcode::Prefetch
             | Opcode::Prefetchu
             | Opcode::Applypriority

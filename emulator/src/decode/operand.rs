@@ -1,6 +1,6 @@
 //! Operands: names to registers, numbers and addresses to constant rows.
 
-use super::{Binding, Decoder, Place, Result, invalid};
+use super::{Binding, Declared, Decoder, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use crate::alu::lanes::{LANES, lift1, lift2};
 use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
@@ -39,33 +39,37 @@ impl Slot {
     }
 }
 
-/// Splits `%r12` into `%r` and 12.
-fn numbered(name: &str) -> Option<(&str, u32)> {
-    let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let digits = &name[prefix.len()..];
-    if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
-        return None;
+/// Every way to see a name as a stem and a number: `%r12` is `%r1` and 2, or `%r` and 12.
+fn numbered(name: &str) -> impl Iterator<Item = (&str, u32)> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    // A number of 32 bits has ten digits at most.
+    (1..=digits.min(10)).filter_map(|taken| {
+        let (stem, number) = name.split_at(name.len() - taken);
+        if taken > 1 && number.starts_with('0') { None } else { Some((stem, number.parse().ok()?)) }
+    })
+}
+
+impl super::Scope {
+    /// The register of this name that this scope declares, and its number within its declaration.
+    fn register(&self, name: &str) -> Option<(Declared, u32)> {
+        if let Some(Binding::Register(declared)) = self.names.get(name) {
+            return Some((*declared, 0));
+        }
+        if self.families.is_empty() {
+            return None;
+        }
+        numbered(name).find_map(|(stem, n)| {
+            let (declared, count) = self.families.get(stem)?;
+            (n < *count).then_some((*declared, n))
+        })
     }
-    Some((prefix, digits.parse().ok()?))
 }
 
 impl Decoder<'_> {
     /// The register of this name, given a row when it is first seen.
     pub(super) fn slot(&mut self, name: &str, axis: Option<Axis>) -> Result<Slot> {
-        let ranged = numbered(name);
-        let found = self.scopes.iter().rev().find_map(|scope| {
-            if let Some(Binding::Registers { declaration, ty, vector, count: None }) = scope.names.get(name) {
-                return Some((*declaration, *ty, *vector, 0));
-            }
-            let (prefix, n) = ranged?;
-            match scope.names.get(prefix) {
-                Some(Binding::Registers { declaration, ty, vector, count: Some(count) }) if n < *count => {
-                    Some((*declaration, *ty, *vector, n))
-                }
-                _ => None,
-            }
-        });
-        let Some((declaration, ty, vector, n)) = found else {
+        let found = self.scopes.iter().rev().find_map(|scope| scope.register(name));
+        let Some((Declared { number: declaration, ty, vector }, n)) = found else {
             return invalid(format!("register `{name}` is not declared"));
         };
         let component = match (vector, axis) {

@@ -5,7 +5,7 @@
 
 use super::memory::{is_strong, space_of};
 use super::{Decoder, Fail, Result, invalid};
-use crate::alu::lanes::lift1;
+use crate::alu::lanes::{lift1, lift2};
 use crate::program::{Access, AtomicQuad, Op, Reg, Touch};
 use flashpage_ptx::ast::{Instruction, Operand};
 use flashpage_ptx::words::{Opcode, Type, Word};
@@ -35,12 +35,13 @@ impl Decoder<'_> {
         Ok(quad)
     }
 
-    /// `mov.b128`: of a register, from two of 64 bits, or to two.
+    /// `mov.b128`: of a register, from two of 64 bits or four of 32, or to as many.
     pub(super) fn move_quad(&mut self, d: &Operand, a: &Operand) -> Result<()> {
         let sources = match a {
             Operand::Vector(parts) => match &parts[..] {
                 [low, high] => [self.source(low, Type::B64)?, self.source(high, Type::B64)?],
-                _ => return invalid("two registers of 64 bits are needed"),
+                [a, b, c, e] => [self.joined(a, b)?, self.joined(c, e)?],
+                _ => return invalid("two registers of 64 bits or four of 32 are needed"),
             },
             a => self.quad_source(a)?,
         };
@@ -48,7 +49,19 @@ impl Decoder<'_> {
         let targets = match d {
             Operand::Vector(parts) => match &parts[..] {
                 [low, high] => [self.destination(low, true)?, self.destination(high, true)?],
-                _ => return invalid("two registers of 64 bits are needed"),
+                [_, _, _, _] => {
+                    for (source, parts) in sources.into_iter().zip(parts.chunks_exact(2)) {
+                        for (part, kernel) in
+                            parts.iter().zip([lift1(|a: u64| a as u32), lift1(|a: u64| (a >> 32) as u32)])
+                        {
+                            self.reads.push(Touch::Row(source));
+                            let d = self.destination(part, false)?;
+                            self.emit_kernel(kernel, d, &[source]);
+                        }
+                    }
+                    return Ok(());
+                }
+                _ => return invalid("two registers of 64 bits or four of 32 are needed"),
             },
             d => self.quad_destination(d)?,
         };
@@ -62,6 +75,15 @@ impl Decoder<'_> {
             self.emit_kernel(lift1(|a: u64| a), target, &[source]);
         }
         Ok(())
+    }
+
+    /// Two registers of 32 bits as one of 64, by a step of its own.
+    fn joined(&mut self, low: &Operand, high: &Operand) -> Result<Reg> {
+        let parts = [self.source(low, Type::B32)?, self.source(high, Type::B32)?];
+        let both = self.scratch(true);
+        self.writes.push(Touch::Row(both));
+        self.emit_kernel(lift2(|a: u32, b: u32| a as u64 | (b as u64) << 32), both, &parts);
+        Ok(both)
     }
 
     pub(super) fn load_quad(&mut self, inst: &Instruction) -> Result<()> {

@@ -17,6 +17,7 @@ fn elements(a: Type, b: Type) -> Option<(Element, Element, u16)> {
     match (a, b) {
         (Type::F16, Type::F16) => Some((Element::F16, Element::F16, 16)),
         (Type::Bf16, Type::Bf16) => Some((Element::Bf16, Element::Bf16, 16)),
+        (Type::B1, Type::B1) => Some((Element::B1, Element::B1, 256)),
         (Type::Tf32, Type::Tf32) => Some((Element::Tf32, Element::Tf32, 8)),
         _ => {
             let ((a, a_float), (b, b_float)) = (byte(a)?, byte(b)?);
@@ -55,7 +56,7 @@ impl Decoder<'_> {
 
     fn warpgroup_product(&mut self, inst: &Instruction) -> Result<()> {
         let has = |word| inst.has(word);
-        if has(Word::Sp) || has(Word::SpOrderedMetadata) || has(Word::Popc) {
+        if has(Word::Sp) || has(Word::SpOrderedMetadata) {
             return Err(Fail::Unsupported);
         }
         let shape = inst.mods.iter().find_map(|m| match m {
@@ -70,7 +71,11 @@ impl Decoder<'_> {
         let Some((a_type, b_type, depth)) = elements(a_type, b_type) else {
             return invalid(format!("there is no product of .{a_type} and .{b_type}"));
         };
-        let integer = matches!(a_type, Element::S8 | Element::U8);
+        let bits = a_type == Element::B1;
+        if bits != has(Word::Popc) || bits != has(Word::And) {
+            return invalid("products of .b1, and no others, are .and.popc");
+        }
+        let integer = bits || matches!(a_type, Element::S8 | Element::U8);
         if m != 64 || k != depth || !columns_fit(n, integer) {
             let step = if integer { "8 to 32, then of 16" } else { "8" };
             return invalid(format!(
@@ -87,8 +92,8 @@ impl Decoder<'_> {
         if !fits {
             return invalid(format!("products of these types are not summed up as .{d_type}"));
         }
-        if has(Word::Satfinite) && !integer {
-            return invalid("only integer sums are clamped by .satfinite");
+        if has(Word::Satfinite) && (bits || !integer) {
+            return invalid("only integer sums are clamped by .satfinite, and not those of .b1");
         }
         let [d, a, b, accumulate, immediates @ ..] = &inst.operands[..] else {
             return invalid("wgmma.mma_async takes an accumulator, two matrices and a predicate");

@@ -131,7 +131,7 @@ struct Entry {
 
 /// What is to be done now.
 pub(crate) enum Due {
-    Copy(Copy),
+    Copy(Box<Copy>),
     Arrival(Arrival),
 }
 
@@ -235,7 +235,7 @@ impl CopyQueue {
             match &entry.work {
                 Work::Copy(copy) => {
                     if !entry.landed {
-                        landing.push(Due::Copy(Copy { mask: now, ..(**copy).clone() }));
+                        landing.push(Due::Copy(Box::new(Copy { mask: now, ..(**copy).clone() })));
                     }
                     entry.mask &= !now;
                 }
@@ -292,7 +292,9 @@ impl CopyQueue {
             return;
         }
         match &entry.work {
-            Work::Copy(copy) => landing.push(Due::Copy(Copy { mask: entry.mask, ..(**copy).clone() })),
+            Work::Copy(copy) => {
+                landing.push(Due::Copy(Box::new(Copy { mask: entry.mask, ..(**copy).clone() })));
+            }
             Work::Arrival(arrival) if self.is_clear(at, arrival.mask) => {
                 landing.push(Due::Arrival((**arrival).clone()));
             }

@@ -1,10 +1,12 @@
-//! Bulk copies on their way: those of a cluster that land when the policy says so, and a warp's bulk groups
+//! Bulk copies and asynchronous stores on their way: those of a cluster that land when the policy says so, and a warp's
+//! bulk groups
 //! (PTX ISA §9.7.9.25.3.2).
 
 use super::asynchrony::{AsyncPolicy, Landing};
 use super::bulk::Transfer;
 use super::lanes;
 use crate::alu::lanes::LANES;
+use crate::program::Reduction;
 
 /// Whom a copy tells that it is complete.
 #[derive(Clone, Debug)]
@@ -15,9 +17,26 @@ pub(crate) enum Tells {
     Group,
 }
 
-/// A copy on its way.
+/// `st.async` or `red.async` of one thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    /// Where, in shared memory of the cluster.
+    pub to: u32,
+    /// Bytes of an element.
+    pub width: u8,
+    pub values: Vec<u64>,
+    pub reduction: Option<Reduction>,
+}
+
+/// What is done when it lands.
+pub(crate) enum Work {
+    Copy(Transfer),
+    Store(Store),
+}
+
+/// Work on its way.
 pub(crate) struct Task {
-    pub transfer: Transfer,
+    pub work: Work,
     pub tells: Tells,
     /// Who issued it.
     pub warp: u32,
@@ -27,7 +46,7 @@ pub(crate) struct Task {
     number: u64,
 }
 
-/// Copies of a cluster, oldest first.
+/// Work of a cluster, oldest first.
 pub(crate) struct Tasks {
     landing: Landing,
     pending: Vec<Task>,
@@ -81,8 +100,8 @@ impl Tasks {
 }
 
 impl Task {
-    pub fn new(transfer: Transfer, tells: Tells, (warp, lane, pc): (u32, u32, u32), number: u64) -> Task {
-        Task { transfer, tells, warp, lane, pc, number }
+    pub fn new(work: Work, tells: Tells, (warp, lane, pc): (u32, u32, u32), number: u64) -> Task {
+        Task { work, tells, warp, lane, pc, number }
     }
 }
 

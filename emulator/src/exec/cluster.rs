@@ -280,7 +280,8 @@ impl<'l> Cluster<'l> {
         let Trouble { kind, lane, address, place, other } = trouble;
         let here = Place { pc: self.warps[w].pc, warp: w as u32, lane };
         let site = self.site(place.unwrap_or(here), address);
-        Fault { kind, site: Some(site), other: other.map(|place| self.site(place, None)) }
+        let other = other.map(|place| self.site(place, None));
+        Fault { kind, site: Some(site), other, printed: String::new() }
     }
 
     #[cold]

@@ -76,18 +76,23 @@ impl Counters {
 
     /// Lanes of a warp that each access `bytes` bytes from `base`.
     pub fn access(&mut self, warp: &Warp, (space, base): (Space, Address), bytes: u32, mask: u32) {
+        let addresses: Vec<u64> = lanes(mask).map(|lane| address(warp, base, lane)).collect();
+        self.together(warp.pc, space, &addresses, bytes);
+    }
+
+    /// Addresses that lanes of a warp access together, `bytes` bytes each.
+    pub fn together(&mut self, pc: u32, space: Space, addresses: &[u64], bytes: u32) {
         let mut global = Vec::new();
         let mut shared = Vec::new();
-        for lane in lanes(mask) {
-            let at = address(warp, base, lane);
+        for at in addresses.iter().copied() {
             match if space == Space::Generic { resolve(at) } else { (space, at) } {
                 (Space::Global, at) => global.push(at),
                 (Space::Shared, at) => shared.push(at),
                 _ => {}
             }
         }
-        self.global(warp.pc, &global, bytes);
-        self.shared(warp.pc, &shared, bytes);
+        self.global(pc, &global, bytes);
+        self.shared(pc, &shared, bytes);
     }
 
     /// Global addresses that lanes of a warp access together, `bytes` bytes each.
@@ -138,7 +143,8 @@ mod tests {
     #[test]
     fn passes_and_sectors() {
         let lane = |f: fn(u64) -> u64| (0..32).map(f).collect::<Vec<u64>>();
-        let rows: &[(&str, Vec<u64>, u32, (u64, u64), u64)] = &[
+        type Row = (&'static str, Vec<u64>, u32, (u64, u64), u64);
+        let rows: &[Row] = &[
             ("a word each, in order", lane(|l| 4 * l), 4, (1, 1), 4),
             ("all the same word", lane(|_| 64), 4, (1, 1), 1),
             ("every second word", lane(|l| 8 * l), 4, (2, 1), 8),

@@ -4,7 +4,7 @@ use super::access::{Request, check_written, locate};
 use super::asynchrony::{Arrival, Due};
 use super::block::Env;
 use super::bulk::{self, Transfer};
-use super::bulk_queue::{Task, Tells};
+use super::bulk_queue::{Store, Task, Tells, Work};
 use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, product_at};
 use super::warp::Warp;
@@ -13,7 +13,7 @@ use super::watch::{Behalf, By, Touching};
 use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
-use crate::program::{LeftMatrix, WarpgroupProduct};
+use crate::program::{AsyncStore, LeftMatrix, WarpgroupProduct};
 
 // --- cp.async ---
 
@@ -231,11 +231,57 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
     if let Some(counters) = &mut env.counters {
         transfer.global_runs().into_iter().for_each(|(from, to)| counters.bulk(warp.pc, from, to));
     }
-    let task = Task::new(transfer, tells, (warp.agent, lane as u32, warp.pc), number);
+    let work = Work::Copy(transfer);
+    issue(env, Task::new(work, tells, (warp.agent, lane as u32, warp.pc), number))
+}
+
+fn issue(env: &mut Env, task: Task) -> Result<()> {
     match env.tasks.issue(task) {
         Some(now) => land_task(env, &now),
         None => Ok(()),
     }
+}
+
+/// `st.async`, `red.async`
+pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) -> Result<()> {
+    let bytes = op.width as u32 * op.elements.len() as u32;
+    for lane in lanes(mask) {
+        let at = objects::address(env, warp, (op.mbarrier, Space::Shared), lane)?;
+        let to = access::address(warp, op.to, lane);
+        let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
+        locate(env, warp, request)?;
+        objects::touch(env, warp, at, lane, Touching::Read)?;
+        let phase = objects::phase(env, at, lane)?;
+        let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
+        if let Some(watch) = &mut env.watch {
+            let on_behalf = Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some() };
+            watch.touch(By::lane(warp, lane, on_behalf), Touching::Write, to as u32, bytes)?;
+        }
+        let values = op.elements.iter().map(|(reg, wide)| warp.get(*reg, *wide, lane)).collect();
+        let work = Work::Store(Store { to: to as u32, width: op.width, values, reduction: op.reduction });
+        let tells = Tells::Mbarriers(vec![(at, phase, bytes)]);
+        issue(env, Task::new(work, tells, (warp.agent, lane as u32, warp.pc), 0))?;
+    }
+    Ok(())
+}
+
+fn land_store(env: &Env, store: &Store) -> Result<()> {
+    let (to, width) = (store.to as u64, store.width);
+    let bytes = width as u32 * store.values.len() as u32;
+    let Some(span) = env.shared.span(to, bytes) else {
+        // It was there when the store was issued.
+        return Err(FaultKind::Operand(format!("{bytes} bytes at {to:#x} are gone")).into());
+    };
+    for (i, value) in store.values.iter().enumerate() {
+        let at = i * width as usize;
+        let value = match &store.reduction {
+            None => *value,
+            Some(reduction) => (reduction.update)(span.read(at, width), *value, 0),
+        };
+        span.write(at, width, value);
+    }
+    span.mark(bytes);
+    Ok(())
 }
 
 /// Moves a copy's bytes and tells whoever is to know.
@@ -244,7 +290,10 @@ pub(crate) fn land_task(env: &mut Env, task: &Task) -> Result<()> {
 }
 
 fn try_land(env: &mut Env, task: &Task) -> Result<()> {
-    bulk::land(env, &task.transfer)?;
+    match &task.work {
+        Work::Copy(transfer) => bulk::land(env, transfer)?,
+        Work::Store(store) => land_store(env, store)?,
+    }
     let Tells::Mbarriers(all) = &task.tells else { return Ok(()) };
     for (at, phase, bytes) in all {
         let lane = task.lane as usize;

@@ -10,7 +10,7 @@ use super::{Result, lanes};
 use crate::address::{Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Address, AsyncStore, Mbarrier, MbarrierKind, Phase, Pred};
+use crate::program::{Address, Mbarrier, MbarrierKind, Phase, Pred};
 
 /// What became of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,36 +190,4 @@ fn wait(
     }
     warp.write_pred(done, over, mask);
     Ok(if over == mask { Outcome::Done } else { Outcome::Idle })
-}
-
-/// `st.async`, `red.async`: lands at once, since only the mbarrier tells.
-pub(crate) fn store(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask: u32) -> Result<()> {
-    let count = op.width as u32 * op.elements.len() as u32;
-    for lane in lanes(mask) {
-        let at = address(env, warp, (op.mbarrier, Space::Shared), lane)?;
-        let to = access::address(warp, op.to, lane);
-        let request = Request { access: "write", space: Space::Shared, address: to, count, lane };
-        let span = locate(env, warp, request)?;
-        touch(env, warp, at, lane, Touching::Read)?;
-        let phase = phase(env, at, lane)?;
-        let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
-        if let Some(watch) = &mut env.watch {
-            let on_behalf = Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some() };
-            let by = By::lane(warp, lane, on_behalf);
-            watch.touch(by, Touching::Write, to as u32, count)?;
-        }
-        for (i, (reg, wide)) in op.elements.iter().enumerate() {
-            let (offset, value) = (i * op.width as usize, warp.get(*reg, *wide, lane));
-            match &op.reduction {
-                None => span.write(offset, op.width, value),
-                Some(reduction) => {
-                    let old = span.read(offset, op.width);
-                    span.write(offset, op.width, (reduction.update)(old, value, 0));
-                }
-            }
-        }
-        span.mark(count);
-        change(env, at, lane, |all, word| all.transact(at, word, -(count as i64)))?;
-    }
-    Ok(())
 }

@@ -60,7 +60,7 @@ fn body(warp: &mut Warp, product: &MatrixProduct) {
         (Element::Bf16, _) => halves::<Bf16, 8>(warp, product),
         (Element::Tf32, 8) => tf32::<8>(warp, product),
         (Element::Tf32, _) => tf32::<4>(warp, product),
-        (Element::E4m3 | Element::E5m2, _) => {}
+        (Element::E4m3 | Element::E5m2 | Element::B1, _) => {}
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{ClusterBarrier, Op, TensorDirection};
+use crate::program::{ClusterBarrier, Op, TensorDirection, VideoForm};
 
 /// Why a warp stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,16 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Carry { d, a, b, wide, subtract, carry_in, carry_out } => {
                 control::carry(warp, mask, (*d, *a, *b, *wide), *subtract, *carry_in, *carry_out);
+            }
+            Op::Video { form, d, a, b, c } => {
+                for lane in super::lanes(mask) {
+                    let [a, b, c] = [a, b, c].map(|reg| warp.row(*reg)[lane]);
+                    let value = match &**form {
+                        VideoForm::Lanes(video) => video.run(a, b, c),
+                        VideoForm::Mad(mad) => mad.run(a, b, c),
+                    };
+                    warp.set(*d, false, lane, value as u64);
+                }
             }
             Op::Clock { d, wide } => {
                 let now = warp.count;
@@ -299,7 +309,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::BulkCommit => warp.bulk.commit(mask),
             Op::BulkWait { pending, read } => engines::wait_groups(env, warp, mask, *pending, *read)?,
-            Op::AsyncStore(store) => objects::store(env, warp, store, mask)?,
+            Op::AsyncStore(store) => engines::issue_stores(env, warp, store, mask)?,
             Op::Mbarrier(object) => match objects::run(env, warp, object, mask)? {
                 Outcome::Done => {}
                 Outcome::Asleep => return Ok(Stop::Idle),
@@ -395,6 +405,17 @@ fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
         }
         Op::Atomic(atomic) => {
             counters.access(warp, (atomic.space, atomic.base), atomic.width as u32, mask);
+        }
+        Op::AtomicQuad(atomic) => counters.access(warp, (atomic.space, atomic.base), 16, mask),
+        Op::AsyncStore(store) => {
+            let bytes = store.width as u32 * store.elements.len() as u32;
+            counters.access(warp, (crate::address::Space::Shared, store.to), bytes, mask);
+        }
+        Op::LoadTile(access) | Op::StoreTile(access) => {
+            let (bytes, accesses) = tile::addresses(warp, access);
+            for addresses in accesses {
+                counters.together(warp.pc, access.space, &addresses, bytes);
+            }
         }
         Op::LoadMatrix(access) | Op::StoreMatrix(access) => {
             let rows = FULL.checked_shr(32 - 8 * access.registers.len() as u32).unwrap_or(FULL);

@@ -191,18 +191,39 @@ fn every(
     // What is smaller than a byte is moved by whole registers.
     let step = if bits < 8 { e } else { 1 };
     for lane in 0..LANES {
-        let base = address(warp, access.base, lane);
-        let stride = warp.row(access.stride)[lane] as u64;
         for r in 0..tile.registers.len() {
             for j in (0..e).step_by(step) {
-                let Place { outer, inner, .. } = tile.layout.place(tile, lane, r, j);
-                let (outer, inner) = (outer as u64, inner as u64);
-                let at = if access.along { outer * stride + inner } else { inner * stride + outer };
-                each(warp, lane, r, j, base.wrapping_add(at.wrapping_mul(bits) / 8))?;
+                let at = element_address(warp, access, lane, r, j);
+                each(warp, lane, r, j, at)?;
             }
         }
     }
     Ok(())
+}
+
+/// What a `wmma.load` or `wmma.store` accesses, for counting: bytes, and addresses of the lanes that go together. A
+/// register whose elements lie side by side is moved at once, any other element by element.
+pub(crate) fn addresses(warp: &Warp, access: &TileAccess) -> (u32, Vec<Vec<u64>>) {
+    let tile = &access.tile;
+    let (bits, e) = (tile.element.bits() as u64, tile.element.per_register());
+    let step = if access.along || bits < 8 { e } else { 1 };
+    let mut all = Vec::new();
+    for r in 0..tile.registers.len() {
+        for j in (0..e).step_by(step) {
+            all.push((0..LANES).map(|lane| element_address(warp, access, lane, r, j)).collect());
+        }
+    }
+    ((step as u64 * bits / 8) as u32, all)
+}
+
+/// Where element `j` of register `r` of a lane is in memory.
+fn element_address(warp: &Warp, access: &TileAccess, lane: usize, r: usize, j: usize) -> u64 {
+    let stride = warp.row(access.stride)[lane] as u64;
+    let Place { outer, inner, .. } = access.tile.layout.place(&access.tile, lane, r, j);
+    let (outer, inner) = (outer as u64, inner as u64);
+    let at = if access.along { outer * stride + inner } else { inner * stride + outer };
+    let bits = access.tile.element.bits() as u64;
+    address(warp, access.base, lane).wrapping_add(at.wrapping_mul(bits) / 8)
 }
 
 fn bytes(tile: &Tile) -> u8 {

@@ -11,6 +11,7 @@ use super::Result;
 use super::block::Env;
 use super::warp::Warp;
 use super::warpgroup::{DEEP, Layout, Matrix, ROWS, fragment};
+use crate::alu::eight::{E4m3, E5m2, Eight};
 use crate::alu::float::canonical;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::fault::{FaultKind, Trouble};
@@ -112,9 +113,18 @@ fn body(
 ) -> Result<()> {
     let mut columns = [[0; DEEP]; COLUMNS];
     b.rows(0, &mut columns[..product.n as usize])?;
-    if matches!(product.a_type, Element::S8 | Element::U8) {
+    if product.a_type == Element::B1 {
+        totals(warp, product, &columns, accumulate, |column| {
+            let common =
+                |row: &[u8; DEEP]| row.iter().zip(column).map(|(a, b)| (a & b).count_ones() as i32).sum();
+            rows.each_ref().map(common)
+        });
+    } else if matches!(product.a_type, Element::S8 | Element::U8) {
         let a = rows.map(|row| row.map(|byte| integer(byte, product.a_type)));
-        integers(warp, product, &a, &columns, accumulate);
+        totals(warp, product, &columns, accumulate, |column| {
+            let column = column.map(|byte| integer(byte, product.b_type));
+            a.each_ref().map(|row| (0..DEEP).map(|k| row[k] * column[k]).sum())
+        });
     } else {
         let sign = |negate: bool| if negate { -1.0 } else { 1.0 };
         let (a_sign, b_sign) = (sign(product.negate_a), sign(product.negate_b));
@@ -142,22 +152,11 @@ fn floats(bytes: &[u8; DEEP], element: Element) -> [f32; DEEP] {
                 *number = f32::from_bits(u32::from_le_bytes(*word) & !0x1fff);
             }
         }
-        Element::E4m3 => (0..DEEP).for_each(|i| numbers[i] = e4m3(bytes[i])),
-        // The upper half of a half.
-        Element::E5m2 => (0..DEEP).for_each(|i| numbers[i] = F16((bytes[i] as u16) << 8).f32()),
-        Element::S8 | Element::U8 => {}
+        Element::E4m3 => (0..DEEP).for_each(|i| numbers[i] = E4m3::f32(bytes[i])),
+        Element::E5m2 => (0..DEEP).for_each(|i| numbers[i] = E5m2::f32(bytes[i])),
+        Element::S8 | Element::U8 | Element::B1 => {}
     }
     numbers
-}
-
-/// Four bits of exponent with a bias of 7, three of mantissa, no infinities and one NaN of each sign.
-#[inline(always)]
-fn e4m3(byte: u8) -> f32 {
-    let magnitude = (byte & 0x7f) as u32;
-    // In place but for the bias, which a multiplication by a power of two mends, as it does subnormals.
-    let finite = (f32::from_bits(magnitude << 20) * f32::from_bits((127 + 120) << 23)).to_bits();
-    let bits = if magnitude == 0x7f { 0x7fff_ffff } else { finite };
-    f32::from_bits(bits | ((byte & 0x80) as u32) << 24)
 }
 
 /// Where in a fragment of eight columns lane's element `r` of four is.
@@ -241,21 +240,21 @@ fn store(warp: &mut Warp, product: &WarpgroupProduct, block: usize, d: &[[f32; 8
     }
 }
 
-/// 32 products of bytes fit into 32 bits, so only the last addition wraps or is clamped.
+/// Adds what `dot` says of all rows and each column to the accumulator. 32 products of bytes, as 256 of bits, fit into 32 bits, so only
+/// this addition wraps or is clamped.
 #[inline(always)]
-fn integers(
+fn totals(
     warp: &mut Warp,
     product: &WarpgroupProduct,
-    a: &Rows<i32, ROWS>,
     columns: &[[u8; DEEP]; COLUMNS],
     accumulate: bool,
+    dot: impl Fn(&[u8; DEEP]) -> [i32; ROWS],
 ) {
     for block in 0..product.n as usize / 8 {
         let mut sums = [[0i32; 8]; ROWS];
         for (x, column) in columns[8 * block..8 * block + 8].iter().enumerate() {
-            let column = column.map(|byte| integer(byte, product.b_type));
-            for (sums, row) in sums.iter_mut().zip(a) {
-                sums[x] = (0..DEEP).map(|k| row[k] * column[k]).sum();
+            for (sums, dot) in sums.iter_mut().zip(dot(column)) {
+                sums[x] = dot;
             }
         }
         for r in 0..4 {

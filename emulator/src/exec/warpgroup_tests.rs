@@ -63,6 +63,8 @@ fn bytes_of(element: Element) -> usize {
         Element::F16 | Element::Bf16 => 2,
         Element::Tf32 => 4,
         Element::S8 | Element::U8 | Element::E4m3 | Element::E5m2 => 1,
+        // Eight of them.
+        Element::B1 => 1,
     }
 }
 
@@ -75,7 +77,7 @@ fn element(element: Element, draw: u32) -> (u32, f32) {
         // The bits that tf32 has not are there to be dropped.
         Element::Tf32 => ((small * 1.125).to_bits() | 0xfff, small * 1.125),
         Element::S8 => (draw & 0xff, draw as i8 as f32),
-        Element::U8 => (draw & 0xff, draw as u8 as f32),
+        Element::U8 | Element::B1 => (draw & 0xff, draw as u8 as f32),
         // 8-bit floats by their definition.
         Element::E4m3 | Element::E5m2 => {
             let (mantissa, bias) = if element == Element::E4m3 { (3, 7) } else { (2, 15) };
@@ -184,11 +186,12 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
             row.iter().enumerate().for_each(|(i, e)| store(env, placing, x, i, e.0));
         }
     }
-    let integer = matches!(case.a_type, Element::S8 | Element::U8);
+    let bits = case.a_type == Element::B1;
+    let integer = bits || matches!(case.a_type, Element::S8 | Element::U8);
     let registers = if case.half_d { n / 4 } else { n / 2 } as u32;
     let product = WarpgroupProduct {
         n: n as u16,
-        k: k as u16,
+        k: if bits { 256 } else { k as u16 },
         a_type: case.a_type,
         b_type: case.b_type,
         half_d: case.half_d,
@@ -247,7 +250,10 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
                 let pairs = a[16 * w + row].iter().zip(&b[column]);
                 let want = if integer {
                     let start = if case.accumulate { old as i32 as i64 } else { 0 };
-                    let sum: i64 = pairs.fold(start, |s, (a, b)| s + a.1 as i64 * b.1 as i64);
+                    let sum: i64 = pairs.fold(start, |s, (a, b)| match bits {
+                        true => s + (a.0 & b.0).count_ones() as i64,
+                        false => s + a.1 as i64 * b.1 as i64,
+                    });
                     if case.saturate {
                         sum.clamp(i32::MIN as i64, i32::MAX as i64) as u32
                     } else {
@@ -288,6 +294,7 @@ fn every_layout_and_type() {
                 (Element::E4m3, Element::E5m2, false),
                 (Element::E5m2, Element::E4m3, true),
                 (Element::S8, Element::U8, false),
+                (Element::B1, Element::B1, false),
             ];
             for (a_type, b_type, half_d) in types {
                 let orders: &[bool] = if bytes_of(a_type) == 2 { &[false, true] } else { &[false] };

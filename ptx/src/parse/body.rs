@@ -1,7 +1,7 @@
 //! The statements of a body: labels, declarations, blocks, instructions and their operands.
 
 use super::{Parser, Result};
-use crate::ast::{Axis, Guard, Instruction, Linkage, Mod, Name, Operand, Statement};
+use crate::ast::{Axis, Guard, Instruction, Lanes, Linkage, Mod, Name, Operand, Statement};
 use crate::lex::{Kind, Token};
 use crate::words::{Opcode, Space, Special, Type, Word};
 
@@ -33,6 +33,23 @@ fn component(word: &str) -> Option<Axis> {
         "w" | "a" => Axis::W,
         _ => return None,
     })
+}
+
+/// Bytes or halves of a register, as `b3210` or `h10`.
+fn lanes(word: &str) -> Option<Lanes> {
+    let (halves, digits, most) = match word.strip_prefix('h') {
+        Some(digits) => (true, digits, 2),
+        None => (false, word.strip_prefix('b')?, 4),
+    };
+    if digits.is_empty() || digits.len() > most {
+        return None;
+    }
+    let mut which = [0; 4];
+    for (lane, digit) in which.iter_mut().zip(digits.bytes().rev()) {
+        let last = if halves { b'3' } else { b'7' };
+        *lane = (b'0'..=last).contains(&digit).then(|| digit - b'0')?;
+    }
+    Some(Lanes { halves, count: digits.len() as u8, which })
 }
 
 /// Special registers whose number is part of the name; they read as zero here.
@@ -205,12 +222,16 @@ impl<'a> Parser<'a> {
         }
         let axis = match self.dot() {
             None => None,
-            Some(word) => match component(word) {
-                Some(axis) => {
+            Some(word) => match (component(word), lanes(word)) {
+                (Some(axis), _) => {
                     self.bump();
                     Some(axis)
                 }
-                None => return self.unexpected(&format!("`.x`, `.y`, `.z` or `.w` after `{text}`")),
+                (None, Some(lanes)) => {
+                    self.bump();
+                    return Ok(Operand::Lanes(self.intern(text), lanes));
+                }
+                (None, None) => return self.unexpected(&format!("`.x`, `.y`, `.z` or `.w` after `{text}`")),
             },
         };
         if let Some(special) = text.strip_prefix('%').and_then(Special::from_word) {

@@ -338,7 +338,7 @@ impl<'a> Checker<'a> {
         step: &mut Step<'a>,
     ) {
         match operand {
-            Operand::Register(name, _) => {
+            Operand::Register(name, _) | Operand::Lanes(name, _) => {
                 if let Some(register) = self.use_register(name, of.line) {
                     if written { step.writes.push(register.id) } else { step.reads.push(register.id) }
                 }

@@ -75,6 +75,9 @@ fn operand_count(instruction: &Instruction) -> Option<(usize, usize)> {
         Atom => (3, 5),
         Mad | Mad24 | Madc | Fma | Sad | Selp | Slct | Bfe | Prmt | Shf | Dp4a | Dp2a => (4, 4),
         Bfi => (5, 5),
+        Vadd2 | Vadd4 | Vsub2 | Vsub4 | Vavrg2 | Vavrg4 | Vabsdiff2 | Vabsdiff4 | Vmin2 | Vmin4 | Vmax2
+        | Vmax4 | Vset2 | Vset4 | Vmad => (4, 4),
+        Vadd | Vsub | Vabsdiff | Vmin | Vmax | Vshl | Vshr | Vset => (3, 4),
         Shfl if has(Word::Sync) => (5, 5),
         Lop3 => (5, 6),
         Mma if has(Word::Sp) || has(Word::SpOrderedMetadata) => (6, 6),
@@ -132,6 +135,10 @@ fn classes(instruction: &Instruction) -> Vec<Class> {
         Vote if ty == Type::Pred => vec![PRED, PRED, WORD],
         Vote => vec![WORD, PRED, WORD],
         Redux => vec![Of(ty), Of(ty), WORD],
+        Vadd | Vadd2 | Vadd4 | Vsub | Vsub2 | Vsub4 | Vavrg2 | Vavrg4 | Vabsdiff | Vabsdiff2 | Vabsdiff4
+        | Vmin | Vmin2 | Vmin4 | Vmax | Vmax2 | Vmax4 | Vset | Vset2 | Vset4 | Vshl | Vshr | Vmad => {
+            vec![WORD]
+        }
         Activemask => vec![WORD],
         Ldmatrix => vec![WORD, Any],
         Stmatrix => vec![Any, WORD],
@@ -215,7 +222,7 @@ fn check_operand(
     problems: &mut Vec<String>,
 ) {
     match operand {
-        Operand::Register(name, _) => {
+        Operand::Register(name, _) | Operand::Lanes(name, _) => {
             if let Some(declared) = register(name)
                 && let Some(wanted) = disagrees(class, declared)
             {
