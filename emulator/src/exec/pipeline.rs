@@ -141,7 +141,9 @@ impl Pipeline {
 
     /// Products up to this one, which have landed, were waited for: their registers are free.
     pub fn release(&mut self, number: u64, code: &[Inst]) {
-        while let Some(first) = self.pending.pop_front_if(|first| first.number <= number) {
+        while self.pending.front().is_some_and(|first| first.number <= number)
+            && let Some(first) = self.pending.pop_front()
+        {
             if let Some(product) = product_at(code, first.pc) {
                 self.hold(product, -1);
             }
