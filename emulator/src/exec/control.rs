@@ -98,10 +98,16 @@ pub(crate) fn carry(
     let mut after = 0;
     for lane in lanes(mask) {
         let (a, b) = (warp.get(a, wide, lane) as u128, warp.get(b, wide, lane) as u128);
-        let extra = (carry_in && before >> lane & 1 != 0) as u128;
-        // The flag of a subtraction is the borrow (PTX ISA §9.7.2.3).
-        let sum = if subtract { a.wrapping_sub(b).wrapping_sub(extra) } else { a + b + extra };
-        let bits = if wide { 64 } else { 32 };
+        let (bits, flag) = (if wide { 64 } else { 32 }, before >> lane & 1 != 0);
+        // The ISA calls the flag of a subtraction the borrow (§9.7.2.3), which is what `subc` makes of it. An `addc`
+        // after it tells more: the flag is the carry of a + !b + 1, set where nothing is borrowed. The 128-bit
+        // division that nvcc writes takes it so.
+        let sum = if subtract {
+            let flipped = !b & ((1u128 << bits) - 1);
+            a + flipped + (!carry_in || flag) as u128
+        } else {
+            a + b + (carry_in && flag) as u128
+        };
         after |= ((sum >> bits & 1) as u32) << lane;
         warp.set(d, wide, lane, sum as u64);
     }
