@@ -271,6 +271,44 @@ fn cases() {
     }
 }
 
+/// What a launch did, in words and for machines; a schedule that cannot be; and a kernel without one of its barriers.
+#[test]
+fn profiles_schedules_and_findings() {
+    let (_folder, d) = case("causal_attention --head-dim 64 --q-len 70 --kv-len 70 --heads 2");
+    let text = launch(&d, &["--profile"]).with(0).out;
+    for part in ["warp instructions", "matrix products: ", " of f16", "different", "least time on A100"] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    let json = launch(&d, &["--profile", "--json"]).with(0).json();
+    let profile = &json["profile"];
+    assert_eq!(profile["wavefronts"], profile["least_wavefronts"], "our kernels have no bank conflicts");
+    assert!(profile["tensor_operations"]["f16"].as_u64() > Some(0), "{profile:#}");
+    assert_eq!(profile["roofline"]["target"], "A100");
+    assert!(profile["lines"].as_array().is_some_and(|lines| lines.len() > 100));
+
+    let outputs = |more: &[&str]| {
+        launch(&d, more).with(0);
+        (std::fs::read(d.join("out_o.npy")).unwrap(), std::fs::read(d.join("out_lse.npy")).unwrap())
+    };
+    let first = outputs(&[]);
+    assert_eq!(first, outputs(&["--schedule", "random:3", "--async", "lazy"]));
+    let refused = launch(&d, &["--schedule", "backwards"]).with(2);
+    assert!(
+        refused.err.contains("unknown schedule `backwards`: write in-order or random:SEED"),
+        "{}",
+        refused.err
+    );
+
+    let path = d.join("kernel.ptx");
+    let ptx = std::fs::read_to_string(&path).unwrap();
+    let (before, after) = ptx.split_once("bar.sync 0;").expect("a barrier");
+    std::fs::write(&path, format!("{before}{after}")).unwrap();
+    let text = launch(&d, &["--sanitize"]).with(1).out;
+    for part in ["of shared memory at 0x", "\n  at line ", "\n  and line ", ", warp ", ", lane "] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+}
+
 #[test]
 fn a_wrong_expectation_fails() {
     let (_folder, d) = case("causal_attention --head-dim 64 --q-len 5 --kv-len 20 --heads 2");

@@ -219,7 +219,10 @@ impl Emulator {
             return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
         }
         module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {
-            let (entry, message) = (entry.to_string(), fault.to_string());
+            let (entry, mut message) = (entry.to_string(), fault.to_string());
+            if !fault.printed.is_empty() {
+                message += &format!("\n  printed before that:\n{}", fault.printed.trim_end());
+            }
             // A fault without a place is a launch that never began.
             match fault.site {
                 Some(_) => DeviceError::Fault { entry, message },
