@@ -4,10 +4,10 @@ use super::{Decoder, Fail, Result, invalid};
 use crate::alu::compare::{Comparison, comparison, property};
 use crate::alu::convert::{Conversion, conversion};
 use crate::alu::float::flush;
-use crate::alu::lanes::{self, Kernel, Test, lift1, lift2};
+use crate::alu::lanes::{self, Kernel, Test, lift1, lift2, lift4};
 use crate::alu::{self};
 use crate::program::{CARRY, Condition, Logic, Op, Reg, TRUE, Touch};
-use flashpage_ptx::ast::{Instruction, Mod, Operand};
+use flashpage_ptx::ast::{Axis, Instruction, Mod, Operand};
 use flashpage_ptx::words::{Opcode, Special, Type, Word};
 
 fn copy(wide: bool) -> Kernel {
@@ -18,7 +18,7 @@ impl Decoder<'_> {
     pub(super) fn arithmetic(&mut self, inst: &Instruction) -> Result<()> {
         let operands = &inst.operands[..];
         match (inst.op, inst.ty(0)) {
-            (Opcode::Mov, Some(ty)) => self.mov(ty, operands),
+            (Opcode::Mov, Some(ty)) => self.mov(inst, ty),
             (Opcode::Setp, _) => self.setp(inst),
             (Opcode::Set, _) => self.set(inst),
             (Opcode::Selp, Some(ty)) => {
@@ -123,8 +123,11 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn mov(&mut self, ty: Type, operands: &[Operand]) -> Result<()> {
-        let [d, a] = operands else { return invalid("mov takes two operands") };
+    fn mov(&mut self, inst: &Instruction, ty: Type) -> Result<()> {
+        let [d, a] = &inst.operands[..] else { return invalid("mov takes two operands") };
+        if inst.mods.iter().any(|m| matches!(m, Mod::Word(Word::V2 | Word::V4))) {
+            return self.move_special_vector(d, a, ty);
+        }
         if ty == Type::B128 {
             return self.move_quad(d, a);
         }
@@ -136,9 +139,9 @@ impl Decoder<'_> {
             }
             (Operand::Vector(parts), _) => {
                 let source = self.source(a, ty)?;
-                self.unpack(parts, source, wide)?;
+                self.unpack(parts, source, ty)?;
             }
-            (_, Operand::Vector(parts)) => self.pack(d, parts, wide)?,
+            (_, Operand::Vector(parts)) => self.pack(d, parts, ty)?,
             (_, Operand::Special(Special::IsExplicitCluster, None)) if ty == Type::Pred => {
                 let a = self.source(a, Type::U32)?;
                 let zero = self.integer(0, false);
@@ -161,38 +164,71 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// `mov.v4.u32 {x, y, z, _}, %ctaid`: all the components of a special register, the fourth of which is zero
+    /// (PTX ISA §10).
+    fn move_special_vector(&mut self, d: &Operand, a: &Operand, ty: Type) -> Result<()> {
+        let (Operand::Vector(parts), Operand::Special(special, None), Type::U32 | Type::B32) = (d, a, ty)
+        else {
+            return Err(Fail::Unsupported);
+        };
+        if parts.len() != 4 {
+            return Err(Fail::Unsupported);
+        }
+        let axes = [Some(Axis::X), Some(Axis::Y), Some(Axis::Z), None];
+        for (part, axis) in parts.iter().zip(axes) {
+            let source = match axis {
+                Some(_) => self.source(&Operand::Special(*special, axis), ty)?,
+                None => self.integer(0, false),
+            };
+            let d = self.destination(part, false)?;
+            self.emit_kernel(copy(false), d, &[source]);
+        }
+        Ok(())
+    }
+
     /// `mov.b64 d, {a, b}` and its relatives: the first element goes to the low bits.
-    fn pack(&mut self, d: &Operand, parts: &[Operand], wide: bool) -> Result<()> {
-        let part = match (wide, parts.len()) {
-            (true, 2) => Type::B32,
-            (true, 4) | (false, 2) => Type::B16,
+    fn pack(&mut self, d: &Operand, parts: &[Operand], ty: Type) -> Result<()> {
+        let (part, kernel) = match (ty.bits(), parts.len()) {
+            (64, 2) => (Type::B32, lift2(|a: u32, b: u32| a as u64 | (b as u64) << 32)),
+            (64, 4) => {
+                let kernel = lift4(|a: u32, b: u32, c: u32, e: u32| {
+                    let low = a & 0xffff | b << 16;
+                    let high = c & 0xffff | e << 16;
+                    low as u64 | (high as u64) << 32
+                });
+                (Type::B16, kernel)
+            }
+            (32, 2) => (Type::B16, lift2(|a: u32, b: u32| a & 0xffff | b << 16)),
+            (32, 4) => {
+                let bytes = |a, b, c, e| u32::from_le_bytes([a, b, c, e].map(|byte: u32| byte as u8));
+                (Type::B8, lift4(bytes))
+            }
+            (16, 2) => (Type::B8, lift2(|a: u32, b: u32| a & 0xff | (b & 0xff) << 8)),
             _ => return Err(Fail::Unsupported),
         };
         let sources = parts.iter().map(|p| self.source(p, part)).collect::<Result<Vec<_>>>()?;
-        let d = self.destination(d, wide)?;
-        let kernel = match (wide, parts.len()) {
-            (true, 2) => lift2(|a: u32, b: u32| a as u64 | (b as u64) << 32),
-            (true, _) => crate::alu::lanes::lift4(|a: u32, b: u32, c: u32, e: u32| {
-                let low = a & 0xffff | b << 16;
-                let high = c & 0xffff | e << 16;
-                low as u64 | (high as u64) << 32
-            }),
-            (false, _) => lift2(|a: u32, b: u32| a & 0xffff | b << 16),
-        };
+        let d = self.destination(d, ty.bits() == 64)?;
         self.emit_kernel(kernel, d, &sources);
         Ok(())
     }
 
-    fn unpack(&mut self, parts: &[Operand], source: Reg, wide: bool) -> Result<()> {
-        let kernels = match (wide, parts.len()) {
-            (true, 2) => vec![lift1(|a: u64| a as u32), lift1(|a: u64| (a >> 32) as u32)],
-            (true, 4) => vec![
+    fn unpack(&mut self, parts: &[Operand], source: Reg, ty: Type) -> Result<()> {
+        let kernels = match (ty.bits(), parts.len()) {
+            (64, 2) => vec![lift1(|a: u64| a as u32), lift1(|a: u64| (a >> 32) as u32)],
+            (64, 4) => vec![
                 lift1(|a: u64| a as u16),
                 lift1(|a: u64| (a >> 16) as u16),
                 lift1(|a: u64| (a >> 32) as u16),
                 lift1(|a: u64| (a >> 48) as u16),
             ],
-            (false, 2) => vec![lift1(|a: u32| a & 0xffff), lift1(|a: u32| a >> 16)],
+            (32, 2) => vec![lift1(|a: u32| a & 0xffff), lift1(|a: u32| a >> 16)],
+            (32, 4) => vec![
+                lift1(|a: u32| a & 0xff),
+                lift1(|a: u32| (a >> 8) & 0xff),
+                lift1(|a: u32| (a >> 16) & 0xff),
+                lift1(|a: u32| a >> 24),
+            ],
+            (16, 2) => vec![lift1(|a: u32| a & 0xff), lift1(|a: u32| (a >> 8) & 0xff)],
             _ => return Err(Fail::Unsupported),
         };
         for (part, kernel) in parts.iter().zip(kernels) {
