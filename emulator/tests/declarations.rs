@@ -184,3 +184,23 @@ fn registers_and_families_of_one_stem() {
         assert_eq!(Run::new(&body).output(128).words(), [*want; 32], "{body}");
     }
 }
+
+#[test]
+fn vectors_of_bytes_and_of_special_registers() {
+    let body = format!(
+        ".reg .b8 %c<4>;\n{OUT_LANE}\n\
+         mov.b32 {{%c0, %c1, %c2, %c3}}, 0x84030201;\n\
+         mov.b32 %r1, {{%c3, %c0, %c1, %c2}};\n\
+         mov.b16 %h1, {{%c3, %c1}};\n\
+         mov.b16 {{%c2, %c0}}, %h1;\n\
+         mov.b32 %r2, {{%c0, %c2, %c1, %c3}};\n\
+         cvt.u32.u16 %r3, %h1;\n\
+         mov.v4.u32 {{%r4, %r5, _, %r6}}, %ntid;\n\
+         st.global.v2.u32 [%out], {{%r1, %r2}};\n\
+         st.global.v4.u32 [%out+16], {{%r3, %r4, %r5, %r6}};"
+    );
+    let words = Run::new(&body).words();
+    assert_eq!(words[..2], [0x0302_0184, 0x8402_8402]);
+    assert_eq!(words[4..8], [0x0284, 32, 1, 0]);
+    assert!(Module::load(&Run::new("mov.v4.u32 {%r1, %r2, %r3, %r4}, %r5;").text).is_err());
+}

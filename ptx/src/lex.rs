@@ -148,8 +148,9 @@ impl Lexer<'_> {
         self.take_name();
         if self.bytes[start..self.at].iter().all(u8::is_ascii_digit)
             && self.peek(0) == b'.'
-            && self.peek(1).is_ascii_digit()
+            && (self.peek(1).is_ascii_digit() || !in_name(self.peek(1)))
         {
+            // People write `0.` by hand.
             self.at += 1;
             self.take_name();
         }

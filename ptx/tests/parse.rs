@@ -56,6 +56,7 @@ fn operands() {
         ("mov.u32 %r1, 1 << 4;", Operand::Int(16)),
         ("mov.f32 %r1, -0f3F800000;", Operand::F32((-1f32).to_bits())),
         ("mov.f64 %r1, 1.5e-3;", Operand::F64(1.5e-3f64.to_bits())),
+        ("mov.f64 %r1, 2.;", Operand::F64(2f64.to_bits())),
         ("neg.s32 %r1, -%r2;", Operand::Negate(Box::new(reg("%r2")))),
         ("mov.u64 %r1, table+8;", symbol("table", 8, false)),
         ("mov.u64 %r1, generic(table)+8;", symbol("table", 8, true)),

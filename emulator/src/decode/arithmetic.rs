@@ -7,7 +7,7 @@ use crate::alu::float::flush;
 use crate::alu::lanes::{self, Kernel, Test, lift1, lift2};
 use crate::alu::{self};
 use crate::program::{CARRY, Condition, Logic, Op, Reg, TRUE, Touch};
-use flashpage_ptx::ast::{Instruction, Mod, Operand};
+use flashpage_ptx::ast::{Axis, Instruction, Mod, Operand};
 use flashpage_ptx::words::{Opcode, Special, Type, Word};
 
 fn copy(wide: bool) -> Kernel {
@@ -18,7 +18,7 @@ impl Decoder<'_> {
     pub(super) fn arithmetic(&mut self, inst: &Instruction) -> Result<()> {
         let operands = &inst.operands[..];
         match (inst.op, inst.ty(0)) {
-            (Opcode::Mov, Some(ty)) => self.mov(ty, operands),
+            (Opcode::Mov, Some(ty)) => self.mov(inst, ty),
             (Opcode::Setp, _) => self.setp(inst),
             (Opcode::Set, _) => self.set(inst),
             (Opcode::Selp, Some(ty)) => {
@@ -123,8 +123,11 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn mov(&mut self, ty: Type, operands: &[Operand]) -> Result<()> {
-        let [d, a] = operands else { return invalid("mov takes two operands") };
+    fn mov(&mut self, inst: &Instruction, ty: Type) -> Result<()> {
+        let [d, a] = &inst.operands[..] else { return invalid("mov takes two operands") };
+        if inst.mods.iter().any(|m| matches!(m, Mod::Word(Word::V2 | Word::V4))) {
+            return self.move_special_vector(d, a, ty);
+        }
         if ty == Type::B128 {
             return self.move_quad(d, a);
         }
@@ -157,6 +160,28 @@ impl Decoder<'_> {
                 let d = self.destination(d, wide)?;
                 self.emit_kernel(copy(wide), d, &[a]);
             }
+        }
+        Ok(())
+    }
+
+    /// `mov.v4.u32 {x, y, z, _}, %ctaid`: all the components of a special register, the fourth of which is zero
+    /// (PTX ISA §10).
+    fn move_special_vector(&mut self, d: &Operand, a: &Operand, ty: Type) -> Result<()> {
+        let (Operand::Vector(parts), Operand::Special(special, None), Type::U32 | Type::B32) = (d, a, ty)
+        else {
+            return Err(Fail::Unsupported);
+        };
+        if parts.len() != 4 {
+            return Err(Fail::Unsupported);
+        }
+        let axes = [Some(Axis::X), Some(Axis::Y), Some(Axis::Z), None];
+        for (part, axis) in parts.iter().zip(axes) {
+            let source = match axis {
+                Some(_) => self.source(&Operand::Special(*special, axis), ty)?,
+                None => self.integer(0, false),
+            };
+            let d = self.destination(part, false)?;
+            self.emit_kernel(copy(false), d, &[source]);
         }
         Ok(())
     }
