@@ -292,3 +292,49 @@ fn absurd_sizes() {
         assert!(error.contains(want), "{error}\nnot {want}");
     }
 }
+
+/// Kernels that set work going and never wait for it, or release something at ever new addresses: the host's memory
+/// does not fill with what they leave behind.
+#[test]
+fn nobody_waits() {
+    let rows = [
+        "cp.async.ca.shared.global [%r2], [%rd1], 4; cp.async.commit_group;",
+        "cp.async.bulk.global.shared::cta.bulk_group [%rd1], [%r2], 16; cp.async.bulk.commit_group;",
+        "red.global.add.u32 [%rd1], 1; add.u64 %rd1, %rd1, 4;",
+        "ld.shared.u32 %r3, [%r2]; bar.sync 0;",
+    ];
+    for body in rows {
+        let text = format!(
+            ".version 8.0 .target sm_90a .address_size 64 .visible .entry k(.param .u64 p) {{\n\
+             .reg .b32 %r<9>; .reg .b64 %rd<9>; .reg .pred %p<3>; .shared .align 16 .b8 S[16];\n\
+             ld.param.u64 %rd1, [p]; mov.u32 %r2, S; mov.u32 %r1, 0; setp.ge.u32 %p2, %r1, 1; st.shared.v4.u32 [S], {{0, 0, 0, 0}};\n\
+             fence.proxy.async; bar.sync 0;\n\
+             L: {body} add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 60000; @%p1 bra L;\n\
+             cp.async.bulk.wait_group 0; ret; }}"
+        );
+        let module = Module::load(&text).unwrap();
+        for policy in [AsyncPolicy::Lazy, AsyncPolicy::Eager] {
+            let mut memory = Memory::new();
+            let at = memory.alloc(1 << 18, 16).unwrap();
+            memory.write(at, &[0; 1 << 18]).unwrap();
+            let launch =
+                Launch { block: [1, 1, 1], params: vec![at.to_le_bytes().to_vec()], ..Launch::default() };
+            for sanitize in [false, true] {
+                let options = Options { policy, sanitize, ..Options::default() };
+                let outcome = module.launch(&mut memory, "k", &launch, &options);
+                // Only what is said of a wait that comes too late, not of room.
+                assert!(outcome.is_ok() || sanitize, "{body}: {outcome:?}");
+            }
+        }
+        if let Some(peak) = peak_memory() {
+            assert!(peak < 1 << 31, "{body}: {peak} bytes at the peak");
+        }
+    }
+}
+
+/// The most memory that this process has had, where the host tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}

@@ -25,6 +25,10 @@ pub enum AsyncPolicy {
     Random(u64),
 }
 
+/// Pieces of work of one kind, of one warp or of a cluster, that may be on their way or not waited for; it is far more
+/// than hardware has.
+pub(crate) const MOST: usize = 1 << 12;
+
 /// Numbers from a seed (splitmix64).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Random(pub u64);
@@ -261,10 +265,16 @@ impl CopyQueue {
 
     /// What happens to land now, between two turns of the warp.
     pub fn poll(&mut self) -> Vec<Due> {
-        if !self.landing.polls() || self.pending.is_empty() {
-            return Vec::new();
-        }
         let mut landing = Vec::new();
+        // A kernel that never waits must not fill the host's memory: the oldest land after all.
+        let over = self.pending.len().saturating_sub(MOST);
+        if over > 0 {
+            (0..over).for_each(|at| self.land(at, &mut landing));
+            self.pending.drain(..over);
+        }
+        if !self.landing.polls() || self.pending.is_empty() {
+            return landing;
+        }
         for at in 0..self.pending.len() {
             if self.pending[at].landed || !self.landing.now() {
                 continue;

@@ -2,7 +2,7 @@
 //! bulk groups
 //! (PTX ISA §9.7.9.25.3.2).
 
-use super::asynchrony::{AsyncPolicy, Landing};
+use super::asynchrony::{AsyncPolicy, Landing, MOST};
 use super::bulk::Transfer;
 use super::lanes;
 use crate::alu::lanes::LANES;
@@ -73,11 +73,13 @@ impl Tasks {
 
     /// What happens to land now.
     pub fn poll(&mut self) -> Vec<Task> {
-        if !self.landing.polls() || self.pending.is_empty() {
-            return Vec::new();
+        // A kernel that never waits must not fill the host's memory: the oldest land after all.
+        let mut due: Vec<Task> = self.pending.drain(..self.pending.len().saturating_sub(MOST)).collect();
+        if self.landing.polls() && !self.pending.is_empty() {
+            let landing = &mut self.landing;
+            due.extend(self.pending.extract_if(.., |_| landing.now()));
         }
-        let landing = &mut self.landing;
-        self.pending.extract_if(.., |_| landing.now()).collect()
+        due
     }
 
     /// The oldest task that somebody may be waiting for without saying so.
@@ -131,6 +133,9 @@ impl BulkGroups {
     pub fn issue(&mut self, lane: u32, pc: u32, reads: bool) -> u64 {
         self.issued += 1;
         let group = self.committed[lane as usize];
+        if self.open.len() > 2 * MOST {
+            self.open.drain(..MOST);
+        }
         self.open.push(Open { lane, pc, group, number: self.issued, reads, read: false });
         self.issued
     }

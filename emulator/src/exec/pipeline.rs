@@ -7,7 +7,7 @@
 //! so, but the assembler gives what is written to them later other registers, and compilers rely on it; and a register that another instruction
 //! touched needs a `wgmma.fence` before the next product uses it.
 
-use super::asynchrony::{AsyncPolicy, Landing};
+use super::asynchrony::{AsyncPolicy, Landing, MOST};
 use super::warp::Warp;
 use super::warpgroup_product::LeftRows;
 use crate::program::{Inst, LeftMatrix, Op, Reg, WarpgroupProduct};
@@ -153,6 +153,9 @@ impl Pipeline {
     /// What happens to land now, between two turns of the warp.
     pub fn poll(&mut self) -> Vec<Issued> {
         let mut landing = Vec::new();
+        // A kernel that never waits must not fill the host's memory: the oldest land after all.
+        let over = self.pending.len().saturating_sub(MOST);
+        landing.extend(self.pending.drain(..over).filter(|product| !product.landed));
         for at in 0..self.pending.len() {
             if self.pending[at].landed {
                 continue;

@@ -75,8 +75,9 @@ struct Shadow {
     reader: Vec<u32>,
 }
 
-/// Records that still have a number after the lane is put below it.
-const MOST: usize = 1 << 27;
+/// Records, and sets of them, that are kept at most; then all is forgotten and begins anew. They take some 200 MiB,
+/// and a number shifted left by a lane's five bits still fits a word.
+const MOST: usize = 1 << 22;
 
 /// See the file's head.
 pub(crate) struct Races {
@@ -127,18 +128,31 @@ impl Races {
 
     /// The number of a stamp; repeated in a loop without synchronisation it is the same.
     pub fn record(&mut self, stamp: Stamp) -> u32 {
+        if self.records.len() >= MOST || self.sets.len() >= MOST {
+            self.forget();
+        }
         let next = self.records.len();
         let known = self.latest.entry((stamp.agent, stamp.pc)).or_insert(0);
         let last = &self.records[*known as usize];
         if *known != 0 && last.same(&stamp) {
             return *known;
         }
-        if next >= MOST {
-            return 0;
-        }
         *known = next as u32;
         self.records.push(stamp);
         next as u32
+    }
+
+    /// As if nothing had been done yet.
+    #[cold]
+    fn forget(&mut self) {
+        for shadow in &mut self.shadows {
+            [&mut shadow.written, &mut shadow.read, &mut shadow.reader]
+                .into_iter()
+                .for_each(|all| all.fill(0));
+        }
+        self.records.truncate(1);
+        self.sets.truncate(1);
+        self.latest.clear();
     }
 
     fn shadow(&mut self, address: u32, count: u32) -> Option<(&mut Shadow, std::ops::Range<usize>)> {

@@ -15,6 +15,8 @@ pub(crate) struct Watch {
     races: Races,
     /// What was released at an address by atomics and their like.
     handed: HashMap<u64, View>,
+    /// What was released anywhere, once that is at too many addresses to tell them apart.
+    anywhere: Option<View>,
     /// Warps of a block.
     warps: u32,
     /// Blocks whose warps have all exited: their shared memory may be another's by then.
@@ -24,6 +26,9 @@ pub(crate) struct Watch {
     /// The stamp made last, and its record.
     last: Option<(Stamp, u32)>,
 }
+
+/// Addresses that atomics hand views on at, each by itself; a histogram has more, and orders nothing by them.
+const ADDRESSES: usize = 1 << 12;
 
 /// What is done to some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,7 @@ impl Watch {
             order: Order::new(blocks * warps),
             races: Races::new(blocks, bytes),
             handed: HashMap::new(),
+            anywhere: None,
             gone: vec![false; blocks as usize],
             warps,
             fresh: vec![Fresh { from: 0, sync: u32::MAX }; (blocks * warps) as usize],
@@ -207,12 +213,19 @@ impl Watch {
     /// True if there was something to learn.
     pub fn hand(&mut self, warp: u32, address: u64, acquires: bool, releases: bool) -> bool {
         let mut learns = false;
-        if acquires && let Some(view) = self.handed.get(&address) {
+        if acquires && let Some(view) = self.anywhere.as_ref().or_else(|| self.handed.get(&address)) {
             self.order.acquire(warp, view);
             learns = true;
         }
         if releases {
-            let view = self.handed.entry(address).or_default();
+            if self.handed.len() >= ADDRESSES {
+                let all = self.anywhere.get_or_insert_default();
+                self.handed.drain().for_each(|(_, view)| all.join(&view));
+            }
+            let view = match &mut self.anywhere {
+                Some(view) => view,
+                None => self.handed.entry(address).or_default(),
+            };
             self.order.release(warp, view);
         }
         learns
