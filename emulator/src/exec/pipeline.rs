@@ -2,10 +2,11 @@
 //!
 //! Products of a warp land in the order in which they were issued. A product is the warpgroup's: it is complete when all
 //! four warps have issued it and it has landed for all of them, so a warp that waits for it knows that of the others'
-//! parts too. Until a `wgmma.wait_group` has covered one, its
-//! accumulator is not to be touched. The registers of its left matrix are read when it is issued: the ISA does not say
-//! so, but the assembler gives what is written to them later other registers, and compilers rely on it; and a register that another instruction
-//! touched needs a `wgmma.fence` before the next product uses it.
+//! parts too. Until a `wgmma.wait_group` has covered one, its accumulator is not to be touched, and a register that
+//! another instruction touched needs a `wgmma.fence` before the next product uses it.
+//!
+//! The registers of the left matrix are read when a product is issued. The ISA does not say so, but the assembler gives
+//! whatever is written to them later other registers, and compilers rely on it.
 
 use super::asynchrony::{AsyncPolicy, Landing, MOST};
 use super::warp::Warp;
