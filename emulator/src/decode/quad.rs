@@ -5,14 +5,21 @@
 
 use super::memory::{is_strong, space_of};
 use super::{Decoder, Fail, Result, invalid};
+use crate::address::Space;
 use crate::alu::lanes::{lift1, lift2};
-use crate::program::{Access, AtomicQuad, Op, Reg, Touch};
+use crate::program::{Access, Address, AtomicQuad, Op, Reg, Touch};
 use flashpage_ptx::ast::{Instruction, Operand};
 use flashpage_ptx::words::{Opcode, Type, Word};
 
 /// The registers of 64 bits in one of 128.
 fn halves(reg: Reg) -> [Reg; 2] {
     [reg, Reg(reg.0 + 2)]
+}
+
+/// The access of a 128-bit value: its two halves.
+fn of_halves(inst: &Instruction, (space, base): (Space, Address), elements: [(Reg, bool); 2]) -> Box<Access> {
+    let strong = is_strong(inst);
+    Box::new(Access { space, base, width: 8, signed: false, strong, elements: elements.into() })
 }
 
 impl Decoder<'_> {
@@ -90,14 +97,7 @@ impl Decoder<'_> {
         let [d, address, ..] = &inst.operands[..] else { return invalid("ld takes two operands") };
         let (base, space) = self.address(address, space_of(inst.space())?)?;
         let elements = self.quad_destination(d)?.map(|reg| (reg, true));
-        self.emit(Op::Load(Box::new(Access {
-            space,
-            base,
-            width: 8,
-            signed: false,
-            strong: is_strong(inst),
-            elements: elements.into(),
-        })));
+        self.emit(Op::Load(of_halves(inst, (space, base), elements)));
         Ok(())
     }
 
@@ -105,14 +105,7 @@ impl Decoder<'_> {
         let [address, a, ..] = &inst.operands[..] else { return invalid("st takes two operands") };
         let (base, space) = self.address(address, space_of(inst.space())?)?;
         let elements = self.quad_source(a)?.map(|reg| (reg, true));
-        self.emit(Op::Store(Box::new(Access {
-            space,
-            base,
-            width: 8,
-            signed: false,
-            strong: is_strong(inst),
-            elements: elements.into(),
-        })));
+        self.emit(Op::Store(of_halves(inst, (space, base), elements)));
         Ok(())
     }
 

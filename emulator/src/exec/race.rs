@@ -75,8 +75,8 @@ struct Shadow {
     reader: Vec<u32>,
 }
 
-/// Records, and sets of them, that are kept at most; then all is forgotten and begins anew. They take some 200 MiB,
-/// and a number shifted left by a lane's five bits still fits a word.
+/// Records, and sets of them, that are kept at most; then all is forgotten and begins anew. They take a few
+/// hundred MiB, and a number shifted left by a lane's five bits still fits a word.
 const MOST: usize = 1 << 22;
 
 /// See the file's head.
