@@ -2,7 +2,7 @@
 
 mod machine;
 
-use flashpage_emulator::AsyncPolicy;
+use flashpage_emulator::{AsyncPolicy, Schedule};
 use machine::Run;
 
 /// A is 64 rows of 16 halves, `row - 4 depth`, in shared memory from 0; B 8 columns, `column + depth`, from 4096; both in
@@ -74,6 +74,22 @@ fn products() {
     );
     let product = PRODUCT.replace("%a, %b, %p1, 1, 1, 0, 0;", "{%w0, %w1, %w2, %w3}, %b, %p1, 1, 1, 0;");
     check(&body(&fragment, &product), 100.0, 1.0);
+}
+
+/// A product is the warpgroup's: when one warp's wait is over, so are the parts of the other three, and what they read
+/// may be written. Kernels let one thread of a warpgroup release a stage on the strength of it.
+#[test]
+fn a_wait_is_for_the_whole_warpgroup() {
+    let overwrite = "setp.eq.u32 %p3, %r0, 0; @%p3 st.shared.v4.u32 [%r7+4096], {%r0, %r0, %r0, %r0};";
+    let text = body(FENCE, PRODUCT).replace(WAIT, &format!("{WAIT} {overwrite}"));
+    assert!(text.contains(overwrite));
+    check(&text, 100.0, 1.0);
+    let first = run(&text, AsyncPolicy::Eager).words();
+    for seed in 0..8 {
+        let mut run = run(&text, AsyncPolicy::Random(seed));
+        run.options.schedule = Schedule::Random(seed);
+        assert_eq!(run.words(), first, "seed {seed}");
+    }
 }
 
 #[test]
