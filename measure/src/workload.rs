@@ -1,0 +1,154 @@
+//! A batch of attention, by the numbers that its work is counted from: what is timed, and what its id says.
+//!
+//! One convention for everybody, ours and the peers': a multiplication and an addition are two operations, only the
+//! two products count, and a causal mask halves them: `4 · Σ (q_len · kv_len) · heads · head_dim`, halved when causal
+//! (FlashAttention's convention). Bytes are the least that can move: every tensor once.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Which keys a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mask {
+    /// All of its sequence.
+    Full,
+    /// Those up to its own position, aligned bottom-right.
+    Causal,
+}
+
+/// What the queries of a batch are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// As many queries as keys.
+    Prefill,
+    /// Some queries at the end of many keys.
+    Append,
+    /// One query at the end of many keys.
+    Decode,
+}
+
+/// A batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Workload {
+    /// The stock kernel that computes it.
+    pub kernel: String,
+    /// Prefill, append or decode.
+    pub phase: Phase,
+    /// Which keys a query sees, the window apart.
+    pub mask: Mask,
+    /// The last keys that a query sees, where there is a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// `cap · tanh(score / cap)`, where scores are capped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub softcap: Option<u32>,
+    /// Whether scores have ALiBi's linear bias.
+    #[serde(default)]
+    pub alibi: bool,
+    /// `f16` or `bf16`.
+    pub dtype: String,
+    /// Head dimension.
+    pub head_dim: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// KV heads.
+    pub kv_heads: usize,
+    /// Query tokens of every sequence.
+    pub q_len: usize,
+    /// Keys of each sequence: as many numbers as sequences.
+    pub kv_lens: Vec<usize>,
+    /// Tokens a block, where the cache is paged (NHD).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_size: Option<usize>,
+}
+
+impl Workload {
+    /// Sequences.
+    pub fn batch(&self) -> usize {
+        self.kv_lens.len()
+    }
+
+    /// The longest sequence's keys.
+    pub fn longest(&self) -> usize {
+        self.kv_lens.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Whether all sequences are as long as each other.
+    pub fn is_even(&self) -> bool {
+        self.kv_lens.iter().all(|len| *len == self.longest())
+    }
+
+    /// Pairs of a query and a key that are counted, over all sequences and one head.
+    fn pairs(&self) -> f64 {
+        let all = |kv_len: usize| self.q_len as f64 * kv_len as f64;
+        let pairs = |kv_len: usize| match (self.window, self.mask) {
+            // Windows are counted as they are: the convention does not speak of them.
+            (Some(window), _) => {
+                let first = kv_len.saturating_sub(self.q_len);
+                (first..kv_len).map(|row| (row + 1).min(window) as f64).sum()
+            }
+            (None, Mask::Causal) if self.phase != Phase::Decode => all(kv_len) / 2.0,
+            (None, _) => all(kv_len),
+        };
+        self.kv_lens.iter().map(|kv_len| pairs(*kv_len)).sum()
+    }
+
+    /// Operations, by the convention at the head of this module.
+    pub fn flops(&self) -> f64 {
+        4.0 * self.pairs() * self.heads as f64 * self.head_dim as f64
+    }
+
+    /// Bytes that must move at the least: Q, K, V and O once, the log-sum-exp, and a table entry a block.
+    pub fn bytes(&self) -> f64 {
+        let rows = (self.q_len * self.batch() * self.heads) as f64;
+        // A query far behind the window's end keeps the keys before it from being needed.
+        let needed = |kv_len: usize| match self.window {
+            Some(window) => kv_len.min(window + self.q_len - 1),
+            None => kv_len,
+        };
+        let keys: usize = self.kv_lens.iter().map(|kv_len| needed(*kv_len)).sum();
+        let blocks = self.block_size.map_or(0, |size| {
+            self.kv_lens.iter().map(|kv_len| needed(*kv_len).div_ceil(size)).sum::<usize>()
+        });
+        let element = 2.0;
+        2.0 * rows * self.head_dim as f64 * element
+            + 2.0 * (keys * self.kv_heads * self.head_dim) as f64 * element
+            + 4.0 * rows
+            + 4.0 * blocks as f64
+    }
+}
+
+impl fmt::Display for Workload {
+    /// Its id: `prefill causal bf16 d128 h16/16 b4 s4096`, `decode full f16 d128 h32/8 b32 s4096 page16`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Prefill => "prefill",
+            Phase::Append => "append",
+            Phase::Decode => "decode",
+        };
+        let mask = if self.mask == Mask::Causal { "causal" } else { "full" };
+        write!(f, "{phase} {mask} {} d{} h{}/{}", self.dtype, self.head_dim, self.heads, self.kv_heads)?;
+        write!(f, " b{} s{}", self.batch(), self.longest())?;
+        if !self.is_even() {
+            write!(f, " skewed")?;
+        }
+        if self.phase == Phase::Append {
+            write!(f, " q{}", self.q_len)?;
+        }
+        if let Some(size) = self.block_size {
+            write!(f, " page{size}")?;
+        }
+        if let Some(window) = self.window {
+            write!(f, " window{window}")?;
+        }
+        if let Some(cap) = self.softcap {
+            write!(f, " softcap{cap}")?;
+        }
+        if self.alibi {
+            write!(f, " alibi")?;
+        }
+        Ok(())
+    }
+}
