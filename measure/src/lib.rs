@@ -2,6 +2,7 @@
 //!
 //! - [`workload`]: a batch, named and counted by one convention; [`suite`]: those that are timed.
 //! - [`check`](mod@check): problems of the catalogue on a device; [`bench`]: workloads on a device, timed.
+//! - [`toolchain`]: NVIDIA's assembler and disassembler; [`machine_code`]: what they say of a kernel's main loop.
 //! - [`results`]: what a run leaves behind, a JSON line for each thing it found.
 //!
 //! Invariants: kernels come in as programs, PTX or machine code; none is made here. A figure is either measured,
@@ -9,6 +10,8 @@
 
 pub mod bench;
 pub mod check;
+pub mod machine_code;
 pub mod results;
 pub mod suite;
+pub mod toolchain;
 pub mod workload;

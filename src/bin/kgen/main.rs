@@ -13,7 +13,6 @@ mod isolate;
 mod kernel;
 mod lines;
 mod progress;
-mod ptxas;
 mod run;
 mod verify;
 

@@ -2,13 +2,13 @@
 
 use crate::kernel;
 use crate::progress;
-use crate::ptxas::{Assembled, Ptxas};
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::SM80_HEAD_DIMS;
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels;
+use flashpage::measure::toolchain::{Assembled, Ptxas};
 use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -108,7 +108,8 @@ fn assemble(ptxas: &Ptxas, rows: &[Row]) -> Result<Vec<Assembled>, Failure> {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(row) = rows.get(index) else { break };
-                    let result = ptxas.assemble(row.spec.arch.as_str(), &row.compiled.text());
+                    let result =
+                        ptxas.assemble(row.spec.arch.as_str(), &row.compiled.text()).map_err(Failure::from);
                     if let Ok(mut results) = results.lock() {
                         results[index] = Some(result);
                     }
