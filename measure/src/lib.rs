@@ -6,7 +6,7 @@
 //! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`predict`](mod@predict): a
 //!   launch.
 //! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
-//!   [`cost`]: all of this about one kernel.
+//!   [`cost`]: all of this about one kernel; [`tune`]: schedules ranked by it.
 //! - [`results`]: what a run leaves behind, a JSON line for each thing it found.
 //!
 //! Invariants: kernels come in as programs, PTX or machine code; none is made here. A figure is either measured,
@@ -25,4 +25,5 @@ pub mod predict;
 pub mod results;
 pub mod suite;
 pub mod toolchain;
+pub mod tune;
 pub mod workload;

@@ -15,6 +15,7 @@ mod kernel;
 mod lines;
 mod progress;
 mod run;
+mod tune;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +60,8 @@ enum Command {
     Verify(verify::Verify),
     /// What the machine code of kernels costs, and the limits that follow from it; needs no GPU
     Cost(cost::KernelCost),
+    /// Schedules ranked for a shape, by predicted and by measured time
+    Tune(tune::Tune),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
 }
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Verify(verify) => verify.run(),
         Command::Cost(cost) => cost.run(),
+        Command::Tune(tune) => tune.run(),
         Command::Bench(bench) => bench.run(),
     };
     match outcome {
