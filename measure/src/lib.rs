@@ -7,7 +7,7 @@
 //!   launch.
 //! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
 //!   [`cost`]: all of this about one kernel.
-//! - [`results`]: what a run leaves behind, a JSON line for each thing it found.
+//! - [`results`]: what a run leaves behind, a JSON line for each thing it found, and the report that is made of it.
 //!
 //! Invariants: kernels come in as programs, PTX or machine code; none is made here. A figure is either measured,
 //! counted or taken from a named source, and says which. Nothing here needs a GPU to be read.

@@ -14,6 +14,7 @@ mod isolate;
 mod kernel;
 mod lines;
 mod progress;
+mod report;
 mod run;
 mod verify;
 
@@ -61,6 +62,8 @@ enum Command {
     Cost(cost::KernelCost),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
+    /// What a run on a GPU left behind, as a report with plots
+    Report(report::Report),
 }
 
 /// How a command ended, other than well.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Cost(cost) => cost.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Report(report) => report.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
