@@ -99,7 +99,8 @@ impl Results {
     /// Merges a run.
     pub fn of(run: &Run) -> Results {
         let (kept, superseded) = last_of_each(&run.measured);
-        let mut rows: Vec<Row> = kept.into_iter().map(|measured| derive(measured, &run.ceilings)).collect();
+        let ceilings: Vec<Ceiling> = run.ceilings.iter().map(|(_, ceiling)| ceiling.clone()).collect();
+        let mut rows: Vec<Row> = kept.into_iter().map(|measured| derive(measured, &ceilings)).collect();
         rows.sort_by_cached_key(|row| (order(row), row.measured.who != OURS, row.measured.who.clone()));
         let comparisons = compare(&mut rows, &run.causes);
         let loses = |id: &&String| comparisons.iter().any(|c| c.loses() && &c.id == *id);
@@ -110,7 +111,7 @@ impl Results {
             cut_off: run.cut_off.iter().map(Place::to_string).collect(),
             superseded,
             tally: Tally::of(&comparisons),
-            ceilings: run.ceilings.clone(),
+            ceilings,
             needless_causes: run.causes.keys().filter(|id| !loses(id)).cloned().collect(),
             comparisons,
             rows,

@@ -47,10 +47,10 @@ pub enum ReadError {
         message: String,
     },
     /// A row holds a time, or a ceiling, although nothing ran on hardware.
-    #[error("{}: {what}: a time in an emulated run; refused", .at)]
+    #[error("{at}: {what}: a time in an emulated run; refused")]
     TimeInEmulatedRun {
         /// The row's place.
-        at: String,
+        at: Place,
         /// The row.
         what: String,
     },
@@ -83,7 +83,7 @@ pub struct Run {
     /// The workloads of `bench.jsonl` and `peers.jsonl`, in the order of their lines.
     pub measured: Vec<(Place, Measured)>,
     /// The ceilings of both.
-    pub ceilings: Vec<Ceiling>,
+    pub ceilings: Vec<(Place, Ceiling)>,
     /// `steps.jsonl`
     pub steps: Option<Vec<Step>>,
     /// Files that are not there.
@@ -121,8 +121,8 @@ impl Run {
         for file in ["bench.jsonl", "peers.jsonl"] {
             for timed in run.lines(folder, file, timed)?.into_iter().flatten() {
                 match timed {
-                    Timed::Workload(place, measured) => run.measured.push((place, measured)),
-                    Timed::Ceiling(ceiling) => run.ceilings.push(ceiling),
+                    Timed::Workload(place, measured) => run.measured.push((place, *measured)),
+                    Timed::Ceiling(place, ceiling) => run.ceilings.push((place, ceiling)),
                 }
             }
         }
@@ -190,22 +190,20 @@ impl Run {
             return Ok(());
         }
         let timed = |row: &Measured| [row.median_us, row.p10_us, row.p90_us].iter().any(Option::is_some);
-        if let Some((place, row)) = self.measured.iter().find(|(_, row)| timed(row)) {
-            let what = format!("{}, {}", row.who, row.workload);
-            return Err(ReadError::TimeInEmulatedRun { at: place.to_string(), what });
+        let rows = self.measured.iter().filter(|(_, row)| timed(row));
+        let rows = rows.map(|(place, row)| (place, format!("{}, {}", row.who, row.workload)));
+        let ceilings = self.ceilings.iter().map(|(place, c)| (place, format!("{} by {}", c.ceiling, c.who)));
+        match rows.chain(ceilings).next() {
+            None => Ok(()),
+            Some((place, what)) => Err(ReadError::TimeInEmulatedRun { at: place.clone(), what }),
         }
-        if let Some(row) = self.ceilings.first() {
-            let what = format!("{} by {}", row.ceiling, row.who);
-            return Err(ReadError::TimeInEmulatedRun { at: "ceiling".to_owned(), what });
-        }
-        Ok(())
     }
 }
 
 /// A line of `bench.jsonl` or `peers.jsonl`.
 enum Timed {
-    Workload(Place, Measured),
-    Ceiling(Ceiling),
+    Workload(Place, Box<Measured>),
+    Ceiling(Place, Ceiling),
 }
 
 /// A line that must have this field: the types fill in what is not there, so anything would pass for a row.
@@ -220,7 +218,7 @@ fn timed(place: Place, line: Value) -> Result<Timed, String> {
     if line.get("ceiling").is_some() {
         let ceiling: Ceiling = row(line, "ceiling")?;
         positive("per_second", Some(ceiling.per_second))?;
-        return Ok(Timed::Ceiling(ceiling));
+        return Ok(Timed::Ceiling(place, ceiling));
     }
     if line.get("workload").is_none() {
         return Err("neither a measurement nor a ceiling: it has no `workload` and no `ceiling`".to_owned());
@@ -235,7 +233,7 @@ fn timed(place: Place, line: Value) -> Result<Timed, String> {
     if !known.is_sorted() {
         return Err(format!("p10, median and p90 are out of order: {known:?}"));
     }
-    Ok(Timed::Workload(place, measured))
+    Ok(Timed::Workload(place, Box::new(measured)))
 }
 
 fn positive(name: &str, value: Option<f64>) -> Result<(), String> {

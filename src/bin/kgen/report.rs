@@ -44,7 +44,7 @@ impl Report {
         for folder in &self.folders {
             for folder in runs_in(folder)? {
                 let results = read(&folder)?;
-                runs.push((link(file, &folder), results));
+                runs.push((link(file, &folder)?, results));
             }
         }
         let was = std::fs::read_to_string(file).map_err(|error| wrong(file, error))?;
@@ -110,11 +110,14 @@ fn runs_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(folders)
 }
 
-/// A folder as a link in a README names it: from where the README lies.
-fn link(readme: &Path, folder: &Path) -> String {
-    let beside = readme.parent().unwrap_or(Path::new(""));
-    let link = folder.strip_prefix(beside).unwrap_or(folder);
-    link.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+/// A folder as a link in a README names it: from where the README lies, however the two were written.
+fn link(readme: &Path, folder: &Path) -> Result<String, Failure> {
+    let readme = readme.canonicalize().map_err(|error| wrong(readme, error))?;
+    let whole = folder.canonicalize().map_err(|error| wrong(folder, error))?;
+    let link = readme.parent().and_then(|beside| whole.strip_prefix(beside).ok());
+    let link =
+        link.ok_or_else(|| wrong(folder, format!("it does not lie below {}'s folder", readme.display())))?;
+    Ok(link.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
 }
 
 fn wrong(path: &Path, error: impl std::fmt::Display) -> Failure {
