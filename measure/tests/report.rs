@@ -64,6 +64,9 @@ fn hardware() -> Vec<(&'static str, String)> {
         timed("flashpage", prefill(4096), [95.0, 100.0, 105.0]),
         json!({"who": "flashpage", "workload": decode(4), "error": "launch: out of | luck\nof the test"}),
         timed("flashpage", decode(8), [9.0, 10.0, 11.0]),
+        timed("flashpage", decode(16), [9.0, 10.0, 11.0]),
+        // Alone in its series.
+        timed("flashpage", with(decode(8), "window", json!(9)), [9.0, 10.0, 11.0]),
     ];
     let peers = [
         timed("peer-b", prefill(1024), [290.0, 300.0, 310.0]),
@@ -104,7 +107,8 @@ fn hardware() -> Vec<(&'static str, String)> {
 }
 
 fn emulated() -> Vec<(&'static str, String)> {
-    let bench = [untimed("flashpage", prefill(64)), untimed("flashpage", decode(2))];
+    let bench =
+        [prefill(64), prefill(128), decode(1), decode(2)].map(|workload| untimed("flashpage", workload));
     let peers =
         [untimed("peer-a", prefill(64)), json!({"who": "fa", "workload": decode(2), "skipped": "no GPU"})];
     vec![("machine.json", machine(true)), ("bench.jsonl", lines(&bench)), ("peers.jsonl", lines(&peers))]
@@ -136,6 +140,8 @@ fn standings() {
         ("prefill causal f16 d64 h2/2 b1 s4096", Standing::Level, Some("peer-a"), Some(0.8), ""),
         ("decode full f16 d64 h8/2 b4 s256 page16", Standing::NotOurs, Some("peer-a"), None, ""),
         ("decode full f16 d64 h8/2 b8 s256 page16", Standing::NoPeer, None, None, ""),
+        ("decode full f16 d64 h8/2 b16 s256 page16", Standing::NoPeer, None, None, ""),
+        ("decode full f16 d64 h8/2 b8 s256 page16 window9", Standing::NoPeer, None, None, ""),
     ];
     assert_eq!(results.comparisons.len(), table.len());
     for (comparison, (id, standing, best, ratio, faster)) in results.comparisons.iter().zip(table) {
@@ -144,7 +150,7 @@ fn standings() {
         assert_eq!((comparison.ratio, comparison.faster_peers.join(" ").as_str()), (ratio, faster), "{id}");
     }
     let t = &results.tally;
-    assert_eq!((t.timed, t.faster, t.level, t.slower, t.no_peer, t.not_ours), (5, 1, 1, 1, 1, 1));
+    assert_eq!((t.timed, t.faster, t.level, t.slower, t.no_peer, t.not_ours), (7, 1, 1, 1, 3, 1));
 }
 
 #[test]
@@ -192,8 +198,8 @@ fn the_report_of_a_run_on_hardware() {
             "## Verdict",
             "Correctness: 1 of 2 problems",
             "Parity with the emulator: 1 of 1 cases, 1 to the bit.",
-            "of 5 workloads ours is faster than every peer in 1, level in 1, slower than a peer in 1; no peer has a time \
-             in 1, ours has none in 1.",
+            "of 7 workloads ours is faster than every peer in 1, level in 1, slower than a peer in 1; no peer has a time \
+             in 3, ours has none in 1.",
             "failed: 1 of ours, 1 of peers.",
             "2 of 3 did not end well: `check` ended with 1, `peers` was cut off.",
             "## Ceilings",
@@ -402,6 +408,7 @@ fn names_of_folders() {
         ("GPU of the test", "0123456789", Some("2001-02-03-gpu-of-the-test-0123456")),
         ("emulator", "0123456789", Some("2001-02-03-emulator-0123456")),
         ("../..", "0123456789", None),
+        ("NVIDIA H200", "../../..", None),
     ];
     for (gpu, commit, name) in table {
         let machine = json!({"date": "2001-02-03T04:05:06Z", "gpu": gpu, "commit": commit}).to_string();
@@ -429,10 +436,12 @@ fn the_readme_shows_the_newest_run_on_hardware() {
             "- Correctness: 1 of 2",
             "slower than a peer in 1",
             "| prefill causal f16 d64 h2/2 b1 s4096 | 42.9 TFLOP/s | 429 % | peer-a | 53.7 TFLOP/s | 0.80 |\n",
-            "| decode full f16 d64 h8/2 b8 s256 page16 | 106.6 GB/s | 5 % | - | - | - |\n",
+            "| decode full f16 d64 h8/2 b16 s256 page16 | 213.1 GB/s | 11 % | - | - | - |\n",
         ],
     );
-    assert!(!block.contains("s2048"), "{block}");
+    for left_out in ["s2048", "b8 s256", "window9"] {
+        assert!(!block.contains(left_out), "{block}");
+    }
     assert!(readme::block(readme::newest(&runs[2..])).starts_with("No results of a GPU are recorded yet."));
 
     let before = format!("a\n{}\nold\n{}\nz\n", readme::BEGIN, readme::END);

@@ -152,8 +152,11 @@ impl Results {
             lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
         let model = words.iter().find(|word| word.contains(|c: char| c.is_ascii_digit()));
         let gpu = model.map_or_else(|| words.join("-"), |model| (*model).to_owned());
-        let date: String = machine.date.chars().take(10).collect();
-        let short: String = machine.commit.chars().take(7).collect();
+        // It is a folder's: no more than words.
+        let start = |text: &str, most: usize| -> String {
+            text.chars().take(most).take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
+        };
+        let (date, short) = (start(&machine.date, 10), start(&machine.commit, 7));
         let dirty = if machine.commit.ends_with("-dirty") { "-dirty" } else { "" };
         if [date.is_empty(), gpu.is_empty(), short.is_empty()].contains(&true) {
             return None;

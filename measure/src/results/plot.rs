@@ -7,7 +7,7 @@
 use super::merge::{Results, Row, Status};
 use crate::bench::OURS;
 use crate::workload::Phase;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A plot.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,30 +39,39 @@ pub struct Line {
     pub points: Vec<(usize, f64)>,
 }
 
-/// The places of the batch and of the length in a workload's id.
-const BATCH: usize = 5;
-const LENGTH: usize = 6;
+/// What the points of a plot have in common: a workload's id without what x is, and without what goes with it, as in
+/// `prefill causal bf16 d128 h16/16`. `None` where there is no plot of its phase.
+pub(super) fn series(row: &Row) -> Option<String> {
+    const BATCH: usize = 5;
+    const LENGTH: usize = 6;
+    let left_out: &[usize] = match row.measured.workload.phase {
+        Phase::Prefill => &[BATCH, LENGTH],
+        Phase::Decode => &[BATCH],
+        Phase::Append => return None,
+    };
+    let words = row.id.split(' ').enumerate().filter(|(place, _)| !left_out.contains(place));
+    Some(words.map(|(_, word)| word).collect::<Vec<_>>().join(" "))
+}
 
-/// The plots of a run, in the order of its rows.
+/// The plots of a run, in the order of its rows. One that would have a single x is left to the tables.
 pub fn plots(results: &Results) -> Vec<Plot> {
-    let mut series: Vec<(String, Phase, Vec<&Row>)> = Vec::new();
+    let mut plotted: Vec<(String, Vec<&Row>)> = Vec::new();
     for row in &results.rows {
-        let phase = row.measured.workload.phase;
-        // What the rows of a plot have in common is their id without what x is, and without what goes with it.
-        let left_out: &[usize] = match phase {
-            Phase::Prefill => &[BATCH, LENGTH],
-            Phase::Decode => &[BATCH],
-            Phase::Append => continue,
-        };
-        let words = row.id.split(' ').enumerate().filter(|(place, _)| !left_out.contains(place));
-        let common = words.map(|(_, word)| word).collect::<Vec<_>>().join(" ");
-        match series.iter_mut().find(|(name, ..)| *name == common) {
-            Some((.., rows)) => rows.push(row),
-            None => series.push((common, phase, vec![row])),
+        let Some(series) = series(row) else { continue };
+        match plotted.iter_mut().find(|(other, _)| *other == series) {
+            Some((_, rows)) => rows.push(row),
+            None => plotted.push((series, vec![row])),
         }
     }
-    let plots = series.into_iter().map(|(common, phase, rows)| plot(results, &common, phase, &rows));
-    plots.filter(|plot| !plot.lines.is_empty()).collect()
+    let plots = plotted.into_iter().filter_map(|(series, rows)| {
+        let phase = rows.first()?.measured.workload.phase;
+        Some(plot(results, &series, phase, &rows))
+    });
+    let xs = |plot: &Plot| {
+        let points = plot.lines.iter().flat_map(|line| &line.points);
+        points.map(|(x, _)| *x).collect::<BTreeSet<usize>>()
+    };
+    plots.filter(|plot| xs(plot).len() > 1).collect()
 }
 
 fn plot(results: &Results, common: &str, phase: Phase, rows: &[&Row]) -> Plot {

@@ -113,8 +113,9 @@ impl Run {
         if !Run::lies_in(folder) {
             return Err(ReadError::Empty(folder.to_owned()));
         }
-        let mut run = Run::default();
-        run.machine = run.document(folder, "machine.json")?;
+        let missing = FILES.into_iter().filter(|file| !folder.join(file).exists()).collect();
+        let mut run = Run { missing, ..Run::default() };
+        run.machine = document(folder, "machine.json")?;
         run.check = run.lines(folder, "check.jsonl", |_, line| row(line, "kernel"))?;
         run.parity = run.lines(folder, "parity.jsonl", |_, line| row(line, "case"))?;
         run.steps = run.lines(folder, "steps.jsonl", |_, line| row(line, "step"))?;
@@ -126,25 +127,9 @@ impl Run {
                 }
             }
         }
-        if folder.join("causes.json").exists() {
-            run.causes = run.document(folder, "causes.json")?.unwrap_or_default();
-        }
+        run.causes = document(folder, "causes.json")?.unwrap_or_default();
         run.refuse_emulated_times()?;
         Ok(run)
-    }
-
-    /// A file that is one JSON value.
-    fn document<T: DeserializeOwned>(
-        &mut self,
-        folder: &Path,
-        file: &'static str,
-    ) -> Result<Option<T>, ReadError> {
-        let Some(bytes) = self.bytes(folder, file)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| ReadError::Line {
-            path: folder.join(file),
-            line: error.line(),
-            message: error.to_string(),
-        })
     }
 
     /// A file of a JSON value a line.
@@ -154,7 +139,7 @@ impl Run {
         file: &'static str,
         parse: impl Fn(Place, Value) -> Result<T, String>,
     ) -> Result<Option<Vec<T>>, ReadError> {
-        let Some(bytes) = self.bytes(folder, file)? else { return Ok(None) };
+        let Some(bytes) = bytes(folder, file)? else { return Ok(None) };
         let mut rows = Vec::new();
         for (index, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             let place = Place { file, line: index + 1 };
@@ -173,18 +158,6 @@ impl Run {
         Ok(Some(rows))
     }
 
-    fn bytes(&mut self, folder: &Path, file: &'static str) -> Result<Option<Vec<u8>>, ReadError> {
-        let path = folder.join(file);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.missing.push(file);
-                Ok(None)
-            }
-            Err(error) => Err(ReadError::Io { path, error }),
-        }
-    }
-
     fn refuse_emulated_times(&self) -> Result<(), ReadError> {
         if !self.machine.as_ref().is_some_and(|machine| machine.emulated) {
             return Ok(());
@@ -197,6 +170,25 @@ impl Run {
             None => Ok(()),
             Some((place, what)) => Err(ReadError::TimeInEmulatedRun { at: place.clone(), what }),
         }
+    }
+}
+
+/// A file that is one JSON value.
+fn document<T: DeserializeOwned>(folder: &Path, file: &'static str) -> Result<Option<T>, ReadError> {
+    let Some(bytes) = bytes(folder, file)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| ReadError::Line {
+        path: folder.join(file),
+        line: error.line(),
+        message: error.to_string(),
+    })
+}
+
+fn bytes(folder: &Path, file: &'static str) -> Result<Option<Vec<u8>>, ReadError> {
+    let path = folder.join(file);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ReadError::Io { path, error }),
     }
 }
 

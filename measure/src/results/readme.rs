@@ -3,8 +3,10 @@
 use super::comparison::Comparison;
 use super::markdown::verdict;
 use super::merge::{Results, Row, Status};
+use super::plot;
 use super::table::Table;
 use crate::bench::OURS;
+use crate::workload::Phase;
 use thiserror::Error;
 
 /// Where the results begin.
@@ -55,12 +57,11 @@ pub fn block(run: Option<&(String, Results)>) -> String {
     for line in verdict(results) {
         text += &format!("- {line}\n");
     }
-    let rows: Vec<&Comparison> = longest_of_each_series(results);
+    let rows = ends_of_plots(results);
     if rows.is_empty() {
         return text;
     }
-    text += "\nThe longest sequences and the largest batches of each series; the report has every workload, and the \
-             causes of what is slower:\n\n";
+    text += "\nThe right ends of the report's plots; it has every workload, and the causes of what is slower:\n\n";
     let mut table =
         Table::new(&["workload", "flashpage:", "share of ceiling:", "best peer", "its:", "ratio:"]);
     for comparison in rows {
@@ -87,22 +88,18 @@ fn timed<'a>(results: &'a Results, comparison: &Comparison, who: &str) -> Option
 }
 
 fn unit(row: &Row) -> &'static str {
-    if row.measured.workload.phase == crate::workload::Phase::Decode { "GB/s" } else { "TFLOP/s" }
+    if row.measured.workload.phase == Phase::Decode { "GB/s" } else { "TFLOP/s" }
 }
 
-/// Of workloads whose ids differ in batch and length only, the last: they run from short to long.
-fn longest_of_each_series(results: &Results) -> Vec<&Comparison> {
-    let series = |comparison: &Comparison| {
-        let words = comparison.id.split(' ').enumerate().filter(|(place, _)| ![5, 6].contains(place));
-        words.map(|(_, word)| word.to_owned()).collect::<Vec<_>>()
-    };
-    let mut last: Vec<(_, &Comparison)> = Vec::new();
+/// The last workload that somebody has a time for, of each series of several: they run from short to long.
+fn ends_of_plots(results: &Results) -> Vec<&Comparison> {
+    let mut last: Vec<(String, &Comparison, usize)> = Vec::new();
     for comparison in results.comparisons.iter().filter(|comparison| comparison.standing.is_some()) {
-        let of = series(comparison);
-        match last.iter_mut().find(|(other, _)| *other == of) {
-            Some(found) => found.1 = comparison,
-            None => last.push((of, comparison)),
+        let Some(series) = results.rows_of(comparison).first().and_then(plot::series) else { continue };
+        match last.iter_mut().find(|(other, ..)| *other == series) {
+            Some((_, end, count)) => (*end, *count) = (comparison, *count + 1),
+            None => last.push((series, comparison, 1)),
         }
     }
-    last.into_iter().map(|(_, comparison)| comparison).collect()
+    last.into_iter().filter(|(.., count)| *count > 1).map(|(_, end, _)| end).collect()
 }

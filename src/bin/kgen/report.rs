@@ -80,7 +80,8 @@ fn report(folder: &Path, results: &Results) -> Outcome {
     for line in markdown::verdict(results) {
         println!("{line}");
     }
-    if let Some(name) = results.name() {
+    // A rehearsal is not kept.
+    if let Some(name) = results.name().filter(|_| !results.emulated()) {
         println!("to keep it, move the folder to bench/results/{name}");
     }
     Ok(())
