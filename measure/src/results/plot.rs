@@ -81,7 +81,7 @@ fn plot(results: &Results, common: &str, phase: Phase, rows: &[&Row]) -> Plot {
         (false, false) => ("sequence length", "TFLOP/s"),
         (true, false) => ("batch", "GB/s"),
         (false, true) => ("sequence length", "work, GFLOP"),
-        (true, true) => ("batch", "least that moves, MB"),
+        (true, true) => ("batch", "least traffic, MB"),
     };
     let implementations = results.implementations();
     let peers: Vec<&str> = implementations.iter().copied().filter(|who| *who != OURS).collect();
