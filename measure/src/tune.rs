@@ -39,6 +39,8 @@ pub struct Candidate {
     pub predicted: f64,
     /// Predicted seconds of each.
     pub each: Vec<f64>,
+    /// What the multiprocessors need of it: less is more room where memory is the limit.
+    pub compute: f64,
     /// Kernels in which it spills or is complained of.
     pub unfit: Vec<String>,
     /// Measured seconds of the slot's workloads together, where a GPU was asked.
@@ -234,20 +236,23 @@ fn candidate(
     if !cost.code.assembled.is_clean() {
         return Ok(None);
     }
-    let each: Option<Vec<f64>> =
-        workloads.iter().map(|workload| cost.predict(workload, gpu).map(|p| p.seconds)).collect();
-    let Some(each) = each else { return Ok(None) };
+    let predictions: Option<Vec<_>> = workloads.iter().map(|workload| cost.predict(workload, gpu)).collect();
+    let Some(predictions) = predictions else { return Ok(None) };
+    let each: Vec<f64> = predictions.iter().map(|prediction| prediction.seconds).collect();
+    let compute = predictions.iter().map(|prediction| prediction.compute).sum();
     let predicted = each.iter().sum();
-    Ok(Some(Candidate { schedule: *schedule, cost, predicted, each, unfit: Vec::new(), measured: None }))
+    let (schedule, unfit, measured) = (*schedule, Vec::new(), None);
+    Ok(Some(Candidate { schedule, cost, predicted, each, compute, unfit, measured }))
 }
 
-/// Fit ones first; then by measurement, by prediction to a hundredth, and by what is left of a turn: of two that wait
-/// for memory as long, the one with less to do.
+/// Fit ones first; then by measurement, by prediction to a hundredth, by what the multiprocessors need (of two that
+/// wait for memory as long, the one with more room), and by instructions.
 pub fn sort(candidates: &mut [Candidate]) {
     let steps = |seconds: f64| (seconds.ln() * 100.0).round() as i64;
     candidates.sort_by(|a, b| {
-        let key =
-            |c: &Candidate| (!c.unfit.is_empty(), c.measured.map_or(i64::MAX, steps), steps(c.predicted));
+        let key = |c: &Candidate| {
+            (!c.unfit.is_empty(), c.measured.map_or(i64::MAX, steps), steps(c.predicted), steps(c.compute))
+        };
         let turn = |c: &Candidate| c.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products);
         key(a).cmp(&key(b)).then(turn(a).total_cmp(&turn(b)))
     });

@@ -14,6 +14,7 @@ mod isolate;
 mod kernel;
 mod lines;
 mod progress;
+mod report;
 mod run;
 mod tune;
 mod verify;
@@ -64,6 +65,8 @@ enum Command {
     Tune(tune::Tune),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
+    /// What a run on a GPU left behind, as a report with plots
+    Report(report::Report),
 }
 
 /// How a command ended, other than well.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Cost(cost) => cost.run(),
         Command::Tune(tune) => tune.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Report(report) => report.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
