@@ -1,6 +1,7 @@
 """Whether a result is right: sampled rows against f64, on the device that computed it. Needs torch."""
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -8,15 +9,17 @@ from peers.batch import Batch
 from peers.rule import allowed_error, sampled_rows
 
 
-def attend(batch: Batch, sequence: int, head: int, row: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """One row of the output: in f64, and plainly (probabilities and output rounded to the dtype)."""
+def attend(
+    batch: Batch, sequence: int, head: int, row: int, rounded: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """One row of the output in f64, of which `rounded` is applied to scores, probabilities and output."""
     workload = batch.workload
     keys, values = batch.sequence(sequence)
     keys = keys[:, head // workload.group].double()
     values = values[:, head // workload.group].double()
     position = workload.kv_lens[sequence] - workload.q_len + row
     distance = position - torch.arange(len(keys), device=batch.device)
-    scores = keys @ batch.q[sequence, row, head].double() * batch.scale
+    scores = rounded(keys @ batch.q[sequence, row, head].double()) * batch.scale
     if workload.softcap is not None:
         scores = workload.softcap * torch.tanh(scores / workload.softcap)
     if workload.alibi:
@@ -25,9 +28,7 @@ def attend(batch: Batch, sequence: int, head: int, row: int) -> tuple[torch.Tens
         scores = scores.masked_fill(distance < 0, -math.inf)
     if workload.window is not None:
         scores = scores.masked_fill(distance >= workload.window, -math.inf)
-    probabilities = torch.softmax(scores, 0)
-    rounded = probabilities.to(batch.dtype).double()
-    return probabilities @ values, (rounded @ values).to(batch.dtype).double()
+    return rounded(rounded(torch.softmax(scores, 0)) @ values)
 
 
 def check(batch: Batch, rows: torch.Tensor) -> tuple[bool, str]:
@@ -38,9 +39,9 @@ def check(batch: Batch, rows: torch.Tensor) -> tuple[bool, str]:
     if not bool(torch.isfinite(rows).all()):
         return False, "a number that is not finite"
     chosen = sampled_rows(workload)
-    pairs = [attend(batch, *each) for each in chosen]
-    expected = torch.stack([exact for exact, _ in pairs])
-    plain = torch.stack([plain for _, plain in pairs])
+    expected = torch.stack([attend(batch, *each, lambda exact: exact) for each in chosen])
+    # Plainly in the dtype, as `runtime/src/reference.rs` has it: rounded at each step, products exact.
+    plain = torch.stack([attend(batch, *each, lambda exact: exact.to(batch.dtype).double()) for each in chosen])
     got = torch.stack([rows[sequence, row, head] for sequence, head, row in chosen]).double()
     error = (got - expected).abs().max().item()
     plain_error = (plain - expected).abs().max().item()

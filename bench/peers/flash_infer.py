@@ -66,11 +66,10 @@ def decode(batch: Batch) -> Call:
     pools, size, table = pages(batch)
     # Its kernel for tensor cores packs the heads of a group; the other one is meant for groups of few.
     wrapper = flashinfer.BatchDecodeWithPagedKVCacheWrapper(
-        workspace(batch), "NHD", use_tensor_cores=workload.group >= 4
+        workspace(batch), "NHD", use_tensor_cores=workload.group > 2
     )
     wrapper.plan(
-        *table, workload.heads, workload.kv_heads, workload.head_dim, size, pos_encoding_mode="NONE",
-        **shared_options(batch),
+        *table, workload.heads, workload.kv_heads, workload.head_dim, size, **shared_options(batch),
     )
     return into_ours(batch, lambda q, out: wrapper.run(q, pools, out=out))
 

@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from peers.batch import Batch
-from peers.triton_prefill import modify
+from peers.triton_prefill import modify, narrow, product
 
 
 @triton.jit
@@ -55,7 +55,8 @@ def attend_chunk(
             tile = offset[:, None] + dims[None, :]
             k = tl.load(k_base + tile, mask=seen[:, None], other=0.0)
             distance = (kv_len - 1 - columns)[None, :]
-            scores = modify(tl.dot(q, tl.trans(k)), distance, scale, cap, slope, SOFTCAP, ALIBI)
+            scores = product(q, tl.trans(k), tl.zeros([ROWS, BLOCK_N], tl.float32))
+            scores = modify(scores, distance, scale, cap, slope, SOFTCAP, ALIBI)
             scores = tl.where(seen[None, :], scores, float("-inf"))
             # Every tile has a key that is seen, so the maximum is a number.
             new_max = tl.maximum(row_max, tl.max(scores, 1))
@@ -63,7 +64,7 @@ def attend_chunk(
             shrink = tl.exp2(row_max - new_max)
             row_sum = row_sum * shrink + tl.sum(p, 1)
             v = tl.load(v_base + tile, mask=seen[:, None], other=0.0)
-            acc = tl.dot(p.to(v.dtype), v, acc * shrink[:, None])
+            acc = product(narrow(p, v.dtype), v, acc * shrink[:, None])
             row_max = new_max
         out = acc / row_sum[:, None]
         mine = rows < GROUP
@@ -73,7 +74,7 @@ def attend_chunk(
             tl.store(lses + place, row_max + tl.log2(row_sum), mask=mine)
         else:
             target = o_base + row[:, None] * HEAD_DIM + dims[None, :]
-            tl.store(target, out.to(o_base.dtype.element_ty), mask=mine[:, None])
+            tl.store(target, narrow(out, o_base.dtype.element_ty), mask=mine[:, None])
 
 
 @triton.jit
@@ -104,7 +105,7 @@ def combine(
         acc = acc * shrink + tl.sum(part * weight[:, None], 0)
         total = total * shrink + tl.sum(weight, 0)
         highest = new_highest
-    tl.store(o_base + row * HEAD_DIM + dims, (acc / total).to(o_base.dtype.element_ty))
+    tl.store(o_base + row * HEAD_DIM + dims, narrow(acc / total, o_base.dtype.element_ty))
 
 
 #: BLOCK_N, num_warps, num_stages.
@@ -115,12 +116,12 @@ COMBINED_AT_ONCE = 16
 
 
 def chunk_lengths(kv_lens: list[int], kv_heads: int, multiprocessors: int) -> list[int]:
-    """Keys a chunk that give about `WAVES` programs a multiprocessor: multiples of 128, the longest first."""
+    """Keys a chunk that give about `WAVES` programs a multiprocessor: multiples of 128, the shortest first."""
     total = sum(kv_lens) * kv_heads
     chunks = {max(128, -(-total // (wave * multiprocessors * 128)) * 128) for wave in WAVES}
     # Beyond the longest sequence nothing is split any more, however long the chunk.
     longest = -(-max(kv_lens) // 128) * 128
-    return sorted({min(chunk, longest) for chunk in chunks}, reverse=True)
+    return sorted({min(chunk, longest) for chunk in chunks})
 
 
 class Split:

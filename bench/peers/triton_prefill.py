@@ -5,6 +5,8 @@ masks; those at the edges of the causal triangle, of the window and of the seque
 and triton.
 """
 
+import os
+
 import torch
 import triton
 import triton.language as tl
@@ -12,6 +14,26 @@ import triton.language as tl
 from peers.batch import Batch
 
 LOG2E = tl.constexpr(1.4426950408889634)
+#: Triton's interpreter, which a dry run uses, multiplies the bits of bf16 numbers as if they were integers, and
+#: cuts numbers off where they should be rounded to bf16.
+INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
+
+
+@triton.jit
+def product(a, b, acc):
+    if INTERPRETED:
+        a = a.to(tl.float32)
+        b = b.to(tl.float32)
+    return tl.dot(a, b, acc)
+
+
+@triton.jit
+def narrow(x, DTYPE: tl.constexpr):
+    if INTERPRETED and DTYPE == tl.bfloat16:
+        bits = x.to(tl.int32, bitcast=True)
+        bits += 0x7FFF + ((bits >> 16) & 1)
+        x = (bits >> 16 << 16).to(tl.float32, bitcast=True)
+    return x.to(DTYPE)
 
 
 @triton.jit
@@ -45,7 +67,8 @@ def walk(
         else:
             k = tl.load(k_tile)
         distance = positions[:, None] - columns[None, :]
-        scores = modify(tl.dot(q, k), distance, scale, cap, slope, SOFTCAP, ALIBI)
+        scores = product(q, k, tl.zeros([q.shape[0], BLOCK_N], tl.float32))
+        scores = modify(scores, distance, scale, cap, slope, SOFTCAP, ALIBI)
         if MASKED:
             seen = columns[None, :] < kv_len
             if CAUSAL:
@@ -64,7 +87,7 @@ def walk(
             v = tl.load(v_tile, mask=columns[:, None] < kv_len, other=0.0)
         else:
             v = tl.load(v_tile)
-        acc = tl.dot(p.to(v.dtype), v, acc)
+        acc = product(narrow(p, v.dtype), v, acc)
         row_max = new_max
     return acc, row_sum, row_max
 
@@ -128,9 +151,10 @@ def attend(
         acc, row_sum, row_max, q, k_base, v_base, k_row, k_row, whole_high, high, positions, kv_len, scale, cap,
         slope, HEAD_DIM, BLOCK_N, CAUSAL, WINDOW, SOFTCAP, ALIBI, True,
     )
-    out = acc / row_sum[:, None]
+    # Rows past the last query may have seen nothing; they are not stored.
+    out = acc / tl.where(row_sum > 0.0, row_sum, 1.0)[:, None]
     o_tile = o_base + q_offset + rows[:, None] * q_row + dims[None, :]
-    tl.store(o_tile, out.to(o_base.dtype.element_ty), mask=rows[:, None] < q_len)
+    tl.store(o_tile, narrow(out, o_base.dtype.element_ty), mask=rows[:, None] < q_len)
 
 
 #: BLOCK_M, BLOCK_N, num_warps, num_stages.
