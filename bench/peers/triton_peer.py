@@ -17,6 +17,8 @@ def prepare(batch: Batch) -> Call:
     workload = batch.workload
     if workload.head_dim & (workload.head_dim - 1) != 0 or workload.head_dim < 16:
         raise Skip("head_dim is no power of two of 16 or more")
+    if triton_prefill.INTERPRETED and numpy_is_too_new():
+        raise Skip("Triton's interpreter needs numpy before 2.4")
     out = batch.poisoned()
     if workload.q_len == 1:
         candidates = decode_candidates(batch, out)
@@ -25,6 +27,13 @@ def prepare(batch: Batch) -> Call:
     else:
         candidates = prefill_candidates(batch, out)
     return Call(fastest(candidates, batch.device), lambda result: result, out)
+
+
+def numpy_is_too_new() -> bool:
+    """Triton 3.6 makes numbers of arrays with one element, as loop bounds are: numpy refuses that since 2.4."""
+    import numpy
+
+    return tuple(map(int, numpy.__version__.split(".")[:2])) >= (2, 4)
 
 
 def prefill_candidates(batch: Batch, out: torch.Tensor) -> list[Callable[[], torch.Tensor]]:
