@@ -3,9 +3,9 @@
 
     python3 bench/peers.py WORKLOADS.json -o peers.jsonl [--only NAME,...] [--seconds N] [--dry-run] [--list]
 
-WORKLOADS.json is an array of the `Workload` of measure/src/workload.rs. To the output it appends a line for each
-peer and workload, and for each ceiling of the device, in the form of measure/src/results/mod.rs. What a peer does
-not take is a line with `skipped`, what fails is one with `error`; neither ends the run.
+WORKLOADS.json is an array of the `Workload` of measure/src/workload.rs. To the output it appends a line for
+each peer and workload, and for each ceiling of the device, in the form of measure/src/results/mod.rs. What
+a peer does not take is a line with `skipped`, what fails is one with `error`; neither ends the run.
 
 Exit status: 0 when it came to its end, 1 when a dry run found a wrong result or an error, 2 when it could not
 begin.
@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
                         help="only these of: " + ", ".join(peer.who for peer in PEERS))
     parser.add_argument("--seconds", type=float, metavar="N", help="after so many, begin no new measurement")
     parser.add_argument("--dry-run", action="store_true",
-                        help="no GPU and no timings: check on the processor what can run there, of tiny shapes")
+                        help="no GPU, no timings: check on the processor what can run there, of tiny shapes")
     parser.add_argument("--list", action="store_true", help="say what would run, in order, and end")
     # For a process that takes over from one whose device is lost: how many measurements are done.
     parser.add_argument("--after", type=int, default=0, help=argparse.SUPPRESS)

@@ -1,4 +1,7 @@
-"""The tensors of a batch, made on the device, and views of them in the layouts that peers take. Needs torch."""
+"""The tensors of a batch, made on the device, and views of them in the layouts that peers take.
+
+Needs torch.
+"""
 
 import torch
 

@@ -1,4 +1,7 @@
-"""What the device can do at most, by what torch has: a large copy and a large product of matrices. Needs torch."""
+"""What the device can do at most, by what torch has: a large copy and a large product of matrices.
+
+Needs torch.
+"""
 
 from collections.abc import Callable, Iterator
 

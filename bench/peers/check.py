@@ -41,7 +41,9 @@ def check(batch: Batch, rows: torch.Tensor) -> tuple[bool, str]:
     chosen = sampled_rows(workload)
     expected = torch.stack([attend(batch, *each, lambda exact: exact) for each in chosen])
     # Plainly in the dtype, as `runtime/src/reference.rs` has it: rounded at each step, products exact.
-    plain = torch.stack([attend(batch, *each, lambda exact: exact.to(batch.dtype).double()) for each in chosen])
+    plain = torch.stack([
+        attend(batch, *each, lambda exact: exact.to(batch.dtype).double()) for each in chosen
+    ])
     got = torch.stack([rows[sequence, row, head] for sequence, head, row in chosen]).double()
     error = (got - expected).abs().max().item()
     plain_error = (plain - expected).abs().max().item()

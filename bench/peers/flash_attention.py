@@ -1,4 +1,7 @@
-"""The packages of FlashAttention 2 (`flash_attn`) and 3 (`flash_attn_interface`). Needs torch and the package."""
+"""The packages of FlashAttention 2 (`flash_attn`) and 3 (`flash_attn_interface`).
+
+Needs torch and the package.
+"""
 
 from typing import Any
 

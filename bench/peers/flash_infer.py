@@ -1,4 +1,7 @@
-"""FlashInfer's wrappers: planned once, as a server does for all layers of a step, then run. Needs the package."""
+"""FlashInfer's wrappers: planned once, as a server does for all layers of a step, then run.
+
+Needs the package.
+"""
 
 import math
 from collections.abc import Callable
@@ -40,7 +43,7 @@ def workspace(batch: Batch) -> torch.Tensor:
 
 
 def pages(batch: Batch) -> tuple[tuple[torch.Tensor, torch.Tensor], int, tuple[torch.Tensor, ...]]:
-    """Pools, tokens a page, and the table as FlashInfer has it: starts, pages in order, tokens of the last ones."""
+    """Pools, tokens a page, and its form of a table: starts, pages in order, tokens of the last ones."""
     workload, table = batch.workload, batch.block_table
     k, v, size = batch.k, batch.v, workload.block_size
     if table is None:

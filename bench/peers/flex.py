@@ -1,6 +1,7 @@
-"""torch's FlexAttention, compiled: dense with a BlockMask, and over a paged cache by its PagedAttention. Needs torch.
+"""torch's FlexAttention, compiled: dense with a BlockMask, and over a paged cache by its PagedAttention.
 
-On a processor it runs uncompiled, which tests the masks and the page tables that it is given, not its kernels.
+On a processor it runs uncompiled: that tests the masks and page tables it is given, not its kernels.
+Needs torch.
 """
 
 import warnings

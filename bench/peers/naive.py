@@ -1,4 +1,7 @@
-"""Attention by its definition: scores in memory, softmax, product. What fused kernels exist to avoid. Needs torch."""
+"""Attention by its definition: scores in memory, softmax, product. What fused kernels exist to avoid.
+
+Needs torch.
+"""
 
 import math
 

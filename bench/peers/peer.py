@@ -25,7 +25,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Peer:
-    """An implementation: `module` of this package has the function `prepare(batch) -> Call`, which may `Skip`."""
+    """An implementation: `module` has the function that `prepare` names, of a batch to a Call or a Skip."""
 
     who: str
     module: str

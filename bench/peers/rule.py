@@ -29,8 +29,8 @@ def allowed_error(dtype: str, plain_error: float, largest: float) -> float:
 def sampled_rows(workload: Workload, count: int = 64, seed: int = 0) -> list[tuple[int, int, int]]:
     """Up to `count` different triples of a sequence, a query head and a query row, always the same.
 
-    The corners come first: the first and the last row and head of the longest and of the shortest sequence, where
-    masks and ends of tiles go wrong.
+    The corners come first: the first and the last row and head of the longest and of the shortest sequence,
+    where masks and ends of tiles go wrong.
     """
     lens = workload.kv_lens
     longest, shortest = lens.index(max(lens)), lens.index(min(lens))

@@ -1,4 +1,7 @@
-"""How many launches are timed and what is said of them: the numbers that `kgen bench` uses. Needs no torch."""
+"""How many launches are timed and what is said of them: the numbers that `kgen bench` uses.
+
+Needs no torch.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""torch's scaled_dot_product_attention with one backend at a time, so that none stands in for another. Needs torch."""
+"""torch's scaled_dot_product_attention with one backend at a time, so that none stands in for another.
+
+Needs torch.
+"""
 
 import functools
 import warnings

@@ -41,7 +41,8 @@ def shared_bytes(kernel, dtype: str, capability: int, constants: dict, warps: in
         for index, name in enumerate(names)
         if name not in constants and name not in odd
     }
-    source = ASTSource(kernel, signature, {name: constants[name] for name in names if name in constants}, attributes)
+    taken = {name: constants[name] for name in names if name in constants}
+    source = ASTSource(kernel, signature, taken, attributes)
     options = {"num_warps": warps, "num_stages": stages}
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options).metadata.shared
 

@@ -1,4 +1,4 @@
-"""What needs no torch: reading workloads, their order, which rows are checked, percentiles, and the lines written.
+"""What needs no torch: reading workloads, their order, which rows are checked, percentiles, lines written.
 
     cd bench && python3 -m unittest peers.test_without_torch
 """
@@ -17,8 +17,8 @@ PREFILL = {
     "heads": 16, "kv_heads": 16, "q_len": 4096, "kv_lens": [4096] * 4,
 }
 DECODE = {
-    "kernel": "paged_attention", "phase": "decode", "mask": "causal", "dtype": "f16", "head_dim": 128, "heads": 32,
-    "kv_heads": 8, "q_len": 1, "kv_lens": [4096, 70, 1], "block_size": 16, "window": None,
+    "kernel": "paged_attention", "phase": "decode", "mask": "causal", "dtype": "f16", "head_dim": 128,
+    "heads": 32, "kv_heads": 8, "q_len": 1, "kv_lens": [4096, 70, 1], "block_size": 16, "window": None,
 }
 
 
@@ -62,7 +62,9 @@ class Workloads(unittest.TestCase):
             row, ceiling = map(json.loads, file.getvalue().splitlines())
             self.assertEqual(parse(row.pop("workload"), "[0]"), workload)
             self.assertEqual(row, {"who": "flex", "samples": 0, "method": "", "skipped": "no"})
-            self.assertEqual(ceiling, {"ceiling": "copy", "who": "torch", "per_second": 1e12, "how": "a copy"})
+            self.assertEqual(
+                ceiling, {"ceiling": "copy", "who": "torch", "per_second": 1e12, "how": "a copy"}
+            )
 
     def test_tiny_is_the_same_attention(self) -> None:
         small = tiny(parse(PREFILL | {"window": 1024}, "[0]"))
@@ -73,7 +75,8 @@ class Workloads(unittest.TestCase):
 
     def test_the_most_telling_come_first(self) -> None:
         variants = [
-            PREFILL | {"window": 128}, PREFILL | {"head_dim": 64}, PREFILL, PREFILL | {"dtype": "f16"}, DECODE, PREFILL
+            PREFILL | {"window": 128}, PREFILL | {"head_dim": 64}, PREFILL, PREFILL | {"dtype": "f16"},
+            DECODE, PREFILL,
         ]
         ids = [str(workload) for workload in most_telling_first([parse(each, "[0]") for each in variants])]
         self.assertEqual(ids, [
@@ -87,7 +90,9 @@ class Workloads(unittest.TestCase):
 
 class Rules(unittest.TestCase):
     def test_rounding_units(self) -> None:
-        table = [("f16", 1.0, -10), ("f16", 1.999, -10), ("f16", -0.5, -11), ("f16", 1e-9, -24), ("bf16", 3.0, -6)]
+        table = [
+            ("f16", 1.0, -10), ("f16", 1.999, -10), ("f16", -0.5, -11), ("f16", 1e-9, -24), ("bf16", 3.0, -6),
+        ]
         for dtype, magnitude, exponent in table:
             self.assertEqual(rounding_unit(dtype, magnitude), 2.0**exponent)
         self.assertEqual(rounding_unit("f16", 0.0), 0.0)
@@ -123,8 +128,10 @@ class Tables(unittest.TestCase):
     def test_cells(self) -> None:
         workload = parse(PREFILL, "[0]")
         rows = [
-            Measured("flex", workload, median_us=12.34, right=True), Measured("naive", workload, skipped="no"),
-            Measured("fa2", workload, median_us=1.0, right=False), Measured("fa3", workload, error="no"),
+            Measured("flex", workload, median_us=12.34, right=True),
+            Measured("naive", workload, skipped="no"),
+            Measured("fa2", workload, median_us=1.0, right=False),
+            Measured("fa3", workload, error="no"),
         ]
         self.assertEqual(table(rows).splitlines()[1].split()[-4:], ["12.3", "-", "WRONG", "error"])
 

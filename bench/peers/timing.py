@@ -1,7 +1,7 @@
-"""Times a call on the device by the method of `kgen bench`: events around each launch, the L2 overwritten before it.
+"""Times a call on the device by the method of `kgen bench`: events around each launch, L2 overwritten.
 
-Where the call can be captured into a CUDA graph the replay is timed, so that what Python takes to get to a launch
-does not count. Needs torch; nothing here changes a setting of the device.
+Where the call can be captured into a CUDA graph the replay is timed, so that what Python takes to get to a
+launch does not count. Needs torch; nothing here changes a setting of the device.
 """
 
 import time

@@ -1,8 +1,8 @@
 """A plain Triton kernel of decoding over a paged cache, split over the keys, with a second one that combines.
 
-One program computes one chunk of the keys of one sequence and one KV head: the query heads that share it are the
-rows of its tile. A chunk has the same number of keys everywhere, so that long sequences get more programs and all
-end at about the same time. Needs torch and triton.
+One program computes one chunk of the keys of one sequence and one KV head: the query heads that share it
+are the rows of its tile. A chunk has the same number of keys everywhere, so that long sequences get more
+programs and all end at about the same time. Needs torch and triton.
 """
 
 import torch
@@ -21,10 +21,11 @@ def attend_chunk(
     BLOCK_SIZE: tl.constexpr, BLOCK_N: tl.constexpr, WINDOW: tl.constexpr, SOFTCAP: tl.constexpr,
     ALIBI: tl.constexpr, SPLIT: tl.constexpr,
 ):
-    """Strides are in elements; q and o are `[batch, heads, head_dim]` without gaps, both pools have the same strides.
+    """Strides are in elements; q and o are `[batch, heads, head_dim]` without gaps, both pools have the
+    same strides.
 
-    `parts`, `[batch, heads, chunks, head_dim]` f32, and `lses`, `[batch, heads, chunks]` in units of log2, are
-    written where the keys are split; otherwise `o_base`.
+    `parts`, `[batch, heads, chunks, head_dim]` f32, and `lses`, `[batch, heads, chunks]` in units of log2,
+    are written where the keys are split; otherwise `o_base`.
     """
     index = tl.program_id(0)
     kv_head = tl.program_id(1)
@@ -97,7 +98,9 @@ def combine(
         place = row * chunks + each
         lse = tl.load(lses + place, mask=each < count, other=float("-inf"))
         part = tl.load(
-            parts + place[:, None].to(tl.int64) * HEAD_DIM + dims[None, :], mask=each[:, None] < count, other=0.0
+            parts + place[:, None].to(tl.int64) * HEAD_DIM + dims[None, :],
+            mask=each[:, None] < count,
+            other=0.0,
         )
         new_highest = tl.maximum(highest, tl.max(lse, 0))
         weight = tl.exp2(lse - new_highest)
@@ -116,7 +119,7 @@ COMBINED_AT_ONCE = 16
 
 
 def chunk_lengths(kv_lens: list[int], kv_heads: int, multiprocessors: int) -> list[int]:
-    """Keys a chunk that give about `WAVES` programs a multiprocessor: multiples of 128, the shortest first."""
+    """Keys a chunk for about `WAVES` programs a multiprocessor: multiples of 128, the shortest first."""
     total = sum(kv_lens) * kv_heads
     chunks = {max(128, -(-total // (wave * multiprocessors * 128)) * 128) for wave in WAVES}
     # Beyond the longest sequence nothing is split any more, however long the chunk.
@@ -154,6 +157,7 @@ def launch(batch: Batch, out: torch.Tensor, split: Split, config: tuple[int, int
     if split.chunks > 1:
         combine[(workload.batch * workload.heads,)](
             split.parts, split.lses, batch.kv_lens, out, split.chunk, split.chunks,
-            HEADS=workload.heads, HEAD_DIM=workload.head_dim, WINDOW=window, TILE=COMBINED_AT_ONCE, num_warps=4,
+            HEADS=workload.heads, HEAD_DIM=workload.head_dim, WINDOW=window, TILE=COMBINED_AT_ONCE,
+            num_warps=4,
         )
     return out

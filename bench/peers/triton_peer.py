@@ -30,7 +30,7 @@ def prepare(batch: Batch) -> Call:
 
 
 def numpy_is_too_new() -> bool:
-    """Triton 3.6 makes numbers of arrays with one element, as loop bounds are: numpy refuses that since 2.4."""
+    """Triton 3.6 takes arrays of one element, as loop bounds are, for numbers; numpy 2.4 does not."""
     import numpy
 
     return tuple(map(int, numpy.__version__.split(".")[:2])) >= (2, 4)

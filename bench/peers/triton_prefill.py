@@ -1,8 +1,8 @@
-"""A plain Triton kernel of attention over dense keys: what one writes in an afternoon and lets the compiler tune.
+"""A plain Triton kernel of attention over dense keys: what one writes in an afternoon.
 
-One program computes `BLOCK_M` query rows of one head. Tiles of keys that every row sees whole run a loop without
-masks; those at the edges of the causal triangle, of the window and of the sequence run a masked one. Needs torch
-and triton.
+One program computes `BLOCK_M` query rows of one head. Tiles of keys that every row sees whole run a loop
+without masks; those at the edges of the causal triangle, of the window and of the sequence run a masked
+one. Needs torch and triton.
 """
 
 import os
@@ -14,8 +14,8 @@ import triton.language as tl
 from peers.batch import Batch
 
 LOG2E = tl.constexpr(1.4426950408889634)
-#: Triton's interpreter, which a dry run uses, multiplies the bits of bf16 numbers as if they were integers, and
-#: cuts numbers off where they should be rounded to bf16.
+#: Triton's interpreter, which a dry run uses, multiplies the bits of bf16 numbers as if they were integers,
+#: and cuts numbers off where they should be rounded to bf16.
 INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 
 
@@ -52,7 +52,7 @@ def modify(scores, distance, scale, cap, slope, SOFTCAP: tl.constexpr, ALIBI: tl
 
 @triton.jit
 def walk(
-    acc, row_sum, row_max, q, k_base, v_base, stride_k, stride_v, first, last, positions, kv_len, scale, cap, slope,
+    acc, row_sum, row_max, q, k_base, v_base, stride, first, last, positions, kv_len, scale, cap, slope,
     HEAD_DIM: tl.constexpr, BLOCK_N: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr,
     SOFTCAP: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
 ):
@@ -60,8 +60,8 @@ def walk(
     dims = tl.arange(0, HEAD_DIM)
     for start in range(first, last, BLOCK_N):
         columns = start + tl.arange(0, BLOCK_N)
-        k_tile = k_base + columns[None, :] * stride_k + dims[:, None]
-        v_tile = v_base + columns[:, None] * stride_v + dims[None, :]
+        k_tile = k_base + columns[None, :] * stride + dims[:, None]
+        v_tile = v_base + columns[:, None] * stride + dims[None, :]
         if MASKED:
             k = tl.load(k_tile, mask=columns[None, :] < kv_len, other=0.0)
         else:
@@ -140,15 +140,15 @@ def attend(
     row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
     if WINDOW > 0:
         acc, row_sum, row_max = walk(
-            acc, row_sum, row_max, q, k_base, v_base, k_row, k_row, low, whole_low, positions, kv_len, scale, cap,
+            acc, row_sum, row_max, q, k_base, v_base, k_row, low, whole_low, positions, kv_len, scale, cap,
             slope, HEAD_DIM, BLOCK_N, CAUSAL, WINDOW, SOFTCAP, ALIBI, True,
         )
     acc, row_sum, row_max = walk(
-        acc, row_sum, row_max, q, k_base, v_base, k_row, k_row, whole_low, whole_high, positions, kv_len, scale, cap,
+        acc, row_sum, row_max, q, k_base, v_base, k_row, whole_low, whole_high, positions, kv_len, scale, cap,
         slope, HEAD_DIM, BLOCK_N, CAUSAL, WINDOW, SOFTCAP, ALIBI, False,
     )
     acc, row_sum, row_max = walk(
-        acc, row_sum, row_max, q, k_base, v_base, k_row, k_row, whole_high, high, positions, kv_len, scale, cap,
+        acc, row_sum, row_max, q, k_base, v_base, k_row, whole_high, high, positions, kv_len, scale, cap,
         slope, HEAD_DIM, BLOCK_N, CAUSAL, WINDOW, SOFTCAP, ALIBI, True,
     )
     # Rows past the last query may have seen nothing; they are not stored.

@@ -111,7 +111,8 @@ def parse(value: Any, where: str) -> Workload:
     for name in COUNTS:
         need(is_count(value.get(name)), name, "a positive whole number")
     for name in OPTIONAL_COUNTS:
-        need(value.get(name) is None or is_count(value[name]), name, "a positive whole number, null or absent")
+        holds = value.get(name) is None or is_count(value[name])
+        need(holds, name, "a positive whole number, null or absent")
     need(isinstance(value.get("alibi", False), bool), "alibi", "true or false")
     lens = value.get("kv_lens")
     need(isinstance(lens, list) and bool(lens) and all(map(is_count, lens)), "kv_lens",
@@ -160,8 +161,9 @@ def tiny(workload: Workload, longest: int = 200) -> Workload:
 def most_telling_first(workloads: list[Workload]) -> list[Workload]:
     """An order in which a run that is cut short says the most.
 
-    Plain attention with the head dimension of most models goes before variants of it, and prefill, paged decode
-    and the rest take turns; otherwise the file's order holds, and of two that are equal the first stands.
+    Plain attention with the head dimension of most models goes before variants of it, and prefill, paged
+    decode and the rest take turns; otherwise the file's order holds, and of two that are equal the first
+    stands.
     """
     def rank(workload: Workload) -> tuple[bool, bool]:
         plain = workload.window is None and workload.softcap is None and not workload.alibi
