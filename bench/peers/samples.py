@@ -5,10 +5,8 @@ Needs no torch.
 
 from collections.abc import Sequence
 
-#: Warming up ends when so many calls were made and so many seconds have gone by ...
+#: Warming up ends when so many calls were made and so many seconds have gone by.
 WARM_CALLS, WARM_SECONDS = 5, 0.1
-#: ... but calls that take long are not repeated beyond this.
-WARM_SECONDS_AT_MOST = 1.0
 #: As many samples as fit into so many microseconds, within these bounds.
 SAMPLED_US, FEWEST, MOST = 250_000.0, 10, 200
 
@@ -19,7 +17,7 @@ def sample_count(call_us: float) -> int:
 
 
 def is_warm(calls: int, seconds: float) -> bool:
-    return (calls >= WARM_CALLS and seconds >= WARM_SECONDS) or seconds >= WARM_SECONDS_AT_MOST
+    return calls >= WARM_CALLS and seconds >= WARM_SECONDS
 
 
 def percentile(values: Sequence[float], share: float) -> float:
