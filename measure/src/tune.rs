@@ -245,13 +245,20 @@ fn candidate(
     Ok(Some(Candidate { schedule, cost, predicted, each, compute, unfit, measured }))
 }
 
-/// Fit ones first; then by measurement, by prediction to a hundredth, by what the multiprocessors need (of two that
-/// wait for memory as long, the one with more room), and by instructions.
+/// Fit ones first; then by measurement, by prediction, and by what the multiprocessors need: of two that wait for memory
+/// as long, the one with more room. What is within a hundredth of the best is as good as it; of those, the one with
+/// fewest instructions a score.
 pub fn sort(candidates: &mut [Candidate]) {
-    let steps = |seconds: f64| (seconds.ln() * 100.0).round() as i64;
+    let best = |of: fn(&Candidate) -> f64| {
+        candidates.iter().filter(|c| c.unfit.is_empty()).map(of).fold(f64::INFINITY, f64::min)
+    };
+    let (measured, predicted, compute) =
+        (best(|c| c.measured.unwrap_or(f64::INFINITY)), best(|c| c.predicted), best(|c| c.compute));
+    let behind = |seconds: f64, best: f64| ((seconds / best - 1.0) * 100.0).floor() as i64;
     candidates.sort_by(|a, b| {
         let key = |c: &Candidate| {
-            (!c.unfit.is_empty(), c.measured.map_or(i64::MAX, steps), steps(c.predicted), steps(c.compute))
+            let measured = c.measured.map_or(i64::MAX, |seconds| behind(seconds, measured));
+            (!c.unfit.is_empty(), measured, behind(c.predicted, predicted), behind(c.compute, compute))
         };
         let turn = |c: &Candidate| c.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products);
         key(a).cmp(&key(b)).then(turn(a).total_cmp(&turn(b)))
