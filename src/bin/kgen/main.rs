@@ -9,10 +9,12 @@ mod bench;
 mod case;
 mod check;
 mod cost;
+mod doctor;
 mod emit;
 mod isolate;
 mod kernel;
 mod lines;
+mod parity;
 mod progress;
 mod report;
 mod run;
@@ -63,6 +65,10 @@ enum Command {
     Cost(cost::KernelCost),
     /// Schedules ranked for a shape, by predicted and by measured time
     Tune(tune::Tune),
+    /// Launch cases on a GPU and on the emulator: whether both give the same
+    Parity(parity::KgenParity),
+    /// What this machine has and lacks, and how to get it
+    Doctor(doctor::Doctor),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
     /// What a run on a GPU left behind, as a report with plots
@@ -96,6 +102,8 @@ fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Cost(cost) => cost.run(),
         Command::Tune(tune) => tune.run(),
+        Command::Parity(parity) => parity.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Bench(bench) => bench.run(),
         Command::Report(report) => report.run(),
     };
