@@ -1,6 +1,9 @@
 //! `Device::cuda` and what is built on it, over the stand-in driver of `tests/driver`: no GPU takes part, and the device's
 //! name says so. The driver is found when a process starts, so each test runs one: `kgen`, or this suite again.
 
+use flashpage::codegen::Arch;
+use flashpage::runtime::Device;
+use flashpage::runtime::device::{DeviceError, Launch};
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -40,6 +43,8 @@ fn on_device(cc: &str, program: impl AsRef<Path>, args: &[&str]) -> Ran {
         .args(args)
         .env("LD_LIBRARY_PATH", driver.path())
         .env("FLASHPAGE_TEST_DRIVER_CC", cc)
+        .env("FLASHPAGE_TEST_DRIVER_MIB", "64")
+        .env("FLASHPAGE_TEST_CHILD", "1")
         .output()
         .unwrap();
     Ran {
@@ -60,4 +65,310 @@ fn check() {
         assert!(ran.out.starts_with(&format!("on {NAME}\n")), "{}", ran.out);
         assert!(!ran.out.contains("FAILS"), "{}", ran.out);
     }
+}
+
+#[test]
+fn cases() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/cases");
+    // Clusters, multicast, tensor maps by address and by parameter, bulk reductions, wgmma; then grid-wide waits.
+    let table = [
+        ("8.0", "vector_add_sm80"),
+        ("9.0", "vector_add_sm80"),
+        ("8.6", "cuda_flash_attention_sm80"),
+        ("8.0", "cuda_lookback_sm80"),
+        ("9.0", "cuda_cluster_sm90"),
+        ("9.0", "cuda_multicast_sm90"),
+        ("9.0", "cuda_tensor_maps_sm90"),
+        ("9.0", "cuda_bulk_reduce_sm90"),
+        ("9.0", "tma_cube_sm90"),
+        ("9.0", "wgmma_f16_s64_tn_sm90"),
+    ];
+    for (cc, name) in table {
+        let case = copy(&cases.join(name));
+        let ran =
+            kgen(cc, &["launch", &case.path().join("launch.json").to_string_lossy(), "--device", "cuda:0"]);
+        let ran = ran.with(0);
+        assert!(
+            ran.out.lines().next().is_some_and(|line| line.ends_with(&format!(" on {NAME}"))),
+            "{}",
+            ran.out
+        );
+        assert!(ran.out.contains("ok "), "{name}: {}", ran.out);
+    }
+    // Code for sm_90a runs on compute capability 9.0 alone.
+    for cc in ["8.0", "12.0"] {
+        let case = copy(&cases.join("tma_row_sm90"));
+        let ran =
+            kgen(cc, &["launch", &case.path().join("launch.json").to_string_lossy(), "--device", "cuda:0"]);
+        let ran = ran.with(2);
+        assert!(ran.err.contains("CUDA_ERROR_NO_BINARY_FOR_GPU"), "{}", ran.err);
+    }
+}
+
+/// A case's files, so that what it writes goes elsewhere.
+fn copy(case: &Path) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(case).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+/// A case of a kernel with this body, for one thread and a buffer of four bytes.
+fn case(body: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("kernel.ptx"), kernel(body)).unwrap();
+    let launch = r#"{ "ptx": "kernel.ptx", "entry": "k", "grid": [1, 1, 1], "block": [1, 1, 1],
+        "buffers": { "o": {"dtype": "i32", "shape": [1], "fill": 0} }, "args": [ {"buffer": "o"} ] }"#;
+    std::fs::write(folder.path().join("launch.json"), launch).unwrap();
+    folder
+}
+
+/// An entry `k(o)`, where `%o` holds the parameter and `%v` is to be used.
+fn kernel(body: &str) -> String {
+    format!(
+        ".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 o) {{\n\
+         .reg .u64 %o;\n.reg .u32 %v;\nld.param.u64 %o, [o];\nmov.u32 %v, 7;\n{body}\nret;\n}}\n"
+    )
+}
+
+#[test]
+fn faults() {
+    let table = [
+        ("st.global.u32 [%o], %v;", 0, "k on "),
+        (
+            "st.global.u32 [%o+4096], %v;",
+            1,
+            "CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)",
+        ),
+        ("st.global.u32 [%o+2], %v;", 1, "CUDA_ERROR_MISALIGNED_ADDRESS (misaligned address)"),
+        ("trap;", 1, "CUDA_ERROR_LAUNCH_FAILED (unspecified launch failure)"),
+    ];
+    for (body, status, message) in table {
+        let case = case(body);
+        let launch = case.path().join("launch.json");
+        let ran = kgen("8.0", &["launch", &launch.to_string_lossy(), "--device", "cuda:0"]).with(status);
+        assert!(ran.out.contains(message), "{body}: {}", ran.out);
+        assert_eq!(status == 1, ran.out.contains("`k` failed: "), "{body}: {}", ran.out);
+    }
+}
+
+#[test]
+fn choosing_a_device() {
+    let case = case("st.global.u32 [%o], %v;");
+    let launch = case.path().join("launch.json").to_string_lossy().into_owned();
+    let table: [(&str, &[&str], i32, &str); 6] = [
+        ("8.0", &[], 0, NAME),
+        ("8.0", &["--device", "emulator"], 0, "emulator"),
+        ("8.0", &["--device", "cuda:7"], 2, "there is no GPU 7, this machine has 1"),
+        ("none", &["--device", "cuda:0"], 2, "cuInit failed: CUDA_ERROR_NO_DEVICE"),
+        ("none", &[], 0, "emulator"),
+        ("8.0", &["--device", "cuda:0", "--profile"], 2, "--profile counts on the emulator"),
+    ];
+    for (cc, args, status, message) in table {
+        let ran = kgen(cc, &[&["launch", &launch], args].concat()).with(status);
+        assert!(format!("{}{}", ran.out, ran.err).contains(message), "{cc} {args:?}: {ran:?}");
+    }
+}
+
+/// Runs a test's body in a process of its own that has the driver, on each of these devices.
+fn with_driver(test: &str, devices: &[&str], body: fn(cc: &str)) {
+    if std::env::var_os("FLASHPAGE_TEST_CHILD").is_some() {
+        return body(&std::env::var("FLASHPAGE_TEST_DRIVER_CC").unwrap());
+    }
+    for cc in devices {
+        let ran = on_device(cc, std::env::current_exe().unwrap(), &[test, "--exact", "--nocapture"]).with(0);
+        assert!(ran.out.contains("1 passed"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn targets() {
+    with_driver("targets", &["8.0", "8.6", "8.9", "12.0"], |_| {
+        let device = Device::auto();
+        assert_eq!((device.name().as_str(), device.is_emulator()), (NAME, false));
+        assert_eq!(device.arch(), Arch::Sm80);
+        assert!(device.load(&kernel("")).is_ok());
+    });
+}
+
+#[test]
+fn memory() {
+    with_driver("memory", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let buffer = device.upload(&[1, 2, 3, 4]).unwrap();
+        buffer.write(1, &[9]).unwrap();
+        // The context is each thread's own affair.
+        std::thread::scope(|threads| {
+            threads.spawn(|| assert_eq!(buffer.to_bytes().unwrap(), [1, 9, 3, 4]));
+            threads.spawn(|| drop(device.upload(&[0; 100]).unwrap()));
+        });
+        buffer.memset(7).unwrap();
+        let mut tail = [0; 2];
+        buffer.read(2, &mut tail).unwrap();
+        assert_eq!(tail, [7, 7]);
+        assert!(buffer.address().is_multiple_of(256) && device.alloc(0).unwrap().is_empty());
+        let error = device.alloc(1 << 40).unwrap_err().to_string();
+        assert!(error.contains("CUDA_ERROR_OUT_OF_MEMORY (out of memory)"), "{error}");
+        // What is dropped comes back: more than half of the device, twice.
+        for _ in 0..2 {
+            drop(device.alloc(40 << 20).unwrap());
+        }
+        // The context goes with its last user, and comes again.
+        drop((buffer, device));
+        assert_eq!(Device::cuda(0).unwrap().upload(&[5]).unwrap().to_bytes().unwrap(), [5]);
+    });
+}
+
+fn launch_of(device: &Device, text: &str, launch: Launch) -> Result<u32, DeviceError> {
+    let out = device.upload(&[0; 4])?;
+    let launch = Launch { params: vec![out.address().to_le_bytes().to_vec()], ..launch };
+    device.launch(&device.load(text)?, "k", &launch)?;
+    Ok(u32::from_le_bytes(out.to_bytes()?.try_into().unwrap()))
+}
+
+fn one_block() -> Launch {
+    Launch { grid: [1; 3], block: [1; 3], cluster: [1; 3], dynamic_shared_bytes: 0, params: Vec::new() }
+}
+
+/// Shared memory, declared and dynamic: past 48 KiB together it has to be asked for, and the device has so much.
+#[test]
+fn shared_memory() {
+    with_driver("shared_memory", &["8.0", "8.6", "9.0"], |cc| {
+        let device = Device::cuda(0).unwrap();
+        let most = match cc {
+            "8.0" => 163,
+            "8.6" => 99,
+            _ => 227,
+        };
+        let table = [
+            (0, 0, true),
+            (0, 48, true),
+            (0, 49, true),
+            (0, most, true),
+            (0, most + 1, false),
+            (40, 8, true),
+            (40, 9, true),
+            (40, 48, true),
+            (40, most - 40, true),
+            (40, most - 39, false),
+        ];
+        for (declared, dynamic, fits) in table {
+            let text = kernel(&match declared {
+                0 => "mov.u32 %v, %dynamic_smem_size;\nst.global.u32 [%o], %v;".to_string(),
+                kib => format!(
+                    ".shared .align 16 .b8 fixed[{}];\nst.shared.u32 [fixed], %v;\nmov.u32 %v, %dynamic_smem_size;\n\
+                     st.global.u32 [%o], %v;",
+                    kib * 1024
+                ),
+            });
+            let launch = Launch { dynamic_shared_bytes: dynamic * 1024, ..one_block() };
+            match launch_of(&device, &text, launch) {
+                Ok(seen) => assert!(fits && seen == dynamic * 1024, "{cc}: {declared} + {dynamic}: {seen}"),
+                Err(error) => {
+                    assert!(
+                        !fits && matches!(error, DeviceError::Launch { .. }),
+                        "{declared} + {dynamic}: {error}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn clusters() {
+    with_driver("clusters", &["8.0", "9.0"], |cc| {
+        let device = Device::cuda(0).unwrap();
+        let read = match cc {
+            "8.0" => "",
+            _ => "mov.u32 %v, %cluster_nctarank;\n",
+        };
+        let text = kernel(&format!("{read}st.global.u32 [%o], %v;"));
+        let text = if cc == "8.0" { text } else { text.replace("sm_80", "sm_90") };
+        let table = [([1, 1, 1], 1), ([2, 1, 1], 2), ([2, 2, 2], 8), ([16, 1, 1], 16)];
+        for (cluster, blocks) in table {
+            let launch = Launch { grid: [16, 2, 2], cluster, ..one_block() };
+            match (cc, launch_of(&device, &text, launch)) {
+                ("8.0", Ok(seen)) => assert_eq!((blocks, seen), (1, 7)),
+                ("8.0", Err(error)) => {
+                    assert!(blocks > 1 && matches!(error, DeviceError::Launch { .. }), "{error}")
+                }
+                (_, ran) => assert_eq!(ran.unwrap(), blocks),
+            }
+        }
+    });
+}
+
+#[test]
+fn refused() {
+    with_driver("refused", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let loads = [
+            (kernel("frob;"), "unknown opcode `frob`"),
+            // What the driver's compiler says is in the message.
+            (kernel(".shared .b8 s[65536];\nst.shared.u32 [s], %v;"), "of at most 49152"),
+            (kernel("").replace("7.8", "9.9"), "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"),
+            (kernel("").replace("sm_80", "sm_90a"), "CUDA_ERROR_NO_BINARY_FOR_GPU"),
+        ];
+        for (text, message) in loads {
+            let error = device.load(&text).unwrap_err();
+            assert!(
+                matches!(&error, DeviceError::Load(said) if said.contains(message)),
+                "{message}: {error}"
+            );
+        }
+        let module = device.load(&kernel("")).unwrap();
+        let good = Launch { params: vec![vec![0; 8]], ..one_block() };
+        device.launch(&module, "k", &good).unwrap();
+        let table = [
+            ("m", good.clone(), "the module has no entry `m`: it has `k`"),
+            ("k", one_block(), "`k` takes 1 parameters, and 0 are given"),
+            (
+                "k",
+                Launch { params: vec![vec![0; 4]], ..one_block() },
+                "parameter `o` has 8 bytes, and 4 are given",
+            ),
+            (
+                "k",
+                Launch { block: [2048, 1, 1], ..good.clone() },
+                "CUDA_ERROR_INVALID_VALUE (invalid argument)",
+            ),
+            ("k", Launch { grid: [0, 1, 1], ..good.clone() }, "CUDA_ERROR_INVALID_VALUE (invalid argument)"),
+        ];
+        for (entry, launch, message) in table {
+            let error = device.launch(&module, entry, &launch).unwrap_err().to_string();
+            assert!(error.contains(message), "{message}: {error}");
+        }
+        for other in [Device::cuda(0).unwrap(), Device::emulator()] {
+            assert!(matches!(other.launch(&module, "k", &good), Err(DeviceError::OtherDevice(_))));
+        }
+        // Nothing of this has done any harm.
+        device.launch(&module, "k", &good).unwrap();
+    });
+}
+
+/// A fault stays: nothing but a new process helps, and every call says so.
+#[test]
+fn faults_stay() {
+    with_driver("faults_stay", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let buffer = device.upload(&[1; 4]).unwrap();
+        let error = launch_of(&device, &kernel("st.global.u32 [%o+64], %v;"), one_block()).unwrap_err();
+        assert!(matches!(&error, DeviceError::Fault { entry, .. } if entry == "k"), "{error}");
+        let calls = [
+            buffer.to_bytes().map(|_| ()),
+            buffer.write(0, &[1]),
+            buffer.memset(0),
+            device.alloc(1).map(|_| ()),
+            device.load(&kernel("")).map(|_| ()),
+        ];
+        for call in calls {
+            let error = call.unwrap_err().to_string();
+            assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
+        }
+        // What is dropped now cannot be given back, which is no reason to panic.
+        drop((buffer, device));
+    });
 }

@@ -1,6 +1,6 @@
 //! The one device: which GPU it is like, by `FLASHPAGE_TEST_DRIVER_CC`, and what it tells of itself.
 
-use crate::driver::{self, MEMORY_BYTES, initialised};
+use crate::driver::{self, initialised};
 use crate::{Answer, Code, call, put};
 use std::ffi::{c_char, c_int, c_uint};
 use std::sync::LazyLock;
@@ -119,6 +119,15 @@ pub fn model() -> Option<&'static Model> {
     *MODEL
 }
 
+/// What the device has of memory. It is the host's, so there is less of it than GPUs have.
+pub fn memory_bytes() -> usize {
+    static BYTES: LazyLock<usize> = LazyLock::new(|| {
+        let mib = std::env::var("FLASHPAGE_TEST_DRIVER_MIB").ok().and_then(|mib| mib.parse().ok());
+        mib.unwrap_or(8192usize).saturating_mul(1 << 20)
+    });
+    *BYTES
+}
+
 /// Whether there is a device of this number.
 pub(crate) fn known(device: c_int) -> Answer {
     if device == 0 { Ok(()) } else { Err(Code::INVALID_DEVICE) }
@@ -201,5 +210,5 @@ pub unsafe extern "C" fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_ui
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, device: c_int) -> Code {
     // SAFETY: the call's contract.
-    call(|| initialised(|_, _| known(device).and_then(|()| unsafe { put(bytes, MEMORY_BYTES) })))
+    call(|| initialised(|_, _| known(device).and_then(|()| unsafe { put(bytes, memory_bytes()) })))
 }

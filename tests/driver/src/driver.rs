@@ -15,9 +15,6 @@ pub type Handle = usize;
 /// The primary context's handle: like a driver's, it is the same after a release.
 pub const CONTEXT: Handle = 0xc0de;
 
-/// What the device has of memory; less than its model, because it is the host's.
-pub const MEMORY_BYTES: usize = 8 << 30;
-
 /// How the context is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {

@@ -2,7 +2,8 @@
 //!
 //! Work runs when it is issued, so the asynchronous forms differ from the others only in not telling of a fault.
 
-use crate::driver::{Driver, Handle, MEMORY_BYTES, Waits, in_context};
+use crate::device::memory_bytes;
+use crate::driver::{Driver, Handle, Waits, in_context};
 use crate::{Answer, Code, call, put};
 use std::ffi::{c_uchar, c_uint, c_ushort, c_void};
 
@@ -10,15 +11,16 @@ use std::ffi::{c_uchar, c_uint, c_ushort, c_void};
 const ALIGN: usize = 256;
 
 impl Driver {
-    fn used(&self) -> usize {
-        self.contents.allocations.values().sum()
+    /// Bytes that are left.
+    fn free(&self) -> usize {
+        memory_bytes().saturating_sub(self.contents.allocations.values().sum())
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<u64, Code> {
         if bytes == 0 {
             return Err(Code::INVALID_VALUE);
         }
-        if bytes > MEMORY_BYTES - self.used().min(MEMORY_BYTES) {
+        if bytes > self.free() {
             return Err(Code::OUT_OF_MEMORY);
         }
         let address = self.contents.memory.alloc(bytes, ALIGN).map_err(|_| Code::OUT_OF_MEMORY)?;
@@ -106,9 +108,9 @@ pub unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) ->
     call(|| {
         in_context(Waits::No, |driver, _| {
             // SAFETY: the call's contract.
-            unsafe { put(free, MEMORY_BYTES - driver.used().min(MEMORY_BYTES)) }?;
+            unsafe { put(free, driver.free()) }?;
             // SAFETY: likewise.
-            unsafe { put(total, MEMORY_BYTES) }
+            unsafe { put(total, memory_bytes()) }
         })
     })
 }
