@@ -35,6 +35,7 @@
 //! | [`kernels`] | stock kernels, written in it |
 //! | [`codegen`] | front end, tile program, schedules, lowering |
 //! | [`runtime`] | devices, tensors, launches, the paged KV cache, the checker |
+//! | `measure` | what kernels cost and how fast they run; with the feature `cli` |
 //! | [`emulator`] | a GPU in software, with sanitizers |
 //! | [`ptx`] | PTX as data |
 //!
@@ -45,6 +46,8 @@ extern crate self as flashpage;
 pub use flashpage_codegen as codegen;
 pub use flashpage_dsl as dsl;
 pub use flashpage_emulator as emulator;
+#[cfg(feature = "cli")]
+pub use flashpage_measure as measure;
 pub use flashpage_ptx as ptx;
 pub use flashpage_runtime as runtime;
 

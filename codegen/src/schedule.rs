@@ -103,7 +103,7 @@ pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
 impl Schedule {
     /// The default schedule of a spec, or the tile that the spec asks for.
     pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
-        if spec.arch != Arch::Sm80 {
+        if !spec.arch.is_lowered() {
             return Err(ScheduleError::Arch(spec.arch));
         }
         if !SM80_HEAD_DIMS.contains(&spec.head_dim) {

@@ -3,13 +3,13 @@
 //! [`suite`] is the table of shapes on which every kernel is checked: lengths of nothing, one, primes and one
 //! past a tile; long and short in one batch; prefill, chunked prefill and decode; each way of sharing heads.
 
-use crate::args::PoolLayout;
+use crate::args::{Argument, PoolLayout};
 use crate::check::{Verdict, check_lse, check_output};
-use crate::device::Device;
+use crate::device::{Device, DeviceError};
 use crate::launch::{LaunchError, LaunchOptions, LaunchReport, launch};
-use crate::problem::{Problem, ProblemError};
-use crate::reference::{ReferenceError, plain, reference};
-use crate::tensor::TensorError;
+use crate::problem::{Inputs, Problem, ProblemError};
+use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
+use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -48,6 +48,21 @@ pub enum EquivalenceError {
     Tensor(#[from] TensorError),
 }
 
+impl EquivalenceError {
+    /// Whether the device failed, rather than refused: a GPU may then be of no more use to this process.
+    pub fn is_device_failure(&self) -> bool {
+        let error = match self {
+            EquivalenceError::Launch(LaunchError::Device(error))
+            | EquivalenceError::Launch(LaunchError::Tensor(TensorError::Device(error)))
+            | EquivalenceError::Problem(ProblemError::Tensor(TensorError::Device(error)))
+            | EquivalenceError::Reference(ReferenceError::Tensor(TensorError::Device(error)))
+            | EquivalenceError::Tensor(TensorError::Device(error)) => error,
+            _ => return false,
+        };
+        matches!(error, DeviceError::Fault { .. } | DeviceError::Cuda { .. } | DeviceError::Load(_))
+    }
+}
+
 /// Runs `program` on a problem and compares every output with the reference.
 ///
 /// # Errors
@@ -63,18 +78,60 @@ pub fn run(
     let report = launch(device, program, &arguments, options)?;
     let expected = reference(program, &arguments)?;
     let plain = plain(program, &arguments)?;
+    let verdicts = judge(&inputs, problem.dtype, &expected, &plain, |tensor, _| tensor.to_f32_vec())?;
+    Ok(Equivalence { report, verdicts })
+}
+
+/// Compares what a launch left in `inputs` with the reference in these rows alone: for batches whose reference would
+/// take longer than anybody waits.
+///
+/// # Errors
+/// Rows that the batch does not have, or outputs that cannot be read.
+pub fn check_rows(
+    program: &Program,
+    inputs: &Inputs,
+    dtype: DType,
+    rows: &[Row],
+) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
+    let arguments = inputs.arguments();
+    let expected = reference_rows(program, &arguments, rows)?;
+    let plain = plain_rows(program, &arguments, rows)?;
+    let starts = arguments.iter().zip(&program.params).find_map(|(argument, param)| match argument {
+        Argument::Ragged(ragged) if param.kind == ParamKind::Query => Some(ragged.starts),
+        _ => None,
+    });
+    judge(inputs, dtype, &expected, &plain, |tensor, width| {
+        let heads = tensor.shape().get(1).copied().unwrap_or(0);
+        let mut got = Vec::with_capacity(rows.len() * width);
+        for row in rows {
+            let token = starts.map_or(0, |starts| starts.start_of(row.sequence)) + row.index;
+            got.extend(tensor.read_f32((token * heads + row.head) * width, width)?);
+        }
+        Ok(got)
+    })
+}
+
+/// A verdict for each output, from the numbers that `read` gives of its tensor and the length of a row.
+fn judge(
+    inputs: &Inputs,
+    dtype: DType,
+    expected: &[Expected],
+    plain: &[Expected],
+    read: impl Fn(&Tensor, usize) -> Result<Vec<f32>, TensorError>,
+) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
     let mut verdicts = Vec::new();
-    for (expected, plain) in expected.iter().zip(&plain) {
+    for (expected, plain) in expected.iter().zip(plain) {
         let Some(tensor) = inputs.output(expected.param.0) else { continue };
-        let got: Vec<f64> = tensor.to_f32_vec()?.into_iter().map(f64::from).collect();
+        let width = if expected.is_row_output { 1 } else { tensor.shape().last().copied().unwrap_or(0) };
+        let got: Vec<f64> = read(tensor, width)?.into_iter().map(f64::from).collect();
         let verdict = if expected.is_row_output {
             check_lse(&got, &expected.values)
         } else {
-            check_output(&got, &expected.values, &plain.values, problem.dtype)
+            check_output(&got, &expected.values, &plain.values, dtype)
         };
         verdicts.push((expected.name.clone(), verdict));
     }
-    Ok(Equivalence { report, verdicts })
+    Ok(verdicts)
 }
 
 /// A batch of the suite: its name, lengths, query heads and KV heads.

@@ -3,7 +3,7 @@
 
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
-use crate::device::{Device, Launch, Report};
+use crate::device::{Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Precision};
@@ -72,6 +72,27 @@ pub fn launch(
     report.block = ready.launch.block;
     report.emulated = run.report;
     Ok(report)
+}
+
+/// Times a launch: runs `program` many times on the same arguments, and leaves what the last run wrote.
+///
+/// # Errors
+/// As [`launch()`](launch()); a batch in which there is nothing to compute; and the emulator has no clock.
+pub fn time(
+    device: &Device,
+    program: &Program,
+    arguments: &[Argument<'_>],
+    options: &LaunchOptions,
+    timing: &TimingOptions,
+) -> Result<(LaunchReport, Timing), LaunchError> {
+    let batch = Batch::check(program, arguments)?;
+    batch.on_device(device)?;
+    let plan = plan(device, &batch, options)?;
+    let Ready { kernel, launch } = plan.ready.ok_or(LaunchError::Empty)?;
+    let entry = kernel.compiled.entry.clone();
+    let timed = device.time(&kernel.module, &entry, &launch, timing)?;
+    let (grid, block) = (launch.grid, launch.block);
+    Ok((LaunchReport { spec: plan.spec, entry: Some(entry), grid, block, emulated: None }, timed))
 }
 
 /// A launch worked out but not begun.

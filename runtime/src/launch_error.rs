@@ -51,6 +51,9 @@ pub enum LaunchError {
         /// What it should be.
         takes: String,
     },
+    /// A batch in which there is nothing to time.
+    #[error("there is nothing to compute in this batch: give at least one query token and one head")]
+    Empty,
     /// The kernel lacks a parameter that every attention kernel has.
     #[error("kernel `{kernel}` has no {what} parameter: attention needs queries, keys and values")]
     MissingParameter {

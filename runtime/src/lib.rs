@@ -20,6 +20,7 @@ pub mod equivalence;
 mod kernels;
 pub mod launch;
 mod launch_error;
+mod normals;
 pub mod npy;
 mod npy_header;
 pub mod problem;
@@ -29,9 +30,10 @@ pub mod tensor;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Report, Roofline, Schedule, Target,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Properties, Report, Roofline, Schedule,
+    Target, Timing, TimingOptions,
 };
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
-pub use reference::{Expected, ReferenceError, plain, reference};
+pub use reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
 pub use tensor::{HostElement, Tensor, TensorError};

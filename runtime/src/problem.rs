@@ -6,13 +6,12 @@
 
 use crate::args::{ArgsError, Argument, BlockTable, Pool, PoolLayout, PoolShape, Ragged, Starts};
 use crate::device::Device;
+use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::program::{DType, Param, ParamKind, Program, ScalarType};
-use half::{bf16, f16};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rand_distr::{Distribution, StandardNormal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A batch to make up.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,6 +182,17 @@ impl Problem {
         Ok(Inputs { items })
     }
 
+    /// Three square matrices of `n` rows: two random, and one that holds NaN.
+    ///
+    /// # Errors
+    /// A device out of memory.
+    pub fn matrices(&self, device: &Device, n: usize) -> Result<[Tensor; 3], TensorError> {
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        let mut random =
+            || Tensor::from_bytes(device, self.dtype, &normals(self.dtype, n * n, &mut rng), &[n, n]);
+        Ok([random()?, random()?, Tensor::filled_nan(device, self.dtype, &[n, n])?])
+    }
+
     fn check_scalars(&self, program: &Program) -> Result<(), ProblemError> {
         let known: Vec<&str> = program
             .params
@@ -228,21 +238,8 @@ impl Problem {
     }
 
     fn random(&self, device: &Device, shape: &[usize], rng: &mut StdRng) -> Result<Tensor, ProblemError> {
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| StandardNormal.sample(rng)).collect();
-        Ok(self.tensor(device, &values, shape)?)
-    }
-
-    fn tensor(&self, device: &Device, values: &[f32], shape: &[usize]) -> Result<Tensor, TensorError> {
-        match self.dtype {
-            DType::Bf16 => {
-                let values: Vec<bf16> = values.iter().map(|x| bf16::from_f32(*x)).collect();
-                Tensor::from_slice(device, &values, shape)
-            }
-            _ => {
-                let values: Vec<f16> = values.iter().map(|x| f16::from_f32(*x)).collect();
-                Tensor::from_slice(device, &values, shape)
-            }
-        }
+        let bytes = normals(self.dtype, shape.iter().product(), rng);
+        Ok(Tensor::from_bytes(device, self.dtype, &bytes, shape)?)
     }
 
     fn table(&self, rng: &mut StdRng) -> Result<Table, ProblemError> {
@@ -274,20 +271,30 @@ impl Problem {
             layout: self.layout,
         };
         let (block_stride, token_stride, head_stride) = shape.strides();
-        let mut values = vec![f32::NAN; shape.dims().iter().product()];
-        for (sequence, (_, kv_len)) in self.lens.iter().enumerate() {
-            for position in 0..*kv_len {
-                let block = table.entries[sequence * table.width + position / self.block_size] as usize;
+        let mut bytes = normals(self.dtype, shape.dims().iter().product(), rng);
+        let mut poison = |block: usize, tokens: std::ops::Range<usize>| {
+            for token in tokens {
                 for head in 0..self.kv_heads {
-                    let first =
-                        block * block_stride + position % self.block_size * token_stride + head * head_stride;
-                    for value in &mut values[first..first + self.head_dim] {
-                        *value = StandardNormal.sample(rng);
-                    }
+                    let first = block * block_stride + token * token_stride + head * head_stride;
+                    // Every bit set: a NaN of either type.
+                    bytes[first * 2..(first + self.head_dim) * 2].fill(0xFF);
                 }
             }
+        };
+        let mut unused: BTreeSet<usize> = (0..table.blocks).collect();
+        for (sequence, (_, kv_len)) in self.lens.iter().enumerate() {
+            let blocks = kv_len.div_ceil(self.block_size);
+            for logical in 0..blocks {
+                let block = table.entries[sequence * table.width + logical] as usize;
+                unused.remove(&block);
+                let filled = (kv_len - logical * self.block_size).min(self.block_size);
+                poison(block, filled..self.block_size);
+            }
         }
-        Ok(self.tensor(device, &values, &shape.dims())?)
+        for block in unused {
+            poison(block, 0..self.block_size);
+        }
+        Ok(Tensor::from_bytes(device, self.dtype, &bytes, &shape.dims())?)
     }
 }
 

@@ -12,11 +12,12 @@ use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
 use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Precision};
-use crate::tensor::{Tensor, TensorError};
+use crate::tensor::{Tensor, TensorError, element_of};
 use flashpage_codegen::program::{
-    Expr, ParamId, Program, ProgramError, ScalarType, StateId, Stmt, TileOp, ValueId,
+    DType, Expr, ParamId, Program, ProgramError, ScalarType, StateId, Stmt, TileOp, ValueId,
 };
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,6 +37,9 @@ pub enum ReferenceError {
         /// What stands in the way.
         message: &'static str,
     },
+    /// A row asked for that the batch does not have.
+    #[error("the batch has no row {0:?}")]
+    NoRow(Row),
     /// An input could not be read.
     #[error(transparent)]
     Tensor(#[from] TensorError),
@@ -50,7 +54,8 @@ pub struct Expected {
     pub name: String,
     /// Whether it is a `RowOutput`: `[tokens, q_heads]` instead of `[tokens, q_heads, D]`.
     pub is_row_output: bool,
-    /// Row-major, for the tokens that belong to sequences; what the tensor holds beyond them stays as it was.
+    /// Row-major, for the tokens that belong to sequences (what the tensor holds beyond them stays as it was) or for
+    /// the rows that were asked for.
     pub values: Vec<f64>,
 }
 
@@ -59,7 +64,7 @@ pub struct Expected {
 /// # Errors
 /// The arguments do not fit the program, or it is no attention.
 pub fn reference(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Expected>, ReferenceError> {
-    run(program, arguments, |_| Precision::Exact)
+    run(program, arguments, |_| Precision::Exact, None)
 }
 
 /// The same computation done plainly in the element type of the queries.
@@ -67,7 +72,43 @@ pub fn reference(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Ex
 /// # Errors
 /// As [`reference()`].
 pub fn plain(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Expected>, ReferenceError> {
-    run(program, arguments, |batch| Precision::Plain(batch.dtype))
+    run(program, arguments, |batch| Precision::Plain(batch.dtype), None)
+}
+
+/// One query of one head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// The sequence.
+    pub sequence: usize,
+    /// The query head.
+    pub head: usize,
+    /// The query's number in its sequence.
+    pub index: usize,
+}
+
+/// [`reference()`] of some rows alone, where all would take too long: the values of each store are those of `rows`, in
+/// their order.
+///
+/// # Errors
+/// As [`reference()`], and rows that there are not.
+pub fn reference_rows(
+    program: &Program,
+    arguments: &[Argument<'_>],
+    rows: &[Row],
+) -> Result<Vec<Expected>, ReferenceError> {
+    run(program, arguments, |_| Precision::Exact, Some(rows))
+}
+
+/// [`plain()`] of some rows alone.
+///
+/// # Errors
+/// As [`reference_rows`].
+pub fn plain_rows(
+    program: &Program,
+    arguments: &[Argument<'_>],
+    rows: &[Row],
+) -> Result<Vec<Expected>, ReferenceError> {
+    run(program, arguments, |batch| Precision::Plain(batch.dtype), Some(rows))
 }
 
 /// Elementwise steps, first to last.
@@ -203,7 +244,9 @@ impl<'p> Walker<'p> {
 
 /// A `[…, heads, D]` input on the host.
 struct Input {
-    data: Vec<f32>,
+    /// As stored: a cache of some gigabytes is not widened for the rows that are needed of it.
+    bytes: Vec<u8>,
+    dtype: DType,
     head_dim: usize,
     /// Elements from one block, token and head to the next.
     strides: (usize, usize, usize),
@@ -215,7 +258,8 @@ impl Input {
         let ragged = |tensor: &Tensor, heads: usize| {
             let head_dim = batch.head_dim;
             Ok(Input {
-                data: tensor.to_f32_vec()?,
+                bytes: tensor.buffer().to_bytes()?,
+                dtype: tensor.dtype(),
                 head_dim,
                 strides: (0, heads * head_dim, head_dim),
                 block_size: 0,
@@ -232,40 +276,52 @@ impl Input {
                     layout: pool.layout,
                 });
                 let strides = pool.shape().map_or((0, 0, 0), |shape| shape.strides());
-                Ok(Input { data: pool.tensor.to_f32_vec()?, head_dim, strides, block_size })
+                let (bytes, dtype) = (pool.tensor.buffer().to_bytes()?, pool.tensor.dtype());
+                Ok(Input { bytes, dtype, head_dim, strides, block_size })
             }
-            _ => Ok(Input { data: Vec::new(), head_dim: 0, strides: (0, 0, 0), block_size: 0 }),
+            _ => Ok(Input {
+                bytes: Vec::new(),
+                dtype: batch.dtype,
+                head_dim: 0,
+                strides: (0, 0, 0),
+                block_size: 0,
+            }),
         }
     }
 
-    fn row(&self, block: usize, token: usize, head: usize) -> &[f32] {
+    fn row(&self, block: usize, token: usize, head: usize) -> impl Iterator<Item = f64> {
         let at = block * self.strides.0 + token * self.strides.1 + head * self.strides.2;
-        &self.data[at..at + self.head_dim]
+        let size = self.dtype.bytes();
+        let dtype = self.dtype;
+        self.bytes[at * size..(at + self.head_dim) * size]
+            .chunks_exact(size)
+            .map(move |bytes| f64::from(element_of(dtype, bytes)))
     }
 }
 
-/// Rows of one sequence and head, mapped, in f64.
+/// Rows of one sequence and head, mapped, in f64: those of `tokens`.
 fn rows(
     batch: &Batch<'_>,
     input: &Input,
     factor: &Factor<'_>,
     place: &Place<'_>,
     head: usize,
-    len: usize,
+    tokens: impl ExactSizeIterator<Item = usize>,
 ) -> Vec<f64> {
     let sequence = place.seq as usize;
-    let mut rows = Vec::with_capacity(len * input.head_dim);
-    for token in 0..len {
-        let row = match (batch.arguments[factor.source.0], factor.table.map(|t| batch.arguments[t.0])) {
-            (Argument::Pool(_), Some(Argument::Table(table))) => {
-                // Checked by `Batch`: the entry exists and names a block.
-                let block = table.row(sequence)[token / input.block_size] as usize;
-                input.row(block, token % input.block_size, head)
-            }
-            (Argument::Ragged(ragged), _) => input.row(0, ragged.starts.start_of(sequence) + token, head),
-            _ => continue,
-        };
-        rows.extend(row.iter().map(|x| factor.maps.iter().fold(f64::from(*x), |x, map| place.float(map, x))));
+    let mut rows = Vec::with_capacity(tokens.len() * input.head_dim);
+    for token in tokens {
+        let (block, token) =
+            match (batch.arguments[factor.source.0], factor.table.map(|t| batch.arguments[t.0])) {
+                (Argument::Pool(_), Some(Argument::Table(table))) => {
+                    // Checked by `Batch`: the entry exists and names a block.
+                    (table.row(sequence)[token / input.block_size] as usize, token % input.block_size)
+                }
+                (Argument::Ragged(ragged), _) => (0, ragged.starts.start_of(sequence) + token),
+                _ => continue,
+            };
+        let row = input.row(block, token, head);
+        rows.extend(row.map(|x| factor.maps.iter().fold(x, |x, map| place.float(map, x))));
     }
     rows
 }
@@ -317,10 +373,12 @@ fn row_result(
     RowResult { output, lse: largest + sum.ln() }
 }
 
+/// Evaluates the program for `chosen` rows, or for all, in the order of the output tensors.
 fn run(
     program: &Program,
     arguments: &[Argument<'_>],
     precision: impl Fn(&Batch<'_>) -> Precision,
+    chosen: Option<&[Row]>,
 ) -> Result<Vec<Expected>, ReferenceError> {
     program.validate()?;
     let batch = Batch::check(program, arguments)?;
@@ -334,7 +392,28 @@ fn run(
         Input::of(&batch, form.k.source)?,
         form.v.as_ref().map(|v| Input::of(&batch, v.source)).transpose()?,
     );
-    let (heads, head_dim, tokens) = (batch.q_heads, batch.head_dim, batch.query.starts.tokens());
+    let (heads, head_dim) = (batch.q_heads, batch.head_dim);
+    let chosen: Vec<Row> = match chosen {
+        Some(chosen) => chosen.to_vec(),
+        None => (0..batch.sequences())
+            .flat_map(|sequence| {
+                (0..batch.query.starts.len_of(sequence))
+                    .flat_map(move |index| (0..heads).map(move |head| Row { sequence, head, index }))
+            })
+            .collect(),
+    };
+    let lines = chosen.len();
+    // Rows of one sequence and head share its keys and values.
+    let mut instances: BTreeMap<(usize, usize), Instance> = BTreeMap::new();
+    for (line, row) in chosen.into_iter().enumerate() {
+        let Row { sequence, head, index } = row;
+        if sequence >= batch.sequences() || head >= heads || index >= batch.query.starts.len_of(sequence) {
+            return Err(ReferenceError::NoRow(row));
+        }
+        let instance = instances.entry((sequence, head)).or_default();
+        instance.lines.push(line);
+        instance.indices.push(index);
+    }
     let mut results: Vec<Expected> = form
         .stores
         .iter()
@@ -342,27 +421,31 @@ fn run(
             param: *param,
             name: program.params[param.0].name.clone(),
             is_row_output: *is_row_output,
-            values: vec![f64::NAN; tokens * heads * if *is_row_output { 1 } else { head_dim }],
+            values: vec![f64::NAN; lines * if *is_row_output { 1 } else { head_dim }],
         })
         .collect();
-    let pairs: Vec<(usize, usize)> =
-        (0..batch.sequences()).flat_map(|seq| (0..heads).map(move |head| (seq, head))).collect();
-    let computed: Vec<Vec<RowResult>> = pairs
+    let place = |seq: usize, head: usize| Place {
+        arguments: &host,
+        precision,
+        row: 0,
+        col: 0,
+        head: head as i32,
+        seq: seq as i32,
+    };
+    let computed: Vec<Vec<RowResult>> = instances
         .par_iter()
-        .map(|(seq, head)| {
-            let place =
-                Place { arguments: &host, precision, row: 0, col: 0, head: *head as i32, seq: *seq as i32 };
-            instance(&batch, &form, (&inputs.0, &inputs.1, inputs.2.as_ref()), &place)
+        .map(|((seq, head), rows)| {
+            let inputs = (&inputs.0, &inputs.1, inputs.2.as_ref());
+            instance(&batch, &form, inputs, &place(*seq, *head), &rows.indices)
         })
         .collect();
-    for ((seq, head), instance) in pairs.into_iter().zip(computed) {
-        let place = Place { arguments: &host, precision, row: 0, col: 0, head: head as i32, seq: seq as i32 };
-        for (index, row) in instance.into_iter().enumerate() {
-            let line = (batch.query.starts.start_of(seq) + index) * heads + head;
+    for (((seq, head), instance), computed) in instances.iter().zip(computed) {
+        let place = place(*seq, *head);
+        for (line, row) in instance.lines.iter().zip(computed) {
             for (result, (_, maps, is_row_output)) in results.iter_mut().zip(&form.stores) {
                 let mapped = |x: f64| maps.iter().fold(x, |x, map| place.float(map, x));
                 if *is_row_output {
-                    result.values[line] = mapped(row.lse);
+                    result.values[*line] = mapped(row.lse);
                 } else {
                     for (to, x) in result.values[line * head_dim..][..head_dim].iter_mut().zip(&row.output) {
                         *to = mapped(*x);
@@ -374,28 +457,35 @@ fn run(
     Ok(results)
 }
 
-/// All rows of one sequence and query head.
+/// The rows of one sequence and query head that are asked for.
+#[derive(Default)]
+struct Instance {
+    /// Where in the results each goes.
+    lines: Vec<usize>,
+    /// Its query's number in the sequence.
+    indices: Vec<usize>,
+}
+
 fn instance(
     batch: &Batch<'_>,
     form: &Form<'_>,
     (q, k, v): (&Input, &Input, Option<&Input>),
     place: &Place<'_>,
+    indices: &[usize],
 ) -> Vec<RowResult> {
     let (seq, head) = (place.seq as usize, place.head as usize);
     let (q_len, kv_len) = (batch.query.starts.len_of(seq), batch.kv_lens[seq]);
-    if q_len == 0 {
-        return Vec::new();
-    }
     let (kv_head, d) = (head / batch.group(), batch.head_dim);
-    let queries = rows(batch, q, &form.q, place, head, q_len);
-    let keys = rows(batch, k, &form.k, place, kv_head, kv_len);
+    let queries = rows(batch, q, &form.q, place, head, indices.iter().copied());
+    let keys = rows(batch, k, &form.k, place, kv_head, 0..kv_len);
     let values =
-        form.v.as_ref().zip(v).map(|(factor, input)| rows(batch, input, factor, place, kv_head, kv_len));
+        form.v.as_ref().zip(v).map(|(factor, input)| rows(batch, input, factor, place, kv_head, 0..kv_len));
     let mut scores = vec![0.0; kv_len];
-    (0..q_len)
-        .map(|index| {
-            let row = (kv_len as i64 - q_len as i64 + index as i64) as i32;
-            let query = &queries[index * d..(index + 1) * d];
+    indices
+        .iter()
+        .zip(queries.chunks_exact(d.max(1)))
+        .map(|(index, query)| {
+            let row = (kv_len as i64 - q_len as i64 + *index as i64) as i32;
             for (col, score) in scores.iter_mut().enumerate() {
                 let place = Place { row, col: col as i32, ..*place };
                 let key = &keys[col * d..(col + 1) * d];

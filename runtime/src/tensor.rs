@@ -105,6 +105,24 @@ impl Tensor {
         Ok(Tensor { buffer, dtype: T::DTYPE, shape: shape.to_vec() })
     }
 
+    /// A tensor of elements given by their bytes, little-endian.
+    ///
+    /// # Errors
+    /// As [`Tensor::from_slice`].
+    pub fn from_bytes(
+        device: &Device,
+        dtype: DType,
+        bytes: &[u8],
+        shape: &[usize],
+    ) -> Result<Tensor, TensorError> {
+        let expected = elements(shape, dtype)?;
+        if expected * dtype.bytes() != bytes.len() {
+            let given = bytes.len() / dtype.bytes();
+            return Err(TensorError::Length { shape: shape.to_vec(), expected, given });
+        }
+        Ok(Tensor { buffer: Arc::new(device.upload(bytes)?), dtype, shape: shape.to_vec() })
+    }
+
     /// A tensor of zeros.
     ///
     /// # Errors
@@ -179,12 +197,18 @@ impl Tensor {
     /// # Errors
     /// The device failed.
     pub fn to_f32_vec(&self) -> Result<Vec<f32>, TensorError> {
-        Ok(match self.dtype {
-            DType::F16 => self.to_vec::<f16>()?.into_iter().map(f32::from).collect(),
-            DType::Bf16 => self.to_vec::<bf16>()?.into_iter().map(f32::from).collect(),
-            DType::F32 => self.to_vec::<f32>()?,
-            DType::I32 => self.to_vec::<i32>()?.into_iter().map(|value| value as f32).collect(),
-        })
+        self.read_f32(0, self.len())
+    }
+
+    /// `count` elements from `first` on, in the order of the memory, as [`Tensor::to_f32_vec`] gives them.
+    ///
+    /// # Errors
+    /// The tensor ends before the last, or the device failed.
+    pub fn read_f32(&self, first: usize, count: usize) -> Result<Vec<f32>, TensorError> {
+        let size = self.dtype.bytes();
+        let mut bytes = vec![0; count.saturating_mul(size)];
+        self.buffer.read(first.saturating_mul(size), &mut bytes)?;
+        Ok(bytes.chunks_exact(size).map(|bytes| element_of(self.dtype, bytes)).collect())
     }
 
     /// Overwrites elements from `first` on, in the order of the memory.
@@ -201,6 +225,16 @@ impl Tensor {
         }
         let offset = first.saturating_mul(T::DTYPE.bytes());
         Ok(self.buffer.write(offset, &bytes)?)
+    }
+}
+
+/// An element from as many bytes as it has.
+pub(crate) fn element_of(dtype: DType, bytes: &[u8]) -> f32 {
+    match dtype {
+        DType::F16 => f16::read_from(bytes).to_f32(),
+        DType::Bf16 => bf16::read_from(bytes).to_f32(),
+        DType::F32 => f32::read_from(bytes),
+        DType::I32 => i32::read_from(bytes) as f32,
     }
 }
 

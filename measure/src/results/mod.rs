@@ -65,10 +65,50 @@ pub struct Checked {
     pub problem: String,
     /// Whether every output is right.
     pub passed: bool,
-    /// What went wrong, where it did not run to its end; or the failing outputs.
+    /// What went wrong, where it did not run to its end.
     pub message: Option<String>,
-    /// Largest share of what is allowed that an output used, 0 to 1 where all hold.
-    pub worst_share: Option<f64>,
+    /// What was found of each output.
+    pub outputs: Vec<CheckedOutput>,
+    /// Element type.
+    pub dtype: String,
+    /// Head dimension.
+    pub head_dim: usize,
+    /// Tokens a block, of a paged kernel.
+    pub block_size: Option<usize>,
+    /// The shape class that ran.
+    pub shape: Option<String>,
+}
+
+/// One output of a [`Checked`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckedOutput {
+    /// The parameter's name.
+    pub output: String,
+    /// Whether it is right.
+    pub passed: bool,
+    /// The rule that does not hold, with its numbers; empty if all do.
+    pub failure: String,
+    /// Error of the worst element; absent where it is no number.
+    pub error: Option<f64>,
+    /// What is allowed of it.
+    pub allowed: Option<f64>,
+    /// 1 minus the cosine of the angle between result and reference.
+    pub cosine_distance: Option<f64>,
+    /// L2 norm of the difference over that of the reference.
+    pub relative_l2: Option<f64>,
+}
+
+impl Checked {
+    /// The output that used the largest share of what it was allowed; a failed one before all others.
+    pub fn worst(&self) -> Option<&CheckedOutput> {
+        let share = |output: &CheckedOutput| match (output.error, output.allowed) {
+            _ if !output.passed => f64::INFINITY,
+            (Some(error), Some(allowed)) if allowed > 0.0 => error / allowed,
+            _ => 0.0,
+        };
+        self.outputs.iter().max_by(|a, b| share(a).total_cmp(&share(b)))
+    }
 }
 
 /// One case on the device beside the emulator.
@@ -127,6 +167,25 @@ pub struct Measured {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl Measured {
+    /// A row that has nothing in it yet.
+    pub fn new(who: &str, workload: &Workload) -> Measured {
+        Measured {
+            who: who.to_owned(),
+            workload: workload.clone(),
+            median_us: None,
+            p10_us: None,
+            p90_us: None,
+            samples: 0,
+            method: String::new(),
+            right: None,
+            checked: None,
+            skipped: None,
+            error: None,
+        }
+    }
 }
 
 /// What the device can do at most, measured in the same run.

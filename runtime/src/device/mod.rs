@@ -9,13 +9,17 @@ mod cuda;
 pub(crate) mod emulator;
 pub(crate) mod signature;
 mod tensor_map;
+mod timing;
 
 pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Schedule, Target};
 pub use tensor_map::{
     Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapError, TensorMapType,
 };
 
+pub use timing::{Timing, TimingOptions};
+
 use flashpage_codegen::Arch;
+use flashpage_codegen::program::DType;
 use std::fmt;
 use std::sync::Arc;
 
@@ -81,6 +85,17 @@ pub enum DeviceError {
         entry: String,
         /// What happened, and where.
         message: String,
+    },
+    /// Time asked of the emulator.
+    #[error("the emulator has no clock: time on a GPU (`--device cuda:0`), or count with `kgen cost`")]
+    NoClock,
+    /// No library to multiply with.
+    #[error(
+        "no cuBLAS here ({tried}): put the CUDA toolkit's or PyTorch's on LD_LIBRARY_PATH, or name it in CUBLAS"
+    )]
+    NoBlas {
+        /// The names that were tried.
+        tried: String,
     },
     /// A module or buffer of another device.
     #[error("{0} belongs to another device")]
@@ -153,13 +168,22 @@ impl Device {
         match &self.0.backend {
             Backend::Emulator(_) => "emulator".into(),
             #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.name().to_string(),
+            Backend::Cuda(cuda) => cuda.properties().name.clone(),
         }
     }
 
     /// Whether this is the emulator.
     pub fn is_emulator(&self) -> bool {
         matches!(self.0.backend, Backend::Emulator(_))
+    }
+
+    /// What the GPU says of itself; `None` of the emulator.
+    pub fn properties(&self) -> Option<&Properties> {
+        match &self.0.backend {
+            Backend::Emulator(_) => None,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => Some(cuda.properties()),
+        }
     }
 
     /// The best target of ours that this device runs.
@@ -226,6 +250,69 @@ impl Device {
         }
     }
 
+    /// Runs one entry of a module many times and times each.
+    ///
+    /// # Errors
+    /// As [`Device::launch`]; and the emulator has no clock.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub fn time(
+        &self,
+        module: &Module,
+        entry: &str,
+        launch: &Launch,
+        options: &TimingOptions,
+    ) -> Result<Timing, DeviceError> {
+        match (&self.0.backend, &*module.0) {
+            (Backend::Emulator(_), _) => Err(DeviceError::NoClock),
+            #[cfg(feature = "cuda")]
+            (Backend::Cuda(cuda), Loaded::Cuda(module)) => cuda.time(module, entry, launch, options),
+            #[cfg(feature = "cuda")]
+            _ => Err(DeviceError::OtherDevice("the module")),
+        }
+    }
+
+    /// Times copies of `bytes` bytes from device memory to device memory. Twice as many move.
+    ///
+    /// # Errors
+    /// No room for both sides, or the emulator, which has no clock.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub fn time_copy(&self, bytes: usize, options: &TimingOptions) -> Result<Timing, DeviceError> {
+        match &self.0.backend {
+            Backend::Emulator(_) => Err(DeviceError::NoClock),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => {
+                let (from, to) = (self.alloc(bytes)?, self.alloc(bytes)?);
+                from.memset(0x3c)?;
+                cuda.time_copy(&to, &from, options)
+            }
+        }
+    }
+
+    /// Times cuBLAS on `c = a b`, square matrices of `n` rows of 16-bit elements, accumulated in f32.
+    ///
+    /// # Errors
+    /// Buffers of other sizes, no cuBLAS on this machine, or the emulator, which has no clock.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub fn time_matmul(
+        &self,
+        n: usize,
+        dtype: DType,
+        [a, b, c]: [&Buffer; 3],
+        options: &TimingOptions,
+    ) -> Result<Timing, DeviceError> {
+        for buffer in [a, b, c] {
+            buffer.check(0, n.saturating_mul(n).saturating_mul(dtype.bytes()))?;
+            if !buffer.device.is_same(self) {
+                return Err(DeviceError::OtherDevice("a matrix"));
+            }
+        }
+        match &self.0.backend {
+            Backend::Emulator(_) => Err(DeviceError::NoClock),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.time_matmul(n, dtype, [a, b, c], options),
+        }
+    }
+
     /// The 128 bytes of a tensor map over memory at `address`.
     ///
     /// # Errors
@@ -246,6 +333,28 @@ impl Device {
     pub(crate) fn is_same(&self, other: &Device) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+}
+
+/// What a GPU says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Properties {
+    /// As in `NVIDIA H200`.
+    pub name: String,
+    /// As in (9, 0).
+    pub compute_capability: (u32, u32),
+    /// Multiprocessors.
+    pub sms: u32,
+    /// Bytes of the L2 cache.
+    pub l2_bytes: u64,
+    /// Bytes of device memory.
+    pub memory_bytes: u64,
+    /// Highest clock of the multiprocessors, MHz.
+    pub sm_clock_mhz: u32,
+    /// Highest clock of the memory, MHz.
+    pub memory_clock_mhz: u32,
+    /// The newest CUDA version that the driver supports, as in (13, 0).
+    pub driver_supports_cuda: (u32, u32),
 }
 
 impl fmt::Debug for Device {

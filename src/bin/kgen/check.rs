@@ -1,17 +1,21 @@
 //! `kgen check`: kernels against the f64 reference over the suite of shapes, as a table.
 
+use crate::isolate;
 use crate::kernel;
+use crate::lines::Lines;
 use crate::progress;
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::ShapeClass;
+use flashpage::codegen::{Program, ShapeClass};
 use flashpage::kernels;
+use flashpage::measure::check::check;
+use flashpage::measure::results::Checked;
 use flashpage::runtime::LaunchOptions;
-use flashpage::runtime::check::Verdict;
-use flashpage::runtime::equivalence::{self, Equivalence, EquivalenceError};
+use flashpage::runtime::equivalence;
 use flashpage::runtime::problem::Problem;
-use serde_json::json;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Check {
@@ -22,34 +26,39 @@ pub struct Check {
     /// Shape class instead of the one each batch calls for: prefill, append or decode
     #[arg(long)]
     shape: Option<ShapeClass>,
+    /// Only every Nth problem
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    every: u16,
     /// One JSON array
     #[arg(long)]
     json: bool,
+    /// Append a JSON line for each row to this file too, as it goes
+    #[arg(long, value_name = "FILE")]
+    append: Option<PathBuf>,
+    /// Compute rows from this one on, for the process that started this one
+    #[arg(long, hide = true)]
+    worker: Option<usize>,
 }
 
 /// One problem of one kernel.
-struct Row {
-    kernel: String,
+struct Work {
+    program: Program,
     batch: String,
     problem: Problem,
-    result: Result<Equivalence, EquivalenceError>,
 }
 
 impl Check {
     pub fn run(&self) -> Outcome {
         let device = self.device.open()?;
-        let names: Vec<String> = match self.kernels.is_empty() {
-            true => kernels::catalogue().iter().map(|stock| stock.name.to_owned()).collect(),
-            false => self.kernels.clone(),
-        };
-        let mut work = Vec::new();
-        for name in &names {
-            let program = kernel::program(name)?;
-            work.extend(
-                equivalence::suite(&program).into_iter().map(|(batch, p)| (program.clone(), batch, p)),
-            );
-        }
+        let work = self.work()?;
         let options = LaunchOptions { shape: self.shape, ..LaunchOptions::default() };
+        let row = |index: usize| {
+            let Work { program, batch, problem } = &work[index];
+            check(&device, program, batch, problem, &options)
+        };
+        if let Some(first) = self.worker {
+            return isolate::work(first, work.len(), row);
+        }
         if !self.json {
             println!("on {}", device.name());
             println!(
@@ -57,97 +66,87 @@ impl Check {
                 "kernel", "batch", "dtype", "dim", "block", "shape", "error", "allowed"
             );
         }
+        let mut lines = Lines::open(self.append.as_deref())?;
         let bar = progress::bar(work.len(), "check");
-        let mut rows = Vec::new();
-        for (program, batch, problem) in work {
-            let result = equivalence::run(&device, &program, &problem, &options);
-            let row = Row { kernel: program.name.clone(), batch, problem, result };
+        let mut rows: Vec<Checked> = Vec::new();
+        let mut written = Ok(());
+        let mut found = |row: Checked| {
             if !self.json {
-                bar.suspend(|| row.print());
+                bar.suspend(|| print_row(&row));
             }
+            written = lines.push(&row);
             rows.push(row);
             bar.inc(1);
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        if device.is_emulator() {
+            let _ = (0..work.len()).try_for_each(|index| found(row(index).row));
+        } else {
+            isolate::rows(work.len(), |index, row| found(row.unwrap_or_else(|lost| work[index].lost(lost))))?;
         }
         bar.finish_and_clear();
-        let passed = rows.iter().filter(|row| row.passed()).count();
+        written?;
+        let passed = rows.iter().filter(|row| row.passed).count();
         if self.json {
-            println!("{:#}", json!(rows.iter().map(Row::json).collect::<Vec<_>>()));
+            println!("{}", serde_json::to_string_pretty(&rows)?);
         } else {
             println!("{passed} of {} hold", rows.len());
         }
-        if passed == rows.len() { Ok(()) } else { Err(Failure::Check) }
+        if passed == work.len() { Ok(()) } else { Err(Failure::Check) }
+    }
+
+    fn work(&self) -> Result<Vec<Work>, Failure> {
+        let names: Vec<String> = match self.kernels.is_empty() {
+            true => kernels::catalogue().iter().map(|stock| stock.name.to_owned()).collect(),
+            false => self.kernels.clone(),
+        };
+        let mut work = Vec::new();
+        for name in &names {
+            let program = kernel::program(name)?;
+            let suite = equivalence::suite(&program).into_iter();
+            work.extend(suite.map(|(batch, problem)| Work { program: program.clone(), batch, problem }));
+        }
+        Ok(work.into_iter().step_by(self.every.into()).collect())
     }
 }
 
-impl Row {
-    fn passed(&self) -> bool {
-        self.result.as_ref().is_ok_and(Equivalence::passed)
-    }
-
-    /// The verdict with the largest share of its allowance.
-    fn worst(&self) -> Option<&(String, Verdict)> {
-        let share = |verdict: &Verdict| match &verdict.worst {
-            _ if !verdict.passed => f64::INFINITY,
-            Some(worst) if worst.allowed > 0.0 => worst.error / worst.allowed,
-            _ => 0.0,
-        };
-        let verdicts = &self.result.as_ref().ok()?.verdicts;
-        verdicts.iter().max_by(|(_, a), (_, b)| share(a).total_cmp(&share(b)))
-    }
-
-    fn print(&self) {
-        let p = &self.problem;
-        let worst = self.worst().and_then(|(_, verdict)| verdict.worst.as_ref());
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2e}"));
-        let (shape, block) = match &self.result {
-            Ok(Equivalence { report, .. }) => (
-                report.spec.shape.to_string(),
-                report.spec.block_size.map_or("-".to_owned(), |size| size.to_string()),
-            ),
-            Err(_) => ("-".to_owned(), "-".to_owned()),
-        };
-        println!(
-            "{:<26} {:<24} {:<5} {:>4} {block:>6} {shape:<8} {:>10} {:>10}  {}",
-            self.kernel,
-            self.batch,
-            p.dtype.as_str(),
-            p.head_dim,
-            number(worst.map(|w| w.error)),
-            number(worst.map(|w| w.allowed)),
-            if self.passed() { "ok" } else { "FAILS" }
-        );
-        match &self.result {
-            Err(error) => println!("    {error}"),
-            Ok(result) => {
-                for (output, verdict) in result.verdicts.iter().filter(|(_, verdict)| !verdict.passed) {
-                    println!("    {output}: {verdict}");
-                }
-            }
-        }
-        if !self.passed() {
-            println!("    again: kgen case {} {} -o d && kgen launch d/launch.json", self.kernel, p);
+impl Work {
+    /// The row of a problem whose process was lost.
+    fn lost(&self, message: String) -> Checked {
+        Checked {
+            kernel: self.program.name.clone(),
+            batch: self.batch.clone(),
+            problem: self.problem.to_string(),
+            dtype: self.problem.dtype.to_string(),
+            head_dim: self.problem.head_dim,
+            message: Some(message),
+            ..Checked::default()
         }
     }
+}
 
-    fn json(&self) -> serde_json::Value {
-        let outputs: Vec<_> = match &self.result {
-            Err(_) => Vec::new(),
-            Ok(result) => result
-                .verdicts
-                .iter()
-                .map(|(name, v)| {
-                    json!({
-                        "output": name, "passed": v.passed, "failure": v.failure,
-                        "error": v.worst.as_ref().map(|w| w.error), "allowed": v.worst.as_ref().map(|w| w.allowed),
-                        "cosine_distance": v.cosine_distance, "relative_l2": v.relative_l2,
-                    })
-                })
-                .collect(),
-        };
-        json!({
-            "kernel": self.kernel, "batch": self.batch, "problem": self.problem.to_string(),
-            "passed": self.passed(), "outputs": outputs,
-            "message": self.result.as_ref().err().map(ToString::to_string),
-        })
+fn print_row(row: &Checked) {
+    let worst = row.worst();
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2e}"));
+    println!(
+        "{:<26} {:<24} {:<5} {:>4} {:>6} {:<8} {:>10} {:>10}  {}",
+        row.kernel,
+        row.batch,
+        row.dtype,
+        row.head_dim,
+        row.block_size.map_or("-".to_owned(), |size| size.to_string()),
+        row.shape.as_deref().unwrap_or("-"),
+        number(worst.and_then(|output| output.error)),
+        number(worst.and_then(|output| output.allowed)),
+        if row.passed { "ok" } else { "FAILS" }
+    );
+    if let Some(message) = &row.message {
+        println!("    {message}");
+    }
+    for output in row.outputs.iter().filter(|output| !output.passed) {
+        println!("    {}: {}", output.output, output.failure);
+    }
+    if !row.passed {
+        println!("    again: kgen case {} {} -o d && kgen launch d/launch.json", row.kernel, row.problem);
     }
 }

@@ -5,10 +5,13 @@
 #[macro_use]
 mod output;
 
+mod bench;
 mod case;
 mod check;
 mod emit;
+mod isolate;
 mod kernel;
+mod lines;
 mod progress;
 mod ptxas;
 mod run;
@@ -54,6 +57,8 @@ enum Command {
     Check(check::Check),
     /// Every kernel through the real ptxas: registers, spills, warnings
     Verify(verify::Verify),
+    /// Timings on a GPU, beside what the GPU can do at most
+    Bench(bench::Bench),
 }
 
 /// How a command ended, other than well.
@@ -81,6 +86,7 @@ fn main() -> ExitCode {
         Command::Launch(launch) => launch.run(),
         Command::Check(check) => check.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Bench(bench) => bench.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,9 @@
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::runtime::case::{Case, CaseReport};
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Profile, Roofline, Schedule, Target};
+use flashpage::runtime::{
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Roofline, Schedule, Target,
+};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -45,13 +47,20 @@ impl DeviceChoice {
                 device => device,
             }),
             Some("emulator") => Ok(Device::emulator_with(options)),
-            Some(name) => {
-                let ordinal = name.strip_prefix("cuda:").and_then(|n| n.parse().ok()).ok_or_else(|| {
-                    Failure::Usage(format!("no device `{name}`: write emulator, or cuda:0"))
-                })?;
-                Ok(Device::cuda(ordinal)?)
-            }
+            Some(name) => Ok(DeviceChoice::named(name)??),
         }
+    }
+
+    /// The device of this name: unusable, or not to be had.
+    pub fn named(name: &str) -> Result<Result<Device, DeviceError>, Failure> {
+        if name == "emulator" {
+            return Ok(Ok(Device::emulator()));
+        }
+        let ordinal = name
+            .strip_prefix("cuda:")
+            .and_then(|n| n.parse().ok())
+            .ok_or_else(|| Failure::Usage(format!("no device `{name}`: write emulator, or cuda:0")))?;
+        Ok(Device::cuda(ordinal))
     }
 }
 

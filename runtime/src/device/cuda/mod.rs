@@ -1,11 +1,15 @@
 //! The CUDA driver, loaded at run time.
 //!
 //! Calls go to the driver API through `cudarc`'s thin wrappers. `cudarc` panics where `libcuda` is missing,
-//! so [`Cuda::new`] looks for it first; nothing else here runs without a `Cuda`.
+//! so [`Cuda::new`] looks for it first; nothing else here runs without a `Cuda`. `timing.rs` times work by
+//! events, `matmul.rs` has cuBLAS multiply.
+
+mod matmul;
+mod timing;
 
 use super::signature::{Misfit, Signatures};
 use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
-use super::{DeviceError, Launch};
+use super::{DeviceError, Launch, Properties};
 use cudarc::driver::sys::{self, CUfunction_attribute_enum as Attribute};
 use cudarc::driver::{CudaContext, DriverError, result};
 use flashpage_codegen::Arch;
@@ -15,8 +19,7 @@ use std::sync::Arc;
 /// A GPU's primary context.
 pub(super) struct Cuda {
     context: Arc<CudaContext>,
-    name: String,
-    arch: Arch,
+    properties: Properties,
 }
 
 /// A module of the driver, unloaded when dropped.
@@ -67,18 +70,34 @@ impl Cuda {
         }
         let context = CudaContext::new(ordinal).map_err(failed("cuDevicePrimaryCtxRetain"))?;
         let name = context.name().map_err(failed("cuDeviceGetName"))?;
-        let (major, _) = context.compute_capability().map_err(failed("cuDeviceGetAttribute"))?;
-        // Instructions of sm_90a run on compute capability 9.0 alone.
-        let arch = if major == 9 { Arch::Sm90a } else { Arch::Sm80 };
-        Ok(Cuda { context, name, arch })
+        let attribute = |attribute| -> Result<u64, DeviceError> {
+            let value = context.attribute(attribute).map_err(failed("cuDeviceGetAttribute"))?;
+            Ok(u64::try_from(value).unwrap_or(0))
+        };
+        use sys::CUdevice_attribute_enum as A;
+        let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        let properties = Properties {
+            name,
+            compute_capability: (
+                number(attribute(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?),
+                number(attribute(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?),
+            ),
+            sms: number(attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?),
+            l2_bytes: attribute(A::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?,
+            memory_bytes: context.total_mem().map_err(failed("cuDeviceTotalMem"))? as u64,
+            sm_clock_mhz: number(attribute(A::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)? / 1000),
+            memory_clock_mhz: number(attribute(A::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)? / 1000),
+            driver_supports_cuda: driver_version()?,
+        };
+        Ok(Cuda { context, properties })
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    pub(super) fn properties(&self) -> &Properties {
+        &self.properties
     }
 
     pub(super) fn arch(&self) -> Arch {
-        self.arch
+        Arch::for_compute_capability(self.properties.compute_capability.0)
     }
 
     fn bind(&self) -> Result<(), DeviceError> {
@@ -153,12 +172,33 @@ impl Cuda {
         Ok(CudaModule { context: self.context.clone(), module, signatures: Signatures::of(&parsed) })
     }
 
+    /// Runs an entry and waits for it.
     pub(super) fn launch(
         &self,
         module: &CudaModule,
         entry: &str,
         launch: &Launch,
     ) -> Result<(), DeviceError> {
+        let prepared = self.prepare(module, entry, launch)?;
+        prepared.enqueue()?;
+        self.finish(entry)
+    }
+
+    /// Waits for everything that was begun; a fault of `entry` shows here.
+    fn finish(&self, entry: &str) -> Result<(), DeviceError> {
+        self.context.synchronize().map_err(|error| DeviceError::Fault {
+            entry: entry.to_string(),
+            message: failed("the kernel")(error).to_string(),
+        })
+    }
+
+    /// Checks a launch and looks up what it needs, so that all that is left is to begin it.
+    fn prepare<'l>(
+        &self,
+        module: &CudaModule,
+        entry: &str,
+        launch: &'l Launch,
+    ) -> Result<Prepared<'l>, DeviceError> {
         if !Arc::ptr_eq(&self.context, &module.context) {
             return Err(DeviceError::OtherDevice("the module"));
         }
@@ -186,47 +226,7 @@ impl Cuda {
                 },
             )?;
         }
-        let mut params: Vec<*mut c_void> =
-            launch.params.iter().map(|bytes| bytes.as_ptr().cast_mut().cast::<c_void>()).collect();
-        let [gx, gy, gz] = launch.grid;
-        let [bx, by, bz] = launch.block;
-        let (shared, stream) = (launch.dynamic_shared_bytes, std::ptr::null_mut());
-        // In both calls:
-        // SAFETY: the parameters are as many and as long as the entry declares, which was checked above; the
-        // driver copies them before it returns.
-        let launched = if launch.cluster == [1, 1, 1] {
-            // Drivers before 11.8 have no other launch call.
-            unsafe {
-                result::launch_kernel(function, (gx, gy, gz), (bx, by, bz), shared, stream, &mut params)
-            }
-            .map_err(failed("cuLaunchKernel"))
-        } else {
-            let [x, y, z] = launch.cluster;
-            // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
-            let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
-            attribute.id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-            attribute.value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
-            let config = sys::CUlaunchConfig {
-                gridDimX: gx,
-                gridDimY: gy,
-                gridDimZ: gz,
-                blockDimX: bx,
-                blockDimY: by,
-                blockDimZ: bz,
-                sharedMemBytes: shared,
-                hStream: stream,
-                attrs: &mut attribute,
-                numAttrs: 1,
-            };
-            unsafe { sys::cuLaunchKernelEx(&config, function, params.as_mut_ptr(), std::ptr::null_mut()) }
-                .result()
-                .map_err(failed("cuLaunchKernelEx"))
-        };
-        launched.map_err(|error| refused(error.to_string()))?;
-        self.context.synchronize().map_err(|error| DeviceError::Fault {
-            entry: entry.to_string(),
-            message: failed("the kernel")(error).to_string(),
-        })
+        Ok(Prepared { function, entry: entry.to_string(), launch })
     }
 
     pub(super) fn encode_tensor_map(&self, address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
@@ -295,4 +295,64 @@ impl Cuda {
         }
         Ok(bytes)
     }
+}
+
+/// A launch that has been checked; its module outlives it.
+struct Prepared<'l> {
+    function: sys::CUfunction,
+    entry: String,
+    launch: &'l Launch,
+}
+
+impl Prepared<'_> {
+    /// Begins it on the null stream, behind all that was begun before.
+    fn enqueue(&self) -> Result<(), DeviceError> {
+        let Prepared { function, entry, launch } = self;
+        let mut params: Vec<*mut c_void> =
+            launch.params.iter().map(|bytes| bytes.as_ptr().cast_mut().cast::<c_void>()).collect();
+        let [gx, gy, gz] = launch.grid;
+        let [bx, by, bz] = launch.block;
+        let (shared, stream) = (launch.dynamic_shared_bytes, std::ptr::null_mut());
+        // In both calls:
+        // SAFETY: the parameters are as many and as long as the entry declares, which was checked above; the
+        // driver copies them before it returns.
+        let launched = if launch.cluster == [1, 1, 1] {
+            // Drivers before 11.8 have no other launch call.
+            unsafe {
+                result::launch_kernel(*function, (gx, gy, gz), (bx, by, bz), shared, stream, &mut params)
+            }
+            .map_err(failed("cuLaunchKernel"))
+        } else {
+            let [x, y, z] = launch.cluster;
+            // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
+            let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
+            attribute.id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+            attribute.value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
+            let config = sys::CUlaunchConfig {
+                gridDimX: gx,
+                gridDimY: gy,
+                gridDimZ: gz,
+                blockDimX: bx,
+                blockDimY: by,
+                blockDimZ: bz,
+                sharedMemBytes: shared,
+                hStream: stream,
+                attrs: &mut attribute,
+                numAttrs: 1,
+            };
+            unsafe { sys::cuLaunchKernelEx(&config, *function, params.as_mut_ptr(), std::ptr::null_mut()) }
+                .result()
+                .map_err(failed("cuLaunchKernelEx"))
+        };
+        launched.map_err(|error| DeviceError::Launch { entry: entry.clone(), message: error.to_string() })
+    }
+}
+
+/// The CUDA version that the driver supports, as in (13, 0).
+fn driver_version() -> Result<(u32, u32), DeviceError> {
+    let mut version = 0;
+    // SAFETY: writes one int.
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(failed("cuDriverGetVersion"))?;
+    let version = u32::try_from(version).unwrap_or(0);
+    Ok((version / 1000, version % 1000 / 10))
 }
