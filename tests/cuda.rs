@@ -277,6 +277,28 @@ fn shared_memory() {
     });
 }
 
+/// Threads that launch one kernel with more and less shared memory do not take it from each other.
+#[test]
+fn shared_memory_of_threads() {
+    with_driver("shared_memory_of_threads", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let module = device.load(&kernel("st.global.u32 [%o], %v;")).unwrap();
+        let out = device.upload(&[0; 4]).unwrap();
+        let launch = |kib: u32| Launch {
+            dynamic_shared_bytes: kib * 1024,
+            params: vec![out.address().to_le_bytes().to_vec()],
+            ..one_block()
+        };
+        std::thread::scope(|threads| {
+            for kib in [50, 60, 100, 160] {
+                let (device, module, launch) = (&device, &module, launch(kib));
+                threads
+                    .spawn(move || (0..200).for_each(|_| drop(device.launch(module, "k", &launch).unwrap())));
+            }
+        });
+    });
+}
+
 #[test]
 fn clusters() {
     with_driver("clusters", &["8.0", "9.0"], |cc| {
