@@ -3,7 +3,9 @@
 
 use flashpage::codegen::Arch;
 use flashpage::runtime::Device;
-use flashpage::runtime::device::{DeviceError, Launch};
+use flashpage::runtime::device::{
+    DeviceError, Interleave, L2Promotion, Launch, OutOfBounds, Swizzle, TensorMap, TensorMapType,
+};
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -37,13 +39,17 @@ impl Ran {
 }
 
 /// A program on a machine with this device.
+///
+/// `cc` is its compute capability, and may be followed by `@` and the version of the driver.
 fn on_device(cc: &str, program: impl AsRef<Path>, args: &[&str]) -> Ran {
     let driver = driver();
+    let (cc, version) = cc.split_once('@').unwrap_or((cc, "12000"));
     let run = Command::new(program.as_ref())
         .args(args)
         .env("LD_LIBRARY_PATH", driver.path())
         .env("FLASHPAGE_TEST_DRIVER_CC", cc)
-        .env("FLASHPAGE_TEST_DRIVER_MIB", "64")
+        .env("FLASHPAGE_TEST_DRIVER_VERSION", version)
+        .env("FLASHPAGE_TEST_DRIVER_MIB", "512")
         .env("FLASHPAGE_TEST_CHILD", "1")
         .output()
         .unwrap();
@@ -60,8 +66,8 @@ fn kgen(cc: &str, args: &[&str]) -> Ran {
 
 #[test]
 fn check() {
-    for kernel in ["causal_attention", "paged_attention"] {
-        let ran = kgen("8.0", &["check", kernel, "--device", "cuda:0"]).with(0);
+    for (cc, kernel) in [("8.0", "causal_attention"), ("9.0", "paged_attention")] {
+        let ran = kgen(cc, &["check", kernel, "--device", "cuda:0"]).with(0);
         assert!(ran.out.starts_with(&format!("on {NAME}\n")), "{}", ran.out);
         assert!(!ran.out.contains("FAILS"), "{}", ran.out);
     }
@@ -185,10 +191,13 @@ fn with_driver(test: &str, devices: &[&str], body: fn(cc: &str)) {
 
 #[test]
 fn targets() {
-    with_driver("targets", &["8.0", "8.6", "8.9", "12.0"], |_| {
+    with_driver("targets", &["8.0", "8.6", "8.9", "9.0", "12.0"], |cc| {
         let device = Device::auto();
         assert_eq!((device.name().as_str(), device.is_emulator()), (NAME, false));
-        assert_eq!(device.arch(), Arch::Sm80);
+        let (major, minor) = device.properties().unwrap().compute_capability;
+        assert_eq!(format!("{major}.{minor}"), cc);
+        assert_eq!(device.arch(), Arch::for_compute_capability(major));
+        assert!(device.arch().is_lowered());
         assert!(device.load(&kernel("")).is_ok());
     });
 }
@@ -213,7 +222,7 @@ fn memory() {
         assert!(error.contains("CUDA_ERROR_OUT_OF_MEMORY (out of memory)"), "{error}");
         // What is dropped comes back: more than half of the device, twice.
         for _ in 0..2 {
-            drop(device.alloc(40 << 20).unwrap());
+            drop(device.alloc(300 << 20).unwrap());
         }
         // The context goes with its last user, and comes again.
         drop((buffer, device));
@@ -318,6 +327,43 @@ fn clusters() {
                     assert!(blocks > 1 && matches!(error, DeviceError::Launch { .. }), "{error}")
                 }
                 (_, ran) => assert_eq!(ran.unwrap(), blocks),
+            }
+        }
+    });
+}
+
+/// Drivers that lack a call that `cudarc` would look for, and panic.
+#[test]
+fn old_drivers() {
+    with_driver("old_drivers", &["9.0@11040", "9.0@11080", "9.0@12000"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let version = device.properties().unwrap().driver_supports_cuda;
+        let launch = |cluster| Launch { grid: [2, 1, 1], cluster, ..one_block() };
+        let text = kernel("st.global.u32 [%o], %v;").replace("sm_80", "sm_90");
+        assert_eq!(launch_of(&device, &text, launch([1, 1, 1])).unwrap(), 7);
+        match launch_of(&device, &text, launch([2, 1, 1])) {
+            Ok(seen) => assert!(version >= (11, 8) && seen == 7),
+            Err(error) => {
+                let message = "clusters need a driver for CUDA 11.8, this one is for 11.4";
+                assert!(version < (11, 8) && error.to_string().contains(message), "{error}");
+            }
+        }
+        let map = TensorMap {
+            ty: TensorMapType::F16,
+            dims: vec![64, 8],
+            strides: vec![128],
+            box_dims: vec![64, 8],
+            element_strides: vec![1, 1],
+            interleave: Interleave::None,
+            swizzle: Swizzle::B128,
+            l2_promotion: L2Promotion::None,
+            oob_fill: OutOfBounds::Zeros,
+        };
+        match device.encode_tensor_map(4096, &map) {
+            Ok(bytes) => assert!(version >= (12, 0) && bytes != [0; 128]),
+            Err(error) => {
+                let message = "tensor maps need a driver for CUDA 12.0";
+                assert!(version < (12, 0) && error.to_string().contains(message), "{error}");
             }
         }
     });

@@ -11,6 +11,7 @@
 //! - `FLASHPAGE_TEST_DRIVER_CC=8.0` chooses the device, one of [`device::MODELS`]; 9.0 if it is not set, and no device
 //!   for anything that is not there, such as `none`.
 //! - `FLASHPAGE_TEST_DRIVER_MIB=64` is how much memory it has; 8192 if it is not set.
+//! - `FLASHPAGE_TEST_DRIVER_VERSION=11040` is the version it says it has; no call goes away with it. 12000 otherwise.
 //! - `FLASHPAGE_TEST_DRIVER_LOG=1` writes to stderr what the emulator says of a fault; a driver tells only a code.
 //!
 //! # What it keeps to

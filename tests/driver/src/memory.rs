@@ -40,17 +40,18 @@ impl Driver {
         self.contents.memory.write(address, bytes).map_err(|_| Code::INVALID_VALUE)
     }
 
+    /// Whether the range lies in one allocation. Asked before there is room made for it: a size may be anything.
+    fn holds(&self, address: u64, bytes: usize) -> Answer {
+        let inside = |(start, size): (&u64, &usize)| {
+            address
+                .checked_sub(*start)
+                .is_some_and(|offset| offset.saturating_add(bytes as u64) <= *size as u64)
+        };
+        if self.contents.allocations.iter().any(inside) { Ok(()) } else { Err(Code::INVALID_VALUE) }
+    }
+
     fn read(&self, address: u64, bytes: usize) -> Result<Vec<u8>, Code> {
-        // Looked up before the room for it is made: a size may be anything.
-        let (start, size) = self
-            .contents
-            .allocations
-            .iter()
-            .find(|(start, size)| address.checked_sub(**start).is_some_and(|offset| offset <= **size as u64))
-            .ok_or(Code::INVALID_VALUE)?;
-        if bytes as u64 > *size as u64 - (address - start) {
-            return Err(Code::INVALID_VALUE);
-        }
+        self.holds(address, bytes)?;
         let mut read = vec![0; bytes];
         self.contents.memory.read(address, &mut read).map_err(|_| Code::INVALID_VALUE)?;
         Ok(read)
@@ -62,9 +63,12 @@ impl Driver {
             return Err(Code::INVALID_VALUE);
         }
         let bytes = count.checked_mul(value.len()).ok_or(Code::INVALID_VALUE)?;
-        // Looks the range up.
-        self.read(address, bytes)?;
-        self.write(address, &value.repeat(count))
+        self.holds(address, bytes)?;
+        let piece = value.repeat(count.min(1 << 16));
+        for at in (0..bytes).step_by(piece.len().max(1)) {
+            self.write(address + at as u64, &piece[..piece.len().min(bytes - at)])?;
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,9 @@ impl Drop for CudaModule {
 /// Shared memory that a block may have without asking for more.
 const DEFAULT_SHARED_BYTES: u64 = 48 * 1024;
 
+/// Blocks of a cluster that every GPU with clusters runs.
+const PORTABLE_CLUSTER: u32 = 8;
+
 fn failed(call: &'static str) -> impl Fn(DriverError) -> DeviceError {
     move |error| {
         let name = error.error_name().ok().and_then(|s| s.to_str().ok()).unwrap_or("unknown error");
@@ -217,6 +220,7 @@ impl Cuda {
         let function = unsafe { result::module::get_function(module.module, name) }
             .map_err(|error| refused(failed("cuModuleGetFunction")(error).to_string()))?;
         self.allow_shared(module, entry, function, launch.dynamic_shared_bytes).map_err(refused)?;
+        self.allow_cluster(function, launch.cluster).map_err(refused)?;
         Ok(Prepared { function, entry: entry.to_string(), launch })
     }
 
@@ -256,8 +260,36 @@ impl Cuda {
         Ok(())
     }
 
+    /// Clusters need a driver that knows them, and those of more than eight blocks have to be asked for.
+    fn allow_cluster(&self, function: sys::CUfunction, cluster: [u32; 3]) -> Result<(), String> {
+        if cluster == [1, 1, 1] {
+            return Ok(());
+        }
+        self.need((11, 8), "clusters").map_err(|error| error.to_string())?;
+        let blocks = cluster.iter().fold(1u32, |blocks, n| blocks.saturating_mul(*n));
+        if blocks <= PORTABLE_CLUSTER {
+            return Ok(());
+        }
+        let attribute = Attribute::CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED;
+        // SAFETY: the function belongs to a loaded module.
+        unsafe { result::function::set_function_attribute(function, attribute, 1) }
+            .map_err(|error| format!("clusters of {blocks} blocks: {}", failed("cuFuncSetAttribute")(error)))
+    }
+
+    /// Whether the driver has what came with this version of CUDA: `cudarc` panics where a symbol is missing.
+    fn need(&self, version: (u32, u32), what: &str) -> Result<(), DeviceError> {
+        let (has, (major, minor)) = (self.properties.driver_supports_cuda, version);
+        if has >= version {
+            return Ok(());
+        }
+        let message =
+            format!("{what} need a driver for CUDA {major}.{minor}, this one is for {}.{}", has.0, has.1);
+        Err(DeviceError::Cuda { call: "cuDriverGetVersion", message })
+    }
+
     pub(super) fn encode_tensor_map(&self, address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
         use sys::CUtensorMapDataType_enum as T;
+        self.need((12, 0), "tensor maps")?;
         let ty = match map.ty {
             TensorMapType::U8 => T::CU_TENSOR_MAP_DATA_TYPE_UINT8,
             TensorMapType::U16 => T::CU_TENSOR_MAP_DATA_TYPE_UINT16,
