@@ -1,68 +1,19 @@
 //! `Device::cuda` and what is built on it, over the stand-in driver of `tests/driver`: no GPU takes part, and the device's
-//! name says so. The driver is found when a process starts, so each test runs one: `kgen`, or this suite again.
+//! name says so. `stand_in` runs each test's program, which is `kgen` or this suite again.
+
+#![cfg(target_os = "linux")]
+
+mod stand_in;
 
 use flashpage::codegen::Arch;
-use flashpage::runtime::Device;
 use flashpage::runtime::device::{
     DeviceError, Interleave, L2Promotion, Launch, OutOfBounds, Swizzle, TensorMap, TensorMapType,
 };
+use flashpage::runtime::{Device, TimingOptions};
+use stand_in::{NAME, Ran, driver, kgen, run_on, with_driver};
 use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
-
-const NAME: &str = "flashpage stand-in driver (emulated)";
-
-/// A folder with the stand-in under the driver's name. Cargo built it for this suite, beside this suite.
-fn driver() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let beside = std::env::current_exe().unwrap().with_file_name("libflashpage_test_driver.so");
-    std::fs::copy(&beside, folder.path().join("libcuda.so"))
-        .unwrap_or_else(|error| panic!("{}: {error}", beside.display()));
-    folder
-}
-
-/// How a run ended.
-#[derive(Debug)]
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    /// Ended with this status, without a panic.
-    fn with(self, status: i32) -> Ran {
-        assert_eq!(self.status, status, "stdout: {}\nstderr: {}", self.out, self.err);
-        assert!(!self.err.contains("panicked"), "{}", self.err);
-        self
-    }
-}
-
-/// A program on a machine with this device.
-///
-/// `cc` is its compute capability, and may be followed by `@` and the version of the driver.
-fn on_device(cc: &str, program: impl AsRef<Path>, args: &[&str]) -> Ran {
-    let driver = driver();
-    let (cc, version) = cc.split_once('@').unwrap_or((cc, "12000"));
-    let run = Command::new(program.as_ref())
-        .args(args)
-        .env("LD_LIBRARY_PATH", driver.path())
-        .env("FLASHPAGE_TEST_DRIVER_CC", cc)
-        .env("FLASHPAGE_TEST_DRIVER_VERSION", version)
-        .env("FLASHPAGE_TEST_DRIVER_MIB", "512")
-        .env("FLASHPAGE_TEST_CHILD", "1")
-        .output()
-        .unwrap();
-    Ran {
-        status: run.status.code().unwrap_or(-1),
-        out: String::from_utf8(run.stdout).unwrap(),
-        err: String::from_utf8(run.stderr).unwrap(),
-    }
-}
-
-fn kgen(cc: &str, args: &[&str]) -> Ran {
-    on_device(cc, env!("CARGO_BIN_EXE_kgen"), args)
-}
 
 #[test]
 fn check() {
@@ -71,6 +22,27 @@ fn check() {
         assert!(ran.out.starts_with(&format!("on {NAME}\n")), "{}", ran.out);
         assert!(!ran.out.contains("FAILS"), "{}", ran.out);
     }
+}
+
+/// A fault costs the row it is in: the rest go on in another process, where it is the second launch again.
+#[test]
+fn check_goes_on_after_a_fault() {
+    let driver = driver();
+    let run = run_on(&driver, "8.0", env!("CARGO_BIN_EXE_kgen"))
+        .args(["check", "causal_attention", "--device", "cuda:0"])
+        .env("FLASHPAGE_TEST_DRIVER_FAULT", "2")
+        .output()
+        .unwrap();
+    let ran = Ran::of(run).with(1);
+    let verdicts: Vec<bool> = ran
+        .out
+        .lines()
+        .filter(|line| line.starts_with("causal_attention ") && !line.contains("verdict"))
+        .map(|line| line.ends_with(" ok"))
+        .collect();
+    let expected: Vec<bool> = (0..verdicts.len()).map(|row| row % 2 == 0).collect();
+    assert!(verdicts.len() > 4 && verdicts == expected, "{verdicts:?}: {}", ran.out);
+    assert!(ran.out.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{}", ran.out);
 }
 
 #[test]
@@ -175,17 +147,6 @@ fn choosing_a_device() {
     for (cc, args, status, message) in table {
         let ran = kgen(cc, &[&["launch", &launch], args].concat()).with(status);
         assert!(format!("{}{}", ran.out, ran.err).contains(message), "{cc} {args:?}: {ran:?}");
-    }
-}
-
-/// Runs a test's body in a process of its own that has the driver, on each of these devices.
-fn with_driver(test: &str, devices: &[&str], body: fn(cc: &str)) {
-    if std::env::var_os("FLASHPAGE_TEST_CHILD").is_some() {
-        return body(&std::env::var("FLASHPAGE_TEST_DRIVER_CC").unwrap());
-    }
-    for cc in devices {
-        let ran = on_device(cc, std::env::current_exe().unwrap(), &[test, "--exact", "--nocapture"]).with(0);
-        assert!(ran.out.contains("1 passed"), "{}", ran.out);
     }
 }
 
@@ -414,6 +375,39 @@ fn refused() {
         }
         // Nothing of this has done any harm.
         device.launch(&module, "k", &good).unwrap();
+    });
+}
+
+/// Times are the host's, and mean nothing; that they come at all, as many as were asked for, does.
+#[test]
+fn times() {
+    with_driver("times", &["9.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let module = device.load(&kernel("st.global.u32 [%o], %v;")).unwrap();
+        let out = device.upload(&[0; 4]).unwrap();
+        let launch = Launch { params: vec![out.address().to_le_bytes().to_vec()], ..one_block() };
+        let brief = TimingOptions {
+            warm_up: Duration::ZERO,
+            measure: Duration::ZERO,
+            samples: (3, 3),
+            ..TimingOptions::default()
+        };
+        for flush_l2 in [false, true] {
+            let options = TimingOptions { flush_l2, ..brief };
+            let timing = device.time(&module, "k", &launch, &options).unwrap();
+            assert_eq!(timing.samples(), 3);
+            assert!(
+                timing.median() > Duration::ZERO && timing.median() < Duration::from_secs(1),
+                "{timing:?}"
+            );
+            assert_eq!(device.time_copy(1 << 20, &options).unwrap().samples(), 3);
+        }
+        assert_eq!(out.to_bytes().unwrap(), [7, 0, 0, 0]);
+        // The memory for the flushing came back: there would not be as much again.
+        drop(device.alloc(400 << 20).unwrap());
+        let bad = device.load(&kernel("st.global.u32 [%o+64], %v;")).unwrap();
+        let error = device.time(&bad, "k", &launch, &brief).unwrap_err();
+        assert!(matches!(error, DeviceError::Fault { .. }), "{error}");
     });
 }
 

@@ -5,6 +5,7 @@ use crate::driver::{Driver, Handle, Health, Waits, in_context};
 use crate::{Answer, Code, call};
 use flashpage_emulator::{FaultKind, Launch, Options};
 use std::ffi::{c_uint, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `CUlaunchConfig`
 #[repr(C)]
@@ -68,6 +69,13 @@ unsafe fn arguments(sizes: &[usize], params: *const *const c_void) -> Result<Vec
     sizes.iter().enumerate().map(read).collect()
 }
 
+/// Whether this launch is the one that `FLASHPAGE_TEST_DRIVER_FAULT` names.
+fn injected() -> bool {
+    static LAUNCHES: AtomicU64 = AtomicU64::new(0);
+    let launch = LAUNCHES.fetch_add(1, Ordering::Relaxed) + 1;
+    std::env::var("FLASHPAGE_TEST_DRIVER_FAULT").is_ok_and(|named| named.parse() == Ok(launch))
+}
+
 /// # Safety
 /// As [`arguments`].
 unsafe fn run(
@@ -92,6 +100,10 @@ unsafe fn run(
     // SAFETY: the caller's promise.
     let launch = Launch { params: unsafe { arguments(&function.params, params) }?, ..launch };
     if driver.health() != Health::Well {
+        return Ok(());
+    }
+    if injected() {
+        driver.fault(Code::ILLEGAL_ADDRESS);
         return Ok(());
     }
     let memory = &mut driver.contents.memory;

@@ -12,6 +12,7 @@
 //!   for anything that is not there, such as `none`.
 //! - `FLASHPAGE_TEST_DRIVER_MIB=64` is how much memory it has; 8192 if it is not set.
 //! - `FLASHPAGE_TEST_DRIVER_VERSION=11040` is the version it says it has; no call goes away with it. 12000 otherwise.
+//! - `FLASHPAGE_TEST_DRIVER_FAULT=3` makes the third launch of a process fault, whatever it is.
 //! - `FLASHPAGE_TEST_DRIVER_LOG=1` writes to stderr what the emulator says of a fault; a driver tells only a code.
 //!
 //! # What it keeps to
