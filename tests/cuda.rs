@@ -376,6 +376,10 @@ fn refused() {
             (kernel(".shared .b8 s[65536];\nst.shared.u32 [s], %v;"), "of at most 49152"),
             (kernel("").replace("7.8", "9.9"), "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"),
             (kernel("").replace("sm_80", "sm_90a"), "CUDA_ERROR_NO_BINARY_FOR_GPU"),
+            (
+                kernel("").replace("sm_80", "sm_90a"),
+                "PTX 7.8 for sm_90a, on compute capability 8.0 with a driver for CUDA 12.0",
+            ),
         ];
         for (text, message) in loads {
             let error = device.load(&text).unwrap_err();

@@ -169,9 +169,17 @@ impl Cuda {
         loaded.result().map_err(|error| {
             let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
             let log = String::from_utf8_lossy(&log[..end]).trim().to_string();
+            // What the driver says of a target or a version that it does not take names neither.
+            let (properties, target) = (&self.properties, parsed.target.first().map_or("no target", |t| t));
+            let ((major, minor), has, cuda) =
+                (parsed.version, properties.compute_capability, properties.driver_supports_cuda);
             DeviceError::Load(format!(
-                "{}{}{log}",
+                "{}\n  PTX {major}.{minor} for {target}, on compute capability {}.{} with a driver for CUDA {}.{}{}{log}",
                 failed("cuModuleLoadDataEx")(error),
+                has.0,
+                has.1,
+                cuda.0,
+                cuda.1,
                 if log.is_empty() { "" } else { "\n" }
             ))
         })?;
