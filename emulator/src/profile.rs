@@ -229,6 +229,9 @@ impl Target {
     /// A100 SXM, 80 GB: 312 TFLOP/s in 16 bits.
     pub const A100: Target =
         Target { name: "A100", sms: 108.0, clock: 1.41e9, tensor: 2048.0, fp32: 64.0, dram: 2.04e12 };
+    /// H100 SXM, 80 GB: 989.5 TFLOP/s in 16 bits.
+    pub const H100: Target =
+        Target { name: "H100", sms: 132.0, clock: 1.83e9, tensor: 4096.0, fp32: 128.0, dram: 3.35e12 };
     /// H200 SXM: 989.5 TFLOP/s in 16 bits.
     pub const H200: Target =
         Target { name: "H200", sms: 132.0, clock: 1.83e9, tensor: 4096.0, fp32: 128.0, dram: 4.8e12 };

@@ -2,6 +2,11 @@
 //!
 //! - [`workload`]: a batch, named and counted by one convention; [`suite`]: those that are timed.
 //! - [`check`](mod@check): problems of the catalogue on a device; [`bench`]: workloads on a device, timed.
+//! - [`toolchain`]: NVIDIA's assembler and disassembler; [`machine_code`]: what they say of a kernel's main loop.
+//! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`predict`](mod@predict): a
+//!   launch.
+//! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
+//!   [`cost`]: all of this about one kernel.
 //! - [`results`]: what a run leaves behind, a JSON line for each thing it found.
 //!
 //! Invariants: kernels come in as programs, PTX or machine code; none is made here. A figure is either measured,
@@ -9,6 +14,15 @@
 
 pub mod bench;
 pub mod check;
+pub mod cost;
+pub mod counted;
+pub mod gpu;
+pub mod leaders;
+pub mod limits;
+pub mod machine_code;
+pub mod parallel;
+pub mod predict;
 pub mod results;
 pub mod suite;
+pub mod toolchain;
 pub mod workload;

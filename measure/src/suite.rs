@@ -5,6 +5,8 @@
 //! Decode is bound by memory: bandwidth by batch, and by how many query heads share a KV head.
 
 use crate::workload::{Mask, Phase, Workload};
+use flashpage_codegen::program::DType;
+use flashpage_codegen::{Program, ShapeClass};
 use std::fmt;
 use std::str::FromStr;
 
@@ -104,6 +106,31 @@ fn skewed(batch: usize, longest: usize) -> Vec<usize> {
 }
 
 use Mask::{Causal, Full};
+
+/// A small batch of the kind that a shape class is made for, for any program: what it masks is left to it, and counted
+/// as full attention.
+pub fn representative(
+    program: &Program,
+    dtype: DType,
+    head_dim: usize,
+    block_size: Option<usize>,
+    shape: ShapeClass,
+) -> Workload {
+    let (phase, q_len, kv_len, heads, kv_heads) = match shape {
+        ShapeClass::Prefill => (Phase::Prefill, 512, 512, 2, 2),
+        ShapeClass::Append => (Phase::Append, 16, 512, 4, 1),
+        ShapeClass::Decode => (Phase::Decode, 1, 1024, 8, 1),
+    };
+    Workload {
+        kernel: program.name.clone(),
+        phase,
+        dtype: dtype.to_string(),
+        q_len,
+        kv_lens: vec![kv_len; 2],
+        block_size,
+        ..prefill(Mask::Full, (head_dim, heads, kv_heads), 0, 0)
+    }
+}
 
 /// FlashAttention's hidden size of 2048, without grouping.
 const D64: Heads = (64, 32, 32);

@@ -8,12 +8,12 @@ mod output;
 mod bench;
 mod case;
 mod check;
+mod cost;
 mod emit;
 mod isolate;
 mod kernel;
 mod lines;
 mod progress;
-mod ptxas;
 mod run;
 mod verify;
 
@@ -57,6 +57,8 @@ enum Command {
     Check(check::Check),
     /// Every kernel through the real ptxas: registers, spills, warnings
     Verify(verify::Verify),
+    /// What the machine code of kernels costs, and the limits that follow from it; needs no GPU
+    Cost(cost::KernelCost),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
 }
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Launch(launch) => launch.run(),
         Command::Check(check) => check.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Cost(cost) => cost.run(),
         Command::Bench(bench) => bench.run(),
     };
     match outcome {

@@ -2,16 +2,15 @@
 
 use crate::kernel;
 use crate::progress;
-use crate::ptxas::{Assembled, Ptxas};
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::SM80_HEAD_DIMS;
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels;
+use flashpage::measure::parallel;
+use flashpage::measure::toolchain::{Assembled, Ptxas};
 use serde_json::json;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Args)]
 pub struct Verify {
@@ -98,31 +97,13 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
 /// Assembles on all cores.
 fn assemble(ptxas: &Ptxas, rows: &[Row]) -> Result<Vec<Assembled>, Failure> {
     let bar = progress::bar(rows.len(), "ptxas");
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<Assembled, Failure>>>> =
-        Mutex::new(rows.iter().map(|_| None).collect());
-    let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(row) = rows.get(index) else { break };
-                    let result = ptxas.assemble(row.spec.arch.as_str(), &row.compiled.text());
-                    if let Ok(mut results) = results.lock() {
-                        results[index] = Some(result);
-                    }
-                    bar.inc(1);
-                }
-            });
-        }
+    let results = parallel::map(rows, |row| {
+        let result = ptxas.assemble(row.spec.arch.as_str(), &row.compiled.text());
+        bar.inc(1);
+        result
     });
     bar.finish_and_clear();
-    let results = results.into_inner().unwrap_or_default();
-    results
-        .into_iter()
-        .map(|r| r.unwrap_or_else(|| Err(Failure::Usage("ptxas did not run".to_owned()))))
-        .collect()
+    Ok(results.into_iter().collect::<Result<_, _>>()?)
 }
 
 fn json_row(row: &Row, result: &Assembled) -> serde_json::Value {

@@ -1,0 +1,119 @@
+//! Everything that can be told of a kernel without a GPU: what the assembler and the disassembler say of it, the limits
+//! that follow, and what the emulator counts.
+
+use crate::gpu::{Gpu, Occupancy};
+use crate::limits::{Bound, bounds, limit};
+use crate::machine_code::{InnerLoop, Listing, inner_loops};
+use crate::predict::{self, Prediction, predict};
+use crate::toolchain::{Assembled, Nvdisasm, Ptxas, ToolError};
+use crate::workload::Workload;
+use flashpage_codegen::schedule::Schedule;
+use flashpage_codegen::{Compiled, ShapeClass};
+
+/// The tools that machine code is read with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The assembler.
+    pub ptxas: Ptxas,
+    /// The disassembler.
+    pub nvdisasm: Nvdisasm,
+}
+
+impl Tools {
+    /// Both.
+    ///
+    /// # Errors
+    /// One is missing.
+    pub fn find() -> Result<Tools, ToolError> {
+        Ok(Tools { ptxas: Ptxas::find()?, nvdisasm: Nvdisasm::find()? })
+    }
+
+    /// Assembles PTX text for `arch`, and reads the main loops of what comes out.
+    ///
+    /// # Errors
+    /// A tool that cannot be run. What the assembler does not take is in the complaints.
+    pub fn read(&self, arch: &str, text: &str, head_dim: usize) -> Result<Code, ToolError> {
+        let assembled = self.ptxas.assemble(arch, text)?;
+        let loops = match assembled.cubin.is_empty() {
+            true => Vec::new(),
+            false => inner_loops(&Listing::read(&self.nvdisasm.disassemble(&assembled.cubin)?), head_dim),
+        };
+        Ok(Code { assembled, loops })
+    }
+}
+
+/// Machine code that has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Code {
+    /// What the assembler said.
+    pub assembled: Assembled,
+    /// The main loops, in the order of the code.
+    pub loops: Vec<InnerLoop>,
+}
+
+impl Code {
+    /// The loop over tiles that every row sees whole: the cheapest one.
+    pub fn inside(&self) -> Option<&InnerLoop> {
+        self.loops.iter().min_by(|a, b| a.non_products().total_cmp(&b.non_products()))
+    }
+
+    /// The loop over tiles that need a mask; the other one where there is none.
+    pub fn boundary(&self) -> Option<&InnerLoop> {
+        self.loops
+            .iter()
+            .filter(|code| code.is_boundary)
+            .min_by(|a, b| a.non_products().total_cmp(&b.non_products()))
+            .or(self.inside())
+    }
+}
+
+/// A kernel of ours, read.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// Its machine code.
+    pub code: Code,
+    /// How it is tiled.
+    pub schedule: Schedule,
+    /// What it is made for.
+    pub shape: ShapeClass,
+    /// Blocks that fit on a multiprocessor.
+    pub occupancy: Occupancy,
+    /// Bounds of the loop inside the mask, unit by unit.
+    pub bounds: Vec<Bound>,
+}
+
+impl Cost {
+    /// Reads a compiled kernel.
+    ///
+    /// # Errors
+    /// A tool that cannot be run.
+    pub fn of(tools: &Tools, compiled: &Compiled, shape: ShapeClass, gpu: &Gpu) -> Result<Cost, ToolError> {
+        let schedule = compiled.schedule;
+        let code = tools.read(schedule.arch.as_str(), &compiled.text(), schedule.head_dim)?;
+        let shared = compiled.dynamic_shared_bytes as usize + code.assembled.static_shared as usize;
+        let occupancy = gpu.occupancy(code.assembled.registers, shared, schedule.threads());
+        let bounds = code.inside().map_or(Vec::new(), |inside| {
+            // Every score of a tile of K and V takes four operations for each of its elements.
+            let bytes_per_flop = 1.0 / schedule.rows as f64;
+            bounds(inside, gpu, schedule.warps * occupancy.blocks, Some(bytes_per_flop))
+        });
+        Ok(Cost { code, schedule, shape, occupancy, bounds })
+    }
+
+    /// The narrowest bound.
+    pub fn limit(&self) -> Option<Bound> {
+        limit(&self.bounds)
+    }
+
+    /// How long a workload should take at the least.
+    pub fn predict(&self, workload: &Workload, gpu: &Gpu) -> Option<Prediction> {
+        let kernel = predict::Kernel {
+            schedule: &self.schedule,
+            shape: self.shape,
+            inside: self.code.inside()?,
+            boundary: self.code.boundary()?,
+            blocks_per_sm: self.occupancy.blocks,
+        };
+        (self.occupancy.blocks > 0).then(|| predict(kernel, workload, gpu))
+    }
+}

@@ -1,0 +1,158 @@
+//! The loops over tiles of keys: what a score costs in them beside its products.
+//!
+//! The figure that kernels are compared by is *instructions that are no products, per score*: the loop's instructions
+//! less its matrix products, over the scores of a tile that one thread holds. How many these are is told by the
+//! products themselves: a score takes `head_dim` multiply-adds for Q Kᵀ and as many for P V.
+//!
+//! *Static* counts every instruction of the loop. *Executed* leaves out what a forward branch inside the loop can jump
+//! over: the accumulator's rescale, while no row maximum grows.
+
+use super::{Instruction, Listing, Unit, products, shared_passes, unit};
+use std::collections::BTreeMap;
+
+/// A loop that holds matrix products, and none that does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InnerLoop {
+    /// Addresses of its first and last instruction.
+    pub addresses: (u64, u64),
+    /// Matrix products.
+    pub products: usize,
+    /// Scores of a tile that a thread holds.
+    pub scores: f64,
+    /// Instructions of every kind, by name without modifiers.
+    pub mix: BTreeMap<String, usize>,
+    /// All instructions.
+    pub instructions: usize,
+    /// Instructions that can be jumped over.
+    pub skippable: usize,
+    /// What is executed when that is jumped over, by unit.
+    pub executed: BTreeMap<Unit, usize>,
+    /// Passes over shared memory of a warp, jumps taken.
+    pub shared_passes: f64,
+    /// Multiply-adds of a thread in one turn.
+    pub multiply_adds: f64,
+    /// Whether the products are of a warpgroup (`wgmma`), which its warps do not wait for at once.
+    pub is_warpgroup: bool,
+    /// Whether it masks: it has a selection for most scores.
+    pub is_boundary: bool,
+}
+
+impl InnerLoop {
+    /// Instructions that are no products, per score.
+    pub fn non_products(&self) -> f64 {
+        (self.instructions - self.products) as f64 / self.scores
+    }
+
+    /// Of these, the ones executed while the rescale is jumped over.
+    pub fn executed_non_products(&self) -> f64 {
+        (self.instructions - self.products - self.skippable) as f64 / self.scores
+    }
+
+    /// The mix, most frequent first.
+    pub fn by_frequency(&self) -> Vec<(&str, usize)> {
+        let mut mix: Vec<(&str, usize)> = self.mix.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        mix.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), *name));
+        mix
+    }
+}
+
+/// The loops over tiles of a kernel with this head dimension, in the order of the code.
+pub fn inner_loops(listing: &Listing, head_dim: usize) -> Vec<InnerLoop> {
+    // A loop is a branch to a label before it; several branches to one label are one loop.
+    let mut last_of: BTreeMap<usize, usize> = BTreeMap::new();
+    for index in 0..listing.instructions.len() {
+        if let Some(first) = listing.target(index).filter(|first| *first <= index) {
+            let last = last_of.entry(first).or_insert(index);
+            *last = (*last).max(index);
+        }
+    }
+    let has_products = |first: usize, last: usize| {
+        listing.instructions[first..=last].iter().any(|instruction| products(instruction) > 0.0)
+    };
+    let loops: Vec<(usize, usize)> =
+        last_of.into_iter().filter(|(first, last)| has_products(*first, *last)).collect();
+    let innermost = |(first, last): &(usize, usize)| {
+        !loops.iter().any(|(f, l)| (f, l) != (first, last) && f >= first && l <= last)
+    };
+    loops
+        .iter()
+        .filter(|range| innermost(range))
+        .map(|(first, last)| read(listing, *first, *last, head_dim))
+        .collect()
+}
+
+fn read(listing: &Listing, first: usize, last: usize, head_dim: usize) -> InnerLoop {
+    let code = &listing.instructions[first..=last];
+    // Where a conditional forward branch lands inside the loop, what lies between can be jumped over.
+    let mut skipped = vec![false; code.len()];
+    for index in first..=last {
+        let to = listing.target(index).filter(|to| *to > index && *to <= last);
+        if let Some(to) = to.filter(|_| !listing.instructions[index].predicate.is_empty()) {
+            skipped[index + 1 - first..to - first].fill(true);
+        }
+    }
+    let executed = || code.iter().zip(&skipped).filter(|(_, skipped)| !**skipped).map(|(i, _)| i);
+    let multiply_adds: f64 = code.iter().map(products).sum();
+    let scores = multiply_adds / (2.0 * head_dim as f64);
+    let mut mix = BTreeMap::new();
+    for instruction in code {
+        *mix.entry(instruction.base().to_owned()).or_insert(0) += 1;
+    }
+    let mut by_unit = BTreeMap::new();
+    for instruction in executed() {
+        *by_unit.entry(unit(instruction)).or_insert(0) += 1;
+    }
+    let is_product = |instruction: &&Instruction| unit(instruction) == Unit::Tensor;
+    InnerLoop {
+        addresses: (code[0].address, code[code.len() - 1].address),
+        products: code.iter().filter(is_product).count(),
+        scores,
+        instructions: code.len(),
+        skippable: skipped.iter().filter(|skipped| **skipped).count(),
+        executed: by_unit,
+        shared_passes: executed().map(shared_passes).sum(),
+        multiply_adds,
+        is_warpgroup: code.iter().any(|i| i.base().ends_with("GMMA")),
+        is_boundary: mix.get("FSEL").is_some_and(|n| *n as f64 > scores / 2.0),
+        mix,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A loop of two products with a rescale that is jumped over, inside a loop over tiles of rows.
+    const TEXT: &str = "
+.L_x_0:
+        /*0000*/ MOV R1, R2 ;
+.L_x_1:
+        /*0010*/ HMMA.16816.F32 R4, R8, R12, R4 ;
+        /*0020*/ FSETP.GT P0, PT, R1, R2, PT ;
+        /*0030*/ @!P0 BRA `(.L_x_2) ;
+        /*0040*/ FMUL R4, R4, R1 ;
+        /*0050*/ FMUL R5, R5, R1 ;
+.L_x_2:
+        /*0060*/ MUFU.EX2 R4, R4 ;
+        /*0070*/ HMMA.16816.F32 R4, R8, R12, R4 ;
+        /*0080*/ @P1 BRA `(.L_x_1) ;
+        /*0090*/ LDS.128 R4, [R1] ;
+        /*00a0*/ @P2 BRA `(.L_x_0) ;
+.L_x_3:
+        /*00b0*/ BRA `(.L_x_3) ;";
+
+    #[test]
+    fn the_innermost_loop_with_products_is_counted() {
+        // Two products of 64 multiply-adds a thread, for a head_dim of 32: two scores.
+        let loops = inner_loops(&Listing::read(TEXT), 32);
+        assert_eq!(loops.len(), 1);
+        let found = &loops[0];
+        assert_eq!(found.addresses, (0x10, 0x80));
+        assert_eq!((found.products, found.scores, found.instructions, found.skippable), (2, 2.0, 8, 2));
+        assert_eq!((found.non_products(), found.executed_non_products()), (3.0, 2.0));
+        assert_eq!(found.executed.get(&Unit::Fma), None);
+        assert_eq!(found.executed[&Unit::Tensor], 2);
+        assert_eq!(found.by_frequency()[0], ("BRA", 2));
+        assert!(!found.is_boundary && !found.is_warpgroup);
+    }
+}

@@ -1,0 +1,446 @@
+//! `kgen cost`: what a kernel costs, told without a GPU. Every number is one that `ptxas -v`, `nvdisasm -c` and
+//! `kgen launch --profile` show; `kgen cost` of a single kernel says how.
+
+use crate::kernel;
+use crate::progress;
+use crate::{Failure, Outcome};
+use clap::Args;
+use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
+use flashpage::codegen::schedule::SM80_HEAD_DIMS;
+use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
+use flashpage::kernels;
+use flashpage::measure::cost::{Code, Cost, Tools};
+use flashpage::measure::counted::{Counted, count};
+use flashpage::measure::gpu::Gpu;
+use flashpage::measure::leaders::{self, Leader};
+use flashpage::measure::limits::Bound;
+use flashpage::measure::machine_code::InnerLoop;
+use flashpage::measure::parallel;
+use flashpage::measure::workload::Mask;
+use flashpage::runtime::LaunchOptions;
+use serde_json::json;
+
+#[derive(Args)]
+pub struct KernelCost {
+    /// Stock kernels, FILE.rs or FILE.rs:function, or the PTX of anybody as FILE.ptx; the whole catalogue if none is named
+    kernels: Vec<String>,
+    /// Target
+    #[arg(long, default_value = "sm_80")]
+    arch: Arch,
+    /// GPU that the limits are of: a100, h100 or h200; the one that the target was made for if absent
+    #[arg(long, value_parser = gpu)]
+    gpu: Option<Gpu>,
+    /// Element type; the machine code of both costs the same
+    #[arg(long, default_value = "f16")]
+    dtype: DType,
+    /// Head dimensions; all if absent. A FILE.ptx needs its own
+    #[arg(long, value_delimiter = ',')]
+    head_dim: Vec<usize>,
+    /// Shape classes: prefill, append, decode; all if absent
+    #[arg(long, value_delimiter = ',')]
+    shape: Vec<ShapeClass>,
+    /// Tokens per block of a paged cache
+    #[arg(long, default_value_t = 16)]
+    block_size: usize,
+    /// One JSON array
+    #[arg(long)]
+    json: bool,
+    /// Tables as Markdown
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+}
+
+/// `h200`
+pub fn gpu(text: &str) -> Result<Gpu, String> {
+    Gpu::named(text).ok_or_else(|| format!("no rates of a GPU `{text}`: write a100, h100 or h200"))
+}
+
+/// The GPU that a target was made for.
+pub fn usual_gpu(arch: Arch) -> Gpu {
+    match arch {
+        Arch::Sm80 => Gpu::A100,
+        Arch::Sm90a => Gpu::H200,
+    }
+}
+
+/// One kernel, made for one thing.
+struct Row {
+    program: Program,
+    spec: Spec,
+    cost: Cost,
+    counted: Counted,
+}
+
+impl KernelCost {
+    pub fn run(&self) -> Outcome {
+        let tools = Tools::find()?;
+        let gpu = self.gpu.unwrap_or(usual_gpu(self.arch));
+        let (files, kernels): (Vec<&String>, Vec<&String>) =
+            self.kernels.iter().partition(|name| name.ends_with(".ptx"));
+        for file in &files {
+            self.foreign(&tools, file)?;
+        }
+        if !files.is_empty() && kernels.is_empty() {
+            return Ok(());
+        }
+        let rows = self.rows(&tools, &gpu, &kernels)?;
+        if self.json {
+            println!("{:#}", json!(rows.iter().map(|row| row.json(&gpu)).collect::<Vec<_>>()));
+        } else if let ([row], false) = (&rows[..], self.markdown) {
+            row.print(&gpu);
+        } else {
+            self.tables(&rows, &gpu);
+        }
+        if rows.iter().all(|row| row.cost.code.assembled.is_clean()) { Ok(()) } else { Err(Failure::Check) }
+    }
+
+    fn rows(&self, tools: &Tools, gpu: &Gpu, names: &[&String]) -> Result<Vec<Row>, Failure> {
+        let programs: Vec<Program> = match names.is_empty() {
+            true => kernels::catalogue().iter().map(|stock| (stock.program)().clone()).collect(),
+            false => names.iter().map(|name| kernel::program(name)).collect::<Result<_, _>>()?,
+        };
+        let mut work = Vec::new();
+        for program in &programs {
+            let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+            let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
+                (Generic::Fixed(head_dim), _) => vec![*head_dim],
+                (_, true) => SM80_HEAD_DIMS.to_vec(),
+                (_, false) => self.head_dim.clone(),
+            };
+            let dtype = match program.element {
+                Generic::Fixed(dtype) => dtype,
+                Generic::Open(_) => self.dtype,
+            };
+            let shapes = if self.shape.is_empty() { ShapeClass::ALL.to_vec() } else { self.shape.clone() };
+            for head_dim in head_dims {
+                for shape in shapes.iter().copied() {
+                    let block_size = paged.then_some(self.block_size);
+                    let (arch, fold_scale, tile) = (self.arch, true, None);
+                    work.push((program, Spec { arch, dtype, head_dim, block_size, shape, tile, fold_scale }));
+                }
+            }
+        }
+        let bar = progress::bar(work.len(), "cost");
+        let rows = parallel::map(&work, |(program, spec)| {
+            let row = Row::new(tools, program, spec, gpu);
+            bar.inc(1);
+            row
+        });
+        bar.finish_and_clear();
+        rows.into_iter().collect()
+    }
+
+    /// Anybody's PTX: its main loops.
+    fn foreign(&self, tools: &Tools, path: &str) -> Outcome {
+        let [head_dim] = self.head_dim[..] else {
+            return Err(Failure::Usage(format!("{path}: say its head dimension, as in --head-dim 128")));
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| Failure::Usage(format!("{path}: {e}")))?;
+        let target = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(".target"))
+            .and_then(|rest| rest.split([' ', ',', '\t']).find(|word| !word.is_empty()))
+            .unwrap_or(self.arch.as_str());
+        let code = tools.read(target, &text, head_dim)?;
+        if self.json {
+            println!("{:#}", json!({ "file": path, "code": json_code(&code) }));
+        } else {
+            println!("{path} for {target}, head_dim {head_dim}");
+            print_code(&code);
+        }
+        if code.assembled.cubin.is_empty() { Err(Failure::Check) } else { Ok(()) }
+    }
+
+    fn tables(&self, rows: &[Row], gpu: &Gpu) {
+        let style = if self.markdown { Style::Markdown } else { Style::Plain };
+        println!(
+            "{}The machine code ({}), its main loop inside the mask, and what the emulator counts",
+            style.title(),
+            self.arch
+        );
+        println!();
+        let heads = [
+            "kernel",
+            "dim",
+            "shape",
+            "tile",
+            "registers",
+            "spills",
+            "shared",
+            "blocks",
+            "MMA",
+            "static",
+            "executed",
+            "leader",
+            "bytes",
+            "conflicts",
+            "complaints",
+        ];
+        style.print(&heads, rows.iter().map(Row::machine_code));
+        println!();
+        println!(
+            "{}Bounds on one {}, TFLOP/s: each unit alone, and the limit they leave",
+            style.title(),
+            gpu.name()
+        );
+        println!();
+        let units: Vec<&str> =
+            rows.first().map_or(Vec::new(), |row| row.cost.bounds.iter().map(|bound| bound.unit).collect());
+        let heads: Vec<&str> =
+            ["kernel", "dim", "shape", "warps"].into_iter().chain(units).chain(["limit", "by"]).collect();
+        style.print(&heads, rows.iter().map(|row| row.limits()));
+        println!();
+        println!("{LEGEND}");
+    }
+}
+
+const LEGEND: &str = "\
+registers, spills: ptxas -v. shared: bytes of a block. blocks: that fit on a multiprocessor together. MMA, static, \
+executed: of nvdisasm -c, the loop over tiles inside the mask: matrix products, and instructions that are no \
+products, per score of a thread; executed leaves out the rescale that is jumped over while no row maximum grows. \
+leader: the nearest leader's static figure (its own loop, same assembler). bytes: global memory asked for over the \
+least possible, in a small batch on the emulator. conflicts: passes over shared memory lost to bank conflicts. \
+Limits: bench/README.md says how they are taken. `kgen cost KERNEL --head-dim N --shape CLASS` shows one kernel whole.";
+
+impl Row {
+    fn new(tools: &Tools, program: &Program, spec: &Spec, gpu: &Gpu) -> Result<Row, Failure> {
+        let compiled = compile(program, spec)?;
+        let cost = Cost::of(tools, &compiled, spec.shape, gpu)?;
+        let options = LaunchOptions { arch: Some(spec.arch), ..LaunchOptions::default() };
+        let counted = count(program, spec.dtype, spec.head_dim, spec.block_size, &options, spec.shape)?;
+        Ok(Row { program: program.clone(), spec: *spec, cost, counted })
+    }
+
+    fn leader(&self) -> Option<&'static Leader> {
+        let masked = self.cost.code.loops.iter().any(|code| code.is_boundary);
+        let mask = if masked && self.program.name != "attention" { Mask::Causal } else { Mask::Full };
+        leaders::nearest(self.spec.arch, self.spec.head_dim, mask, self.spec.block_size.is_some())
+    }
+
+    fn machine_code(&self) -> Vec<String> {
+        let assembled = &self.cost.code.assembled;
+        let inside = self.cost.code.inside();
+        let per_score =
+            |of: fn(&InnerLoop) -> f64| inside.map_or("-".to_owned(), |code| format!("{:.2}", of(code)));
+        vec![
+            self.program.name.clone(),
+            self.spec.head_dim.to_string(),
+            self.spec.shape.to_string(),
+            format!("{}x{}", self.cost.schedule.rows, self.cost.schedule.cols),
+            assembled.registers.to_string(),
+            (assembled.spill_stores + assembled.spill_loads).to_string(),
+            self.cost.schedule.shared_bytes().to_string(),
+            self.cost.occupancy.blocks.to_string(),
+            inside.map_or("-".to_owned(), |code| code.products.to_string()),
+            per_score(InnerLoop::non_products),
+            per_score(InnerLoop::executed_non_products),
+            self.leader().map_or("-".to_owned(), |leader| format!("{:.2}", leader.per_score)),
+            format!("{:.2}", self.counted.global_bytes / self.counted.least_bytes),
+            format!("{:.1} %", 100.0 * self.counted.conflicts()),
+            if assembled.complaints.is_empty() { "none".to_owned() } else { assembled.complaints.join("; ") },
+        ]
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let mut cells = vec![
+            self.program.name.clone(),
+            self.spec.head_dim.to_string(),
+            self.spec.shape.to_string(),
+            (self.cost.schedule.warps * self.cost.occupancy.blocks).to_string(),
+        ];
+        cells.extend(self.cost.bounds.iter().map(|bound| tera(bound.flops)));
+        let limit = self.cost.limit();
+        cells.push(limit.map_or("-".to_owned(), |limit| tera(limit.flops)));
+        cells.push(limit.map_or("-", |limit| limit.unit).to_owned());
+        cells
+    }
+
+    fn json(&self, gpu: &Gpu) -> serde_json::Value {
+        let bounds: serde_json::Map<String, serde_json::Value> =
+            self.cost.bounds.iter().map(|Bound { unit, flops }| ((*unit).to_owned(), json!(flops))).collect();
+        let limit = self.cost.limit();
+        json!({
+            "kernel": self.program.name, "arch": self.spec.arch.as_str(), "dtype": self.spec.dtype.as_str(),
+            "head_dim": self.spec.head_dim, "block_size": self.spec.block_size, "shape": self.spec.shape.as_str(),
+            "tile": [self.cost.schedule.rows, self.cost.schedule.cols],
+            "shared_bytes": self.cost.schedule.shared_bytes(), "code": json_code(&self.cost.code),
+            "gpu": gpu.name(), "blocks_per_sm": self.cost.occupancy.blocks,
+            "occupancy_limited_by": self.cost.occupancy.limited_by, "bounds_flops": bounds,
+            "limit_flops": limit.map(|limit| limit.flops), "limited_by": limit.map(|limit| limit.unit),
+            "leader": self.leader().map(|leader| json!({ "who": leader.who, "non_products_per_score": leader.per_score })),
+            "counted": {
+                "workload": self.counted.workload, "global_bytes": self.counted.global_bytes,
+                "distinct_bytes": self.counted.distinct_bytes, "least_bytes": self.counted.least_bytes,
+                "wavefronts": self.counted.wavefronts, "least_wavefronts": self.counted.least_wavefronts,
+            },
+        })
+    }
+
+    /// Everything, and how to see it again with the public tools.
+    fn print(&self, gpu: &Gpu) {
+        let Row { program, spec, cost, counted } = self;
+        println!(
+            "{} for {}, {} head_dim {}, {}",
+            program.name, spec.arch, spec.dtype, spec.head_dim, spec.shape
+        );
+        print_code(&cost.code);
+        if let Some(leader) = self.leader() {
+            println!("  beside it: {}, {:.2} static", leader.who, leader.per_score);
+        }
+        println!(
+            "occupancy of {}: {} blocks of {} warps, limited by {}; {} bytes of shared memory a block",
+            gpu.name(),
+            cost.occupancy.blocks,
+            cost.schedule.warps,
+            cost.occupancy.limited_by,
+            cost.schedule.shared_bytes()
+        );
+        println!("bounds on one {}, TFLOP/s: each unit alone", gpu.name());
+        let limit = cost.limit().map_or(0.0, |limit| limit.flops);
+        for bound in &cost.bounds {
+            let busy = limit / bound.flops;
+            let bar = "█".repeat((30.0 * busy).round() as usize);
+            println!(
+                "  {:<18} {:>8}  {bar:<30} {:>3.0} % busy at the limit",
+                bound.unit,
+                tera(bound.flops),
+                100.0 * busy
+            );
+        }
+        if let Some(limit) = cost.limit() {
+            println!("  limit {} by {}", tera(limit.flops), limit.unit);
+        }
+        println!("counted on the emulator, {}", counted.workload);
+        println!(
+            "  global memory: {:.0} bytes asked for, {:.2} of the least possible; {:.0} different",
+            counted.global_bytes,
+            counted.global_bytes / counted.least_bytes,
+            counted.distinct_bytes
+        );
+        println!(
+            "  shared memory: {} passes, {:.1} % lost to bank conflicts{}",
+            counted.wavefronts,
+            100.0 * counted.conflicts(),
+            counted
+                .worst_line
+                .map_or(String::new(), |(line, lost)| format!(", most at line {line} of the PTX ({lost})"))
+        );
+        let block_size = spec.block_size.map_or(String::new(), |size| format!(" --block-size {size}"));
+        println!("again, with the public tools:");
+        println!(
+            "  kgen emit {} --arch {} --dtype {} --head-dim {} --shape {}{block_size} -o k.ptx",
+            program.name, spec.arch, spec.dtype, spec.head_dim, spec.shape
+        );
+        println!("  ptxas -v -arch={} k.ptx -o k.cubin && nvdisasm -c k.cubin > k.sass", spec.arch);
+        if let Some(code) = cost.code.inside() {
+            let (first, last) = code.addresses;
+            println!(
+                "  sed -n '/\\/\\*{first:04x}\\*\\//,/\\/\\*{last:04x}\\*\\//p' k.sass | grep -c '/\\*[0-9a-f]\\{{4\\}}\\*/'    # {} instructions, {} of them products",
+                code.instructions, code.products
+            );
+        }
+    }
+}
+
+fn tera(flops: f64) -> String {
+    format!("{:.0}", flops / 1e12)
+}
+
+fn print_code(code: &Code) {
+    let assembled = &code.assembled;
+    println!(
+        "ptxas: {} registers, {} bytes spilled, {} complaints",
+        assembled.registers,
+        assembled.spill_stores + assembled.spill_loads,
+        assembled.complaints.len()
+    );
+    for complaint in &assembled.complaints {
+        println!("  {complaint}");
+    }
+    println!("main loops: instructions that are no products, per score of a thread");
+    for code in &code.loops {
+        println!(
+            "  {:04x}..{:04x} {:<8} {:>4} scores {:>4} products  {:>6.2} static {:>6.2} executed",
+            code.addresses.0,
+            code.addresses.1,
+            if code.is_boundary { "boundary" } else { "inside" },
+            code.scores,
+            code.products,
+            code.non_products(),
+            code.executed_non_products()
+        );
+        let mix: Vec<String> =
+            code.by_frequency().iter().take(12).map(|(name, n)| format!("{name} {n}")).collect();
+        println!("    {}", mix.join(", "));
+    }
+}
+
+fn json_code(code: &Code) -> serde_json::Value {
+    let assembled = &code.assembled;
+    let loops: Vec<_> = code
+        .loops
+        .iter()
+        .map(|code| {
+            json!({
+                "addresses": [code.addresses.0, code.addresses.1], "boundary": code.is_boundary,
+                "scores": code.scores, "products": code.products, "instructions": code.instructions,
+                "skippable": code.skippable, "non_products_per_score": code.non_products(),
+                "executed_non_products_per_score": code.executed_non_products(), "mix": code.mix,
+                "shared_passes": code.shared_passes,
+            })
+        })
+        .collect();
+    json!({
+        "registers": assembled.registers, "spill_stores": assembled.spill_stores,
+        "spill_loads": assembled.spill_loads, "complaints": assembled.complaints, "loops": loops,
+    })
+}
+
+/// How tables look.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    Plain,
+    Markdown,
+}
+
+impl Style {
+    fn title(self) -> &'static str {
+        if self == Style::Markdown { "## " } else { "" }
+    }
+
+    fn print(self, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+        let rows: Vec<Vec<String>> = rows.collect();
+        if self == Style::Markdown {
+            println!("| {} |", heads.join(" | "));
+            println!("|{}", "---|".repeat(heads.len()));
+            for row in rows {
+                println!("| {} |", row.join(" | "));
+            }
+            return;
+        }
+        let width = |column: usize| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .chain([&heads[column].to_owned()])
+                .map(|c| c.chars().count())
+                .max()
+        };
+        let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or(0)).collect();
+        let line = |cells: Vec<&str>| {
+            let cells: Vec<String> = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| match cell.chars().next() {
+                    // Numbers to the right, words to the left.
+                    Some(c) if c.is_ascii_digit() => format!("{cell:>width$}"),
+                    _ => format!("{cell:<width$}"),
+                })
+                .collect();
+            println!("{}", cells.join("  ").trim_end());
+        };
+        line(heads.to_vec());
+        for row in &rows {
+            line(row.iter().map(String::as_str).collect());
+        }
+    }
+}
