@@ -174,17 +174,17 @@ fn launches() {
         ),
         (
             "a tile of 48 rows",
-            |l| l.options.tile = Some((48, 64)),
+            |l| l.options.tuning.tile = Some((48, 64)),
             "tile 48x64: rows must be 16, 32, 64 or 128",
         ),
         (
             "a tile of 96 columns",
-            |l| l.options.tile = Some((64, 96)),
-            "tile 64x96: columns must be a power of two, at least 32 for 64 rows",
+            |l| l.options.tuning.tile = Some((64, 96)),
+            "tile 64x96: columns must be a power of two, at least 32 for 4 warps",
         ),
         (
             "a tile of too much",
-            |l| l.options.tile = Some((128, 256)),
+            |l| l.options.tuning.tile = Some((128, 256)),
             "tile 128x256: 320 registers a lane for accumulators and scores, of at most 192; take fewer rows or \
              columns",
         ),

@@ -5,6 +5,7 @@
 mod judge;
 
 use flashpage::codegen::ShapeClass;
+use flashpage::codegen::schedule::Tuning;
 use flashpage::kernels::{catalogue, find};
 use flashpage::runtime::equivalence::suite;
 use flashpage::runtime::problem::Problem;
@@ -109,7 +110,11 @@ fn every_tile_gives_the_same_result() {
                 }
                 // Packing or not, by turns.
                 let shape = Some(ShapeClass::ALL[number % 2]);
-                let options = LaunchOptions { tile: Some(*tile), shape, ..LaunchOptions::default() };
+                let options = LaunchOptions {
+                    tuning: Tuning { tile: Some(*tile), ..Tuning::default() },
+                    shape,
+                    ..LaunchOptions::default()
+                };
                 failures.extend(judge(&device, name, program, &problem, &options).err());
             }
         }

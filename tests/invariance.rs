@@ -2,6 +2,7 @@
 //! cache lie, in which layout, and of what size they are, as long as tiles are the same.
 
 use flashpage::codegen::Program;
+use flashpage::codegen::schedule::Tuning;
 use flashpage::kernels::{self, catalogue};
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::suite;
@@ -194,7 +195,10 @@ impl Logical {
             scale: 0.125,
             window,
         };
-        let options = LaunchOptions { tile: Some(tile), ..LaunchOptions::default() };
+        let options = LaunchOptions {
+            tuning: Tuning { tile: Some(tile), ..Tuning::default() },
+            ..LaunchOptions::default()
+        };
         args.launch_with(&device, &options).unwrap();
         vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]
     }
@@ -220,7 +224,10 @@ impl Logical {
             Argument::F32(0.125),
             Argument::I32(window),
         ];
-        let options = LaunchOptions { tile: Some(tile), ..LaunchOptions::default() };
+        let options = LaunchOptions {
+            tuning: Tuning { tile: Some(tile), ..Tuning::default() },
+            ..LaunchOptions::default()
+        };
         let program = kernels::sliding_window_attention::program();
         runtime::launch(&device, program, &arguments, &options).unwrap();
         vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]

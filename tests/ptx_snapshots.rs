@@ -6,13 +6,14 @@
 
 use flashpage::codegen::program::{DType, ParamKind, Program};
 use flashpage::codegen::schedule::SM80_HEAD_DIMS;
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels::{catalogue, find};
 use flashpage::ptx::ast::{Function, Item, Module, Statement};
 use flashpage::ptx::{parse, verify};
 
 fn spec(dtype: DType, head_dim: usize, block_size: Option<usize>, shape: ShapeClass) -> Spec {
-    Spec { arch: Arch::Sm80, dtype, head_dim, block_size, shape, tile: None, fold_scale: true }
+    Spec { arch: Arch::Sm80, dtype, head_dim, block_size, shape, tuning: Tuning::default(), fold_scale: true }
 }
 
 fn compiled(kernel: &str, spec: &Spec) -> Compiled {

@@ -23,7 +23,7 @@ fn spec(program: &Program, head_dim: usize) -> Spec {
         head_dim,
         block_size: paged.then_some(16),
         shape: ShapeClass::Prefill,
-        tile: None,
+        tuning: Default::default(),
         fold_scale: true,
     }
 }

@@ -2,6 +2,7 @@
 //! and values lie, and the class of shapes it will be launched on.
 
 use crate::program::DType;
+use crate::schedule::Tuning;
 use std::fmt;
 use std::str::FromStr;
 
@@ -108,8 +109,8 @@ pub struct Spec {
     pub block_size: Option<usize>,
     /// Shape class.
     pub shape: ShapeClass,
-    /// Rows × columns of the tile, instead of the schedule table's.
-    pub tile: Option<(usize, usize)>,
+    /// What of the schedule is not the table's.
+    pub tuning: Tuning,
     /// The score scale may be folded into the exponential. True unless the scale is zero or negative.
     pub fold_scale: bool,
 }

@@ -1,13 +1,13 @@
 //! What a kernel costs, and how fast it runs.
 //!
 //! - [`workload`]: a batch, named and counted by one convention; [`suite`]: those that are timed.
-//! - [`check`](mod@check): problems of the catalogue on a device; [`bench`]: workloads on a device, timed.
+//! - [`check`](mod@check): problems of the catalogue on a device; [`bench`](mod@bench): workloads on a device, timed.
 //! - [`toolchain`]: NVIDIA's assembler and disassembler; [`machine_code`]: what they say of a kernel's main loop.
 //! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`predict`](mod@predict): a
 //!   launch.
 //! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
-//!   [`cost`]: all of this about one kernel.
-//! - [`results`]: what a run leaves behind, a JSON line for each thing it found.
+//!   [`cost`]: all of this about one kernel; [`tune`]: schedules ranked by it.
+//! - [`results`]: what a run leaves behind, a JSON line for each thing it found, and the report that is made of it.
 //!
 //! Invariants: kernels come in as programs, PTX or machine code; none is made here. A figure is either measured,
 //! counted or taken from a named source, and says which. Nothing here needs a GPU to be read.
@@ -25,4 +25,5 @@ pub mod predict;
 pub mod results;
 pub mod suite;
 pub mod toolchain;
+pub mod tune;
 pub mod workload;

@@ -31,8 +31,12 @@ pub struct Kernel<'a> {
 /// What is to be expected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// At the least.
+    /// At the least: the longer of the next two.
     pub seconds: f64,
+    /// What the multiprocessors need for their turns.
+    pub compute: f64,
+    /// What memory needs for the bytes.
+    pub memory: f64,
     /// What it is due to.
     pub bound: &'static str,
     /// Blocks of the grid over slots on the chip.
@@ -119,7 +123,7 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
         false if blocks < sms => "a grid smaller than the chip",
         false => narrowest.0,
     };
-    Prediction { seconds: compute.max(memory), bound, waves }
+    Prediction { seconds: compute.max(memory), compute, memory, bound, waves }
 }
 
 #[cfg(test)]

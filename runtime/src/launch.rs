@@ -10,6 +10,7 @@ use crate::scalar::{HostArgument, Place, Precision};
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::{Expr, ParamId, Program};
+use flashpage_codegen::schedule::Tuning;
 use flashpage_codegen::{Arch, ShapeClass, Spec};
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ pub struct LaunchOptions {
     pub arch: Option<Arch>,
     /// Shape class, instead of the one that the lengths call for.
     pub shape: Option<ShapeClass>,
-    /// Rows × columns of a tile, instead of the schedule table's.
-    pub tile: Option<(usize, usize)>,
+    /// What of the schedule is not the table's.
+    pub tuning: Tuning,
 }
 
 /// What a launch did.
@@ -144,7 +145,7 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
         head_dim: batch.head_dim,
         block_size: batch.block_size,
         shape: options.shape.unwrap_or(by_rows),
-        tile: options.tile,
+        tuning: options.tuning,
         fold_scale: may_fold(batch),
     }
 }

@@ -20,9 +20,7 @@ pub fn judge(
     if let Some(shape) = options.shape {
         write!(again, " --shape {shape}").unwrap();
     }
-    if let Some((rows, cols)) = options.tile {
-        write!(again, " --tile {rows}x{cols}").unwrap();
-    }
+    write!(again, " {}", options.tuning).unwrap();
     let again = format!("again: {again} -o d && kgen launch d/launch.json");
     let result = equivalence::run(device, program, problem, options)
         .map_err(|error| format!("{kernel}: {error}\n  {again}"))?;

@@ -11,6 +11,20 @@
 //! | `bench.jsonl` | a [`Measured`] of ours, or a [`Ceiling`] |
 //! | `peers.jsonl` | the same of others |
 //! | `steps.jsonl` | a [`Step`]: how a step ended |
+//!
+//! `causes.json`, written by hand, says why a workload loses to a peer, by its id. A folder goes through these in order:
+//! [`read`] (files to rows), [`merge`] and [`comparison`] (rows to what follows from them: `results.json`),
+//! [`plot`] and [`svg`], [`markdown`] and [`table`] (`report.md`), [`readme`].
+
+pub mod comparison;
+pub mod markdown;
+pub mod merge;
+pub mod plot;
+pub mod read;
+pub mod readme;
+pub mod svg;
+pub mod table;
+pub mod write;
 
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};

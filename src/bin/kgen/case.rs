@@ -1,6 +1,6 @@
 //! `kgen case`: one of our kernels on made-up inputs, as files that any launcher can run.
 
-use crate::kernel::{self, tile};
+use crate::kernel::{self, ScheduleChoice};
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::DType;
@@ -53,9 +53,8 @@ pub struct MakeCase {
     /// Shape class instead of the one the lengths call for: prefill, append or decode
     #[arg(long)]
     shape: Option<ShapeClass>,
-    /// Tile instead of the schedule's own, as ROWSxCOLUMNS
-    #[arg(long, value_parser = tile, value_name = "MxN")]
-    tile: Option<(usize, usize)>,
+    #[command(flatten)]
+    schedule: ScheduleChoice,
 }
 
 fn layout(text: &str) -> Result<PoolLayout, String> {
@@ -96,7 +95,8 @@ impl MakeCase {
             seed: self.seed,
             scalars: self.scalars.iter().cloned().collect(),
         };
-        let options = LaunchOptions { arch: Some(self.arch), shape: self.shape, tile: self.tile };
+        let options =
+            LaunchOptions { arch: Some(self.arch), shape: self.shape, tuning: self.schedule.tuning() };
         let path = make_case(&self.output, &program, &problem, &options)?;
         println!("kgen launch {}", path.display());
         Ok(())

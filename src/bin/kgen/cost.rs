@@ -6,7 +6,7 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::SM80_HEAD_DIMS;
+use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning};
 use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, Cost, Tools};
@@ -115,8 +115,11 @@ impl KernelCost {
             for head_dim in head_dims {
                 for shape in shapes.iter().copied() {
                     let block_size = paged.then_some(self.block_size);
-                    let (arch, fold_scale, tile) = (self.arch, true, None);
-                    work.push((program, Spec { arch, dtype, head_dim, block_size, shape, tile, fold_scale }));
+                    let (arch, fold_scale, tuning) = (self.arch, true, Tuning::default());
+                    work.push((
+                        program,
+                        Spec { arch, dtype, head_dim, block_size, shape, tuning, fold_scale },
+                    ));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
+use flashpage::codegen::schedule::{QueryIn, Tuning};
 use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
 use flashpage::kernels;
 
@@ -56,9 +57,40 @@ pub struct Target {
     /// most 16). Every kernel is right for every shape
     #[arg(long, default_value = "prefill")]
     pub shape: ShapeClass,
+    #[command(flatten)]
+    pub schedule: ScheduleChoice,
+}
+
+/// What of the schedule is said by hand.
+#[derive(Args, Clone)]
+pub struct ScheduleChoice {
     /// Tile instead of the schedule's own, as ROWSxCOLUMNS
     #[arg(long, value_parser = tile, value_name = "MxN")]
-    pub tile: Option<(usize, usize)>,
+    tile: Option<(usize, usize)>,
+    /// Warps of a block, each with 16 or 32 rows
+    #[arg(long, value_name = "N")]
+    warps: Option<usize>,
+    /// Column tiles in flight
+    #[arg(long, value_name = "N")]
+    stages: Option<usize>,
+    /// Where Q is during the main loop: registers or shared
+    #[arg(long, value_name = "WHERE")]
+    query: Option<QueryIn>,
+    /// Blocks that should fit on a multiprocessor together
+    #[arg(long, value_name = "N")]
+    blocks_per_sm: Option<u32>,
+}
+
+impl ScheduleChoice {
+    pub fn tuning(&self) -> Tuning {
+        Tuning {
+            tile: self.tile,
+            warps: self.warps,
+            stages: self.stages,
+            query: self.query,
+            blocks_per_sm: self.blocks_per_sm,
+        }
+    }
 }
 
 /// `128x64`
@@ -81,7 +113,7 @@ impl Target {
             head_dim: self.head_dim,
             block_size: paged.then_some(self.block_size),
             shape: self.shape,
-            tile: self.tile,
+            tuning: self.schedule.tuning(),
             fold_scale: true,
         }
     }

@@ -14,7 +14,9 @@ mod isolate;
 mod kernel;
 mod lines;
 mod progress;
+mod report;
 mod run;
+mod tune;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -59,8 +61,12 @@ enum Command {
     Verify(verify::Verify),
     /// What the machine code of kernels costs, and the limits that follow from it; needs no GPU
     Cost(cost::KernelCost),
+    /// Schedules ranked for a shape, by predicted and by measured time
+    Tune(tune::Tune),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
+    /// What a run on a GPU left behind, as a report with plots
+    Report(report::Report),
 }
 
 /// How a command ended, other than well.
@@ -89,7 +95,9 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Verify(verify) => verify.run(),
         Command::Cost(cost) => cost.run(),
+        Command::Tune(tune) => tune.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Report(report) => report.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::SM80_HEAD_DIMS;
+use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::parallel;
@@ -84,7 +84,7 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
                         head_dim,
                         block_size,
                         shape,
-                        tile: None,
+                        tuning: Tuning::default(),
                         fold_scale: true,
                     });
                 }

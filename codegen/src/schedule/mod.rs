@@ -1,19 +1,46 @@
 //! How a program runs on a target: tile sizes, warps, ring depth, where Q lives. Data, with a default for
-//! every (target, head_dim, shape class) and the reason of each row beside it.
+//! every (target, head_dim, shape class) and the figure that chose it beside each (`table.rs`). A [`Tuning`] says
+//! otherwise, in whole or in part.
+
+mod table;
+
+pub use table::{Row, SM80};
 
 use crate::attention::Attention;
 use crate::layout::swizzle::Swizzle;
 use crate::program::Expr;
-use crate::spec::{Arch, ShapeClass, Spec};
+use crate::spec::{Arch, Spec};
 use std::fmt;
+use std::str::FromStr;
 
 /// Where the fragments of Q are during the main loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueryIn {
     /// Loaded once: costs `rows_per_warp * head_dim / 64` registers a lane.
     Registers,
     /// Read from shared memory for every tile of columns.
     Shared,
+}
+
+impl fmt::Display for QueryIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            QueryIn::Registers => "registers",
+            QueryIn::Shared => "shared",
+        })
+    }
+}
+
+impl FromStr for QueryIn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "registers" => Ok(QueryIn::Registers),
+            "shared" => Ok(QueryIn::Shared),
+            _ => Err(format!("Q cannot be in `{text}`: write registers or shared")),
+        }
+    }
 }
 
 /// When the accumulator is multiplied by exp(m_old - m_new).
@@ -28,6 +55,43 @@ pub enum Rescale {
         /// log2 of the largest probability kept
         threshold: f32,
     },
+}
+
+/// What a schedule is told to be instead of what the table says; nothing, by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tuning {
+    /// Rows × columns of a tile. Warps, the ring's depth and where Q lies follow from it unless they are given too.
+    pub tile: Option<(usize, usize)>,
+    /// Warps of a block.
+    pub warps: Option<usize>,
+    /// Column tiles in flight.
+    pub stages: Option<usize>,
+    /// Where Q is.
+    pub query: Option<QueryIn>,
+    /// Blocks that should fit on a multiprocessor together.
+    pub blocks_per_sm: Option<u32>,
+}
+
+impl fmt::Display for Tuning {
+    /// The arguments of `kgen` that say so.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some((rows, cols)) = self.tile {
+            parts.push(format!("--tile {rows}x{cols}"));
+        }
+        let mut number = |name: &str, value: Option<usize>| {
+            if let Some(value) = value {
+                parts.push(format!("--{name} {value}"));
+            }
+        };
+        number("warps", self.warps);
+        number("stages", self.stages);
+        number("blocks-per-sm", self.blocks_per_sm.map(|blocks| blocks as usize));
+        if let Some(query) = self.query {
+            parts.push(format!("--query {query}"));
+        }
+        f.write_str(&parts.join(" "))
+    }
 }
 
 /// A schedule for an Ampere-class kernel.
@@ -70,12 +134,12 @@ pub enum ScheduleError {
     /// A target whose lowering is not there.
     #[error("{0} has no lowering yet: compile for sm_80, which also runs on newer GPUs")]
     Arch(Arch),
-    /// A tile asked for by hand.
+    /// A schedule asked for by hand.
     #[error("tile {rows}x{cols}: {reason}")]
     Tile {
-        /// asked for
+        /// asked for, or the table's
         rows: usize,
-        /// asked for
+        /// asked for, or the table's
         cols: usize,
         /// what is wrong and what to write instead
         reason: String,
@@ -97,6 +161,9 @@ fn list(numbers: &[usize]) -> String {
 /// Head dimensions of the sm_80 lowering.
 pub const SM80_HEAD_DIMS: &[usize] = &[64, 128];
 
+/// Most column tiles in flight.
+pub const MAX_STAGES: usize = 8;
+
 /// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
 pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
 
@@ -110,71 +177,95 @@ impl Schedule {
             let (head_dim, arch) = (spec.head_dim, spec.arch);
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM80_HEAD_DIMS });
         }
-        let mut schedule = Schedule::sm80(spec.head_dim, spec.shape, carries_registers(spec, attention));
-        if let Some((rows, cols)) = spec.tile {
-            schedule = schedule.with_tile(rows, cols)?;
-        }
-        Ok(schedule)
+        let carries = carries_registers(spec, attention);
+        Schedule::of_row(table::row(spec.head_dim, spec.shape, carries)).tuned(&spec.tuning)
     }
 
-    fn sm80(head_dim: usize, shape: ShapeClass, carries: bool) -> Schedule {
-        use QueryIn::*;
-        let (rows, cols, warps, stages, query, blocks_per_sm) = match (shape, head_dim) {
-            // 32 rows a warp: K and V fragments are read once for two row blocks. Two blocks of 48 KiB share an SM.
-            (ShapeClass::Prefill, 64) => (128, 64, 4, 1, Registers, 2),
-            // With a row of values more to carry, 64 columns spill: 132 bytes for ALiBi.
-            (ShapeClass::Prefill, _) if carries => (128, 32, 4, 1, Shared, 2),
-            // Q for 32 rows does not fit beside 128 accumulators. 64 KiB: two blocks an SM on sm_80.
-            (ShapeClass::Prefill, _) => (128, 64, 4, 1, Shared, 2),
-            // Half the rows, so the ring can be twice as deep in the same shared memory.
-            (ShapeClass::Append, 64) => (64, 64, 4, 2, Registers, 2),
-            (ShapeClass::Append, _) => (64, 64, 4, 1, Registers, 2),
-            // Bound by memory: one warp a block, several blocks an SM, two tiles in flight in each.
-            (ShapeClass::Decode, _) => (16, 64, 1, 2, Registers, 2),
-        };
+    /// The schedule of a row of the table.
+    pub fn of_row(row: &Row) -> Schedule {
+        let Row { head_dim, rows, cols, warps, stages, query, blocks_per_sm, .. } = *row;
         // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
         // multiplying in the middle of a tile costs: with `Always` that kernel spills.
         let rescale = Rescale::Grown { threshold: 8.0 };
         Schedule { arch: Arch::Sm80, head_dim, rows, cols, warps, stages, query, rescale, blocks_per_sm }
     }
 
-    fn with_tile(self, rows: usize, cols: usize) -> Result<Schedule, ScheduleError> {
+    /// The same, but for what `tuning` says.
+    ///
+    /// # Errors
+    /// What it says cannot be lowered, with what to write instead.
+    pub fn tuned(self, tuning: &Tuning) -> Result<Schedule, ScheduleError> {
+        if *tuning == Tuning::default() {
+            return Ok(self);
+        }
+        let mut schedule = self;
+        if let Some((rows, cols)) = tuning.tile {
+            schedule = Schedule { rows, cols, ..schedule };
+            schedule.warps = match rows {
+                16 => 1,
+                32 => 2,
+                _ => 4,
+            };
+        }
+        schedule.warps = tuning.warps.unwrap_or(schedule.warps);
+        let Schedule { rows, cols, warps, .. } = schedule;
         let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
-        let warps = match rows {
-            16 => 1,
-            32 => 2,
-            64 | 128 => 4,
-            _ => return refuse("rows must be 16, 32, 64 or 128".to_owned()),
-        };
+        if !matches!(rows, 16 | 32 | 64 | 128) {
+            return refuse("rows must be 16, 32, 64 or 128".to_owned());
+        }
+        if !matches!(rows.checked_div(warps), Some(16 | 32)) || !warps.is_power_of_two() {
+            let fit: Vec<usize> = [rows / 32, rows / 16].into_iter().filter(|warps| *warps > 0).collect();
+            return refuse(format!("{warps} warps: a warp owns 16 or 32 rows; take {}", list(&fit)));
+        }
         // Granules of a paged cache are split by shifts, and every warp copies eight rows of a tile at a time.
         let least = (8 * warps).max(16);
         if !cols.is_power_of_two() || cols < least {
-            return refuse(format!("columns must be a power of two, at least {least} for {rows} rows"));
+            return refuse(format!("columns must be a power of two, at least {least} for {warps} warps"));
         }
-        let rows_per_warp = rows / warps;
         // Accumulators, scores and Q fragments of a lane, in 32-bit registers, beside some 60 for the rest.
-        let registers = rows_per_warp * (self.head_dim + cols) / 32;
+        let registers = schedule.rows_per_warp() * (self.head_dim + cols) / 32;
         if registers > 192 {
             return refuse(format!(
                 "{registers} registers a lane for accumulators and scores, of at most 192; take fewer rows or columns"
             ));
         }
-        let query = if registers + rows_per_warp * self.head_dim / 64 > 160 {
-            QueryIn::Shared
-        } else {
-            QueryIn::Registers
-        };
-        let mut schedule = Schedule { rows, cols, warps, query, ..self };
-        if schedule.shared_bytes() > SM80_SHARED_LIMIT {
+        if tuning.tile.is_some() || tuning.warps.is_some() {
+            let of_query = schedule.rows_per_warp() * self.head_dim / 64;
+            schedule.query = if registers + of_query > 160 { QueryIn::Shared } else { QueryIn::Registers };
+        }
+        schedule.query = tuning.query.unwrap_or(schedule.query);
+        if let Some(stages) = tuning.stages {
+            if !(1..=MAX_STAGES).contains(&stages) {
+                return refuse(format!("{stages} stages: take 1 to {MAX_STAGES}"));
+            }
+            schedule.stages = stages;
+        } else if schedule.shared_bytes() > SM80_SHARED_LIMIT {
             schedule.stages = 1;
         }
         if schedule.shared_bytes() > SM80_SHARED_LIMIT {
             let bytes = schedule.shared_bytes();
             return refuse(format!(
-                "needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows or columns"
+                "needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows, columns or stages"
             ));
         }
+        if let Some(blocks) = tuning.blocks_per_sm {
+            if !(1..=32).contains(&blocks) {
+                return refuse(format!("{blocks} blocks on a multiprocessor: take 1 to 32"));
+            }
+            schedule.blocks_per_sm = blocks;
+        }
         Ok(schedule)
+    }
+
+    /// What of `self` a [`Tuning`] can say, all said.
+    pub fn tuning(&self) -> Tuning {
+        Tuning {
+            tile: Some((self.rows, self.cols)),
+            warps: Some(self.warps),
+            stages: Some(self.stages),
+            query: Some(self.query),
+            blocks_per_sm: Some(self.blocks_per_sm),
+        }
     }
 
     /// Threads of a block.

@@ -1,0 +1,315 @@
+//! Which schedule a shape should have: every one that can be lowered, read by the assembler, ranked by the time that
+//! the limits of its main loop leave it ([`crate::predict`]), and by measurement where there is a GPU.
+//!
+//! A row of the table serves every kernel that does not bring its own schedule, so a schedule that spills in any of
+//! the stock kernels is out, however fast one of them would be.
+
+use crate::cost::{Cost, Tools};
+use crate::gpu::Gpu;
+use crate::machine_code::InnerLoop;
+use crate::parallel;
+use crate::toolchain::ToolError;
+use crate::workload::{Mask, Phase, Workload};
+use flashpage_codegen::program::{DType, Program};
+use flashpage_codegen::schedule::{QueryIn, Row, Schedule, Tuning};
+use flashpage_codegen::{Arch, CompileError, ShapeClass, Spec, compile};
+
+/// What a row of the table is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Head dimension.
+    pub head_dim: usize,
+    /// Shape class.
+    pub shape: ShapeClass,
+    /// Whether lanes carry more: maps that ask for their row or head, blocks that do not line up with tiles.
+    pub carries: bool,
+}
+
+/// A kernel that a row must serve, with its block size where it is paged.
+pub type Client<'p> = (&'p Program, Option<usize>);
+
+/// A schedule and what was found of it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Of the kernel that it was ranked with.
+    pub cost: Cost,
+    /// Predicted seconds of the slot's workloads together.
+    pub predicted: f64,
+    /// Predicted seconds of each.
+    pub each: Vec<f64>,
+    /// What the multiprocessors need of it: less is more room where memory is the limit.
+    pub compute: f64,
+    /// Kernels in which it spills or is complained of.
+    pub unfit: Vec<String>,
+    /// Measured seconds of the slot's workloads together, where a GPU was asked.
+    pub measured: Option<f64>,
+}
+
+impl Slot {
+    /// The workloads that its schedules are ranked by: as a server sees them, and where a grid is small.
+    pub fn workloads(&self) -> Vec<Workload> {
+        let base = |phase, mask, heads: usize, kv_heads, q_len, kv_len: usize, batch: usize| Workload {
+            kernel: String::new(),
+            phase,
+            mask,
+            window: None,
+            softcap: None,
+            alibi: false,
+            dtype: "f16".to_owned(),
+            head_dim: self.head_dim,
+            heads,
+            kv_heads,
+            q_len,
+            kv_lens: vec![kv_len; batch],
+            block_size: None,
+        };
+        let heads = 2048 / self.head_dim;
+        match self.shape {
+            ShapeClass::Prefill => vec![
+                base(Phase::Prefill, Mask::Causal, heads, heads, 4096, 4096, 4),
+                base(Phase::Prefill, Mask::Full, heads, heads, 4096, 4096, 4),
+                base(Phase::Prefill, Mask::Causal, heads, heads, 1024, 1024, 16),
+            ],
+            ShapeClass::Append => vec![
+                base(Phase::Append, Mask::Causal, 32, 8, 16, 4096, 32),
+                base(Phase::Append, Mask::Causal, 32, 8, 8, 4096, 32),
+                base(Phase::Append, Mask::Causal, 32, 8, 16, 4096, 4),
+            ],
+            ShapeClass::Decode => vec![
+                base(Phase::Decode, Mask::Full, 32, 8, 1, 4096, 64),
+                base(Phase::Decode, Mask::Full, 32, 32, 1, 4096, 16),
+                base(Phase::Decode, Mask::Full, 32, 8, 1, 4096, 4),
+            ],
+        }
+    }
+
+    /// Every schedule that can be lowered and that leaves a multiprocessor room for the blocks it promises.
+    fn candidates(&self, gpu: &Gpu) -> Vec<Schedule> {
+        let of_table = Row {
+            head_dim: self.head_dim,
+            shape: self.shape,
+            carries: self.carries,
+            rows: 16,
+            cols: 16,
+            warps: 1,
+            stages: 1,
+            query: QueryIn::Shared,
+            blocks_per_sm: 1,
+            why: "",
+        };
+        let (all_rows, all_cols, most_stages): (&[usize], &[usize], usize) = match self.shape {
+            ShapeClass::Prefill => (&[64, 128], &[32, 64, 128], 2),
+            ShapeClass::Append => (&[32, 64], &[32, 64, 128], 3),
+            ShapeClass::Decode => (&[16], &[16, 32, 64, 128], 4),
+        };
+        let mut found: Vec<Schedule> = Vec::new();
+        for &rows in all_rows {
+            for warps in [rows / 32, rows / 16].into_iter().filter(|warps| *warps > 0) {
+                for &cols in all_cols {
+                    for query in [QueryIn::Registers, QueryIn::Shared] {
+                        for stages in 1..=most_stages {
+                            for blocks in 1..=8 {
+                                let tuning = Tuning {
+                                    tile: Some((rows, cols)),
+                                    warps: Some(warps),
+                                    stages: Some(stages),
+                                    query: Some(query),
+                                    blocks_per_sm: Some(blocks),
+                                };
+                                let Ok(schedule) = Schedule::of_row(&of_table).tuned(&tuning) else {
+                                    continue;
+                                };
+                                if fits(&schedule, gpu) {
+                                    found.push(schedule);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// What is asked of a schedule before anything is compiled: that what it holds has room, and that it is no repetition.
+fn fits(schedule: &Schedule, gpu: &Gpu) -> bool {
+    let rows = schedule.rows_per_warp();
+    // Accumulators, scores and Q of a lane, and some 40 registers for the rest.
+    let query = if schedule.query == QueryIn::Registers { rows * schedule.head_dim / 64 } else { 0 };
+    let held = rows * (schedule.head_dim + schedule.cols) / 32 + query;
+    let room = |registers: usize| {
+        gpu.occupancy(registers.min(255) as u32, schedule.shared_bytes(), schedule.threads()).blocks
+    };
+    let blocks = schedule.blocks_per_sm as usize;
+    // As many blocks as fit with all registers a thread can have: promising fewer gives the same code.
+    let free = room(255);
+    held <= 224 && blocks <= room(held + 40) && blocks >= free
+}
+
+fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
+    Spec {
+        arch: Arch::Sm80,
+        dtype: DType::F16,
+        head_dim: slot.head_dim,
+        block_size,
+        shape: slot.shape,
+        tuning: schedule.tuning(),
+        fold_scale: true,
+    }
+}
+
+/// Why there is no ranking.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// A tool that cannot be run.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// A kernel that cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+/// How many of the best by prediction are compiled for every client, and come back.
+pub const KEPT: usize = 12;
+
+/// Ranks the schedules of a slot for `gpu`, best first: those that fit every client before those that do not.
+///
+/// The first client is the one they are ranked with. `progress` is called with how many are done and how many there are.
+///
+/// # Errors
+/// A tool that cannot be run, or a client that cannot be compiled.
+pub fn rank(
+    tools: &Tools,
+    slot: &Slot,
+    clients: &[Client<'_>],
+    gpu: &Gpu,
+    progress: impl Fn(usize, usize) + Sync,
+) -> Result<Vec<Candidate>, TuneError> {
+    let Some((first, rest)) = clients.split_first() else { return Ok(Vec::new()) };
+    let workloads = slot.workloads();
+    let schedules = slot.candidates(gpu);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let total = schedules.len();
+    let ranked = parallel::map(&schedules, |schedule| -> Result<Option<Candidate>, TuneError> {
+        let candidate = candidate(tools, slot, first, schedule, &workloads, gpu);
+        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, total);
+        candidate
+    });
+    let mut ranked: Vec<Candidate> =
+        ranked.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    sort(&mut ranked);
+    ranked.truncate(KEPT);
+    let unfit = parallel::map(&ranked, |candidate| -> Result<Vec<String>, TuneError> {
+        let mut unfit = Vec::new();
+        for (program, block_size) in rest {
+            let compiled = compile(program, &spec(slot, *block_size, &candidate.schedule))?;
+            let assembled = tools.ptxas.assemble(Arch::Sm80.as_str(), &compiled.text())?;
+            if !assembled.is_clean() {
+                let bytes = assembled.spill_stores + assembled.spill_loads;
+                unfit.push(format!("{} ({bytes} bytes spilled)", program.name));
+            }
+        }
+        Ok(unfit)
+    });
+    for (candidate, unfit) in ranked.iter_mut().zip(unfit) {
+        candidate.unfit.extend(unfit?);
+    }
+    sort(&mut ranked);
+    Ok(ranked)
+}
+
+/// One schedule, read; `None` where it spills already.
+fn candidate(
+    tools: &Tools,
+    slot: &Slot,
+    (program, block_size): &Client<'_>,
+    schedule: &Schedule,
+    workloads: &[Workload],
+    gpu: &Gpu,
+) -> Result<Option<Candidate>, TuneError> {
+    let compiled = compile(program, &spec(slot, *block_size, schedule))?;
+    let cost = Cost::of(tools, &compiled, slot.shape, gpu)?;
+    if !cost.code.assembled.is_clean() {
+        return Ok(None);
+    }
+    let predictions: Option<Vec<_>> = workloads.iter().map(|workload| cost.predict(workload, gpu)).collect();
+    let Some(predictions) = predictions else { return Ok(None) };
+    let each: Vec<f64> = predictions.iter().map(|prediction| prediction.seconds).collect();
+    let compute = predictions.iter().map(|prediction| prediction.compute).sum();
+    let predicted = each.iter().sum();
+    let (schedule, unfit, measured) = (*schedule, Vec::new(), None);
+    Ok(Some(Candidate { schedule, cost, predicted, each, compute, unfit, measured }))
+}
+
+/// Fit ones first; then by measurement, by prediction, and by what the multiprocessors need: of two that wait for memory
+/// as long, the one with more room. What is within a hundredth of the best is as good as it; of those, the one with
+/// fewest instructions a score.
+pub fn sort(candidates: &mut [Candidate]) {
+    let best = |of: fn(&Candidate) -> f64| {
+        candidates.iter().filter(|c| c.unfit.is_empty()).map(of).fold(f64::INFINITY, f64::min)
+    };
+    let (measured, predicted, compute) =
+        (best(|c| c.measured.unwrap_or(f64::INFINITY)), best(|c| c.predicted), best(|c| c.compute));
+    let behind = |seconds: f64, best: f64| ((seconds / best - 1.0) * 100.0).floor() as i64;
+    candidates.sort_by(|a, b| {
+        let key = |c: &Candidate| {
+            let measured = c.measured.map_or(i64::MAX, |seconds| behind(seconds, measured));
+            (!c.unfit.is_empty(), measured, behind(c.predicted, predicted), behind(c.compute, compute))
+        };
+        let turn = |c: &Candidate| c.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products);
+        key(a).cmp(&key(b)).then(turn(a).total_cmp(&turn(b)))
+    });
+}
+
+/// What the table says of a row: the figures that chose it.
+pub fn why(best: &Candidate, next: Option<&Candidate>, gpu: &Gpu) -> String {
+    let executed = best.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products);
+    let limit = best.cost.limit();
+    let against = next.map_or(String::new(), |next| {
+        let Schedule { rows, cols, warps, stages, .. } = next.schedule;
+        let (seconds, what) = match (best.measured, next.measured) {
+            (Some(best), Some(next)) => (next / best, "measured"),
+            _ => (next.predicted / best.predicted, "predicted"),
+        };
+        format!("; next {rows}x{cols}, {warps} warps, {stages} stages: {seconds:.2} of its time, {what}")
+    });
+    let measured =
+        best.measured.map_or(String::new(), |seconds| format!(", measured {:.0} µs", seconds * 1e6));
+    format!(
+        "{executed:.2} executed per score, {} registers, {} blocks; at most {:.0} TFLOP/s on {} by {}; predicted {:.0} µs{measured}{against}",
+        best.cost.code.assembled.registers,
+        best.cost.occupancy.blocks,
+        limit.map_or(0.0, |limit| limit.flops / 1e12),
+        gpu.name(),
+        limit.map_or("nothing", |limit| limit.unit),
+        best.predicted * 1e6,
+    )
+}
+
+/// The source of the schedule table: `codegen/src/schedule/table.rs` between its first row and its last.
+pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
+    let name = |shape: ShapeClass| match shape {
+        ShapeClass::Prefill => "Prefill",
+        ShapeClass::Append => "Append",
+        ShapeClass::Decode => "Decode",
+    };
+    let query = |query: QueryIn| match query {
+        QueryIn::Registers => "Registers",
+        QueryIn::Shared => "Shared",
+    };
+    let row = |(slot, schedule, why): &(Slot, Schedule, String)| {
+        let Schedule { rows, cols, warps, stages, blocks_per_sm, .. } = schedule;
+        format!(
+            "    Row {{ head_dim: {}, shape: {}, carries: {}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n          why: {why:?} }},\n",
+            slot.head_dim,
+            name(slot.shape),
+            slot.carries,
+            query(schedule.query)
+        )
+    };
+    chosen.iter().map(row).collect()
+}

@@ -1,0 +1,241 @@
+//! `kgen tune`: schedules ranked for a shape, and the table that comes of it.
+
+use crate::cost::{gpu, usual_gpu};
+use crate::progress;
+use crate::run::DeviceChoice;
+use crate::{Failure, Outcome};
+use clap::Args;
+use flashpage::codegen::schedule::{SM80, SM80_HEAD_DIMS, Schedule};
+use flashpage::codegen::{Arch, Program, ShapeClass};
+use flashpage::kernels;
+use flashpage::measure::bench::problem;
+use flashpage::measure::cost::Tools;
+use flashpage::measure::gpu::Gpu;
+use flashpage::measure::machine_code::InnerLoop;
+use flashpage::measure::tune::{Candidate, Client, Slot, rank, sort, table_rows, why};
+use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct Tune {
+    /// Head dimensions; all if absent
+    #[arg(long, value_delimiter = ',')]
+    head_dim: Vec<usize>,
+    /// Shape classes: prefill, append, decode; all if absent
+    #[arg(long, value_delimiter = ',')]
+    shape: Vec<ShapeClass>,
+    /// Only the rows for kernels whose lanes carry more (ALiBi, odd block sizes), or only the others
+    #[arg(long)]
+    carries: Option<bool>,
+    /// GPU that times are predicted for: a100, h100 or h200
+    #[arg(long, value_parser = gpu)]
+    gpu: Option<Gpu>,
+    /// Measure the best of the prediction on this GPU, as in cuda:0, and rank them by that
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Print so many of each ranking
+    #[arg(long, default_value_t = 5)]
+    top: usize,
+    /// Write the table of the best to this file, in place of its rows: codegen/src/schedule/table.rs
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// One JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+impl Tune {
+    pub fn run(&self) -> Outcome {
+        let tools = Tools::find()?;
+        let device = self.device.as_deref().map(DeviceChoice::named).transpose()?.transpose()?;
+        let gpu = match (&device, self.gpu) {
+            (_, Some(gpu)) => gpu,
+            (Some(device), None) => Gpu::named(&device.name()).unwrap_or(usual_gpu(Arch::Sm80)),
+            (None, None) => usual_gpu(Arch::Sm80),
+        };
+        let slots: Vec<Slot> = SM80
+            .iter()
+            .map(|row| Slot { head_dim: row.head_dim, shape: row.shape, carries: row.carries })
+            .filter(|slot| self.head_dim.is_empty() || self.head_dim.contains(&slot.head_dim))
+            .filter(|slot| self.shape.is_empty() || self.shape.contains(&slot.shape))
+            .filter(|slot| self.carries.is_none_or(|carries| carries == slot.carries))
+            .collect();
+        if let Some(unknown) = self.head_dim.iter().find(|dim| !SM80_HEAD_DIMS.contains(dim)) {
+            return Err(Failure::Usage(format!(
+                "no kernels of head_dim {unknown}: there are {SM80_HEAD_DIMS:?}"
+            )));
+        }
+        let mut chosen: Vec<(Slot, Schedule, String)> = Vec::new();
+        let mut documents = Vec::new();
+        for slot in &slots {
+            let clients = clients(slot);
+            let bar = progress::bar(0, "tune");
+            let mut ranked = rank(&tools, slot, &clients, &gpu, |done, total| {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+            })?;
+            bar.finish_and_clear();
+            if let Some(device) = &device {
+                measure(device, slot, clients[0].0, &mut ranked)?;
+                sort(&mut ranked);
+            }
+            if self.json {
+                documents.push(json_slot(slot, &ranked, &gpu));
+            } else {
+                print_slot(slot, &ranked, self.top, &gpu);
+            }
+            match ranked.first().filter(|best| best.unfit.is_empty()) {
+                Some(best) => {
+                    let why = why(best, ranked.get(1).filter(|next| next.unfit.is_empty()), &gpu);
+                    chosen.push((*slot, best.schedule, why));
+                }
+                None => return Err(Failure::Usage(format!("no schedule fits every kernel of {slot:?}"))),
+            }
+        }
+        if self.json {
+            println!("{:#}", json!(documents));
+        }
+        match &self.write {
+            None => Ok(()),
+            Some(path) => write(path, &slots, &chosen),
+        }
+    }
+}
+
+/// The stock kernels that a row of the table serves; the first is the one that schedules are ranked with.
+fn clients(slot: &Slot) -> Vec<Client<'static>> {
+    let program =
+        |name: &str| -> Option<&'static Program> { kernels::find(name).map(|stock| (stock.program)()) };
+    let named: &[(&str, Option<usize>)] = match slot.carries {
+        true => {
+            &[("alibi_attention", None), ("paged_attention", Some(24)), ("paged_full_attention", Some(40))]
+        }
+        false => &[
+            ("paged_attention", Some(16)),
+            ("attention", None),
+            ("causal_attention", None),
+            ("sliding_window_attention", None),
+            ("softcap_attention", None),
+            ("paged_attention", Some(8)),
+            ("paged_attention", Some(128)),
+            ("paged_full_attention", Some(16)),
+        ],
+    };
+    named.iter().filter_map(|(name, block)| program(name).map(|program| (program, *block))).collect()
+}
+
+/// Times every candidate that fits on the slot's workloads.
+fn measure(device: &Device, slot: &Slot, program: &Program, ranked: &mut [Candidate]) -> Result<(), Failure> {
+    let bar = progress::bar(ranked.len() * slot.workloads().len(), "measure");
+    for workload in slot.workloads() {
+        let mut workload = workload;
+        workload.block_size = (!slot.carries).then_some(16);
+        let problem = problem(&workload).map_err(Failure::Usage)?;
+        let inputs = problem.inputs(device, program)?;
+        for candidate in ranked.iter_mut().filter(|candidate| candidate.unfit.is_empty()) {
+            let options = LaunchOptions {
+                shape: Some(slot.shape),
+                tuning: candidate.schedule.tuning(),
+                ..LaunchOptions::default()
+            };
+            let (_, times) =
+                launch::time(device, program, &inputs.arguments(), &options, &TimingOptions::default())?;
+            *candidate.measured.get_or_insert(0.0) += times.median().as_secs_f64();
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn print_slot(slot: &Slot, ranked: &[Candidate], top: usize, gpu: &Gpu) {
+    let carries = if slot.carries { ", lanes carry more" } else { "" };
+    println!("head_dim {}, {}{carries}: predicted for {}", slot.head_dim, slot.shape, gpu.name());
+    println!(
+        "  {:<8} {:>5} {:>6} {:<9} {:>6} {:>9} {:>8} {:>9} {:>10} {:>10}  {}",
+        "tile",
+        "warps",
+        "stages",
+        "Q",
+        "blocks",
+        "registers",
+        "executed",
+        "TFLOP/s",
+        "predicted",
+        "measured",
+        "by"
+    );
+    for candidate in ranked.iter().take(top) {
+        let schedule = &candidate.schedule;
+        let limit = candidate.cost.limit();
+        println!(
+            "  {:<8} {:>5} {:>6} {:<9} {:>6} {:>9} {:>8.2} {:>9.0} {:>7.0} µs {:>10}  {}{}",
+            format!("{}x{}", schedule.rows, schedule.cols),
+            schedule.warps,
+            schedule.stages,
+            schedule.query.to_string(),
+            candidate.cost.occupancy.blocks,
+            candidate.cost.code.assembled.registers,
+            candidate.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products),
+            limit.map_or(0.0, |limit| limit.flops / 1e12),
+            candidate.predicted * 1e6,
+            candidate.measured.map_or("-".to_owned(), |seconds| format!("{:.0} µs", seconds * 1e6)),
+            limit.map_or("-", |limit| limit.unit),
+            if candidate.unfit.is_empty() {
+                String::new()
+            } else {
+                format!("; not for {}", candidate.unfit.join(", "))
+            },
+        );
+    }
+}
+
+fn json_slot(slot: &Slot, ranked: &[Candidate], gpu: &Gpu) -> serde_json::Value {
+    let rows: Vec<_> = ranked
+        .iter()
+        .map(|candidate| {
+            let schedule = &candidate.schedule;
+            json!({
+                "tile": [schedule.rows, schedule.cols], "warps": schedule.warps, "stages": schedule.stages,
+                "query": schedule.query.to_string(), "blocks_per_sm": schedule.blocks_per_sm,
+                "registers": candidate.cost.code.assembled.registers, "blocks": candidate.cost.occupancy.blocks,
+                "predicted_seconds": candidate.each, "measured_seconds": candidate.measured,
+                "unfit": candidate.unfit,
+            })
+        })
+        .collect();
+    json!({
+        "head_dim": slot.head_dim, "shape": slot.shape.as_str(), "carries": slot.carries, "gpu": gpu.name(),
+        "workloads": slot.workloads(), "ranking": rows,
+    })
+}
+
+/// Puts the rows into the file; rows of slots that were not asked for stay.
+fn write(path: &PathBuf, slots: &[Slot], chosen: &[(Slot, Schedule, String)]) -> Outcome {
+    let fail = |error: std::io::Error| Failure::Usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(fail)?;
+    let (begin, end) = ("pub const SM80: &[Row] = &[\n", "];\n");
+    let parts =
+        text.split_once(begin).and_then(|(head, rest)| rest.split_once(end).map(|(_, tail)| (head, tail)));
+    let Some((head, tail)) = parts else {
+        return Err(Failure::Usage(format!(
+            "{}: there is no table in it that begins with `{}`",
+            path.display(),
+            begin.trim()
+        )));
+    };
+    let rows: Vec<(Slot, Schedule, String)> = SM80
+        .iter()
+        .map(|row| {
+            let slot = Slot { head_dim: row.head_dim, shape: row.shape, carries: row.carries };
+            match slots.iter().position(|s| *s == slot) {
+                Some(index) => chosen[index].clone(),
+                None => (slot, Schedule::of_row(row), row.why.to_owned()),
+            }
+        })
+        .collect();
+    std::fs::write(path, format!("{head}{begin}{}{end}{tail}", table_rows(&rows))).map_err(fail)?;
+    println!("wrote {} rows to {}", chosen.len(), path.display());
+    Ok(())
+}
