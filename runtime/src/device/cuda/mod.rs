@@ -13,8 +13,9 @@ use super::{DeviceError, Launch, Properties};
 use cudarc::driver::sys::{self, CUfunction_attribute_enum as Attribute};
 use cudarc::driver::{CudaContext, DriverError, result};
 use flashpage_codegen::Arch;
+use std::collections::HashMap;
 use std::ffi::{CString, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A GPU's primary context.
 pub(super) struct Cuda {
@@ -27,6 +28,8 @@ pub(super) struct CudaModule {
     context: Arc<CudaContext>,
     module: sys::CUmodule,
     signatures: Signatures,
+    /// By entry: the dynamic shared memory that launches may have, where more than the driver gives was asked for.
+    shared: Mutex<HashMap<String, i32>>,
 }
 
 // SAFETY: a CUmodule is a handle that the driver lets any thread use while its context is current, and
@@ -45,8 +48,11 @@ impl Drop for CudaModule {
     }
 }
 
-/// Dynamic shared memory that a block may have without asking for more.
-const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
+/// Shared memory that a block may have without asking for more.
+const DEFAULT_SHARED_BYTES: u64 = 48 * 1024;
+
+/// Blocks of a cluster that every GPU with clusters runs.
+const PORTABLE_CLUSTER: u32 = 8;
 
 fn failed(call: &'static str) -> impl Fn(DriverError) -> DeviceError {
     move |error| {
@@ -163,13 +169,22 @@ impl Cuda {
         loaded.result().map_err(|error| {
             let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
             let log = String::from_utf8_lossy(&log[..end]).trim().to_string();
+            // What the driver says of a target or a version that it does not take names neither.
+            let (properties, target) = (&self.properties, parsed.target.first().map_or("no target", |t| t));
+            let ((major, minor), has, cuda) =
+                (parsed.version, properties.compute_capability, properties.driver_supports_cuda);
             DeviceError::Load(format!(
-                "{}{}{log}",
+                "{}\n  PTX {major}.{minor} for {target}, on compute capability {}.{} with a driver for CUDA {}.{}{}{log}",
                 failed("cuModuleLoadDataEx")(error),
+                has.0,
+                has.1,
+                cuda.0,
+                cuda.1,
                 if log.is_empty() { "" } else { "\n" }
             ))
         })?;
-        Ok(CudaModule { context: self.context.clone(), module, signatures: Signatures::of(&parsed) })
+        let (context, signatures) = (self.context.clone(), Signatures::of(&parsed));
+        Ok(CudaModule { context, module, signatures, shared: Mutex::default() })
     }
 
     /// Runs an entry and waits for it.
@@ -212,25 +227,77 @@ impl Cuda {
         // SAFETY: the module is loaded, the name ends in a zero.
         let function = unsafe { result::module::get_function(module.module, name) }
             .map_err(|error| refused(failed("cuModuleGetFunction")(error).to_string()))?;
-        if launch.dynamic_shared_bytes > DEFAULT_SHARED_BYTES {
-            let bytes = i32::try_from(launch.dynamic_shared_bytes)
-                .map_err(|_| refused(format!("{} bytes of shared memory", launch.dynamic_shared_bytes)))?;
-            let attribute = Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            // SAFETY: the function belongs to a loaded module.
-            unsafe { result::function::set_function_attribute(function, attribute, bytes) }.map_err(
-                |error| {
-                    refused(format!(
-                        "{bytes} bytes of shared memory: {}",
-                        failed("cuFuncSetAttribute")(error)
-                    ))
-                },
-            )?;
-        }
+        self.allow_shared(module, entry, function, launch.dynamic_shared_bytes).map_err(refused)?;
+        self.allow_cluster(function, launch.cluster).map_err(refused)?;
         Ok(Prepared { function, entry: entry.to_string(), launch })
+    }
+
+    /// Sees to it that `function` may have so much dynamic shared memory. The driver gives 48 KiB, of which what the kernel
+    /// declares is a part; beyond that it has to be asked, and refuses what the GPU does not have.
+    fn allow_shared(
+        &self,
+        module: &CudaModule,
+        entry: &str,
+        function: sys::CUfunction,
+        bytes: u32,
+    ) -> Result<(), String> {
+        let declared = Attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+        // SAFETY: here and below: the function belongs to a loaded module.
+        let declared = unsafe { result::function::get_function_attribute(function, declared) }
+            .map_err(|error| failed("cuFuncGetAttribute")(error).to_string())?;
+        if u64::from(bytes) + u64::try_from(declared).unwrap_or(0) <= DEFAULT_SHARED_BYTES {
+            return Ok(());
+        }
+        let wanted = i32::try_from(bytes).map_err(|_| format!("{bytes} bytes of shared memory"))?;
+        // The most of all launches stays: another thread may be about to launch with it.
+        let mut allowed = module.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if allowed.get(entry).is_some_and(|most| *most >= wanted) {
+            return Ok(());
+        }
+        let attribute = Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        unsafe { result::function::set_function_attribute(function, attribute, wanted) }.map_err(
+            |error| {
+                let beside = match declared {
+                    0 => String::new(),
+                    declared => format!(" beside the {declared} that the kernel declares"),
+                };
+                format!("{bytes} bytes of shared memory{beside}: {}", failed("cuFuncSetAttribute")(error))
+            },
+        )?;
+        allowed.insert(entry.to_string(), wanted);
+        Ok(())
+    }
+
+    /// Clusters need a driver that knows them, and those of more than eight blocks have to be asked for.
+    fn allow_cluster(&self, function: sys::CUfunction, cluster: [u32; 3]) -> Result<(), String> {
+        if cluster == [1, 1, 1] {
+            return Ok(());
+        }
+        self.need((11, 8), "clusters").map_err(|error| error.to_string())?;
+        let blocks = cluster.iter().fold(1u32, |blocks, n| blocks.saturating_mul(*n));
+        if blocks <= PORTABLE_CLUSTER {
+            return Ok(());
+        }
+        let attribute = Attribute::CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED;
+        // SAFETY: the function belongs to a loaded module.
+        unsafe { result::function::set_function_attribute(function, attribute, 1) }
+            .map_err(|error| format!("clusters of {blocks} blocks: {}", failed("cuFuncSetAttribute")(error)))
+    }
+
+    /// Whether the driver has what came with this version of CUDA: `cudarc` panics where a symbol is missing.
+    fn need(&self, version: (u32, u32), what: &str) -> Result<(), DeviceError> {
+        let (has, (major, minor)) = (self.properties.driver_supports_cuda, version);
+        if has >= version {
+            return Ok(());
+        }
+        let message =
+            format!("{what} need a driver for CUDA {major}.{minor}, this one is for {}.{}", has.0, has.1);
+        Err(DeviceError::Cuda { call: "cuDriverGetVersion", message })
     }
 
     pub(super) fn encode_tensor_map(&self, address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
         use sys::CUtensorMapDataType_enum as T;
+        self.need((12, 0), "tensor maps")?;
         let ty = match map.ty {
             TensorMapType::U8 => T::CU_TENSOR_MAP_DATA_TYPE_UINT8,
             TensorMapType::U16 => T::CU_TENSOR_MAP_DATA_TYPE_UINT16,

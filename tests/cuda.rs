@@ -1,0 +1,476 @@
+//! `Device::cuda` and what is built on it, over the stand-in driver of `tests/driver`: no GPU takes part, and the device's
+//! name says so. `stand_in` runs each test's program, which is `kgen` or this suite again.
+
+#![cfg(target_os = "linux")]
+
+mod stand_in;
+
+use flashpage::codegen::Arch;
+use flashpage::runtime::device::{
+    DeviceError, Interleave, L2Promotion, Launch, OutOfBounds, Swizzle, TensorMap, TensorMapType,
+};
+use flashpage::runtime::{Device, TimingOptions};
+use stand_in::{NAME, Ran, driver, kgen, run_on, with_driver};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+#[test]
+fn check() {
+    for (cc, kernel) in [("8.0", "causal_attention"), ("9.0", "paged_attention")] {
+        let ran = kgen(cc, &["check", kernel, "--device", "cuda:0"]).with(0);
+        assert!(ran.out.starts_with(&format!("on {NAME}\n")), "{}", ran.out);
+        assert!(!ran.out.contains("FAILS"), "{}", ran.out);
+    }
+}
+
+/// A fault costs the row it is in: the rest go on in another process, where it is the second launch again.
+#[test]
+fn check_goes_on_after_a_fault() {
+    let driver = driver();
+    let run = run_on(&driver, "8.0", env!("CARGO_BIN_EXE_kgen"))
+        .args(["check", "causal_attention", "--device", "cuda:0"])
+        .env("FLASHPAGE_TEST_DRIVER_FAULT", "2")
+        .output()
+        .unwrap();
+    let ran = Ran::of(run).with(1);
+    let verdicts: Vec<bool> = ran
+        .out
+        .lines()
+        .filter(|line| line.starts_with("causal_attention ") && !line.contains("verdict"))
+        .map(|line| line.ends_with(" ok"))
+        .collect();
+    let expected: Vec<bool> = (0..verdicts.len()).map(|row| row % 2 == 0).collect();
+    assert!(verdicts.len() > 4 && verdicts == expected, "{verdicts:?}: {}", ran.out);
+    assert!(ran.out.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{}", ran.out);
+}
+
+#[test]
+fn cases() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/cases");
+    // Clusters, multicast, tensor maps by address and by parameter, bulk reductions, wgmma; then grid-wide waits.
+    let table = [
+        ("8.0", "vector_add_sm80"),
+        ("9.0", "vector_add_sm80"),
+        ("8.6", "cuda_flash_attention_sm80"),
+        ("8.0", "cuda_lookback_sm80"),
+        ("9.0", "cuda_cluster_sm90"),
+        ("9.0", "cuda_multicast_sm90"),
+        ("9.0", "cuda_tensor_maps_sm90"),
+        ("9.0", "cuda_bulk_reduce_sm90"),
+        ("9.0", "tma_cube_sm90"),
+        ("9.0", "wgmma_f16_s64_tn_sm90"),
+    ];
+    for (cc, name) in table {
+        let case = copy(&cases.join(name));
+        let ran =
+            kgen(cc, &["launch", &case.path().join("launch.json").to_string_lossy(), "--device", "cuda:0"]);
+        let ran = ran.with(0);
+        assert!(
+            ran.out.lines().next().is_some_and(|line| line.ends_with(&format!(" on {NAME}"))),
+            "{}",
+            ran.out
+        );
+        assert!(ran.out.contains("ok "), "{name}: {}", ran.out);
+    }
+    // Code for sm_90a runs on compute capability 9.0 alone.
+    for cc in ["8.0", "12.0"] {
+        let case = copy(&cases.join("tma_row_sm90"));
+        let ran =
+            kgen(cc, &["launch", &case.path().join("launch.json").to_string_lossy(), "--device", "cuda:0"]);
+        let ran = ran.with(2);
+        assert!(ran.err.contains("CUDA_ERROR_NO_BINARY_FOR_GPU"), "{}", ran.err);
+    }
+}
+
+/// A case's files, so that what it writes goes elsewhere.
+fn copy(case: &Path) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(case).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+/// A case of a kernel with this body, for one thread and a buffer of four bytes.
+fn case(body: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("kernel.ptx"), kernel(body)).unwrap();
+    let launch = r#"{ "ptx": "kernel.ptx", "entry": "k", "grid": [1, 1, 1], "block": [1, 1, 1],
+        "buffers": { "o": {"dtype": "i32", "shape": [1], "fill": 0} }, "args": [ {"buffer": "o"} ] }"#;
+    std::fs::write(folder.path().join("launch.json"), launch).unwrap();
+    folder
+}
+
+/// An entry `k(o)`, where `%o` holds the parameter and `%v` is to be used.
+fn kernel(body: &str) -> String {
+    format!(
+        ".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 o) {{\n\
+         .reg .u64 %o;\n.reg .u32 %v;\nld.param.u64 %o, [o];\nmov.u32 %v, 7;\n{body}\nret;\n}}\n"
+    )
+}
+
+#[test]
+fn faults() {
+    let table = [
+        ("st.global.u32 [%o], %v;", 0, "k on "),
+        (
+            "st.global.u32 [%o+4096], %v;",
+            1,
+            "CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)",
+        ),
+        ("st.global.u32 [%o+2], %v;", 1, "CUDA_ERROR_MISALIGNED_ADDRESS (misaligned address)"),
+        ("trap;", 1, "CUDA_ERROR_LAUNCH_FAILED (unspecified launch failure)"),
+    ];
+    for (body, status, message) in table {
+        let case = case(body);
+        let launch = case.path().join("launch.json");
+        let ran = kgen("8.0", &["launch", &launch.to_string_lossy(), "--device", "cuda:0"]).with(status);
+        assert!(ran.out.contains(message), "{body}: {}", ran.out);
+        assert_eq!(status == 1, ran.out.contains("`k` failed: "), "{body}: {}", ran.out);
+    }
+}
+
+#[test]
+fn choosing_a_device() {
+    let case = case("st.global.u32 [%o], %v;");
+    let launch = case.path().join("launch.json").to_string_lossy().into_owned();
+    let table: [(&str, &[&str], i32, &str); 6] = [
+        ("8.0", &[], 0, NAME),
+        ("8.0", &["--device", "emulator"], 0, "emulator"),
+        ("8.0", &["--device", "cuda:7"], 2, "there is no GPU 7, this machine has 1"),
+        ("none", &["--device", "cuda:0"], 2, "cuInit failed: CUDA_ERROR_NO_DEVICE"),
+        ("none", &[], 0, "emulator"),
+        ("8.0", &["--device", "cuda:0", "--profile"], 2, "--profile counts on the emulator"),
+    ];
+    for (cc, args, status, message) in table {
+        let ran = kgen(cc, &[&["launch", &launch], args].concat()).with(status);
+        assert!(format!("{}{}", ran.out, ran.err).contains(message), "{cc} {args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn targets() {
+    with_driver("targets", &["8.0", "8.6", "8.9", "9.0", "12.0"], |cc| {
+        let device = Device::auto();
+        assert_eq!((device.name().as_str(), device.is_emulator()), (NAME, false));
+        let (major, minor) = device.properties().unwrap().compute_capability;
+        assert_eq!(format!("{major}.{minor}"), cc);
+        assert_eq!(device.arch(), Arch::for_compute_capability(major));
+        assert!(device.arch().is_lowered());
+        assert!(device.load(&kernel("")).is_ok());
+    });
+}
+
+#[test]
+fn memory() {
+    with_driver("memory", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let buffer = device.upload(&[1, 2, 3, 4]).unwrap();
+        buffer.write(1, &[9]).unwrap();
+        // The context is each thread's own affair.
+        std::thread::scope(|threads| {
+            threads.spawn(|| assert_eq!(buffer.to_bytes().unwrap(), [1, 9, 3, 4]));
+            threads.spawn(|| drop(device.upload(&[0; 100]).unwrap()));
+        });
+        buffer.memset(7).unwrap();
+        let mut tail = [0; 2];
+        buffer.read(2, &mut tail).unwrap();
+        assert_eq!(tail, [7, 7]);
+        assert!(buffer.address().is_multiple_of(256) && device.alloc(0).unwrap().is_empty());
+        let error = device.alloc(1 << 40).unwrap_err().to_string();
+        assert!(error.contains("CUDA_ERROR_OUT_OF_MEMORY (out of memory)"), "{error}");
+        // What is dropped comes back, whichever thread drops it: more than half of the device, twice.
+        for _ in 0..2 {
+            let large = device.alloc(300 << 20).unwrap();
+            std::thread::spawn(|| drop(large)).join().unwrap();
+        }
+        // The context goes with its last user, and comes again.
+        drop((buffer, device));
+        assert_eq!(Device::cuda(0).unwrap().upload(&[5]).unwrap().to_bytes().unwrap(), [5]);
+    });
+}
+
+fn launch_of(device: &Device, text: &str, launch: Launch) -> Result<u32, DeviceError> {
+    let out = device.upload(&[0; 4])?;
+    let launch = Launch { params: vec![out.address().to_le_bytes().to_vec()], ..launch };
+    device.launch(&device.load(text)?, "k", &launch)?;
+    Ok(u32::from_le_bytes(out.to_bytes()?.try_into().unwrap()))
+}
+
+fn one_block() -> Launch {
+    Launch { grid: [1; 3], block: [1; 3], cluster: [1; 3], dynamic_shared_bytes: 0, params: Vec::new() }
+}
+
+/// Shared memory, declared and dynamic: past 48 KiB together it has to be asked for, and the device has so much.
+#[test]
+fn shared_memory() {
+    with_driver("shared_memory", &["8.0", "8.6", "9.0"], |cc| {
+        let device = Device::cuda(0).unwrap();
+        let most = match cc {
+            "8.0" => 163,
+            "8.6" => 99,
+            _ => 227,
+        };
+        let table = [
+            (0, 0, true),
+            (0, 48, true),
+            (0, 49, true),
+            (0, most, true),
+            (0, most + 1, false),
+            (40, 8, true),
+            (40, 9, true),
+            (40, 48, true),
+            (40, most - 40, true),
+            (40, most - 39, false),
+        ];
+        for (declared, dynamic, fits) in table {
+            let text = kernel(&match declared {
+                0 => "mov.u32 %v, %dynamic_smem_size;\nst.global.u32 [%o], %v;".to_string(),
+                kib => format!(
+                    ".shared .align 16 .b8 fixed[{}];\nst.shared.u32 [fixed], %v;\nmov.u32 %v, %dynamic_smem_size;\n\
+                     st.global.u32 [%o], %v;",
+                    kib * 1024
+                ),
+            });
+            let launch = Launch { dynamic_shared_bytes: dynamic * 1024, ..one_block() };
+            match launch_of(&device, &text, launch) {
+                Ok(seen) => assert!(fits && seen == dynamic * 1024, "{cc}: {declared} + {dynamic}: {seen}"),
+                Err(error) => {
+                    assert!(
+                        !fits && matches!(error, DeviceError::Launch { .. }),
+                        "{declared} + {dynamic}: {error}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// Threads that launch one kernel with more and less shared memory do not take it from each other.
+#[test]
+fn shared_memory_of_threads() {
+    with_driver("shared_memory_of_threads", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let module = device.load(&kernel("st.global.u32 [%o], %v;")).unwrap();
+        let out = device.upload(&[0; 4]).unwrap();
+        let launch = |kib: u32| Launch {
+            dynamic_shared_bytes: kib * 1024,
+            params: vec![out.address().to_le_bytes().to_vec()],
+            ..one_block()
+        };
+        std::thread::scope(|threads| {
+            for kib in [50, 60, 100, 160] {
+                let (device, module, launch) = (&device, &module, launch(kib));
+                threads
+                    .spawn(move || (0..200).for_each(|_| drop(device.launch(module, "k", &launch).unwrap())));
+            }
+        });
+    });
+}
+
+#[test]
+fn clusters() {
+    with_driver("clusters", &["8.0", "9.0"], |cc| {
+        let device = Device::cuda(0).unwrap();
+        let read = match cc {
+            "8.0" => "",
+            _ => "mov.u32 %v, %cluster_nctarank;\n",
+        };
+        let text = kernel(&format!("{read}st.global.u32 [%o], %v;"));
+        let text = if cc == "8.0" { text } else { text.replace("sm_80", "sm_90") };
+        let table = [([1, 1, 1], 1), ([2, 1, 1], 2), ([2, 2, 2], 8), ([16, 1, 1], 16)];
+        for (cluster, blocks) in table {
+            let launch = Launch { grid: [16, 2, 2], cluster, ..one_block() };
+            match (cc, launch_of(&device, &text, launch)) {
+                ("8.0", Ok(seen)) => assert_eq!((blocks, seen), (1, 7)),
+                ("8.0", Err(error)) => {
+                    assert!(blocks > 1 && matches!(error, DeviceError::Launch { .. }), "{error}")
+                }
+                (_, ran) => assert_eq!(ran.unwrap(), blocks),
+            }
+        }
+    });
+}
+
+/// Drivers that lack a call that `cudarc` would look for, and panic.
+#[test]
+fn old_drivers() {
+    with_driver("old_drivers", &["9.0@11040", "9.0@11080", "9.0@12000"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let version = device.properties().unwrap().driver_supports_cuda;
+        let launch = |cluster| Launch { grid: [2, 1, 1], cluster, ..one_block() };
+        let text = kernel("st.global.u32 [%o], %v;").replace("sm_80", "sm_90");
+        assert_eq!(launch_of(&device, &text, launch([1, 1, 1])).unwrap(), 7);
+        match launch_of(&device, &text, launch([2, 1, 1])) {
+            Ok(seen) => assert!(version >= (11, 8) && seen == 7),
+            Err(error) => {
+                let message = "clusters need a driver for CUDA 11.8, this one is for 11.4";
+                assert!(version < (11, 8) && error.to_string().contains(message), "{error}");
+            }
+        }
+        let map = TensorMap {
+            ty: TensorMapType::F16,
+            dims: vec![64, 8],
+            strides: vec![128],
+            box_dims: vec![64, 8],
+            element_strides: vec![1, 1],
+            interleave: Interleave::None,
+            swizzle: Swizzle::B128,
+            l2_promotion: L2Promotion::None,
+            oob_fill: OutOfBounds::Zeros,
+        };
+        match device.encode_tensor_map(4096, &map) {
+            Ok(bytes) => assert!(version >= (12, 0) && bytes != [0; 128]),
+            Err(error) => {
+                let message = "tensor maps need a driver for CUDA 12.0";
+                assert!(version < (12, 0) && error.to_string().contains(message), "{error}");
+            }
+        }
+    });
+}
+
+/// The driver's numbers for each word: the stand-in writes the emulator's map, so both must come to the same bytes.
+#[test]
+fn tensor_maps() {
+    with_driver("tensor_maps", &["9.0"], |_| {
+        let (device, emulator) = (Device::cuda(0).unwrap(), Device::emulator());
+        let mut encoded = BTreeSet::new();
+        for ty in TensorMapType::WORDS.iter().map(|word| word.parse::<TensorMapType>().unwrap()) {
+            for (swizzle, promotion, fill) in [
+                (Swizzle::None, L2Promotion::None, OutOfBounds::Zeros),
+                (Swizzle::B32, L2Promotion::B64, OutOfBounds::Zeros),
+                (Swizzle::B64, L2Promotion::B128, OutOfBounds::Nan),
+                (Swizzle::B128, L2Promotion::B256, OutOfBounds::Nan),
+            ] {
+                let map = TensorMap {
+                    ty,
+                    dims: vec![100, 7, 3],
+                    strides: vec![1024, 8192],
+                    box_dims: vec![(32 / ty.bytes()) as u32, 5, 2],
+                    element_strides: vec![1, 2, 3],
+                    interleave: Interleave::None,
+                    swizzle,
+                    l2_promotion: promotion,
+                    oob_fill: fill,
+                };
+                let bytes = device.encode_tensor_map(0x7000, &map).map_err(|_| ());
+                assert_eq!(bytes, emulator.encode_tensor_map(0x7000, &map).map_err(|_| ()), "{map:?}");
+                encoded.extend(bytes.ok());
+            }
+        }
+        // Whole numbers have no NaN to be filled with: six of the types in two of the rows.
+        assert_eq!(encoded.len(), TensorMapType::WORDS.len() * 4 - 6 * 2);
+    });
+}
+
+#[test]
+fn refused() {
+    with_driver("refused", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let loads = [
+            (kernel("frob;"), "unknown opcode `frob`"),
+            // What the driver's compiler says is in the message.
+            (kernel(".shared .b8 s[65536];\nst.shared.u32 [s], %v;"), "of at most 49152"),
+            (kernel("").replace("7.8", "9.9"), "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"),
+            (kernel("").replace("sm_80", "sm_90a"), "CUDA_ERROR_NO_BINARY_FOR_GPU"),
+            (
+                kernel("").replace("sm_80", "sm_90a"),
+                "PTX 7.8 for sm_90a, on compute capability 8.0 with a driver for CUDA 12.0",
+            ),
+        ];
+        for (text, message) in loads {
+            let error = device.load(&text).unwrap_err();
+            assert!(
+                matches!(&error, DeviceError::Load(said) if said.contains(message)),
+                "{message}: {error}"
+            );
+        }
+        let module = device.load(&kernel("")).unwrap();
+        let good = Launch { params: vec![vec![0; 8]], ..one_block() };
+        device.launch(&module, "k", &good).unwrap();
+        let table = [
+            ("m", good.clone(), "the module has no entry `m`: it has `k`"),
+            ("k", one_block(), "`k` takes 1 parameters, and 0 are given"),
+            (
+                "k",
+                Launch { params: vec![vec![0; 4]], ..one_block() },
+                "parameter `o` has 8 bytes, and 4 are given",
+            ),
+            (
+                "k",
+                Launch { block: [2048, 1, 1], ..good.clone() },
+                "CUDA_ERROR_INVALID_VALUE (invalid argument)",
+            ),
+            ("k", Launch { grid: [0, 1, 1], ..good.clone() }, "CUDA_ERROR_INVALID_VALUE (invalid argument)"),
+        ];
+        for (entry, launch, message) in table {
+            let error = device.launch(&module, entry, &launch).unwrap_err().to_string();
+            assert!(error.contains(message), "{message}: {error}");
+        }
+        for other in [Device::cuda(0).unwrap(), Device::emulator()] {
+            assert!(matches!(other.launch(&module, "k", &good), Err(DeviceError::OtherDevice(_))));
+        }
+        // Nothing of this has done any harm.
+        device.launch(&module, "k", &good).unwrap();
+    });
+}
+
+/// Times are the host's, and mean nothing; that they come at all, as many as were asked for, does.
+#[test]
+fn times() {
+    with_driver("times", &["9.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let module = device.load(&kernel("st.global.u32 [%o], %v;")).unwrap();
+        let out = device.upload(&[0; 4]).unwrap();
+        let launch = Launch { params: vec![out.address().to_le_bytes().to_vec()], ..one_block() };
+        let brief = TimingOptions {
+            warm_up: Duration::ZERO,
+            measure: Duration::ZERO,
+            samples: (3, 3),
+            ..TimingOptions::default()
+        };
+        for flush_l2 in [false, true] {
+            let options = TimingOptions { flush_l2, ..brief };
+            let timing = device.time(&module, "k", &launch, &options).unwrap();
+            assert_eq!(timing.samples(), 3);
+            assert!(
+                timing.median() > Duration::ZERO && timing.median() < Duration::from_secs(1),
+                "{timing:?}"
+            );
+            assert_eq!(device.time_copy(1 << 20, &options).unwrap().samples(), 3);
+        }
+        assert_eq!(out.to_bytes().unwrap(), [7, 0, 0, 0]);
+        // The memory for the flushing came back: there would not be as much again.
+        drop(device.alloc(400 << 20).unwrap());
+        let bad = device.load(&kernel("st.global.u32 [%o+64], %v;")).unwrap();
+        let error = device.time(&bad, "k", &launch, &brief).unwrap_err();
+        assert!(matches!(error, DeviceError::Fault { .. }), "{error}");
+    });
+}
+
+/// A fault stays: nothing but a new process helps, and every call says so.
+#[test]
+fn faults_stay() {
+    with_driver("faults_stay", &["8.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let buffer = device.upload(&[1; 4]).unwrap();
+        let error = launch_of(&device, &kernel("st.global.u32 [%o+64], %v;"), one_block()).unwrap_err();
+        assert!(matches!(&error, DeviceError::Fault { entry, .. } if entry == "k"), "{error}");
+        let calls = [
+            buffer.to_bytes().map(|_| ()),
+            buffer.write(0, &[1]),
+            buffer.memset(0),
+            device.alloc(1).map(|_| ()),
+            device.load(&kernel("")).map(|_| ()),
+        ];
+        for call in calls {
+            let error = call.unwrap_err().to_string();
+            assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
+        }
+        // What is dropped now cannot be given back, which is no reason to panic.
+        drop((buffer, device));
+    });
+}
