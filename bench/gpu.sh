@@ -39,7 +39,7 @@ done
 # Seconds that each step may take; together with the report under ten minutes, or two.
 case "$suite$dry" in
   full) limit_check=110 limit_parity=60 limit_bench=150 limit_peers=240 every=1 ;;
-  quick) limit_check=25 limit_parity=15 limit_bench=25 limit_peers=45 every=12 ;;
+  quick) limit_check=30 limit_parity=15 limit_bench=25 limit_peers=40 every=1 ;;
   *1) limit_check=60 limit_parity=60 limit_bench=60 limit_peers=120 every=8 ;;
 esac
 

@@ -69,6 +69,15 @@ impl ShapeClass {
     /// Every class, widest tile first.
     pub const ALL: [ShapeClass; 3] = [ShapeClass::Prefill, ShapeClass::Append, ShapeClass::Decode];
 
+    /// The class for sequences of at most `rows` query rows, counting the heads packed with them.
+    pub fn for_rows(rows: usize) -> ShapeClass {
+        match rows {
+            0..=16 => ShapeClass::Decode,
+            17..=64 => ShapeClass::Append,
+            _ => ShapeClass::Prefill,
+        }
+    }
+
     /// As on the command line and in kernel names.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,8 +7,9 @@ use crate::machine_code::{InnerLoop, Listing, inner_loops};
 use crate::predict::{self, Prediction, predict};
 use crate::toolchain::{Assembled, Nvdisasm, Ptxas, ToolError};
 use crate::workload::Workload;
-use flashpage_codegen::schedule::Schedule;
-use flashpage_codegen::{Compiled, ShapeClass};
+use flashpage_codegen::program::DType;
+use flashpage_codegen::schedule::{Schedule, Tuning};
+use flashpage_codegen::{Arch, CompileError, Compiled, Program, ShapeClass, Spec, compile};
 
 /// The tools that machine code is read with.
 #[derive(Clone, Debug)]
@@ -40,6 +41,18 @@ impl Tools {
         };
         Ok(Code { assembled, loops })
     }
+}
+
+/// Why there is no cost.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CostError {
+    /// A tool that cannot be run.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// A kernel that cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
 }
 
 /// Machine code that has been read.
@@ -98,6 +111,30 @@ impl Cost {
             bounds(inside, gpu, schedule.warps * occupancy.blocks, Some(bytes_per_flop))
         });
         Ok(Cost { code, schedule, shape, occupancy, bounds })
+    }
+
+    /// Reads the kernel that a launch of a workload would run.
+    ///
+    /// # Errors
+    /// A program that cannot be compiled for it, or a tool that cannot be run.
+    pub fn of_workload(
+        tools: &Tools,
+        program: &Program,
+        workload: &Workload,
+        arch: Arch,
+        gpu: &Gpu,
+    ) -> Result<Cost, CostError> {
+        let shape = ShapeClass::for_rows(workload.q_len * workload.heads / workload.kv_heads.max(1));
+        let spec = Spec {
+            arch,
+            dtype: workload.dtype.parse().unwrap_or(DType::Bf16),
+            head_dim: workload.head_dim,
+            block_size: workload.block_size,
+            shape,
+            tuning: Tuning::default(),
+            fold_scale: true,
+        };
+        Ok(Cost::of(tools, &compile(program, &spec)?, shape, gpu)?)
     }
 
     /// The narrowest bound.

@@ -4,15 +4,14 @@
 //! A row of the table serves every kernel that does not bring its own schedule, so a schedule that spills in any of
 //! the stock kernels is out, however fast one of them would be.
 
-use crate::cost::{Cost, Tools};
+use crate::cost::{Cost, CostError, Tools};
 use crate::gpu::Gpu;
 use crate::machine_code::InnerLoop;
 use crate::parallel;
-use crate::toolchain::ToolError;
 use crate::workload::{Mask, Phase, Workload};
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::{QueryIn, Row, Schedule, Tuning};
-use flashpage_codegen::{Arch, CompileError, ShapeClass, Spec, compile};
+use flashpage_codegen::{Arch, ShapeClass, Spec, compile};
 
 /// What a row of the table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,18 +160,6 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
     }
 }
 
-/// Why there is no ranking.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TuneError {
-    /// A tool that cannot be run.
-    #[error(transparent)]
-    Tool(#[from] ToolError),
-    /// A kernel that cannot be compiled.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-}
-
 /// How many of the best by prediction are compiled for every client, and come back.
 pub const KEPT: usize = 12;
 
@@ -188,13 +175,13 @@ pub fn rank(
     clients: &[Client<'_>],
     gpu: &Gpu,
     progress: impl Fn(usize, usize) + Sync,
-) -> Result<Vec<Candidate>, TuneError> {
+) -> Result<Vec<Candidate>, CostError> {
     let Some((first, rest)) = clients.split_first() else { return Ok(Vec::new()) };
     let workloads = slot.workloads();
     let schedules = slot.candidates(gpu);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let total = schedules.len();
-    let ranked = parallel::map(&schedules, |schedule| -> Result<Option<Candidate>, TuneError> {
+    let ranked = parallel::map(&schedules, |schedule| -> Result<Option<Candidate>, CostError> {
         let candidate = candidate(tools, slot, first, schedule, &workloads, gpu);
         progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, total);
         candidate
@@ -203,7 +190,7 @@ pub fn rank(
         ranked.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
     sort(&mut ranked);
     ranked.truncate(KEPT);
-    let unfit = parallel::map(&ranked, |candidate| -> Result<Vec<String>, TuneError> {
+    let unfit = parallel::map(&ranked, |candidate| -> Result<Vec<String>, CostError> {
         let mut unfit = Vec::new();
         for (program, block_size) in rest {
             let compiled = compile(program, &spec(slot, *block_size, &candidate.schedule))?;
@@ -230,7 +217,7 @@ fn candidate(
     schedule: &Schedule,
     workloads: &[Workload],
     gpu: &Gpu,
-) -> Result<Option<Candidate>, TuneError> {
+) -> Result<Option<Candidate>, CostError> {
     let compiled = compile(program, &spec(slot, *block_size, schedule))?;
     let cost = Cost::of(tools, &compiled, slot.shape, gpu)?;
     if !cost.code.assembled.is_clean() {
@@ -245,16 +232,19 @@ fn candidate(
     Ok(Some(Candidate { schedule, cost, predicted, each, compute, unfit, measured }))
 }
 
+/// Times this close are alike: neither a prediction nor a measurement tells them apart.
+const ALIKE: f64 = 0.03;
+
 /// Fit ones first; then by measurement, by prediction, and by what the multiprocessors need: of two that wait for memory
-/// as long, the one with more room. What is within a hundredth of the best is as good as it; of those, the one with
-/// fewest instructions a score.
+/// as long, the one with more room. What is within [`ALIKE`] of the best is as good as it; of those, the one with fewest
+/// instructions a score.
 pub fn sort(candidates: &mut [Candidate]) {
     let best = |of: fn(&Candidate) -> f64| {
         candidates.iter().filter(|c| c.unfit.is_empty()).map(of).fold(f64::INFINITY, f64::min)
     };
     let (measured, predicted, compute) =
         (best(|c| c.measured.unwrap_or(f64::INFINITY)), best(|c| c.predicted), best(|c| c.compute));
-    let behind = |seconds: f64, best: f64| ((seconds / best - 1.0) * 100.0).floor() as i64;
+    let behind = |seconds: f64, best: f64| ((seconds / best - 1.0) / ALIKE).floor() as i64;
     candidates.sort_by(|a, b| {
         let key = |c: &Candidate| {
             let measured = c.measured.map_or(i64::MAX, |seconds| behind(seconds, measured));
@@ -265,29 +255,35 @@ pub fn sort(candidates: &mut [Candidate]) {
     });
 }
 
-/// What the table says of a row: the figures that chose it.
-pub fn why(best: &Candidate, next: Option<&Candidate>, gpu: &Gpu) -> String {
-    let executed = best.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products);
-    let limit = best.cost.limit();
+/// What the table says of a row: the figures that chose it, beside the best of those that were ranked behind it.
+pub fn why(ranked: &[Candidate], gpu: &Gpu) -> Option<String> {
+    let (best, rest) = ranked.split_first()?;
+    let tile = |candidate: &Candidate| {
+        let Schedule { rows, cols, warps, stages, query, .. } = candidate.schedule;
+        (rows, cols, warps, stages, query)
+    };
+    let next = rest.iter().find(|next| next.unfit.is_empty() && tile(next) != tile(best));
     let against = next.map_or(String::new(), |next| {
-        let Schedule { rows, cols, warps, stages, .. } = next.schedule;
+        let (rows, cols, warps, stages, query) = tile(next);
         let (seconds, what) = match (best.measured, next.measured) {
             (Some(best), Some(next)) => (next / best, "measured"),
             _ => (next.predicted / best.predicted, "predicted"),
         };
-        format!("; next {rows}x{cols}, {warps} warps, {stages} stages: {seconds:.2} of its time, {what}")
+        let percent = 100.0 * (seconds - 1.0);
+        format!("; next {rows}x{cols}, warps {warps}, stages {stages}, Q in {query}: {percent:+.1} % of time, {what}")
     });
-    let measured =
-        best.measured.map_or(String::new(), |seconds| format!(", measured {:.0} µs", seconds * 1e6));
-    format!(
-        "{executed:.2} executed per score, {} registers, {} blocks; at most {:.0} TFLOP/s on {} by {}; predicted {:.0} µs{measured}{against}",
+    let measured = best.measured.map_or(String::new(), |seconds| format!(", measured {:.0}", seconds * 1e6));
+    let limit = best.cost.limit();
+    Some(format!(
+        "executed per score {:.2}, registers {}, blocks {}; at most {:.0} TFLOP/s on {} by {}; predicted {:.0} µs{measured}{against}",
+        best.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products),
         best.cost.code.assembled.registers,
         best.cost.occupancy.blocks,
         limit.map_or(0.0, |limit| limit.flops / 1e12),
         gpu.name(),
         limit.map_or("nothing", |limit| limit.unit),
         best.predicted * 1e6,
-    )
+    ))
 }
 
 /// The source of the schedule table: `codegen/src/schedule/table.rs` between its first row and its last.

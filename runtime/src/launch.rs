@@ -41,10 +41,6 @@ pub struct LaunchReport {
     pub emulated: Option<Report>,
 }
 
-/// Rows of a tile that a decode kernel has, and an append kernel.
-const DECODE_ROWS: usize = 16;
-const APPEND_ROWS: usize = 64;
-
 /// The grid's second and third dimensions have 16 bits.
 const MAX_GRID_YZ: usize = 65_535;
 
@@ -134,17 +130,12 @@ pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) 
 /// What to specialise to.
 fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
     let rows = batch.query.starts.longest() * batch.group();
-    let by_rows = match rows {
-        _ if rows <= DECODE_ROWS => ShapeClass::Decode,
-        _ if rows <= APPEND_ROWS => ShapeClass::Append,
-        _ => ShapeClass::Prefill,
-    };
     Spec {
         arch: options.arch.unwrap_or(device.arch()),
         dtype: batch.dtype,
         head_dim: batch.head_dim,
         block_size: batch.block_size,
-        shape: options.shape.unwrap_or(by_rows),
+        shape: options.shape.unwrap_or(ShapeClass::for_rows(rows)),
         tuning: options.tuning,
         fold_scale: may_fold(batch),
     }

@@ -15,8 +15,8 @@ pub const BEGIN: &str = "<!-- results: made by kgen report -->";
 pub const END: &str = "<!-- /results -->";
 
 const NONE: &str = "\
-No results of a GPU are recorded yet. On a machine with one, `kgen bench --append DIR/bench.jsonl` measures, and
-`kgen report DIR` makes the report; [`bench/results`](bench/results/README.md) says how a run is kept.";
+No results of a GPU are recorded yet. On a machine with one, `bench/gpu.sh` checks, times and reports everything within
+ten minutes; [`bench/results`](bench/results/README.md) says how a run is kept.";
 
 /// The marks are not there.
 #[derive(Debug, Error)]

@@ -134,7 +134,7 @@ fn draw_on<'a>(root: &Area<'a>, plot: &Plot) -> Drawn<'a> {
         .light_line_style(TRANSPARENT)
         .axis_style(INK)
         .y_labels(7)
-        .y_label_formatter(&|y| format!("{y:.*}", if top < 1.0 { 2 } else { usize::from(top < 10.0) }))
+        .y_label_formatter(&|y| format!("{y:.*}", decimals(top)))
         .label_style(font(19, INK, false))
         .axis_desc_style(font(19, INK, false))
         .x_desc(plot.x)
@@ -212,4 +212,8 @@ fn spread(names: &mut [Name]) {
         name.y = name.y.min(most);
         most = name.y - NAME_HEIGHT;
     }
+}
+/// Decimals that tell labels of an axis that ends at `top` apart: two digits of its first.
+fn decimals(top: f64) -> usize {
+    (1.0 - top.max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize
 }

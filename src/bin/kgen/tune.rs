@@ -86,10 +86,7 @@ impl Tune {
                 print_slot(slot, &ranked, self.top, &gpu);
             }
             match ranked.first().filter(|best| best.unfit.is_empty()) {
-                Some(best) => {
-                    let why = why(best, ranked.get(1).filter(|next| next.unfit.is_empty()), &gpu);
-                    chosen.push((*slot, best.schedule, why));
-                }
+                Some(best) => chosen.push((*slot, best.schedule, why(&ranked, &gpu).unwrap_or_default())),
                 None => return Err(Failure::Usage(format!("no schedule fits every kernel of {slot:?}"))),
             }
         }
