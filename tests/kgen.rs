@@ -62,7 +62,10 @@ fn list() {
 
 #[test]
 fn help() {
-    for command in ["list", "emit", "explain", "case", "launch", "check", "verify"] {
+    for command in [
+        "list", "emit", "explain", "case", "launch", "check", "verify", "cost", "tune", "parity", "bench",
+        "report", "doctor",
+    ] {
         let said = kgen(&[command, "--help"]).with(0).out;
         assert!(said.contains("Usage: kgen"), "{command}: {said}");
     }
@@ -430,5 +433,161 @@ fn closed_pipe() {
         let run = Command::new(env!("CARGO_BIN_EXE_kgen")).args(*args).stdout(writer).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&run.stderr), "", "{args:?}");
         assert_eq!(run.status.code(), Some(141), "{args:?}");
+    }
+}
+
+/// Where there is no GPU, which these machines are without.
+#[test]
+fn bench_needs_a_gpu() {
+    if Device::cuda(0).is_ok() {
+        return;
+    }
+    let said = kgen(&["bench"]).with(2).err;
+    for part in ["Timing needs an NVIDIA GPU", "kgen cost", "bench/gpu.sh --dry-run", "kgen doctor"] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}");
+    }
+    let said = kgen(&words("bench --device emulator")).with(2).err;
+    assert!(said.contains("the emulator has no clock"), "{said}");
+    kgen(&words("bench --dry-run --device cuda:0")).with(2);
+    let said = kgen(&words("bench --suite huge")).with(2).err;
+    assert!(said.contains("unknown suite `huge`: write full, quick or tiny"), "{said}");
+    let said = kgen(&words("bench --suite tiny verify")).with(2).err;
+    assert!(
+        said.contains("no workload of the tiny suite runs `verify`: there are alibi_attention,"),
+        "{said}"
+    );
+}
+
+#[test]
+fn bench_lists_and_rehearses() {
+    let workloads = kgen(&words("bench --list --json --suite quick")).with(0).json();
+    assert!(workloads.as_array().unwrap().len() > 5);
+    for workload in workloads.as_array().unwrap() {
+        for field in ["kernel", "phase", "mask", "dtype", "head_dim", "heads", "kv_heads", "q_len", "kv_lens"]
+        {
+            assert!(!workload[field].is_null(), "there is no {field} in {workload:#}");
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let line =
+        "bench --dry-run --suite tiny softcap_attention paged_full_attention --append rows.jsonl --json";
+    let rows = kgen_in(folder.path(), &words(line)).with(0).json();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        assert_eq!((row["right"].as_bool(), row["median_us"].as_f64()), (Some(true), None), "{row:#}");
+        assert!(row["checked"].as_str().is_some_and(|said| said.contains("of the error allowed")), "{row:#}");
+    }
+    let lines = std::fs::read_to_string(folder.path().join("rows.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(&lines, rows);
+}
+
+/// A kernel that reads what it has copied, with or without waiting for the copy.
+fn copied(wait: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let ptx = format!(
+        ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 x, .param .u64 o) {{
+            .reg .b32 %r<4>; .reg .b64 %rd<4>; .shared .align 16 .b8 tile[16];
+            ld.param.u64 %rd1, [x]; ld.param.u64 %rd2, [o];
+            mov.u32 %r1, tile; mov.u32 %r2, 0; st.shared.u32 [%r1], %r2;
+            cp.async.ca.shared.global [%r1], [%rd1], 16; cp.async.commit_group; {wait}
+            ld.shared.u32 %r3, [%r1]; st.global.u32 [%rd2], %r3; ret; }}"
+    );
+    let launch = r#"{ "ptx": "k.ptx", "entry": "k", "grid": [1, 1, 1], "block": [1, 1, 1], "cluster": [1, 1, 1],
+        "dynamic_shared_bytes": 0, "buffers": { "x": {"dtype": "u32", "shape": [4], "fill": 7},
+        "o": {"dtype": "u32", "shape": [1], "fill": 0} }, "args": [ {"buffer": "x"}, {"buffer": "o"} ] }"#;
+    std::fs::write(folder.path().join("k.ptx"), ptx).unwrap();
+    std::fs::write(folder.path().join("launch.json"), launch).unwrap();
+    folder
+}
+
+#[test]
+fn parity() {
+    let good = copied("cp.async.wait_all;");
+    let rows = kgen_in(good.path(), &words("parity . --device emulator --json")).with(0).json();
+    assert_eq!(
+        (rows[0]["exact"].as_bool(), rows[0]["identical"].as_bool()),
+        (Some(true), Some(true)),
+        "{rows:#}"
+    );
+    // Late copies show a wait that is missing.
+    let bad = copied("");
+    let said = kgen_in(bad.path(), &words("parity launch.json --device emulator")).with(1).out;
+    assert!(
+        said.contains("o: 1 elements differ, [0] is 0 instead of 7") && said.contains("0 of 1 agree"),
+        "{said}"
+    );
+    let cases = kgen(&words("parity tests/oracle/cases --device emulator")).with(0).out;
+    assert!(cases.contains("agree") && !cases.contains("FAILS"), "{cases}");
+    let empty = TempDir::new().unwrap();
+    let said = kgen_in(empty.path(), &words("parity . --device emulator")).with(2).err;
+    assert!(said.contains("no launch.json in it"), "{said}");
+}
+
+#[test]
+fn doctor() {
+    let text = kgen(&["doctor"]).with(0).out;
+    for part in ["GPU and driver", "nvidia-smi", "ptxas", "nvdisasm", "Triton", "PyTorch", "rustc for NVPTX"]
+    {
+        let line =
+            text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part} in\n{text}"));
+        assert!(line.starts_with("ok ") || line.starts_with("missing "), "{line}");
+    }
+    assert_eq!(kgen(&["doctor", "--json"]).with(0).json().as_array().unwrap().len(), 7);
+    let folder = TempDir::new().unwrap();
+    let line = "doctor --record machine.json --emulated --suite dry-run --commit abc";
+    assert_eq!(kgen_in(folder.path(), &words(line)).with(0).out, "");
+    let text = std::fs::read_to_string(folder.path().join("machine.json")).unwrap();
+    let machine: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (machine["emulated"].as_bool(), machine["commit"].as_str()),
+        (Some(true), Some("abc")),
+        "{text}"
+    );
+    assert!(machine["date"].as_str().is_some_and(|date| date.len() == 20 && date.ends_with('Z')), "{text}");
+}
+
+/// `bench/gpu.sh` from its first step to its report, where there is a shell and a Python to do it with.
+#[test]
+fn a_whole_run_rehearsed() {
+    for tool in ["bash", "python3", "timeout"] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            assert!(std::env::var_os("CI").is_none(), "there is no {tool}");
+            writeln!(std::io::stderr(), "skipped a_whole_run_rehearsed: there is no {tool}").unwrap();
+            return;
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let run = folder.path().join("run");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/gpu.sh");
+    let gpu = |args: &[&str]| {
+        let mut command = Command::new("bash");
+        let run = command.arg(&script).args(args).env("KGEN", env!("CARGO_BIN_EXE_kgen")).output().unwrap();
+        (run.status.code(), String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap())
+    };
+    let (status, said) = gpu(&["--dry-run", "-o", run.to_str().unwrap()]);
+    assert_eq!(status, Some(0), "{said}");
+    let report = std::fs::read_to_string(run.join("report.md")).unwrap();
+    for part in ["EMULATED, DRY RUN", "Correctness: 35 of 35", "Parity with the emulator", "all 4 ended well"]
+    {
+        assert!(report.contains(part), "`{part}` is not in\n{report}");
+    }
+    let told = |line: &str| line.starts_with('|') && (line.contains("TFLOP/s") || line.contains("µs"));
+    assert!(!report.lines().any(told), "{report}");
+    let plots = std::fs::read_dir(&run).unwrap().filter(|entry| {
+        entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "svg"))
+    });
+    assert_eq!(plots.count(), 5);
+    let results: Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("results.json")).unwrap()).unwrap();
+    assert_eq!(results["machine"]["emulated"], true);
+    assert!(!results.to_string().contains("\"median_us\":"), "a time in an emulated run");
+    // What was there is not written over, and a GPU that is not there is said to be.
+    assert_eq!(gpu(&["--dry-run", "-o", run.to_str().unwrap()]).0, Some(2));
+    if Device::cuda(0).is_err() {
+        let (status, said) = gpu(&["--quick", "-o", folder.path().join("other").to_str().unwrap()]);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("Timing needs an NVIDIA GPU"), "{said}");
     }
 }

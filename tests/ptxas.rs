@@ -1,24 +1,38 @@
-//! The whole catalogue through NVIDIA's assembler: no spills, no complaints. Skipped where there is none, but
-//! for CI, which must have it.
+//! What NVIDIA's assembler and disassembler say of our kernels: no spills, no complaints, and what the machine code
+//! costs. Skipped where they are not, but for CI, which must have them.
 
+use flashpage::codegen::ShapeClass;
+use flashpage::codegen::schedule::SM80;
+use flashpage::measure::cost::Tools;
+use flashpage::measure::toolchain::{self, Tool};
+use serde_json::Value;
 use std::io::Write;
 use std::process::Command;
 
+/// What `kgen` prints as JSON; nothing where a tool is missing.
+fn json(test: &str, args: &str) -> Option<(Value, Option<i32>)> {
+    let run = Command::new(env!("CARGO_BIN_EXE_kgen")).args(args.split(' ')).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    if run.status.code() == Some(2) && err.contains("is not on this machine") {
+        skip(test, err.trim());
+        return None;
+    }
+    let document = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    Some((document, run.status.code()))
+}
+
+fn skip(test: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    // Past the harness, which keeps what a passing test prints to itself.
+    writeln!(std::io::stderr(), "skipped {test}: {why}").unwrap();
+}
+
 #[test]
 fn the_catalogue_assembles() {
-    let run = Command::new(env!("CARGO_BIN_EXE_kgen")).args(["verify", "--json"]).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    if run.status.code() == Some(2) && err.contains("ptxas is not on this machine") {
-        assert!(std::env::var_os("CI").is_none(), "{err}");
-        // Past the harness, which keeps what a passing test prints to itself.
-        writeln!(std::io::stderr(), "skipped the_catalogue_assembles: {}", err.trim()).unwrap();
-        return;
-    }
-    let rows: serde_json::Value =
-        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    let Some((rows, status)) = json("the_catalogue_assembles", "verify --json") else { return };
     let rows = rows.as_array().unwrap();
     // Seven kernels in two types, two head dimensions and three shapes; two of them in four block sizes.
-    assert_eq!(rows.len(), (5 + 2 * 4) * 2 * 2 * 3, "{out}");
+    assert_eq!(rows.len(), (5 + 2 * 4) * 2 * 2 * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -26,5 +40,77 @@ fn the_catalogue_assembles() {
         assert!(row["registers"].as_u64().is_some_and(|registers| (1..=255).contains(&registers)), "{what}");
         assert_eq!(row["clean"], true, "{what}");
     }
-    assert_eq!(run.status.code(), Some(0), "{err}");
+    assert_eq!(status, Some(0));
+}
+
+/// The figures of a kernel, each against what it cannot be otherwise.
+#[test]
+fn what_a_kernel_costs() {
+    let line = "cost attention --head-dim 64 --shape prefill --gpu a100 --json";
+    let Some((rows, status)) = json("what_a_kernel_costs", line) else { return };
+    assert_eq!(status, Some(0));
+    let row = &rows[0];
+    let loops = row["code"]["loops"].as_array().unwrap();
+    let inside = loops.iter().find(|code| code["boundary"] == false).unwrap();
+    // 128 rows on 4 warps, 64 columns: 64 scores of a lane; 4 * 64 operations each, in products of 128.
+    assert_eq!((inside["scores"].as_f64(), inside["products"].as_u64()), (Some(64.0), Some(128)), "{row:#}");
+    let mix = &inside["mix"];
+    assert_eq!(mix["HMMA"], 128, "{row:#}");
+    // An exponential a score, and little beside.
+    assert!((64..=72).contains(&mix["MUFU"].as_u64().unwrap()), "{row:#}");
+    let count = |name: &str| inside[name].as_f64().unwrap();
+    let executed = count("executed_non_products_per_score");
+    assert_eq!(executed, (count("instructions") - count("skippable") - 128.0) / 64.0);
+    assert!(executed < 6.5, "{executed} instructions a score: the leaders have 8.3 to 9.7");
+    // The tensor cores alone allow what the GPU's data sheet says.
+    let bound = row["bounds_flops"]["tensor cores"].as_f64().unwrap();
+    assert!((bound / 312e12 - 1.0).abs() < 0.01, "{bound}");
+    assert!(row["limit_flops"].as_f64().unwrap() <= bound);
+    let counted = &row["counted"];
+    assert_eq!(counted["wavefronts"], counted["least_wavefronts"], "bank conflicts: {row:#}");
+    assert!(counted["distinct_bytes"].as_f64() <= counted["global_bytes"].as_f64(), "{row:#}");
+}
+
+/// The machine code of somebody else's kernel: Triton's, from the emulator's corpus.
+#[test]
+fn what_a_foreign_kernel_costs() {
+    let line = "cost emulator/tests/data/corpus/flash_causal_hd64_sm80.ptx --head-dim 64 --json";
+    let Some((document, status)) = json("what_a_foreign_kernel_costs", line) else { return };
+    assert_eq!(status, Some(0));
+    let loops = document["code"]["loops"].as_array().unwrap();
+    let per_score = loops.iter().filter_map(|code| code["non_products_per_score"].as_f64());
+    let least = per_score.fold(f64::INFINITY, f64::min);
+    assert!((7.0..12.0).contains(&least), "{least} of {document:#}");
+}
+
+/// Every row of the schedule table says registers and instructions that the assembler still gives.
+#[test]
+fn the_schedule_table_says_what_is_so() {
+    let test = "the_schedule_table_says_what_is_so";
+    let (tools, ptxas) = match (Tools::find(), Tool::Ptxas.find()) {
+        (Ok(tools), Ok(ptxas)) => (tools, ptxas),
+        (Err(error), _) | (_, Err(error)) => return skip(test, &error.to_string()),
+    };
+    let version = toolchain::version(&ptxas).unwrap();
+    if !version.contains("13.0") {
+        return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
+    }
+    for row in SM80 {
+        let (name, block_size) = if row.carries { ("alibi_attention", 16) } else { ("paged_attention", 16) };
+        let line = format!(
+            "cost {name} --head-dim {} --shape {} --block-size {block_size} --json",
+            row.head_dim,
+            ShapeClass::as_str(row.shape)
+        );
+        let (rows, _) = json(test, &line).unwrap();
+        let code = &rows[0]["code"];
+        let least = code["loops"].as_array().unwrap().iter().min_by(|a, b| {
+            let per_score = |code: &Value| code["non_products_per_score"].as_f64().unwrap();
+            per_score(a).total_cmp(&per_score(b))
+        });
+        let executed = least.unwrap()["executed_non_products_per_score"].as_f64().unwrap();
+        let figures = format!("executed per score {executed:.2}, registers {},", code["registers"]);
+        assert!(row.why.starts_with(&figures), "{figures} is not what the table says:\n{row:#?}");
+    }
+    drop(tools);
 }

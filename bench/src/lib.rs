@@ -1,2 +1,2 @@
-//! Timings. The benchmarks are in `benches/`, what is measured without running a kernel in `inner_loop.py`, and
-//! results with their machine in `results/`; `README.md` says how each figure is taken.
+//! Timings. What is timed on the host is in `benches/`; on a GPU, `gpu.sh` runs everything and `peers.py` times what
+//! others have; results with their machine are in `results/`. `README.md` says how each figure is taken.
