@@ -2,15 +2,20 @@
 
 One program computes one chunk of the keys of one sequence and one KV head: the query heads that share it
 are the rows of its tile. A chunk has the same number of keys everywhere, so that long sequences get more
-programs and all end at about the same time. Needs torch and triton.
+programs and all end at about the same time. Needs triton; launching needs torch.
 """
 
-import torch
+from typing import TYPE_CHECKING
+
 import triton
 import triton.language as tl
 
-from peers.batch import Batch
 from peers.triton_prefill import modify, narrow, product
+
+if TYPE_CHECKING:
+    import torch
+
+    from peers.batch import Batch
 
 
 @triton.jit
@@ -130,7 +135,9 @@ def chunk_lengths(kv_lens: list[int], kv_heads: int, multiprocessors: int) -> li
 class Split:
     """A chunk length, and the memory for what the chunks give."""
 
-    def __init__(self, batch: Batch, chunk: int) -> None:
+    def __init__(self, batch: "Batch", chunk: int) -> None:
+        import torch
+
         workload = batch.workload
         kept = min(workload.longest, workload.window or workload.longest)
         self.chunk = chunk
@@ -140,7 +147,7 @@ class Split:
         self.parts = torch.empty(*rows, workload.head_dim, dtype=torch.float32, device=batch.device)
 
 
-def launch(batch: Batch, out: torch.Tensor, split: Split, config: tuple[int, int, int]) -> torch.Tensor:
+def launch(batch: "Batch", out: "torch.Tensor", split: Split, config: tuple[int, int, int]) -> "torch.Tensor":
     """Computes a batch of single queries into `out`, `[batch, 1, heads, head_dim]`."""
     workload = batch.workload
     block_n, warps, stages = config

@@ -2,16 +2,19 @@
 
 One program computes `BLOCK_M` query rows of one head. Tiles of keys that every row sees whole run a loop
 without masks; those at the edges of the causal triangle, of the window and of the sequence run a masked
-one. Needs torch and triton.
+one. Needs triton; launching needs torch.
 """
 
 import os
+from typing import TYPE_CHECKING
 
-import torch
 import triton
 import triton.language as tl
 
-from peers.batch import Batch
+if TYPE_CHECKING:
+    import torch
+
+    from peers.batch import Batch
 
 LOG2E = tl.constexpr(1.4426950408889634)
 #: Triton's interpreter, which a dry run uses, multiplies the bits of bf16 numbers as if they were integers,
@@ -174,7 +177,7 @@ def configs(q_len: int) -> list[tuple[int, int, int, int]]:
     return [each for each in CONFIGS if (each[0] == 16) == (q_len <= 16)]
 
 
-def launch(batch: Batch, out: torch.Tensor, config: tuple[int, int, int, int]) -> torch.Tensor:
+def launch(batch: "Batch", out: "torch.Tensor", config: tuple[int, int, int, int]) -> "torch.Tensor":
     """Computes a dense batch into `out`, `[batch, q_len, heads, head_dim]`."""
     workload = batch.workload
     block_m, block_n, warps, stages = config
