@@ -38,8 +38,8 @@ done
 
 # Seconds that each step may take; together with the report under ten minutes, or two.
 case "$suite$dry" in
-  full) limit_check=110 limit_parity=60 limit_bench=150 limit_peers=240 every=1 ;;
-  quick) limit_check=30 limit_parity=15 limit_bench=25 limit_peers=40 every=1 ;;
+  full) limit_check=140 limit_parity=50 limit_bench=140 limit_peers=210 every=1 ;;
+  quick) limit_check=30 limit_parity=15 limit_bench=25 limit_peers=40 every=6 ;;
   *1) limit_check=60 limit_parity=60 limit_bench=60 limit_peers=120 every=8 ;;
 esac
 

@@ -554,7 +554,8 @@ fn a_whole_run_rehearsed() {
     for tool in ["bash", "python3", "timeout"] {
         if Command::new(tool).arg("--version").output().is_err() {
             assert!(std::env::var_os("CI").is_none(), "there is no {tool}");
-            writeln!(std::io::stderr(), "skipped a_whole_run_rehearsed: there is no {tool}").unwrap();
+            let mut terminal = std::io::stderr();
+            writeln!(terminal, "skipped a_whole_run_rehearsed: there is no {tool}").unwrap();
             return;
         }
     }

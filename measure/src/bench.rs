@@ -6,7 +6,7 @@ use crate::workload::{Phase, Workload};
 use flashpage_codegen::Program;
 use flashpage_codegen::program::DType;
 use flashpage_runtime::equivalence::{self, EquivalenceError};
-use flashpage_runtime::problem::{Problem, ProblemError};
+use flashpage_runtime::problem::Problem;
 use flashpage_runtime::{
     Device, DeviceError, LaunchOptions, PoolLayout, Row, Tensor, TensorError, TimingOptions, launch,
 };
@@ -70,9 +70,14 @@ pub fn measure(
 ) -> Outcome<Measured> {
     let mut row = Measured::new(OURS, workload);
     let mut spoiled = false;
-    if let Err(error) = run(device, program, workload, options, timing, &mut row) {
-        spoiled = !device.is_emulator() && error.is_device_failure();
-        row.error = Some(error.to_string());
+    match problem(workload) {
+        Err(error) => row.error = Some(error),
+        Ok(problem) => {
+            if let Err(error) = run(device, program, &problem, options, timing, &mut row) {
+                spoiled = !device.is_emulator() && error.is_device_failure();
+                row.error = Some(error.to_string());
+            }
+        }
     }
     Outcome { row, spoiled }
 }
@@ -80,12 +85,11 @@ pub fn measure(
 fn run(
     device: &Device,
     program: &Program,
-    workload: &Workload,
+    problem: &Problem,
     options: &LaunchOptions,
     timing: &TimingOptions,
     row: &mut Measured,
 ) -> Result<(), EquivalenceError> {
-    let problem = problem(workload).map_err(|_| ProblemError::DType(DType::F32))?;
     let inputs = problem.inputs(device, program)?;
     let arguments = inputs.arguments();
     if device.is_emulator() {
@@ -100,7 +104,7 @@ fn run(
         row.samples = times.samples();
         row.method = "event".to_owned();
     }
-    let rows = sample(workload);
+    let rows = sample(&row.workload);
     let verdicts = equivalence::check_rows(program, &inputs, problem.dtype, &rows)?;
     row.right = Some(verdicts.iter().all(|(_, verdict)| verdict.passed));
     let said: Vec<String> = verdicts

@@ -36,7 +36,9 @@ fn python() -> String {
 }
 
 fn python_package(name: &str) -> Result<String, String> {
-    say(&python(), &["-c", &format!("import {name}; print('{name}', {name}.__version__)")])
+    // The package's own word: importing PyTorch takes seconds.
+    let code = format!("import importlib.metadata as m; print('{name}', m.version('{name}'))");
+    say(&python(), &["-c", &code])
 }
 
 /// The version of the driver's package, as in `580.159.04`; its library tells the CUDA version alone.
