@@ -78,10 +78,15 @@ fn what_a_foreign_kernel_costs() {
     let line = "cost emulator/tests/data/corpus/flash_causal_hd64_sm80.ptx --head-dim 64 --json";
     let Some((document, status)) = json("what_a_foreign_kernel_costs", line) else { return };
     assert_eq!(status, Some(0));
+    // Tiles of 64 rows on 4 warps and 32 columns: 16 scores of a lane, each of which it masks.
     let loops = document["code"]["loops"].as_array().unwrap();
-    let per_score = loops.iter().filter_map(|code| code["non_products_per_score"].as_f64());
-    let least = per_score.fold(f64::INFINITY, f64::min);
-    assert!((7.0..12.0).contains(&least), "{least} of {document:#}");
+    assert_eq!(loops.len(), 1, "{document:#}");
+    let code = &loops[0];
+    assert_eq!((code["scores"].as_f64(), code["products"].as_u64()), (Some(16.0), Some(32)), "{document:#}");
+    assert_eq!(code["boundary"], true, "{document:#}");
+    let per_score = code["non_products_per_score"].as_f64().unwrap();
+    assert_eq!(per_score, (code["instructions"].as_f64().unwrap() - 32.0) / 16.0);
+    assert!((15.0..25.0).contains(&per_score), "{per_score} of {document:#}");
 }
 
 /// Every row of the schedule table says registers and instructions that the assembler still gives.

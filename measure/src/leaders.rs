@@ -1,9 +1,9 @@
 //! What the leaders' main loops cost, to stand beside ours.
 //!
-//! Their kernels compile without a GPU, so their machine code was read as ours is: the loop's instructions less its
-//! matrix products, over the scores of a thread. Assembler `ptxas` 13.0.88, 2026-11-22. FlashAttention-4's package
-//! (CuTe DSL) holds FlashAttention-3's design for Hopper and a path for Ampere. `kgen cost FILE.ptx --head-dim N` reads
-//! any such kernel again.
+//! Their kernels compile without a GPU, so their machine code was read as ours is, by `kgen cost FILE.ptx --head-dim N`,
+//! on 2026-11-24 with `ptxas` 13.0.88. FlashAttention-4's package (flash-attn-4 4.0.0b36, CuTe DSL) holds
+//! FlashAttention-3's design for Hopper and a path for Ampere; Triton's is the plain kernel of `bench/peers`, in the
+//! configuration with fewest instructions. `bench/README.md` says how to get their PTX.
 
 use crate::workload::Mask;
 use flashpage_codegen::Arch;
@@ -39,21 +39,39 @@ const fn leader(
 use Arch::{Sm80, Sm90a};
 use Mask::{Causal, Full};
 
+const FA4_AMPERE: &str = "FlashAttention-4's Ampere path";
+/// It has no loop without predicates under a causal mask.
+const FA4_AMPERE_MASKED: &str = "FlashAttention-4's Ampere path, which masks every tile";
+const FA4_HOPPER: &str = "FlashAttention-4's Hopper path";
+const TRITON: &str = "Triton 3.6, a plain kernel";
+
 /// All of them.
 pub const LEADERS: &[Leader] = &[
-    leader("FlashAttention-4's Ampere path", Sm80, 128, Full, false, 11.83),
-    leader("FlashAttention-4's Ampere path", Sm80, 64, Causal, false, 9.7),
-    leader("Triton 3.6, a plain kernel", Sm80, 64, Full, false, 8.33),
-    leader("FlashAttention-4's Hopper path", Sm90a, 128, Full, false, 6.9),
-    leader("FlashAttention-4's Hopper path", Sm90a, 128, Causal, false, 7.20),
-    leader("FlashAttention-4's Hopper path", Sm90a, 128, Causal, true, 7.23),
-    leader("FlashAttention-4's Hopper path", Sm90a, 64, Full, false, 6.38),
-    leader("FlashAttention-4's Hopper path", Sm90a, 256, Full, false, 10.2),
-    leader("Triton 3.6, a plain kernel", Sm90a, 128, Full, false, 8.52),
+    leader(FA4_AMPERE, Sm80, 64, Full, false, 7.75),
+    leader(FA4_AMPERE_MASKED, Sm80, 64, Causal, false, 9.69),
+    leader(FA4_AMPERE, Sm80, 128, Full, false, 11.83),
+    leader(FA4_AMPERE_MASKED, Sm80, 128, Causal, false, 16.36),
+    leader(TRITON, Sm80, 64, Full, false, 8.05),
+    leader(TRITON, Sm80, 64, Causal, false, 8.05),
+    leader(TRITON, Sm80, 128, Full, false, 10.48),
+    leader(TRITON, Sm80, 128, Causal, false, 10.31),
+    leader(FA4_HOPPER, Sm90a, 64, Full, false, 6.34),
+    leader(FA4_HOPPER, Sm90a, 64, Causal, false, 6.56),
+    leader(FA4_HOPPER, Sm90a, 64, Full, true, 6.44),
+    leader(FA4_HOPPER, Sm90a, 128, Full, false, 6.86),
+    leader(FA4_HOPPER, Sm90a, 128, Causal, false, 7.16),
+    leader(FA4_HOPPER, Sm90a, 128, Full, true, 6.88),
+    leader(FA4_HOPPER, Sm90a, 128, Causal, true, 7.17),
+    leader(FA4_HOPPER, Sm90a, 256, Full, false, 10.15),
+    leader(FA4_HOPPER, Sm90a, 256, Causal, false, 11.18),
+    leader(TRITON, Sm90a, 64, Full, false, 7.70),
+    leader(TRITON, Sm90a, 64, Causal, false, 7.69),
+    leader(TRITON, Sm90a, 128, Full, false, 8.70),
+    leader(TRITON, Sm90a, 128, Causal, false, 8.70),
 ];
 
 /// The lowest figure of a leader for this target and head dimension; of the same mask and kind of cache where there is
-/// one. Loops inside the mask differ little between masks.
+/// one.
 pub fn nearest(arch: Arch, head_dim: usize, mask: Mask, paged: bool) -> Option<&'static Leader> {
     let distance =
         |leader: &Leader| usize::from(leader.mask != mask) + 2 * usize::from(leader.paged != paged);
@@ -72,11 +90,12 @@ mod tests {
     fn the_nearest_one() {
         let per_score =
             |arch, head_dim, mask, paged| nearest(arch, head_dim, mask, paged).map(|leader| leader.per_score);
-        assert_eq!(per_score(Sm80, 128, Causal, true), Some(11.83));
-        assert_eq!(per_score(Sm80, 64, Full, false), Some(8.33));
-        assert_eq!(per_score(Sm80, 64, Causal, true), Some(9.7));
-        assert_eq!(per_score(Sm90a, 128, Full, false), Some(6.9));
-        assert_eq!(per_score(Sm90a, 128, Causal, true), Some(7.23));
+        assert_eq!(per_score(Sm80, 128, Causal, true), Some(10.31));
+        assert_eq!(per_score(Sm80, 64, Full, false), Some(7.75));
+        assert_eq!(per_score(Sm80, 64, Causal, true), Some(8.05));
+        assert_eq!(per_score(Sm90a, 128, Full, false), Some(6.86));
+        assert_eq!(per_score(Sm90a, 128, Causal, true), Some(7.17));
+        assert_eq!(per_score(Sm90a, 256, Causal, true), Some(11.18));
         assert_eq!(per_score(Sm80, 96, Full, false), None);
     }
 }

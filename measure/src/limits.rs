@@ -126,12 +126,10 @@ mod tests {
     /// A loop of these instructions, each as often as said.
     fn code(mix: &[(&str, usize)], head_dim: usize) -> InnerLoop {
         let mut text = ".L_x_0:\n".to_owned();
-        for (instruction, n) in mix {
-            for _ in 0..*n {
-                writeln!(text, "/*0000*/ {instruction} ;").unwrap();
-            }
+        let all = mix.iter().flat_map(|(instruction, n)| std::iter::repeat_n(*instruction, *n));
+        for (index, instruction) in all.chain(["@P0 BRA `(.L_x_0)"]).enumerate() {
+            writeln!(text, "/*{:04x}*/ {instruction} ;", 16 * index).unwrap();
         }
-        text += "/*0000*/ @P0 BRA `(.L_x_0) ;";
         inner_loops(&Listing::read(&text), head_dim).remove(0)
     }
 

@@ -58,10 +58,13 @@ impl InnerLoop {
 
 /// The loops over tiles of a kernel with this head dimension, in the order of the code.
 pub fn inner_loops(listing: &Listing, head_dim: usize) -> Vec<InnerLoop> {
-    // A loop is a branch to a label before it; several branches to one label are one loop.
+    // A loop is a branch back to where everybody who reaches it has been: blocks that the assembler puts behind the
+    // kernel's end, to try a barrier again, also branch back, into the middle of things. Several branches to one label
+    // are one loop.
     let mut last_of: BTreeMap<usize, usize> = BTreeMap::new();
     for index in 0..listing.instructions.len() {
-        if let Some(first) = listing.target(index).filter(|first| *first <= index) {
+        let back = listing.target(index).filter(|first| *first <= index);
+        if let Some(first) = back.filter(|first| *first == index || !listing.reached(*first)[index]) {
             let last = last_of.entry(first).or_insert(index);
             *last = (*last).max(index);
         }
@@ -87,7 +90,7 @@ fn read(listing: &Listing, first: usize, last: usize, head_dim: usize) -> InnerL
     let mut skipped = vec![false; code.len()];
     for index in first..=last {
         let to = listing.target(index).filter(|to| *to > index && *to <= last);
-        if let Some(to) = to.filter(|_| !listing.instructions[index].predicate.is_empty()) {
+        if let Some(to) = to.filter(|_| listing.instructions[index].is_conditional()) {
             skipped[index + 1 - first..to - first].fill(true);
         }
     }
@@ -140,6 +143,29 @@ mod tests {
         /*00a0*/ @P2 BRA `(.L_x_0) ;
 .L_x_3:
         /*00b0*/ BRA `(.L_x_3) ;";
+
+    /// A loop that waits for a barrier, whose second try lies behind the end and comes back into the loop's middle.
+    const RETRY: &str = "
+        /*0000*/ MOV R1, R2 ;
+.L_x_0:
+        /*0010*/ SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [UR4], R2 ;
+        /*0020*/ @!P0 BRA `(.L_x_2) ;
+.L_x_1:
+        /*0030*/ HGMMA.64x128x16.F32 R24, gdesc[UR8], R24 ;
+        /*0040*/ BRA.U UP0, `(.L_x_0) ;
+        /*0050*/ HGMMA.64x128x16.F32 R24, gdesc[UR8], R24 ;
+        /*0060*/ EXIT ;
+.L_x_2:
+        /*0070*/ SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [UR4], R2 ;
+        /*0080*/ @!P0 BRA `(.L_x_2) ;
+        /*0090*/ BRA `(.L_x_1) ;";
+
+    #[test]
+    fn a_second_try_behind_the_end_is_no_loop() {
+        let loops = inner_loops(&Listing::read(RETRY), 64);
+        assert_eq!(loops.iter().map(|code| code.addresses).collect::<Vec<_>>(), [(0x10, 0x40)]);
+        assert_eq!((loops[0].scores, loops[0].is_warpgroup), (8.0, true));
+    }
 
     #[test]
     fn the_innermost_loop_with_products_is_counted() {

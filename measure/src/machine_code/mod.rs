@@ -27,6 +27,13 @@ impl Instruction {
         self.opcode.split('.').next().unwrap_or_default()
     }
 
+    /// Whether some threads may pass it by: it has a predicate, or a branch names one before its label.
+    fn is_conditional(&self) -> bool {
+        let before_label = self.operands.split('`').next().unwrap_or_default().trim();
+        !self.predicate.is_empty()
+            || (self.base() == "BRA" && self.target().is_some() && !before_label.is_empty())
+    }
+
     /// The label that a branch names.
     fn target(&self) -> Option<&str> {
         let at = self.operands.find(".L_x_")?;
@@ -63,6 +70,32 @@ impl Listing {
     fn target(&self, index: usize) -> Option<usize> {
         let instruction = self.instructions.get(index).filter(|i| i.base() == "BRA")?;
         self.labels.get(instruction.target()?).copied()
+    }
+
+    /// Where each function begins: addresses count from 0 again.
+    fn entries(&self) -> impl Iterator<Item = usize> {
+        (0..self.instructions.len()).filter(|index| {
+            *index == 0 || self.instructions[*index].address <= self.instructions[index - 1].address
+        })
+    }
+
+    /// Which instructions can be reached from where functions begin without going over `without`.
+    fn reached(&self, without: usize) -> Vec<bool> {
+        let mut reached = vec![false; self.instructions.len()];
+        let mut open: Vec<usize> = self.entries().collect();
+        while let Some(index) = open.pop() {
+            if index == without || index >= reached.len() || reached[index] {
+                continue;
+            }
+            reached[index] = true;
+            let instruction = &self.instructions[index];
+            let ends = matches!(instruction.base(), "EXIT" | "RET" | "BRA" | "BRX" | "JMP" | "JMX");
+            if !ends || instruction.is_conditional() {
+                open.push(index + 1);
+            }
+            open.extend(self.target(index));
+        }
+        reached
     }
 }
 

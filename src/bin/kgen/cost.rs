@@ -317,7 +317,11 @@ impl Row {
         Ok(Row { program: program.clone(), spec: *spec, cost, counted })
     }
 
+    /// The leaders' figures are of loops over whole tiles of rows.
     fn leader(&self) -> Option<&'static Leader> {
+        if self.spec.shape != ShapeClass::Prefill {
+            return None;
+        }
         let masked = self.cost.code.loops.iter().any(|code| code.is_boundary);
         let mask = if masked && self.program.name != "attention" { Mask::Causal } else { Mask::Full };
         leaders::nearest(self.spec.arch, self.spec.head_dim, mask, self.spec.block_size.is_some())
