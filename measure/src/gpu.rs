@@ -22,6 +22,8 @@ pub struct Gpu {
     /// Seconds from asking device memory for something to having it, with memory busy. An assumption: idle GPUs answer
     /// in 0.3 to 0.6 µs, and a queue comes on top.
     pub memory_latency: f64,
+    /// The same from the L2 cache. An assumption too: idle caches answer in 0.15 to 0.2 µs.
+    pub cache_latency: f64,
 }
 
 /// Schedulers of a multiprocessor.
@@ -45,6 +47,7 @@ impl Gpu {
         shared_bytes: 164 * 1024,
         blocks: 32,
         memory_latency: 0.7e-6,
+        cache_latency: 0.3e-6,
     };
     /// H100 SXM. `mma.sync` was measured at 62 % of the tensor cores' rate (Luo et al., arXiv 2402.13499, §IV).
     pub const H100: Gpu = Gpu {

@@ -81,13 +81,16 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
     let tile_bytes = 2.0 * (schedule.cols * schedule.head_dim * 2) as f64;
     // One slot of the ring is in use; what was asked for into the others is on its way.
     let in_flight = ((schedule.slots() - 1) * schedule.slot_bytes()) as f64;
+    // What another block reads too lies in the cache for most of them.
+    let readers = tiles * groups / workload.kv_heads.max(1);
+    let latency = if readers > 1 { gpu.cache_latency } else { gpu.memory_latency };
     let warps = (schedule.warps * together) as f64;
     let mut narrowest = ("", 0.0);
     let mut turn = |code: &InnerLoop| -> f64 {
         let mut busy = Cycles::of(code, gpu).busy(warps).to_vec();
         busy.push(("L2 cache", tile_bytes * together as f64 / L2_BYTES));
         // A turn's K and V are so many times what a block has on its way in one trip to memory.
-        busy.push(("bytes in flight", gpu.memory_latency * gpu.rates.clock * tile_bytes / in_flight));
+        busy.push(("bytes in flight", latency * gpu.rates.clock * tile_bytes / in_flight));
         let (unit, cycles) = busy.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(("", 0.0));
         narrowest = (unit, cycles);
         cycles

@@ -1,9 +1,9 @@
 //! `kgen bench`: the stock kernels on a GPU, timed and checked, beside what that GPU can do at most.
 
-use crate::isolate;
 use crate::kernel;
 use crate::lines::Lines;
 use crate::progress;
+use crate::rows::{RowArgs, Rows};
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
@@ -16,7 +16,6 @@ use flashpage::measure::workload::{Phase, Workload};
 use flashpage::runtime::{Device, LaunchOptions, TimingOptions};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[derive(Args)]
@@ -38,15 +37,8 @@ pub struct Bench {
     /// Run each workload once on the emulator, without a time, and check it
     #[arg(long, conflicts_with = "device")]
     dry_run: bool,
-    /// One JSON array
-    #[arg(long)]
-    json: bool,
-    /// Append a JSON line for each row to this file too, as it goes
-    #[arg(long, value_name = "FILE")]
-    append: Option<PathBuf>,
-    /// Compute rows from this one on, for the process that started this one
-    #[arg(long, hide = true)]
-    worker: Option<usize>,
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 /// What a worker tells.
@@ -65,51 +57,37 @@ impl Bench {
     pub fn run(&self) -> Outcome {
         let workloads = self.workloads()?;
         if self.list {
-            return list(&workloads, self.json);
+            return list(&workloads, self.rows.json);
         }
         let device = self.open()?;
         let mut programs: Vec<Program> = Vec::new();
         for workload in &workloads {
             programs.push(kernel::program(&workload.kernel)?);
         }
-        // The ceilings come first: everything else is told beside them.
-        let total = workloads.len() + 1;
-        let row = |index: usize| match index.checked_sub(1) {
-            None => ceilings(&device),
-            Some(index) => {
-                let (options, timing) = (LaunchOptions::default(), TimingOptions::default());
-                let outcome = bench::measure(&device, &programs[index], &workloads[index], &options, &timing);
-                check::Outcome { row: Row::Measured(Box::new(outcome.row)), spoiled: outcome.spoiled }
-            }
-        };
-        if let Some(first) = self.worker {
-            return isolate::work(first, total, row);
-        }
-        let mut table = Table::new(self, &device)?;
-        if device.is_emulator() {
-            for index in 1..total {
-                if table.add(row(index).row)?.is_break() {
-                    break;
+        // The ceilings come first: everything else is told beside them. The emulator has none.
+        let first = usize::from(!device.is_emulator());
+        let mut table = Table::new(self, &device, workloads.len())?;
+        let rows = Rows {
+            total: workloads.len() + first,
+            row: |index: usize| match index.checked_sub(first) {
+                None => ceilings(&device),
+                Some(index) => {
+                    let (options, timing) = (LaunchOptions::default(), TimingOptions::default());
+                    let measured =
+                        bench::measure(&device, &programs[index], &workloads[index], &options, &timing);
+                    check::Outcome { row: Row::Measured(Box::new(measured.row)), spoiled: measured.spoiled }
                 }
-            }
-        } else {
-            let mut failed = Ok(());
-            isolate::rows(total, |index, row| {
-                let row = row.unwrap_or_else(|lost| match index.checked_sub(1) {
-                    None => Row::Ceilings { ceilings: Vec::new(), missing: vec![lost] },
-                    Some(index) => Row::Measured(Box::new(Measured {
-                        error: Some(lost),
-                        ..Measured::new(OURS, &workloads[index])
-                    })),
-                });
-                table.add(row).unwrap_or_else(|error| {
-                    failed = Err(error);
-                    ControlFlow::Break(())
-                })
-            })?;
-            failed?;
-        }
-        table.finish(&workloads)
+            },
+            lost: |index: usize, reason| match index.checked_sub(first) {
+                None => Row::Ceilings { ceilings: Vec::new(), missing: vec![reason] },
+                Some(index) => Row::Measured(Box::new(Measured {
+                    error: Some(reason),
+                    ..Measured::new(OURS, &workloads[index])
+                })),
+            },
+        };
+        self.rows.each(&device, rows, |row| table.add(row))?;
+        if self.rows.is_worker() { Ok(()) } else { table.finish(&workloads) }
     }
 
     fn workloads(&self) -> Result<Vec<Workload>, Failure> {
@@ -197,14 +175,14 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(bench: &'a Bench, device: &Device) -> Result<Table<'a>, Failure> {
-        let workloads = bench.workloads()?.len();
-        if !bench.json {
+    fn new(bench: &'a Bench, device: &Device, workloads: usize) -> Result<Table<'a>, Failure> {
+        let rows = &bench.rows;
+        if !rows.json && !rows.is_worker() {
             println!("on {}", device.name());
         }
         Ok(Table {
             bench,
-            lines: Lines::open(bench.append.as_deref())?,
+            lines: Lines::open(rows.append.as_deref().filter(|_| !rows.is_worker()))?,
             bar: progress::bar(workloads, "bench"),
             begun: Instant::now(),
             ceilings: Vec::new(),
@@ -218,14 +196,14 @@ impl<'a> Table<'a> {
                 for ceiling in &ceilings {
                     self.lines.push(ceiling)?;
                 }
-                if !self.bench.json {
+                if !self.bench.rows.json {
                     self.bar.suspend(|| print_ceilings(&ceilings, &missing));
                 }
                 self.ceilings = ceilings;
             }
             Row::Measured(row) => {
                 self.lines.push(&*row)?;
-                if !self.bench.json {
+                if !self.bench.rows.json {
                     self.bar.suspend(|| self.print(&row));
                 }
                 self.rows.push(*row);
@@ -281,7 +259,7 @@ impl<'a> Table<'a> {
         }
         let bad = self.rows.iter().filter(|row| row.error.is_some() || row.right == Some(false)).count();
         let skipped = self.rows.iter().filter(|row| row.skipped.is_some()).count();
-        if self.bench.json {
+        if self.bench.rows.json {
             println!("{}", serde_json::to_string_pretty(&self.rows)?);
         } else {
             let good = self.rows.len() - bad - skipped;

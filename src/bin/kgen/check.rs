@@ -1,9 +1,7 @@
 //! `kgen check`: kernels against the f64 reference over the suite of shapes, as a table.
 
-use crate::isolate;
 use crate::kernel;
-use crate::lines::Lines;
-use crate::progress;
+use crate::rows::{RowArgs, Rows};
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
@@ -14,8 +12,6 @@ use flashpage::measure::results::Checked;
 use flashpage::runtime::LaunchOptions;
 use flashpage::runtime::equivalence;
 use flashpage::runtime::problem::Problem;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Check {
@@ -29,15 +25,8 @@ pub struct Check {
     /// Only every Nth problem
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
-    /// One JSON array
-    #[arg(long)]
-    json: bool,
-    /// Append a JSON line for each row to this file too, as it goes
-    #[arg(long, value_name = "FILE")]
-    append: Option<PathBuf>,
-    /// Compute rows from this one on, for the process that started this one
-    #[arg(long, hide = true)]
-    worker: Option<usize>,
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 /// One problem of one kernel.
@@ -52,44 +41,24 @@ impl Check {
         let device = self.device.open()?;
         let work = self.work()?;
         let options = LaunchOptions { shape: self.shape, ..LaunchOptions::default() };
-        let row = |index: usize| {
-            let Work { program, batch, problem } = &work[index];
-            check(&device, program, batch, problem, &options)
-        };
-        if let Some(first) = self.worker {
-            return isolate::work(first, work.len(), row);
-        }
-        if !self.json {
+        if !self.rows.json && !self.rows.is_worker() {
             println!("on {}", device.name());
             println!(
                 "{:<26} {:<24} {:<5} {:>4} {:>6} {:<8} {:>10} {:>10}  verdict",
                 "kernel", "batch", "dtype", "dim", "block", "shape", "error", "allowed"
             );
         }
-        let mut lines = Lines::open(self.append.as_deref())?;
-        let bar = progress::bar(work.len(), "check");
-        let mut rows: Vec<Checked> = Vec::new();
-        let mut written = Ok(());
-        let mut found = |row: Checked| {
-            if !self.json {
-                bar.suspend(|| print_row(&row));
-            }
-            written = lines.push(&row);
-            rows.push(row);
-            bar.inc(1);
-            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let rows = Rows {
+            total: work.len(),
+            row: |index: usize| {
+                let Work { program, batch, problem } = &work[index];
+                check(&device, program, batch, problem, &options)
+            },
+            lost: |index: usize, reason| work[index].lost(reason),
         };
-        if device.is_emulator() {
-            let _ = (0..work.len()).try_for_each(|index| found(row(index).row));
-        } else {
-            isolate::rows(work.len(), |index, row| found(row.unwrap_or_else(|lost| work[index].lost(lost))))?;
-        }
-        bar.finish_and_clear();
-        written?;
+        let Some(rows) = self.rows.collect("check", &device, rows, print_row)? else { return Ok(()) };
         let passed = rows.iter().filter(|row| row.passed).count();
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&rows)?);
-        } else {
+        if !self.rows.json {
             println!("{passed} of {} hold", rows.len());
         }
         if passed == work.len() { Ok(()) } else { Err(Failure::Check) }

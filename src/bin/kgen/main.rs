@@ -17,6 +17,7 @@ mod lines;
 mod parity;
 mod progress;
 mod report;
+mod rows;
 mod run;
 mod tune;
 mod verify;

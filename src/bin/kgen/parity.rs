@@ -1,15 +1,12 @@
 //! `kgen parity`: launch cases on a GPU and on the emulator, and whether both give the same.
 
-use crate::isolate;
-use crate::lines::Lines;
-use crate::progress;
+use crate::rows::{RowArgs, Rows};
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::measure::parity::parity;
 use flashpage::measure::results::Parity;
 use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -20,15 +17,8 @@ pub struct KgenParity {
     /// cuda:N, or emulator: beside itself with late copies and warps in another order
     #[arg(long, default_value = "cuda:0")]
     device: String,
-    /// One JSON array
-    #[arg(long)]
-    json: bool,
-    /// Append a JSON line for each row to this file too, as it goes
-    #[arg(long, value_name = "FILE")]
-    append: Option<PathBuf>,
-    /// Compute rows from this one on, for the process that started this one
-    #[arg(long, hide = true)]
-    worker: Option<usize>,
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 impl KgenParity {
@@ -45,44 +35,22 @@ impl KgenParity {
             }),
             device => device,
         };
-        let row = |index: usize| parity(&cases[index], &device, &Device::emulator());
-        if let Some(first) = self.worker {
-            return isolate::work(first, cases.len(), row);
-        }
-        if !self.json {
+        if !self.rows.json && !self.rows.is_worker() {
             println!("on {}, beside the emulator", device.name());
         }
-        let mut lines = Lines::open(self.append.as_deref())?;
-        let bar = progress::bar(cases.len(), "parity");
-        let mut rows: Vec<Parity> = Vec::new();
-        let mut written = Ok(());
-        let mut found = |row: Parity| {
-            if !self.json {
-                bar.suspend(|| print_row(&row));
-            }
-            written = lines.push(&row);
-            rows.push(row);
-            bar.inc(1);
-            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let rows = Rows {
+            total: cases.len(),
+            row: |index: usize| parity(&cases[index], &device, &Device::emulator()),
+            lost: |index: usize, reason| Parity {
+                case: cases[index].display().to_string(),
+                message: Some(reason),
+                ..Parity::default()
+            },
         };
-        if device.is_emulator() {
-            let _ = (0..cases.len()).try_for_each(|index| found(row(index).row));
-        } else {
-            isolate::rows(cases.len(), |index, row| {
-                found(row.unwrap_or_else(|lost| Parity {
-                    case: cases[index].display().to_string(),
-                    message: Some(lost),
-                    ..Parity::default()
-                }))
-            })?;
-        }
-        bar.finish_and_clear();
-        written?;
+        let Some(rows) = self.rows.collect("parity", &device, rows, print_row)? else { return Ok(()) };
         let passed = rows.iter().filter(|row| row.passed).count();
         let identical = rows.iter().filter(|row| row.identical).count();
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&rows)?);
-        } else {
+        if !self.rows.json {
             println!("{passed} of {} agree, {identical} of them to the bit", rows.len());
         }
         if passed == cases.len() { Ok(()) } else { Err(Failure::Check) }
