@@ -2,7 +2,7 @@
 //! costs. Skipped where they are not, but for CI, which must have them.
 
 use flashpage::codegen::ShapeClass;
-use flashpage::codegen::schedule::SM80;
+use flashpage::codegen::schedule::{Row, SM80};
 use flashpage::measure::cost::Tools;
 use flashpage::measure::toolchain::{self, Tool};
 use serde_json::Value;
@@ -87,6 +87,72 @@ fn what_a_foreign_kernel_costs() {
     let per_score = code["non_products_per_score"].as_f64().unwrap();
     assert_eq!(per_score, (code["instructions"].as_f64().unwrap() - 32.0) / 16.0);
     assert!((15.0..25.0).contains(&per_score), "{per_score} of {document:#}");
+}
+
+/// A prediction stands beside what a run on hardware measured, and is of that run's GPU.
+#[test]
+fn predictions_beside_measurements() {
+    let test = "predictions_beside_measurements";
+    let Some((rows, _)) = json(test, "cost --predict quick attention --gpu a100 --json") else { return };
+    let workload = &rows[0]["workload"];
+    assert_eq!((rows[0]["gpu"].as_str(), &rows[0]["measured_us"]), (Some("A100"), &Value::Null), "{rows:#}");
+    // What the GPU can do at most bounds what is predicted of it: 4 * 16 * 4096² * 16 heads * 128 at 312 TFLOP/s.
+    let least = 4.0 * 4.0 * 4096f64.powi(2) * 16.0 * 128.0 / 312e12 * 1e6;
+    let predicted = rows[0]["predicted_us"].as_f64().unwrap();
+    assert!((least..2.0 * least).contains(&predicted), "{predicted} µs, {least} at the least");
+
+    let runs = tempfile::TempDir::new().unwrap();
+    let run = |name: &str, date: &str, micros: f64| {
+        let folder = runs.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let machine = serde_json::json!({ "gpu": "NVIDIA H200 of the test", "date": date });
+        std::fs::write(folder.join("machine.json"), machine.to_string()).unwrap();
+        let row = serde_json::json!({ "who": "flashpage", "workload": workload, "median_us": micros, "p10_us": micros,
+            "p90_us": micros, "samples": 10, "method": "event", "right": true });
+        std::fs::write(folder.join("bench.jsonl"), format!("{row}\n")).unwrap();
+    };
+    run("older", "2026-01-01T00:00:00Z", 1000.0);
+    run("newer", "2026-01-02T00:00:00Z", 2000.0);
+    let line = format!("cost --predict quick attention --json --results {}", runs.path().display());
+    let (rows, _) = json(test, &line).unwrap();
+    assert_eq!(
+        (rows[0]["gpu"].as_str(), rows[0]["measured_us"].as_f64()),
+        (Some("H200"), Some(2000.0)),
+        "{rows:#}"
+    );
+    assert_eq!(rows[1]["measured_us"], Value::Null, "{rows:#}");
+}
+
+/// The table is what `kgen tune` finds, here of one row.
+#[test]
+fn the_schedule_table_is_what_tune_finds() {
+    let test = "the_schedule_table_is_what_tune_finds";
+    let Some(version) = Tool::Ptxas.find().ok().and_then(|path| toolchain::version(&path).ok()) else {
+        return skip(test, "ptxas is not on this machine");
+    };
+    if !version.contains("13.0") {
+        return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
+    }
+    let Some((slots, _)) = json(test, "tune --head-dim 64 --shape decode --carries false --json") else {
+        return;
+    };
+    let best = &slots[0]["ranking"][0];
+    let is_slot = |row: &&Row| row.head_dim == 64 && row.shape == ShapeClass::Decode && !row.carries;
+    let row = SM80.iter().find(is_slot).unwrap();
+    let found = (
+        best["tile"].clone(),
+        best["warps"].as_u64(),
+        best["stages"].as_u64(),
+        best["query"].as_str().map(str::to_owned),
+    );
+    let table = (
+        serde_json::json!([row.rows, row.cols]),
+        Some(row.warps as u64),
+        Some(row.stages as u64),
+        Some(row.query.to_string()),
+    );
+    assert_eq!(found, table, "{:#}", slots[0]);
+    assert_eq!(best["unfit"], serde_json::json!([]), "{best:#}");
 }
 
 /// Every row of the schedule table says registers and instructions that the assembler still gives.

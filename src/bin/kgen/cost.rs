@@ -3,13 +3,13 @@
 
 use crate::kernel;
 use crate::progress;
+use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning};
 use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
 use flashpage::kernels;
-use flashpage::measure::bench::{OURS, rate};
 use flashpage::measure::cost::{Code, Cost, Tools};
 use flashpage::measure::counted::{Counted, count};
 use flashpage::measure::gpu::Gpu;
@@ -17,50 +17,47 @@ use flashpage::measure::leaders::{self, Leader};
 use flashpage::measure::limits::Bound;
 use flashpage::measure::machine_code::InnerLoop;
 use flashpage::measure::parallel;
-use flashpage::measure::predict::Prediction;
-use flashpage::measure::results::Measured;
-use flashpage::measure::results::read::Run;
 use flashpage::measure::suite::Suite;
-use flashpage::measure::workload::{Mask, Workload};
+use flashpage::measure::workload::Mask;
 use flashpage::runtime::LaunchOptions;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct KernelCost {
     /// Stock kernels, FILE.rs or FILE.rs:function, or the PTX of anybody as FILE.ptx; the whole catalogue if none is named
-    kernels: Vec<String>,
+    pub kernels: Vec<String>,
     /// Target
     #[arg(long, default_value = "sm_80")]
-    arch: Arch,
+    pub arch: Arch,
     /// GPU that the limits are of: a100, h100 or h200; the one that the target was made for if absent
     #[arg(long, value_parser = gpu)]
-    gpu: Option<Gpu>,
+    pub gpu: Option<Gpu>,
     /// Element type; the machine code of both costs the same
     #[arg(long, default_value = "f16")]
-    dtype: DType,
+    pub dtype: DType,
     /// Head dimensions; all if absent. A FILE.ptx needs its own
     #[arg(long, value_delimiter = ',')]
-    head_dim: Vec<usize>,
+    pub head_dim: Vec<usize>,
     /// Shape classes: prefill, append, decode; all if absent
     #[arg(long, value_delimiter = ',')]
-    shape: Vec<ShapeClass>,
+    pub shape: Vec<ShapeClass>,
     /// Tokens per block of a paged cache
     #[arg(long, default_value_t = 16)]
-    block_size: usize,
+    pub block_size: usize,
     /// Predict the workloads of this suite instead: full, quick or tiny
     #[arg(long)]
-    predict: Option<Suite>,
+    pub predict: Option<Suite>,
     /// With --predict: a run on hardware to hold the prediction against, on its GPU; or a folder of runs, of which the
     /// newest
     #[arg(long, value_name = "DIR", requires = "predict")]
-    results: Option<PathBuf>,
+    pub results: Option<PathBuf>,
     /// One JSON array
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Tables as Markdown
     #[arg(long, conflicts_with = "json")]
-    markdown: bool,
+    pub markdown: bool,
 }
 
 /// `h200`
@@ -74,28 +71,6 @@ pub fn usual_gpu(arch: Arch) -> Gpu {
         Arch::Sm80 => Gpu::A100,
         Arch::Sm90a => Gpu::H200,
     }
-}
-
-/// The run in this folder, or the newest on hardware of those in its folders; none if there is none.
-fn newest_run(folder: &Path) -> Result<Option<Run>, Failure> {
-    let read = |folder: &Path| Run::read(folder).map_err(|error| Failure::Usage(error.to_string()));
-    if Run::lies_in(folder) {
-        return read(folder).map(Some);
-    }
-    let fail = |error: std::io::Error| Failure::Usage(format!("{}: {error}", folder.display()));
-    let mut newest: Option<Run> = None;
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        if !Run::lies_in(&path) {
-            continue;
-        }
-        let run = read(&path)?;
-        let date = |run: &Run| run.machine.as_ref().filter(|m| !m.emulated).map(|m| m.date.clone());
-        if date(&run).is_some() && newest.as_ref().is_none_or(|newest| date(newest) < date(&run)) {
-            newest = Some(run);
-        }
-    }
-    Ok(newest)
 }
 
 /// One kernel, made for one thing.
@@ -192,73 +167,8 @@ impl KernelCost {
         if code.assembled.cubin.is_empty() { Err(Failure::Check) } else { Ok(()) }
     }
 
-    /// How long workloads should take at the least, beside what they took where a run says so.
-    fn forecast(&self, tools: &Tools, suite: Suite) -> Outcome {
-        let run = self.results.as_deref().map(newest_run).transpose()?.flatten();
-        let measured_on = run.as_ref().and_then(|run| Gpu::named(&run.machine.as_ref()?.gpu));
-        let gpu = self.gpu.or(measured_on).unwrap_or(usual_gpu(self.arch));
-        let workloads: Vec<Workload> = suite
-            .workloads()
-            .into_iter()
-            .filter(|workload| self.kernels.is_empty() || self.kernels.contains(&workload.kernel))
-            .collect();
-        let bar = progress::bar(workloads.len(), "cost");
-        let rows = parallel::map(&workloads, |workload| -> Result<Option<Prediction>, Failure> {
-            let cost =
-                Cost::of_workload(tools, &kernel::program(&workload.kernel)?, workload, self.arch, &gpu)?;
-            bar.inc(1);
-            Ok(cost.predict(workload, &gpu))
-        });
-        bar.finish_and_clear();
-        let took = |workload: &Workload| {
-            let ours =
-                |row: &&Measured| row.who == OURS && row.workload == *workload && row.right != Some(false);
-            run.as_ref()?.measured.iter().map(|(_, row)| row).filter(ours).find_map(|row| row.median_us)
-        };
-        let mut cells = Vec::new();
-        let mut documents = Vec::new();
-        for (workload, prediction) in workloads.iter().zip(rows) {
-            let Some(prediction) = prediction? else { continue };
-            let predicted = prediction.seconds * 1e6;
-            let (rate_of, unit) = rate(workload, predicted);
-            let took = took(workload);
-            documents.push(json!({
-                "workload": workload, "gpu": gpu.name(), "predicted_us": predicted, "bound": prediction.bound,
-                "waves": prediction.waves, "measured_us": took,
-            }));
-            cells.push(vec![
-                workload.to_string(),
-                format!("{predicted:.1}"),
-                format!("{rate_of:.0} {unit}"),
-                prediction.bound.to_owned(),
-                format!("{:.2}", prediction.waves),
-                took.map_or("-".to_owned(), |took| format!("{took:.1}")),
-                took.map_or("-".to_owned(), |took| format!("{:.2}", predicted / took)),
-            ]);
-        }
-        if self.json {
-            println!("{:#}", json!(documents));
-            return Ok(());
-        }
-        let style = if self.markdown { Style::Markdown } else { Style::Plain };
-        println!("{}The least time on one {}, by what bounds it", style.title(), gpu.name());
-        println!();
-        let heads =
-            ["workload", "predicted µs", "at most", "bound by", "waves", "measured µs", "of it predicted"];
-        style.print(&heads, cells.into_iter());
-        println!();
-        match &run {
-            Some(run) => {
-                let machine = run.machine.clone().unwrap_or_default();
-                println!("measured on {}, {}, commit {}", machine.gpu, machine.date, machine.commit);
-            }
-            None => println!("No results of a GPU to hold this against: bench/gpu.sh makes them."),
-        }
-        Ok(())
-    }
-
     fn tables(&self, rows: &[Row], gpu: &Gpu) {
-        let style = if self.markdown { Style::Markdown } else { Style::Plain };
+        let style = Style::of(self.markdown);
         println!(
             "{}The machine code ({}), its main loop inside the mask, and what the emulator counts",
             style.title(),
@@ -504,53 +414,4 @@ fn json_code(code: &Code) -> serde_json::Value {
         "registers": assembled.registers, "spill_stores": assembled.spill_stores,
         "spill_loads": assembled.spill_loads, "complaints": assembled.complaints, "loops": loops,
     })
-}
-
-/// How tables look.
-#[derive(Clone, Copy, PartialEq)]
-enum Style {
-    Plain,
-    Markdown,
-}
-
-impl Style {
-    fn title(self) -> &'static str {
-        if self == Style::Markdown { "## " } else { "" }
-    }
-
-    fn print(self, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-        let rows: Vec<Vec<String>> = rows.collect();
-        if self == Style::Markdown {
-            println!("| {} |", heads.join(" | "));
-            println!("|{}", "---|".repeat(heads.len()));
-            for row in rows {
-                println!("| {} |", row.join(" | "));
-            }
-            return;
-        }
-        let width = |column: usize| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .chain([&heads[column].to_owned()])
-                .map(|c| c.chars().count())
-                .max()
-        };
-        let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or(0)).collect();
-        let line = |cells: Vec<&str>| {
-            let cells: Vec<String> = cells
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| match cell.chars().next() {
-                    // Numbers to the right, words to the left.
-                    Some(c) if c.is_ascii_digit() => format!("{cell:>width$}"),
-                    _ => format!("{cell:<width$}"),
-                })
-                .collect();
-            println!("{}", cells.join("  ").trim_end());
-        };
-        line(heads.to_vec());
-        for row in &rows {
-            line(row.iter().map(String::as_str).collect());
-        }
-    }
 }

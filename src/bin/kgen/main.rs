@@ -11,6 +11,7 @@ mod check;
 mod cost;
 mod doctor;
 mod emit;
+mod forecast;
 mod isolate;
 mod kernel;
 mod lines;
@@ -19,6 +20,7 @@ mod progress;
 mod report;
 mod rows;
 mod run;
+mod table;
 mod tune;
 mod verify;
 
