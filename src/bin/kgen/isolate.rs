@@ -23,24 +23,45 @@ const LOST_IN_SEQUENCE: usize = 3;
 /// Calls `each` for rows `0..total` in order, with the row or the reason there is none, until it breaks off.
 pub fn rows<R: DeserializeOwned>(
     total: usize,
+    each: impl FnMut(usize, Result<R, String>) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let this = std::env::current_exe().map_err(no_start)?;
+    let worker = |first: usize| {
+        let mut command = Command::new(&this);
+        command.args(std::env::args_os().skip(1)).args(["--worker", &first.to_string()]);
+        command
+    };
+    supervise(total, PATIENCE, worker, each)
+}
+
+fn no_start(error: std::io::Error) -> Failure {
+    Failure::Usage(format!("cannot start kgen again: {error}"))
+}
+
+/// [`rows`], computed by what `worker` starts from a row on.
+fn supervise<R: DeserializeOwned>(
+    total: usize,
+    patience: Duration,
+    worker: impl Fn(usize) -> Command,
     mut each: impl FnMut(usize, Result<R, String>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let (mut next, mut lost) = (0, 0);
     while next < total {
-        let mut worker = Worker::start(next)?;
+        let mut worker = Worker::start(worker(next))?;
         let before = next;
         let end = loop {
             if next == total {
                 break None;
             }
-            let row = match worker.lines.recv_timeout(PATIENCE) {
+            let row = match worker.lines.recv_timeout(patience) {
                 Ok(line) => serde_json::from_str(&line).map_err(|error| format!("{error} in `{line}`")),
+                // A process that ends behind a row has told of it: the device is spoiled. One that ends without any has
+                // lost its row.
+                Err(RecvTimeoutError::Disconnected) if next > before => break None,
                 Err(RecvTimeoutError::Disconnected) => break Some(worker.how_it_ended()),
                 Err(RecvTimeoutError::Timeout) => {
-                    break Some(format!(
-                        "no result within {} s, so its process was ended",
-                        PATIENCE.as_secs()
-                    ));
+                    let seconds = patience.as_secs_f64();
+                    break Some(format!("no result within {seconds} s, so its process was ended"));
                 }
             };
             (next, lost) = (next + 1, 0);
@@ -48,8 +69,7 @@ pub fn rows<R: DeserializeOwned>(
                 return Ok(());
             }
         };
-        // A process that ends behind a row has told of it: the device is spoiled. One that ends without any is lost.
-        if let Some(end) = end.filter(|_| next == before) {
+        if let Some(end) = end {
             (next, lost) = (next + 1, lost + 1);
             if each(next - 1, Err(end)).is_break() {
                 return Ok(());
@@ -91,15 +111,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(first: usize) -> Result<Worker, Failure> {
-        let fail = |error: std::io::Error| Failure::Usage(format!("cannot start kgen again: {error}"));
-        let mut child = Command::new(std::env::current_exe().map_err(fail)?)
-            .args(std::env::args_os().skip(1))
-            .args(["--worker", &first.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(fail)?;
+    fn start(mut command: Command) -> Result<Worker, Failure> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(no_start)?;
         let (send, lines) = channel();
         if let Some(out) = child.stdout.take() {
             std::thread::spawn(move || {
@@ -126,5 +139,72 @@ impl Drop for Worker {
         // One that has ended already cannot be ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// What comes of four rows by a worker that does as the shell text says with `$1`, its first row.
+    fn supervised(worker: &str) -> Vec<(usize, Result<u32, String>)> {
+        let start = |first: usize| {
+            let mut command = Command::new("sh");
+            command.args(["-c", worker, "worker", &first.to_string()]);
+            command
+        };
+        let mut all = Vec::new();
+        let done = supervise(4, Duration::from_millis(500), start, |index, row| {
+            all.push((index, row));
+            ControlFlow::Continue(())
+        });
+        assert!(done.is_ok());
+        all
+    }
+
+    #[test]
+    fn rows_that_end_or_hold_up_their_process_are_lost_alone() {
+        let table: [(&str, [Result<u32, &str>; 4]); 6] = [
+            (
+                "for i in 0 1 2 3; do [ $i -ge $1 ] && echo 1$i; done; exit 0",
+                [Ok(10), Ok(11), Ok(12), Ok(13)],
+            ),
+            // One row a process: it tells of its row, and ends since the device is spoiled.
+            ("echo 1$1", [Ok(10), Ok(11), Ok(12), Ok(13)]),
+            // Row 1 ends the process before it tells.
+            (
+                "[ $1 = 0 ] && echo 10; [ $1 -le 1 ] && exit 7; echo 12; echo 13",
+                [Ok(10), Err("its process ended with exit status: 7"), Ok(12), Ok(13)],
+            ),
+            // Row 2 never comes.
+            (
+                "[ $1 = 0 ] && echo 10 && echo 11; [ $1 -le 2 ] && exec sleep 60; echo 13",
+                [Ok(10), Ok(11), Err("no result within 0.5 s, so its process was ended"), Ok(13)],
+            ),
+            ("echo no number", [Err("expected"), Err("expected"), Err("expected"), Err("expected")]),
+            // Nothing ever comes: the last is not tried.
+            (
+                "exit 3",
+                [
+                    Err("exit status: 3"),
+                    Err("exit status: 3"),
+                    Err("exit status: 3"),
+                    Err("not run: the 3 rows"),
+                ],
+            ),
+        ];
+        for (worker, expected) in table {
+            let got = supervised(worker);
+            assert_eq!(got.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3], "{worker}");
+            for ((index, got), expected) in got.iter().zip(expected) {
+                match (got, expected) {
+                    (Ok(got), Ok(expected)) => assert_eq!(*got, expected, "{worker}: row {index}"),
+                    (Err(got), Err(expected)) => {
+                        assert!(got.contains(expected), "{worker}: row {index}: {got}")
+                    }
+                    _ => panic!("{worker}: row {index} is {got:?} instead of {expected:?}"),
+                }
+            }
+        }
     }
 }
