@@ -1,4 +1,4 @@
-//! Where kernels run: an NVIDIA GPU through its driver (`cuda.rs`), or the emulator (`emulator.rs`).
+//! Where kernels run: an NVIDIA GPU through its driver (`cuda/`), or the emulator (`emulator.rs`).
 //!
 //! A [`Device`] is a cheap handle to either, with the same calls: allocate, copy, load PTX text, launch.
 //! Kernel parameters are the raw bytes of each, so that any PTX can be launched, not only ours. Launches are

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// How long a row may take: a reference on the host is part of it.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Rows in sequence that end their process before the rest is given up.
 const LOST_IN_SEQUENCE: usize = 3;
