@@ -233,7 +233,7 @@ fn candidate(
 }
 
 /// Times this close are alike: neither a prediction nor a measurement tells them apart.
-const ALIKE: f64 = 0.03;
+pub const ALIKE: f64 = 0.03;
 
 /// Fit ones first; then by measurement, by prediction, and by what the multiprocessors need: of two that wait for memory
 /// as long, the one with more room. What is within [`ALIKE`] of the best is as good as it; of those, the one with fewest
