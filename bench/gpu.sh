@@ -88,7 +88,7 @@ sample() {
 }
 sampler() { while sleep 5; do sample; done; }
 sampler_pid=""
-if [ -z "$dry" ]; then sampler & sampler_pid=$!; fi
+if [ -z "$dry" ]; then sampler >/dev/null 2>&1 & sampler_pid=$!; fi
 trap '[ -n "$sampler_pid" ] && kill "$sampler_pid" 2>/dev/null; rm -f "$out/.samples" "$out/.step"' EXIT
 
 failed=0

@@ -6,10 +6,14 @@ mod judge;
 
 use flashpage::codegen::ShapeClass;
 use flashpage::codegen::schedule::Tuning;
-use flashpage::kernels::{catalogue, find};
-use flashpage::runtime::equivalence::suite;
+use flashpage::kernels::{catalogue, find, paged_attention};
+use flashpage::prelude::f16;
+use flashpage::runtime::equivalence::{check_rows, suite};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions};
+use flashpage::runtime::{
+    AsyncPolicy, DType, Device, EmulatorOptions, Expected, LaunchOptions, Row, launch, plain, plain_rows,
+    reference, reference_rows,
+};
 use judge::judge;
 
 /// Copies complete only when a wait forces them, and reads of what nobody wrote are faults.
@@ -120,4 +124,50 @@ fn every_tile_gives_the_same_result() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Rows that are looked at alone are those of the whole reference, and one that is wrong is found.
+#[test]
+fn sampled_rows() {
+    let device = Device::emulator();
+    let program = paged_attention::program();
+    let problem = Problem {
+        lens: vec![(5, 70), (0, 9), (3, 33)],
+        q_heads: 4,
+        kv_heads: 2,
+        block_size: 24,
+        ..Problem::default()
+    };
+    let inputs = problem.inputs(&device, program).unwrap();
+    let arguments = inputs.arguments();
+    launch(&device, program, &arguments, &LaunchOptions::default()).unwrap();
+    let row = |sequence, head, index| Row { sequence, head, index };
+    // In no order, and one twice.
+    let rows = [row(2, 3, 1), row(0, 0, 4), row(0, 2, 0), row(2, 3, 1), row(0, 1, 4)];
+    let token = |row: &Row| if row.sequence == 0 { row.index } else { 5 + row.index };
+    let pairs: [(Vec<Expected>, Vec<Expected>); 2] = [
+        (reference(program, &arguments).unwrap(), reference_rows(program, &arguments, &rows).unwrap()),
+        (plain(program, &arguments).unwrap(), plain_rows(program, &arguments, &rows).unwrap()),
+    ];
+    for (all, some) in pairs.iter().flat_map(|(all, some)| all.iter().zip(some)) {
+        let width = if all.is_row_output { 1 } else { problem.head_dim };
+        let line = |row: &Row| (token(row) * 4 + row.head) * width;
+        let expected: Vec<f64> = rows.iter().flat_map(|r| &all.values[line(r)..][..width]).copied().collect();
+        assert_eq!(some.values, expected, "{}", all.name);
+    }
+    let verdicts = |rows: &[Row]| check_rows(program, &inputs, problem.dtype, rows).unwrap();
+    assert!(verdicts(&rows).iter().all(|(_, verdict)| verdict.passed), "{:?}", verdicts(&rows));
+    let missing = check_rows(program, &inputs, problem.dtype, &[row(1, 0, 0)]).unwrap_err().to_string();
+    assert!(missing.starts_with("the batch has no row"), "{missing}");
+
+    // One element of query 4 of head 1, and the log-sum-exp of another row.
+    let output =
+        |name: &str| inputs.output(program.params.iter().position(|p| p.name == name).unwrap()).unwrap();
+    output("o").write((4 * 4 + 1) * problem.head_dim + 7, &[f16::from_f32(9.0)]).unwrap();
+    output("lse").write(6 * 4 + 3, &[0.0f32]).unwrap();
+    let passed = |rows: &[Row]| verdicts(rows).iter().map(|(_, verdict)| verdict.passed).collect::<Vec<_>>();
+    assert_eq!(passed(&rows), [false, false]);
+    assert_eq!(passed(&rows[4..]), [false, true]);
+    assert_eq!(passed(&rows[..1]), [true, false]);
+    assert_eq!(passed(&rows[1..3]), [true, true]);
 }

@@ -159,6 +159,8 @@ impl Difference {
             NumberType::Bf16 => (rounding_unit(DType::Bf16, self.largest), max_relative_l2(DType::Bf16)),
             // Sums of some hundred products, each rounded as the hardware does.
             NumberType::F32 => (256.0 * rounding_unit(DType::F32, self.largest), max_relative_l2(DType::F32)),
+            // Twenty-nine more bits than f32; approximations of reciprocals are where such code begins.
+            NumberType::F64 => (256.0 * 2f64.powi(-52) * self.largest, 1e-13),
             _ => return self.bits(),
         };
         if self.max_abs > 2.0 * unit {
@@ -222,6 +224,21 @@ mod tests {
             let found = Difference::of(&array(got, NumberType::F16), &array(expected, NumberType::F16));
             assert_eq!(found.bits().is_none(), *bits, "{got:?} {expected:?}");
             assert_eq!(found.beyond_rounding(NumberType::F16).is_none(), *rounding, "{got:?} {expected:?}");
+        }
+        // The same numbers in wider types: how far apart they are, and whether that is rounding.
+        let table = [
+            (NumberType::F32, 3e-5, true),
+            (NumberType::F32, 3e-4, false),
+            (NumberType::F64, 3e-14, true),
+            (NumberType::F64, 3e-9, false),
+            (NumberType::I32, 1.0, false),
+        ];
+        for (ty, apart, rounding) in table {
+            let mut got = [1.0; 64];
+            let expected = got;
+            got[7] += apart;
+            let found = Difference::of(&array(&got, ty), &array(&expected, ty));
+            assert_eq!(found.beyond_rounding(ty).is_none(), rounding, "{} {apart}", ty.as_str());
         }
     }
 }

@@ -26,25 +26,6 @@ pub enum Unit {
     Issue,
 }
 
-impl Unit {
-    /// All of them.
-    pub const ALL: [Unit; 7] =
-        [Unit::Tensor, Unit::Fma, Unit::IntegerMultiply, Unit::Alu, Unit::Special, Unit::Memory, Unit::Issue];
-
-    /// As tables head a column.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Unit::Tensor => "tensor",
-            Unit::Fma => "fma",
-            Unit::IntegerMultiply => "imad",
-            Unit::Alu => "alu",
-            Unit::Special => "special",
-            Unit::Memory => "memory",
-            Unit::Issue => "issue",
-        }
-    }
-}
-
 /// The unit that runs an instruction.
 pub fn unit(instruction: &Instruction) -> Unit {
     match instruction.base() {
