@@ -1,8 +1,9 @@
 //! A batch of attention, by the numbers that its work is counted from: what is timed, and what its id says.
 //!
 //! One convention for everybody, ours and the peers': a multiplication and an addition are two operations, only the
-//! two products count, and a causal mask halves them: `4 · Σ (q_len · kv_len) · heads · head_dim`, halved when causal
-//! (FlashAttention's convention). Bytes are the least that can move: every tensor once.
+//! two products count, `4 · Σ (q_len · kv_len) · heads · head_dim`, of which a causal mask takes away `q_len² / 2` pairs a
+//! sequence: prefill is halved, which is FlashAttention's convention, and a few queries behind many keys lose little.
+//! Bytes are the least that can move: every tensor once.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -89,7 +90,11 @@ impl Workload {
                 let first = kv_len.saturating_sub(self.q_len);
                 (first..kv_len).map(|row| (row + 1).min(window) as f64).sum()
             }
-            (None, Mask::Causal) if self.phase != Phase::Decode => all(kv_len) / 2.0,
+            // More queries than keys see what as many as keys would.
+            (None, Mask::Causal) if self.phase != Phase::Decode => {
+                let square = self.q_len.min(kv_len) as f64;
+                square * kv_len as f64 - square * square / 2.0
+            }
             (None, _) => all(kv_len),
         };
         self.kv_lens.iter().map(|kv_len| pairs(*kv_len)).sum()
@@ -150,5 +155,57 @@ impl fmt::Display for Workload {
             write!(f, " alibi")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_counted_by_the_convention() {
+        let base = Workload {
+            kernel: String::new(),
+            phase: Phase::Prefill,
+            mask: Mask::Full,
+            window: None,
+            softcap: None,
+            alibi: false,
+            dtype: "bf16".to_owned(),
+            head_dim: 64,
+            heads: 4,
+            kv_heads: 2,
+            q_len: 100,
+            kv_lens: vec![100, 100],
+            block_size: None,
+        };
+        let causal = Workload { mask: Mask::Causal, ..base.clone() };
+        let append = Workload { phase: Phase::Append, q_len: 10, ..causal.clone() };
+        let decode = Workload {
+            phase: Phase::Decode,
+            q_len: 1,
+            kv_lens: vec![30, 50],
+            block_size: Some(16),
+            ..base.clone()
+        };
+        // Rows 0..=9 see one to ten keys, the other ninety ten each.
+        let window = Workload { window: Some(10), ..causal.clone() };
+        // Operations a pair of a query and a key of one head; elements a token of the keys; bytes of a row of Q, O and lse.
+        let (pair, token, row) = (4.0 * 64.0, 2.0 * 64.0, 2.0 * 64.0 * 2.0 + 4.0);
+        // Pairs over all sequences, keys that are needed, queries, blocks of a table.
+        let table = [
+            (&base, 20_000.0, 200.0, 200.0, 0.0),
+            (&causal, 10_000.0, 200.0, 200.0, 0.0),
+            (&append, 2.0 * (1000.0 - 50.0), 200.0, 20.0, 0.0),
+            (&decode, 80.0, 80.0, 2.0, 2.0 + 4.0),
+            (&window, 2.0 * (55.0 + 900.0), 200.0, 200.0, 0.0),
+        ];
+        for (workload, pairs, keys, queries, blocks) in table {
+            assert_eq!(workload.flops(), pairs * 4.0 * pair, "{workload}");
+            let bytes = queries * 4.0 * row + 2.0 * keys * 2.0 * token + 4.0 * blocks;
+            assert_eq!(workload.bytes(), bytes, "{workload}");
+        }
+        assert_eq!(append.to_string(), "append causal bf16 d64 h4/2 b2 s100 q10");
+        assert_eq!(decode.to_string(), "decode full bf16 d64 h4/2 b2 s50 skewed page16");
     }
 }

@@ -36,7 +36,7 @@ const HOW: &str = "\
 
 - Times are medians of launches on the device, by events around a launch or around the replay of a captured one, which \
 leaves out what the host takes to launch; here: METHODS. The spread is p10 to p90.
-- TFLOP/s counts `4 · Σ (q_len · kv_len) · heads · head_dim`, halved when causal, for everybody; GB/s counts every \
+- TFLOP/s counts `4 · Σ (q_len · kv_len) · heads · head_dim`, halved for a causal prefill, for everybody; GB/s counts every \
 tensor once. Neither is what a kernel really executes or moves.
 - The share in brackets is of the highest ceiling measured in this run: `matmul-` of the element type for prefill and \
 append, `copy` for decode.
