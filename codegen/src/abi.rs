@@ -5,6 +5,7 @@
 //! pass, so the two cannot disagree. Strides are in bytes, except a table's, which is in entries.
 
 use crate::program::{ParamId, ParamKind, Program, ScalarType};
+use crate::schedule::Schedule;
 use flashpage_ptx::words::Opcode;
 use std::collections::HashSet;
 
@@ -30,7 +31,15 @@ pub enum AbiType {
     I32,
     /// A scalar parameter.
     F32,
+    /// A tensor map, by value: [`TENSOR_MAP_BYTES`], aligned to [`TENSOR_MAP_ALIGN`].
+    TensorMap,
 }
+
+/// Size of a tensor map.
+pub const TENSOR_MAP_BYTES: u32 = 128;
+
+/// Alignment of a tensor map.
+pub const TENSOR_MAP_ALIGN: u32 = 64;
 
 /// What an entry parameter holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +64,34 @@ pub enum Meaning {
     QueryHeads,
     /// Query heads per KV head. u32.
     Group,
-    /// Query heads packed into the rows of a tile: the group, or 1. u32.
+    /// Query heads packed into the rows of a tile: see [`Schedule::packed_heads`]. u32.
     PackedHeads,
+    /// Row tiles of the longest sequence, where blocks walk a list of tiles. u32.
+    RowTiles,
+    /// Query heads over packed heads, where blocks walk a list of tiles. u32.
+    HeadBlocks,
+    /// Sequences of the batch, where blocks walk a list of tiles. u32.
+    Sequences,
+    /// A tensor map over the elements of a tensor, what lies outside it reading as zero. 128 bytes.
+    TensorMap(ParamId, CopyBox),
+}
+
+/// What one bulk copy moves: `rows` rows of one head, and of each `span` bytes of the head dimension, which are also
+/// the span of the swizzle in shared memory.
+///
+/// Dimensions of the map, innermost first, and the box along each (elements):
+///
+/// | parameter | dimensions | box |
+/// |---|---|---|
+/// | query, output | head_dim, heads, tokens | span, packed heads, rows / packed heads |
+/// | keys, values | head_dim, tokens, heads | span, rows, 1 |
+/// | paged keys, values | head_dim, block size, heads, blocks | span, rows, 1, 1 |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CopyBox {
+    /// Rows: (token, packed head) pairs of a query or an output, tokens of the rest.
+    pub rows: u32,
+    /// Bytes of a row: 64 or 128.
+    pub span: u32,
 }
 
 impl Meaning {
@@ -79,21 +114,54 @@ impl Meaning {
             Meaning::QueryHeads => "query heads".to_owned(),
             Meaning::Group => "query heads per KV head".to_owned(),
             Meaning::PackedHeads => "query heads packed into the rows of a tile".to_owned(),
+            Meaning::RowTiles => "row tiles of the longest sequence".to_owned(),
+            Meaning::HeadBlocks => "query heads over packed heads".to_owned(),
+            Meaning::Sequences => "sequences".to_owned(),
+            Meaning::TensorMap(param, CopyBox { rows, span }) => {
+                format!("tensor map of {}, copied by {rows} rows of {span} bytes", name(param))
+            }
         }
     }
 }
 
 /// The entry's parameters, in order.
 ///
-/// The grid is `[row tiles of the longest sequence, q_heads / packed heads, sequences]`, where a sequence has
-/// `q_len * packed heads` rows; tiles past a sequence's end return at once.
-pub fn abi(program: &Program) -> Vec<AbiArg> {
+/// - A kernel whose warps are all alike has the grid `[row tiles of the longest sequence, q_heads / packed heads,
+///   sequences]`, where a sequence has `q_len * packed heads` rows; tiles past a sequence's end return at once.
+/// - A kernel with warps of several roles ([`Schedule::roles`]) has as many blocks as the device holds at once, or as
+///   there are tiles if they are fewer; the blocks walk the list of the same tiles.
+pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
     let mut args = Vec::new();
+    let maps = schedule.roles.is_some();
     for (index, param) in program.params.iter().enumerate() {
         let id = ParamId(index);
         let mut push = |suffix: &str, ty, meaning| {
             args.push(AbiArg { name: format!("{}{suffix}", ptx_name(&param.name)), ty, meaning });
         };
+        match param.kind {
+            ParamKind::Scalar(ty) => {
+                let ty = if ty == ScalarType::F32 { AbiType::F32 } else { AbiType::I32 };
+                push("", ty, Meaning::Scalar(id));
+                continue;
+            }
+            ParamKind::Query
+            | ParamKind::Keys
+            | ParamKind::Values
+            | ParamKind::PagedKeys
+            | ParamKind::PagedValues
+                if maps =>
+            {
+                push("_map", AbiType::TensorMap, Meaning::TensorMap(id, schedule.copy_box(param.kind)));
+                if matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values) {
+                    push("_starts", AbiType::U64, Meaning::Starts(id));
+                }
+                continue;
+            }
+            ParamKind::Output if maps => {
+                push("_map", AbiType::TensorMap, Meaning::TensorMap(id, schedule.copy_box(param.kind)));
+            }
+            _ => {}
+        }
         push("", AbiType::U64, Meaning::Pointer(id));
         match param.kind {
             ParamKind::Query | ParamKind::Keys | ParamKind::Values => {
@@ -114,17 +182,22 @@ pub fn abi(program: &Program) -> Vec<AbiArg> {
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
-            ParamKind::RowOutput | ParamKind::PerHead(_) => {}
-            ParamKind::Scalar(ty) => {
-                args.pop();
-                let ty = if ty == ScalarType::F32 { AbiType::F32 } else { AbiType::I32 };
-                args.push(AbiArg { name: ptx_name(&param.name), ty, meaning: Meaning::Scalar(id) });
-            }
+            ParamKind::RowOutput | ParamKind::PerHead(_) | ParamKind::Scalar(_) => {}
         }
     }
-    for (name, meaning) in
-        [("q_heads", Meaning::QueryHeads), ("group", Meaning::Group), ("packed_heads", Meaning::PackedHeads)]
-    {
+    let mut shared = vec![
+        ("q_heads", Meaning::QueryHeads),
+        ("group", Meaning::Group),
+        ("packed_heads", Meaning::PackedHeads),
+    ];
+    if maps {
+        shared.extend([
+            ("row_tiles", Meaning::RowTiles),
+            ("head_blocks", Meaning::HeadBlocks),
+            ("sequences", Meaning::Sequences),
+        ]);
+    }
+    for (name, meaning) in shared {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
     tell_apart(&mut args);
@@ -159,6 +232,7 @@ pub fn ptx_name(identifier: &str) -> String {
 mod tests {
     use super::*;
     use crate::frontend::parse_source;
+    use crate::schedule::SM80;
 
     #[test]
     fn parameters_have_names_of_their_own() {
@@ -175,7 +249,8 @@ mod tests {
                 o.store(softmax.finish(acc));
             }";
         let program = parse_source(source).expect("a kernel");
-        let names: Vec<String> = abi(&program).into_iter().map(|arg| arg.name).collect();
+        let names: Vec<String> =
+            abi(&program, &Schedule::of_row(&SM80[0])).into_iter().map(|arg| arg.name).collect();
         let of_scalars = &names[names.len() - 10..];
         let expected = [
             "q_starts_",

@@ -24,15 +24,10 @@ impl Arch {
         }
     }
 
-    /// Whether kernels can be compiled for it yet.
-    pub fn is_lowered(self) -> bool {
-        self == Arch::Sm80
-    }
-
-    /// The best target that runs on a GPU of compute capability `major`.x and that kernels are compiled for.
+    /// The best target that runs on a GPU of compute capability `major`.x.
     pub fn for_compute_capability(major: u32) -> Arch {
         // Instructions of sm_90a run on compute capability 9.0 alone.
-        if major == 9 && Arch::Sm90a.is_lowered() { Arch::Sm90a } else { Arch::Sm80 }
+        if major == 9 { Arch::Sm90a } else { Arch::Sm80 }
     }
 }
 

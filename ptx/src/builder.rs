@@ -111,6 +111,15 @@ impl Builder {
         });
     }
 
+    /// Adds a parameter of so many bytes: `.param .align N .b8 name[bytes]`.
+    pub fn param_bytes(&mut self, name: &str, bytes: u32, align: u32) {
+        self.param(Type::B8, name);
+        if let Some(param) = self.params.last_mut() {
+            param.align = Some(align);
+            param.dims = vec![Some(u64::from(bytes))];
+        }
+    }
+
     /// Adds a performance directive, e.g. `reqntid 128`.
     pub fn directive(&mut self, word: &str, numbers: &[u32]) {
         self.directives.push((word.to_owned(), numbers.to_vec()));
@@ -315,6 +324,13 @@ impl Builder {
     /// `mov.u32 d, %special.axis`
     pub fn special(&mut self, d: impl Destination, special: Special, axis: Option<Axis>) -> Reg {
         self.op(Opcode::Mov, &[ty(Type::U32)], Type::U32, d, vec![Operand::Special(special, axis)])
+    }
+
+    /// `mov.b64 d, name; cvta.param.u64 d, d`: the generic address of a parameter.
+    pub fn param_address(&mut self, d: impl Destination, name: &str) -> Reg {
+        let symbol = Operand::Symbol { name: name.into(), offset: 0, generic: false };
+        let d = self.op(Opcode::Mov, &[ty(Type::B64)], Type::B64, d, vec![symbol]);
+        self.op(Opcode::Cvta, &[space(Space::Param), ty(Type::U64)], Type::U64, &d, vec![(&d).into()])
     }
 
     /// `mov.u32 d, symbol`: a shared variable's address.

@@ -1,13 +1,21 @@
 //! From a [`Program`] and a [`Spec`] to a PTX module: recognise, choose a schedule, lower for the target.
 
+mod instance;
+mod kernel;
+mod range;
+mod scalar;
+mod score;
 mod sm80;
+mod sm90;
+mod softmax;
 
-use crate::abi::{AbiArg, abi, ptx_name};
+use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
 use crate::attention::{Attention, NotAttention, recognise};
 use crate::program::{DType, Generic, Program};
 use crate::schedule::{Schedule, ScheduleError};
-use crate::spec::Spec;
-use flashpage_ptx::ast::Module;
+use crate::spec::{Arch, Spec};
+use flashpage_ptx::ast::{Function, Item, Linkage, Module, Variable};
+use flashpage_ptx::words::{Space, Type};
 
 /// A kernel ready to be loaded.
 #[derive(Clone, Debug)]
@@ -26,8 +34,6 @@ pub struct Compiled {
     pub dynamic_shared_bytes: u32,
     /// Threads to launch with.
     pub block: [u32; 3],
-    /// Query rows (packed heads included) of one block of the grid.
-    pub rows_per_tile: u32,
 }
 
 impl Compiled {
@@ -109,8 +115,9 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     }
     let schedule = Schedule::choose(spec, &attention)?;
     let entry = entry_name(program, spec, &attention);
-    let function = sm80::lower(&entry, program, &attention, &schedule, spec);
-    let module = sm80::module(program, &schedule, function);
+    let lower = if schedule.roles.is_some() { sm90::lower } else { sm80::lower };
+    let function = lower(&entry, program, &attention, &schedule, spec);
+    let module = module(program, &schedule, function);
     if cfg!(debug_assertions) {
         let problems = flashpage_ptx::verify(&module);
         assert!(problems.is_empty(), "{entry} does not verify: {:?}", problems.first());
@@ -119,14 +126,44 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
         module,
         entry,
         schedule,
-        abi: abi(program),
+        abi: abi(program, &schedule),
         attention,
         dynamic_shared_bytes: schedule.shared_bytes() as u32,
         block: [schedule.threads() as u32, 1, 1],
-        rows_per_tile: schedule.rows as u32,
     };
     crate::dump::dump(program, &compiled);
     Ok(compiled)
+}
+
+/// The module around the entry, of the lowest version that has its instructions.
+fn module(program: &Program, schedule: &Schedule, function: Function) -> Module {
+    let (version, align) = match schedule.arch {
+        Arch::Sm80 => ((7, 0), 128),
+        // The swizzle of bulk copies and `wgmma` goes by address: eight rows of 128 bytes.
+        Arch::Sm90a => ((8, 0), 1024),
+    };
+    let shared = Variable {
+        linkage: Linkage::Extern,
+        space: Space::Shared,
+        align: Some(align),
+        ty: Type::B8,
+        vector: None,
+        pointer: None,
+        name: SHARED_TILES.into(),
+        dims: vec![None],
+        init: None,
+        line: 0,
+    };
+    let title = format!(
+        "flashpage: {} for {}, {} x {} tiles",
+        program.name, schedule.arch, schedule.rows, schedule.cols
+    );
+    Module {
+        version,
+        target: vec![schedule.arch.to_string()],
+        address_size: 64,
+        items: vec![Item::Comment(title), Item::Variable(shared), Item::Function(function)],
+    }
 }
 
 /// `paged_attention_bf16_d128_b16_prefill`

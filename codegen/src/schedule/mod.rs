@@ -2,8 +2,12 @@
 //! every (target, head_dim, shape class) and the figure that chose it beside each (`table.rs`). A [`Tuning`] says
 //! otherwise, in whole or in part.
 
+mod hopper;
+mod hopper_table;
 mod table;
 
+pub use hopper::{HopperRow, MaskClass, OutputIn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT, WARPGROUP_ROWS};
+pub use hopper_table::SM90;
 pub use table::{Row, SM80};
 
 use crate::attention::Attention;
@@ -70,6 +74,10 @@ pub struct Tuning {
     pub query: Option<QueryIn>,
     /// Blocks that should fit on a multiprocessor together.
     pub blocks_per_sm: Option<u32>,
+    /// Whether rescaling the accumulator is skipped while the maxima grow little; sm_90a only.
+    pub rescale: Option<bool>,
+    /// Of every 16 exponentials, how many are polynomials; sm_90a only.
+    pub polynomial: Option<usize>,
 }
 
 impl fmt::Display for Tuning {
@@ -90,11 +98,17 @@ impl fmt::Display for Tuning {
         if let Some(query) = self.query {
             parts.push(format!("--query {query}"));
         }
+        if let Some(skips) = self.rescale {
+            parts.push(format!("--rescale {}", if skips { "grown" } else { "always" }));
+        }
+        if let Some(polynomial) = self.polynomial {
+            parts.push(format!("--polynomial {polynomial}"));
+        }
         f.write_str(&parts.join(" "))
     }
 }
 
-/// A schedule for an Ampere-class kernel.
+/// How a kernel runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// Target.
@@ -105,9 +119,9 @@ pub struct Schedule {
     pub rows: usize,
     /// Key columns of a tile.
     pub cols: usize,
-    /// Warps of a block; each owns `rows / warps` rows.
+    /// Warps that multiply; each owns `rows / warps` rows.
     pub warps: usize,
-    /// Column tiles in flight: the ring has `2 * stages` slots, K and V in turn.
+    /// Column tiles in flight: `2 * stages` slots, K and V in turn, or a ring of each.
     pub stages: usize,
     /// Where Q is.
     pub query: QueryIn,
@@ -115,6 +129,8 @@ pub struct Schedule {
     pub rescale: Rescale,
     /// Blocks that should fit on a multiprocessor together (`.minnctapersm`).
     pub blocks_per_sm: u32,
+    /// Where warps have roles: a producer that copies beside the warps that multiply. sm_90a.
+    pub roles: Option<Roles>,
 }
 
 /// Why there is no schedule.
@@ -131,9 +147,6 @@ pub enum ScheduleError {
         /// what there is
         supported: &'static [usize],
     },
-    /// A target whose lowering is not there.
-    #[error("{0} has no lowering yet: compile for sm_80, which also runs on newer GPUs")]
-    Arch(Arch),
     /// A schedule asked for by hand.
     #[error("tile {rows}x{cols}: {reason}")]
     Tile {
@@ -170,8 +183,8 @@ pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
 impl Schedule {
     /// The default schedule of a spec, or the tile that the spec asks for.
     pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
-        if !spec.arch.is_lowered() {
-            return Err(ScheduleError::Arch(spec.arch));
+        if spec.arch == Arch::Sm90a {
+            return Schedule::choose_hopper(spec, attention);
         }
         if !SM80_HEAD_DIMS.contains(&spec.head_dim) {
             let (head_dim, arch) = (spec.head_dim, spec.arch);
@@ -187,7 +200,18 @@ impl Schedule {
         // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
         // multiplying in the middle of a tile costs: with `Always` that kernel spills.
         let rescale = Rescale::Grown { threshold: 8.0 };
-        Schedule { arch: Arch::Sm80, head_dim, rows, cols, warps, stages, query, rescale, blocks_per_sm }
+        Schedule {
+            arch: Arch::Sm80,
+            head_dim,
+            rows,
+            cols,
+            warps,
+            stages,
+            query,
+            rescale,
+            blocks_per_sm,
+            roles: None,
+        }
     }
 
     /// The same, but for what `tuning` says.
@@ -197,6 +221,9 @@ impl Schedule {
     pub fn tuned(self, tuning: &Tuning) -> Result<Schedule, ScheduleError> {
         if *tuning == Tuning::default() {
             return Ok(self);
+        }
+        if let Some(roles) = self.roles {
+            return self.tuned_hopper(roles, tuning);
         }
         let mut schedule = self;
         if let Some((rows, cols)) = tuning.tile {
@@ -265,12 +292,15 @@ impl Schedule {
             stages: Some(self.stages),
             query: Some(self.query),
             blocks_per_sm: Some(self.blocks_per_sm),
+            rescale: self.roles.map(|_| self.rescale != Rescale::Always),
+            polynomial: self.roles.map(|roles| roles.polynomial),
         }
     }
 
-    /// Threads of a block.
+    /// Threads of a block: with roles, a producer warpgroup beside the warps that multiply.
     pub fn threads(&self) -> usize {
-        self.warps * 32
+        let producers = if self.roles.is_some() { hopper::WARPGROUP_WARPS } else { 0 };
+        (producers + self.warps) * 32
     }
 
     /// Rows that one warp owns: 16 or 32.
@@ -300,6 +330,9 @@ impl Schedule {
 
     /// Dynamic shared memory of a block.
     pub fn shared_bytes(&self) -> usize {
+        if self.roles.is_some() {
+            return self.barriers_offset() + 8 * self.barriers();
+        }
         self.ring_offset() + self.slots() * self.slot_bytes()
     }
 }
@@ -307,6 +340,9 @@ impl Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = self;
+        if let Some(roles) = self.roles {
+            return hopper::show(self, roles, f);
+        }
         writeln!(f, "schedule for {}, head_dim {}", s.arch, s.head_dim)?;
         writeln!(f, "  tile        {} rows x {} columns", s.rows, s.cols)?;
         let products = s.rows_per_warp() / 16;

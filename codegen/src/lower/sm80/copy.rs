@@ -9,11 +9,12 @@
 //! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
 //! entries past the end are never loaded.
 
-use super::instance::Instance;
-use super::range::ColumnRange;
-use super::{Kernel, SHARED};
+use super::SHARED;
 use crate::abi::Meaning;
 use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
+use crate::lower::instance::Instance;
+use crate::lower::kernel::Kernel;
+use crate::lower::range::ColumnRange;
 use crate::program::ParamId;
 use crate::schedule::QueryIn;
 use flashpage_ptx::ast::{Mod, Operand};

@@ -3,12 +3,13 @@
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
 //! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
 
+use super::SHARED;
 use super::copy::SEGMENT;
-use super::instance::Instance;
-use super::softmax::row;
-use super::{Kernel, SHARED, State};
 use crate::abi::Meaning;
 use crate::layout::swizzle::{CHUNK, PERIOD};
+use crate::lower::instance::Instance;
+use crate::lower::kernel::{Kernel, State};
+use crate::lower::softmax::row;
 use crate::program::ParamId;
 use crate::schedule::QueryIn;
 use flashpage_ptx::ast::Mod;
@@ -25,34 +26,6 @@ impl Kernel<'_> {
         }
         if let Some(output) = self.attention.output {
             self.store_output(instance, state, &sums, output);
-        }
-    }
-
-    /// `lse = (max + log2(sum)) ln 2`, by the first lane of each row. Minus infinity where the sum is 0.
-    fn store_lse(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
-        self.b.stage("store the log-sum-exp");
-        let base = self.param(Meaning::Pointer(param));
-        let q_heads = self.param(Meaning::QueryHeads);
-        let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
-        let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
-        let sources = self.slot_rows(instance);
-        for (slot, source) in sources.iter().enumerate() {
-            let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
-            let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
-            let lse = self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2);
-            let token = self.of_row("r", &instance.lane_token, source);
-            let head = self.of_row("r", &instance.lane_head, source);
-            let token = self.b.add(Type::U32, "r", &token, &instance.q_begin);
-            let row_bytes = self.b.shl(Type::B32, "r", &q_heads, 2);
-            let at = self.b.mad_wide("rd", &token, &row_bytes, &base);
-            let at = self.b.mad_wide("rd", &head, 4, &at);
-            let row = self.b.add(Type::U32, "r", &instance.warp_row, source);
-            let row = self.b.add(Type::U32, "r", &row, &instance.row0);
-            let store = self.b.setp_and(Word::Lt, Type::U32, "p", &row, &instance.rows, &first);
-            self.b.guarded(&store, false, |b| {
-                let mods = [space(Space::Global), ty(Type::F32)];
-                b.emit(Opcode::St, &mods, vec![address(&at, 0), (&lse).into()]);
-            });
         }
     }
 
@@ -114,7 +87,7 @@ impl Kernel<'_> {
             let strides = (Meaning::TokenStride(param), Meaning::HeadStride(param));
             let to = self.row_address(&base, strides, &token, &head);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
-            let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.rows);
+            let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
             for segment in 0..self.segments() {
                 let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
                 let (at, along) = from.at(segment);

@@ -4,10 +4,10 @@
 //! of which there are four different ones.
 
 use super::copy::Ring;
-use super::instance::Instance;
-use super::{Kernel, State};
 use crate::layout::fragment::{B_PAIRS, K, M};
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
+use crate::lower::instance::Instance;
+use crate::lower::kernel::{Kernel, State};
 use crate::program::DType;
 use crate::schedule::QueryIn;
 use flashpage_ptx::ast::{Mod, Operand};
@@ -80,15 +80,15 @@ impl Kernel<'_> {
     }
 
     /// S = Q Kᵀ for the current tile.
-    pub(super) fn product_scores(&mut self, state: &State, ring: &Ring) {
+    pub(super) fn product_scores(&mut self, state: &State, fragments: &Fragments, ring: &Ring) {
         let row_bytes = self.schedule.swizzle().row_bytes;
         let slot = self.schedule.ring_offset();
         self.b.comment("S = Q Kt");
-        let tile_at = self.stage_addresses(&state.fragments.keys_at, ring);
+        let tile_at = self.stage_addresses(&fragments.keys_at, ring);
         for step in 0..self.schedule.head_dim / K {
             let query = match self.schedule.query {
-                QueryIn::Registers => state.fragments.query[step].clone(),
-                QueryIn::Shared => self.query_step(&state.fragments, step),
+                QueryIn::Registers => fragments.query[step].clone(),
+                QueryIn::Shared => self.query_step(fragments, step),
             };
             let (at, along) = (&tile_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
             for pair in 0..self.schedule.cols / 16 {
@@ -104,12 +104,12 @@ impl Kernel<'_> {
     }
 
     /// O += P V for the current tile; P is taken from the score registers.
-    pub(super) fn product_output(&mut self, state: &State, ring: &Ring) {
+    pub(super) fn product_output(&mut self, state: &State, fragments: &Fragments, ring: &Ring) {
         let row_bytes = self.schedule.swizzle().row_bytes;
         let slot = self.schedule.ring_offset() + self.schedule.slot_bytes();
         let packed = self.packed();
         self.b.comment("O += P V");
-        let tile_at = self.stage_addresses(&state.fragments.values_at, ring);
+        let tile_at = self.stage_addresses(&fragments.values_at, ring);
         for step in 0..self.schedule.cols / K {
             let mut probabilities = Vec::new();
             for rows in &state.scores {
@@ -168,7 +168,7 @@ impl Kernel<'_> {
             ty(element),
             ty(Type::F32),
         ];
-        let zero = self.zero();
+        let zero = self.zero.clone().expect("lower() comes first");
         let c: Operand = if fresh { vector(&[&zero; 4]) } else { vector(&d.each_ref()) };
         let operands = vec![vector(&d.each_ref()), vector(&a.each_ref()), vector(&[b.0, b.1]), c];
         self.b.emit(Opcode::Mma, &mods, operands);

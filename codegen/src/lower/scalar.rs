@@ -5,8 +5,8 @@
 //! accurate to a few units in the last place of f32; `tanh` is built from `ex2`, as `tanh.approx` has only
 //! 11 good bits.
 
-use super::Kernel;
 use super::instance::Instance;
+use super::kernel::Kernel;
 use crate::abi::Meaning;
 use crate::attention::ScoreOp;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};

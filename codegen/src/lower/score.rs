@@ -3,11 +3,10 @@
 //! A mask that is an interval of columns costs one comparison an element: the lane's limits are moved by the
 //! tile's first column, so that each element compares with a constant. Any other mask is evaluated as written.
 
-use super::copy::Ring;
 use super::instance::Instance;
+use super::kernel::{Kernel, State};
 use super::range::{Extreme, Rows, uses_row};
 use super::scalar::Place;
-use super::{Kernel, State};
 use crate::attention::ScoreOp;
 use crate::bounds::Interval;
 use crate::program::Expr;
@@ -104,15 +103,15 @@ impl Kernel<'_> {
         }
     }
 
-    /// Applies maps and masks to the current tile.
-    pub(super) fn scores(&mut self, instance: &Instance, masks: &Masks, state: &mut State, ring: &Ring) {
+    /// Applies maps and masks to the scores of tile `tile`.
+    pub(super) fn scores(&mut self, instance: &Instance, masks: &Masks, state: &mut State, tile: &Reg) {
         let attention = self.attention;
         let opaque = attention.keep.as_ref().filter(|keep| masks.masked && !Interval::of(keep).exact);
         if attention.scores.is_empty() && !masks.masked {
             return;
         }
         self.b.comment(if masks.masked { "maps and masks" } else { "maps" });
-        let col0 = self.b.mad_lo(Type::S32, "r", &ring.tile, self.schedule.cols, &instance.lane_col);
+        let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.lane_col);
         let asks_col = |expr: &Expr| expr.any(&mut |e| *e == Expr::Col);
         let cols_needed =
             attention.scores.iter().any(|op| asks_col(op.expr())) || opaque.is_some_and(asks_col);

@@ -3,8 +3,8 @@
 //! The mask's interval ([`crate::bounds`]) is evaluated at the first and last row of the tile. Ends are
 //! computed in 64 bits, so a window of `i32::MAX` cannot wrap, and clamped to the sequence.
 
-use super::Kernel;
 use super::instance::Instance;
+use super::kernel::Kernel;
 use crate::abi::Meaning;
 use crate::bounds::{Affine, Bound, Interval};
 use flashpage_ptx::builder::Reg;
@@ -93,7 +93,7 @@ impl Kernel<'_> {
         let packed = self.param(Meaning::PackedHeads);
         let b = &mut self.b;
         let past = b.add(Type::U32, "r", &instance.row0, self.schedule.rows);
-        let past = b.min(Type::U32, "r", &past, &instance.rows);
+        let past = b.min(Type::U32, "r", &past, &instance.end);
         let last = b.sub(Type::U32, "r", &past, 1);
         let mut position = |row: &Reg, group: &str| {
             let token = b.div(Type::U32, "r", row, &packed);

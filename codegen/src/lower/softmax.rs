@@ -6,11 +6,13 @@
 //! probabilities are `ex2(-inf) = 0`, their sum is 0. A score below -2^126 in these units counts as masked.
 
 use super::instance::Instance;
-use super::{Kernel, State};
+use super::kernel::{Kernel, State};
+use crate::abi::Meaning;
+use crate::program::ParamId;
 use crate::schedule::Rescale;
 use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, ty, word};
-use flashpage_ptx::words::{Opcode, Type, Word};
+use flashpage_ptx::builder::{Reg, address, space, ty, word};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// Where the running maximum starts: -2^126.
 const NOTHING_SEEN: f32 = -8.507_059e37;
@@ -111,6 +113,34 @@ impl Kernel<'_> {
             for element in row(&state.acc, slot) {
                 self.b.mul(Type::F32, element, element, &factor);
             }
+        }
+    }
+
+    /// `lse = (max + log2(sum)) ln 2`, by the first lane of each row. Minus infinity where the sum is 0.
+    pub(super) fn store_lse(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
+        self.b.stage("store the log-sum-exp");
+        let base = self.param(Meaning::Pointer(param));
+        let q_heads = self.param(Meaning::QueryHeads);
+        let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
+        let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
+        let sources = self.slot_rows(instance);
+        for (slot, source) in sources.iter().enumerate() {
+            let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
+            let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
+            let lse = self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2);
+            let token = self.of_row("r", &instance.lane_token, source);
+            let head = self.of_row("r", &instance.lane_head, source);
+            let token = self.b.add(Type::U32, "r", &token, &instance.q_begin);
+            let row_bytes = self.b.shl(Type::B32, "r", &q_heads, 2);
+            let at = self.b.mad_wide("rd", &token, &row_bytes, &base);
+            let at = self.b.mad_wide("rd", &head, 4, &at);
+            let row = self.b.add(Type::U32, "r", &instance.warp_row, source);
+            let row = self.b.add(Type::U32, "r", &row, &instance.row0);
+            let store = self.b.setp_and(Word::Lt, Type::U32, "p", &row, &instance.end, &first);
+            self.b.guarded(&store, false, |b| {
+                let mods = [space(Space::Global), ty(Type::F32)];
+                b.emit(Opcode::St, &mods, vec![address(&at, 0), (&lse).into()]);
+            });
         }
     }
 

@@ -5,10 +5,10 @@
 //! decoded token fill a tile. Each lane works out the pair of one row of its warp and the others ask for it
 //! by `shfl`, so the division is done once.
 
-use super::Kernel;
+use super::kernel::Kernel;
 use crate::abi::Meaning;
 use flashpage_ptx::ast::Axis;
-use flashpage_ptx::builder::{Reg, vector};
+use flashpage_ptx::builder::{Builder, Reg, vector};
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 
 /// Registers that say what this block works on.
@@ -33,24 +33,51 @@ pub(super) struct Instance {
     pub q_offset: Reg,
     /// First KV head.
     pub kv_head: Reg,
-    /// Rows of the sequence: queries times packed heads.
-    pub rows: Reg,
+    /// First query head of the tile.
+    pub head0: Reg,
     /// First row of the tile.
     pub row0: Reg,
+    /// One past the tile's last row, or past the sequence's where no tile that is shorter than others needs to know.
+    pub end: Reg,
     /// Token of this lane's row (`warp_row + lane % rows_per_warp`), the last row's for rows past the end.
     pub lane_token: Reg,
     /// Query head of this lane's row.
     pub lane_head: Reg,
 }
 
-impl Kernel<'_> {
-    pub(super) fn instance(&mut self) -> Instance {
-        let attention = self.attention;
-        let rows_per_warp = self.schedule.rows_per_warp();
-        let group = self.param(Meaning::Group);
-        let packed = self.param(Meaning::PackedHeads);
+/// What a tile of rows covers.
+struct Extent {
+    sequence: Reg,
+    head_block: Reg,
+    q_begin: Reg,
+    q_len: Reg,
+    kv_begin: Option<Reg>,
+    kv_len: Reg,
+    row0: Reg,
+    end: Reg,
+}
 
-        self.b.stage("which sequence, heads and rows this block owns");
+/// A tile of rows of the whole launch.
+pub(super) struct Work {
+    pub sequence: Reg,
+    /// Which of the groups of packed heads.
+    pub head_block: Reg,
+    /// Which tile of the sequence's rows.
+    pub row_tile: Reg,
+}
+
+/// Who this thread is.
+pub(super) struct Lanes {
+    pub thread: Reg,
+    pub lane: Reg,
+    pub warp_row: Reg,
+    pub lane_col: Reg,
+}
+
+impl Kernel<'_> {
+    /// Thread and lane, with warps from 0 on owning the rows of a tile in order.
+    pub(super) fn lanes(&mut self) -> Lanes {
+        let rows_per_warp = self.schedule.rows_per_warp();
         let b = &mut self.b;
         let thread = b.special("thread", Special::Tid, Some(Axis::X));
         let lane = b.and(Type::B32, "lane", &thread, 31);
@@ -58,30 +85,17 @@ impl Kernel<'_> {
         let warp_row = b.mul_lo(Type::U32, "warp_row", &warp, rows_per_warp);
         let quad = b.and(Type::B32, "r", &lane, 3);
         let lane_col = b.shl(Type::B32, "lane_col", &quad, 1);
-        let head_block = b.special("head_block", Special::Ctaid, Some(Axis::Y));
-        let sequence = b.special("sequence", Special::Ctaid, Some(Axis::Z));
+        Lanes { thread, lane, warp_row, lane_col }
+    }
 
-        let (q_begin, q_len) = self.extent(Meaning::Starts(attention.q), &sequence, "q");
-        let (kv_begin, kv_len) = match attention.table {
-            None => {
-                let (begin, len) = self.extent(Meaning::Starts(attention.k), &sequence, "kv");
-                (Some(begin), len)
-            }
-            Some(table) => {
-                let lens = self.param(Meaning::SeqLens(table));
-                let at = self.b.mad_wide("rd", &sequence, 4, &lens);
-                (None, self.b.ld_constant(Type::U32, "kv_len", &at, 0))
-            }
-        };
-        // Row tiles further down see more columns under a causal mask: start with the longest.
-        let x = self.b.special("r", Special::Ctaid, Some(Axis::X));
-        let last = self.b.special("r", Special::Nctaid, Some(Axis::X));
-        let last = self.b.sub(Type::U32, "r", &last, 1);
-        let tile = self.b.sub(Type::U32, "row_tile", &last, &x);
-        let row0 = self.b.mul_lo(Type::U32, "row0", &tile, self.schedule.rows);
-        let rows = self.b.mul_lo(Type::U32, "rows", &q_len, &packed);
-        let past = self.b.setp(Word::Ge, Type::U32, "p", &row0, &rows);
-        self.b.guarded(&past, false, |b| b.ret());
+    /// The instance of a tile of rows. `past` leaves where the tile lies past its sequence's end.
+    pub(super) fn instance(&mut self, lanes: Lanes, work: Work, past: impl FnOnce(&mut Builder)) -> Instance {
+        let rows_per_warp = self.schedule.rows_per_warp();
+        let group = self.param(Meaning::Group);
+        let packed = self.param(Meaning::PackedHeads);
+        let Lanes { thread, lane, warp_row, lane_col } = lanes;
+        let extent = self.extent(work, past);
+        let Extent { sequence, head_block, q_begin, q_len, kv_begin, kv_len, row0, end } = extent;
 
         let b = &mut self.b;
         let q_offset = b.sub(Type::S32, "q_offset", &kv_len, &q_len);
@@ -92,7 +106,7 @@ impl Kernel<'_> {
         let in_warp = b.and(Type::B32, "r", &lane, rows_per_warp - 1);
         let row = b.add(Type::U32, "r", &warp_row, &in_warp);
         let row = b.add(Type::U32, "r", &row, &row0);
-        let last_row = b.sub(Type::U32, "r", &rows, 1);
+        let last_row = b.sub(Type::U32, "r", &end, 1);
         let row = b.min(Type::U32, "r", &row, &last_row);
         let lane_token = b.div(Type::U32, "lane_token", &row, &packed);
         let whole = b.mul_lo(Type::U32, "r", &lane_token, &packed);
@@ -109,15 +123,51 @@ impl Kernel<'_> {
             kv_len,
             q_offset,
             kv_head,
-            rows,
+            head0,
             row0,
+            end,
             lane_token,
             lane_head,
         }
     }
 
+    /// What a tile of rows covers. `past` leaves where it lies past its sequence's end.
+    fn extent(&mut self, work: Work, past: impl FnOnce(&mut Builder)) -> Extent {
+        let attention = self.attention;
+        let packed = self.param(Meaning::PackedHeads);
+        let Work { sequence, head_block, row_tile } = work;
+        let (q_begin, q_len) = self.sequence_extent(Meaning::Starts(attention.q), &sequence, "q");
+        let (kv_begin, kv_len) = match attention.table {
+            None => {
+                let (begin, len) = self.sequence_extent(Meaning::Starts(attention.k), &sequence, "kv");
+                (Some(begin), len)
+            }
+            Some(table) => {
+                let lens = self.param(Meaning::SeqLens(table));
+                let at = self.b.mad_wide("rd", &sequence, 4, &lens);
+                (None, self.b.ld_constant(Type::U32, "kv_len", &at, 0))
+            }
+        };
+        let b = &mut self.b;
+        let rows = b.mul_lo(Type::U32, "rows", &q_len, &packed);
+        let (row0, end) = match self.schedule.roles {
+            None => (b.mul_lo(Type::U32, "row0", &row_tile, self.schedule.rows), rows.clone()),
+            Some(_) => {
+                b.comment("a tile has whole tokens");
+                let tokens = b.div(Type::U32, "r", self.schedule.rows, &packed);
+                let used = b.mul_lo(Type::U32, "tile_rows", &tokens, &packed);
+                let row0 = b.mul_lo(Type::U32, "row0", &row_tile, &used);
+                let end = b.add(Type::U32, "r", &row0, &used);
+                (row0, b.min(Type::U32, "end", &end, &rows))
+            }
+        };
+        let is_past = b.setp(Word::Ge, Type::U32, "p", &row0, &rows);
+        b.guarded(&is_past, false, past);
+        Extent { sequence, head_block, q_begin, q_len, kv_begin, kv_len, row0, end }
+    }
+
     /// Begin and length of a sequence from an array of starts.
-    fn extent(&mut self, starts: Meaning, sequence: &Reg, name: &str) -> (Reg, Reg) {
+    fn sequence_extent(&mut self, starts: Meaning, sequence: &Reg, name: &str) -> (Reg, Reg) {
         let starts = self.param(starts);
         let at = self.b.mad_wide("rd", sequence, 4, &starts);
         let begin = self.b.ld_constant(Type::U32, format!("{name}_begin").as_str(), &at, 0);
