@@ -2,4 +2,5 @@
 //! registers ([`fragment`]). Lowerings take every such number from here.
 
 pub mod fragment;
+pub mod panel;
 pub mod swizzle;

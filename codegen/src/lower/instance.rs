@@ -58,6 +58,7 @@ struct Extent {
 }
 
 /// A tile of rows of the whole launch.
+#[derive(Clone)]
 pub(super) struct Work {
     pub sequence: Reg,
     /// Which of the groups of packed heads.
@@ -67,6 +68,7 @@ pub(super) struct Work {
 }
 
 /// Who this thread is.
+#[derive(Clone)]
 pub(super) struct Lanes {
     pub thread: Reg,
     pub lane: Reg,

@@ -28,6 +28,7 @@ pub(super) struct Kernel<'a> {
 }
 
 /// The running state of a lane: accumulators and softmax.
+#[derive(Clone)]
 pub(super) struct State {
     /// `[row block of 16][column block of 8][element]`
     pub scores: Vec<Vec<[Reg; 4]>>,

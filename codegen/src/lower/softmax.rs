@@ -17,7 +17,11 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 /// Where the running maximum starts: -2^126.
 const NOTHING_SEEN: f32 = -8.507_059e37;
 
+/// Coefficients of `2^f` on [-1/2, 1/2] beside the constant 1, which keeps `2^0` exact; minimax in relative error.
+const EXP2_COEFFICIENTS: [f32; 4] = [0.693_124_2, 0.240_241, 0.055_906_43, 0.009_582_856];
+
 /// Running softmax of a lane: one entry per row slot, `2 * row block + upper half`.
+#[derive(Clone)]
 pub(super) struct Softmax {
     /// Running maximum, scaled.
     pub max: Vec<Reg>,
@@ -45,39 +49,85 @@ impl Kernel<'_> {
     /// Turns the scores of the current tile into unnormalised probabilities and rescales what came before.
     pub(super) fn softmax_step(&mut self, state: &State) {
         self.b.comment("online softmax");
-        let slots = state.softmax.max.len();
-        let maxima: Vec<Reg> = (0..slots).map(|slot| self.tile_maximum(state, slot)).collect();
+        let maxima = self.tile_maxima(state);
         match self.schedule.rescale {
             Rescale::Always => self.rescale(state, &maxima),
             Rescale::Grown { threshold } => {
-                let mut any: Option<Reg> = None;
-                for (maximum, max) in maxima.iter().zip(&state.softmax.max) {
-                    let growth = self.b.sub(Type::F32, "f", maximum, max);
-                    let grown = self.b.setp(Word::Gt, Type::F32, "p", &growth, threshold);
-                    any = Some(match any {
-                        None => grown,
-                        Some(other) => self.b.or(Type::Pred, "p", &grown, &other),
-                    });
-                }
-                let any = any.expect("a lane has rows");
-                let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
-                let operands = vec![(&any).into(), Operand::Int(-1)];
-                let vote = self.b.op(Opcode::Vote, &mods, Type::Pred, "p", operands);
+                let grown = self.any_grown(state, &maxima, threshold);
                 let kept = self.b.label("maximum_kept");
-                self.b.guarded(&vote, true, |b| b.bra(&kept));
+                self.b.guarded(&grown, true, |b| b.bra(&kept));
                 self.rescale(state, &maxima);
                 self.b.place(&kept);
             }
         }
-        for slot in 0..slots {
+        self.exponentials(state, 0);
+        self.add_to_sums(state);
+    }
+
+    /// The scaled maximum of each row slot over this tile.
+    pub(super) fn tile_maxima(&mut self, state: &State) -> Vec<Reg> {
+        (0..state.softmax.max.len()).map(|slot| self.tile_maximum(state, slot)).collect()
+    }
+
+    /// Whether the maximum of any row of the warp has grown by more than `threshold`.
+    pub(super) fn any_grown(&mut self, state: &State, maxima: &[Reg], threshold: f32) -> Reg {
+        let mut any: Option<Reg> = None;
+        for (maximum, max) in maxima.iter().zip(&state.softmax.max) {
+            let growth = self.b.sub(Type::F32, "f", maximum, max);
+            let grown = self.b.setp(Word::Gt, Type::F32, "p", &growth, threshold);
+            any = Some(match any {
+                None => grown,
+                Some(other) => self.b.or(Type::Pred, "p", &grown, &other),
+            });
+        }
+        let any = any.expect("a lane has rows");
+        let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
+        let operands = vec![(&any).into(), Operand::Int(-1)];
+        self.b.op(Opcode::Vote, &mods, Type::Pred, "p", operands)
+    }
+
+    /// Scores to probabilities, `2^(score · factor - max)`, in place; `polynomials` of every 16 on the FMA pipe.
+    pub(super) fn exponentials(&mut self, state: &State, polynomials: usize) {
+        for slot in 0..state.softmax.max.len() {
             let offset = self.b.neg(Type::F32, "f", &state.softmax.max[slot]);
-            for score in row(&state.scores, slot) {
+            for (index, score) in row(&state.scores, slot).enumerate() {
                 self.b.fma(score, score, &state.softmax.factor, &offset);
-                self.b.approx(Opcode::Ex2, score, score);
+                // Spread evenly: where the running count of polynomials steps up.
+                if (index + 1) * polynomials / 16 > index * polynomials / 16 {
+                    self.exponential_by_polynomial(score);
+                } else {
+                    self.b.approx(Opcode::Ex2, score, score);
+                }
             }
         }
-        for slot in 0..slots {
-            let sum = &state.softmax.sum[slot];
+    }
+
+    /// `x = 2^x` for x up to some hundred, without the special-function unit: to the nearest integer `n` and a
+    /// fraction `f` in [-1/2, 1/2], a polynomial for `2^f`, and `n` added to its exponent. Its relative error is
+    /// below 3e-6; from -127 down the result is 0.
+    fn exponential_by_polynomial(&mut self, x: &Reg) {
+        // Adding 3 · 2^22 leaves no bits for a fraction: the low bits of the sum are the rounded integer.
+        const ROUND: f32 = 12_582_912.0;
+        let b = &mut self.b;
+        b.max(Type::F32, x, x, -127.0f32);
+        let shifted = b.add(Type::F32, "e", x, ROUND);
+        let whole = b.sub(Type::F32, "e", &shifted, ROUND);
+        b.sub(Type::F32, x, x, &whole);
+        let [c1, c2, c3, c4] = EXP2_COEFFICIENTS;
+        let p = b.mov(Type::F32, "e", c4);
+        for c in [c3, c2, c1, 1.0] {
+            b.fma(&p, &p, x, c);
+        }
+        let exponent = b.op(Opcode::Mov, &[ty(Type::B32)], Type::B32, "r", vec![(&shifted).into()]);
+        let exponent = b.shl(Type::B32, "r", &exponent, 23);
+        let bits = b.op(Opcode::Mov, &[ty(Type::B32)], Type::B32, "r", vec![(&p).into()]);
+        let bits = b.add(Type::U32, "r", &bits, &exponent);
+        b.op(Opcode::Mov, &[ty(Type::B32)], Type::F32, x, vec![(&bits).into()]);
+    }
+
+    /// Adds the probabilities to the lane's row sums.
+    pub(super) fn add_to_sums(&mut self, state: &State) {
+        for (slot, sum) in state.softmax.sum.iter().enumerate() {
             for score in row(&state.scores, slot) {
                 self.b.add(Type::F32, sum, sum, score);
             }
@@ -104,15 +154,26 @@ impl Kernel<'_> {
     /// Moves the running maxima on and multiplies sums and accumulators by 2^(old - new).
     fn rescale(&mut self, state: &State, maxima: &[Reg]) {
         for (slot, maximum) in maxima.iter().enumerate() {
-            let (max, sum) = (&state.softmax.max[slot], &state.softmax.sum[slot]);
-            let new = self.b.max(Type::F32, "f", maximum, max);
-            let change = self.b.sub(Type::F32, "f", max, &new);
-            let factor = self.b.approx(Opcode::Ex2, "f", &change);
-            self.b.mov(Type::F32, max, &new);
-            self.b.mul(Type::F32, sum, sum, &factor);
-            for element in row(&state.acc, slot) {
-                self.b.mul(Type::F32, element, element, &factor);
-            }
+            let factor = self.b.reg(Type::F32, "f");
+            self.move_maximum(state, slot, maximum, &factor);
+            self.scale_row(state, slot, &factor);
+        }
+    }
+
+    /// Moves a running maximum on and multiplies its sum by 2^(old - new), which goes to `factor`.
+    pub(super) fn move_maximum(&mut self, state: &State, slot: usize, maximum: &Reg, factor: &Reg) {
+        let (max, sum) = (&state.softmax.max[slot], &state.softmax.sum[slot]);
+        let new = self.b.max(Type::F32, "f", maximum, max);
+        let change = self.b.sub(Type::F32, "f", max, &new);
+        self.b.approx(Opcode::Ex2, factor, &change);
+        self.b.mov(Type::F32, max, &new);
+        self.b.mul(Type::F32, sum, sum, factor);
+    }
+
+    /// Multiplies a row of the accumulators.
+    pub(super) fn scale_row(&mut self, state: &State, slot: usize, factor: &Reg) {
+        for element in row(&state.acc, slot) {
+            self.b.mul(Type::F32, element, element, factor);
         }
     }
 

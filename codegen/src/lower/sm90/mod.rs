@@ -1,9 +1,33 @@
+//! Attention for Hopper: warps of two roles around two rings of shared memory.
+//!
+//! - One warp of the *producer* warpgroup copies Q, K and V tiles by bulk tensor copies ([`producer`]).
+//! - *Consumer* warpgroups own 64 rows of the tile each and multiply by `wgmma` ([`consumer`], [`product`]):
+//!   the next S = Q Kᵀ and the last O += P V are in flight while a tile's softmax is computed.
+//! - They meet at barriers ([`barrier`]): a slot is *full* when its bytes have come, *empty* when every consumer
+//!   warp is done with it.
+//! - Blocks walk the list of row tiles ([`work`]); every role works out for itself which columns a tile sees.
+//! - A sequence that ends inside a tile has the rest of its K and V tile zeroed ([`tail`]).
+//! - O leaves through swizzled shared memory ([`epilogue`]).
+
+mod barrier;
+mod consumer;
+mod epilogue;
+mod producer;
+mod product;
+mod tail;
+mod work;
+
 use super::kernel::Kernel;
+use crate::abi::{Meaning, SHARED_TILES as SHARED};
 use crate::attention::Attention;
+use crate::layout::panel::{CHUNK, Panels};
 use crate::program::Program;
-use crate::schedule::Schedule;
+use crate::schedule::{OutputIn, Roles, Schedule};
 use crate::spec::Spec;
-use flashpage_ptx::ast::Function;
+use flashpage_ptx::ast::{Axis, Function};
+use flashpage_ptx::builder::{Reg, space, ty, word};
+use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
+use std::ops::{Deref, DerefMut};
 
 /// Lowers to an entry function.
 pub(super) fn lower(
@@ -13,8 +37,139 @@ pub(super) fn lower(
     schedule: &Schedule,
     spec: &Spec,
 ) -> Function {
-    let mut k = Kernel::new(entry, program, attention, schedule, spec);
+    let mut k = Hopper(Kernel::new(entry, program, attention, schedule, spec));
     k.parameters();
+    let block = k.set_up();
+    let produce = k.b.label("producer");
+    let is_producer = k.b.setp(Word::Ge, Type::U32, "p", &block.warp, schedule.warps);
+    k.b.guarded(&is_producer, false, |b| b.bra(&produce));
+    k.consumer(&block);
     k.b.ret();
-    k.finish()
+    k.b.place(&produce);
+    k.producer(&block);
+    k.b.ret();
+    k.0.finish()
+}
+
+/// A kernel in the making, and how it is made for Hopper.
+struct Hopper<'a>(Kernel<'a>);
+
+impl<'a> Deref for Hopper<'a> {
+    type Target = Kernel<'a>;
+
+    fn deref(&self) -> &Kernel<'a> {
+        &self.0
+    }
+}
+
+impl DerefMut for Hopper<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// What every thread knows of its block.
+struct Block {
+    thread: Reg,
+    lane: Reg,
+    /// Of the block, in a register that is known to be the same in all lanes.
+    warp: Reg,
+    /// Shared address of the tiles.
+    shared: Reg,
+    /// Shared address of the barriers.
+    barriers: Reg,
+}
+
+impl Hopper<'_> {
+    fn roles(&self) -> Roles {
+        self.schedule.roles.expect("sm_90a schedules have roles")
+    }
+
+    /// Q and O tiles in shared memory.
+    fn row_panels(&self) -> Panels {
+        Panels { rows: self.schedule.rows, span: self.schedule.span() }
+    }
+
+    /// K and V tiles in shared memory.
+    fn column_panels(&self) -> Panels {
+        Panels { rows: self.schedule.cols, span: self.schedule.span() }
+    }
+
+    /// Barriers are initialised and rows of Q that no copy reaches are zeroed, for all to see.
+    fn set_up(&mut self) -> Block {
+        self.b.stage("barriers, and who this thread is");
+        let offset = self.schedule.barriers_offset();
+        let b = &mut self.b;
+        let thread = b.special("thread", Special::Tid, Some(Axis::X));
+        let lane = b.and(Type::B32, "lane", &thread, 31);
+        let warp = b.shr(Type::U32, "warp", &thread, 5);
+        let warp = b.shfl(Word::Idx, Type::U32, "warp", &warp, 0);
+        let shared = b.shared_address("shared", SHARED);
+        let barriers = b.add(Type::U32, "barriers", &shared, offset);
+        let block = Block { thread, lane, warp, shared, barriers };
+        self.zero_spare_query_rows(&block);
+        self.initialise_barriers(&block);
+        self.b.bar_sync(0);
+        block
+    }
+
+    /// With heads packed that do not divide the tile, its last rows are never copied. They are multiplied all the same.
+    fn zero_spare_query_rows(&mut self, block: &Block) {
+        let packed = self.param(Meaning::PackedHeads);
+        let panels = self.row_panels();
+        let spare = self.b.rem(Type::U32, "r", panels.rows, &packed);
+        let used = self.b.sub(Type::U32, "r", panels.rows, &spare);
+        let threads = self.schedule.threads();
+        self.zero_rows(&block.thread, threads, panels, &used, &[block.shared.clone()], "spare_rows");
+        self.fence_proxy_async();
+    }
+
+    /// Generic writes to shared memory before reads of it by `wgmma` and bulk copies.
+    fn fence_proxy_async(&mut self) {
+        let mods = [word(Word::Proxy), word(Word::Async), space(Space::SharedCta)];
+        self.b.emit(Opcode::Fence, &mods, vec![]);
+    }
+
+    /// Zeroes rows from `first` on of tiles at `tiles`, by `threads` threads.
+    fn zero_rows(
+        &mut self,
+        thread: &Reg,
+        threads: usize,
+        panels: Panels,
+        first: &Reg,
+        tiles: &[Reg],
+        hint: &str,
+    ) {
+        let count = self.schedule.panels();
+        let b = &mut self.b;
+        let start = b.mul_lo(Type::U32, "r", first, panels.span);
+        let offset = b.mad_lo(Type::U32, "offset", thread, CHUNK, &start);
+        let zero = b.mov(Type::B32, "r", 0);
+        let (top, done) = (b.label(hint), b.label(&format!("{hint}_done")));
+        b.place(&top);
+        let past = b.setp(Word::Ge, Type::U32, "p", &offset, panels.panel_bytes());
+        b.guarded(&past, false, |b| b.bra(&done));
+        for tile in tiles {
+            let at = self.b.add(Type::U32, "r", tile, &offset);
+            for panel in 0..count {
+                let along = (panel * panels.panel_bytes()) as i64;
+                self.move_chunk(Opcode::St, Space::Shared, [&zero; 4], &at, along);
+            }
+        }
+        let b = &mut self.b;
+        b.add(Type::U32, &offset, &offset, threads * CHUNK);
+        b.bra(&top);
+        b.place(&done);
+    }
+
+    /// `setmaxnreg`: gives registers back to the multiprocessor or takes some.
+    fn set_registers(&mut self, change: Word, registers: u32) {
+        let mods = [word(change), word(Word::Sync), word(Word::Aligned), ty(Type::U32)];
+        self.b.emit(Opcode::Setmaxnreg, &mods, vec![registers.into()]);
+    }
+
+    /// Whether the next Q waits for this tile's O.
+    fn output_over_query(&self) -> bool {
+        self.roles().output == OutputIn::OverQuery
+    }
 }

@@ -1,0 +1,195 @@
+//! Where roles meet: `mbarrier`s for the slots of Q and of the K and V rings, named barriers for turns.
+//!
+//! | barriers | arrivals of a phase | completed by |
+//! |---|---|---|
+//! | full | 1, and the bytes of its copies | the producer, when it says how many bytes come |
+//! | empty | consumer warps | each consumer warp, when what it read from the slot has been read |
+//!
+//! A wait names the parity of the phase that it waits for. Consumers start at 0, the producer at 1: the phase before
+//! the first counts as over, so that empty slots are free at once.
+
+use super::{Block, Hopper};
+
+use flashpage_ptx::ast::{Mod, Operand};
+use flashpage_ptx::builder::{Reg, address, space, ty, word};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
+
+/// Byte offset of a slot's full barrier from the slot's pair.
+pub(super) const FULL: usize = 0;
+/// Byte offset of a slot's empty barrier from the slot's pair.
+pub(super) const EMPTY: usize = 8;
+/// Bytes of a slot's pair of barriers.
+const PAIR: usize = 16;
+
+/// Named barriers: 0 is the whole block's.
+const FIRST_TURN: usize = 1;
+/// Named barrier of all consumers.
+pub(super) const CONSUMERS: usize = 4;
+/// Named barrier of the first consumer warpgroup alone; the others' follow.
+pub(super) const FIRST_ALONE: usize = 5;
+
+/// Threads of a warpgroup.
+pub(super) const WARPGROUP: usize = 128;
+
+/// Which ring.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Which {
+    Keys,
+    Values,
+}
+
+/// A place in a ring.
+#[derive(Clone)]
+pub(super) struct Position {
+    /// Slot.
+    pub stage: Reg,
+    /// Parity of the phase to wait for.
+    pub parity: Reg,
+}
+
+impl Hopper<'_> {
+    /// Byte offset of the pair of barriers of a ring's first slot.
+    fn ring_barriers(&self, which: Which) -> usize {
+        match which {
+            Which::Keys => PAIR,
+            Which::Values => PAIR * (1 + self.schedule.stages),
+        }
+    }
+
+    /// By the block's first thread; others see it after the block's barrier.
+    pub(super) fn initialise_barriers(&mut self, block: &Block) {
+        let warps = self.schedule.warps;
+        let slots = self.schedule.barriers() / 2;
+        let first = self.b.setp(Word::Eq, Type::U32, "p", &block.thread, 0);
+        self.b.set_guard(Some(&first));
+        for slot in 0..slots {
+            for (offset, count) in [(FULL, 1), (EMPTY, warps)] {
+                let at = address(&block.barriers, (slot * PAIR + offset) as i64);
+                let mods = [word(Word::Init), space(Space::Shared), ty(Type::B64)];
+                self.b.emit(Opcode::Mbarrier, &mods, vec![at, count.into()]);
+            }
+        }
+        let mods = [word(Word::MbarrierInit), word(Word::Release), word(Word::Cluster)];
+        self.b.emit(Opcode::Fence, &mods, vec![]);
+        self.b.set_guard(None);
+    }
+
+    /// The pair of barriers of a ring's slot.
+    pub(super) fn slot_barriers(&mut self, block: &Block, which: Which, at: &Position) -> Reg {
+        let first = self.ring_barriers(which);
+        let pair = self.b.mad_lo(Type::U32, "r", &at.stage, PAIR, &block.barriers);
+        self.b.add(Type::U32, "r", &pair, first)
+    }
+
+    /// Waits until the phase of parity `parity` is over.
+    pub(super) fn wait(&mut self, barrier: &Reg, offset: usize, parity: &Reg) {
+        let again = self.b.label("wait");
+        self.b.place(&again);
+        let mods = [word(Word::TryWait), word(Word::Parity), space(Space::Shared), ty(Type::B64)];
+        let from = vec![address(barrier, offset as i64), parity.into()];
+        let over = self.b.op(Opcode::Mbarrier, &mods, Type::Pred, "p", from);
+        self.b.guarded(&over, true, |b| b.bra(&again));
+    }
+
+    /// One arrival, or `count`, where `who` holds.
+    pub(super) fn arrive(&mut self, barrier: &Reg, offset: usize, who: &Reg, count: usize) {
+        self.b.set_guard(Some(who));
+        let mods = [word(Word::Arrive), space(Space::Shared), ty(Type::B64)];
+        let mut from = vec![address(barrier, offset as i64)];
+        from.extend((count > 1).then(|| Operand::from(count)));
+        self.b.op(Opcode::Mbarrier, &mods, Type::B64, "arrival", from);
+        self.b.set_guard(None);
+    }
+
+    /// Arrives at a full barrier and says how many bytes come, where `who` holds.
+    pub(super) fn expect(&mut self, barrier: &Reg, bytes: impl Into<Operand>, who: &Reg) {
+        self.b.set_guard(Some(who));
+        let mods = [word(Word::Arrive), word(Word::ExpectTx), space(Space::Shared), ty(Type::B64)];
+        let from = vec![address(barrier, FULL as i64), bytes.into()];
+        self.b.op(Opcode::Mbarrier, &mods, Type::B64, "arrival", from);
+        self.b.set_guard(None);
+    }
+
+    /// The first slot. The producer waits for the phase before the first.
+    pub(super) fn first_position(&mut self, parity: usize) -> Position {
+        let stage = self.b.mov(Type::U32, "stage", 0);
+        let parity = self.b.mov(Type::U32, "parity", parity);
+        Position { stage, parity }
+    }
+
+    /// Moves on to the next slot, around the ring.
+    pub(super) fn advance(&mut self, at: &Position) {
+        let stages = self.schedule.stages;
+        let b = &mut self.b;
+        let Position { stage, parity } = at;
+        match stages {
+            1 => {
+                b.xor(Type::B32, parity, parity, 1);
+            }
+            2 => {
+                // From slot 1 on to slot 0 of the next phase.
+                b.xor(Type::B32, parity, parity, stage);
+                b.xor(Type::B32, stage, stage, 1);
+            }
+            _ => {
+                b.add(Type::U32, stage, stage, 1);
+                let wraps = b.setp(Word::Eq, Type::U32, "p", stage, stages);
+                b.selp(Type::U32, stage, 0, &*stage, &wraps);
+                let flipped = b.xor(Type::B32, "r", parity, 1);
+                b.selp(Type::B32, parity, &flipped, &*parity, &wraps);
+            }
+        }
+    }
+
+    /// Takes the position of another.
+    pub(super) fn move_position(&mut self, to: &Position, from: &Position) {
+        self.b.mov(Type::U32, &to.stage, &from.stage);
+        self.b.mov(Type::U32, &to.parity, &from.parity);
+    }
+
+    /// The barrier of a consumer's turn, and of the one that comes after it.
+    pub(super) fn turns(&mut self, warpgroup: &Reg) -> Option<Turns> {
+        if !self.roles().take_turns {
+            return None;
+        }
+        let consumers = self.schedule.consumers();
+        let b = &mut self.b;
+        let mine = b.add(Type::U32, "turn", warpgroup, FIRST_TURN);
+        let is_last = b.setp(Word::Eq, Type::U32, "p", warpgroup, consumers - 1);
+        let next = b.add(Type::U32, "r", &mine, 1);
+        let next = b.selp(Type::U32, "turn", FIRST_TURN, &next, &is_last);
+        // The first turn is the first warpgroup's.
+        b.guarded(&is_last, false, |b| named(b, Word::Arrive, FIRST_TURN, 2 * WARPGROUP));
+        Some(Turns { mine, next })
+    }
+
+    /// Waits for this warpgroup's turn to issue products.
+    pub(super) fn take_turn(&mut self, turns: &Option<Turns>) {
+        if let Some(turns) = turns {
+            named(&mut self.b, Word::Sync, &turns.mine, 2 * WARPGROUP);
+        }
+    }
+
+    /// Lets the next warpgroup issue its products.
+    pub(super) fn pass_turn(&mut self, turns: &Option<Turns>) {
+        if let Some(turns) = turns {
+            named(&mut self.b, Word::Arrive, &turns.next, 2 * WARPGROUP);
+        }
+    }
+
+    /// A barrier of `threads` threads.
+    pub(super) fn meet(&mut self, barrier: impl Into<Operand>, threads: usize) {
+        named(&mut self.b, Word::Sync, barrier, threads);
+    }
+}
+
+/// Named barriers for turns.
+pub(super) struct Turns {
+    mine: Reg,
+    next: Reg,
+}
+
+fn named(b: &mut flashpage_ptx::builder::Builder, what: Word, barrier: impl Into<Operand>, threads: usize) {
+    let mods: [Mod; 1] = [word(what)];
+    b.emit(Opcode::Bar, &mods, vec![barrier.into(), threads.into()]);
+}

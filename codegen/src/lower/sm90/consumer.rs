@@ -1,0 +1,245 @@
+//! A consumer warpgroup: 64 rows of the tile, all columns.
+//!
+//! ```text
+//! tile j:  │ issue S(j) = Q K(j)ᵀ │ issue O += P(j+1) V(j+1) │ wait S │ softmax of S(j) │ wait O │ P(j) := S(j), rescale O │
+//! ```
+//!
+//! Tiles go from right to left. The rightmost is peeled: it has no O += P V before it. The last O += P V follows the
+//! loops. Tensor cores are busy with O += P V while a warpgroup is in its softmax, and with the other warpgroups'
+//! products: they take turns issuing theirs.
+
+use super::barrier::{EMPTY, FULL, Position, Turns, Which};
+use super::product::Factors;
+use super::{Block, Hopper};
+use crate::bounds::Interval;
+use crate::lower::instance::{Instance, Lanes, Work};
+use crate::lower::kernel::State;
+use crate::lower::score::Masks;
+use crate::schedule::Rescale;
+use flashpage_ptx::builder::Reg;
+use flashpage_ptx::words::{Type, Word};
+
+/// What a consumer warp carries from tile to tile.
+pub(super) struct Consumer {
+    /// Warpgroup among the consumers.
+    pub warpgroup: Reg,
+    /// Whether this lane arrives at barriers for its warp.
+    pub first_lane: Reg,
+    factors: Factors,
+    turns: Option<Turns>,
+    /// K slot of the tile whose scores are computed.
+    keys: Position,
+    /// V slot of the tile before, whose probabilities wait to be multiplied.
+    values: Position,
+    query_parity: Reg,
+}
+
+impl Hopper<'_> {
+    pub(super) fn consumer(&mut self, block: &Block) {
+        self.b.stage("CONSUMERS: a warpgroup for 64 rows each");
+        let registers = self.roles().consumer_registers;
+        self.set_registers(Word::Inc, registers);
+        let warpgroup = self.b.shr(Type::U32, "warpgroup", &block.warp, 2);
+        let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
+        let factors = self.factors(block, &warpgroup);
+        let turns = self.turns(&warpgroup);
+        let keys = self.first_position(0);
+        let values = self.first_position(0);
+        let query_parity = self.b.mov(Type::U32, "query_parity", 0);
+        let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, values, query_parity };
+        let lanes = self.lanes();
+
+        let (walk, work) = self.begin_walk();
+        self.uniform.clear();
+        let again = (lanes.clone(), work.clone());
+        let instance = self.instance(lanes, work, |b| b.bra(&walk.next));
+        self.hoist_uniform(&instance);
+        let range = self.column_range(&instance);
+        let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
+        let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
+        let state = self.clear_state();
+        let nothing = self.b.label("no_columns");
+        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &range.first);
+        self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));
+
+        let masks = self.rightmost_tile(block, &instance, &consumer, &state, &tile);
+        let bounded = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        for (index, phase) in range.phases.iter().enumerate() {
+            // Without a bound on the right only the rightmost tile needs its end masked.
+            if index == 0 && phase.masked && bounded.exact && bounded.hi.is_none() {
+                continue;
+            }
+            self.b.stage(phase.title);
+            let first = self.same_in_all_lanes(&phase.first);
+            let left = (index > 1 && phase.masked).then(|| self.instance_again(&again, &walk.next));
+            let own = match (&left, phase.masked) {
+                (Some(left), _) => Some(self.prepare_scores(left, true)),
+                (None, true) => None,
+                (None, false) => Some(self.prepare_scores(&instance, false)),
+            };
+            let masks = own.as_ref().unwrap_or(&masks);
+            let instance = left.as_ref().unwrap_or(&instance);
+            self.columns(block, instance, &consumer, masks, &state, &tile, &first);
+        }
+        self.last_output(block, &consumer, &state);
+
+        // What the epilogue needs of the instance is worked out again: carrying it through the loops would cost
+        // registers there.
+        let instance = self.instance_again(&again, &walk.next);
+        self.epilogue(block, &instance, &consumer, &state);
+        self.b.bra(&walk.next);
+        self.b.place(&nothing);
+        self.b.stage("no row sees a column");
+        let instance = self.instance_again(&again, &walk.next);
+        self.store_nothing(&instance, &state);
+        self.next_work(&walk);
+        self.finish_stores(block);
+    }
+
+    fn instance_again(&mut self, (lanes, work): &(Lanes, Work), next: &flashpage_ptx::ast::Name) -> Instance {
+        self.instance(lanes.clone(), work.clone(), |b| b.bra(next))
+    }
+
+    fn clear_state(&mut self) -> State {
+        self.b.stage("accumulators and running softmax");
+        let state = self.state();
+        for register in state.acc.iter().flatten().flatten() {
+            self.b.mov(Type::F32, register, 0.0f32);
+        }
+        state
+    }
+
+    /// The first tile: nothing is in flight before it. Gives its masks, which serve every tile on the right boundary.
+    fn rightmost_tile(
+        &mut self,
+        block: &Block,
+        instance: &Instance,
+        consumer: &Consumer,
+        state: &State,
+        tile: &Reg,
+    ) -> Masks {
+        self.b.stage("the rightmost tile, masked");
+        let masks = self.prepare_scores(instance, true);
+        self.wait(&block.barriers, FULL, &consumer.query_parity);
+        self.b.xor(Type::B32, &consumer.query_parity, &consumer.query_parity, 1);
+        self.zero_tail(block, instance, tile, &consumer.keys);
+        let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
+        self.wait(&keys, FULL, &consumer.keys.parity);
+        self.fence_products();
+        self.issue_scores(state, &consumer.factors, &consumer.keys);
+        self.wait_products(0);
+        self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
+        let mut state = state.clone();
+        self.scores(instance, &masks, &mut state, tile);
+        self.b.comment("online softmax");
+        let maxima = self.tile_maxima(&state);
+        for (slot, maximum) in maxima.iter().enumerate() {
+            // Nothing has been summed or accumulated: only the maximum moves.
+            let max = &state.softmax.max[slot];
+            self.b.max(Type::F32, max, max, maximum);
+        }
+        self.probabilities(&state, consumer);
+        self.next_tile(consumer, tile);
+        masks
+    }
+
+    /// Tiles from the current one down to `first`.
+    #[allow(clippy::too_many_arguments)]
+    fn columns(
+        &mut self,
+        block: &Block,
+        instance: &Instance,
+        consumer: &Consumer,
+        masks: &Masks,
+        state: &State,
+        tile: &Reg,
+        first: &Reg,
+    ) {
+        let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
+        let finished = self.b.setp(Word::Lt, Type::S32, "p", tile, first);
+        self.b.guarded(&finished, false, |b| b.bra(&done));
+        self.b.place(&top);
+
+        let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
+        let values = self.slot_barriers(block, Which::Values, &consumer.values);
+        self.wait(&keys, FULL, &consumer.keys.parity);
+        self.take_turn(&consumer.turns);
+        self.fence_products();
+        self.issue_scores(state, &consumer.factors, &consumer.keys);
+        self.wait(&values, FULL, &consumer.values.parity);
+        self.issue_output(state, &consumer.factors, &consumer.values);
+        self.pass_turn(&consumer.turns);
+        self.b.comment("scores are there; the output is on its way");
+        self.wait_products(1);
+        self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
+
+        let polynomials = self.roles().polynomial;
+        let mut scored = state.clone();
+        self.scores(instance, masks, &mut scored, tile);
+        self.b.comment("online softmax");
+        let maxima = self.tile_maxima(&scored);
+        let factors: Vec<Reg> = maxima.iter().map(|_| self.b.reg(Type::F32, "grow")).collect();
+        let skips = match self.schedule.rescale {
+            Rescale::Always => None,
+            Rescale::Grown { threshold } => Some(self.any_grown(&scored, &maxima, threshold)),
+        };
+        self.unless_kept(&skips, |k| {
+            for (slot, (maximum, factor)) in maxima.iter().zip(&factors).enumerate() {
+                k.move_maximum(&scored, slot, maximum, factor);
+            }
+        });
+        self.exponentials(&scored, polynomials);
+        self.add_to_sums(&scored);
+        self.b.comment("the output is there");
+        self.wait_products(0);
+        self.arrive(&values, EMPTY, &consumer.first_lane, 1);
+        self.round_probabilities(&scored, &consumer.factors);
+        self.unless_kept(&skips, |k| {
+            for (slot, factor) in factors.iter().enumerate() {
+                k.scale_row(&scored, slot, factor);
+            }
+        });
+        self.next_tile(consumer, tile);
+
+        let more = self.b.setp(Word::Ge, Type::S32, "p", tile, first);
+        self.b.guarded(&more, false, |b| b.bra(&top));
+        self.b.place(&done);
+    }
+
+    /// Emits `body`, jumped over where no maximum has grown.
+    fn unless_kept(&mut self, grown: &Option<Reg>, body: impl FnOnce(&mut Self)) {
+        let Some(grown) = grown else { return body(self) };
+        let kept = self.b.label("maximum_kept");
+        self.b.guarded(grown, true, |b| b.bra(&kept));
+        body(self);
+        self.b.place(&kept);
+    }
+
+    fn probabilities(&mut self, state: &State, consumer: &Consumer) {
+        let polynomials = self.roles().polynomial;
+        self.exponentials(state, polynomials);
+        self.add_to_sums(state);
+        self.round_probabilities(state, &consumer.factors);
+    }
+
+    /// The tile to the left: its K slot, and the V slot of the one just done.
+    fn next_tile(&mut self, consumer: &Consumer, tile: &Reg) {
+        self.move_position(&consumer.values, &consumer.keys);
+        self.advance(&consumer.keys);
+        self.b.sub(Type::S32, tile, tile, 1);
+    }
+
+    /// O += P V of the leftmost tile.
+    fn last_output(&mut self, block: &Block, consumer: &Consumer, state: &State) {
+        self.b.stage("the last O += P V");
+        if !self.output_over_query() {
+            self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
+        }
+        let values = self.slot_barriers(block, Which::Values, &consumer.values);
+        self.wait(&values, FULL, &consumer.values.parity);
+        self.fence_products();
+        self.issue_output(state, &consumer.factors, &consumer.values);
+        self.wait_products(0);
+        self.arrive(&values, EMPTY, &consumer.first_lane, 1);
+    }
+}

@@ -1,0 +1,301 @@
+//! After the last tile of columns: divide by the row sums, store O and the log-sum-exp.
+//!
+//! O goes to shared memory as `stmatrix` writes it, swizzled, and from there as one bulk copy for each 64 columns.
+//! A bulk copy stores whole boxes of tokens: where a warpgroup's rows reach past their sequence, or heads are packed
+//! that do not divide them, its warps store their rows themselves.
+
+use super::barrier::{EMPTY, FIRST_ALONE, WARPGROUP};
+use super::consumer::Consumer;
+use super::{Block, Hopper};
+use crate::abi::Meaning;
+use crate::layout::panel::{CHUNK, PERIOD};
+use crate::lower::instance::Instance;
+use crate::lower::kernel::State;
+use crate::lower::softmax::row;
+use crate::program::ParamId;
+use crate::schedule::WARPGROUP_ROWS;
+use flashpage_ptx::ast::Operand;
+use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
+
+impl Hopper<'_> {
+    pub(super) fn epilogue(
+        &mut self,
+        block: &Block,
+        instance: &Instance,
+        consumer: &Consumer,
+        state: &State,
+    ) {
+        self.b.stage("row sums across the four lanes of a row");
+        let sums: Vec<Reg> =
+            state.softmax.sum.clone().into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+        if let Some(lse) = self.attention.lse {
+            self.store_lse(instance, state, &sums, lse);
+        }
+        match self.attention.output {
+            Some(output) => self.store_output(block, instance, consumer, state, &sums, output),
+            // Nothing is put over Q, but it is free now.
+            None if self.output_over_query() => {
+                self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
+            }
+            None => {}
+        }
+    }
+
+    /// O = 0 and a log-sum-exp of minus infinity.
+    pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State) {
+        if let Some(lse) = self.attention.lse {
+            let sums = state.softmax.sum.clone();
+            self.store_lse(instance, state, &sums, lse);
+        }
+        if let Some(output) = self.attention.output {
+            self.b.comment("O = 0");
+            let zero = self.b.mov(Type::B32, "r", 0);
+            self.store_rows(instance, output, |_, _, _| std::array::from_fn(|_| zero.clone()));
+        }
+    }
+
+    /// The thread of a warpgroup that issues its bulk copies.
+    fn issuer(&mut self, block: &Block) -> Reg {
+        let within = self.b.and(Type::B32, "r", &block.thread, WARPGROUP - 1);
+        self.b.setp(Word::Eq, Type::U32, "issuer", &within, 0)
+    }
+
+    /// Before the kernel ends: its bulk copies have read shared memory.
+    pub(super) fn finish_stores(&mut self, block: &Block) {
+        if self.attention.output.is_some() && !self.output_over_query() {
+            let issuer = self.issuer(block);
+            self.wait_stores_read(&issuer);
+        }
+    }
+
+    fn wait_stores_read(&mut self, issuer: &Reg) {
+        self.b.set_guard(Some(issuer));
+        let mods = [word(Word::Async), word(Word::Bulk), word(Word::WaitGroup), word(Word::Read)];
+        self.b.emit(Opcode::Cp, &mods, vec![0.into()]);
+        self.b.set_guard(None);
+    }
+
+    fn store_output(
+        &mut self,
+        block: &Block,
+        instance: &Instance,
+        consumer: &Consumer,
+        state: &State,
+        sums: &[Reg],
+        output: ParamId,
+    ) {
+        self.b.stage("O / row sum, rounded, to shared memory");
+        let over_query = self.output_over_query();
+        let issuer = self.issuer(block);
+        let alone = self.b.add(Type::U32, "alone", &consumer.warpgroup, FIRST_ALONE);
+        if !over_query {
+            self.b.comment("the last tile's O has left");
+            self.wait_stores_read(&issuer);
+        }
+        self.meet(&alone, WARPGROUP);
+        let offset = self.schedule.output_offset();
+        let tile = self.b.add(Type::U32, "o_tile", &block.shared, offset);
+        self.write_output(instance, state, sums, &tile);
+
+        let packed = self.param(Meaning::PackedHeads);
+        let panels = self.row_panels();
+        let b = &mut self.b;
+        let first = b.mad_lo(Type::U32, "r", &consumer.warpgroup, WARPGROUP_ROWS, &instance.row0);
+        let past = b.add(Type::U32, "r", &first, WARPGROUP_ROWS);
+        let spare = b.rem(Type::U32, "r", WARPGROUP_ROWS, &packed);
+        let divides = b.setp(Word::Eq, Type::U32, "p", &spare, 0);
+        let whole = b.setp_and(Word::Le, Type::U32, "p", &past, &instance.end, &divides);
+        let (by_rows, done) = (b.label("by_rows"), b.label("stored"));
+        b.guarded(&whole, true, |b| b.bra(&by_rows));
+
+        b.comment("whole rows of tokens: bulk copies");
+        self.fence_proxy_async();
+        self.meet(&alone, WARPGROUP);
+        let b = &mut self.b;
+        let token = b.div(Type::U32, "r", &first, &packed);
+        let token = b.add(Type::U32, "r", &token, &instance.q_begin);
+        let from = b.mad_lo(Type::U32, "r", &consumer.warpgroup, WARPGROUP_ROWS * panels.span, &tile);
+        let map = self.map(output);
+        for panel in 0..self.schedule.panels() {
+            let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
+            let to = Operand::AddressList(vec![(&map).into(), vector(&[&col, &instance.head0, &token])]);
+            let from = address(&from, (panel * panels.panel_bytes()) as i64);
+            let mods = [
+                word(Word::Async),
+                word(Word::Bulk),
+                word(Word::Tensor),
+                word(Word::D3),
+                space(Space::Global),
+                space(Space::SharedCta),
+                word(Word::Tile),
+                word(Word::BulkGroup),
+            ];
+            self.b.set_guard(Some(&issuer));
+            self.b.emit(Opcode::Cp, &mods, vec![to, from]);
+            self.b.set_guard(None);
+        }
+        self.b.set_guard(Some(&issuer));
+        self.b.emit(Opcode::Cp, &[word(Word::Async), word(Word::Bulk), word(Word::CommitGroup)], vec![]);
+        self.b.set_guard(None);
+        if over_query {
+            self.wait_stores_read(&issuer);
+            let warps = WARPGROUP / 32;
+            self.arrive(&block.barriers, EMPTY, &issuer, warps);
+        }
+        self.b.bra(&done);
+
+        self.b.place(&by_rows);
+        self.b.comment("rows of a tile that is cut short: each warp its own");
+        self.b.bar_warp_sync();
+        self.store_shared_rows(instance, &tile, output);
+        if over_query {
+            self.b.bar_warp_sync();
+            self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
+        }
+        self.b.place(&done);
+    }
+
+    /// Writes this warp's rows of O, divided by their sums, to the tile at `tile`.
+    fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg], tile: &Reg) {
+        let panels = self.row_panels();
+        let steps = panels.steps();
+        let b = &mut self.b;
+        // `fragment::rows_first`: lane l names row l % 16 at chunk l / 16.
+        let lane_row = b.and(Type::B32, "r", &instance.lane, 15);
+        let half = b.shr(Type::U32, "r", &instance.lane, 4);
+        let place = self.swizzled(&lane_row, &half);
+        let b = &mut self.b;
+        let rows = b.add(Type::U32, "r", &instance.warp_row, &lane_row);
+        let at = b.mad_lo(Type::U32, "r", &rows, panels.span, tile);
+        let first = b.mad_lo(Type::U32, "o_at", &place, CHUNK, &at);
+        let at: Vec<Reg> = (0..steps)
+            .map(|step| match step {
+                0 => first.clone(),
+                step => b.xor(Type::B32, "o_at", &first, step * 2 * CHUNK),
+            })
+            .collect();
+        let inverses: Vec<Reg> = sums
+            .iter()
+            .map(|sum| {
+                let seen = b.setp(Word::Neu, Type::F32, "p", sum, 0.0f32);
+                let inverse = b.approx(Opcode::Rcp, "f", sum);
+                // A row that kept no column: O = 0.
+                b.selp(Type::F32, "f", &inverse, 0.0f32, &seen)
+            })
+            .collect();
+        let packed = self.packed();
+        // Of each row, pairs of neighbours in order.
+        let pairs: Vec<Vec<Reg>> = inverses
+            .iter()
+            .enumerate()
+            .map(|(slot, inverse)| {
+                let elements: Vec<Reg> = row(&state.acc, slot).cloned().collect();
+                elements
+                    .chunks(2)
+                    .map(|pair| {
+                        let low = self.b.mul(Type::F32, "f", &pair[0], inverse);
+                        let high = self.b.mul(Type::F32, "f", &pair[1], inverse);
+                        self.b.pack(packed, "of", &high, &low)
+                    })
+                    .collect()
+            })
+            .collect();
+        for step in 0..self.schedule.head_dim / 16 {
+            let data =
+                [&pairs[0][2 * step], &pairs[1][2 * step], &pairs[0][2 * step + 1], &pairs[1][2 * step + 1]];
+            let to = address(&at[step % steps], (step / steps * panels.panel_bytes()) as i64);
+            let mods = [
+                word(Word::Sync),
+                word(Word::Aligned),
+                word(Word::M8n8),
+                word(Word::X4),
+                space(Space::Shared),
+                ty(Type::B16),
+            ];
+            self.b.emit(Opcode::Stmatrix, &mods, vec![to, vector(&data)]);
+        }
+    }
+
+    /// The place of chunk `chunk` in row `row`, as [`crate::layout::panel::Panels::phase`] has it.
+    fn swizzled(&mut self, row: &Reg, chunk: &Reg) -> Reg {
+        let rows_per_line = 128 / self.row_panels().span;
+        let phase = self.b.and(Type::B32, "r", row, PERIOD - 1);
+        let phase = self.b.shr(Type::U32, "r", &phase, rows_per_line.ilog2() as i32);
+        self.b.xor(Type::B32, "r", chunk, &phase)
+    }
+
+    fn store_shared_rows(&mut self, instance: &Instance, tile: &Reg, output: ParamId) {
+        let panels = self.row_panels();
+        let lanes_per_row = panels.span / CHUNK;
+        let b = &mut self.b;
+        let lane_row = b.shr(Type::U32, "r", &instance.lane, lanes_per_row.ilog2() as i32);
+        let chunk = b.and(Type::B32, "r", &instance.lane, lanes_per_row - 1);
+        let base = b.mad_lo(Type::U32, "r", &instance.warp_row, panels.span, tile);
+        let mut at_row: Option<(usize, Reg)> = None;
+        self.store_rows(instance, output, |k, first, panel| {
+            let at = match &at_row {
+                Some((row, at)) if *row == first => at.clone(),
+                _ => {
+                    let row = k.b.add(Type::U32, "r", &lane_row, first);
+                    let place = k.swizzled(&row, &chunk);
+                    let at = k.b.mad_lo(Type::U32, "r", &row, panels.span, &base);
+                    let at = k.b.mad_lo(Type::U32, "r", &place, CHUNK, &at);
+                    at_row = Some((first, at.clone()));
+                    at
+                }
+            };
+            let data: [Reg; 4] = std::array::from_fn(|_| k.b.reg(Type::B32, "of"));
+            k.move_chunk(
+                Opcode::Ld,
+                Space::Shared,
+                data.each_ref(),
+                &at,
+                (panel * panels.panel_bytes()) as i64,
+            );
+            data
+        });
+    }
+
+    /// Stores this warp's rows of O that exist, a chunk a lane: `chunk(row, panel)` gives the data of the pass that
+    /// begins at `row`.
+    fn store_rows(
+        &mut self,
+        instance: &Instance,
+        output: ParamId,
+        mut chunk: impl FnMut(&mut Self, usize, usize) -> [Reg; 4],
+    ) {
+        let panels = self.row_panels();
+        let lanes_per_row = panels.span / CHUNK;
+        let rows_per_pass = 32 / lanes_per_row;
+        let base = self.param(Meaning::Pointer(output));
+        let token_stride = self.param(Meaning::TokenStride(output));
+        let b = &mut self.b;
+        let lane_row = b.shr(Type::U32, "r", &instance.lane, lanes_per_row.ilog2() as i32);
+        let lane_chunk = b.and(Type::B32, "r", &instance.lane, lanes_per_row - 1);
+        let base = b.mad_wide("rd", &lane_chunk, CHUNK, &base);
+        let base = b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
+        let first_row = b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
+        for first in (0..self.schedule.rows_per_warp()).step_by(rows_per_pass) {
+            let source = self.b.add(Type::U32, "r", &lane_row, first);
+            let token = self.of_row("r", &instance.lane_token, &source);
+            let head = self.of_row("r", &instance.lane_head, &source);
+            let strides = (Meaning::TokenStride(output), Meaning::HeadStride(output));
+            let to = self.row_address(&base, strides, &token, &head);
+            let row = self.b.add(Type::U32, "r", &first_row, &source);
+            let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
+            for panel in 0..self.schedule.panels() {
+                let data = chunk(self, first, panel);
+                self.b.set_guard(Some(&inside));
+                self.move_chunk(
+                    Opcode::St,
+                    Space::Global,
+                    data.each_ref(),
+                    &to,
+                    (panel * panels.span) as i64,
+                );
+                self.b.set_guard(None);
+            }
+        }
+    }
+}
