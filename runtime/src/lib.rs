@@ -12,6 +12,7 @@
 
 pub mod args;
 mod batch;
+mod bulk_copy;
 pub mod cache;
 pub mod case;
 pub mod check;
