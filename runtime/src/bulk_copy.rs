@@ -71,40 +71,15 @@ mod tests {
     use crate::args::PoolLayout;
     use crate::device::Device;
     use crate::problem::Problem;
-    use flashpage_codegen::frontend::parse_source;
-    use flashpage_codegen::program::Program;
+    use crate::test_kernels::{contiguous, paged};
 
-    fn program(paged: bool) -> Program {
-        let source = "#[attention_kernel]
-            fn dense<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, o: Output<T, D>) {
-                let q = q.tile();
-                let mut softmax = OnlineSoftmax::new();
-                let mut acc = Tile::zeros();
-                for cols in k.tiles() {
-                    let p = softmax.step(dot(q, k.load(cols).t()), &mut acc);
-                    acc += dot(p, v.load(cols));
-                }
-                o.store(softmax.finish(acc));
-            }";
-        let edits = [
-            ("Keys", "PagedKeys"),
-            ("Values<T, D>", "PagedValues<T, D>, table: BlockTable"),
-            ("k.tiles", "table.tiles"),
-            ("k.load(", "k.gather(table, "),
-            ("v.load(", "v.gather(table, "),
-        ];
-        let paged = edits.iter().filter(|_| paged);
-        parse_source(&paged.fold(source.to_owned(), |text, (from, to)| text.replace(from, to))).unwrap()
-    }
-
-    /// What the suite of shapes never reaches in full: every dimension, stride and box.
     #[test]
     fn maps() {
         let dense = Problem { q_heads: 8, kv_heads: 2, lens: vec![(5, 20), (2, 9)], ..Problem::default() };
         let wide = Problem { dtype: DType::Bf16, head_dim: 96, q_heads: 3, kv_heads: 3, ..dense.clone() };
         let empty = Problem { lens: vec![(1, 0)], ..dense.clone() };
-        let paged = Problem { block_size: 24, ..dense.clone() };
-        let hnd = Problem { layout: PoolLayout::Hnd, ..paged.clone() };
+        let nhd = Problem { block_size: 24, ..dense.clone() };
+        let hnd = Problem { layout: PoolLayout::Hnd, ..nhd.clone() };
         // The problem, the parameter, whether it is paged, rows and span of a copy, packed heads: the map.
         type Map = (&'static [u64], &'static [u64], &'static [u32]);
         let table: [(&Problem, &str, bool, (u32, u32), usize, Map); 12] = [
@@ -119,13 +94,13 @@ mod tests {
             (&wide, "v", false, (128, 64), 1, (&[96, 29, 3], &[576, 192], &[32, 128, 1])),
             (&empty, "v", false, (64, 128), 4, (&[64, 1, 2], &[256, 128], &[64, 64, 1])),
             // Two sequences of a block each, and three that nobody uses.
-            (&paged, "k", true, (8, 128), 4, (&[64, 24, 2, 5], &[256, 128, 6144], &[64, 8, 1, 1])),
+            (&nhd, "k", true, (8, 128), 4, (&[64, 24, 2, 5], &[256, 128, 6144], &[64, 8, 1, 1])),
             (&hnd, "v", true, (8, 128), 4, (&[64, 24, 2, 5], &[128, 3072, 6144], &[64, 8, 1, 1])),
             (&hnd, "q", true, (64, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 16])),
         ];
         let device = Device::emulator();
         for (problem, name, is_paged, (rows, span), packed_heads, (dims, strides, box_dims)) in table {
-            let program = program(is_paged);
+            let program = if is_paged { paged() } else { contiguous() };
             let inputs = problem.inputs(&device, &program).unwrap();
             let arguments = inputs.arguments();
             let batch = Batch::check(&program, &arguments).unwrap();

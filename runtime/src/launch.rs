@@ -268,3 +268,105 @@ fn pointer(argument: &Argument<'_>) -> u64 {
         Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::EmulatorOptions;
+    use crate::problem::Problem;
+    use crate::test_kernels::contiguous;
+    use flashpage_codegen::abi::CopyBox;
+    use flashpage_codegen::schedule::{SM80, SM90};
+
+    fn problem(q_heads: usize, kv_heads: usize, lens: &[(usize, usize)]) -> Problem {
+        Problem { q_heads, kv_heads, lens: lens.to_vec(), ..Problem::default() }
+    }
+
+    #[test]
+    fn grids() {
+        use Arch::{Sm80, Sm90a};
+        use ShapeClass::{Append, Decode, Prefill};
+        let ragged = problem(8, 2, &[(300, 300), (5, 9), (0, 3)]);
+        let wide = problem(80, 1, &[(2, 70)]);
+        let threes = problem(6, 2, &[(22, 30), (22, 22)]);
+        // Target, shape, tile, blocks that fit on each of so many multiprocessors: the grid, and the tiles of the
+        // longest sequence, head blocks, sequences and packed heads.
+        type Row<'a> = (&'a Problem, Arch, ShapeClass, (usize, usize), u32, u32, [u32; 3], [u32; 4]);
+        let table: [Row; 10] = [
+            (&ragged, Sm80, Prefill, (128, 64), 1, 4, [3, 8, 3], [3, 8, 3, 1]),
+            (&ragged, Sm80, Decode, (16, 64), 1, 4, [75, 2, 3], [75, 2, 3, 4]),
+            // Where blocks walk the tiles there are as many as fit, or a block for each tile if those are fewer.
+            (&ragged, Sm90a, Prefill, (128, 64), 1, 4, [4, 1, 1], [10, 2, 3, 4]),
+            (&ragged, Sm90a, Prefill, (128, 64), 1, 0, [1, 1, 1], [10, 2, 3, 4]),
+            (&ragged, Sm90a, Append, (64, 64), 2, 20, [40, 1, 1], [19, 2, 3, 4]),
+            (&ragged, Sm90a, Append, (64, 64), 2, 132, [114, 1, 1], [19, 2, 3, 4]),
+            // Heads that share no divisor with a warpgroup's rows are packed where they need not divide them.
+            (&threes, Sm90a, Prefill, (128, 64), 1, 132, [12, 1, 1], [1, 6, 2, 1]),
+            (&threes, Sm90a, Append, (64, 64), 1, 132, [8, 1, 1], [2, 2, 2, 3]),
+            // More heads than rows: the most that divide them.
+            (&wide, Sm90a, Decode, (64, 64), 1, 132, [4, 1, 1], [2, 2, 1, 40]),
+            (&problem(1, 1, &[(1, 0)]), Sm90a, Decode, (64, 64), 1, 4, [1, 1, 1], [1, 1, 1, 1]),
+        ];
+        let program = contiguous();
+        for (problem, arch, shape, tile, blocks_per_sm, sms, grid, numbers) in table {
+            let device = Device::emulator_with(EmulatorOptions { sms, ..EmulatorOptions::default() });
+            let inputs = problem.inputs(&device, &program).unwrap();
+            let arguments = inputs.arguments();
+            let batch = Batch::check(&program, &arguments).unwrap();
+            let tuning = Tuning { tile: Some(tile), blocks_per_sm: Some(blocks_per_sm), ..Tuning::default() };
+            let options = LaunchOptions { arch: Some(arch), shape: Some(shape), tuning };
+            let Ready { kernel, launch, .. } = plan(&device, &batch, &options).unwrap().ready.unwrap();
+            let what = format!("{arch} {shape} {problem}");
+            assert_eq!(launch.grid, grid, "{what}");
+            let counted = [Meaning::RowTiles, Meaning::HeadBlocks, Meaning::Sequences, Meaning::PackedHeads];
+            for (meaning, number) in counted.iter().zip(numbers) {
+                let found = kernel.compiled.abi.iter().position(|arg| arg.meaning == *meaning);
+                assert_eq!(found.is_some(), arch == Sm90a || *meaning == Meaning::PackedHeads, "{what}");
+                if let Some(index) = found {
+                    assert_eq!(launch.params[index], number.to_le_bytes(), "{what}: {meaning:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn grids_that_are_too_large() {
+        let (ampere, hopper) = (Schedule::of_row(&SM80[0]), Schedule::of_hopper_row(&SM90[0]));
+        let table: [(&Schedule, [usize; 3], &str); 6] = [
+            (
+                &ampere,
+                [1 << 31, 1, 1],
+                "the number of row tiles is 2147483648, and must be at most 2147483647",
+            ),
+            (&ampere, [1, 1 << 16, 1], "the number of head groups is 65536, and must be at most 65535"),
+            (&ampere, [1, 1, 1 << 16], "the number of sequences is 65536, and must be at most 65535"),
+            (&hopper, [1 << 10, 1 << 16, 31], ""),
+            (
+                &hopper,
+                [1 << 20, 2, 1 << 10],
+                "the number of tiles is 2147483648, and must be at most 2147483647",
+            ),
+            (&hopper, [usize::MAX, 2, 2], "the number of tiles is 18446744073709551615, and must be at most"),
+        ];
+        for (schedule, [row_tiles, head_blocks, sequences], expected) in table {
+            let tiles = Tiles { packed_heads: 1, row_tiles, head_blocks, sequences };
+            let said = tiles.grid(schedule, 132).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_refused_tensor_map_names_its_parameter() {
+        let (device, program) = (Device::emulator(), contiguous());
+        let inputs = Problem::default().inputs(&device, &program).unwrap();
+        let arguments = inputs.arguments();
+        let batch = Batch::check(&program, &arguments).unwrap();
+        let meaning = Meaning::TensorMap(ParamId(1), CopyBox { rows: 512, span: 128 });
+        let arg = AbiArg { name: "k_map".into(), ty: AbiType::TensorMap, meaning };
+        let tiles = Tiles { packed_heads: 1, row_tiles: 1, head_blocks: 1, sequences: 1 };
+        let error = parameter(&device, &batch, &arg, &tiles).unwrap_err().to_string();
+        let expected = "argument `k` cannot be copied in bulk, as kernels for sm_90a do: tensor map: box has 512: each \
+                        takes 1 to 256; launch for sm_80 instead";
+        assert_eq!(error, expected);
+    }
+}

@@ -28,6 +28,8 @@ pub mod problem;
 pub mod reference;
 mod scalar;
 pub mod tensor;
+#[cfg(test)]
+mod test_kernels;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{
