@@ -90,6 +90,17 @@ impl<'a> Batch<'a> {
         &self.program.params[param.0].name
     }
 
+    /// Elements from one block, token and head of a parameter's tensor to the next; 0 where there are none.
+    pub(crate) fn strides(&self, param: ParamId) -> (usize, usize, usize) {
+        match &self.arguments[param.0] {
+            Argument::Pool(pool) => pool.shape().map_or((0, 0, 0), |shape| shape.strides()),
+            Argument::Ragged(Ragged { tensor, .. }) | Argument::Output(tensor) => {
+                (0, tensor.shape().get(1).copied().unwrap_or(0) * self.head_dim, self.head_dim)
+            }
+            _ => (0, 0, 0),
+        }
+    }
+
     /// Every tensor must be on `device`.
     pub(crate) fn on_device(&self, device: &Device) -> Result<(), LaunchError> {
         for (param, argument) in self.program.params.iter().zip(self.arguments) {

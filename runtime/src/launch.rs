@@ -3,6 +3,7 @@
 
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
+use crate::bulk_copy::tensor_map;
 use crate::device::{Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
@@ -10,7 +11,7 @@ use crate::scalar::{HostArgument, Place, Precision};
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::{Expr, ParamId, Program};
-use flashpage_codegen::schedule::Tuning;
+use flashpage_codegen::schedule::{Schedule, Tuning};
 use flashpage_codegen::{Arch, ShapeClass, Spec};
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ pub fn time(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let Ready { kernel, launch } = plan.ready.ok_or(LaunchError::Empty)?;
+    let Ready { kernel, launch, .. } = plan.ready.ok_or(LaunchError::Empty)?;
     let entry = kernel.compiled.entry.clone();
     let timed = device.time(&kernel.module, &entry, &launch, timing)?;
     let (grid, block) = (launch.grid, launch.block);
@@ -102,6 +103,7 @@ pub(crate) struct Plan {
 /// A compiled kernel and what to launch it with.
 pub(crate) struct Ready {
     pub kernel: Arc<Kernel>,
+    pub tiles: Tiles,
     pub launch: Launch,
 }
 
@@ -113,10 +115,10 @@ pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) 
     }
     let kernel = device.kernels().get(device, batch.program, &spec)?;
     let compiled = &kernel.compiled;
-    let packed_heads = if spec.shape == ShapeClass::Prefill { 1 } else { batch.group() };
-    let grid = grid(batch, packed_heads, compiled.rows_per_tile as usize)?;
-    let params =
-        compiled.abi.iter().map(|arg| parameter(batch, arg, packed_heads)).collect::<Result<Vec<_>, _>>()?;
+    let tiles = Tiles::of(batch, &compiled.schedule, spec.shape);
+    let grid = tiles.grid(&compiled.schedule, device.sms())?;
+    let parameter = |arg| parameter(device, batch, arg, &tiles);
+    let params = compiled.abi.iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
     let launch = Launch {
         grid,
         block: compiled.block,
@@ -124,7 +126,7 @@ pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) 
         dynamic_shared_bytes: compiled.dynamic_shared_bytes,
         params,
     };
-    Ok(Plan { spec, ready: Some(Ready { kernel, launch }) })
+    Ok(Plan { spec, ready: Some(Ready { kernel, tiles, launch }) })
 }
 
 /// What to specialise to.
@@ -157,22 +159,57 @@ fn may_fold(batch: &Batch<'_>) -> bool {
     place.float(&scale, f64::NAN) as f32 > 0.0
 }
 
-/// `[row tiles of the longest sequence, head groups, sequences]`, as [`flashpage_codegen::abi`] says.
-fn grid(batch: &Batch<'_>, packed_heads: usize, rows_per_tile: usize) -> Result<[u32; 3], LaunchError> {
-    let rows = batch.query.starts.longest() * packed_heads;
-    let limited = |what: &str, value: usize, most: usize| {
-        let what = what.to_string();
-        u32::try_from(value).ok().filter(|_| value <= most).ok_or(LaunchError::TooLarge { what, value, most })
-    };
-    Ok([
-        limited("the number of row tiles", rows.div_ceil(rows_per_tile.max(1)), i32::MAX as usize)?,
-        limited("the number of head groups", batch.q_heads / packed_heads, MAX_GRID_YZ)?,
-        limited("the number of sequences", batch.sequences(), MAX_GRID_YZ)?,
-    ])
+/// How a batch falls into tiles.
+pub(crate) struct Tiles {
+    /// Query heads whose rows share a tile.
+    pub packed_heads: usize,
+    /// Of the longest sequence.
+    row_tiles: usize,
+    head_blocks: usize,
+    sequences: usize,
+}
+
+impl Tiles {
+    fn of(batch: &Batch<'_>, schedule: &Schedule, shape: ShapeClass) -> Tiles {
+        let packed_heads = schedule.packed_heads(shape, batch.group()).max(1);
+        let rows = batch.query.starts.longest() * packed_heads;
+        Tiles {
+            packed_heads,
+            row_tiles: rows.div_ceil(schedule.rows_per_tile(packed_heads).max(1)),
+            head_blocks: batch.q_heads / packed_heads,
+            sequences: batch.sequences(),
+        }
+    }
+
+    /// The grid that [`flashpage_codegen::abi::abi`] says: a block for each tile, or as many blocks as walk all tiles.
+    fn grid(&self, schedule: &Schedule, sms: u32) -> Result<[u32; 3], LaunchError> {
+        let limited = |what: &str, value: usize, most: usize| {
+            let what = what.to_string();
+            let fits = u32::try_from(value).ok().filter(|_| value <= most);
+            fits.ok_or(LaunchError::TooLarge { what, value, most })
+        };
+        let Tiles { row_tiles, head_blocks, sequences, .. } = *self;
+        if schedule.roles.is_some() {
+            // Blocks count tiles in 32 bits with a sign.
+            let tiles = row_tiles.saturating_mul(head_blocks).saturating_mul(sequences);
+            let tiles = limited("the number of tiles", tiles, i32::MAX as usize)?;
+            return Ok([tiles.min(sms.saturating_mul(schedule.blocks_per_sm)).max(1), 1, 1]);
+        }
+        Ok([
+            limited("the number of row tiles", row_tiles, i32::MAX as usize)?,
+            limited("the number of head groups", head_blocks, MAX_GRID_YZ)?,
+            limited("the number of sequences", sequences, MAX_GRID_YZ)?,
+        ])
+    }
 }
 
 /// The bytes of one entry parameter.
-fn parameter(batch: &Batch<'_>, arg: &AbiArg, packed_heads: usize) -> Result<Vec<u8>, LaunchError> {
+fn parameter(
+    device: &Device,
+    batch: &Batch<'_>,
+    arg: &AbiArg,
+    tiles: &Tiles,
+) -> Result<Vec<u8>, LaunchError> {
     let element = batch.dtype.bytes();
     let argument = |param: ParamId| batch.arguments[param.0];
     let of = |what: &str, param: ParamId| format!("the {what} of `{}`", batch.name(param));
@@ -198,22 +235,25 @@ fn parameter(batch: &Batch<'_>, arg: &AbiArg, packed_heads: usize) -> Result<Vec
             Argument::Table(table) => (of("width", param), table.width()),
             _ => (String::new(), 0),
         },
-        Meaning::BlockStride(param) => {
-            (of("block stride", param), strides(batch, &argument(param)).0 * element)
-        }
-        Meaning::TokenStride(param) => {
-            (of("token stride", param), strides(batch, &argument(param)).1 * element)
-        }
-        Meaning::HeadStride(param) => {
-            (of("head stride", param), strides(batch, &argument(param)).2 * element)
-        }
+        Meaning::BlockStride(param) => (of("block stride", param), batch.strides(param).0 * element),
+        Meaning::TokenStride(param) => (of("token stride", param), batch.strides(param).1 * element),
+        Meaning::HeadStride(param) => (of("head stride", param), batch.strides(param).2 * element),
         Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
         Meaning::Group => ("the group".into(), batch.group()),
-        Meaning::PackedHeads => ("packed heads".into(), packed_heads),
+        Meaning::PackedHeads => ("packed heads".into(), tiles.packed_heads),
+        Meaning::RowTiles => ("the number of row tiles".into(), tiles.row_tiles),
+        Meaning::HeadBlocks => ("the number of head groups".into(), tiles.head_blocks),
+        Meaning::Sequences => ("the number of sequences".into(), tiles.sequences),
+        Meaning::TensorMap(param, copy) => {
+            let map = tensor_map(batch, param, copy, tiles.packed_heads);
+            let encoded = device.encode_tensor_map(pointer(&argument(param)), &map);
+            let refused = |error| LaunchError::TensorMap { param: batch.name(param).to_string(), error };
+            return encoded.map(Vec::from).map_err(refused);
+        }
     };
     match arg.ty {
         AbiType::U64 => Ok((value as u64).to_le_bytes().to_vec()),
-        AbiType::U32 | AbiType::I32 | AbiType::F32 => u32::try_from(value)
+        AbiType::U32 | AbiType::I32 | AbiType::F32 | AbiType::TensorMap => u32::try_from(value)
             .map(|value| value.to_le_bytes().to_vec())
             .map_err(|_| LaunchError::TooLarge { what, value, most: u32::MAX as usize }),
     }
@@ -229,13 +269,104 @@ fn pointer(argument: &Argument<'_>) -> u64 {
     }
 }
 
-/// Elements from one block, token and head to the next.
-fn strides(batch: &Batch<'_>, argument: &Argument<'_>) -> (usize, usize, usize) {
-    match argument {
-        Argument::Pool(pool) => pool.shape().map_or((0, 0, 0), |shape| shape.strides()),
-        Argument::Ragged(Ragged { tensor, .. }) | Argument::Output(tensor) => {
-            (0, tensor.shape().get(1).copied().unwrap_or(0) * batch.head_dim, batch.head_dim)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::EmulatorOptions;
+    use crate::problem::Problem;
+    use crate::test_kernels::contiguous;
+    use flashpage_codegen::abi::CopyBox;
+    use flashpage_codegen::schedule::{SM80, SM90};
+
+    fn problem(q_heads: usize, kv_heads: usize, lens: &[(usize, usize)]) -> Problem {
+        Problem { q_heads, kv_heads, lens: lens.to_vec(), ..Problem::default() }
+    }
+
+    #[test]
+    fn grids() {
+        use Arch::{Sm80, Sm90a};
+        use ShapeClass::{Append, Decode, Prefill};
+        let ragged = problem(8, 2, &[(300, 300), (5, 9), (0, 3)]);
+        let wide = problem(80, 1, &[(2, 70)]);
+        let threes = problem(6, 2, &[(22, 30), (22, 22)]);
+        // Target, shape, tile, blocks that fit on each of so many multiprocessors: the grid, and the tiles of the
+        // longest sequence, head blocks, sequences and packed heads.
+        type Row<'a> = (&'a Problem, Arch, ShapeClass, (usize, usize), u32, u32, [u32; 3], [u32; 4]);
+        let table: [Row; 10] = [
+            (&ragged, Sm80, Prefill, (128, 64), 1, 4, [3, 8, 3], [3, 8, 3, 1]),
+            (&ragged, Sm80, Decode, (16, 64), 1, 4, [75, 2, 3], [75, 2, 3, 4]),
+            // Where blocks walk the tiles there are as many as fit, or a block for each tile if those are fewer.
+            (&ragged, Sm90a, Prefill, (128, 64), 1, 4, [4, 1, 1], [10, 2, 3, 4]),
+            (&ragged, Sm90a, Prefill, (128, 64), 1, 0, [1, 1, 1], [10, 2, 3, 4]),
+            (&ragged, Sm90a, Append, (64, 64), 2, 20, [40, 1, 1], [19, 2, 3, 4]),
+            (&ragged, Sm90a, Append, (64, 64), 2, 132, [114, 1, 1], [19, 2, 3, 4]),
+            // Heads that share no divisor with a warpgroup's rows are packed where they need not divide them.
+            (&threes, Sm90a, Prefill, (128, 64), 1, 132, [12, 1, 1], [1, 6, 2, 1]),
+            (&threes, Sm90a, Append, (64, 64), 1, 132, [8, 1, 1], [2, 2, 2, 3]),
+            // More heads than rows: the most that divide them.
+            (&wide, Sm90a, Decode, (64, 64), 1, 132, [4, 1, 1], [2, 2, 1, 40]),
+            (&problem(1, 1, &[(1, 0)]), Sm90a, Decode, (64, 64), 1, 4, [1, 1, 1], [1, 1, 1, 1]),
+        ];
+        let program = contiguous();
+        for (problem, arch, shape, tile, blocks_per_sm, sms, grid, numbers) in table {
+            let device = Device::emulator_with(EmulatorOptions { sms, ..EmulatorOptions::default() });
+            let inputs = problem.inputs(&device, &program).unwrap();
+            let arguments = inputs.arguments();
+            let batch = Batch::check(&program, &arguments).unwrap();
+            let tuning = Tuning { tile: Some(tile), blocks_per_sm: Some(blocks_per_sm), ..Tuning::default() };
+            let options = LaunchOptions { arch: Some(arch), shape: Some(shape), tuning };
+            let Ready { kernel, launch, .. } = plan(&device, &batch, &options).unwrap().ready.unwrap();
+            let what = format!("{arch} {shape} {problem}");
+            assert_eq!(launch.grid, grid, "{what}");
+            let counted = [Meaning::RowTiles, Meaning::HeadBlocks, Meaning::Sequences, Meaning::PackedHeads];
+            for (meaning, number) in counted.iter().zip(numbers) {
+                let found = kernel.compiled.abi.iter().position(|arg| arg.meaning == *meaning);
+                assert_eq!(found.is_some(), arch == Sm90a || *meaning == Meaning::PackedHeads, "{what}");
+                if let Some(index) = found {
+                    assert_eq!(launch.params[index], number.to_le_bytes(), "{what}: {meaning:?}");
+                }
+            }
         }
-        _ => (0, 0, 0),
+    }
+
+    #[test]
+    fn grids_that_are_too_large() {
+        let (ampere, hopper) = (Schedule::of_row(&SM80[0]), Schedule::of_hopper_row(&SM90[0]));
+        let table: [(&Schedule, [usize; 3], &str); 6] = [
+            (
+                &ampere,
+                [1 << 31, 1, 1],
+                "the number of row tiles is 2147483648, and must be at most 2147483647",
+            ),
+            (&ampere, [1, 1 << 16, 1], "the number of head groups is 65536, and must be at most 65535"),
+            (&ampere, [1, 1, 1 << 16], "the number of sequences is 65536, and must be at most 65535"),
+            (&hopper, [1 << 10, 1 << 16, 31], ""),
+            (
+                &hopper,
+                [1 << 20, 2, 1 << 10],
+                "the number of tiles is 2147483648, and must be at most 2147483647",
+            ),
+            (&hopper, [usize::MAX, 2, 2], "the number of tiles is 18446744073709551615, and must be at most"),
+        ];
+        for (schedule, [row_tiles, head_blocks, sequences], expected) in table {
+            let tiles = Tiles { packed_heads: 1, row_tiles, head_blocks, sequences };
+            let said = tiles.grid(schedule, 132).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_refused_tensor_map_names_its_parameter() {
+        let (device, program) = (Device::emulator(), contiguous());
+        let inputs = Problem::default().inputs(&device, &program).unwrap();
+        let arguments = inputs.arguments();
+        let batch = Batch::check(&program, &arguments).unwrap();
+        let meaning = Meaning::TensorMap(ParamId(1), CopyBox { rows: 512, span: 128 });
+        let arg = AbiArg { name: "k_map".into(), ty: AbiType::TensorMap, meaning };
+        let tiles = Tiles { packed_heads: 1, row_tiles: 1, head_blocks: 1, sequences: 1 };
+        let error = parameter(&device, &batch, &arg, &tiles).unwrap_err().to_string();
+        let expected = "argument `k` cannot be copied in bulk, as kernels for sm_90a do: tensor map: box has 512: each \
+                        takes 1 to 256; launch for sm_80 instead";
+        assert_eq!(error, expected);
     }
 }

@@ -171,6 +171,16 @@ pub enum LaunchError {
         /// The limit.
         most: usize,
     },
+    /// A tensor that bulk copies cannot walk.
+    #[error(
+        "argument `{param}` cannot be copied in bulk, as kernels for sm_90a do: {error}; launch for sm_80 instead"
+    )]
+    TensorMap {
+        /// The parameter.
+        param: String,
+        /// Why not.
+        error: DeviceError,
+    },
     /// The kernel could not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),

@@ -12,6 +12,7 @@
 
 pub mod args;
 mod batch;
+mod bulk_copy;
 pub mod cache;
 pub mod case;
 pub mod check;
@@ -27,6 +28,8 @@ pub mod problem;
 pub mod reference;
 mod scalar;
 pub mod tensor;
+#[cfg(test)]
+mod test_kernels;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{

@@ -4,8 +4,9 @@
 use super::CaseError;
 use crate::args::Argument;
 use crate::batch::Batch;
+use crate::bulk_copy::tensor_map;
 use crate::check::{LSE_TOLERANCE, check_output, max_relative_l2};
-use crate::device::Device;
+use crate::device::{Device, TensorMap};
 use crate::equivalence::EquivalenceError;
 use crate::launch::{LaunchError, LaunchOptions, Ready, plan};
 use crate::npy::{Array, NumberType};
@@ -13,7 +14,7 @@ use crate::problem::Problem;
 use crate::reference::{Expected, plain, reference};
 use crate::tensor::Tensor;
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
-use flashpage_codegen::program::{DType, Program};
+use flashpage_codegen::program::{DType, ParamId, Program};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,9 +69,9 @@ pub fn make_case(
     let plain = plain(program, &arguments).map_err(EquivalenceError::from)?;
 
     fs::create_dir_all(folder).map_err(|error| MakeCaseError::Write { path: folder.to_path_buf(), error })?;
-    let mut maker = Maker { folder, buffers: Map::new(), args: Vec::new() };
+    let mut maker = Maker { folder, batch: &batch, buffers: Map::new(), args: Vec::new() };
     for (arg, bytes) in ready.kernel.compiled.abi.iter().zip(&ready.launch.params) {
-        maker.arg(arg, bytes, &arguments)?;
+        maker.arg(arg, bytes, ready.tiles.packed_heads)?;
     }
     let outputs = maker.expected(&expected, &plain, problem.dtype)?;
     let document = maker.document(&ready, outputs);
@@ -81,6 +82,7 @@ pub fn make_case(
 
 struct Maker<'a> {
     folder: &'a Path,
+    batch: &'a Batch<'a>,
     buffers: Map<String, Value>,
     args: Vec<Value>,
 }
@@ -91,25 +93,47 @@ impl Maker<'_> {
         fs::write(&path, bytes).map_err(|error| MakeCaseError::Write { path, error })
     }
 
-    fn arg(&mut self, arg: &AbiArg, bytes: &[u8], arguments: &[Argument<'_>]) -> Result<(), MakeCaseError> {
-        let tensor = match arg.meaning {
+    fn arg(&mut self, arg: &AbiArg, bytes: &[u8], packed_heads: usize) -> Result<(), MakeCaseError> {
+        let value = match arg.meaning {
             Meaning::Pointer(param) | Meaning::Starts(param) | Meaning::SeqLens(param) => {
-                tensor_of(arg.meaning, &arguments[param.0])
+                json!({ "buffer": self.buffer(arg, param)? })
             }
-            _ => None,
+            Meaning::TensorMap(param, copy) => {
+                let map = tensor_map(self.batch, param, copy, packed_heads);
+                json!({ "tensor_map": json_map(&self.buffer(arg, param)?, &map) })
+            }
+            _ => number(arg.ty, bytes),
         };
-        match tensor {
-            Some(tensor) => {
-                let is_output = matches!(arg.meaning, Meaning::Pointer(p) if matches!(arguments[p.0], Argument::Output(_)));
-                self.buffer(&arg.name, tensor, is_output)?;
-                self.args.push(json!({ "buffer": arg.name }));
-            }
-            None => self.args.push(number(arg.ty, bytes)),
-        }
+        self.args.push(value);
         Ok(())
     }
 
-    fn buffer(&mut self, name: &str, tensor: &Tensor, is_output: bool) -> Result<(), MakeCaseError> {
+    /// The buffer behind a parameter, made where it is not there yet: a tensor's goes by the name that the kernel has for
+    /// it, and a map of it shares it.
+    fn buffer(&mut self, arg: &AbiArg, param: ParamId) -> Result<String, MakeCaseError> {
+        let argument = &self.batch.arguments[param.0];
+        let name = match arg.meaning {
+            Meaning::Pointer(_) | Meaning::TensorMap(..) => self.batch.name(param).to_owned(),
+            _ => self.name_beside_params(&arg.name),
+        };
+        if let Some(tensor) = tensor_of(arg.meaning, argument)
+            && !self.buffers.contains_key(&name)
+        {
+            self.add_buffer(&name, tensor, matches!(argument, Argument::Output(_)))?;
+        }
+        Ok(name)
+    }
+
+    /// The name of what no parameter of the kernel is, as `q_starts`: another one where a parameter has it.
+    fn name_beside_params(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while self.batch.program.params.iter().any(|param| param.name == name) {
+            name.push('_');
+        }
+        name
+    }
+
+    fn add_buffer(&mut self, name: &str, tensor: &Tensor, is_output: bool) -> Result<(), MakeCaseError> {
         let dtype = tensor.dtype().as_str();
         if is_output {
             let buffer = json!({ "dtype": dtype, "shape": tensor.shape(), "fill": "nan" });
@@ -192,6 +216,16 @@ fn tensor_of<'a>(meaning: Meaning, argument: &Argument<'a>) -> Option<&'a Tensor
     }
 }
 
+/// A tensor map over a buffer, with every field.
+fn json_map(buffer: &str, map: &TensorMap) -> Value {
+    json!({
+        "buffer": buffer, "dtype": map.ty.as_str(), "dims": map.dims, "strides": map.strides, "box": map.box_dims,
+        "element_strides": map.element_strides, "swizzle": map.swizzle.as_str(),
+        "interleave": map.interleave.as_str(), "l2_promotion": map.l2_promotion.as_str(),
+        "oob_fill": map.oob_fill.as_str(),
+    })
+}
+
 /// A parameter's bytes as a number of its type.
 fn number(ty: AbiType, bytes: &[u8]) -> Value {
     let mut wide = [0; 8];
@@ -202,5 +236,9 @@ fn number(ty: AbiType, bytes: &[u8]) -> Value {
         AbiType::U32 => json!({ "u32": bits as u32 }),
         AbiType::I32 => json!({ "i32": bits as u32 as i32 }),
         AbiType::F32 => json!({ "f32": f32::from_bits(bits as u32) }),
+        // No number: the bytes as they are.
+        AbiType::TensorMap => {
+            json!({ "bytes": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+        }
     }
 }

@@ -1,6 +1,12 @@
 //! Cases that are wrong, by field, and how arguments become bytes.
 
 use super::*;
+use crate::args::{Argument, PoolLayout};
+use crate::batch::Batch;
+use crate::launch::{LaunchOptions, plan};
+use crate::problem::Problem;
+use crate::test_kernels::{contiguous, edited, paged};
+use flashpage_codegen::Arch;
 
 const PTX: &str = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 a, .param .u32 n, .param .align 8 .b8 s[16]) { ret; }\n";
 
@@ -209,4 +215,77 @@ fn parameters_must_be_the_entrys() {
         case.check_params(&[]).unwrap_err().to_string(),
         "the module has no entry `other`: it has `k`"
     );
+}
+
+/// What a case of one of our kernels says of its parameters is what the kernel is launched with.
+#[test]
+fn made_cases_say_what_is_launched() {
+    let dense = Problem { q_heads: 4, kv_heads: 2, lens: vec![(70, 90), (3, 20)], ..Problem::default() };
+    let hnd = Problem { layout: PoolLayout::Hnd, block_size: 24, head_dim: 128, ..dense.clone() };
+    let none = Problem { lens: vec![(1, 0)], ..dense.clone() };
+    // An output whose name is no name in PTX.
+    let odd = edited(&[
+        ("o: Output", "max: Output"),
+        ("o.store", "max.store"),
+        (" v: ", " q_starts: "),
+        ("v.load", "q_starts.load"),
+    ]);
+    let table = [
+        (contiguous(), &dense, ["q", "k", "v", "o", "lse"]),
+        (contiguous(), &none, ["q", "k", "v", "o", "lse"]),
+        (odd, &dense, ["q", "k", "q_starts", "max", "lse"]),
+        (paged(), &dense, ["q", "k", "v", "o", "lse"]),
+        (paged(), &hnd, ["q", "k", "v", "o", "lse"]),
+    ];
+    for (program, problem, names) in &table {
+        for arch in [Arch::Sm80, Arch::Sm90a] {
+            let dir = tempfile::tempdir().unwrap();
+            let options = LaunchOptions { arch: Some(arch), ..LaunchOptions::default() };
+            let case = Case::load(make_case(dir.path(), program, problem, &options).unwrap()).unwrap();
+            let what = format!("{arch}: {problem}");
+            assert!(
+                names.iter().all(|name| case.buffers.contains_key(*name)),
+                "{what}: {:?}",
+                case.buffers.keys()
+            );
+            assert!(case.expected.keys().eq([names[4], names[3]].iter().copied()), "{what}");
+
+            let device = Device::emulator();
+            let inputs = problem.inputs(&device, program).unwrap();
+            let arguments = inputs.arguments();
+            let batch = Batch::check(program, &arguments).unwrap();
+            let launch = plan(&device, &batch, &options).unwrap().ready.unwrap().launch;
+            assert_eq!((case.grid, case.block), (launch.grid, launch.block), "{what}");
+            assert_eq!(case.dynamic_shared_bytes, launch.dynamic_shared_bytes, "{what}");
+            let address = |name: &str| {
+                let index = program.params.iter().position(|param| param.name == name)?;
+                Some(match &arguments[index] {
+                    Argument::Ragged(ragged) => ragged.tensor.address(),
+                    Argument::Pool(pool) => pool.tensor.address(),
+                    Argument::Table(table) => table.entries_tensor().address(),
+                    Argument::Output(tensor) => tensor.address(),
+                    other => panic!("{what}: {name} is {other:?}"),
+                })
+            };
+            let mut maps = Vec::new();
+            for (arg, bytes) in case.args.iter().zip(&launch.params) {
+                let said = match arg {
+                    Arg::TensorMap { buffer, byte_offset: 0, map } => {
+                        maps.push(buffer.as_str());
+                        device.encode_tensor_map(address(buffer).unwrap(), map).unwrap().to_vec()
+                    }
+                    Arg::Address { buffer, byte_offset: 0 } => match address(buffer) {
+                        Some(address) => address.to_le_bytes().to_vec(),
+                        // Starts and lengths, which are no parameters of the kernel.
+                        None => bytes.clone(),
+                    },
+                    Arg::Scalar(number) => number.clone(),
+                    other => panic!("{what}: {other:?}"),
+                };
+                assert_eq!(said, *bytes, "{what}: {arg:?}");
+            }
+            assert_eq!(case.args.len(), launch.params.len(), "{what}");
+            assert_eq!(maps, if arch == Arch::Sm90a { &names[..4] } else { &[] }, "{what}");
+        }
+    }
 }

@@ -113,6 +113,9 @@ pub struct EmulatorOptions {
     pub sanitize: bool,
     /// Whether to count what every instruction does: [`Report::profile`](flashpage_emulator::Report::profile).
     pub profile: bool,
+    /// Multiprocessors of the GPU that it stands for. Nothing but the grid of kernels that walk their tiles goes by it;
+    /// few, so that blocks of small launches already walk several.
+    pub sms: u32,
     /// Host threads; 0 for one per core.
     pub threads: usize,
     /// Instructions of warps, over a whole launch, after which it is given up; 0 for the emulator's own limit.
@@ -127,6 +130,7 @@ impl Default for EmulatorOptions {
             schedule: Schedule::default(),
             sanitize: false,
             profile: false,
+            sms: 4,
             threads: 0,
             instruction_budget: 0,
         }

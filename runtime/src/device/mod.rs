@@ -195,6 +195,16 @@ impl Device {
         }
     }
 
+    /// Multiprocessors, which is how many blocks a kernel that walks its tiles is launched with, times those that fit
+    /// on each.
+    pub fn sms(&self) -> u32 {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.options().sms,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.properties().sms,
+        }
+    }
+
     /// Memory aligned to 256 bytes, not written to.
     ///
     /// # Errors
