@@ -168,9 +168,25 @@ fn launches() {
             "argument `scale` is inf: it must be a finite number",
         ),
         (
-            "sm_90a",
-            |l| l.options.arch = Some(Arch::Sm90a),
-            "sm_90a has no lowering yet: compile for sm_80, which also runs on newer GPUs",
+            "head_dim 80 of sm_90a",
+            |l| {
+                l.options.arch = Some(Arch::Sm90a);
+                l.head_dim(80);
+            },
+            "head_dim 80 does not fit sm_90a: kernels are made for 64, 96, 128, 192, 256",
+        ),
+        (
+            "a tile of 100 rows of sm_90a",
+            |l| {
+                l.options.arch = Some(Arch::Sm90a);
+                l.options.tuning.tile = Some((100, 100));
+            },
+            "tile 100x100: rows must be 64, 128 or 192: a consumer warpgroup owns 64",
+        ),
+        (
+            "polynomials of sm_80",
+            |l| l.options.tuning.polynomial = Some(4),
+            "tile 16x64: `--polynomial 4` is for sm_90a, not for sm_80: leave it out",
         ),
         (
             "a tile of 48 rows",

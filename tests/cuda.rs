@@ -18,8 +18,10 @@ use tempfile::TempDir;
 
 #[test]
 fn check() {
-    for (cc, kernel) in [("8.0", "causal_attention"), ("9.0", "paged_attention")] {
-        let ran = kgen(cc, &["check", kernel, "--device", "cuda:0"]).with(0);
+    let table: [(&str, &str, &[&str]); 2] =
+        [("8.0", "causal_attention", &[]), ("9.0", "paged_attention", &["--arch", "sm_80"])];
+    for (cc, kernel, more) in table {
+        let ran = kgen(cc, &[&["check", kernel, "--device", "cuda:0"], more].concat()).with(0);
         assert!(ran.out.starts_with(&format!("on {NAME}\n")), "{}", ran.out);
         assert!(!ran.out.contains("FAILS"), "{}", ran.out);
     }
@@ -159,7 +161,8 @@ fn targets() {
         let (major, minor) = device.properties().unwrap().compute_capability;
         assert_eq!(format!("{major}.{minor}"), cc);
         assert_eq!(device.arch(), Arch::for_compute_capability(major));
-        assert!(device.arch().is_lowered());
+        assert_eq!(device.arch() == Arch::Sm90a, cc == "9.0");
+        assert_eq!(device.sms(), device.properties().unwrap().sms);
         assert!(device.load(&kernel("")).is_ok());
     });
 }

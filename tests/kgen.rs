@@ -84,6 +84,9 @@ fn emit() {
     let file = kgen_in(folder.path(), &words(&format!("{args} -o k.ptx"))).with(0);
     assert_eq!(file.out, "");
     assert_eq!(std::fs::read_to_string(folder.path().join("k.ptx")).unwrap(), text);
+    let hopper = kgen(&words(&format!("{args} --arch sm_90a --rescale always --polynomial 4"))).with(0).out;
+    assert!(hopper.contains(".target sm_90a") && hopper.contains(" k_map[128]"), "{hopper}");
+    assert!(flashpage::ptx::parse(&hopper).is_ok());
     // Other arguments, other kernels.
     assert_ne!(kgen(&words(&args.replace("24", "16"))).with(0).out, text);
     kgen_in(folder.path(), &words(&format!("{args} -o no/such/folder/k.ptx"))).with(2);
@@ -185,7 +188,23 @@ fn bad_arguments() {
         ("emit attention --dtype fp8", &["unknown dtype `fp8`: write f16, bf16"]),
         ("emit attention --dtype f32", &["element type f32 has no kernels: use f16 or bf16"]),
         ("emit attention --arch sm_70", &["unknown target `sm_70`: write sm_80 or sm_90a"]),
-        ("emit attention --arch sm_90a", &["sm_90a has no lowering yet"]),
+        (
+            "emit attention --arch sm_90a --head-dim 80",
+            &["head_dim 80 does not fit sm_90a: kernels are made for 64, 96, 128, 192, 256"],
+        ),
+        (
+            "emit attention --arch sm_90a --tile 100x100",
+            &["tile 100x100: rows must be 64, 128 or 192: a consumer warpgroup owns 64"],
+        ),
+        (
+            "emit attention --arch sm_90a --polynomial 17",
+            &["at most 16 of every 16 exponentials can be polynomials"],
+        ),
+        (
+            "emit attention --rescale always --polynomial 4",
+            &["`--rescale always --polynomial 4` is for sm_90a, not for sm_80: leave it out"],
+        ),
+        ("emit attention --arch sm_90a --rescale never", &["no rescaling `never`: write grown or always"]),
         ("emit attention --head-dim 80", &["head_dim 80 does not fit sm_80: kernels are made for 64, 128"]),
         ("emit attention --shape wide", &["unknown shape class `wide`: write prefill, append or decode"]),
         ("emit paged_attention --block-size 12", &["block size 12 is not a multiple of 8"]),
@@ -225,6 +244,8 @@ fn no_gpu() {
 fn check() {
     let text = kgen(&["check", "attention", "--device", "emulator"]).with(0).out;
     assert!(text.contains("40 of 40 hold") && !text.contains("FAILS"), "{text}");
+    let text = kgen(&words("check attention --device emulator --arch sm_80 --every 20")).with(0).out;
+    assert!(text.contains("2 of 2 hold"), "{text}");
     let folder = sources();
     let rows =
         kgen_in(folder.path(), &words("check one.rs --device emulator --async lazy --sanitize --json"));
@@ -272,6 +293,24 @@ fn cases() {
         assert_eq!(json["passed"], true, "{json:#}");
         assert_eq!(json["comparisons"].as_array().map(Vec::len), Some(2), "{json:#}");
     }
+}
+
+/// A case for Hopper: the tensors that bulk copies move are tensor maps over the buffers that they would be the addresses
+/// of.
+#[test]
+fn cases_with_tensor_maps() {
+    let (_folder, d) =
+        case("paged_attention --arch sm_90a --head-dim 96 --q-len 9,40 --kv-len 60,40 --heads 4");
+    let text = std::fs::read_to_string(d.join("launch.json")).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let args = json["args"].as_array().unwrap();
+    let over: Vec<&str> = args.iter().filter_map(|arg| arg["tensor_map"]["buffer"].as_str()).collect();
+    assert_eq!(over, ["q", "k", "v", "o"], "{text}");
+    assert!(args.contains(&serde_json::json!({ "buffer": "o" })), "{text}");
+    let names: Vec<&String> = json["buffers"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["k", "lse", "o", "q", "q_starts", "table", "table_seq_lens", "v"]);
+    let outputs: Vec<&String> = json["expected"].as_object().unwrap().keys().collect();
+    assert_eq!(outputs, ["lse", "o"]);
 }
 
 /// What a launch did, in words and for machines; a schedule that cannot be; and a kernel without one of its barriers.

@@ -116,6 +116,7 @@ impl Slot {
                                     stages: Some(stages),
                                     query: Some(query),
                                     blocks_per_sm: Some(blocks),
+                                    ..Tuning::default()
                                 };
                                 let Ok(schedule) = Schedule::of_row(&of_table).tuned(&tuning) else {
                                     continue;

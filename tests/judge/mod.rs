@@ -16,7 +16,8 @@ pub fn judge(
     problem: &Problem,
     options: &LaunchOptions,
 ) -> Result<(), String> {
-    let mut again = format!("kgen case {kernel} {problem}");
+    let arch = options.arch.unwrap_or(device.arch());
+    let mut again = format!("kgen case {kernel} {problem} --arch {arch}");
     if let Some(shape) = options.shape {
         write!(again, " --shape {shape}").unwrap();
     }

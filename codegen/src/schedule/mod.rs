@@ -237,6 +237,10 @@ impl Schedule {
         schedule.warps = tuning.warps.unwrap_or(schedule.warps);
         let Schedule { rows, cols, warps, .. } = schedule;
         let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
+        if tuning.rescale.is_some() || tuning.polynomial.is_some() {
+            let only = Tuning { rescale: tuning.rescale, polynomial: tuning.polynomial, ..Tuning::default() };
+            return refuse(format!("`{only}` is for sm_90a, not for {}: leave it out", self.arch));
+        }
         if !matches!(rows, 16 | 32 | 64 | 128) {
             return refuse("rows must be 16, 32, 64 or 128".to_owned());
         }

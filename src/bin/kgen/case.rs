@@ -17,7 +17,7 @@ pub struct MakeCase {
     /// Where to write; made if it is not there
     #[arg(short, long)]
     output: PathBuf,
-    /// Target
+    /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
     /// Element type of q, k, v and o: f16 or bf16

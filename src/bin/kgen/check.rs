@@ -5,7 +5,7 @@ use crate::rows::{RowArgs, Rows};
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::{Program, ShapeClass};
+use flashpage::codegen::{Arch, Program, ShapeClass};
 use flashpage::kernels;
 use flashpage::measure::check::check;
 use flashpage::measure::results::Checked;
@@ -19,6 +19,9 @@ pub struct Check {
     kernels: Vec<String>,
     #[command(flatten)]
     device: DeviceChoice,
+    /// Target: sm_80, or sm_90a for Hopper alone; the best that the device runs if absent
+    #[arg(long)]
+    arch: Option<Arch>,
     /// Shape class instead of the one each batch calls for: prefill, append or decode
     #[arg(long)]
     shape: Option<ShapeClass>,
@@ -40,7 +43,8 @@ impl Check {
     pub fn run(&self) -> Outcome {
         let device = self.device.open()?;
         let work = self.work()?;
-        let options = LaunchOptions { shape: self.shape, ..LaunchOptions::default() };
+        let arch = self.arch.unwrap_or(device.arch());
+        let options = LaunchOptions { arch: Some(arch), shape: self.shape, ..LaunchOptions::default() };
         if !self.rows.json && !self.rows.is_worker() {
             println!("on {}", device.name());
             println!(
@@ -52,9 +56,14 @@ impl Check {
             total: work.len(),
             row: |index: usize| {
                 let Work { program, batch, problem } = &work[index];
-                check(&device, program, batch, problem, &options)
+                let mut outcome = check(&device, program, batch, problem, &options);
+                outcome.row.problem = self.again(problem, arch);
+                outcome
             },
-            lost: |index: usize, reason| work[index].lost(reason),
+            lost: |index: usize, reason| {
+                let problem = self.again(&work[index].problem, arch);
+                Checked { problem, ..work[index].lost(reason) }
+            },
         };
         let Some(rows) = self.rows.collect("check", &device, rows, print_row)? else { return Ok(()) };
         let passed = rows.iter().filter(|row| row.passed).count();
@@ -62,6 +71,12 @@ impl Check {
             println!("{passed} of {} hold", rows.len());
         }
         if passed == work.len() { Ok(()) } else { Err(Failure::Check) }
+    }
+
+    /// The arguments of `kgen case` that make a problem and its kernel again.
+    fn again(&self, problem: &Problem, arch: Arch) -> String {
+        let shape = self.shape.map_or(String::new(), |shape| format!(" --shape {shape}"));
+        format!("{problem} --arch {arch}{shape}")
     }
 
     fn work(&self) -> Result<Vec<Work>, Failure> {

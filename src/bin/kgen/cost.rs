@@ -7,7 +7,7 @@ use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning};
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, Cost, Tools};
@@ -27,7 +27,7 @@ use std::path::PathBuf;
 pub struct KernelCost {
     /// Stock kernels, FILE.rs or FILE.rs:function, or the PTX of anybody as FILE.ptx; the whole catalogue if none is named
     pub kernels: Vec<String>,
-    /// Target
+    /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     pub arch: Arch,
     /// GPU that the limits are of: a100, h100 or h200; the one that the target was made for if absent
@@ -117,7 +117,7 @@ impl KernelCost {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
                 (Generic::Fixed(head_dim), _) => vec![*head_dim],
-                (_, true) => SM80_HEAD_DIMS.to_vec(),
+                (_, true) => kernel::head_dims(self.arch).to_vec(),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {

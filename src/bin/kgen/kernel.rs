@@ -3,7 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{QueryIn, Tuning};
+use flashpage::codegen::schedule::{QueryIn, SM80_HEAD_DIMS, SM90_HEAD_DIMS, Tuning};
 use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
 use flashpage::kernels;
 
@@ -41,7 +41,7 @@ pub fn program(name: &str) -> Result<Program, Failure> {
 /// What a kernel is compiled for.
 #[derive(Args, Clone)]
 pub struct Target {
-    /// Target: sm_80 (sm_90a is not lowered yet)
+    /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     pub arch: Arch,
     /// Element type of q, k, v and o: f16 or bf16
@@ -67,7 +67,7 @@ pub struct ScheduleChoice {
     /// Tile instead of the schedule's own, as ROWSxCOLUMNS
     #[arg(long, value_parser = tile, value_name = "MxN")]
     tile: Option<(usize, usize)>,
-    /// Warps of a block, each with 16 or 32 rows
+    /// Warps that multiply, each with 16 or 32 rows; 16 on sm_90a
     #[arg(long, value_name = "N")]
     warps: Option<usize>,
     /// Column tiles in flight
@@ -79,6 +79,12 @@ pub struct ScheduleChoice {
     /// Blocks that should fit on a multiprocessor together
     #[arg(long, value_name = "N")]
     blocks_per_sm: Option<u32>,
+    /// When the accumulator is rescaled: grown (when a row maximum has grown by much) or always; sm_90a only
+    #[arg(long, value_parser = rescale, value_name = "WHEN")]
+    rescale: Option<bool>,
+    /// Of every 16 exponentials, how many are polynomials; sm_90a only
+    #[arg(long, value_name = "N")]
+    polynomial: Option<usize>,
 }
 
 impl ScheduleChoice {
@@ -89,6 +95,8 @@ impl ScheduleChoice {
             stages: self.stages,
             query: self.query,
             blocks_per_sm: self.blocks_per_sm,
+            rescale: self.rescale,
+            polynomial: self.polynomial,
         }
     }
 }
@@ -100,6 +108,23 @@ pub fn tile(text: &str) -> Result<(usize, usize), String> {
         Some((rows.parse().ok()?, cols.parse().ok()?))
     };
     parse().ok_or_else(|| format!("`{text}` is no tile: write rows x columns, as in 128x64"))
+}
+
+/// Whether rescaling is skipped while maxima grow little.
+fn rescale(text: &str) -> Result<bool, String> {
+    match text {
+        "grown" => Ok(true),
+        "always" => Ok(false),
+        _ => Err(format!("no rescaling `{text}`: write grown or always")),
+    }
+}
+
+/// Head dimensions that there are kernels of.
+pub fn head_dims(arch: Arch) -> &'static [usize] {
+    match arch {
+        Arch::Sm80 => SM80_HEAD_DIMS,
+        Arch::Sm90a => SM90_HEAD_DIMS,
+    }
 }
 
 impl Target {

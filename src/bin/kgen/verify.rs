@@ -5,7 +5,7 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning};
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::parallel;
@@ -16,7 +16,7 @@ use serde_json::json;
 pub struct Verify {
     /// Stock kernels, FILE.rs or FILE.rs:function; the whole catalogue if none is named
     kernels: Vec<String>,
-    /// Target
+    /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
     /// One JSON array
@@ -69,7 +69,7 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
     };
     let head_dims: Vec<usize> = match program.head_dim {
         Generic::Fixed(head_dim) => vec![head_dim],
-        Generic::Open(_) => SM80_HEAD_DIMS.to_vec(),
+        Generic::Open(_) => kernel::head_dims(arch).to_vec(),
     };
     let block_sizes: Vec<Option<usize>> =
         if paged { BLOCK_SIZES.into_iter().map(Some).collect() } else { vec![None] };
