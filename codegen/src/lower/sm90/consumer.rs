@@ -162,11 +162,12 @@ impl Hopper<'_> {
 
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
         let values = self.slot_barriers(block, Which::Values, &consumer.values);
+        // V of the tile before was copied before K of this one.
         self.wait(&keys, FULL, &consumer.keys.parity);
+        self.wait(&values, FULL, &consumer.values.parity);
         self.take_turn(&consumer.turns);
         self.fence_products();
         self.issue_scores(state, &consumer.factors, &consumer.keys);
-        self.wait(&values, FULL, &consumer.values.parity);
         self.issue_output(state, &consumer.factors, &consumer.values);
         self.pass_turn(&consumer.turns);
         self.b.comment("scores are there; the output is on its way");
