@@ -4,7 +4,7 @@
 //! Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension: `[panel][row][span]`, swizzled
 //! within eight rows, as bulk copies write it and `wgmma` reads it.
 
-use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning, list};
+use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
 use crate::abi::CopyBox;
 use crate::attention::Attention;
 use crate::bounds::Interval;
@@ -330,25 +330,8 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tiles_hold_whole_blocks() {
-        let table =
-            [(16, 160), (24, 144), (32, 160), (40, 160), (48, 144), (64, 128), (128, 128), (256, 128)];
-        for (block_size, cols) in table {
-            assert_eq!(columns_of_blocks(160, block_size), cols, "blocks of {block_size}");
-        }
-        // Three blocks of 56 and two of 88 are no multiple of 16, two of 56 far fewer: boxes of eight rows.
-        assert_eq!((columns_of_blocks(160, 56), columns_of_blocks(160, 88)), (160, 160));
-    }
-}
-
 /// The schedule for a person: see [`Schedule`]'s `Display`.
 pub(super) fn show(s: &Schedule, roles: Roles, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-    let _ = list;
     writeln!(f, "schedule for {}, head_dim {}", s.arch, s.head_dim)?;
     writeln!(f, "  tile        {} rows x {} columns", s.rows, s.cols)?;
     writeln!(
@@ -363,4 +346,20 @@ pub(super) fn show(s: &Schedule, roles: Roles, f: &mut std::fmt::Formatter<'_>) 
         if s.consumers() == 1 { "" } else { "s" },
         roles.consumer_registers
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_hold_whole_blocks() {
+        let table =
+            [(16, 160), (24, 144), (32, 160), (40, 160), (48, 144), (64, 128), (128, 128), (256, 128)];
+        for (block_size, cols) in table {
+            assert_eq!(columns_of_blocks(160, block_size), cols, "blocks of {block_size}");
+        }
+        // Three blocks of 56 and two of 88 are no multiple of 16, two of 56 far fewer: boxes of eight rows.
+        assert_eq!((columns_of_blocks(160, 56), columns_of_blocks(160, 88)), (160, 160));
+    }
 }
