@@ -96,8 +96,8 @@ impl MaskClass {
 fn registers(consumers: usize, blocks_per_sm: u32) -> (u32, u32) {
     match (consumers, blocks_per_sm) {
         (1, 1) => (56, 256),
-        (1, _) => (24, 232),
-        (2, _) => (24, 240),
+        (1, _) => (40, 216),
+        (2, _) => (40, 232),
         _ => (32, 160),
     }
 }
