@@ -8,7 +8,7 @@ use crate::spec::{Arch, Spec};
 use std::fmt::{self, Formatter};
 
 /// Characters of the timeline.
-const WIDTH: usize = 96;
+const WIDTH: usize = 112;
 
 impl HopperRow {
     /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
@@ -157,7 +157,11 @@ fn show_barriers(s: &Schedule, f: &mut Formatter<'_>) -> fmt::Result {
 
 fn show_timeline(s: &Schedule, f: &mut Formatter<'_>) -> fmt::Result {
     let Some(timeline) = Timeline::of(s) else { return Ok(()) };
-    writeln!(f, "  one iteration of the main loop, some {} cycles", timeline.cycles)?;
+    let iterations = match timeline.iterations {
+        1 => "one iteration".to_owned(),
+        n => format!("{n} iterations"),
+    };
+    writeln!(f, "  {iterations} of the main loop, some {} cycles", timeline.cycles)?;
     for lane in Timeline::lanes(s.consumers()) {
         let name = match lane {
             Lane::Producer => "producer".to_owned(),
@@ -174,10 +178,14 @@ fn show_timeline(s: &Schedule, f: &mut Formatter<'_>) -> fmt::Result {
     } else {
         "products issued"
     };
-    writeln!(f, "    ^ {issue}, k its K slot released, v its V slot released; j+1 is the tile before j")?;
+    writeln!(f, "    ^ {issue}, k its K slot released, v its V slot released")?;
+    writeln!(
+        f,
+        "    0 S(j): S = Q Kᵀ of consumer 0; PV: O += P V; P: rounding, then rescaling; j+1 is the tile before j"
+    )?;
     let share = timeline.busy(Lane::TensorCores) * 100 / timeline.cycles.max(1);
     writeln!(f, "    tensor cores are busy for {share} % of it")?;
-    for line in wrap(&Timeline::assumptions(), WIDTH + 12) {
+    for line in wrap(&Timeline::assumptions(), WIDTH) {
         writeln!(f, "    {line}")?;
     }
     Ok(())

@@ -1,5 +1,6 @@
-//! One iteration of a Hopper kernel's main loop in steady state, as rough times: the roles run against each other
-//! by the rules of the barriers until they have settled, and one period is cut out.
+//! A Hopper kernel's main loop in steady state, as rough times: the roles run against each other by the rules of the
+//! barriers until they have settled, and one period is cut out. That is one iteration, or a few: a ring of two stages
+//! that waits for copies has long and short iterations in turn.
 //!
 //! The times are estimates from shapes alone ([`Costs`]): they show who waits for whom, not how fast a kernel is.
 
@@ -18,7 +19,9 @@ const BESIDE: usize = 2;
 /// Instructions of a polynomial exponential.
 const POLYNOMIAL_INSTRUCTIONS: usize = 10;
 /// Iterations until the roles have settled.
-const SETTLED: usize = 40;
+const SETTLED: usize = 64;
+/// Most iterations of a period.
+const LONGEST: usize = 4;
 
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +108,8 @@ pub struct Costs {
 pub struct Timeline {
     /// Its cycles.
     pub cycles: usize,
+    /// Its iterations.
+    pub iterations: usize,
     /// What the parts cost.
     pub costs: Costs,
     /// What is done, cut at both ends of the period.
@@ -147,6 +152,14 @@ struct History {
 fn released(done: &[History], stages: usize, at: usize, ends: fn(&History) -> &Vec<usize>) -> usize {
     let Some(old) = at.checked_sub(stages) else { return 0 };
     done.iter().filter_map(|history| ends(history).get(old).copied()).max().unwrap_or(0)
+}
+
+/// Whether all consumers do the same again after `iterations` from iteration `at` on.
+fn repeats(done: &[History], at: usize, iterations: usize) -> bool {
+    let issue = |consumer: usize, at: usize| done[consumer].issue.get(at).copied().unwrap_or(0);
+    let period =
+        |consumer: usize, at: usize| issue(consumer, at + iterations).saturating_sub(issue(consumer, at));
+    (0..done.len()).all(|c| (at..at + LONGEST).all(|i| period(c, i) == period(0, at)))
 }
 
 impl Timeline {
@@ -218,9 +231,11 @@ impl Timeline {
                 released(&done, s.stages, at, |history| &history.freed),
             ));
         }
-        // The period from one issue of the first consumer to its next, well before the end.
-        let j = SETTLED - 2 - s.stages.min(SETTLED / 2);
-        let (start, end) = (*done.first()?.issue.get(j)?, *done.first()?.issue.get(j + 1)?);
+        // From one issue of the first consumer to a later one, well before the end.
+        let j = SETTLED / 2;
+        let iterations = (1..=LONGEST).find(|n| repeats(&done, j, *n)).unwrap_or(1);
+        let issues = &done.first()?.issue;
+        let (start, end) = (*issues.get(j)?, *issues.get(j + iterations)?);
         let inside = |at: usize| (start..end).contains(&at);
         let spans = spans
             .into_iter()
@@ -237,7 +252,7 @@ impl Timeline {
             .filter(|(_, moment)| inside(moment.at))
             .map(|(_, moment)| Moment { at: moment.at - start, ..moment })
             .collect();
-        Some(Timeline { cycles: end - start, costs, spans, moments })
+        Some(Timeline { cycles: end - start, iterations, costs, spans, moments })
     }
 
     /// Lanes from top to bottom.
@@ -280,8 +295,8 @@ impl Span {
         match self.work {
             Work::CopyKeys => format!("K({tile})"),
             Work::CopyValues => format!("V({tile})"),
-            Work::Scores(consumer) => format!("{consumer}: S({tile}) = Q K"),
-            Work::Output(consumer) => format!("{consumer}: O += P V({tile})"),
+            Work::Scores(consumer) => format!("{consumer} S({tile})"),
+            Work::Output(consumer) => format!("{consumer} PV({tile})"),
             Work::Softmax => format!("softmax({tile})"),
             Work::Round => format!("P({tile})"),
         }
@@ -299,18 +314,19 @@ mod tests {
     use crate::schedule::SM90;
 
     #[test]
-    fn a_period_holds_one_iteration() {
+    fn a_period_holds_whole_iterations() {
         for row in SM90 {
             let schedule = Schedule::of_hopper_row(row);
             let timeline = Timeline::of(&schedule).expect("a Hopper schedule has roles");
-            let Timeline { cycles, costs, .. } = timeline;
+            let Timeline { cycles, costs, iterations, .. } = timeline;
             let what = format!("{row:?}\n{timeline:?}");
-            // One of each product of each consumer, and no more than there is time for.
-            let products = row.consumers * (costs.scores + costs.output);
+            // Each product of each consumer once an iteration, and no more than there is time for.
+            let products = iterations * row.consumers * (costs.scores + costs.output);
             assert_eq!(timeline.busy(Lane::TensorCores), products, "{what}");
-            assert_eq!(timeline.busy(Lane::Producer), 2 * costs.copy, "{what}");
+            assert_eq!(timeline.busy(Lane::Producer), iterations * 2 * costs.copy, "{what}");
             for consumer in 0..row.consumers {
-                assert_eq!(timeline.busy(Lane::Consumer(consumer)), costs.softmax + costs.round, "{what}");
+                let busy = timeline.busy(Lane::Consumer(consumer));
+                assert_eq!(busy, iterations * (costs.softmax + costs.round), "{what}");
             }
             for lane in Timeline::lanes(row.consumers) {
                 let spans = timeline.on(lane);
@@ -319,7 +335,7 @@ mod tests {
             }
             for event in [Event::Issue, Event::FreeKeys, Event::FreeValues] {
                 let count = timeline.moments.iter().filter(|moment| moment.event == event).count();
-                assert_eq!(count, row.consumers, "{event:?} of {what}");
+                assert_eq!(count, iterations * row.consumers, "{event:?} of {what}");
             }
         }
     }
