@@ -6,7 +6,7 @@ use flashpage::codegen::schedule::{Event, Lane, Region, Schedule, Timeline, Work
 use std::fmt::Write;
 
 const INK: &str = "#222222";
-const FAINT: &str = "#999999";
+const FAINT: &str = "#666666";
 const QUERY: &str = "#cccccc";
 const KEYS: &str = "#56b4e9";
 const VALUES: &str = "#e69f00";
@@ -83,7 +83,7 @@ pub fn memory(schedule: &Schedule) -> Option<String> {
         format!("{} registers a thread", roles.producer_registers),
         "waits for empty slots".to_owned(),
         format!("copies {count} boxes a tile"),
-        "copies fill, bytes counted".to_owned(),
+        "full counts their bytes".to_owned(),
     ]
     .iter()
     .enumerate()
@@ -123,12 +123,7 @@ pub fn memory(schedule: &Schedule) -> Option<String> {
             "middle",
             &format!("{}, {} KiB", region.name, region.bytes / 1024),
         );
-        picture.put(format_args!(
-            r##"<text x="{}" y="{}" text-anchor="end" font-size="11" fill="{FAINT}">{}</text>"##,
-            MAP.0 - 6,
-            y + 11,
-            region.offset
-        ));
+        picture.text((MAP.0 + 5, y + 15), "start", &region.offset.to_string());
         let spread = |low: usize, high: usize| low + (high - low) * (2 * index + 1) / (2 * tiles.len());
         if region.name != "O" {
             picture.arrow((220, spread(TOP + 130, TOP + 262)), (MAP.0 - 2, middle), INK);
@@ -204,10 +199,11 @@ pub fn iteration(schedule: &Schedule) -> Option<String> {
         }
         let Lane::Consumer(which) = lane else { continue };
         for moment in timeline.moments.iter().filter(|moment| moment.consumer == *which) {
-            let what = match moment.event {
-                Event::Issue => "issue",
-                Event::FreeKeys => "free K",
-                Event::FreeValues => "free V",
+            // Above and below: a turn often comes as a slot goes.
+            let (what, below) = match moment.event {
+                Event::Issue => ("issue", 0),
+                Event::FreeKeys => ("free K", 54),
+                Event::FreeValues => ("free V", 54),
             };
             let at = x(moment.at);
             picture.put(format_args!(
@@ -215,7 +211,7 @@ pub fn iteration(schedule: &Schedule) -> Option<String> {
                 y,
                 y + 42
             ));
-            picture.put(format_args!(r##"<text x="{at}" y="{}" font-size="11">{what}</text>"##, y + 54));
+            picture.put(format_args!(r##"<text x="{at}" y="{}" font-size="11">{what}</text>"##, y + below));
         }
     }
     let y = TOP + LANE * lanes.len() + 10;
