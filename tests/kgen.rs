@@ -107,6 +107,36 @@ fn explain() {
     }
 }
 
+#[test]
+fn explain_for_hopper() {
+    let folder = TempDir::new().unwrap();
+    let text = kgen_in(
+        folder.path(),
+        &words("explain paged_attention --arch sm_90a --tile 128x128 --stages 2 --block-size 16 --svg drawn"),
+    )
+    .with(0)
+    .out;
+    for part in [
+        "schedule for sm_90a, head_dim 128",
+        "1 warp of 4 copies",
+        "2 consumer warpgroups",
+        "O 64 + scores 64 + probabilities 32 = 160 registers",
+        "named barriers 1, 2",
+        "a tile of K or V: 16 boxes of 16 rows x 128 B",
+        "K1 empty",
+        "tensor cores │",
+        "walk over row tiles",
+        "the row of head_dim 128, prefill",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    for name in ["memory.svg", "iteration.svg"] {
+        let drawn = std::fs::read_to_string(folder.path().join("drawn").join(name)).unwrap();
+        assert!(drawn.starts_with("<svg") && drawn.contains("consumer 1"), "{name}");
+    }
+    kgen_in(folder.path(), &words("explain attention --svg drawn")).with(2);
+}
+
 const ONE: &str = "
 use flashpage::prelude::*;
 

@@ -8,6 +8,7 @@
 //! - [`program`]: the tile IR and its meaning.
 //! - [`attention`], [`bounds`]: what a program is found to be; what its mask says of loops.
 //! - [`spec`], [`schedule`]: what a program is specialised to, and how it runs there.
+//! - `lower`: to the entry of a target, `sm80` or `sm90` (for `sm_90a`), both made of the same ranges, masks and softmax.
 //! - [`layout`]: where elements lie in shared memory and in registers.
 //! - [`abi`]: the entry's parameters.
 //!

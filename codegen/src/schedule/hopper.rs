@@ -252,7 +252,7 @@ impl Schedule {
     }
 
     /// Bytes of a K or V tile.
-    pub(super) fn kv_tile_bytes(&self) -> usize {
+    pub fn kv_tile_bytes(&self) -> usize {
         self.cols * self.head_dim * 2
     }
 
@@ -328,24 +328,6 @@ fn columns_of_blocks(cols: usize, block_size: usize) -> usize {
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The schedule for a person: see [`Schedule`]'s `Display`.
-pub(super) fn show(s: &Schedule, roles: Roles, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-    writeln!(f, "schedule for {}, head_dim {}", s.arch, s.head_dim)?;
-    writeln!(f, "  tile        {} rows x {} columns", s.rows, s.cols)?;
-    writeln!(
-        f,
-        "  roles       1 producer warpgroup, {} registers a thread: bulk copies",
-        roles.producer_registers
-    )?;
-    writeln!(
-        f,
-        "              {} consumer warpgroup{}, {} registers a thread: 64 rows each",
-        s.consumers(),
-        if s.consumers() == 1 { "" } else { "s" },
-        roles.consumer_registers
-    )
 }
 
 #[cfg(test)]

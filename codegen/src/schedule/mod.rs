@@ -3,11 +3,16 @@
 //! otherwise, in whole or in part.
 
 mod hopper;
+mod hopper_plan;
+mod hopper_show;
 mod hopper_table;
+mod hopper_timeline;
 mod table;
 
 pub use hopper::{HopperRow, MaskClass, OutputIn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT, WARPGROUP_ROWS};
+pub use hopper_plan::{At, Copies, Meeting, Region, Tile};
 pub use hopper_table::SM90;
+pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
 
 use crate::attention::Attention;
@@ -345,7 +350,7 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = self;
         if let Some(roles) = self.roles {
-            return hopper::show(self, roles, f);
+            return hopper_show::show(self, roles, f);
         }
         writeln!(f, "schedule for {}, head_dim {}", s.arch, s.head_dim)?;
         writeln!(f, "  tile        {} rows x {} columns", s.rows, s.cols)?;

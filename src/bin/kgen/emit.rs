@@ -1,9 +1,10 @@
 //! `kgen list`, `kgen emit`, `kgen explain`: what can be read without running anything.
 
 use crate::kernel::Target;
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, picture};
 use clap::Args;
 use flashpage::codegen::bounds::Interval;
+use flashpage::codegen::schedule::HopperRow;
 use flashpage::kernels;
 use serde_json::json;
 use std::path::PathBuf;
@@ -74,6 +75,9 @@ pub struct Explain {
     kernel: String,
     #[command(flatten)]
     target: Target,
+    /// Also draws memory.svg and iteration.svg into this folder; sm_90a only
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
 }
 
 impl Explain {
@@ -97,7 +101,28 @@ impl Explain {
         println!("  between     {inside}");
         println!();
         print!("{}", compiled.schedule);
+        if let Some(row) = HopperRow::of(&self.target.spec(&program), attention) {
+            println!("  chosen by   the row of {row}");
+            if !row.why.is_empty() {
+                println!("              {}", row.why);
+            }
+        }
         println!();
+        if let Some(path) = &self.svg {
+            let pictures = [
+                ("memory.svg", picture::memory(&compiled.schedule)),
+                ("iteration.svg", picture::iteration(&compiled.schedule)),
+            ];
+            for (name, drawn) in pictures {
+                let drawn = drawn.ok_or_else(|| {
+                    Failure::Usage("--svg draws warps of several roles: add --arch sm_90a".to_owned())
+                })?;
+                let file = path.join(name);
+                std::fs::create_dir_all(path)
+                    .and_then(|()| std::fs::write(&file, drawn))
+                    .map_err(|e| Failure::Usage(format!("{}: {e}", file.display())))?;
+            }
+        }
         println!("entry {} of {} threads", compiled.entry, compiled.block[0]);
         for arg in &compiled.abi {
             println!("  {:<20} {}", arg.name, arg.meaning.describe(&program));

@@ -16,6 +16,7 @@ mod isolate;
 mod kernel;
 mod lines;
 mod parity;
+mod picture;
 mod progress;
 mod report;
 mod rows;

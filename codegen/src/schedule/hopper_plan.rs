@@ -1,0 +1,288 @@
+//! What a Hopper kernel keeps where, and who waits for whom: its shared memory and its barriers, as data.
+//!
+//! The lowering works these numbers out where it needs them; here they are listed, for people to read and for tests
+//! to hold against the PTX.
+
+use super::hopper::WARPGROUP_WARPS;
+use super::{OutputIn, Roles, Schedule, WARPGROUP_ROWS};
+use crate::layout::panel::{PERIOD, Panels};
+
+/// Threads of a warpgroup.
+const WARPGROUP: usize = WARPGROUP_WARPS * 32;
+/// Bytes of an `mbarrier`.
+const BARRIER_BYTES: usize = 8;
+/// Named barrier of the whole block.
+const WHOLE_BLOCK: usize = 0;
+/// Named barrier of the first consumer warpgroup's turn; the others' follow.
+const FIRST_TURN: usize = 1;
+/// Named barrier of all consumers.
+const CONSUMERS: usize = 4;
+/// Named barrier of the first consumer warpgroup alone; the others' follow.
+const FIRST_ALONE: usize = 5;
+
+/// A piece of shared memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// What is there: `Q`, `K stage 0`, `V0 full`.
+    pub name: String,
+    /// Byte offset from the start of dynamic shared memory.
+    pub offset: usize,
+    /// Bytes.
+    pub bytes: usize,
+    /// How its rows lie; `None` for a barrier.
+    pub layout: Option<Tile>,
+}
+
+/// A tile in panels, each `[row][span]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Panels, one after the other.
+    pub panels: usize,
+    /// One of them.
+    pub panel: Panels,
+}
+
+/// A barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// An `mbarrier` at this byte offset from the start of dynamic shared memory.
+    Shared(usize),
+    /// A named barrier (`bar.sync`, `bar.arrive`).
+    Named(usize),
+}
+
+/// Who meets at a barrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// The barrier's name: of a region for an `mbarrier`.
+    pub name: String,
+    /// Where it is.
+    pub at: At,
+    /// Who waits, and for what.
+    pub waits: String,
+    /// Who arrives, and when.
+    pub arrives: String,
+    /// Arrivals of a phase. For a named barrier these are threads, those that wait among them.
+    pub arrivals: usize,
+    /// Bytes of bulk copies that a phase waits for as well. Fewer where a tile is cut short.
+    pub bytes: usize,
+}
+
+/// The bulk copies of one tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// Rows of a box.
+    pub rows: usize,
+    /// Bytes of the head dimension of a box.
+    pub span: usize,
+    /// Boxes of a tile.
+    pub boxes: usize,
+}
+
+impl Schedule {
+    /// Shared memory from its start to its end, in order; empty without roles.
+    pub fn regions(&self) -> Vec<Region> {
+        let Some(roles) = self.roles else { return Vec::new() };
+        let mut regions = Vec::new();
+        let mut tile = |name: String, offset: usize, rows: usize| {
+            let panel = Panels { rows, span: self.span() };
+            let layout = Tile { panels: self.panels(), panel };
+            let bytes = layout.panels * panel.panel_bytes();
+            regions.push(Region { name, offset, bytes, layout: Some(layout) });
+        };
+        match roles.output {
+            OutputIn::Own => {
+                tile("Q".to_owned(), 0, self.rows);
+                tile("O".to_owned(), self.output_offset(), self.rows);
+            }
+            OutputIn::OverQuery => tile("Q, then O".to_owned(), 0, self.rows),
+        }
+        for (ring, first) in [("K", self.keys_offset()), ("V", self.values_offset())] {
+            for stage in 0..self.stages {
+                tile(format!("{ring} stage {stage}"), first + stage * self.kv_tile_bytes(), self.cols);
+            }
+        }
+        for (index, name) in self.barrier_names().into_iter().enumerate() {
+            let offset = self.barriers_offset() + index * BARRIER_BYTES;
+            regions.push(Region { name, offset, bytes: BARRIER_BYTES, layout: None });
+        }
+        regions
+    }
+
+    /// Names of the `mbarrier`s, in order: a pair for each slot.
+    fn barrier_names(&self) -> Vec<String> {
+        let slots = |ring: &'static str| (0..self.stages).map(move |stage| format!("{ring}{stage}"));
+        std::iter::once("Q".to_owned())
+            .chain(slots("K"))
+            .chain(slots("V"))
+            .flat_map(|slot| [format!("{slot} full"), format!("{slot} empty")])
+            .collect()
+    }
+
+    /// Every barrier: the `mbarrier`s in order, then the named ones. Empty without roles.
+    pub fn meetings(&self) -> Vec<Meeting> {
+        let Some(roles) = self.roles else { return Vec::new() };
+        let mut meetings: Vec<Meeting> = self
+            .regions()
+            .into_iter()
+            .filter(|region| region.layout.is_none())
+            .map(|r| self.slot(r))
+            .collect();
+        meetings.extend(self.named(roles));
+        meetings
+    }
+
+    fn slot(&self, Region { name, offset, .. }: Region) -> Meeting {
+        let full = name.ends_with("full");
+        let (waits, arrives, rows) = match (name.chars().next(), full) {
+            (Some('Q'), true) => ("consumers, before a tile's first S = Q Kᵀ", "copies of Q", self.rows),
+            (Some('Q'), false) => ("producer, before the next Q", "each consumer warp", self.rows),
+            (Some('K'), true) => ("consumers, before S = Q Kᵀ", "copies of K", self.cols),
+            (Some('K'), false) => {
+                ("producer, before the next K here", "each consumer warp, S there", self.cols)
+            }
+            (_, true) => ("consumers, before O += P V", "copies of V", self.cols),
+            (_, false) => ("producer, before the next V here", "each consumer warp, O there", self.cols),
+        };
+        let arrives = match (full, name.starts_with('Q'), self.output_over_query()) {
+            (true, ..) => format!("producer and the {arrives}"),
+            (false, true, true) => format!("{arrives}, O gone"),
+            (false, true, false) => format!("{arrives}, last S there"),
+            (false, false, _) => arrives.to_owned(),
+        };
+        let (arrivals, bytes) = if full { (1, rows * self.head_dim * 2) } else { (self.warps, 0) };
+        Meeting { name, at: At::Shared(offset), waits: waits.to_owned(), arrives, arrivals, bytes }
+    }
+
+    fn named(&self, roles: Roles) -> Vec<Meeting> {
+        let consumers = self.consumers();
+        let meeting = |name: &str, number: usize, waits: String, arrives: String, arrivals: usize| Meeting {
+            name: name.to_owned(),
+            at: At::Named(number),
+            waits,
+            arrives,
+            arrivals,
+            bytes: 0,
+        };
+        let all = "those who wait".to_owned();
+        let mut meetings = vec![meeting(
+            "whole block",
+            WHOLE_BLOCK,
+            "every thread, once: barriers are initialised".to_owned(),
+            all.clone(),
+            self.threads(),
+        )];
+        if roles.take_turns {
+            for mine in 0..consumers {
+                let before = (mine + consumers - 1) % consumers;
+                meetings.push(meeting(
+                    &format!("turn {mine}"),
+                    FIRST_TURN + mine,
+                    format!("consumer {mine}, before it issues products"),
+                    format!("consumer {before}, its products issued"),
+                    2 * WARPGROUP,
+                ));
+            }
+        }
+        meetings.push(meeting(
+            "consumers",
+            CONSUMERS,
+            "consumers: a tail has been zeroed".to_owned(),
+            all.clone(),
+            consumers * WARPGROUP,
+        ));
+        for alone in 0..consumers {
+            meetings.push(meeting(
+                &format!("alone {alone}"),
+                FIRST_ALONE + alone,
+                format!("consumer {alone}, before and after it writes O"),
+                all.clone(),
+                WARPGROUP,
+            ));
+        }
+        meetings
+    }
+
+    fn output_over_query(&self) -> bool {
+        self.roles.is_some_and(|roles| roles.output == OutputIn::OverQuery)
+    }
+
+    /// The bulk copies of a tile of K or V, each a lane's.
+    pub fn kv_copies(&self) -> Copies {
+        let rows = self.roles.map_or(self.cols, |roles| roles.box_rows);
+        Copies { rows, span: self.span(), boxes: self.cols / rows.max(1) * self.panels() }
+    }
+
+    /// The bulk copies of Q. O leaves in as many for each warpgroup, of its own rows.
+    pub fn query_copies(&self) -> Copies {
+        Copies { rows: self.rows, span: self.span(), boxes: self.panels() }
+    }
+
+    /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs.
+    pub fn consumer_holds(&self) -> [usize; 3] {
+        let of = |columns: usize| WARPGROUP_ROWS * columns / WARPGROUP;
+        [of(self.head_dim), of(self.cols), of(self.cols) / 2]
+    }
+}
+
+impl std::fmt::Display for Tile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Panels { rows, span } = self.panel;
+        write!(f, "{} x [{rows} rows][{span} B], swizzled within {PERIOD} rows", self.panels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::SM90;
+
+    #[test]
+    fn regions_cover_shared_memory_once() {
+        for row in SM90 {
+            let schedule = Schedule::of_hopper_row(row);
+            let mut end = 0;
+            for region in schedule.regions() {
+                assert_eq!(region.offset, end, "{row:?}: {region:?}");
+                assert!(region.bytes > 0);
+                if let Some(tile) = region.layout {
+                    // The swizzle is bits of the address.
+                    assert_eq!(region.offset % tile.panel.period_bytes(), 0, "{row:?}: {region:?}");
+                    assert_eq!(region.offset % 1024, 0, "{row:?}: {region:?}");
+                }
+                end += region.bytes;
+            }
+            assert_eq!(end, schedule.shared_bytes(), "{row:?}");
+            assert!(end <= schedule.shared_limit(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn barriers_are_where_the_map_has_them() {
+        for row in SM90 {
+            let schedule = Schedule::of_hopper_row(row);
+            let meetings = schedule.meetings();
+            let regions = schedule.regions();
+            let barriers: Vec<&Region> = regions.iter().filter(|region| region.layout.is_none()).collect();
+            let shared: Vec<(&str, usize)> = meetings
+                .iter()
+                .filter_map(|meeting| match meeting.at {
+                    At::Shared(offset) => Some((meeting.name.as_str(), offset)),
+                    At::Named(_) => None,
+                })
+                .collect();
+            assert_eq!(shared, barriers.iter().map(|r| (r.name.as_str(), r.offset)).collect::<Vec<_>>());
+            assert_eq!(shared.len(), schedule.barriers());
+            // No two named barriers share a number, of the sixteen that there are.
+            let mut numbers: Vec<usize> = meetings
+                .iter()
+                .filter_map(|meeting| match meeting.at {
+                    At::Named(number) => Some(number),
+                    At::Shared(_) => None,
+                })
+                .collect();
+            numbers.sort_unstable();
+            assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]) && numbers.iter().all(|n| *n < 16));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What is said of a Hopper kernel against its PTX: barriers where the plan has them, with its counts and numbers.
+
+use flashpage_codegen::attention::recognise;
+use flashpage_codegen::program::DType;
+use flashpage_codegen::schedule::{At, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
+use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
+
+const KERNELS: &str = include_str!("../../src/kernels.rs");
+
+fn kernel(name: &str) -> Program {
+    frontend::parse_file(KERNELS, Some(name)).expect("a stock kernel")
+}
+
+fn spec(head_dim: usize, shape: ShapeClass, block_size: Option<usize>) -> Spec {
+    let (arch, dtype, tuning) = (Arch::Sm90a, DType::F16, Tuning::default());
+    Spec { arch, dtype, head_dim, block_size, shape, tuning, fold_scale: true }
+}
+
+/// Every kernel of the table, contiguous and paged.
+fn compiled() -> Vec<Compiled> {
+    let kernels = [
+        ("attention", None),
+        ("causal_attention", None),
+        ("paged_attention", Some(16)),
+        ("paged_attention", Some(24)),
+    ];
+    let mut all = Vec::new();
+    for (name, block_size) in kernels {
+        let program = kernel(name);
+        for &head_dim in SM90_HEAD_DIMS {
+            for shape in ShapeClass::ALL {
+                all.push(
+                    compile(&program, &spec(head_dim, shape, block_size)).expect("a kernel of the table"),
+                );
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn barriers_of_the_plan_are_those_of_the_kernel() {
+    for Compiled { schedule, module, entry, dynamic_shared_bytes, .. } in compiled() {
+        let text = flashpage_ptx::print(&module);
+        assert_eq!(dynamic_shared_bytes as usize, schedule.shared_bytes(), "{entry}");
+        for meeting in schedule.meetings() {
+            let What { line, what } = match meeting.at {
+                At::Shared(offset) => {
+                    let at = match offset - schedule.barriers_offset() {
+                        0 => "[%barriers0]".to_owned(),
+                        along => format!("[%barriers0+{along}]"),
+                    };
+                    What {
+                        line: format!("mbarrier.init.shared.b64 {at}, {};", meeting.arrivals),
+                        what: "its count",
+                    }
+                }
+                // Of turns and of barriers of one warpgroup only the first's number is a constant.
+                At::Named(number) => match meeting.name.split_once(' ') {
+                    Some(("turn", "0")) => What {
+                        line: format!("add.u32 %turn0, %warpgroup0, {number};"),
+                        what: "the first turn",
+                    },
+                    Some(("alone", "0")) => What {
+                        line: format!("add.u32 %alone0, %warpgroup0, {number};"),
+                        what: "the first alone",
+                    },
+                    Some(("turn" | "alone", _)) => continue,
+                    _ if number == 0 => What { line: "bar.sync 0;".to_owned(), what: "all threads" },
+                    _ => What {
+                        line: format!("bar.sync {number}, {};", meeting.arrivals),
+                        what: "its threads",
+                    },
+                },
+            };
+            assert!(text.contains(&line), "{entry}: {} has not {what}: no `{line}`", meeting.name);
+        }
+        assert_eq!(text.matches("mbarrier.init").count(), schedule.barriers(), "{entry}");
+        assert_eq!(schedule.roles.is_some_and(|roles| roles.take_turns), text.contains("%turn0"), "{entry}");
+    }
+}
+
+struct What {
+    line: String,
+    what: &'static str,
+}
+
+#[test]
+fn boxes_of_the_plan_are_those_of_the_kernel() {
+    for Compiled { schedule, module, entry, .. } in compiled() {
+        let (kv, query) = (schedule.kv_copies(), schedule.query_copies());
+        // Whole tiles: the boxes' bytes are those that a full barrier waits for.
+        assert_eq!(kv.boxes * kv.rows * kv.span, schedule.kv_tile_bytes(), "{entry}");
+        assert_eq!(query.boxes * query.rows * query.span, schedule.rows * schedule.head_dim * 2, "{entry}");
+        let text = flashpage_ptx::print(&module);
+        // K and V of the rightmost tile and of the others, a copy for each round of lanes; and Q.
+        let copies = text.matches("mbarrier::complete_tx::bytes").count();
+        assert_eq!(copies, 4 * kv.boxes.div_ceil(32) + 1, "{entry}");
+    }
+}
+
+#[test]
+fn a_schedule_knows_its_row() {
+    let attention = recognise(&kernel("causal_attention"), true).expect("attention");
+    for &head_dim in SM90_HEAD_DIMS {
+        for shape in ShapeClass::ALL {
+            let row = HopperRow::of(&spec(head_dim, shape, None), &attention).expect("a row");
+            assert_eq!((row.head_dim, row.shape), (head_dim, shape));
+            let chosen = Schedule::choose(&spec(head_dim, shape, None), &attention);
+            assert_eq!(chosen, Ok(Schedule::of_hopper_row(row)));
+        }
+    }
+    let old = Spec { arch: Arch::Sm80, ..spec(128, ShapeClass::Prefill, None) };
+    assert_eq!(HopperRow::of(&old, &attention), None);
+}
