@@ -124,7 +124,10 @@ impl Hopper<'_> {
         let masks = self.prepare_scores(instance, true);
         self.wait(&block.barriers, FULL, &consumer.query_parity);
         self.b.xor(Type::B32, &consumer.query_parity, &consumer.query_parity, 1);
-        self.zero_tail(block, instance, &consumer.tile, &consumer.keys);
+        // K that was not copied comes with a table only.
+        if self.attention.table.is_some() {
+            self.zero_tail(block, instance, Which::Keys, &consumer.tile, &consumer.keys);
+        }
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
         self.wait(&keys, FULL, &consumer.keys.parity);
         self.fence_products();
@@ -141,6 +144,7 @@ impl Hopper<'_> {
             self.b.max(Type::F32, max, max, maximum);
         }
         self.probabilities(&state, consumer);
+        self.zero_tail(block, instance, Which::Values, &consumer.tile, &consumer.keys);
         self.next_tile(consumer);
         masks
     }
@@ -162,7 +166,6 @@ impl Hopper<'_> {
 
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
         let values = self.slot_barriers(block, Which::Values, &consumer.values);
-        // V of the tile before was copied before K of this one.
         self.wait(&keys, FULL, &consumer.keys.parity);
         self.wait(&values, FULL, &consumer.values.parity);
         self.take_turn(&consumer.turns);

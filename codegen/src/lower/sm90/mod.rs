@@ -120,14 +120,7 @@ impl Hopper<'_> {
         let spare = self.b.rem(Type::U32, "r", panels.rows, &packed);
         let used = self.b.sub(Type::U32, "r", panels.rows, &spare);
         let threads = self.schedule.threads();
-        self.zero_rows(
-            &block.thread,
-            threads,
-            panels,
-            &used,
-            std::slice::from_ref(&block.shared),
-            "spare_rows",
-        );
+        self.zero_rows(&block.thread, threads, panels, &used, &block.shared, "spare_rows");
         self.fence_proxy_async();
     }
 
@@ -137,14 +130,14 @@ impl Hopper<'_> {
         self.b.emit(Opcode::Fence, &mods, vec![]);
     }
 
-    /// Zeroes rows from `first` on of tiles at `tiles`, by `threads` threads.
+    /// Zeroes rows from `first` on of the tile at `tile`, by `threads` threads.
     fn zero_rows(
         &mut self,
         thread: &Reg,
         threads: usize,
         panels: Panels,
         first: &Reg,
-        tiles: &[Reg],
+        tile: &Reg,
         hint: &str,
     ) {
         let count = self.schedule.panels();
@@ -156,12 +149,10 @@ impl Hopper<'_> {
         b.place(&top);
         let past = b.setp(Word::Ge, Type::U32, "p", &offset, panels.panel_bytes());
         b.guarded(&past, false, |b| b.bra(&done));
-        for tile in tiles {
-            let at = self.b.add(Type::U32, "r", tile, &offset);
-            for panel in 0..count {
-                let along = (panel * panels.panel_bytes()) as i64;
-                self.move_chunk(Opcode::St, Space::Shared, [&zero; 4], &at, along);
-            }
+        let at = b.add(Type::U32, "r", tile, &offset);
+        for panel in 0..count {
+            let along = (panel * panels.panel_bytes()) as i64;
+            self.move_chunk(Opcode::St, Space::Shared, [&zero; 4], &at, along);
         }
         let b = &mut self.b;
         b.add(Type::U32, &offset, &offset, threads * CHUNK);

@@ -2,8 +2,11 @@
 //!
 //! K and V come in boxes, one for each 64 columns of the head dimension and each run of rows that lie together: a
 //! tile of contiguous keys, a block of paged ones. Each box is a lane's: lane `l` copies the boxes `l`, `l + 32`, …
-//! A paged tile's blocks are looked up while the tile before it is being copied, so that no copy waits for the table,
-//! and what a tile costs does not depend on where its blocks lie.
+//! A paged tile's blocks are looked up before the wait for its slot, so that no copy waits for the table, and what a
+//! tile costs does not depend on where its blocks lie.
+//!
+//! V is copied one tile behind K: consumers ask for it so, and a K does not wait for the slot of a V that is needed
+//! after it.
 
 use super::barrier::{EMPTY, FULL, Position, Which};
 use super::{Block, Hopper};
@@ -19,21 +22,15 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 struct Producer {
     /// Whether this lane says how many bytes come.
     first_lane: Reg,
-    /// Slots of the tile to copy next.
-    position: Position,
+    /// Slot of the K to copy next.
+    keys: Position,
+    /// Slot of the V to copy next, one tile behind.
+    values: Position,
     query_parity: Reg,
     /// The boxes that a lane copies of every tile, one a round.
     boxes: Vec<LaneBox>,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
-}
-
-/// A tile of columns.
-#[derive(Clone, Copy)]
-struct Tile<'a> {
-    index: &'a Reg,
-    /// Whether it is the rightmost, the only one that may reach past the sequence.
-    rightmost: bool,
 }
 
 /// One box a lane.
@@ -46,12 +43,18 @@ struct LaneBox {
     col: Reg,
     /// Byte offset within a tile.
     offset: Reg,
-    /// Where the tile about to be copied lies; paged only.
+    /// Where it lies; paged only.
     paged: Option<Paged>,
 }
 
-/// Where a box of paged K or V lies.
+/// Where a box lies of the K to copy next, and of the V.
 struct Paged {
+    of_keys: InPool,
+    of_values: InPool,
+}
+
+/// A place in a pool of blocks.
+struct InPool {
     /// Physical block.
     block: Reg,
     /// First row within the block.
@@ -66,10 +69,10 @@ impl Hopper<'_> {
         let idle = self.b.setp(Word::Ne, Type::U32, "p", &block.warp, warps);
         self.b.guarded(&idle, false, |b| b.ret());
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
-        let position = self.first_position(1);
+        let (keys, values) = (self.first_position(1), self.first_position(1));
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
         let boxes = self.boxes(block);
-        let mut producer = Producer { first_lane, position, query_parity, boxes, table_row: None };
+        let mut producer = Producer { first_lane, keys, values, query_parity, boxes, table_row: None };
 
         let (walk, work) = self.begin_walk();
         self.uniform.clear();
@@ -82,34 +85,46 @@ impl Hopper<'_> {
         let instance = self.instance(lanes, work, |b| b.bra(&walk.next));
         let range = self.column_range(&instance);
         let first = self.same_in_all_lanes(&range.first);
-        let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
+        let tile = self.b.sub(Type::S32, "r", &range.end, 1);
         let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
         let nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&nothing, false, |b| b.bra(&walk.next));
         producer.table_row = self.table_row(&instance);
-        let rightmost = Tile { index: &tile, rightmost: true };
-        self.look_up(&instance, &producer, rightmost);
 
-        self.b.stage("the rightmost tile, and Q before V");
-        self.copy_tile(block, &instance, &producer, Which::Keys, rightmost);
+        self.b.stage("K of the rightmost tile, and Q");
+        self.look_up(&instance, &producer, &tile);
+        self.copy_tile(block, &instance, &producer, Which::Keys, &tile);
         self.copy_query(block, &instance, &producer);
-        self.copy_tile(block, &instance, &producer, Which::Values, rightmost);
-        self.advance(&producer.position);
 
-        self.b.stage("the others, right to left");
+        self.b.stage("right to left: K of a tile, and V of the one before it");
         let (top, done) = (self.b.label("copy"), self.b.label("copied"));
         self.b.place(&top);
+        let before = self.b.mov(Type::U32, "before", &tile);
+        self.pass_on(&producer);
         self.b.sub(Type::S32, &tile, &tile, 1);
         let over = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&over, false, |b| b.bra(&done));
-        let other = Tile { index: &tile, rightmost: false };
-        self.look_up(&instance, &producer, other);
-        self.copy_tile(block, &instance, &producer, Which::Keys, other);
-        self.copy_tile(block, &instance, &producer, Which::Values, other);
-        self.advance(&producer.position);
+        self.look_up(&instance, &producer, &tile);
+        self.copy_tile(block, &instance, &producer, Which::Keys, &tile);
+        self.copy_tile(block, &instance, &producer, Which::Values, &before);
         self.b.bra(&top);
         self.b.place(&done);
+
+        self.b.stage("V of the leftmost tile");
+        self.copy_tile(block, &instance, &producer, Which::Values, &before);
         self.next_work(&walk);
+    }
+
+    /// Goes on to the next tile: what was K's is V's now.
+    fn pass_on(&mut self, producer: &Producer) {
+        self.move_position(&producer.values, &producer.keys);
+        self.advance(&producer.keys);
+        for Paged { of_keys, of_values } in
+            producer.boxes.iter().filter_map(|lane_box| lane_box.paged.as_ref())
+        {
+            self.b.mov(Type::U32, &of_values.block, &of_keys.block);
+            self.b.mov(Type::U32, &of_values.within, &of_keys.within);
+        }
     }
 
     /// A register that ptxas knows to be the same in all lanes, so that what is made of it can be too.
@@ -135,8 +150,9 @@ impl Hopper<'_> {
             let col = b.mul_lo(Type::U32, "box_col", &panel, panels.span / 2);
             let along = b.mul_lo(Type::U32, "r", &row, panels.span);
             let offset = b.mad_lo(Type::U32, "box_at", &panel, panels.panel_bytes(), &along);
-            let paged =
-                paged.then(|| Paged { block: b.reg(Type::U32, "block"), within: b.reg(Type::U32, "within") });
+            let mut in_pool =
+                || InPool { block: b.reg(Type::U32, "block"), within: b.reg(Type::U32, "within") };
+            let paged = paged.then(|| Paged { of_keys: in_pool(), of_values: in_pool() });
             boxes.push(LaneBox { present, row, col, offset, paged });
         }
         boxes
@@ -151,23 +167,20 @@ impl Hopper<'_> {
         Some(self.b.mad_wide("table_row", &instance.sequence, &bytes, &base))
     }
 
-    /// Looks up the physical blocks of a tile. Past the sequence's end a table may hold anything.
-    fn look_up(&mut self, instance: &Instance, producer: &Producer, tile: Tile) {
+    /// Looks up the physical blocks of tile `tile`. Past the sequence's end a table may hold anything.
+    fn look_up(&mut self, instance: &Instance, producer: &Producer, tile: &Reg) {
         let Some(table_row) = &producer.table_row else { return };
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
+        let cols = self.schedule.cols;
         for lane_box in &producer.boxes {
-            let Some(Paged { block, within }) = &lane_box.paged else { continue };
-            let cols = self.schedule.cols;
+            let Some(Paged { of_keys: InPool { block, within }, .. }) = &lane_box.paged else { continue };
             let b = &mut self.b;
-            let position = b.mad_lo(Type::U32, "r", tile.index, cols, &lane_box.row);
+            let position = b.mad_lo(Type::U32, "r", tile, cols, &lane_box.row);
             let entry = b.div(Type::U32, "r", &position, block_size);
             b.rem(Type::U32, within, &position, block_size);
             let at = b.mad_wide("rd", &entry, 4, table_row);
             b.mov(Type::U32, block, 0);
-            let exists = match tile.rightmost {
-                true => b.setp_and(Word::Lt, Type::U32, "p", &position, &instance.kv_len, &lane_box.present),
-                false => lane_box.present.clone(),
-            };
+            let exists = b.setp_and(Word::Lt, Type::U32, "p", &position, &instance.kv_len, &lane_box.present);
             b.guarded(&exists, false, |b| {
                 b.ld_constant(Type::U32, block, &at, 0);
             });
@@ -208,12 +221,11 @@ impl Hopper<'_> {
         instance: &Instance,
         producer: &Producer,
         which: Which,
-        tile: Tile,
+        tile: &Reg,
     ) {
-        let at = &producer.position;
-        let (name, param) = match which {
-            Which::Keys => ("K", self.attention.k),
-            Which::Values => ("V", self.attention.v),
+        let (name, param, at) = match which {
+            Which::Keys => ("K", self.attention.k, &producer.keys),
+            Which::Values => ("V", self.attention.v, &producer.values),
         };
         self.b.comment(name);
         let barriers = self.slot_barriers(block, which, at);
@@ -222,9 +234,9 @@ impl Hopper<'_> {
         let paged = self.attention.table.is_some();
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
-        // Rows of this tile that exist, where boxes past the end are left out.
-        let left = (tile.rightmost && paged).then(|| {
-            let start = self.b.mul_lo(Type::U32, "r", tile.index, cols);
+        // Rows of this tile that exist: boxes past the end are left out.
+        let left = paged.then(|| {
+            let start = self.b.mul_lo(Type::U32, "r", tile, cols);
             self.b.sub(Type::U32, "r", &instance.kv_len, &start)
         });
         let bytes: Operand = match &left {
@@ -249,12 +261,14 @@ impl Hopper<'_> {
             };
             let mut coordinates = vec![lane_box.col.clone()];
             match &lane_box.paged {
-                Some(Paged { block, within }) => {
+                Some(paged) => {
+                    let InPool { block, within } =
+                        if which == Which::Keys { &paged.of_keys } else { &paged.of_values };
                     coordinates.extend([within.clone(), instance.kv_head.clone(), block.clone()]);
                 }
                 None => {
                     let begin = instance.kv_begin.as_ref().expect("a contiguous source has starts");
-                    let row = b.mad_lo(Type::U32, "r", tile.index, cols, begin);
+                    let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
                     let row = b.add(Type::U32, "r", &row, &lane_box.row);
                     coordinates.extend([row, instance.kv_head.clone()]);
                 }

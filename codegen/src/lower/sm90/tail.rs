@@ -12,8 +12,15 @@ use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 
 impl Hopper<'_> {
-    /// Zeroes the rows of tile `tile`, in slot `at`, that lie past the sequence's end, if any do. By all consumers.
-    pub(super) fn zero_tail(&mut self, block: &Block, instance: &Instance, tile: &Reg, at: &Position) {
+    /// Zeroes the rows of the tile in slot `at` of a ring that lie past the sequence's end, if any do. By all consumers.
+    pub(super) fn zero_tail(
+        &mut self,
+        block: &Block,
+        instance: &Instance,
+        which: Which,
+        tile: &Reg,
+        at: &Position,
+    ) {
         self.b.comment("rows past the sequence's end become zero");
         let cols = self.schedule.cols;
         let start = self.b.mul_lo(Type::U32, "r", tile, cols);
@@ -21,17 +28,11 @@ impl Hopper<'_> {
         let whole = self.b.setp(Word::Ge, Type::U32, "p", &left, cols);
         let done = self.b.label("whole_tile");
         self.b.guarded(&whole, false, |b| b.bra(&done));
-        let mut tiles = Vec::new();
-        // K that was not copied comes with a table only.
-        let rings =
-            if self.attention.table.is_some() { &[Which::Keys, Which::Values][..] } else { &[Which::Values] };
-        for which in rings {
-            let barriers = self.slot_barriers(block, *which, at);
-            self.wait(&barriers, FULL, &at.parity);
-            tiles.push(self.slot_address(block, *which, at));
-        }
+        let barriers = self.slot_barriers(block, which, at);
+        self.wait(&barriers, FULL, &at.parity);
+        let slot = self.slot_address(block, which, at);
         let threads = self.schedule.consumers() * WARPGROUP;
-        self.zero_rows(&block.thread, threads, self.column_panels(), &left, &tiles, "past_end");
+        self.zero_rows(&block.thread, threads, self.column_panels(), &left, &slot, "past_end");
         self.fence_proxy_async();
         self.meet(CONSUMERS, threads);
         self.b.place(&done);
