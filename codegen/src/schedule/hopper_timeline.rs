@@ -184,13 +184,21 @@ impl Timeline {
             spans.push((at, Span { lane, work, tile: 0, from, to }));
         };
         for at in 0..SETTLED {
-            // The producer waits for slots in the order of its copies: K, V, the next K.
+            // The producer waits for slots in the order of its copies: K, V of the tile before, the next K.
             keys.push(copy(
                 &mut spans,
                 Work::CopyKeys,
                 at,
                 released(&done, s.stages, at, |history| &history.scores),
             ));
+            if let Some(before) = at.checked_sub(1) {
+                values.push(copy(
+                    &mut spans,
+                    Work::CopyValues,
+                    before,
+                    released(&done, s.stages, before, |history| &history.freed),
+                ));
+            }
             for consumer in 0..consumers {
                 let mut issue: usize = ready[consumer].max(keys[at]);
                 if at > 0 {
@@ -224,12 +232,6 @@ impl Timeline {
                 done[consumer].issue.push(issue);
                 done[consumer].scores.push(scored);
             }
-            values.push(copy(
-                &mut spans,
-                Work::CopyValues,
-                at,
-                released(&done, s.stages, at, |history| &history.freed),
-            ));
         }
         // From one issue of the first consumer to a later one, well before the end.
         let j = SETTLED / 2;
