@@ -107,8 +107,8 @@ impl Hopper<'_> {
         let shared = b.shared_address("shared", SHARED);
         let barriers = b.add(Type::U32, "barriers", &shared, offset);
         let block = Block { thread, lane, warp, shared, barriers };
-        self.zero_spare_query_rows(&block);
         self.initialise_barriers(&block);
+        self.zero_spare_query_rows(&block);
         self.b.bar_sync(0);
         block
     }
