@@ -7,7 +7,7 @@ use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{Tuning, head_dims};
 use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, Cost, Tools};
@@ -117,7 +117,7 @@ impl KernelCost {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
                 (Generic::Fixed(head_dim), _) => vec![*head_dim],
-                (_, true) => kernel::head_dims(self.arch).to_vec(),
+                (_, true) => head_dims(self.arch).to_vec(),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {

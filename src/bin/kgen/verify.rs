@@ -5,7 +5,7 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{Tuning, head_dims};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::parallel;
@@ -69,7 +69,7 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
     };
     let head_dims: Vec<usize> = match program.head_dim {
         Generic::Fixed(head_dim) => vec![head_dim],
-        Generic::Open(_) => kernel::head_dims(arch).to_vec(),
+        Generic::Open(_) => head_dims(arch).to_vec(),
     };
     let block_sizes: Vec<Option<usize>> =
         if paged { BLOCK_SIZES.into_iter().map(Some).collect() } else { vec![None] };
