@@ -4,8 +4,8 @@
 
 mod targets;
 
-use flashpage::codegen::{Arch, Program};
 use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::{Arch, Program};
 use flashpage::kernels::{self, catalogue};
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::suite;
@@ -221,10 +221,7 @@ impl Logical {
             scale: 0.125,
             window,
         };
-        let options = LaunchOptions {
-            tuning: tuning(tile),
-            ..LaunchOptions::default()
-        };
+        let options = LaunchOptions { tuning: tuning(tile), ..LaunchOptions::default() };
         args.launch_with(&device, &options).unwrap();
         vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]
     }
@@ -250,10 +247,7 @@ impl Logical {
             Argument::F32(0.125),
             Argument::I32(window),
         ];
-        let options = LaunchOptions {
-            tuning: tuning(tile),
-            ..LaunchOptions::default()
-        };
+        let options = LaunchOptions { tuning: tuning(tile), ..LaunchOptions::default() };
         let program = kernels::sliding_window_attention::program();
         runtime::launch(&device, program, &arguments, &options).unwrap();
         vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]

@@ -56,8 +56,7 @@ fn no_bank_conflicts() {
 /// Bytes of global memory that lines read and write.
 fn read_and_written(profile: &Profile) -> (u64, u64) {
     let writes = |text: &str| text.contains("st.global") || text.contains(".global.shared::cta");
-    let (written, read): (Vec<_>, Vec<_>) =
-        profile.lines.iter().partition(|line| writes(&line.instruction));
+    let (written, read): (Vec<_>, Vec<_>) = profile.lines.iter().partition(|line| writes(&line.instruction));
     let bytes = |lines: Vec<&Line>| lines.iter().map(|line| line.global_bytes).sum();
     (bytes(read), bytes(written))
 }

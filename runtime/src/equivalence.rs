@@ -156,7 +156,7 @@ const BATCHES: &[Batch] = &[
 
 /// More for Hopper: tiles that are walked, and groups that have no power of two of heads to pack.
 const HOPPER_BATCHES: &[Batch] = &[
-    ("five of a group", &[(12, 70), (0, 9), (5, 140)], 5, 1),
+    ("five of a group", &[(12, 70), (0, 9), (5, 140), (9, 9)], 10, 2),
     ("seven of a group", &[(2, 90), (1, 130), (0, 0), (1, 7)], 14, 2),
     ("eight of a group", &[(8, 600), (0, 3), (1, 513)], 8, 1),
     ("pairs of six", &[(40, 90), (33, 133)], 6, 1),
