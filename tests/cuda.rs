@@ -6,10 +6,13 @@
 mod stand_in;
 
 use flashpage::codegen::Arch;
+use flashpage::codegen::schedule::Tuning;
+use flashpage::kernels;
 use flashpage::runtime::device::{
     DeviceError, Interleave, L2Promotion, Launch, OutOfBounds, Swizzle, TensorMap, TensorMapType,
 };
-use flashpage::runtime::{Device, TimingOptions};
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
 use stand_in::{NAME, Ran, driver, kgen, run_on, with_driver};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -304,6 +307,7 @@ fn old_drivers() {
     with_driver("old_drivers", &["9.0@11040", "9.0@11080", "9.0@12000"], |_| {
         let device = Device::cuda(0).unwrap();
         let version = device.properties().unwrap().driver_supports_cuda;
+        assert_eq!(device.arch() == Arch::Sm90a, version >= (12, 0));
         let launch = |cluster| Launch { grid: [2, 1, 1], cluster, ..one_block() };
         let text = kernel("st.global.u32 [%o], %v;").replace("sm_80", "sm_90");
         assert_eq!(launch_of(&device, &text, launch([1, 1, 1])).unwrap(), 7);
@@ -331,6 +335,26 @@ fn old_drivers() {
                 let message = "tensor maps need a driver for CUDA 12.0";
                 assert!(version < (12, 0) && error.to_string().contains(message), "{error}");
             }
+        }
+    });
+}
+
+/// Kernels for Hopper are launched with tensor maps of the driver, more shared memory than it gives by itself, and as many
+/// blocks as the GPU holds at once.
+#[test]
+fn hopper_launches() {
+    with_driver("hopper_launches", &["9.0"], |_| {
+        let device = Device::cuda(0).unwrap();
+        let sms = device.sms();
+        let program = kernels::paged_attention::program();
+        let lens = |sequences: u32| vec![(1, 20); sequences as usize];
+        let tuning = Tuning { blocks_per_sm: Some(1), ..Tuning::default() };
+        let options = LaunchOptions { tuning, ..LaunchOptions::default() };
+        for (lens, grid) in [(lens(3), [6, 1, 1]), (lens(sms), [sms, 1, 1])] {
+            let problem = Problem { head_dim: 128, q_heads: 4, kv_heads: 2, lens, ..Problem::default() };
+            let inputs = problem.inputs(&device, program).unwrap();
+            let report = launch(&device, program, &inputs.arguments(), &options).unwrap();
+            assert_eq!((report.spec.arch, report.grid), (Arch::Sm90a, grid));
         }
     });
 }

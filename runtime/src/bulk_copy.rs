@@ -80,9 +80,11 @@ mod tests {
         let empty = Problem { lens: vec![(1, 0)], ..dense.clone() };
         let nhd = Problem { block_size: 24, ..dense.clone() };
         let hnd = Problem { layout: PoolLayout::Hnd, ..nhd.clone() };
-        // The problem, the parameter, whether it is paged, rows and span of a copy, packed heads: the map.
+        // The problem, the parameter, whether it is paged, rows and span of a copy, packed heads: dimensions, strides and
+        // box of the map.
         type Map = (&'static [u64], &'static [u64], &'static [u32]);
-        let table: [(&Problem, &str, bool, (u32, u32), usize, Map); 12] = [
+        type Row<'a> = (&'a Problem, &'a str, bool, (u32, u32), usize, Map);
+        let table: [Row; 12] = [
             (&dense, "q", false, (128, 128), 1, (&[64, 8, 7], &[128, 1024], &[64, 1, 128])),
             (&dense, "q", false, (128, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 32])),
             (&dense, "o", false, (64, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 16])),

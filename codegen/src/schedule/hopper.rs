@@ -4,7 +4,7 @@
 //! Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension: `[panel][row][span]`, swizzled
 //! within eight rows, as bulk copies write it and `wgmma` reads it.
 
-use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning, list};
+use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
 use crate::abi::CopyBox;
 use crate::attention::Attention;
 use crate::bounds::Interval;
@@ -109,10 +109,13 @@ impl Schedule {
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM90_HEAD_DIMS });
         }
         let row = super::hopper_table::row(spec.head_dim, spec.shape, MaskClass::of(attention));
-        let mut schedule = Schedule::of_hopper_row(row).tuned(&spec.tuning)?;
-        if let (Some(roles), Some(block_size)) = (&mut schedule.roles, spec.block_size)
-            && attention.table.is_some()
-        {
+        let mut schedule = Schedule::of_hopper_row(row);
+        let block_size = spec.block_size.filter(|_| attention.table.is_some());
+        if let Some(block_size) = block_size {
+            schedule.cols = columns_of_blocks(schedule.cols, block_size);
+        }
+        schedule = schedule.tuned(&spec.tuning)?;
+        if let (Some(roles), Some(block_size)) = (&mut schedule.roles, block_size) {
             roles.box_rows = gcd(block_size, schedule.cols);
         }
         Ok(schedule)
@@ -316,13 +319,19 @@ impl Schedule {
     }
 }
 
+/// At most `cols` columns, a multiple of 16, that whole blocks fill or that fill a block with few others: then a block
+/// of a tile is one box. `cols` itself where that would cost more than a quarter of it.
+fn columns_of_blocks(cols: usize, block_size: usize) -> usize {
+    let fits = |cols: &usize| cols.is_multiple_of(block_size) || block_size.is_multiple_of(*cols);
+    (cols * 3 / 4..=cols).rev().filter(|cols| cols.is_multiple_of(16)).find(fits).unwrap_or(cols)
+}
+
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The schedule for a person: see [`Schedule`]'s `Display`.
 pub(super) fn show(s: &Schedule, roles: Roles, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-    let _ = list;
     writeln!(f, "schedule for {}, head_dim {}", s.arch, s.head_dim)?;
     writeln!(f, "  tile        {} rows x {} columns", s.rows, s.cols)?;
     writeln!(
@@ -337,4 +346,20 @@ pub(super) fn show(s: &Schedule, roles: Roles, f: &mut std::fmt::Formatter<'_>) 
         if s.consumers() == 1 { "" } else { "s" },
         roles.consumer_registers
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_hold_whole_blocks() {
+        let table =
+            [(16, 160), (24, 144), (32, 160), (40, 160), (48, 144), (64, 128), (128, 128), (256, 128)];
+        for (block_size, cols) in table {
+            assert_eq!(columns_of_blocks(160, block_size), cols, "blocks of {block_size}");
+        }
+        // Three blocks of 56 and two of 88 are no multiple of 16, two of 56 far fewer: boxes of eight rows.
+        assert_eq!((columns_of_blocks(160, 56), columns_of_blocks(160, 88)), (160, 160));
+    }
 }

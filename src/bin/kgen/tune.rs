@@ -132,9 +132,9 @@ fn measure(device: &Device, slot: &Slot, program: &Program, ranked: &mut [Candid
         let inputs = problem.inputs(device, program)?;
         for candidate in ranked.iter_mut().filter(|candidate| candidate.unfit.is_empty()) {
             let options = LaunchOptions {
+                arch: Some(candidate.schedule.arch),
                 shape: Some(slot.shape),
                 tuning: candidate.schedule.tuning(),
-                ..LaunchOptions::default()
             };
             let (_, times) =
                 launch::time(device, program, &inputs.arguments(), &options, &TimingOptions::default())?;

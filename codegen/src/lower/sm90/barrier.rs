@@ -134,9 +134,9 @@ impl Hopper<'_> {
             _ => {
                 b.add(Type::U32, stage, stage, 1);
                 let wraps = b.setp(Word::Eq, Type::U32, "p", stage, stages);
-                b.selp(Type::U32, stage, 0, &*stage, &wraps);
+                b.selp(Type::U32, stage, 0, stage, &wraps);
                 let flipped = b.xor(Type::B32, "r", parity, 1);
-                b.selp(Type::B32, parity, &flipped, &*parity, &wraps);
+                b.selp(Type::B32, parity, &flipped, parity, &wraps);
             }
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Consumer {
     /// V slot of the tile before, whose probabilities wait to be multiplied.
     values: Position,
     query_parity: Reg,
+    /// The tile whose scores are computed.
+    tile: Reg,
 }
 
 impl Hopper<'_> {
@@ -46,7 +48,8 @@ impl Hopper<'_> {
         let keys = self.first_position(0);
         let values = self.first_position(0);
         let query_parity = self.b.mov(Type::U32, "query_parity", 0);
-        let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, values, query_parity };
+        let tile = self.b.reg(Type::U32, "tile");
+        let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, values, query_parity, tile };
         let lanes = self.lanes();
 
         let (walk, work) = self.begin_walk();
@@ -55,14 +58,14 @@ impl Hopper<'_> {
         let instance = self.instance(lanes, work, |b| b.bra(&walk.next));
         self.hoist_uniform(&instance);
         let range = self.column_range(&instance);
-        let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
-        let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
+        let last = self.b.sub(Type::S32, "r", &range.end, 1);
+        self.b.shfl(Word::Idx, Type::U32, &consumer.tile, &last, 0);
         let state = self.clear_state();
         let nothing = self.b.label("no_columns");
-        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &range.first);
+        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, &range.first);
         self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));
 
-        let masks = self.rightmost_tile(block, &instance, &consumer, &state, &tile);
+        let masks = self.rightmost_tile(block, &instance, &consumer, &state);
         let bounded = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
         for (index, phase) in range.phases.iter().enumerate() {
             // Without a bound on the right only the rightmost tile needs its end masked.
@@ -79,7 +82,7 @@ impl Hopper<'_> {
             };
             let masks = own.as_ref().unwrap_or(&masks);
             let instance = left.as_ref().unwrap_or(&instance);
-            self.columns(block, instance, &consumer, masks, &state, &tile, &first);
+            self.columns(block, instance, &consumer, masks, &state, &first);
         }
         self.last_output(block, &consumer, &state);
 
@@ -116,13 +119,12 @@ impl Hopper<'_> {
         instance: &Instance,
         consumer: &Consumer,
         state: &State,
-        tile: &Reg,
     ) -> Masks {
         self.b.stage("the rightmost tile, masked");
         let masks = self.prepare_scores(instance, true);
         self.wait(&block.barriers, FULL, &consumer.query_parity);
         self.b.xor(Type::B32, &consumer.query_parity, &consumer.query_parity, 1);
-        self.zero_tail(block, instance, tile, &consumer.keys);
+        self.zero_tail(block, instance, &consumer.tile, &consumer.keys);
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
         self.wait(&keys, FULL, &consumer.keys.parity);
         self.fence_products();
@@ -130,7 +132,7 @@ impl Hopper<'_> {
         self.wait_products(0);
         self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
         let mut state = state.clone();
-        self.scores(instance, &masks, &mut state, tile);
+        self.scores(instance, &masks, &mut state, &consumer.tile);
         self.b.comment("online softmax");
         let maxima = self.tile_maxima(&state);
         for (slot, maximum) in maxima.iter().enumerate() {
@@ -139,12 +141,11 @@ impl Hopper<'_> {
             self.b.max(Type::F32, max, max, maximum);
         }
         self.probabilities(&state, consumer);
-        self.next_tile(consumer, tile);
+        self.next_tile(consumer);
         masks
     }
 
     /// Tiles from the current one down to `first`.
-    #[allow(clippy::too_many_arguments)]
     fn columns(
         &mut self,
         block: &Block,
@@ -152,11 +153,10 @@ impl Hopper<'_> {
         consumer: &Consumer,
         masks: &Masks,
         state: &State,
-        tile: &Reg,
         first: &Reg,
     ) {
         let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
-        let finished = self.b.setp(Word::Lt, Type::S32, "p", tile, first);
+        let finished = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, first);
         self.b.guarded(&finished, false, |b| b.bra(&done));
         self.b.place(&top);
 
@@ -176,7 +176,7 @@ impl Hopper<'_> {
 
         let polynomials = self.roles().polynomial;
         let mut scored = state.clone();
-        self.scores(instance, masks, &mut scored, tile);
+        self.scores(instance, masks, &mut scored, &consumer.tile);
         self.b.comment("online softmax");
         let maxima = self.tile_maxima(&scored);
         let factors: Vec<Reg> = maxima.iter().map(|_| self.b.reg(Type::F32, "grow")).collect();
@@ -200,9 +200,9 @@ impl Hopper<'_> {
                 k.scale_row(&scored, slot, factor);
             }
         });
-        self.next_tile(consumer, tile);
+        self.next_tile(consumer);
 
-        let more = self.b.setp(Word::Ge, Type::S32, "p", tile, first);
+        let more = self.b.setp(Word::Ge, Type::S32, "p", &consumer.tile, first);
         self.b.guarded(&more, false, |b| b.bra(&top));
         self.b.place(&done);
     }
@@ -224,10 +224,10 @@ impl Hopper<'_> {
     }
 
     /// The tile to the left: its K slot, and the V slot of the one just done.
-    fn next_tile(&mut self, consumer: &Consumer, tile: &Reg) {
+    fn next_tile(&mut self, consumer: &Consumer) {
         self.move_position(&consumer.values, &consumer.keys);
         self.advance(&consumer.keys);
-        self.b.sub(Type::S32, tile, tile, 1);
+        self.b.sub(Type::S32, &consumer.tile, &consumer.tile, 1);
     }
 
     /// O += P V of the leftmost tile.

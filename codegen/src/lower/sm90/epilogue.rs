@@ -97,6 +97,8 @@ impl Hopper<'_> {
         let offset = self.schedule.output_offset();
         let tile = self.b.add(Type::U32, "o_tile", &block.shared, offset);
         self.write_output(instance, state, sums, &tile);
+        // Bulk copies read this memory, or write the next Q to it.
+        self.fence_proxy_async();
 
         let packed = self.param(Meaning::PackedHeads);
         let panels = self.row_panels();
@@ -110,7 +112,6 @@ impl Hopper<'_> {
         b.guarded(&whole, true, |b| b.bra(&by_rows));
 
         b.comment("whole rows of tokens: bulk copies");
-        self.fence_proxy_async();
         self.meet(&alone, WARPGROUP);
         let b = &mut self.b;
         let token = b.div(Type::U32, "r", &first, &packed);

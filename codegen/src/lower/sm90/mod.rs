@@ -120,7 +120,14 @@ impl Hopper<'_> {
         let spare = self.b.rem(Type::U32, "r", panels.rows, &packed);
         let used = self.b.sub(Type::U32, "r", panels.rows, &spare);
         let threads = self.schedule.threads();
-        self.zero_rows(&block.thread, threads, panels, &used, &[block.shared.clone()], "spare_rows");
+        self.zero_rows(
+            &block.thread,
+            threads,
+            panels,
+            &used,
+            std::slice::from_ref(&block.shared),
+            "spare_rows",
+        );
         self.fence_proxy_async();
     }
 

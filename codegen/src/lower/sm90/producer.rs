@@ -15,16 +15,29 @@ use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Reg, address, space, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
-/// The boxes that a lane copies of every tile.
-struct Boxes {
-    /// A lane's rounds.
-    rounds: Vec<Round>,
-    /// Row of the block table; paged only.
+/// What the producer carries from tile to tile.
+struct Producer {
+    /// Whether this lane says how many bytes come.
+    first_lane: Reg,
+    /// Slots of the tile to copy next.
+    position: Position,
+    query_parity: Reg,
+    /// The boxes that a lane copies of every tile, one a round.
+    boxes: Vec<LaneBox>,
+    /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
 }
 
+/// A tile of columns.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    index: &'a Reg,
+    /// Whether it is the rightmost, the only one that may reach past the sequence.
+    rightmost: bool,
+}
+
 /// One box a lane.
-struct Round {
+struct LaneBox {
     /// Whether the lane has one.
     present: Reg,
     /// First row within the tile.
@@ -33,10 +46,16 @@ struct Round {
     col: Reg,
     /// Byte offset within a tile.
     offset: Reg,
-    /// Physical block of the tile about to be copied; paged only.
-    block: Option<Reg>,
-    /// First row within the block; paged only.
-    within: Option<Reg>,
+    /// Where the tile about to be copied lies; paged only.
+    paged: Option<Paged>,
+}
+
+/// Where a box of paged K or V lies.
+struct Paged {
+    /// Physical block.
+    block: Reg,
+    /// First row within the block.
+    within: Reg,
 }
 
 impl Hopper<'_> {
@@ -46,10 +65,11 @@ impl Hopper<'_> {
         self.set_registers(Word::Dec, registers);
         let idle = self.b.setp(Word::Ne, Type::U32, "p", &block.warp, warps);
         self.b.guarded(&idle, false, |b| b.ret());
-        let first_lane = self.b.setp(Word::Eq, Type::U32, "p", &block.lane, 0);
+        let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let position = self.first_position(1);
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
-        let mut boxes = self.boxes(block);
+        let boxes = self.boxes(block);
+        let mut producer = Producer { first_lane, position, query_parity, boxes, table_row: None };
 
         let (walk, work) = self.begin_walk();
         self.uniform.clear();
@@ -66,14 +86,15 @@ impl Hopper<'_> {
         let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
         let nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&nothing, false, |b| b.bra(&walk.next));
-        self.begin_table(&instance, &mut boxes);
-        self.look_up(&instance, &boxes, &tile, true);
+        producer.table_row = self.table_row(&instance);
+        let rightmost = Tile { index: &tile, rightmost: true };
+        self.look_up(&instance, &producer, rightmost);
 
         self.b.stage("the rightmost tile, and Q before V");
-        self.copy_tile(block, &instance, &boxes, Which::Keys, &position, &tile, true, &first_lane);
-        self.copy_query(block, &instance, &query_parity, &first_lane);
-        self.copy_tile(block, &instance, &boxes, Which::Values, &position, &tile, true, &first_lane);
-        self.advance(&position);
+        self.copy_tile(block, &instance, &producer, Which::Keys, rightmost);
+        self.copy_query(block, &instance, &producer);
+        self.copy_tile(block, &instance, &producer, Which::Values, rightmost);
+        self.advance(&producer.position);
 
         self.b.stage("the others, right to left");
         let (top, done) = (self.b.label("copy"), self.b.label("copied"));
@@ -81,10 +102,11 @@ impl Hopper<'_> {
         self.b.sub(Type::S32, &tile, &tile, 1);
         let over = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&over, false, |b| b.bra(&done));
-        self.look_up(&instance, &boxes, &tile, false);
-        self.copy_tile(block, &instance, &boxes, Which::Keys, &position, &tile, false, &first_lane);
-        self.copy_tile(block, &instance, &boxes, Which::Values, &position, &tile, false, &first_lane);
-        self.advance(&position);
+        let other = Tile { index: &tile, rightmost: false };
+        self.look_up(&instance, &producer, other);
+        self.copy_tile(block, &instance, &producer, Which::Keys, other);
+        self.copy_tile(block, &instance, &producer, Which::Values, other);
+        self.advance(&producer.position);
         self.b.bra(&top);
         self.b.place(&done);
         self.next_work(&walk);
@@ -96,13 +118,13 @@ impl Hopper<'_> {
     }
 
     /// Which boxes of a tile are this lane's.
-    fn boxes(&mut self, block: &Block) -> Boxes {
+    fn boxes(&mut self, block: &Block) -> Vec<LaneBox> {
         let rows = self.roles().box_rows;
         let granules = self.schedule.cols / rows;
         let count = granules * self.schedule.panels();
         let panels = self.column_panels();
         let paged = self.attention.table.is_some();
-        let mut rounds = Vec::new();
+        let mut boxes = Vec::new();
         for first in (0..count).step_by(32) {
             let b = &mut self.b;
             let index = b.add(Type::U32, "r", &block.lane, first);
@@ -113,48 +135,48 @@ impl Hopper<'_> {
             let col = b.mul_lo(Type::U32, "box_col", &panel, panels.span / 2);
             let along = b.mul_lo(Type::U32, "r", &row, panels.span);
             let offset = b.mad_lo(Type::U32, "box_at", &panel, panels.panel_bytes(), &along);
-            let block = paged.then(|| b.reg(Type::U32, "block"));
-            let within = paged.then(|| b.reg(Type::U32, "within"));
-            rounds.push(Round { present, row, col, offset, block, within });
+            let paged =
+                paged.then(|| Paged { block: b.reg(Type::U32, "block"), within: b.reg(Type::U32, "within") });
+            boxes.push(LaneBox { present, row, col, offset, paged });
         }
-        Boxes { rounds, table_row: None }
+        boxes
     }
 
     /// The sequence's row of the block table.
-    fn begin_table(&mut self, instance: &Instance, boxes: &mut Boxes) {
-        let Some(table) = self.attention.table else { return };
+    fn table_row(&mut self, instance: &Instance) -> Option<Reg> {
+        let table = self.attention.table?;
         let base = self.param(Meaning::Pointer(table));
         let stride = self.param(Meaning::TableStride(table));
         let bytes = self.b.shl(Type::B32, "r", &stride, 2);
-        boxes.table_row = Some(self.b.mad_wide("table_row", &instance.sequence, &bytes, &base));
+        Some(self.b.mad_wide("table_row", &instance.sequence, &bytes, &base))
     }
 
-    /// Looks up the physical blocks of tile `tile`. Only the rightmost may reach past the sequence, where a table may
-    /// hold anything.
-    fn look_up(&mut self, instance: &Instance, boxes: &Boxes, tile: &Reg, rightmost: bool) {
-        let Some(table_row) = &boxes.table_row else { return };
+    /// Looks up the physical blocks of a tile. Past the sequence's end a table may hold anything.
+    fn look_up(&mut self, instance: &Instance, producer: &Producer, tile: Tile) {
+        let Some(table_row) = &producer.table_row else { return };
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
-        for round in &boxes.rounds {
-            let (Some(physical), Some(within)) = (&round.block, &round.within) else { continue };
+        for lane_box in &producer.boxes {
+            let Some(Paged { block, within }) = &lane_box.paged else { continue };
             let cols = self.schedule.cols;
             let b = &mut self.b;
-            let position = b.mad_lo(Type::U32, "r", tile, cols, &round.row);
+            let position = b.mad_lo(Type::U32, "r", tile.index, cols, &lane_box.row);
             let entry = b.div(Type::U32, "r", &position, block_size);
             b.rem(Type::U32, within, &position, block_size);
             let at = b.mad_wide("rd", &entry, 4, table_row);
-            b.mov(Type::U32, physical, 0);
-            let exists = match rightmost {
-                true => b.setp_and(Word::Lt, Type::U32, "p", &position, &instance.kv_len, &round.present),
-                false => round.present.clone(),
+            b.mov(Type::U32, block, 0);
+            let exists = match tile.rightmost {
+                true => b.setp_and(Word::Lt, Type::U32, "p", &position, &instance.kv_len, &lane_box.present),
+                false => lane_box.present.clone(),
             };
             b.guarded(&exists, false, |b| {
-                b.ld_constant(Type::U32, physical, &at, 0);
+                b.ld_constant(Type::U32, block, &at, 0);
             });
         }
     }
 
     /// Copies the Q of this tile.
-    fn copy_query(&mut self, block: &Block, instance: &Instance, parity: &Reg, first_lane: &Reg) {
+    fn copy_query(&mut self, block: &Block, instance: &Instance, producer: &Producer) {
+        let parity = &producer.query_parity;
         self.b.comment("Q");
         let query = self.attention.q;
         let packed = self.param(Meaning::PackedHeads);
@@ -166,7 +188,7 @@ impl Hopper<'_> {
         let spare = b.rem(Type::U32, "r", panels.rows, &packed);
         let used = b.sub(Type::U32, "r", panels.rows, &spare);
         let bytes = b.mul_lo(Type::U32, "r", &used, row_bytes);
-        self.expect(&block.barriers, &bytes, first_lane);
+        self.expect(&block.barriers, &bytes, &producer.first_lane);
         let b = &mut self.b;
         let token = b.div(Type::U32, "r", &instance.row0, &packed);
         let token = b.add(Type::U32, "r", &token, &instance.q_begin);
@@ -179,19 +201,16 @@ impl Hopper<'_> {
         self.b.set_guard(None);
     }
 
-    /// Copies tile `tile` of K or V into its slot, once that is empty.
-    #[allow(clippy::too_many_arguments)]
+    /// Copies a tile of K or V into its slot, once that is empty.
     fn copy_tile(
         &mut self,
         block: &Block,
         instance: &Instance,
-        boxes: &Boxes,
+        producer: &Producer,
         which: Which,
-        at: &Position,
-        tile: &Reg,
-        rightmost: bool,
-        first_lane: &Reg,
+        tile: Tile,
     ) {
+        let at = &producer.position;
         let (name, param) = match which {
             Which::Keys => ("K", self.attention.k),
             Which::Values => ("V", self.attention.v),
@@ -204,8 +223,8 @@ impl Hopper<'_> {
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
         // Rows of this tile that exist, where boxes past the end are left out.
-        let left = (rightmost && paged).then(|| {
-            let start = self.b.mul_lo(Type::U32, "r", tile, cols);
+        let left = (tile.rightmost && paged).then(|| {
+            let start = self.b.mul_lo(Type::U32, "r", tile.index, cols);
             self.b.sub(Type::U32, "r", &instance.kv_len, &start)
         });
         let bytes: Operand = match &left {
@@ -219,27 +238,28 @@ impl Hopper<'_> {
                 (&b.mul_lo(Type::U32, "r", &granules, rows * row_bytes)).into()
             }
         };
-        self.expect(&barriers, bytes, first_lane);
+        self.expect(&barriers, bytes, &producer.first_lane);
         let map = self.map(param);
-        for round in &boxes.rounds {
+        for lane_box in &producer.boxes {
             let b = &mut self.b;
-            let to = b.add(Type::U32, "r", &slot, &round.offset);
+            let to = b.add(Type::U32, "r", &slot, &lane_box.offset);
             let present = match &left {
-                Some(left) => b.setp_and(Word::Lt, Type::U32, "p", &round.row, left, &round.present),
-                None => round.present.clone(),
+                Some(left) => b.setp_and(Word::Lt, Type::U32, "p", &lane_box.row, left, &lane_box.present),
+                None => lane_box.present.clone(),
             };
-            let coordinates = match (&round.block, &round.within, &instance.kv_begin) {
-                (Some(physical), Some(within), _) => vec![&round.col, within, &instance.kv_head, physical],
-                (_, _, Some(begin)) => {
-                    let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
-                    let row = b.add(Type::U32, "r", &row, &round.row);
-                    self.b.set_guard(Some(&present));
-                    self.bulk_load(&map, &[&round.col, &row, &instance.kv_head], &to, &barriers);
-                    self.b.set_guard(None);
-                    continue;
+            let mut coordinates = vec![lane_box.col.clone()];
+            match &lane_box.paged {
+                Some(Paged { block, within }) => {
+                    coordinates.extend([within.clone(), instance.kv_head.clone(), block.clone()]);
                 }
-                _ => continue,
-            };
+                None => {
+                    let begin = instance.kv_begin.as_ref().expect("a contiguous source has starts");
+                    let row = b.mad_lo(Type::U32, "r", tile.index, cols, begin);
+                    let row = b.add(Type::U32, "r", &row, &lane_box.row);
+                    coordinates.extend([row, instance.kv_head.clone()]);
+                }
+            }
+            let coordinates: Vec<&Reg> = coordinates.iter().collect();
             self.b.set_guard(Some(&present));
             self.bulk_load(&map, &coordinates, &to, &barriers);
             self.b.set_guard(None);

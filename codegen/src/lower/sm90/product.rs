@@ -6,7 +6,7 @@
 
 use super::barrier::{Position, Which};
 use super::{Block, Hopper};
-use crate::layout::panel::{CHUNK, Panels};
+use crate::layout::panel::CHUNK;
 use crate::lower::kernel::State;
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;
@@ -63,8 +63,8 @@ impl Hopper<'_> {
         let keys = self.slot_low(Which::Keys, factors, at);
         let d = accumulators(&state.scores);
         for step in 0..self.schedule.head_dim / K {
-            let a = self.descriptor(&factors.query_low, rows, rows.along_row(step), factors);
-            let b = self.descriptor(&keys, cols, cols.along_row(step), factors);
+            let a = self.descriptor(&factors.query_low, rows.along_row(step), factors);
+            let b = self.descriptor(&keys, cols.along_row(step), factors);
             let scale = if step == 0 { &factors.fresh } else { &factors.add };
             // Both factors as they are: their depth runs along rows of memory.
             let operands = vec![
@@ -89,7 +89,7 @@ impl Hopper<'_> {
         let values = self.slot_low(Which::Values, factors, at);
         let d = accumulators(&state.acc);
         for (step, a) in factors.probabilities.iter().enumerate() {
-            let b = self.descriptor(&values, cols, cols.along_rows(step), factors);
+            let b = self.descriptor(&values, cols.along_rows(step), factors);
             let operands = vec![
                 vector(&d),
                 vector(&a.each_ref()),
@@ -125,7 +125,7 @@ impl Hopper<'_> {
         self.b.mad_lo(Type::U32, "r", &at.stage, chunks, first)
     }
 
-    fn descriptor(&mut self, low: &Reg, _panels: Panels, chunks: usize, factors: &Factors) -> Reg {
+    fn descriptor(&mut self, low: &Reg, chunks: usize, factors: &Factors) -> Reg {
         let low = if chunks == 0 { low.clone() } else { self.b.add(Type::U32, "r", low, chunks) };
         let halves = vector(&[&low, &factors.high]);
         self.b.op(Opcode::Mov, &[ty(Type::B64)], Type::B64, "desc", vec![halves])

@@ -18,8 +18,6 @@ pub(super) struct Walk {
     round: Reg,
     /// This block's tile within the round.
     place: Reg,
-    /// One past the list's last tile.
-    total: Reg,
     /// Where the next tile is taken.
     top: Name,
     /// Where a tile ends.
@@ -55,7 +53,7 @@ impl Hopper<'_> {
         let sequence = b.sub(Type::U32, "sequence", &rest, &whole);
         let last = b.sub(Type::U32, "r", &row_tiles, 1);
         let row_tile = b.sub(Type::U32, "row_tile", &last, &from_end);
-        (Walk { round, place, total, top, next, done }, Work { sequence, head_block, row_tile })
+        (Walk { round, place, top, next, done }, Work { sequence, head_block, row_tile })
     }
 
     /// Ends the work on one tile and goes on to the next, or on after the last.
@@ -68,6 +66,5 @@ impl Hopper<'_> {
         b.sub(Type::U32, &walk.place, &last, &walk.place);
         b.bra(&walk.top);
         b.place(&walk.done);
-        let _ = &walk.total;
     }
 }

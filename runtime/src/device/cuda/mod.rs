@@ -51,6 +51,9 @@ impl Drop for CudaModule {
 /// Shared memory that a block may have without asking for more.
 const DEFAULT_SHARED_BYTES: u64 = 48 * 1024;
 
+/// The version of CUDA that brought tensor maps.
+const TENSOR_MAPS: (u32, u32) = (12, 0);
+
 /// Blocks of a cluster that every GPU with clusters runs.
 const PORTABLE_CLUSTER: u32 = 8;
 
@@ -103,6 +106,10 @@ impl Cuda {
     }
 
     pub(super) fn arch(&self) -> Arch {
+        // What code for sm_90a needs came later than the GPU: its version of PTX, and tensor maps.
+        if self.properties.driver_supports_cuda < TENSOR_MAPS {
+            return Arch::Sm80;
+        }
         Arch::for_compute_capability(self.properties.compute_capability.0)
     }
 
@@ -297,7 +304,7 @@ impl Cuda {
 
     pub(super) fn encode_tensor_map(&self, address: u64, map: &TensorMap) -> Result<[u8; 128], DeviceError> {
         use sys::CUtensorMapDataType_enum as T;
-        self.need((12, 0), "tensor maps")?;
+        self.need(TENSOR_MAPS, "tensor maps")?;
         let ty = match map.ty {
             TensorMapType::U8 => T::CU_TENSOR_MAP_DATA_TYPE_UINT8,
             TensorMapType::U16 => T::CU_TENSOR_MAP_DATA_TYPE_UINT16,
