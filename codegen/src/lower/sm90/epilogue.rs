@@ -151,8 +151,6 @@ impl Hopper<'_> {
         self.b.bar_warp_sync();
         self.store_shared_rows(instance, &tile, output);
         if over_query {
-            // Rows that no copy of Q reaches are read by the next products as they are now.
-            self.fence_proxy_async();
             self.b.bar_warp_sync();
             self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
         }
