@@ -1,37 +1,36 @@
-//! The stock kernels on the emulator against the f64 reference: over the whole suite of shapes under the
-//! harshest policy, in every shape class, and with tiles chosen by hand. Which class and which tile a launch
-//! gets is a matter of speed and must never show in a result.
+//! The stock kernels for both targets on the emulator against the f64 reference: over the whole suite of shapes under
+//! the harshest policies, in every shape class, and with tiles chosen by hand. Which class and which tile a launch
+//! gets is a matter of speed and must never show in a result. Nor may what neighbours hold: NaN, at the worst.
 
 mod judge;
+mod targets;
 
-use flashpage::codegen::ShapeClass;
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::program::{ParamKind, Program};
+use flashpage::codegen::schedule::{Tuning, head_dims};
+use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find, paged_attention};
 use flashpage::prelude::f16;
 use flashpage::runtime::equivalence::{check_rows, suite};
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{
-    AsyncPolicy, DType, Device, EmulatorOptions, Expected, LaunchOptions, Row, launch, plain, plain_rows,
-    reference, reference_rows,
+    Argument, DType, Device, Expected, LaunchOptions, Row, launch, plain, plain_rows, reference,
+    reference_rows,
 };
 use judge::judge;
+use targets::{ARCHS, by_turns, harsh};
 
-/// Copies complete only when a wait forces them, and reads of what nobody wrote are faults.
-fn harsh() -> Device {
-    let options = EmulatorOptions { policy: AsyncPolicy::Lazy, sanitize: true, ..EmulatorOptions::default() };
-    Device::emulator_with(options)
-}
-
-/// One kernel over its suite, one part of it.
-fn over_the_suite(part: usize, parts: usize) {
-    let device = harsh();
+/// Every kernel over one of so many parts of its suite, or each over another part.
+fn over_the_suite(arch: Arch, part: usize, parts: usize, another: bool) {
+    let devices = by_turns(arch);
     let mut failures = Vec::new();
-    for stock in catalogue().iter().skip(part).step_by(parts) {
+    for (index, stock) in catalogue().iter().enumerate() {
         let program = (stock.program)();
-        let problems = suite(program);
+        let problems = suite(program, arch);
         assert!(problems.len() >= 40, "the suite of {} has {} problems", stock.name, problems.len());
-        for (_, problem) in problems {
-            failures.extend(judge(&device, stock.name, program, &problem, &LaunchOptions::default()).err());
+        let part = if another { (part + index) % parts } else { part };
+        for (turn, (_, problem)) in problems.iter().skip(part).step_by(parts).enumerate() {
+            let device = &devices[turn % devices.len()];
+            failures.extend(judge(device, stock.name, program, problem, &LaunchOptions::default()).err());
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -39,37 +38,52 @@ fn over_the_suite(part: usize, parts: usize) {
 
 #[test]
 fn stock_kernels_first_half() {
-    over_the_suite(0, 2);
+    over_the_suite(Arch::Sm80, 0, 2, false);
 }
 
 #[test]
 fn stock_kernels_second_half() {
-    over_the_suite(1, 2);
+    over_the_suite(Arch::Sm80, 1, 2, false);
 }
 
-/// Each batch of the suite once, in one of the combinations of head dimension and type.
-fn trimmed(problems: Vec<(String, Problem)>) -> Vec<Problem> {
-    let combinations = [(64, DType::F16), (128, DType::Bf16), (64, DType::Bf16), (128, DType::F16)];
-    let mut names: Vec<String> = problems.iter().map(|(name, _)| name.clone()).collect();
-    names.dedup();
-    names.truncate(names.len() / combinations.len());
-    let pick = |(index, name): (usize, &String)| {
-        let wanted = combinations[index % combinations.len()];
-        let fits = |(n, p): &&(String, Problem)| n == name && (p.head_dim, p.dtype) == wanted;
-        problems.iter().find(fits).map(|(_, problem)| problem.clone())
-    };
-    names.iter().enumerate().filter_map(pick).collect()
+/// Each problem with two or three of the kernels: they are many and take a while. `kgen check --arch sm_90a` has all.
+#[test]
+fn stock_kernels_for_hopper_first_part() {
+    over_the_suite(Arch::Sm90a, 0, 7, true);
 }
 
 #[test]
-fn every_shape_class_fits_every_batch() {
-    let device = Device::emulator();
+fn stock_kernels_for_hopper_second_part() {
+    over_the_suite(Arch::Sm90a, 3, 7, true);
+}
+
+/// Each batch of the suite once, in one of the combinations of head dimension and type by turns.
+fn trimmed(problems: Vec<(String, Problem)>) -> Vec<Problem> {
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in &problems {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let pick = |(index, name): (usize, &&String)| {
+        let same: Vec<&Problem> = problems.iter().filter(|(n, _)| n == *name).map(|(_, p)| p).collect();
+        same[3 * index % same.len()].clone()
+    };
+    names.iter().enumerate().map(pick).collect()
+}
+
+/// Packing heads changes which rows share a tile, and nothing else.
+fn every_shape_class(arch: Arch) {
+    // Blocks for Hopper walk several tiles: what one leaves behind, the next may find.
+    let device = if arch == Arch::Sm80 { Device::emulator() } else { harsh(arch) };
     let mut failures = Vec::new();
-    for stock in catalogue() {
+    for (number, stock) in catalogue().iter().enumerate() {
         let program = (stock.program)();
-        let problems = trimmed(suite(program));
-        assert_eq!(problems.len(), 10, "{}", stock.name);
-        for problem in &problems {
+        let problems = trimmed(suite(program, arch));
+        assert!(problems.len() >= 10, "{}", stock.name);
+        // Kernels for Hopper take a while: a third of the batches each.
+        let (first, step) = if arch == Arch::Sm80 { (0, 1) } else { (number % 3, 3) };
+        for problem in problems.iter().skip(first).step_by(step) {
             for shape in ShapeClass::ALL {
                 let options = LaunchOptions { shape: Some(shape), ..LaunchOptions::default() };
                 failures.extend(judge(&device, stock.name, program, problem, &options).err());
@@ -77,6 +91,16 @@ fn every_shape_class_fits_every_batch() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn every_shape_class_fits_every_batch() {
+    every_shape_class(Arch::Sm80);
+}
+
+#[test]
+fn every_shape_class_for_hopper_fits_every_batch() {
+    every_shape_class(Arch::Sm90a);
 }
 
 /// Rows and columns of a tile, and the head dimensions it fits.
@@ -124,6 +148,128 @@ fn every_tile_gives_the_same_result() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Rows and columns of a tile, stages, blocks on a multiprocessor, and the head dimensions it fits, for Hopper.
+type HopperTile = ((usize, usize), usize, u32, &'static [usize]);
+
+const HOPPER_TILES: &[HopperTile] = &[
+    ((64, 16), 1, 1, &[64, 256]),
+    ((64, 64), 8, 1, &[96]),
+    ((64, 80), 3, 2, &[64]),
+    ((64, 256), 1, 1, &[64]),
+    ((64, 128), 2, 1, &[192]),
+    ((128, 16), 3, 1, &[128]),
+    ((128, 48), 2, 1, &[256]),
+    ((128, 64), 4, 1, &[96, 128]),
+    ((128, 176), 1, 1, &[128]),
+    ((128, 240), 2, 1, &[64]),
+    ((192, 32), 2, 1, &[64, 128]),
+    ((192, 64), 2, 1, &[128]),
+    ((192, 96), 1, 1, &[64]),
+];
+
+#[test]
+fn every_tile_for_hopper_gives_the_same_result() {
+    let device = harsh(Arch::Sm90a);
+    let mut failures = Vec::new();
+    let lens = vec![(70, 350), (1, 97), (0, 9), (17, 17)];
+    let problem = Problem { q_heads: 6, kv_heads: 2, lens, ..Problem::default() };
+    let kernels = ["paged_attention", "alibi_attention"];
+    for (number, (tile, stages, blocks, head_dims)) in HOPPER_TILES.iter().enumerate() {
+        for (turn, &head_dim) in head_dims.iter().enumerate() {
+            let name = kernels[(number + turn) % 2];
+            let program = (find(name).unwrap().program)();
+            let dtype = [DType::F16, DType::Bf16][number % 2];
+            let mut problem =
+                Problem { head_dim, dtype, block_size: [8, 24, 40, 16][number % 4], ..problem.clone() };
+            if name == "paged_attention" {
+                problem.scalars.insert("window".to_owned(), [60.0, 250.0][number / 2 % 2]);
+            }
+            // Packing or not, rescaling always or not, polynomials or none, by turns.
+            let tuning = Tuning {
+                tile: Some(*tile),
+                stages: Some(*stages),
+                blocks_per_sm: Some(*blocks),
+                rescale: Some(number % 3 == 0),
+                polynomial: Some([0, 4, 16][number / 2 % 3]),
+                ..Tuning::default()
+            };
+            let shape = Some(ShapeClass::ALL[number % 2]);
+            let options = LaunchOptions { tuning, shape, ..LaunchOptions::default() };
+            failures.extend(judge(&device, name, program, &problem, &options).err());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Fills the rows of `sequences` in a tensor of tokens end to end with NaN, infinity, or both by turns.
+fn poison(argument: &Argument, sequences: &[usize], number: usize) {
+    let Argument::Ragged(ragged) = argument else { return };
+    let width: usize = ragged.tensor.shape()[1..].iter().product();
+    for &sequence in sequences {
+        let (first, last) = (ragged.starts.start_of(sequence), ragged.starts.start_of(sequence + 1));
+        let values = [f16::NAN, f16::INFINITY, f16::NEG_INFINITY];
+        let row: Vec<f16> =
+            (0..(last - first) * width).map(|at| values[[0, 1 + at % 2, at % 3][number % 3]]).collect();
+        ragged.tensor.write(first * width, &row).unwrap();
+    }
+}
+
+/// A tile that reaches past its sequence's end reaches into the next one: what lies there is multiplied by a probability
+/// of zero, and zero times NaN is NaN. Here neighbours hold nothing but NaN and infinity, in queries, keys and values.
+#[test]
+fn neighbours_full_of_nan() {
+    // By the place in the tile where the sequence ends: at its start, in it, at its end. Sequences of no query or no
+    // key lie between.
+    let batches: &[(&[(usize, usize)], &[usize])] = &[
+        (&[(1, 1), (3, 40), (5, 65), (0, 300), (3, 0), (2, 5), (1, 130), (2, 2), (7, 7)], &[1, 3, 5, 7]),
+        (&[(9, 9), (70, 129), (90, 250), (0, 3), (4, 0), (64, 64), (30, 30)], &[0, 2, 3, 5]),
+    ];
+    let mut failures = Vec::new();
+    for arch in ARCHS {
+        let device = harsh(arch);
+        let contiguous = catalogue().iter().filter(|stock| !is_paged((stock.program)()));
+        for (index, stock) in contiguous.enumerate() {
+            for (turn, &head_dim) in head_dims(arch).iter().enumerate() {
+                let number = index + turn;
+                let (lens, poisoned) = batches[number % batches.len()];
+                let problem = Problem {
+                    head_dim,
+                    lens: lens.to_vec(),
+                    q_heads: [4, 3][number / 2 % 2],
+                    kv_heads: [2, 1][number / 2 % 2],
+                    ..Problem::default()
+                };
+                let program = (stock.program)();
+                let inputs = problem.inputs(&device, program).unwrap();
+                let arguments = inputs.arguments();
+                arguments.iter().for_each(|argument| poison(argument, poisoned, number));
+                let what = format!("{} for {arch}, head_dim {head_dim}, {lens:?}", stock.name);
+                if let Err(error) = launch(&device, program, &arguments, &LaunchOptions::default()) {
+                    failures.push(format!("{what}: {error}"));
+                    continue;
+                }
+                let sound = (0..lens.len()).filter(|sequence| !poisoned.contains(sequence));
+                let rows: Vec<Row> = sound
+                    .flat_map(|sequence| (0..lens[sequence].0).map(move |index| (sequence, index)))
+                    .flat_map(|(sequence, index)| {
+                        (0..problem.q_heads).map(move |head| Row { sequence, head, index })
+                    })
+                    .collect();
+                for (name, verdict) in check_rows(program, &inputs, problem.dtype, &rows).unwrap() {
+                    if !verdict.passed {
+                        failures.push(format!("{what}: {name}: {verdict}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+fn is_paged(program: &Program) -> bool {
+    program.params.iter().any(|param| param.kind == ParamKind::BlockTable)
 }
 
 /// Rows that are looked at alone are those of the whole reference, and one that is wrong is found.

@@ -1,13 +1,16 @@
-//! What may not change a single bit: when copies complete, how often a kernel runs, where the blocks of a
-//! cache lie, in which layout, and of what size they are, as long as tiles are the same.
+//! What may not change a single bit: when copies complete, which warp comes first, how often a kernel runs, how many
+//! multiprocessors share its tiles, where the blocks of a cache lie, in which layout, and of what size they are, as
+//! long as tiles are the same.
 
-use flashpage::codegen::Program;
+mod targets;
+
 use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::{Arch, Program};
 use flashpage::kernels::{self, catalogue};
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::suite;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{self, Argument, AsyncPolicy, EmulatorOptions};
+use flashpage::runtime::{self, Argument, AsyncPolicy, EmulatorOptions, Schedule};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -44,38 +47,61 @@ fn outputs(device: &Device, program: &Program, problem: &Problem) -> Vec<Vec<u8>
     outputs.map(|tensor| tensor.buffer().to_bytes().unwrap()).collect()
 }
 
-fn with_policy(policy: AsyncPolicy) -> Device {
-    Device::emulator_with(EmulatorOptions { policy, ..EmulatorOptions::default() })
+/// The same kernel on the same problem on each of these devices, the first of them twice: nothing of the first run may
+/// be left over.
+fn all_agree(arch: Arch, names: &[&str], ways: &[(AsyncPolicy, Schedule, u32)]) {
+    let devices: Vec<Device> = ways
+        .iter()
+        .map(|&(policy, schedule, sms)| {
+            Device::emulator_with(EmulatorOptions {
+                arch,
+                policy,
+                schedule,
+                sms,
+                ..EmulatorOptions::default()
+            })
+        })
+        .collect();
+    let stock = catalogue().iter().map(|stock| (stock.program)());
+    for (number, program) in stock.chain([block_diagonal::program()]).enumerate() {
+        let problems = suite(program, arch);
+        for (turn, name) in names.iter().enumerate() {
+            let named: Vec<&Problem> =
+                problems.iter().filter(|(n, _)| n == name).map(|(_, problem)| problem).collect();
+            let problem = named[(number + turn) % named.len()];
+            let expected = outputs(&devices[0], program, problem);
+            for ((policy, schedule, sms), device) in ways.iter().zip(&devices) {
+                assert!(
+                    outputs(device, program, problem) == expected,
+                    "{} differs under {policy} and {schedule} on {sms} multiprocessors: \
+                     kgen case {0} --arch {arch} {problem}",
+                    program.name
+                );
+            }
+        }
+    }
 }
 
 #[test]
 fn policies_and_repetitions() {
     use AsyncPolicy::*;
-    let devices: Vec<(AsyncPolicy, Device)> = [Eager, Eager, Lazy, Random(1), Random(2), Random(3)]
-        .map(|policy| (policy, with_policy(policy)))
-        .into();
-    let stock = catalogue().iter().map(|stock| (stock.program)());
-    for (number, program) in stock.chain([block_diagonal::program()]).enumerate() {
-        let problems = suite(program);
-        for name in ["long and short", "decode", "speculative"] {
-            let named: Vec<&Problem> =
-                problems.iter().filter(|(n, _)| n == name).map(|(_, problem)| problem).collect();
-            let problem = named[number % named.len()];
-            let mut first: Option<Vec<Vec<u8>>> = None;
-            for (policy, device) in &devices {
-                // Twice on the same device: nothing of the first run may be left over.
-                for run in 0..if *policy == Eager { 2 } else { 1 } {
-                    let got = outputs(device, program, problem);
-                    let first = first.get_or_insert_with(|| got.clone());
-                    assert!(
-                        got == *first,
-                        "{} differs under {policy}, run {run}: kgen case {0} {problem}",
-                        program.name
-                    );
-                }
-            }
-        }
-    }
+    let ways =
+        [Eager, Eager, Lazy, Random(1), Random(2), Random(3)].map(|policy| (policy, Schedule::InOrder, 4));
+    all_agree(Arch::Sm80, &["long and short", "decode", "speculative"], &ways);
+}
+
+/// Where warps have roles, and blocks walk as many tiles as their number leaves each.
+#[test]
+fn policies_orders_and_multiprocessors_for_hopper() {
+    use AsyncPolicy::*;
+    let ways = [
+        (Eager, Schedule::InOrder, 2),
+        (Lazy, Schedule::InOrder, 1),
+        (Lazy, Schedule::Random(1), 3),
+        (Random(2), Schedule::Random(2), 2),
+        (Eager, Schedule::Random(3), 132),
+    ];
+    all_agree(Arch::Sm90a, &["long and short", "decode", "five of a group"], &ways);
 }
 
 /// Keys and values by sequence, position, head and dimension, whatever holds them.
@@ -175,8 +201,8 @@ impl Logical {
     }
 
     /// What `paged_attention` gives with everything in such a pool.
-    fn paged(&self, place: &Place, tile: (usize, usize), window: i32) -> Vec<Vec<u8>> {
-        let device = Device::emulator();
+    fn paged(&self, arch: Arch, place: &Place, tile: (usize, usize), window: i32) -> Vec<Vec<u8>> {
+        let device = targets::plain(arch);
         let (block_size, (k_layout, v_layout)) = (place.block_size, place.layouts);
         let (table, blocks) = self.table(&device, block_size, place.seed);
         let k = self.pool(&device, &self.k, (&table, blocks), block_size, k_layout);
@@ -195,17 +221,14 @@ impl Logical {
             scale: 0.125,
             window,
         };
-        let options = LaunchOptions {
-            tuning: Tuning { tile: Some(tile), ..Tuning::default() },
-            ..LaunchOptions::default()
-        };
+        let options = LaunchOptions { tuning: tuning(tile), ..LaunchOptions::default() };
         args.launch_with(&device, &options).unwrap();
         vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]
     }
 
     /// What `sliding_window_attention` gives with keys and values laid end to end.
-    fn contiguous(&self, tile: (usize, usize), window: i32) -> Vec<Vec<u8>> {
-        let device = Device::emulator();
+    fn contiguous(&self, arch: Arch, tile: (usize, usize), window: i32) -> Vec<Vec<u8>> {
+        let device = targets::plain(arch);
         let (q_starts, kv_starts) =
             (self.starts(&device, |pair| pair.0), self.starts(&device, |pair| pair.1));
         let tensor = |data: &[f16], tokens, heads| {
@@ -224,14 +247,16 @@ impl Logical {
             Argument::F32(0.125),
             Argument::I32(window),
         ];
-        let options = LaunchOptions {
-            tuning: Tuning { tile: Some(tile), ..Tuning::default() },
-            ..LaunchOptions::default()
-        };
+        let options = LaunchOptions { tuning: tuning(tile), ..LaunchOptions::default() };
         let program = kernels::sliding_window_attention::program();
         runtime::launch(&device, program, &arguments, &options).unwrap();
         vec![o.buffer().to_bytes().unwrap(), lse.buffer().to_bytes().unwrap()]
     }
+}
+
+/// A tile, and nothing beside it that follows from which kernel it is.
+fn tuning(tile: (usize, usize)) -> Tuning {
+    Tuning { tile: Some(tile), blocks_per_sm: Some(1), ..Tuning::default() }
 }
 
 /// How a cache holds its tokens.
@@ -261,23 +286,30 @@ fn where_tokens_lie() {
         place(40, Hnd, Nhd, 7),
         place(64, Hnd, Hnd, 8),
         place(128, Nhd, Nhd, 9),
+        place(256, Hnd, Nhd, 10),
     ];
-    type Case = (&'static [(usize, usize)], usize, usize, usize, (usize, usize), i32);
+    type Case = (Arch, &'static [(usize, usize)], usize, usize, usize, (usize, usize), i32);
+    use Arch::{Sm80, Sm90a};
     let table: &[Case] = &[
-        (&[(70, 150), (0, 3), (1, 129)], 2, 1, 64, (128, 64), i32::MAX),
-        (&[(40, 200), (17, 90)], 2, 2, 128, (64, 32), 70),
-        (&[(1, 200), (1, 64), (1, 1)], 8, 2, 64, (16, 64), i32::MAX),
-        (&[(3, 150), (2, 33)], 4, 1, 128, (16, 128), 40),
+        (Sm80, &[(70, 150), (0, 3), (1, 129)], 2, 1, 64, (128, 64), i32::MAX),
+        (Sm80, &[(40, 200), (17, 90)], 2, 2, 128, (64, 32), 70),
+        (Sm80, &[(1, 200), (1, 64), (1, 1)], 8, 2, 64, (16, 64), i32::MAX),
+        (Sm80, &[(3, 150), (2, 33)], 4, 1, 128, (16, 128), 40),
+        (Sm90a, &[(70, 150), (0, 3), (1, 129)], 2, 1, 64, (128, 128), i32::MAX),
+        (Sm90a, &[(40, 200), (17, 90)], 3, 1, 128, (128, 128), 70),
+        (Sm90a, &[(1, 300), (1, 64), (1, 1)], 8, 1, 96, (64, 64), i32::MAX),
+        (Sm90a, &[(3, 150), (2, 33)], 5, 1, 192, (128, 96), 40),
+        (Sm90a, &[(3, 250), (20, 33)], 2, 2, 256, (128, 80), i32::MAX),
     ];
-    for &(lens, q_heads, kv_heads, head_dim, tile, window) in table {
+    for &(arch, lens, q_heads, kv_heads, head_dim, tile, window) in table {
         let logical = Logical::new(lens, q_heads, kv_heads, head_dim);
         // The contiguous kernel adds in the same order, so it too agrees to the bit.
-        let expected = logical.contiguous(tile, window);
+        let expected = logical.contiguous(arch, tile, window);
         assert!(expected[0].iter().any(|byte| *byte != 0), "{lens:?}: nothing was computed");
         for place in &places {
             assert!(
-                logical.paged(place, tile, window) == expected,
-                "{lens:?}, head_dim {head_dim}, tile {tile:?}: another result with {place:?}"
+                logical.paged(arch, place, tile, window) == expected,
+                "{lens:?}, {arch}, head_dim {head_dim}, tile {tile:?}: another result with {place:?}"
             );
         }
     }

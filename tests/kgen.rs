@@ -234,6 +234,10 @@ fn bad_arguments() {
             "emit attention --rescale always --polynomial 4",
             &["`--rescale always --polynomial 4` is for sm_90a, not for sm_80: leave it out"],
         ),
+        (
+            "tune --arch sm_90a",
+            &["schedules are ranked for sm_80 alone, not for sm_90a: read one with `kgen cost"],
+        ),
         ("emit attention --arch sm_90a --rescale never", &["no rescaling `never`: write grown or always"]),
         ("emit attention --head-dim 80", &["head_dim 80 does not fit sm_80: kernels are made for 64, 128"]),
         ("emit attention --shape wide", &["unknown shape class `wide`: write prefill, append or decode"]),

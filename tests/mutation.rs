@@ -4,17 +4,18 @@
 //! the sanitizer or some policy the emulator must object, or the results must change. A mutant that survives is
 //! either a fault that the emulator cannot see or an instruction that has to go from what we emit.
 //!
-//! Hopper's instructions are mutated in kernels of the oracle, which are not ours to mend: what is redundant there is
-//! listed with the reason.
+//! Hopper's instructions are mutated in kernels of the oracle too, which are not ours to mend: what is redundant there
+//! is listed with the reason. So is what our own kernels for Hopper have for the sake of speed.
 
 mod mutants;
 
-use flashpage::codegen::ShapeClass;
-use flashpage::kernels::catalogue;
+use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::kernels::{catalogue, find};
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, Schedule};
-use mutants::mutants;
+use mutants::{Mutant, mutants};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,17 +75,26 @@ fn objection(folder: &Path, want: &[Vec<u8>]) -> Option<String> {
 }
 
 /// Mutants of the oracle's kernels that nobody need object to: case, what stands in the line, why.
-const REDUNDANT: &[(&str, &str, &str)] = &[(
-    "cuda_warp_specialized_sm90",
-    "fence.proxy.async.shared::cta",
-    "after mbarrier.init: Triton has none there, so hardware does without",
-)];
+const REDUNDANT: &[(&str, &str, &str)] = &[
+    (
+        "cuda_warp_specialized_sm90",
+        "fence.proxy.async.shared::cta",
+        "after mbarrier.init: Triton has none there, so hardware does without",
+    ),
+    (
+        "cuda_warp_specialized_sm90",
+        "fence.mbarrier_init",
+        "there is no cluster: the block's barrier orders, too",
+    ),
+    ("cuda_multicast_sm90", "fence.mbarrier_init", "the cluster's barrier orders, too"),
+    ("cuda_warp_specialized_sm90", "setmaxnreg", "registers are never short on the emulator"),
+];
 
 /// Every mutant of a case of the oracle whose line is executed there: how many there are, and which survive.
 fn survivors_of_case(name: &str) -> (usize, Vec<String>) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/cases").join(name);
     let folder =
-        Folder(std::env::temp_dir().join(format!("flashpage-mutants-{}-{name}", std::process::id())));
+        Folder(std::env::temp_dir().join(format!("flashpage-mutants-{}-hopper-{name}", std::process::id())));
     fs::create_dir_all(&folder.0).expect("a folder");
     for entry in fs::read_dir(from).expect("the case") {
         let entry = entry.expect("an entry");
@@ -124,6 +134,278 @@ fn every_mutant_of_hoppers_instructions_is_caught() {
     }
     let _ = std::io::Write::write_all(&mut std::io::stderr(), table.as_bytes());
     assert!(survivors.is_empty(), "nobody objects to\n  {}", survivors.join("\n  "));
+}
+
+/// A kernel of ours for Hopper.
+struct Hopper {
+    kernel: &'static str,
+    head_dim: usize,
+    shape: ShapeClass,
+    lens: &'static [(usize, usize)],
+    /// Query and KV heads.
+    heads: (usize, usize),
+    window: Option<f64>,
+    /// Rows and columns of a tile.
+    tile: (usize, usize),
+    stages: usize,
+}
+
+/// What may survive in our kernels for Hopper.
+struct Exempt {
+    /// What the instruction begins with, without its guard.
+    instruction: &'static str,
+    /// The stage of the kernel, and the comment before the instruction; any if empty.
+    place: (&'static str, &'static str),
+    /// In which of the kernels; in all if empty.
+    kernels: &'static [&'static str],
+    why: &'static str,
+}
+
+const SET_UP: &str = "barriers, and who this thread is";
+const STORE: &str = "O / row sum, rounded, to shared memory";
+const BY_ROWS: &str = "rows of a tile that is cut short: each warp its own";
+
+const EXEMPT: &[Exempt] = &[
+    Exempt {
+        instruction: "setmaxnreg",
+        place: ("", ""),
+        kernels: &[],
+        why: "registers are never short on the emulator",
+    },
+    Exempt {
+        instruction: "bar.sync %turn",
+        place: ("", ""),
+        kernels: &["dense", "one stage", "head_dim 256"],
+        why: "turns are for speed: nothing is handed over with them",
+    },
+    Exempt {
+        instruction: "fence.mbarrier_init",
+        place: (SET_UP, ""),
+        kernels: &[],
+        why: "for the other blocks of a cluster: within the block its barrier orders, too",
+    },
+    Exempt {
+        instruction: "fence.proxy.async",
+        place: (SET_UP, ""),
+        kernels: &["dense", "one stage", "paged", "decode", "head_dim 256"],
+        why: "for rows of Q that are zeroed: here the heads packed divide a tile, and there are none",
+    },
+    Exempt {
+        instruction: "mbarrier.try_wait",
+        place: ("the rightmost tile, and Q before V", "V"),
+        kernels: &["dense", "paged", "decode", "head_dim 256", "packed"],
+        why: "Q is free when all but the last V of the tile before is, or, with O over Q, when all of them are",
+    },
+    Exempt {
+        instruction: "mbarrier.try_wait",
+        place: ("the rightmost tile, and Q before V", "Q"),
+        kernels: &["one stage"],
+        why: "the only slot of K is free when the last scores of the tile before are there: then Q is, too",
+    },
+    Exempt {
+        instruction: "bar.sync %alone",
+        place: (STORE, STORE),
+        kernels: &["paged", "decode", "head_dim 256", "packed"],
+        why: "O over Q: on the emulator a warp reads its own rows alone of the factor A",
+    },
+    Exempt {
+        instruction: "fence.proxy.async",
+        place: (STORE, STORE),
+        kernels: &["decode"],
+        why: "no row is stored in bulk here, and none of Q is left to be read: the emulator asks for no fence between an \
+              ordinary store and a bulk copy over it",
+    },
+    Exempt {
+        instruction: "bar.warp.sync",
+        place: (STORE, BY_ROWS),
+        kernels: &["paged", "decode", "head_dim 256", "packed"],
+        why: "before an arrival: what a lane releases is released for its whole warp on the emulator",
+    },
+];
+
+/// The stage of a kernel that a line is in, which stands behind an empty line, and the comment before it.
+fn place(text: &str, line: usize) -> (&str, &str) {
+    let lines: Vec<&str> = text.lines().take(line).collect();
+    let comment = |line: &&str| line.trim().strip_prefix("// ").map(str::len).is_some();
+    let last = lines.iter().rposition(|line| comment(&line));
+    let stage = (1..lines.len()).rev().find(|at| comment(&&lines[*at]) && lines[at - 1].trim().is_empty());
+    let text = |at: Option<usize>| at.map_or("", |at| lines[at].trim().trim_start_matches("// "));
+    (text(stage), text(last))
+}
+
+/// All mutants of a kernel for Hopper, run by one block that walks every tile.
+fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
+    let Hopper { kernel, head_dim, shape, lens, heads: (q_heads, kv_heads), window, tile, stages } = *hopper;
+    let problem = Problem {
+        head_dim,
+        q_heads,
+        kv_heads,
+        lens: lens.to_vec(),
+        scalars: window.map(|window| ("window".to_string(), window)).into_iter().collect(),
+        ..Problem::default()
+    };
+    let options = LaunchOptions {
+        arch: Some(Arch::Sm90a),
+        shape: Some(shape),
+        tuning: Tuning {
+            tile: Some(tile),
+            stages: Some(stages),
+            blocks_per_sm: Some(1),
+            ..Tuning::default()
+        },
+    };
+    let folder =
+        Folder(std::env::temp_dir().join(format!("flashpage-mutants-{}-hopper-{name}", std::process::id())));
+    let program = (find(kernel).expect("a stock kernel").program)();
+    let path = make_case(&folder.0, program, &problem, &options).expect("a case");
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).expect("the case")).expect("a document");
+    document["grid"] = serde_json::json!([1, 1, 1]);
+    fs::write(&path, document.to_string()).expect("written");
+
+    let original = Case::load(&path).expect("the case");
+    let sane = EmulatorOptions { sanitize: true, profile: true, ..EmulatorOptions::default() };
+    let report = original.run(&Device::emulator_with(sane)).expect("the kernel itself runs");
+    assert!(report.passed(), "{name} is wrong before anything is changed");
+    let profile = report.emulated.and_then(|emulated| emulated.profile).expect("it was asked for");
+    let want = outputs(&folder.0);
+    let mut survivors = Vec::new();
+    let (mut count, mut exempt, mut not_executed) = (0, 0, 0);
+    for Mutant { line, what, text } in mutants(original.ptx()) {
+        if !profile.lines.iter().any(|at| at.line as usize == line && at.lanes > 0) {
+            not_executed += 1;
+            continue;
+        }
+        count += 1;
+        fs::write(folder.0.join("kernel.ptx"), &text).expect("written");
+        if objection(&folder.0, &want).is_some() {
+            continue;
+        }
+        let (stage, comment) = place(original.ptx(), line);
+        let bare = what.trim_start_matches('`');
+        let bare =
+            if bare.starts_with('@') { bare.split_once(' ').map_or("", |(_, rest)| rest) } else { bare };
+        let is_exempt = EXEMPT.iter().any(|known| {
+            let same = |want: &str, is: &str| want.is_empty() || want == is;
+            bare.starts_with(known.instruction)
+                && same(known.place.0, stage)
+                && same(known.place.1, comment)
+                && (known.kernels.is_empty() || known.kernels.contains(&name))
+                && !known.why.is_empty()
+        });
+        if is_exempt {
+            exempt += 1;
+        } else {
+            survivors.push(format!("{name}, line {line}, {stage} / {comment}: {what}"));
+        }
+    }
+    let summary = format!(
+        "mutants caught for Hopper: {name}: {} of {count}, and {exempt} that are exempt; {not_executed} are not executed\n",
+        count - survivors.len() - exempt,
+    );
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), summary.as_bytes());
+    assert!(survivors.is_empty(), "nobody objects to\n  {}", survivors.join("\n  "));
+}
+
+// What makes each instruction needed: tiles on the boundary that have no tail, whose V nobody else waits for; tiles of
+// rows with as many tiles of columns as there are stages, after which nothing but its own wait keeps the first K of the
+// next from coming too early; and enough to do after each of them for arrivals that are missing to be missed.
+
+/// Two consumers, several tiles of columns, some masked and some not, several tiles of rows; a sequence that is cut
+/// short and one that has no key.
+#[test]
+fn every_mutant_for_hopper_is_caught_dense() {
+    let hopper = Hopper {
+        kernel: "causal_attention",
+        head_dim: 64,
+        shape: ShapeClass::Prefill,
+        lens: &[(150, 640), (70, 200), (3, 0)],
+        heads: (2, 1),
+        window: None,
+        tile: (128, 128),
+        stages: 2,
+    };
+    all_are_caught_for_hopper("dense", &hopper);
+}
+
+/// The same with rings of one slot.
+#[test]
+fn every_mutant_for_hopper_is_caught_one_stage() {
+    let hopper = Hopper {
+        kernel: "causal_attention",
+        head_dim: 64,
+        shape: ShapeClass::Prefill,
+        lens: &[(140, 512), (70, 100), (3, 0), (64, 200)],
+        heads: (2, 1),
+        window: None,
+        tile: (128, 128),
+        stages: 1,
+    };
+    all_are_caught_for_hopper("one stage", &hopper);
+}
+
+/// Tiles that a window cuts on the left, blocks of a cache, the end of a sequence inside a tile.
+#[test]
+fn every_mutant_for_hopper_is_caught_paged() {
+    let hopper = Hopper {
+        kernel: "paged_attention",
+        head_dim: 64,
+        shape: ShapeClass::Append,
+        lens: &[(70, 384), (3, 0), (20, 91), (5, 200)],
+        heads: (2, 1),
+        window: Some(150.0),
+        tile: (64, 64),
+        stages: 2,
+    };
+    all_are_caught_for_hopper("paged", &hopper);
+}
+
+/// A ring that goes round, few rows.
+#[test]
+fn every_mutant_for_hopper_is_caught_decode() {
+    let hopper = Hopper {
+        kernel: "paged_full_attention",
+        head_dim: 96,
+        shape: ShapeClass::Decode,
+        lens: &[(1, 410), (1, 64), (1, 20), (1, 180), (1, 300), (3, 0)],
+        heads: (8, 1),
+        window: None,
+        tile: (64, 64),
+        stages: 3,
+    };
+    all_are_caught_for_hopper("decode", &hopper);
+}
+
+/// O over Q.
+#[test]
+fn every_mutant_for_hopper_is_caught_head_dim_256() {
+    let hopper = Hopper {
+        kernel: "attention",
+        head_dim: 256,
+        shape: ShapeClass::Prefill,
+        lens: &[(130, 250), (128, 140), (128, 70), (3, 0), (64, 400)],
+        heads: (1, 1),
+        window: None,
+        tile: (128, 80),
+        stages: 2,
+    };
+    all_are_caught_for_hopper("head_dim 256", &hopper);
+}
+
+/// Heads that do not divide a tile's rows, which leave some of them empty.
+#[test]
+fn every_mutant_for_hopper_is_caught_packed() {
+    let hopper = Hopper {
+        kernel: "causal_attention",
+        head_dim: 64,
+        shape: ShapeClass::Append,
+        lens: &[(70, 384), (12, 128), (13, 130), (5, 40), (3, 0), (9, 70)],
+        heads: (5, 1),
+        window: None,
+        tile: (64, 64),
+        stages: 1,
+    };
+    all_are_caught_for_hopper("packed", &hopper);
 }
 
 /// Runs every mutant of every stock kernel at this head dimension and type.

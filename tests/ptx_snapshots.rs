@@ -5,8 +5,7 @@
 //! finds nothing.
 
 use flashpage::codegen::program::{DType, ParamKind, Program};
-use flashpage::codegen::schedule::SM80_HEAD_DIMS;
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning, head_dims};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels::{catalogue, find};
 use flashpage::ptx::ast::{Function, Item, Module, Statement};
@@ -14,6 +13,10 @@ use flashpage::ptx::{parse, verify};
 
 fn spec(dtype: DType, head_dim: usize, block_size: Option<usize>, shape: ShapeClass) -> Spec {
     Spec { arch: Arch::Sm80, dtype, head_dim, block_size, shape, tuning: Tuning::default(), fold_scale: true }
+}
+
+fn for_hopper(spec: Spec) -> Spec {
+    Spec { arch: Arch::Sm90a, ..spec }
 }
 
 fn compiled(kernel: &str, spec: &Spec) -> Compiled {
@@ -47,25 +50,42 @@ fn kernels() {
     }
 }
 
+/// Two consumers; blocks of a cache and a tail; O over Q.
+#[test]
+fn kernels_for_hopper() {
+    use ShapeClass::*;
+    let table = [
+        ("causal_attention", spec(DType::Bf16, 128, None, Prefill)),
+        ("paged_full_attention", spec(DType::F16, 64, Some(16), Decode)),
+        ("attention", spec(DType::F16, 256, None, Prefill)),
+    ];
+    for (kernel, spec) in table {
+        let compiled = compiled(kernel, &for_hopper(spec));
+        insta::assert_snapshot!(format!("sm_90a_{}", compiled.entry), compiled.text());
+    }
+}
+
 /// Blocks smaller than a tile, equal, larger, and neither multiple nor divisor.
 const BLOCK_SIZES: [usize; 6] = [8, 16, 24, 40, 64, 128];
 
-/// Everything a program is compiled to.
-fn specs(program: &Program) -> Vec<Spec> {
+/// Everything a program is compiled to; for Hopper, whose head dimensions are many, two of seven.
+fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes = if paged { BLOCK_SIZES.map(Some).to_vec() } else { vec![None] };
     let mut specs = Vec::new();
     for dtype in [DType::F16, DType::Bf16] {
-        for &head_dim in SM80_HEAD_DIMS {
+        for &head_dim in head_dims(arch) {
             for &block_size in &block_sizes {
                 for shape in ShapeClass::ALL {
-                    let spec = spec(dtype, head_dim, block_size, shape);
+                    let spec = Spec { arch, ..spec(dtype, head_dim, block_size, shape) };
                     specs.extend([spec, Spec { fold_scale: false, ..spec }]);
                 }
             }
         }
     }
-    specs
+    // Seven is prime to the number of choices in each place.
+    let is_taken = |index: usize| arch == Arch::Sm80 || index % 7 < 2;
+    specs.into_iter().enumerate().filter(|(index, _)| is_taken(*index)).map(|(_, spec)| spec).collect()
 }
 
 /// A module without what text does not keep: comments go, lines come.
@@ -103,11 +123,15 @@ fn bare_body(body: &mut Vec<Statement>) {
 fn text_is_the_module() {
     for stock in catalogue() {
         let program = (stock.program)();
-        for spec in specs(program) {
+        for spec in specs(program, Arch::Sm80).into_iter().chain(specs(program, Arch::Sm90a)) {
             let compiled = compile(program, &spec).unwrap();
             let text = compiled.text();
-            let what =
-                format!("{}, scale {}", compiled.entry, if spec.fold_scale { "folded" } else { "apart" });
+            let what = format!(
+                "{} for {}, scale {}",
+                compiled.entry,
+                spec.arch,
+                if spec.fold_scale { "folded" } else { "apart" }
+            );
             let parsed = parse(&text).unwrap_or_else(|error| panic!("{what}: {error}"));
             let problems: Vec<String> = verify(&parsed).iter().map(ToString::to_string).collect();
             assert!(problems.is_empty(), "{what}: {problems:#?}");

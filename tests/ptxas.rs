@@ -44,6 +44,27 @@ fn the_catalogue_assembles() {
     assert_eq!(status, Some(0));
 }
 
+/// In one type, and in block sizes of which one lies in a tile whole. Registers are dealt out by roles: the assembler
+/// has to take the number that all threads begin with.
+#[test]
+fn the_catalogue_assembles_for_hopper() {
+    let line = "verify --arch sm_90a --dtype bf16 --block-size 16,24 --json";
+    let Some((rows, status)) = json("the_catalogue_assembles_for_hopper", line) else { return };
+    let rows = rows.as_array().unwrap();
+    // Seven kernels in five head dimensions and three shapes; two of them in two block sizes.
+    assert_eq!(rows.len(), (5 + 2 * 2) * 5 * 3);
+    for row in rows {
+        let what = format!("{row:#}");
+        assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
+        assert_eq!((row["spill_stores"].as_u64(), row["spill_loads"].as_u64()), (Some(0), Some(0)), "{what}");
+        assert_eq!(row["registers"], row["planned_registers"], "{what}");
+        // One consumer beside the producer, alone or twice on a multiprocessor; two or three consumers.
+        assert!([255, 128, 168].contains(&row["registers"].as_u64().unwrap()), "{what}");
+        assert_eq!(row["clean"], true, "{what}");
+    }
+    assert_eq!(status, Some(0));
+}
+
 /// The figures of a kernel, each against what it cannot be otherwise.
 #[test]
 fn what_a_kernel_costs() {
@@ -70,6 +91,36 @@ fn what_a_kernel_costs() {
     let counted = &row["counted"];
     assert_eq!(counted["wavefronts"], counted["least_wavefronts"], "bank conflicts: {row:#}");
     assert!(counted["distinct_bytes"].as_f64() <= counted["global_bytes"].as_f64(), "{row:#}");
+}
+
+/// Roles have loops of their own; those with products are the consumers'.
+#[test]
+fn what_a_kernel_for_hopper_costs() {
+    let test = "what_a_kernel_for_hopper_costs";
+    let line = "cost causal_attention --arch sm_90a --head-dim 128 --shape prefill --gpu h200 --json";
+    let Some((rows, status)) = json(test, &format!("{line} --tile 128x128 --polynomial 0")) else { return };
+    assert_eq!(status, Some(0));
+    let loops = rows[0]["code"]["loops"].as_array().unwrap();
+    let of = |boundary: bool| loops.iter().find(|code| code["boundary"] == boundary).unwrap();
+    for code in [of(true), of(false)] {
+        // 64 rows on 4 warps, 128 columns; eight products of depth 16 for the scores and eight for the output.
+        assert_eq!((code["scores"].as_f64(), code["products"].as_u64()), (Some(64.0), Some(16)), "{code:#}");
+        assert_eq!(code["mix"]["HGMMA"], 16, "{code:#}");
+        // The producer's copies are not in it.
+        assert_eq!(code["mix"]["UTMALDG"], Value::Null, "{code:#}");
+    }
+    let executed = |code: &Value| code["executed_non_products_per_score"].as_f64().unwrap();
+    assert!(executed(of(false)) < executed(of(true)), "{loops:#?}");
+    let leader = rows[0]["leader"]["non_products_per_score"].as_f64().unwrap();
+    assert!(executed(of(false)) < leader, "{} a score; {leader} the leader's", executed(of(false)));
+    // The accumulator's rescale is what can be jumped over: a multiplication for each of 64 of its elements.
+    let skippable = of(false)["skippable"].as_u64().unwrap();
+    assert!((64..90).contains(&skippable), "{skippable} instructions can be jumped over");
+    let (always, _) = json(test, &format!("{line} --tile 128x128 --polynomial 0 --rescale always")).unwrap();
+    let inside = always[0]["code"]["loops"].as_array().unwrap().iter().find(|code| code["boundary"] == false);
+    assert_eq!(inside.unwrap()["skippable"], 0, "{inside:#?}");
+    let counted = &rows[0]["counted"];
+    assert_eq!(counted["wavefronts"], counted["least_wavefronts"], "bank conflicts: {counted:#}");
 }
 
 /// The machine code of somebody else's kernel: Triton's, from the emulator's corpus.

@@ -1,22 +1,24 @@
-//! Problems drawn at random against the reference: batches of every make for stock kernels, and kernels whose
+//! Problems drawn at random against the reference, for either target: batches of every make for stock kernels, and kernels whose
 //! masks and maps are drawn from a grammar and printed as source text. Failures are kept in
 //! `proptest-regressions/` and tried first. `PROPTEST_CASES` asks for more; a run in CI draws the same cases
 //! every time.
 
 mod judge;
 mod kernel_source;
+mod targets;
 
-use flashpage::codegen::ShapeClass;
+use flashpage::codegen::schedule::head_dims;
+use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, PoolLayout};
+use flashpage::runtime::{AsyncPolicy, DType, Device, LaunchOptions, PoolLayout, Schedule};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestRunner};
 
 /// Cases a test draws, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 40;
+const CASES: u32 = 50;
 
 fn runner() -> TestRunner {
     let mut config = Config {
@@ -45,12 +47,15 @@ fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), String>
     }
 }
 
-fn device(policy: AsyncPolicy) -> Device {
-    Device::emulator_with(EmulatorOptions { policy, sanitize: true, ..EmulatorOptions::default() })
-}
-
-fn policy() -> impl Strategy<Value = AsyncPolicy> {
-    prop_oneof![Just(AsyncPolicy::Eager), Just(AsyncPolicy::Lazy), any::<u64>().prop_map(AsyncPolicy::Random)]
+/// A target and how its emulator runs.
+fn device() -> impl Strategy<Value = (Arch, AsyncPolicy, Schedule)> {
+    let policy = prop_oneof![
+        Just(AsyncPolicy::Eager),
+        Just(AsyncPolicy::Lazy),
+        any::<u64>().prop_map(AsyncPolicy::Random)
+    ];
+    let schedule = prop_oneof![Just(Schedule::InOrder), any::<u64>().prop_map(Schedule::Random)];
+    (prop::sample::select(targets::ARCHS.to_vec()), policy, schedule)
 }
 
 /// Nothing, one, a few, or around a tile and past it.
@@ -58,8 +63,8 @@ fn length(most: usize) -> impl Strategy<Value = usize> {
     prop_oneof![1 => Just(0), 1 => Just(1), 3 => 2..40usize, 3 => 40..=most]
 }
 
-/// Batches, all but their scalars.
-fn problem(most: usize) -> impl Strategy<Value = Problem> {
+/// A target and how its emulator runs; batches, all but their scalars.
+fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
     let lens = prop_oneof![
         3 => prop::collection::vec((length(most), length(most)), 1..=4),
         1 => prop::collection::vec((Just(1), length(most)), 1..=4),
@@ -67,24 +72,28 @@ fn problem(most: usize) -> impl Strategy<Value = Problem> {
     let heads = (1..=8usize, 1..=3usize).prop_filter("at most eight query heads", |(g, kv)| g * kv <= 8);
     let tensors = (
         prop::sample::select(vec![DType::F16, DType::Bf16]),
-        prop::sample::select(vec![64usize, 128]),
+        0..60usize,
         1..=9usize,
         prop::sample::select(vec![PoolLayout::Nhd, PoolLayout::Hnd]),
         0..1000u64,
     );
-    (lens, heads, tensors).prop_map(|(lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
-        Problem {
-            dtype,
-            head_dim,
-            q_heads: group * kv_heads,
-            kv_heads,
-            lens,
-            block_size: 8 * eights,
-            layout,
-            seed,
-            ..Problem::default()
-        }
-    })
+    (device(), lens, heads, tensors).prop_map(
+        |((arch, policy, schedule), lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
+            let head_dims = head_dims(arch);
+            let problem = Problem {
+                dtype,
+                head_dim: head_dims[head_dim % head_dims.len()],
+                q_heads: group * kv_heads,
+                kv_heads,
+                lens,
+                block_size: 8 * eights,
+                layout,
+                seed,
+                ..Problem::default()
+            };
+            (Device::emulator_with(targets::options(arch, policy, schedule)), problem)
+        },
+    )
 }
 
 /// The shape class that a launch chooses, or any.
@@ -96,12 +105,12 @@ fn stock(name: &'static str, most: usize) {
     let stock = find(name).unwrap();
     let has_window = (stock.program)().params.iter().any(|param| param.name == "window");
     let window = prop_oneof![Just(i32::MAX), 0..200i32, Just(-1)];
-    check((problem(most), window, shape(), policy()), |(mut problem, window, shape, policy)| {
+    check((problem(most), window, shape()), |((device, mut problem), window, shape)| {
         if has_window {
             problem.scalars.insert("window".to_owned(), f64::from(window));
         }
         let options = LaunchOptions { shape, ..LaunchOptions::default() };
-        judge(&device(policy), name, (stock.program)(), &problem, &options)
+        judge(&device, name, (stock.program)(), &problem, &options)
     });
 }
 
@@ -219,12 +228,12 @@ const PARAMS: &str = "w: i32,\n    flag: bool,\n    slopes: PerHead<f32>,\n    i
 fn masks_and_maps() {
     let paged = any::<bool>().prop_map(|paged| if paged { Cache::Paged } else { Cache::Contiguous });
     let strategy = (steps(), paged, problem(100), 0..120i32, any::<bool>(), shape());
-    check(strategy, |(steps, cache, mut problem, w, flag, shape)| {
+    check(strategy, |(steps, cache, (device, mut problem), w, flag, shape)| {
         let source = kernel(cache, PARAMS, &steps);
         problem.scalars.insert("w".to_owned(), f64::from(w));
         problem.scalars.insert("flag".to_owned(), f64::from(u8::from(flag)));
         let options = LaunchOptions { shape, ..LaunchOptions::default() };
-        judge(&device(AsyncPolicy::Lazy), "user.rs", &program(&source), &problem, &options)
+        judge(&device, "user.rs", &program(&source), &problem, &options)
             .map_err(|error| format!("{error}\nwhere user.rs is\n{source}"))
     });
 }

@@ -1,16 +1,19 @@
 //! Kernels beyond the stock ones, given as source text: masks and maps that users write, against the f64
-//! reference. Each runs on batches where its boundary crosses tiles, contiguous or paged by turns.
+//! reference. Each runs for both targets on batches where its boundary crosses tiles, contiguous or paged by turns.
 
 mod judge;
 mod kernel_source;
+mod targets;
 
-use flashpage::codegen::Program;
 use flashpage::codegen::program::Generic;
+use flashpage::codegen::schedule::head_dims;
+use flashpage::codegen::{Arch, Program};
 use flashpage::runtime::equivalence;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, PoolLayout};
+use flashpage::runtime::{DType, LaunchOptions, PoolLayout};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
+use targets::{ARCHS, harsh};
 
 /// Query and key lengths, query heads, KV heads.
 type Batch = (&'static [(usize, usize)], usize, usize);
@@ -23,12 +26,12 @@ const BATCHES: &[Batch] = &[
     (&[(70, 9), (3, 0)], 2, 2),
 ];
 
-fn problems(program: &Program, scalars: &[(&str, f64)], first: usize) -> Vec<Problem> {
+fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize) -> Vec<Problem> {
     let problem = |(index, &(lens, q_heads, kv_heads)): (usize, &Batch)| {
         let number = first + index;
         let head_dim = match program.head_dim {
             Generic::Fixed(dim) => dim,
-            Generic::Open(_) => [64, 128][number / 2 % 2],
+            Generic::Open(_) => head_dims(arch)[number / 2 % head_dims(arch).len()],
         };
         let dtype = match program.element {
             Generic::Fixed(dtype) => dtype,
@@ -46,17 +49,20 @@ fn problems(program: &Program, scalars: &[(&str, f64)], first: usize) -> Vec<Pro
             scalars: scalars.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         }
     };
-    BATCHES.iter().enumerate().map(problem).collect()
+    // Kernels for Hopper take a while: two of the batches each, by turns.
+    let is_taken = |index: usize| arch == Arch::Sm80 || (first + index) % 5 < 2;
+    BATCHES.iter().enumerate().filter(|(index, _)| is_taken(*index)).map(problem).collect()
 }
 
 /// A source over all batches.
 fn run(what: &str, source: &str, scalars: &[(&str, f64)], first: usize, failures: &mut Vec<String>) {
-    let options = EmulatorOptions { policy: AsyncPolicy::Lazy, sanitize: true, ..EmulatorOptions::default() };
-    let device = Device::emulator_with(options);
     let program = program(source);
-    for problem in problems(&program, scalars, first) {
-        let result = judge(&device, "user.rs", &program, &problem, &LaunchOptions::default());
-        failures.extend(result.err().map(|e| format!("{what}: {e}\nwhere user.rs is\n{source}")));
+    for arch in ARCHS {
+        let device = harsh(arch);
+        for problem in problems(arch, &program, scalars, first) {
+            let result = judge(&device, "user.rs", &program, &problem, &LaunchOptions::default());
+            failures.extend(result.err().map(|e| format!("{what}: {e}\nwhere user.rs is\n{source}")));
+        }
     }
 }
 
@@ -283,15 +289,17 @@ fn scales() {
         ("steep and negative", causal, -1.0, None),
         ("negative before a map", squeezed, -1.0, None),
     ];
-    let device = Device::emulator();
     let mut failures = Vec::new();
     for (number, (what, steps, scale, dtype)) in table.iter().enumerate() {
         let source = kernel([Cache::Contiguous, Cache::Paged][number % 2], "", steps);
         let program = program(&source);
-        for mut problem in problems(&program, &[("scale", *scale)], number) {
-            problem.dtype = dtype.unwrap_or(problem.dtype);
-            let result = judge(&device, "user.rs", &program, &problem, &LaunchOptions::default());
-            failures.extend(result.err().map(|e| format!("{what}: {e}\nwhere user.rs is\n{source}")));
+        for arch in ARCHS {
+            let device = targets::plain(arch);
+            for mut problem in problems(arch, &program, &[("scale", *scale)], number) {
+                problem.dtype = dtype.unwrap_or(problem.dtype);
+                let result = judge(&device, "user.rs", &program, &problem, &LaunchOptions::default());
+                failures.extend(result.err().map(|e| format!("{what}: {e}\nwhere user.rs is\n{source}")));
+            }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -300,10 +308,10 @@ fn scales() {
 /// What a mask that keeps nothing leaves: zeros and minus infinity, exactly.
 #[test]
 fn rows_that_see_nothing() {
-    let device = Device::emulator();
-    for cache in [Cache::Contiguous, Cache::Paged] {
+    for (arch, cache) in ARCHS.into_iter().flat_map(|a| [(a, Cache::Contiguous), (a, Cache::Paged)]) {
+        let device = targets::plain(arch);
         let program = program(&kernel(cache, "", "let s = (s * scale).mask(|_at| false);"));
-        for problem in problems(&program, &[], 0) {
+        for problem in problems(arch, &program, &[], 0) {
             let inputs = problem.inputs(&device, &program).unwrap();
             flashpage::runtime::launch(&device, &program, &inputs.arguments(), &LaunchOptions::default())
                 .unwrap();
@@ -312,7 +320,7 @@ fn rows_that_see_nothing() {
                 if let Some(output) = inputs.output(index) {
                     let got = output.to_f32_vec().unwrap();
                     let wrong = got.iter().position(|value| *value != expected);
-                    assert_eq!(wrong.map(|at| (at, got[at])), None, "{} of {problem}", param.name);
+                    assert_eq!(wrong.map(|at| (at, got[at])), None, "{} of {problem}, {arch}", param.name);
                 }
             }
         }
@@ -365,7 +373,7 @@ fn forms() {
         ),
     ];
     let mut failures = Vec::new();
-    let device = Device::emulator();
+    let device = targets::plain(Arch::Sm80);
     for (number, (what, cache, edits, outputs)) in table.iter().enumerate() {
         let mut source = kernel(*cache, "", "let s = (s * scale).mask(|at| at.col <= at.row);");
         for (from, to) in *edits {
@@ -373,7 +381,7 @@ fn forms() {
             source = source.replace(from, to);
         }
         let parsed = program(&source);
-        let problem = &problems(&parsed, &[], number)[0];
+        let problem = &problems(Arch::Sm80, &parsed, &[], number)[0];
         let result = equivalence::run(&device, &parsed, problem, &LaunchOptions::default());
         assert_eq!(result.map(|r| r.verdicts.len()).ok(), Some(*outputs), "{what}");
         run(what, &source, &[], number, &mut failures);

@@ -30,7 +30,7 @@ pub struct Gpu {
 pub const SCHEDULERS: usize = 4;
 
 /// Registers of a multiprocessor; threads get them by eight, warps by 256.
-const REGISTERS: usize = 64 * 1024;
+pub const REGISTERS: usize = 64 * 1024;
 
 /// Shared memory that the driver takes for itself in each block.
 const RESERVED_SHARED: usize = 1024;

@@ -4,7 +4,7 @@
 //! everything to overlap, the narrowest would be the limit. A warp's own instructions do not overlap, though: a
 //! softmax waits for its products, and the next product for the softmax. So beside the units there is *overlap*: as
 //! many turns are under way on a scheduler as it has warps, each as long as all its parts in sequence. Products of a
-//! warpgroup (`wgmma`) are asynchronous and left out of that sequence.
+//! warpgroup (`wgmma`) are asynchronous and left out of that sequence, and so is what they read of shared memory.
 //!
 //! What this leaves out: latencies but for [`TURN_LATENCY`], instruction fetch, power. A kernel can only be slower.
 
@@ -54,7 +54,7 @@ impl Cycles {
         let special = count(Unit::Special) * each(SPECIAL);
         let issue = code.executed.values().sum::<usize>() as f64;
         let shared = code.shared_passes;
-        let own = if code.is_warpgroup { 0.0 } else { tensor };
+        let own = if code.is_warpgroup { 0.0 } else { tensor + shared };
         Cycles {
             tensor,
             fma,
@@ -62,7 +62,7 @@ impl Cycles {
             special,
             issue,
             shared,
-            sequence: own + fma + alu + special + shared + TURN_LATENCY,
+            sequence: own + fma + alu + special + TURN_LATENCY,
         }
     }
 

@@ -3,13 +3,18 @@
 //! Blocks go to multiprocessors in the order of the grid, as slots come free; each takes two trips to memory and its
 //! turns of the main loop. Turns of blocks on one multiprocessor share its units. Over all of it, memory must move
 //! every byte once.
+//!
+//! With roles, as many blocks as fit walk the list of tiles there and back, and a block takes its two trips once: the
+//! producer fetches the next tile's Q, K and V while the last is multiplied. Where O lies over Q it cannot, and each
+//! tile takes one more. This assumes that nothing else is waited for between tiles, and that copying costs the warps
+//! that multiply nothing.
 
 use crate::gpu::Gpu;
 use crate::limits::{Cycles, L2_BYTES};
 use crate::machine_code::InnerLoop;
 use crate::workload::{Mask, Workload};
 use flashpage_codegen::ShapeClass;
-use flashpage_codegen::schedule::Schedule;
+use flashpage_codegen::schedule::{OutputIn, Schedule};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -18,7 +23,7 @@ use std::collections::BinaryHeap;
 pub struct Kernel<'a> {
     /// How it is tiled.
     pub schedule: &'a Schedule,
-    /// What it was made for: kernels for prefill do not pack heads.
+    /// What it was made for, which says how many heads are packed.
     pub shape: ShapeClass,
     /// The loop over tiles that everybody sees whole.
     pub inside: &'a InnerLoop,
@@ -70,8 +75,9 @@ fn turns(workload: &Workload, cols: usize, kv_len: usize, first: usize, last: us
 pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction {
     let Kernel { schedule, shape, .. } = kernel;
     let group = workload.heads / workload.kv_heads.max(1);
-    let packed = if shape == ShapeClass::Prefill { 1 } else { group.max(1) };
-    let tiles = (workload.q_len * packed).div_ceil(schedule.rows.max(1));
+    let packed = schedule.packed_heads(shape, group.max(1)).max(1);
+    let rows = schedule.rows_per_tile(packed).max(1);
+    let tiles = (workload.q_len * packed).div_ceil(rows);
     let groups = workload.heads / packed;
     let blocks = tiles * groups * workload.batch();
     let sms = gpu.rates.sms as usize;
@@ -97,29 +103,35 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
     };
     let boundary = turn(kernel.boundary);
     let inside = turn(kernel.inside);
-    let fixed = 2.0 * gpu.memory_latency * gpu.rates.clock;
-
-    // The grid: tiles of the longest sequence fastest, then heads, then sequences. Slots take the next block.
-    let mut slots: BinaryHeap<Reverse<u64>> = (0..sms * together).map(|_| Reverse(0)).collect();
-    let mut end = 0;
-    for kv_len in &workload.kv_lens {
-        let positions = schedule.rows / packed.min(schedule.rows);
-        for _ in 0..groups {
-            // As lowered: the last tile first, which is the longest under a causal mask.
-            for tile in (0..tiles).rev() {
-                let before = kv_len.saturating_sub(workload.q_len);
-                let first = before + tile * positions;
-                let last = before + ((tile + 1) * positions).min(workload.q_len).saturating_sub(1);
-                let Turns { inside: n, boundary: m } = turns(workload, schedule.cols, *kv_len, first, last);
-                let cycles = fixed + n as f64 * inside + m as f64 * boundary;
-                let Some(Reverse(start)) = slots.pop() else { break };
-                let done = start + cycles as u64;
-                end = end.max(done);
-                slots.push(Reverse(done));
-            }
+    let trip = gpu.memory_latency * gpu.rates.clock;
+    let positions = (rows / packed).max(1);
+    // As lowered: the last tile first, which is the longest under a causal mask.
+    let cycles = |kv_len: usize, tile: usize| {
+        let before = kv_len.saturating_sub(workload.q_len);
+        let first = before + tile * positions;
+        let last = before + ((tile + 1) * positions).min(workload.q_len).saturating_sub(1);
+        let Turns { inside: n, boundary: m } = turns(workload, schedule.cols, kv_len, first, last);
+        n as f64 * inside + m as f64 * boundary
+    };
+    let slots = sms * together;
+    let end = match schedule.roles {
+        // The grid: tiles of the longest sequence fastest, then heads, then sequences.
+        None => {
+            let all = workload.kv_lens.iter().flat_map(|kv_len| {
+                (0..groups).flat_map(move |_| (0..tiles).rev().map(move |tile| (*kv_len, tile)))
+            });
+            last_of_next_free(all.map(|(kv_len, tile)| 2.0 * trip + cycles(kv_len, tile)), slots)
         }
-    }
-    let compute = end as f64 / gpu.rates.clock;
+        // The list: heads fastest, then sequences, then tiles.
+        Some(roles) => {
+            let each = if roles.output == OutputIn::OverQuery { trip } else { 0.0 };
+            let all = (0..tiles).rev().flat_map(|tile| {
+                workload.kv_lens.iter().flat_map(move |kv_len| (0..groups).map(move |_| (*kv_len, tile)))
+            });
+            2.0 * trip + last_of_walk(all.map(|(kv_len, tile)| each + cycles(kv_len, tile)), slots)
+        }
+    };
+    let compute = end / gpu.rates.clock;
     let memory = workload.bytes() / gpu.rates.dram;
     let waves = blocks as f64 / (sms * kernel.blocks_per_sm.max(1)) as f64;
     let bound = match memory > compute {
@@ -130,10 +142,54 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
     Prediction { seconds: compute.max(memory), compute, memory, bound, waves }
 }
 
+/// When the last of these blocks ends, if whichever of the slots is free first takes the next.
+fn last_of_next_free(blocks: impl Iterator<Item = f64>, slots: usize) -> f64 {
+    let mut free: BinaryHeap<Reverse<u64>> = (0..slots.max(1)).map(|_| Reverse(0)).collect();
+    let mut end = 0;
+    for cycles in blocks {
+        let Some(Reverse(start)) = free.pop() else { break };
+        let done = start + cycles as u64;
+        end = end.max(done);
+        free.push(Reverse(done));
+    }
+    end as f64
+}
+
+/// When the last of so many blocks has walked its part of the list: there in one round and back in the next.
+fn last_of_walk(tiles: impl Iterator<Item = f64>, blocks: usize) -> f64 {
+    let blocks = blocks.max(1);
+    let mut busy = vec![0.0; blocks];
+    for (index, cycles) in tiles.enumerate() {
+        let place = index % blocks;
+        let is_back = index / blocks % 2 == 1;
+        busy[if is_back { blocks - 1 - place } else { place }] += cycles;
+    }
+    busy.into_iter().fold(0.0, f64::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workload::Phase;
+
+    #[test]
+    fn blocks_and_walks() {
+        // Slots, cycles: the end where the next free slot takes the next block, and of a walk there and back.
+        let table: [(usize, &[f64], f64, f64); 5] = [
+            (2, &[], 0.0, 0.0),
+            (2, &[4.0, 3.0, 2.0, 1.0], 5.0, 5.0),
+            (2, &[4.0, 1.0, 1.0, 1.0], 4.0, 5.0),
+            (2, &[4.0, 4.0, 4.0], 8.0, 8.0),
+            (3, &[5.0, 1.0], 5.0, 5.0),
+        ];
+        for (slots, cycles, free, walk) in table {
+            let got = (
+                last_of_next_free(cycles.iter().copied(), slots),
+                last_of_walk(cycles.iter().copied(), slots),
+            );
+            assert_eq!(got, (free, walk), "{cycles:?} on {slots}");
+        }
+    }
 
     fn workload(mask: Mask, window: Option<usize>) -> Workload {
         Workload {

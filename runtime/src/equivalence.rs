@@ -2,6 +2,7 @@
 //!
 //! [`suite`] is the table of shapes on which every kernel is checked: lengths of nothing, one, primes and one
 //! past a tile; long and short in one batch; prefill, chunked prefill and decode; each way of sharing heads.
+//! Kernels for Hopper, which walk their tiles and pack heads by divisors, have some more.
 
 use crate::args::{Argument, PoolLayout};
 use crate::check::{Verdict, check_lse, check_output};
@@ -10,7 +11,9 @@ use crate::launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 use crate::problem::{Inputs, Problem, ProblemError};
 use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
 use crate::tensor::{Tensor, TensorError};
+use flashpage_codegen::Arch;
 use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
+use flashpage_codegen::schedule::head_dims;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -151,28 +154,45 @@ const BATCHES: &[Batch] = &[
     ("more queries than keys", &[(70, 9), (20, 3)], 2, 2),
 ];
 
-/// The problems on which a kernel is checked, each with a name. Paged kernels see block sizes that are smaller
-/// than a tile, equal to it, larger, and neither multiple nor divisor, in both pool layouts.
-pub fn suite(program: &Program) -> Vec<(String, Problem)> {
+/// More for Hopper: tiles that are walked, and groups that have no power of two of heads to pack.
+const HOPPER_BATCHES: &[Batch] = &[
+    ("five of a group", &[(12, 70), (0, 9), (5, 140), (9, 9)], 10, 2),
+    ("seven of a group", &[(2, 90), (1, 130), (0, 0), (1, 7)], 14, 2),
+    ("eight of a group", &[(8, 600), (0, 3), (1, 513)], 8, 1),
+    ("pairs of six", &[(40, 90), (33, 133)], 6, 1),
+    ("a long past", &[(140, 600), (20, 389)], 2, 1),
+];
+
+/// The problems on which a kernel is checked for a target, each with a name. Paged kernels see block sizes that are
+/// smaller than a tile, equal to it, larger, and neither multiple nor divisor, in both pool layouts. Of the two element
+/// types each problem for Hopper has one, by turns: its head dimensions are many.
+pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
-    let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40] } else { &[16] };
+    let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
     let has_window = program.params.iter().any(|param| param.name == "window");
     let head_dims = match program.head_dim {
         Generic::Fixed(dim) => vec![dim],
-        Generic::Open(_) => vec![64, 128],
+        Generic::Open(_) => head_dims(arch).to_vec(),
     };
     let dtypes = match program.element {
         Generic::Fixed(dtype) => vec![dtype],
         Generic::Open(_) => vec![DType::F16, DType::Bf16],
     };
+    let (more, types_by_turns) = match arch {
+        Arch::Sm80 => (&[][..], false),
+        Arch::Sm90a => (HOPPER_BATCHES, true),
+    };
     let mut problems = Vec::new();
-    for &head_dim in &head_dims {
-        for &dtype in &dtypes {
-            for (index, &(name, lens, q_heads, kv_heads)) in BATCHES.iter().enumerate() {
+    for (place, &head_dim) in head_dims.iter().enumerate() {
+        for (turn, &dtype) in dtypes.iter().enumerate() {
+            for (index, &(name, lens, q_heads, kv_heads)) in BATCHES.iter().chain(more).enumerate() {
+                if types_by_turns && (place + index) % dtypes.len() != turn {
+                    continue;
+                }
                 let number = problems.len();
                 let mut scalars = BTreeMap::new();
                 if has_window && index % 3 != 0 {
-                    scalars.insert("window".to_owned(), [1.0, 37.0, 100.0][number % 3]);
+                    scalars.insert("window".to_owned(), [1.0, 37.0, 100.0, 300.0][number % 4]);
                 }
                 if program.params.iter().any(|param| param.name == "cap") {
                     scalars.insert("cap".to_owned(), 5.0);

@@ -53,10 +53,13 @@ fn weakened(statement: &str) -> Vec<String> {
         "cp.async.wait_all",
         "cp.async.mbarrier.arrive",
         "cp.async.bulk.commit_group",
+        "mbarrier.init",
         "mbarrier.arrive",
+        "fence.mbarrier_init",
         "fence.proxy.async",
         "wgmma.fence",
         "wgmma.commit_group",
+        "setmaxnreg",
     ];
     if starts(&deleted) { vec![gone] } else { Vec::new() }
 }

@@ -179,6 +179,14 @@ fn list(numbers: &[usize]) -> String {
 /// Head dimensions of the sm_80 lowering.
 pub const SM80_HEAD_DIMS: &[usize] = &[64, 128];
 
+/// Head dimensions that there are kernels of.
+pub fn head_dims(arch: Arch) -> &'static [usize] {
+    match arch {
+        Arch::Sm80 => SM80_HEAD_DIMS,
+        Arch::Sm90a => SM90_HEAD_DIMS,
+    }
+}
+
 /// Most column tiles in flight.
 pub const MAX_STAGES: usize = 8;
 

@@ -42,8 +42,8 @@ struct Work {
 impl Check {
     pub fn run(&self) -> Outcome {
         let device = self.device.open()?;
-        let work = self.work()?;
         let arch = self.arch.unwrap_or(device.arch());
+        let work = self.work(arch)?;
         let options = LaunchOptions { arch: Some(arch), shape: self.shape, ..LaunchOptions::default() };
         if !self.rows.json && !self.rows.is_worker() {
             println!("on {}", device.name());
@@ -79,7 +79,7 @@ impl Check {
         format!("{problem} --arch {arch}{shape}")
     }
 
-    fn work(&self) -> Result<Vec<Work>, Failure> {
+    fn work(&self, arch: Arch) -> Result<Vec<Work>, Failure> {
         let names: Vec<String> = match self.kernels.is_empty() {
             true => kernels::catalogue().iter().map(|stock| stock.name.to_owned()).collect(),
             false => self.kernels.clone(),
@@ -87,7 +87,7 @@ impl Check {
         let mut work = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
-            let suite = equivalence::suite(&program).into_iter();
+            let suite = equivalence::suite(&program, arch).into_iter();
             work.extend(suite.map(|(batch, problem)| Work { program: program.clone(), batch, problem }));
         }
         Ok(work.into_iter().step_by(self.every.into()).collect())

@@ -1,13 +1,13 @@
 //! `kgen cost`: what a kernel costs, told without a GPU. Every number is one that `ptxas -v`, `nvdisasm -c` and
 //! `kgen launch --profile` show; `kgen cost` of a single kernel says how.
 
-use crate::kernel;
+use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{Tuning, head_dims};
 use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, Cost, Tools};
@@ -45,6 +45,8 @@ pub struct KernelCost {
     /// Tokens per block of a paged cache
     #[arg(long, default_value_t = 16)]
     pub block_size: usize,
+    #[command(flatten)]
+    pub schedule: ScheduleChoice,
     /// Predict the workloads of this suite instead: full, quick or tiny
     #[arg(long)]
     pub predict: Option<Suite>,
@@ -85,6 +87,12 @@ impl KernelCost {
     pub fn run(&self) -> Outcome {
         let tools = Tools::find()?;
         if let Some(suite) = self.predict {
+            if self.schedule.tuning() != Tuning::default() {
+                let given = self.schedule.tuning();
+                let message =
+                    format!("--predict goes by the schedules that launches choose: leave out {given}");
+                return Err(Failure::Usage(message));
+            }
             return self.forecast(&tools, suite);
         }
         let gpu = self.gpu.unwrap_or(usual_gpu(self.arch));
@@ -117,7 +125,7 @@ impl KernelCost {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
                 (Generic::Fixed(head_dim), _) => vec![*head_dim],
-                (_, true) => kernel::head_dims(self.arch).to_vec(),
+                (_, true) => head_dims(self.arch).to_vec(),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {
@@ -128,7 +136,7 @@ impl KernelCost {
             for head_dim in head_dims {
                 for shape in shapes.iter().copied() {
                     let block_size = paged.then_some(self.block_size);
-                    let (arch, fold_scale, tuning) = (self.arch, true, Tuning::default());
+                    let (arch, fold_scale, tuning) = (self.arch, true, self.schedule.tuning());
                     work.push((
                         program,
                         Spec { arch, dtype, head_dim, block_size, shape, tuning, fold_scale },
@@ -170,9 +178,10 @@ impl KernelCost {
     fn tables(&self, rows: &[Row], gpu: &Gpu) {
         let style = Style::of(self.markdown);
         println!(
-            "{}The machine code ({}), its main loop inside the mask, and what the emulator counts",
+            "{}The machine code ({}{}), its main loop inside the mask, and what the emulator counts",
             style.title(),
-            self.arch
+            self.arch,
+            shown(&self.schedule.tuning())
         );
         println!();
         let heads = [
@@ -222,7 +231,8 @@ impl Row {
     fn new(tools: &Tools, program: &Program, spec: &Spec, gpu: &Gpu) -> Result<Row, Failure> {
         let compiled = compile(program, spec)?;
         let cost = Cost::of(tools, &compiled, spec.shape, gpu)?;
-        let options = LaunchOptions { arch: Some(spec.arch), ..LaunchOptions::default() };
+        let options =
+            LaunchOptions { arch: Some(spec.arch), tuning: spec.tuning, ..LaunchOptions::default() };
         let counted = count(program, spec.dtype, spec.head_dim, spec.block_size, &options, spec.shape)?;
         Ok(Row { program: program.clone(), spec: *spec, cost, counted })
     }
@@ -348,8 +358,13 @@ impl Row {
         let block_size = spec.block_size.map_or(String::new(), |size| format!(" --block-size {size}"));
         println!("again, with the public tools:");
         println!(
-            "  kgen emit {} --arch {} --dtype {} --head-dim {} --shape {}{block_size} -o k.ptx",
-            program.name, spec.arch, spec.dtype, spec.head_dim, spec.shape
+            "  kgen emit {} --arch {} --dtype {} --head-dim {} --shape {}{block_size}{} -o k.ptx",
+            program.name,
+            spec.arch,
+            spec.dtype,
+            spec.head_dim,
+            spec.shape,
+            shown(&spec.tuning)
         );
         println!("  ptxas -v -arch={} k.ptx -o k.cubin && nvdisasm -c k.cubin > k.sass", spec.arch);
         if let Some(code) = cost.code.inside() {
@@ -360,6 +375,11 @@ impl Row {
             );
         }
     }
+}
+
+/// What was said of the schedule by hand, behind what it is said of.
+fn shown(tuning: &Tuning) -> String {
+    if *tuning == Tuning::default() { String::new() } else { format!(" {tuning}") }
 }
 
 fn tera(flops: f64) -> String {

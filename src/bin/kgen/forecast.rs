@@ -67,7 +67,7 @@ impl KernelCost {
             return Ok(());
         }
         let style = Style::of(self.markdown);
-        println!("{}The least time on one {}, by what bounds it", style.title(), gpu.name());
+        println!("{}The least time on one {} ({}), by what bounds it", style.title(), gpu.name(), self.arch);
         println!();
         let heads =
             ["workload", "predicted µs", "at most", "bound by", "waves", "measured µs", "of it predicted"];

@@ -3,7 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{QueryIn, SM80_HEAD_DIMS, SM90_HEAD_DIMS, Tuning};
+use flashpage::codegen::schedule::{QueryIn, Tuning};
 use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
 use flashpage::kernels;
 
@@ -116,14 +116,6 @@ fn rescale(text: &str) -> Result<bool, String> {
         "grown" => Ok(true),
         "always" => Ok(false),
         _ => Err(format!("no rescaling `{text}`: write grown or always")),
-    }
-}
-
-/// Head dimensions that there are kernels of.
-pub fn head_dims(arch: Arch) -> &'static [usize] {
-    match arch {
-        Arch::Sm80 => SM80_HEAD_DIMS,
-        Arch::Sm90a => SM90_HEAD_DIMS,
     }
 }
 

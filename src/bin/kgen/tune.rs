@@ -19,6 +19,9 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Tune {
+    /// Target: sm_80 alone so far
+    #[arg(long, default_value = "sm_80")]
+    arch: Arch,
     /// Head dimensions; all if absent
     #[arg(long, value_delimiter = ',')]
     head_dim: Vec<usize>,
@@ -47,6 +50,12 @@ pub struct Tune {
 
 impl Tune {
     pub fn run(&self) -> Outcome {
+        if self.arch != Arch::Sm80 {
+            return Err(Failure::Usage(format!(
+                "schedules are ranked for sm_80 alone, not for {0}: read one with `kgen cost KERNEL --arch {0} --tile MxN`",
+                self.arch
+            )));
+        }
         let tools = Tools::find()?;
         let device = self.device.as_deref().map(DeviceChoice::named).transpose()?.transpose()?;
         let gpu = match (&device, self.gpu) {

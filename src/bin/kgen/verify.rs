@@ -5,9 +5,10 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{Tuning, head_dims};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
 use flashpage::kernels;
+use flashpage::measure::gpu::REGISTERS;
 use flashpage::measure::parallel;
 use flashpage::measure::toolchain::{Assembled, Ptxas};
 use serde_json::json;
@@ -19,6 +20,12 @@ pub struct Verify {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
+    /// Element types; both if absent
+    #[arg(long, value_delimiter = ',')]
+    dtype: Vec<DType>,
+    /// Tokens per block of paged kernels; 8, 16, 24 and 128 if absent
+    #[arg(long, value_delimiter = ',')]
+    block_size: Vec<usize>,
     /// One JSON array
     #[arg(long)]
     json: bool,
@@ -44,7 +51,7 @@ impl Verify {
         let mut rows = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
-            for spec in specs(&program, self.arch) {
+            for spec in self.specs(&program) {
                 let compiled = compile(&program, &spec)?;
                 rows.push(Row { kernel: program.name.clone(), spec, compiled });
             }
@@ -56,42 +63,60 @@ impl Verify {
         } else {
             print_table(&rows, &results);
         }
-        if results.iter().all(Assembled::is_clean) { Ok(()) } else { Err(Failure::Check) }
+        let are_clean = rows.iter().zip(&results).all(|(row, result)| row.is_clean(result));
+        if are_clean { Ok(()) } else { Err(Failure::Check) }
     }
-}
 
-/// Everything a program can be compiled to, without tiles chosen by hand.
-fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
-    let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
-    let dtypes: Vec<DType> = match program.element {
-        Generic::Fixed(dtype) => vec![dtype],
-        Generic::Open(_) => vec![DType::F16, DType::Bf16],
-    };
-    let head_dims: Vec<usize> = match program.head_dim {
-        Generic::Fixed(head_dim) => vec![head_dim],
-        Generic::Open(_) => kernel::head_dims(arch).to_vec(),
-    };
-    let block_sizes: Vec<Option<usize>> =
-        if paged { BLOCK_SIZES.into_iter().map(Some).collect() } else { vec![None] };
-    let mut specs = Vec::new();
-    for &dtype in &dtypes {
-        for &head_dim in &head_dims {
-            for &block_size in &block_sizes {
-                for shape in ShapeClass::ALL {
-                    specs.push(Spec {
-                        arch,
-                        dtype,
-                        head_dim,
-                        block_size,
-                        shape,
-                        tuning: Tuning::default(),
-                        fold_scale: true,
-                    });
+    /// Everything a program can be compiled to, without tiles chosen by hand, of what was asked for.
+    fn specs(&self, program: &Program) -> Vec<Spec> {
+        let arch = self.arch;
+        let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+        let dtypes: Vec<DType> = match program.element {
+            Generic::Fixed(dtype) => vec![dtype],
+            Generic::Open(_) if self.dtype.is_empty() => vec![DType::F16, DType::Bf16],
+            Generic::Open(_) => self.dtype.clone(),
+        };
+        let head_dims: Vec<usize> = match program.head_dim {
+            Generic::Fixed(head_dim) => vec![head_dim],
+            Generic::Open(_) => head_dims(arch).to_vec(),
+        };
+        let asked = if self.block_size.is_empty() { &BLOCK_SIZES[..] } else { &self.block_size };
+        let block_sizes: Vec<Option<usize>> =
+            if paged { asked.iter().copied().map(Some).collect() } else { vec![None] };
+        let mut specs = Vec::new();
+        for &dtype in &dtypes {
+            for &head_dim in &head_dims {
+                for &block_size in &block_sizes {
+                    for shape in ShapeClass::ALL {
+                        specs.push(Spec {
+                            arch,
+                            dtype,
+                            head_dim,
+                            block_size,
+                            shape,
+                            tuning: Tuning::default(),
+                            fold_scale: true,
+                        });
+                    }
                 }
             }
         }
+        specs
     }
-    specs
+}
+
+impl Row {
+    /// Registers of a thread that a kernel with roles is launched with, before its roles give and take: all that there
+    /// are, by the threads of as many blocks as should fit.
+    fn planned_registers(&self) -> Option<u32> {
+        let schedule = &self.compiled.schedule;
+        let threads = schedule.threads() * schedule.blocks_per_sm as usize;
+        schedule.roles.map(|_| (REGISTERS / threads / 8 * 8).min(255) as u32)
+    }
+
+    fn is_clean(&self, result: &Assembled) -> bool {
+        result.is_clean() && self.planned_registers().is_none_or(|planned| planned == result.registers)
+    }
 }
 
 /// Assembles on all cores.
@@ -112,8 +137,8 @@ fn json_row(row: &Row, result: &Assembled) -> serde_json::Value {
         "dtype": row.spec.dtype.as_str(), "head_dim": row.spec.head_dim, "block_size": row.spec.block_size,
         "shape": row.spec.shape.as_str(), "registers": result.registers,
         "spill_stores": result.spill_stores, "spill_loads": result.spill_loads,
-        "shared_bytes": row.compiled.dynamic_shared_bytes, "complaints": result.complaints,
-        "clean": result.is_clean(),
+        "planned_registers": row.planned_registers(), "shared_bytes": row.compiled.dynamic_shared_bytes,
+        "complaints": result.complaints, "clean": row.is_clean(result),
     })
 }
 
@@ -134,12 +159,15 @@ fn print_table(rows: &[Row], results: &[Assembled]) {
             result.registers,
             result.spill_stores + result.spill_loads,
             row.compiled.dynamic_shared_bytes,
-            if result.is_clean() { "ok" } else { "FAILS" }
+            if row.is_clean(result) { "ok" } else { "FAILS" }
         );
+        if let Some(planned) = row.planned_registers().filter(|planned| *planned != result.registers) {
+            println!("    {planned} registers were planned");
+        }
         for complaint in &result.complaints {
             println!("    {complaint}");
         }
     }
-    let clean = results.iter().filter(|result| result.is_clean()).count();
+    let clean = rows.iter().zip(results).filter(|(row, result)| row.is_clean(result)).count();
     println!("{clean} of {} kernels assemble without spills or complaints", results.len());
 }

@@ -1,0 +1,40 @@
+//! Both targets, and the emulator as a device of each: with the sanitizer, and so few multiprocessors that blocks that
+//! walk their tiles walk several.
+#![allow(dead_code)]
+
+use flashpage::codegen::Arch;
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
+
+/// Every target.
+pub const ARCHS: [Arch; 2] = [Arch::Sm80, Arch::Sm90a];
+
+/// Multiprocessors of these devices.
+pub const SMS: u32 = 2;
+
+/// How an emulator runs kernels for this target.
+pub fn options(arch: Arch, policy: AsyncPolicy, schedule: Schedule) -> EmulatorOptions {
+    EmulatorOptions { arch, policy, schedule, sanitize: true, sms: SMS, ..EmulatorOptions::default() }
+}
+
+/// Without the sanitizer: for results alone.
+pub fn plain(arch: Arch) -> Device {
+    let options = options(arch, AsyncPolicy::Eager, Schedule::InOrder);
+    Device::emulator_with(EmulatorOptions { sanitize: false, ..options })
+}
+
+/// Copies complete only when a wait forces them, and reads of what nobody wrote are faults.
+pub fn harsh(arch: Arch) -> Device {
+    Device::emulator_with(options(arch, AsyncPolicy::Lazy, Schedule::InOrder))
+}
+
+/// Devices to be taken by turns. Where warps have roles, who comes first matters too.
+pub fn by_turns(arch: Arch) -> Vec<Device> {
+    use AsyncPolicy::{Eager, Lazy, Random};
+    let all: &[(AsyncPolicy, Schedule)] = match arch {
+        Arch::Sm80 => &[(Lazy, Schedule::InOrder)],
+        Arch::Sm90a => {
+            &[(Lazy, Schedule::InOrder), (Random(1), Schedule::Random(2)), (Eager, Schedule::Random(3))]
+        }
+    };
+    all.iter().map(|(policy, schedule)| Device::emulator_with(options(arch, *policy, *schedule))).collect()
+}

@@ -1,0 +1,111 @@
+//! What kernels for Hopper move, counted on the emulator: every byte of global memory once where once is enough, and no
+//! pass over shared memory lost to bank conflicts. `cargo test --test traffic -- --nocapture` shows the figures.
+
+mod targets;
+
+use flashpage::codegen::schedule::head_dims;
+use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::emulator::Line;
+use flashpage::kernels::find;
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{
+    AsyncPolicy, Device, EmulatorOptions, LaunchOptions, LaunchReport, Profile, Schedule, launch,
+};
+
+/// Launches a kernel for Hopper and counts.
+fn count(kernel: &str, problem: &Problem, shape: Option<ShapeClass>) -> (Profile, LaunchReport) {
+    let options = targets::options(Arch::Sm90a, AsyncPolicy::Eager, Schedule::InOrder);
+    let device = Device::emulator_with(EmulatorOptions { profile: true, ..options });
+    let program = (find(kernel).unwrap().program)();
+    let inputs = problem.inputs(&device, program).unwrap();
+    let options = LaunchOptions { shape, ..LaunchOptions::default() };
+    let mut report = launch(&device, program, &inputs.arguments(), &options).unwrap();
+    let profile = report.emulated.as_mut().and_then(|emulated| emulated.profile.take()).unwrap();
+    (profile, report)
+}
+
+#[test]
+fn no_bank_conflicts() {
+    println!("{:26} {:>4} {:8} {:>10} {:>10}", "kernel", "dim", "shape", "passes", "at least");
+    let mut lost = Vec::new();
+    for &head_dim in head_dims(Arch::Sm90a) {
+        // Tiles inside and on the mask's boundary, rows stored whole and one by one, heads that leave rows empty, ends
+        // inside a tile.
+        for (kernel, shape, lens, (q_heads, kv_heads)) in [
+            ("causal_attention", ShapeClass::Prefill, vec![(150, 600), (30, 77)], (2, 1)),
+            ("paged_attention", ShapeClass::Prefill, vec![(150, 600), (30, 77)], (3, 1)),
+            ("causal_attention", ShapeClass::Append, vec![(11, 300), (4, 77)], (5, 1)),
+            ("paged_attention", ShapeClass::Append, vec![(8, 300), (4, 77)], (8, 1)),
+            ("attention", ShapeClass::Decode, vec![(1, 400), (1, 64)], (7, 1)),
+            ("paged_full_attention", ShapeClass::Decode, vec![(1, 400), (1, 77)], (8, 1)),
+        ] {
+            let problem = Problem { head_dim, lens, q_heads, kv_heads, ..Problem::default() };
+            let (profile, _) = count(kernel, &problem, Some(shape));
+            let (passes, least) = (profile.totals.wavefronts, profile.totals.least_wavefronts);
+            println!("{kernel:26} {head_dim:4} {shape:8} {passes:10} {least:10}");
+            assert!(passes > 0, "{kernel} does not touch shared memory?");
+            for (line, passes) in profile.bank_conflicts() {
+                let (number, text) = (line.line, &line.instruction);
+                lost.push(format!("{kernel} {head_dim} {shape}: {passes} passes at line {number}: {text}"));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "lost to bank conflicts:\n  {}", lost.join("\n  "));
+}
+
+/// Bytes of global memory that lines read and write.
+fn read_and_written(profile: &Profile) -> (u64, u64) {
+    let writes = |text: &str| text.contains("st.global") || text.contains(".global.shared::cta");
+    let (written, read): (Vec<_>, Vec<_>) = profile.lines.iter().partition(|line| writes(&line.instruction));
+    let bytes = |lines: Vec<&Line>| lines.iter().map(|line| line.global_bytes).sum();
+    (bytes(read), bytes(written))
+}
+
+/// Q, O and the log-sum-exp move once; K and V once for each KV head and tile of rows. What else there is (where
+/// sequences start, block tables, the rows of Q that fill a tile) is little.
+#[test]
+fn every_byte_once() {
+    let base = |head_dim, lens: &[(usize, usize)], q_heads, kv_heads, block_size| Problem {
+        head_dim,
+        lens: lens.to_vec(),
+        q_heads,
+        kv_heads,
+        block_size,
+        ..Problem::default()
+    };
+    // The kernel, the problem, and how many tiles of rows a KV head has together.
+    let table = [
+        ("attention", base(128, &[(256, 1024)], 2, 2, 16), 2),
+        ("attention", base(128, &[(256, 1024)], 4, 2, 16), 4),
+        ("paged_full_attention", base(128, &[(256, 1024)], 2, 2, 16), 2),
+        ("paged_full_attention", base(128, &[(256, 1024)], 4, 2, 16), 4),
+        ("attention", base(128, &[(1, 2048)], 8, 1, 16), 1),
+        ("paged_full_attention", base(128, &[(1, 2048)], 8, 1, 16), 1),
+        ("paged_full_attention", base(64, &[(1, 2048)], 8, 1, 16), 1),
+        ("paged_full_attention", base(128, &[(1, 2048); 4], 8, 1, 16), 4),
+    ];
+    println!(
+        "{:22} {:>4} {:>18} {:>5} {:>10} {:>10} {:>7} {:>9} {:>9}",
+        "kernel", "dim", "lens", "heads", "read", "expected", "", "written", "expected"
+    );
+    for (kernel, problem, row_tiles) in table {
+        let (profile, report) = count(kernel, &problem, None);
+        let Problem { head_dim, q_heads, kv_heads, ref lens, .. } = problem;
+        let row = 2 * head_dim as u64;
+        let q_rows = (lens.iter().map(|(q, _)| q).sum::<usize>() * q_heads) as u64;
+        // Every tile of rows is of one sequence, and these are alike.
+        let kv_rows = (lens[0].1 * kv_heads * row_tiles) as u64;
+        let expected = (q_rows * row + 2 * kv_rows * row, q_rows * row + 4 * q_rows);
+        let (read, written) = read_and_written(&profile);
+        let share = read as f64 / expected.0 as f64;
+        let shown = format!("{}x {:?}", lens.len(), lens[0]);
+        let heads = format!("{q_heads}/{kv_heads}");
+        println!(
+            "{kernel:22} {head_dim:4} {shown:>18} {heads:>5} {read:10} {:10} {share:7.4} {written:9} {:9}",
+            expected.0, expected.1
+        );
+        let what = format!("{kernel} {problem}, a grid of {:?}", report.grid);
+        assert!((1.0..1.03).contains(&share), "{what}: read {read}, {} at the least", expected.0);
+        assert_eq!(written, expected.1, "{what}: written");
+    }
+}
