@@ -10,7 +10,9 @@ use crate::machine_code::InnerLoop;
 use crate::parallel;
 use crate::workload::{Mask, Phase, Workload};
 use flashpage_codegen::program::{DType, Program};
-use flashpage_codegen::schedule::{QueryIn, Row, Schedule, Tuning};
+use flashpage_codegen::schedule::{
+    HopperRow, MAX_STAGES, MaskClass, OutputIn, QueryIn, Roles, Row, Schedule, Tuning,
+};
 use flashpage_codegen::{Arch, ShapeClass, Spec, compile};
 
 /// What a row of the table is for.
@@ -20,8 +22,23 @@ pub struct Slot {
     pub head_dim: usize,
     /// Shape class.
     pub shape: ShapeClass,
-    /// Whether lanes carry more: maps that ask for their row or head, blocks that do not line up with tiles.
-    pub carries: bool,
+    /// Of what target and which kernels.
+    pub of: Of,
+}
+
+/// What tells rows of one head dimension and shape apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// sm_80.
+    Ampere {
+        /// Whether lanes carry more: maps that ask for their row or head, blocks that do not line up with tiles.
+        carries: bool,
+    },
+    /// sm_90a.
+    Hopper {
+        /// The mask, or either.
+        mask: Option<MaskClass>,
+    },
 }
 
 /// A kernel that a row must serve, with its block size where it is paged.
@@ -46,7 +63,37 @@ pub struct Candidate {
     pub measured: Option<f64>,
 }
 
+impl From<&Row> for Slot {
+    fn from(row: &Row) -> Slot {
+        Slot { head_dim: row.head_dim, shape: row.shape, of: Of::Ampere { carries: row.carries } }
+    }
+}
+
+impl From<&HopperRow> for Slot {
+    fn from(row: &HopperRow) -> Slot {
+        Slot { head_dim: row.head_dim, shape: row.shape, of: Of::Hopper { mask: row.mask } }
+    }
+}
+
 impl Slot {
+    /// The target.
+    pub fn arch(&self) -> Arch {
+        match self.of {
+            Of::Ampere { .. } => Arch::Sm80,
+            Of::Hopper { .. } => Arch::Sm90a,
+        }
+    }
+
+    /// What tells it from others of its head dimension and shape, for a person; empty where nothing does.
+    pub fn what(&self) -> &'static str {
+        match self.of {
+            Of::Ampere { carries: true } => ", lanes carry more",
+            Of::Hopper { mask: Some(MaskClass::Full) } => ", no mask",
+            Of::Hopper { mask: Some(MaskClass::Bounded) } => ", a mask",
+            _ => "",
+        }
+    }
+
     /// The workloads that its schedules are ranked by: as a server sees them, and where a grid is small.
     pub fn workloads(&self) -> Vec<Workload> {
         let base = |phase, mask, heads: usize, kv_heads, q_len, kv_len: usize, batch: usize| Workload {
@@ -65,18 +112,23 @@ impl Slot {
             block_size: None,
         };
         let heads = 2048 / self.head_dim;
-        match self.shape {
-            ShapeClass::Prefill => vec![
-                base(Phase::Prefill, Mask::Causal, heads, heads, 4096, 4096, 4),
-                base(Phase::Prefill, Mask::Full, heads, heads, 4096, 4096, 4),
-                base(Phase::Prefill, Mask::Causal, heads, heads, 1024, 1024, 16),
+        let prefill = |mask, len, batch| base(Phase::Prefill, mask, heads, heads, len, len, batch);
+        match (self.shape, self.of) {
+            (ShapeClass::Prefill, Of::Hopper { mask: Some(mask) }) => {
+                let mask = if mask == MaskClass::Full { Mask::Full } else { Mask::Causal };
+                vec![prefill(mask, 4096, 4), prefill(mask, 1024, 16), prefill(mask, 16384, 1)]
+            }
+            (ShapeClass::Prefill, _) => vec![
+                prefill(Mask::Causal, 4096, 4),
+                prefill(Mask::Full, 4096, 4),
+                prefill(Mask::Causal, 1024, 16),
             ],
-            ShapeClass::Append => vec![
+            (ShapeClass::Append, _) => vec![
                 base(Phase::Append, Mask::Causal, 32, 8, 16, 4096, 32),
                 base(Phase::Append, Mask::Causal, 32, 8, 8, 4096, 32),
                 base(Phase::Append, Mask::Causal, 32, 8, 16, 4096, 4),
             ],
-            ShapeClass::Decode => vec![
+            (ShapeClass::Decode, _) => vec![
                 base(Phase::Decode, Mask::Full, 32, 8, 1, 4096, 64),
                 base(Phase::Decode, Mask::Full, 32, 32, 1, 4096, 16),
                 base(Phase::Decode, Mask::Full, 32, 8, 1, 4096, 4),
@@ -86,10 +138,65 @@ impl Slot {
 
     /// Every schedule that can be lowered and that leaves a multiprocessor room for the blocks it promises.
     fn candidates(&self, gpu: &Gpu) -> Vec<Schedule> {
+        match self.of {
+            Of::Ampere { carries } => self.ampere(gpu, carries),
+            Of::Hopper { mask } => self.hopper(mask),
+        }
+    }
+
+    fn hopper(&self, mask: Option<MaskClass>) -> Vec<Schedule> {
+        let of_table = HopperRow {
+            head_dim: self.head_dim,
+            shape: self.shape,
+            mask,
+            consumers: 1,
+            cols: 16,
+            stages: 1,
+            blocks_per_sm: 1,
+            output: OutputIn::Own,
+            polynomial: 0,
+            why: "",
+        };
+        let all_rows: &[usize] = if self.shape == ShapeClass::Prefill { &[128, 192] } else { &[64] };
+        let least_stages = if self.shape == ShapeClass::Decode { 3 } else { 2 };
+        // Where exponentials take nearly as long as products.
+        let polynomials: &[usize] =
+            if self.head_dim <= 96 && self.shape == ShapeClass::Prefill { &[0, 1, 2, 4] } else { &[0] };
+        let mut found = Vec::new();
+        for &rows in all_rows {
+            for cols in (48..=208).step_by(16) {
+                for blocks in 1..=if rows == 64 { 2 } else { 1 } {
+                    for output in [OutputIn::Own, OutputIn::OverQuery] {
+                        // The deepest ring that fits, and one of two stages where that leaves O room.
+                        let tuned = |stages: usize, polynomial: usize| {
+                            let tuning = Tuning {
+                                tile: Some((rows, cols)),
+                                stages: Some(stages),
+                                blocks_per_sm: Some(blocks),
+                                output: Some(output),
+                                polynomial: Some(polynomial),
+                                ..Tuning::default()
+                            };
+                            Schedule::of_hopper_row(&of_table).tuned(&tuning).ok()
+                        };
+                        let Some(stages) =
+                            (least_stages..=MAX_STAGES).rev().find(|stages| tuned(*stages, 0).is_some())
+                        else {
+                            continue;
+                        };
+                        found.extend(polynomials.iter().filter_map(|polynomial| tuned(stages, *polynomial)));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn ampere(&self, gpu: &Gpu, carries: bool) -> Vec<Schedule> {
         let of_table = Row {
             head_dim: self.head_dim,
             shape: self.shape,
-            carries: self.carries,
+            carries,
             rows: 16,
             cols: 16,
             warps: 1,
@@ -151,7 +258,7 @@ fn fits(schedule: &Schedule, gpu: &Gpu) -> bool {
 
 fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
     Spec {
-        arch: Arch::Sm80,
+        arch: slot.arch(),
         dtype: DType::F16,
         head_dim: slot.head_dim,
         block_size,
@@ -195,7 +302,7 @@ pub fn rank(
         let mut unfit = Vec::new();
         for (program, block_size) in rest {
             let compiled = compile(program, &spec(slot, *block_size, &candidate.schedule))?;
-            let assembled = tools.ptxas.assemble(Arch::Sm80.as_str(), &compiled.text())?;
+            let assembled = tools.ptxas.assemble(slot.arch().as_str(), &compiled.text())?;
             if !assembled.is_clean() {
                 let bytes = assembled.spill_stores + assembled.spill_loads;
                 unfit.push(format!("{} ({bytes} bytes spilled)", program.name));
@@ -259,19 +366,15 @@ pub fn sort(candidates: &mut [Candidate]) {
 /// What the table says of a row: the figures that chose it, beside the best of those that were ranked behind it.
 pub fn why(ranked: &[Candidate], gpu: &Gpu) -> Option<String> {
     let (best, rest) = ranked.split_first()?;
-    let tile = |candidate: &Candidate| {
-        let Schedule { rows, cols, warps, stages, query, .. } = candidate.schedule;
-        (rows, cols, warps, stages, query)
-    };
+    let tile = |candidate: &Candidate| in_words(&candidate.schedule);
     let next = rest.iter().find(|next| next.unfit.is_empty() && tile(next) != tile(best));
     let against = next.map_or(String::new(), |next| {
-        let (rows, cols, warps, stages, query) = tile(next);
         let (seconds, what) = match (best.measured, next.measured) {
             (Some(best), Some(next)) => (next / best, "measured"),
             _ => (next.predicted / best.predicted, "predicted"),
         };
         let percent = 100.0 * (seconds - 1.0);
-        format!("; next {rows}x{cols}, warps {warps}, stages {stages}, Q in {query}: {percent:+.1} % of time, {what}")
+        format!("; next {}: {percent:+.1} % of time, {what}", tile(next))
     });
     let measured = best.measured.map_or(String::new(), |seconds| format!(", measured {:.0}", seconds * 1e6));
     let limit = best.cost.limit();
@@ -287,7 +390,20 @@ pub fn why(ranked: &[Candidate], gpu: &Gpu) -> Option<String> {
     ))
 }
 
-/// The source of the schedule table: `codegen/src/schedule/table.rs` between its first row and its last.
+/// What tells a schedule from others, blocks on a multiprocessor aside.
+fn in_words(schedule: &Schedule) -> String {
+    let Schedule { rows, cols, warps, stages, query, .. } = schedule;
+    match schedule.roles {
+        None => format!("{rows}x{cols}, warps {warps}, stages {stages}, Q in {query}"),
+        Some(Roles { output, polynomial, .. }) => {
+            let polynomials =
+                if polynomial == 0 { String::new() } else { format!(", polynomial {polynomial}") };
+            format!("{rows}x{cols}, stages {stages}, O in {output}{polynomials}")
+        }
+    }
+}
+
+/// The source of a schedule table, `codegen/src/schedule/{table,hopper_table}.rs`, between its first row and its last.
 pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
     let name = |shape: ShapeClass| match shape {
         ShapeClass::Prefill => "Prefill",
@@ -300,11 +416,24 @@ pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
     };
     let row = |(slot, schedule, why): &(Slot, Schedule, String)| {
         let Schedule { rows, cols, warps, stages, blocks_per_sm, .. } = schedule;
+        let carries = match slot.of {
+            Of::Ampere { carries } => carries,
+            Of::Hopper { mask } => {
+                let mask = mask.map_or("None".to_owned(), |mask| format!("Some({mask:?})"));
+                let (output, polynomial) =
+                    schedule.roles.map_or((OutputIn::Own, 0), |roles| (roles.output, roles.polynomial));
+                return format!(
+                    "    HopperRow {{ head_dim: {}, shape: {}, mask: {mask}, consumers: {}, cols: {cols}, stages: {stages}, blocks_per_sm: {blocks_per_sm}, output: {output:?}, polynomial: {polynomial},\n                why: {why:?} }},\n",
+                    slot.head_dim,
+                    name(slot.shape),
+                    schedule.consumers(),
+                );
+            }
+        };
         format!(
-            "    Row {{ head_dim: {}, shape: {}, carries: {}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n          why: {why:?} }},\n",
+            "    Row {{ head_dim: {}, shape: {}, carries: {carries}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n          why: {why:?} }},\n",
             slot.head_dim,
             name(slot.shape),
-            slot.carries,
             query(schedule.query)
         )
     };

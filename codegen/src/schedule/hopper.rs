@@ -10,6 +10,8 @@ use crate::attention::Attention;
 use crate::bounds::Interval;
 use crate::program::ParamKind;
 use crate::spec::{Arch, ShapeClass, Spec};
+use std::fmt;
+use std::str::FromStr;
 
 /// Warps of a warpgroup.
 pub const WARPGROUP_WARPS: usize = 4;
@@ -27,6 +29,27 @@ pub enum OutputIn {
     Own,
     /// Where Q was: the next Q waits until O has left.
     OverQuery,
+}
+
+impl fmt::Display for OutputIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OutputIn::Own => "own",
+            OutputIn::OverQuery => "over-query",
+        })
+    }
+}
+
+impl FromStr for OutputIn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "own" => Ok(OutputIn::Own),
+            "over-query" => Ok(OutputIn::OverQuery),
+            _ => Err(format!("O cannot be in `{text}`: write own or over-query")),
+        }
+    }
 }
 
 /// What warps of several roles agree on.
@@ -196,6 +219,7 @@ impl Schedule {
                 producer_registers,
                 consumer_registers,
                 take_turns: roles.take_turns && consumers > 1,
+                output: tuning.output.unwrap_or(roles.output),
                 polynomial: tuning.polynomial.unwrap_or(roles.polynomial),
                 box_rows: cols,
                 ..roles
@@ -210,7 +234,8 @@ impl Schedule {
         }
         let limit = schedule.shared_limit();
         // What was not asked for gives way: O's own memory first, then stages.
-        if schedule.shared_bytes() > limit
+        if tuning.output.is_none()
+            && schedule.shared_bytes() > limit
             && let Some(roles) = &mut schedule.roles
         {
             roles.output = OutputIn::OverQuery;

@@ -81,6 +81,8 @@ pub struct Tuning {
     pub blocks_per_sm: Option<u32>,
     /// Whether rescaling the accumulator is skipped while the maxima grow little; sm_90a only.
     pub rescale: Option<bool>,
+    /// Where O is before it is stored; sm_90a only.
+    pub output: Option<OutputIn>,
     /// Of every 16 exponentials, how many are polynomials; sm_90a only.
     pub polynomial: Option<usize>,
 }
@@ -105,6 +107,9 @@ impl fmt::Display for Tuning {
         }
         if let Some(skips) = self.rescale {
             parts.push(format!("--rescale {}", if skips { "grown" } else { "always" }));
+        }
+        if let Some(output) = self.output {
+            parts.push(format!("--output-in {output}"));
         }
         if let Some(polynomial) = self.polynomial {
             parts.push(format!("--polynomial {polynomial}"));
@@ -250,8 +255,9 @@ impl Schedule {
         schedule.warps = tuning.warps.unwrap_or(schedule.warps);
         let Schedule { rows, cols, warps, .. } = schedule;
         let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
-        if tuning.rescale.is_some() || tuning.polynomial.is_some() {
-            let only = Tuning { rescale: tuning.rescale, polynomial: tuning.polynomial, ..Tuning::default() };
+        let Tuning { rescale, output, polynomial, .. } = *tuning;
+        let only = Tuning { rescale, output, polynomial, ..Tuning::default() };
+        if only != Tuning::default() {
             return refuse(format!("`{only}` is for sm_90a, not for {}: leave it out", self.arch));
         }
         if !matches!(rows, 16 | 32 | 64 | 128) {
@@ -310,6 +316,7 @@ impl Schedule {
             query: Some(self.query),
             blocks_per_sm: Some(self.blocks_per_sm),
             rescale: self.roles.map(|_| self.rescale != Rescale::Always),
+            output: self.roles.map(|roles| roles.output),
             polynomial: self.roles.map(|roles| roles.polynomial),
         }
     }

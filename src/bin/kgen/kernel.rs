@@ -3,7 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{QueryIn, Tuning};
+use flashpage::codegen::schedule::{OutputIn, QueryIn, Tuning};
 use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
 use flashpage::kernels;
 
@@ -82,6 +82,9 @@ pub struct ScheduleChoice {
     /// When the accumulator is rescaled: grown (when a row maximum has grown by much) or always; sm_90a only
     #[arg(long, value_parser = rescale, value_name = "WHEN")]
     rescale: Option<bool>,
+    /// Where O is before it is stored: own memory, or over-query; sm_90a only
+    #[arg(long, value_name = "WHERE")]
+    output_in: Option<OutputIn>,
     /// Of every 16 exponentials, how many are polynomials; sm_90a only
     #[arg(long, value_name = "N")]
     polynomial: Option<usize>,
@@ -96,6 +99,7 @@ impl ScheduleChoice {
             query: self.query,
             blocks_per_sm: self.blocks_per_sm,
             rescale: self.rescale,
+            output: self.output_in,
             polynomial: self.polynomial,
         }
     }

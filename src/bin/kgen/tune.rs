@@ -5,21 +5,21 @@ use crate::progress;
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::schedule::{SM80, SM80_HEAD_DIMS, Schedule};
+use flashpage::codegen::schedule::{MaskClass, SM80, SM80_HEAD_DIMS, SM90, SM90_HEAD_DIMS, Schedule};
 use flashpage::codegen::{Arch, Program, ShapeClass};
 use flashpage::kernels;
 use flashpage::measure::bench::problem;
 use flashpage::measure::cost::Tools;
 use flashpage::measure::gpu::Gpu;
 use flashpage::measure::machine_code::InnerLoop;
-use flashpage::measure::tune::{Candidate, Client, Slot, rank, sort, table_rows, why};
+use flashpage::measure::tune::{Candidate, Client, Of, Slot, rank, sort, table_rows, why};
 use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
 use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Tune {
-    /// Target: sm_80 alone so far
+    /// Target
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
     /// Head dimensions; all if absent
@@ -28,7 +28,7 @@ pub struct Tune {
     /// Shape classes: prefill, append, decode; all if absent
     #[arg(long, value_delimiter = ',')]
     shape: Vec<ShapeClass>,
-    /// Only the rows for kernels whose lanes carry more (ALiBi, odd block sizes), or only the others
+    /// On sm_80 only the rows for kernels whose lanes carry more (ALiBi, odd block sizes), or only the others
     #[arg(long)]
     carries: Option<bool>,
     /// GPU that times are predicted for: a100, h100 or h200
@@ -40,7 +40,7 @@ pub struct Tune {
     /// Print so many of each ranking
     #[arg(long, default_value_t = 5)]
     top: usize,
-    /// Write the table of the best to this file, in place of its rows: codegen/src/schedule/table.rs
+    /// Write the table of the best to this file, in place of its rows: codegen/src/schedule/table.rs, or hopper_table.rs
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// One JSON array
@@ -50,30 +50,23 @@ pub struct Tune {
 
 impl Tune {
     pub fn run(&self) -> Outcome {
-        if self.arch != Arch::Sm80 {
-            return Err(Failure::Usage(format!(
-                "schedules are ranked for sm_80 alone, not for {0}: read one with `kgen cost KERNEL --arch {0} --tile MxN`",
-                self.arch
-            )));
-        }
         let tools = Tools::find()?;
         let device = self.device.as_deref().map(DeviceChoice::named).transpose()?.transpose()?;
         let gpu = match (&device, self.gpu) {
             (_, Some(gpu)) => gpu,
-            (Some(device), None) => Gpu::named(&device.name()).unwrap_or(usual_gpu(Arch::Sm80)),
-            (None, None) => usual_gpu(Arch::Sm80),
+            (Some(device), None) => Gpu::named(&device.name()).unwrap_or(usual_gpu(self.arch)),
+            (None, None) => usual_gpu(self.arch),
         };
-        let slots: Vec<Slot> = SM80
-            .iter()
-            .map(|row| Slot { head_dim: row.head_dim, shape: row.shape, carries: row.carries })
+        let slots: Vec<Slot> = table(self.arch)
+            .into_iter()
+            .map(|(slot, _, _)| slot)
             .filter(|slot| self.head_dim.is_empty() || self.head_dim.contains(&slot.head_dim))
             .filter(|slot| self.shape.is_empty() || self.shape.contains(&slot.shape))
-            .filter(|slot| self.carries.is_none_or(|carries| carries == slot.carries))
+            .filter(|slot| self.carries.is_none_or(|carries| slot.of == Of::Ampere { carries }))
             .collect();
-        if let Some(unknown) = self.head_dim.iter().find(|dim| !SM80_HEAD_DIMS.contains(dim)) {
-            return Err(Failure::Usage(format!(
-                "no kernels of head_dim {unknown}: there are {SM80_HEAD_DIMS:?}"
-            )));
+        let known = if self.arch == Arch::Sm80 { SM80_HEAD_DIMS } else { SM90_HEAD_DIMS };
+        if let Some(unknown) = self.head_dim.iter().find(|dim| !known.contains(dim)) {
+            return Err(Failure::Usage(format!("no kernels of head_dim {unknown}: there are {known:?}")));
         }
         let mut chosen: Vec<(Slot, Schedule, String)> = Vec::new();
         let mut documents = Vec::new();
@@ -86,7 +79,7 @@ impl Tune {
             })?;
             bar.finish_and_clear();
             if let Some(device) = &device {
-                measure(device, slot, clients[0].0, &mut ranked)?;
+                measure(device, slot, clients[0], &mut ranked)?;
                 sort(&mut ranked);
             }
             if self.json {
@@ -104,7 +97,17 @@ impl Tune {
         }
         match &self.write {
             None => Ok(()),
-            Some(path) => write(path, &slots, &chosen),
+            Some(path) => write(path, self.arch, &slots, &chosen),
+        }
+    }
+}
+
+/// The rows of a target's table.
+fn table(arch: Arch) -> Vec<(Slot, Schedule, String)> {
+    match arch {
+        Arch::Sm80 => SM80.iter().map(|r| (r.into(), Schedule::of_row(r), r.why.to_owned())).collect(),
+        Arch::Sm90a => {
+            SM90.iter().map(|r| (r.into(), Schedule::of_hopper_row(r), r.why.to_owned())).collect()
         }
     }
 }
@@ -113,11 +116,34 @@ impl Tune {
 fn clients(slot: &Slot) -> Vec<Client<'static>> {
     let program =
         |name: &str| -> Option<&'static Program> { kernels::find(name).map(|stock| (stock.program)()) };
-    let named: &[(&str, Option<usize>)] = match slot.carries {
-        true => {
+    let named: &[(&str, Option<usize>)] = match slot.of {
+        Of::Hopper { mask: Some(MaskClass::Full) } => &[
+            ("attention", None),
+            ("paged_full_attention", Some(16)),
+            ("paged_full_attention", Some(8)),
+            ("paged_full_attention", Some(40)),
+        ],
+        Of::Hopper { mask: Some(MaskClass::Bounded) } => &[
+            ("causal_attention", None),
+            ("sliding_window_attention", None),
+            ("softcap_attention", None),
+            ("alibi_attention", None),
+            ("paged_attention", Some(16)),
+            ("paged_attention", Some(8)),
+            ("paged_attention", Some(24)),
+        ],
+        Of::Hopper { mask: None } => &[
+            ("paged_attention", Some(16)),
+            ("attention", None),
+            ("softcap_attention", None),
+            ("alibi_attention", None),
+            ("paged_attention", Some(8)),
+            ("paged_full_attention", Some(24)),
+        ],
+        Of::Ampere { carries: true } => {
             &[("alibi_attention", None), ("paged_attention", Some(24)), ("paged_full_attention", Some(40))]
         }
-        false => &[
+        Of::Ampere { carries: false } => &[
             ("paged_attention", Some(16)),
             ("attention", None),
             ("causal_attention", None),
@@ -132,11 +158,16 @@ fn clients(slot: &Slot) -> Vec<Client<'static>> {
 }
 
 /// Times every candidate that fits on the slot's workloads.
-fn measure(device: &Device, slot: &Slot, program: &Program, ranked: &mut [Candidate]) -> Result<(), Failure> {
+fn measure(
+    device: &Device,
+    slot: &Slot,
+    (program, block_size): Client<'_>,
+    ranked: &mut [Candidate],
+) -> Result<(), Failure> {
     let bar = progress::bar(ranked.len() * slot.workloads().len(), "measure");
     for workload in slot.workloads() {
         let mut workload = workload;
-        workload.block_size = (!slot.carries).then_some(16);
+        workload.block_size = block_size;
         let problem = problem(&workload).map_err(Failure::Usage)?;
         let inputs = problem.inputs(device, program)?;
         for candidate in ranked.iter_mut().filter(|candidate| candidate.unfit.is_empty()) {
@@ -156,14 +187,14 @@ fn measure(device: &Device, slot: &Slot, program: &Program, ranked: &mut [Candid
 }
 
 fn print_slot(slot: &Slot, ranked: &[Candidate], top: usize, gpu: &Gpu) {
-    let carries = if slot.carries { ", lanes carry more" } else { "" };
-    println!("head_dim {}, {}{carries}: predicted for {}", slot.head_dim, slot.shape, gpu.name());
+    println!("head_dim {}, {}{}: predicted for {}", slot.head_dim, slot.shape, slot.what(), gpu.name());
     println!(
-        "  {:<8} {:>5} {:>6} {:<9} {:>6} {:>9} {:>8} {:>9} {:>10} {:>10}  {}",
+        "  {:<8} {:>5} {:>6} {:<10} {:>10} {:>6} {:>9} {:>8} {:>9} {:>10} {:>10}  {}",
         "tile",
         "warps",
         "stages",
-        "Q",
+        if slot.arch() == Arch::Sm80 { "Q" } else { "O" },
+        "polynomial",
         "blocks",
         "registers",
         "executed",
@@ -176,11 +207,12 @@ fn print_slot(slot: &Slot, ranked: &[Candidate], top: usize, gpu: &Gpu) {
         let schedule = &candidate.schedule;
         let limit = candidate.cost.limit();
         println!(
-            "  {:<8} {:>5} {:>6} {:<9} {:>6} {:>9} {:>8.2} {:>9.0} {:>7.0} µs {:>10}  {}{}",
+            "  {:<8} {:>5} {:>6} {:<10} {:>10} {:>6} {:>9} {:>8.2} {:>9.0} {:>7.0} µs {:>10}  {}{}",
             format!("{}x{}", schedule.rows, schedule.cols),
             schedule.warps,
             schedule.stages,
-            schedule.query.to_string(),
+            schedule.roles.map_or(schedule.query.to_string(), |roles| roles.output.to_string()),
+            schedule.roles.map_or(0, |roles| roles.polynomial),
             candidate.cost.occupancy.blocks,
             candidate.cost.code.assembled.registers,
             candidate.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products),
@@ -205,6 +237,8 @@ fn json_slot(slot: &Slot, ranked: &[Candidate], gpu: &Gpu) -> serde_json::Value 
             json!({
                 "tile": [schedule.rows, schedule.cols], "warps": schedule.warps, "stages": schedule.stages,
                 "query": schedule.query.to_string(), "blocks_per_sm": schedule.blocks_per_sm,
+                "output": schedule.roles.map(|roles| roles.output.to_string()),
+                "polynomial": schedule.roles.map(|roles| roles.polynomial),
                 "registers": candidate.cost.code.assembled.registers, "blocks": candidate.cost.occupancy.blocks,
                 "predicted_seconds": candidate.each, "measured_seconds": candidate.measured,
                 "unfit": candidate.unfit,
@@ -212,18 +246,21 @@ fn json_slot(slot: &Slot, ranked: &[Candidate], gpu: &Gpu) -> serde_json::Value 
         })
         .collect();
     json!({
-        "head_dim": slot.head_dim, "shape": slot.shape.as_str(), "carries": slot.carries, "gpu": gpu.name(),
+        "head_dim": slot.head_dim, "shape": slot.shape.as_str(), "of": slot.what().trim_start_matches(", "), "gpu": gpu.name(),
         "workloads": slot.workloads(), "ranking": rows,
     })
 }
 
 /// Puts the rows into the file; rows of slots that were not asked for stay.
-fn write(path: &PathBuf, slots: &[Slot], chosen: &[(Slot, Schedule, String)]) -> Outcome {
+fn write(path: &PathBuf, arch: Arch, slots: &[Slot], chosen: &[(Slot, Schedule, String)]) -> Outcome {
     let fail = |error: std::io::Error| Failure::Usage(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(fail)?;
-    let (begin, end) = ("pub const SM80: &[Row] = &[\n", "];\n");
+    let begin = match arch {
+        Arch::Sm80 => "pub const SM80: &[Row] = &[\n",
+        Arch::Sm90a => "pub const SM90: &[HopperRow] = &[\n",
+    };
     let parts =
-        text.split_once(begin).and_then(|(head, rest)| rest.split_once(end).map(|(_, tail)| (head, tail)));
+        text.split_once(begin).and_then(|(head, rest)| rest.split_once("];\n").map(|(_, tail)| (head, tail)));
     let Some((head, tail)) = parts else {
         return Err(Failure::Usage(format!(
             "{}: there is no table in it that begins with `{}`",
@@ -231,17 +268,11 @@ fn write(path: &PathBuf, slots: &[Slot], chosen: &[(Slot, Schedule, String)]) ->
             begin.trim()
         )));
     };
-    let rows: Vec<(Slot, Schedule, String)> = SM80
-        .iter()
-        .map(|row| {
-            let slot = Slot { head_dim: row.head_dim, shape: row.shape, carries: row.carries };
-            match slots.iter().position(|s| *s == slot) {
-                Some(index) => chosen[index].clone(),
-                None => (slot, Schedule::of_row(row), row.why.to_owned()),
-            }
-        })
+    let rows: Vec<(Slot, Schedule, String)> = table(arch)
+        .into_iter()
+        .map(|row| slots.iter().position(|slot| *slot == row.0).map_or(row, |index| chosen[index].clone()))
         .collect();
-    std::fs::write(path, format!("{head}{begin}{}{end}{tail}", table_rows(&rows))).map_err(fail)?;
+    std::fs::write(path, format!("{head}{begin}{}];\n{tail}", table_rows(&rows))).map_err(fail)?;
     println!("wrote {} rows to {}", chosen.len(), path.display());
     Ok(())
 }
