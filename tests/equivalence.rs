@@ -222,7 +222,8 @@ fn poison(argument: &Argument, sequences: &[usize], number: usize) {
 fn neighbours_full_of_nan() {
     // By the place in the tile where the sequence ends: at its start, in it, at its end. Sequences of no query or no
     // key lie between.
-    let batches: &[(&[(usize, usize)], &[usize])] = &[
+    type Batch = (&'static [(usize, usize)], &'static [usize]);
+    let batches: &[Batch] = &[
         (&[(1, 1), (3, 40), (5, 65), (0, 300), (3, 0), (2, 5), (1, 130), (2, 2), (7, 7)], &[1, 3, 5, 7]),
         (&[(9, 9), (70, 129), (90, 250), (0, 3), (4, 0), (64, 64), (30, 30)], &[0, 2, 3, 5]),
     ];

@@ -280,6 +280,8 @@ fn check() {
     assert!(text.contains("40 of 40 hold") && !text.contains("FAILS"), "{text}");
     let text = kgen(&words("check attention --device emulator --arch sm_80 --every 20")).with(0).out;
     assert!(text.contains("2 of 2 hold"), "{text}");
+    let text = kgen(&words("check attention --device emulator --arch sm_90a --every 15")).with(0).out;
+    assert!(text.contains("5 of 5 hold") && text.contains(" 256 "), "{text}");
     let folder = sources();
     let rows =
         kgen_in(folder.path(), &words("check one.rs --device emulator --async lazy --sanitize --json"));

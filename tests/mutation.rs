@@ -226,9 +226,9 @@ const EXEMPT: &[Exempt] = &[
 /// The stage of a kernel that a line is in, which stands behind an empty line, and the comment before it.
 fn place(text: &str, line: usize) -> (&str, &str) {
     let lines: Vec<&str> = text.lines().take(line).collect();
-    let comment = |line: &&str| line.trim().strip_prefix("// ").map(str::len).is_some();
-    let last = lines.iter().rposition(|line| comment(&line));
-    let stage = (1..lines.len()).rev().find(|at| comment(&&lines[*at]) && lines[at - 1].trim().is_empty());
+    let is_comment = |at: usize| lines[at].trim().starts_with("// ");
+    let last = (0..lines.len()).rev().find(|at| is_comment(*at));
+    let stage = (1..lines.len()).rev().find(|at| is_comment(*at) && lines[at - 1].trim().is_empty());
     let text = |at: Option<usize>| at.map_or("", |at| lines[at].trim().trim_start_matches("// "));
     (text(stage), text(last))
 }

@@ -1,5 +1,6 @@
 //! What kernels for Hopper move, counted on the emulator: every byte of global memory once where once is enough, and no
-//! pass over shared memory lost to bank conflicts. `cargo test --test traffic -- --nocapture` shows the figures.
+//! pass over shared memory lost to bank conflicts, of what lanes access: products and bulk copies move whole swizzled
+//! rows. `cargo test -p flashpage-tests --test traffic -- --nocapture` shows the figures.
 
 mod targets;
 

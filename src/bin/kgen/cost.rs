@@ -85,14 +85,13 @@ struct Row {
 
 impl KernelCost {
     pub fn run(&self) -> Outcome {
+        let given = self.schedule.tuning();
+        if self.predict.is_some() && given != Tuning::default() {
+            let message = format!("--predict goes by the schedules that launches choose: leave out {given}");
+            return Err(Failure::Usage(message));
+        }
         let tools = Tools::find()?;
         if let Some(suite) = self.predict {
-            if self.schedule.tuning() != Tuning::default() {
-                let given = self.schedule.tuning();
-                let message =
-                    format!("--predict goes by the schedules that launches choose: leave out {given}");
-                return Err(Failure::Usage(message));
-            }
             return self.forecast(&tools, suite);
         }
         let gpu = self.gpu.unwrap_or(usual_gpu(self.arch));
