@@ -1,4 +1,7 @@
 //! The schedule for Hopper of each (head dimension, shape class, mask class), and what chose it.
+//!
+//! Chosen by hand from what `kgen tune --arch sm_90a` ranks, which without a GPU holds all wide tiles to be alike: bound
+//! by tensor cores. `kgen tune --arch sm_90a --device cuda:0` measures them.
 
 use super::hopper::HopperRow;
 use super::hopper::MaskClass::{self, Bounded, Full};
@@ -9,41 +12,41 @@ use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 #[rustfmt::skip]
 pub const SM90: &[HopperRow] = &[
     HopperRow { head_dim: 64, shape: Prefill, mask: Some(Full), consumers: 2, cols: 192, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 1,
-                why: "instructions per score 5.92: 6.22 at 128 columns; without polynomials exponentials take as long as products, 1536 cycles a tile" },
+                why: "executed per score 5.80, registers 168; 6.12 at 128 columns; exponentials take as long as products, 1536 cycles a tile, so one of 16 goes to the FMA pipe" },
     HopperRow { head_dim: 64, shape: Prefill, mask: Some(Bounded), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 1,
-                why: "a bound leaves tiles partly masked: 192 columns would compute 32 more a row tile for 0.3 instructions a score" },
+                why: "executed per score 6.12, registers 168; wider tiles would compute more columns that a bound masks; one exponential of 16 on the FMA pipe, as without a mask" },
     HopperRow { head_dim: 64, shape: Append, mask: None, consumers: 1, cols: 128, stages: 3, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
-                why: "two blocks of 105 KiB: one multiplies while the other is in its softmax" },
+                why: "executed per score 5.61, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 64, shape: Decode, mask: None, consumers: 1, cols: 128, stages: 6, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "192 KiB of K and V in flight" },
+                why: "executed per score 5.59, registers 255; 192 KiB of K and V in flight, with no second tile of rows to share them" },
     HopperRow { head_dim: 96, shape: Prefill, mask: Some(Full), consumers: 2, cols: 160, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
-                why: "instructions per score 5.62: 5.83 at 128 columns; 176 leave O no memory of its own" },
+                why: "executed per score 5.50, registers 168; 5.72 at 128 columns; 176 leave O no memory of its own, and the next Q would wait for it" },
     HopperRow { head_dim: 96, shape: Prefill, mask: Some(Bounded), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
-                why: "a bound leaves tiles partly masked: wider ones compute more that is masked" },
+                why: "executed per score 5.72, registers 168; wider tiles would compute more columns that a bound masks" },
     HopperRow { head_dim: 96, shape: Append, mask: None, consumers: 1, cols: 128, stages: 2, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
-                why: "two blocks of 108 KiB: one multiplies while the other is in its softmax" },
+                why: "executed per score 5.67, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 96, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 8, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "192 KiB of K and V in flight" },
+                why: "executed per score 6.78, registers 255; 192 KiB of K and V in flight, with no second tile of rows to share them" },
     HopperRow { head_dim: 128, shape: Prefill, mask: Some(Full), consumers: 2, cols: 160, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
-                why: "instructions per score 5.71: 5.95 at 128 columns; 176 give 5.62, but leave O no memory of its own: the next Q would wait" },
+                why: "executed per score 5.59, registers 168; 5.83 at 128 columns; 176 give 5.50 and leave O no memory of its own: the next Q would wait for it" },
     HopperRow { head_dim: 128, shape: Prefill, mask: Some(Bounded), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
-                why: "a bound leaves tiles partly masked: wider ones compute more that is masked; instructions per score 5.97" },
+                why: "executed per score 5.84, registers 168; wider tiles would compute more columns that a bound masks" },
     HopperRow { head_dim: 128, shape: Append, mask: None, consumers: 1, cols: 96, stages: 2, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
-                why: "two blocks of 112 KiB: one multiplies while the other is in its softmax" },
+                why: "executed per score 6.19, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 128, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 6, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "192 KiB of K and V in flight" },
+                why: "executed per score 7.03, registers 255; 192 KiB of K and V in flight, with no second tile of rows to share them" },
     HopperRow { head_dim: 192, shape: Prefill, mask: None, consumers: 2, cols: 96, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "instructions per score 6.79; 112 columns give 6.52, and no room for blocks of 32 to lie in whole" },
+                why: "executed per score 6.71, registers 168; 112 columns give 6.39, but blocks of 32 would not fill them" },
     HopperRow { head_dim: 192, shape: Append, mask: None, consumers: 1, cols: 48, stages: 2, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
-                why: "two blocks of 96 KiB: one multiplies while the other is in its softmax" },
+                why: "executed per score 8.50, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 192, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 4, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "192 KiB of K and V in flight" },
+                why: "executed per score 7.62, registers 255; 192 KiB of K and V in flight, with no second tile of rows to share them" },
     HopperRow { head_dim: 256, shape: Prefill, mask: None, consumers: 2, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "instructions per score 7.58: 8.25 at 64 columns; 80 are what fits" },
+                why: "executed per score 7.53, registers 168; 80 columns are what two stages have room for" },
     HopperRow { head_dim: 256, shape: Append, mask: None, consumers: 1, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "two blocks would leave 32 columns each" },
+                why: "executed per score 7.40, registers 255; two blocks on a multiprocessor would have 32 columns each" },
     HopperRow { head_dim: 256, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 3, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "192 KiB of K and V in flight" },
+                why: "executed per score 8.12, registers 255; 192 KiB of K and V in flight, with no second tile of rows to share them" },
 ];
 
 /// The row of a head dimension that there is; the first if there is none.
