@@ -10,17 +10,10 @@ use crate::abi::Meaning;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::builder::{Builder, Reg, vector};
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
+use std::ops::Deref;
 
-/// Registers that say what this block works on.
-pub(super) struct Instance {
-    /// Lane of the warp.
-    pub lane: Reg,
-    /// Thread of the block.
-    pub thread: Reg,
-    /// First of the warp's rows within the tile.
-    pub warp_row: Reg,
-    /// `lane % 4 * 2`: first column of a lane within an accumulator block.
-    pub lane_col: Reg,
+/// Registers that say what a tile of rows covers.
+pub(super) struct Extent {
     /// Sequence of the batch.
     pub sequence: Reg,
     /// First token of the sequence's queries.
@@ -39,22 +32,31 @@ pub(super) struct Instance {
     pub row0: Reg,
     /// One past the tile's last row, or past the sequence's where no tile that is shorter than others needs to know.
     pub end: Reg,
+}
+
+/// An extent, and what this lane is in it.
+pub(super) struct Instance {
+    pub extent: Extent,
+    /// Lane of the warp.
+    pub lane: Reg,
+    /// Thread of the block.
+    pub thread: Reg,
+    /// First of the warp's rows within the tile.
+    pub warp_row: Reg,
+    /// `lane % 4 * 2`: first column of a lane within an accumulator block.
+    pub lane_col: Reg,
     /// Token of this lane's row (`warp_row + lane % rows_per_warp`), the last row's for rows past the end.
     pub lane_token: Reg,
     /// Query head of this lane's row.
     pub lane_head: Reg,
 }
 
-/// What a tile of rows covers.
-struct Extent {
-    sequence: Reg,
-    head_block: Reg,
-    q_begin: Reg,
-    q_len: Reg,
-    kv_begin: Option<Reg>,
-    kv_len: Reg,
-    row0: Reg,
-    end: Reg,
+impl Deref for Instance {
+    type Target = Extent;
+
+    fn deref(&self) -> &Extent {
+        &self.extent
+    }
 }
 
 /// A tile of rows of the whole launch.
@@ -93,48 +95,26 @@ impl Kernel<'_> {
     /// The instance of a tile of rows. `past` leaves where the tile lies past its sequence's end.
     pub(super) fn instance(&mut self, lanes: Lanes, work: Work, past: impl FnOnce(&mut Builder)) -> Instance {
         let rows_per_warp = self.schedule.rows_per_warp();
-        let group = self.param(Meaning::Group);
         let packed = self.param(Meaning::PackedHeads);
         let Lanes { thread, lane, warp_row, lane_col } = lanes;
         let extent = self.extent(work, past);
-        let Extent { sequence, head_block, q_begin, q_len, kv_begin, kv_len, row0, end } = extent;
-
         let b = &mut self.b;
-        let q_offset = b.sub(Type::S32, "q_offset", &kv_len, &q_len);
-        let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
-        let kv_head = b.div(Type::U32, "kv_head", &head0, &group);
-
         b.comment("this lane's row: its token and head");
         let in_warp = b.and(Type::B32, "r", &lane, rows_per_warp - 1);
         let row = b.add(Type::U32, "r", &warp_row, &in_warp);
-        let row = b.add(Type::U32, "r", &row, &row0);
-        let last_row = b.sub(Type::U32, "r", &end, 1);
+        let row = b.add(Type::U32, "r", &row, &extent.row0);
+        let last_row = b.sub(Type::U32, "r", &extent.end, 1);
         let row = b.min(Type::U32, "r", &row, &last_row);
         let lane_token = b.div(Type::U32, "lane_token", &row, &packed);
         let whole = b.mul_lo(Type::U32, "r", &lane_token, &packed);
         let head = b.sub(Type::U32, "r", &row, &whole);
-        let lane_head = b.add(Type::U32, "lane_head", &head, &head0);
-        Instance {
-            lane,
-            thread,
-            warp_row,
-            lane_col,
-            sequence,
-            q_begin,
-            kv_begin,
-            kv_len,
-            q_offset,
-            kv_head,
-            head0,
-            row0,
-            end,
-            lane_token,
-            lane_head,
-        }
+        let lane_head = b.add(Type::U32, "lane_head", &head, &extent.head0);
+        Instance { extent, lane, thread, warp_row, lane_col, lane_token, lane_head }
     }
 
     /// What a tile of rows covers. `past` leaves where it lies past its sequence's end.
-    fn extent(&mut self, work: Work, past: impl FnOnce(&mut Builder)) -> Extent {
+    pub(super) fn extent(&mut self, work: Work, past: impl FnOnce(&mut Builder)) -> Extent {
+        let group = self.param(Meaning::Group);
         let attention = self.attention;
         let packed = self.param(Meaning::PackedHeads);
         let Work { sequence, head_block, row_tile } = work;
@@ -165,7 +145,10 @@ impl Kernel<'_> {
         };
         let is_past = b.setp(Word::Ge, Type::U32, "p", &row0, &rows);
         b.guarded(&is_past, false, past);
-        Extent { sequence, head_block, q_begin, q_len, kv_begin, kv_len, row0, end }
+        let q_offset = b.sub(Type::S32, "q_offset", &kv_len, &q_len);
+        let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
+        let kv_head = b.div(Type::U32, "kv_head", &head0, &group);
+        Extent { sequence, q_begin, kv_begin, kv_len, q_offset, kv_head, head0, row0, end }
     }
 
     /// Begin and length of a sequence from an array of starts.

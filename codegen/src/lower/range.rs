@@ -3,7 +3,7 @@
 //! The mask's interval ([`crate::bounds`]) is evaluated at the first and last row of the tile. Ends are
 //! computed in 64 bits, so a window of `i32::MAX` cannot wrap, and clamped to the sequence.
 
-use super::instance::Instance;
+use super::instance::Extent;
 use super::kernel::Kernel;
 use crate::abi::Meaning;
 use crate::bounds::{Affine, Bound, Interval};
@@ -44,32 +44,32 @@ pub(super) struct Rows {
 }
 
 impl Kernel<'_> {
-    pub(super) fn column_range(&mut self, instance: &Instance) -> ColumnRange {
+    pub(super) fn column_range(&mut self, extent: &Extent) -> ColumnRange {
         let interval = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
         let cols = self.schedule.cols;
         self.b.stage("columns that some row of the tile can see, in tiles; right to left");
         let ends = [&interval.lo, &interval.hi];
-        let rows = ends.into_iter().flatten().any(uses_row).then(|| self.tile_rows(instance));
-        let last_col = self.b.sub(Type::S32, "r", &instance.kv_len, 1);
+        let rows = ends.into_iter().flatten().any(uses_row).then(|| self.tile_rows(extent));
+        let last_col = self.b.sub(Type::S32, "r", &extent.kv_len, 1);
 
-        let hi = self.right_end(instance, rows.as_ref(), &interval, Extreme::Greatest, &last_col);
+        let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Greatest, &last_col);
         let hi = self.b.add(Type::S32, "r", &hi, cols);
         let end = self.b.div(Type::U32, "tiles_end", &hi, cols);
-        let first = match self.left_end(instance, rows.as_ref(), &interval, Extreme::Least) {
+        let first = match self.left_end(extent, rows.as_ref(), &interval, Extreme::Least) {
             Some(lo) => self.b.div(Type::U32, "tiles_first", &lo, cols),
             None => self.b.mov(Type::U32, "tiles_first", 0),
         };
         let mut phases = Vec::new();
         if interval.exact {
             self.b.comment("tiles that every row sees whole");
-            let hi = self.right_end(instance, rows.as_ref(), &interval, Extreme::Least, &last_col);
+            let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Least, &last_col);
             let hi = self.b.add(Type::S32, "r", &hi, 1);
             let inner_end = self.b.div(Type::U32, "inner_end", &hi, cols);
             self.b.max(Type::S32, &inner_end, &inner_end, &first);
             let title = "tiles on the right boundary, masked";
             phases.push(Phase { title, first: inner_end.clone(), masked: true });
             let title = "tiles inside, no masks";
-            match self.left_end(instance, rows.as_ref(), &interval, Extreme::Greatest) {
+            match self.left_end(extent, rows.as_ref(), &interval, Extreme::Greatest) {
                 None => phases.push(Phase { title, first: first.clone(), masked: false }),
                 Some(lo) => {
                     let lo = self.b.add(Type::S32, "r", &lo, cols - 1);
@@ -89,31 +89,31 @@ impl Kernel<'_> {
     }
 
     /// Positions of the tile's first and last row, as s64.
-    fn tile_rows(&mut self, instance: &Instance) -> Rows {
+    fn tile_rows(&mut self, extent: &Extent) -> Rows {
         let packed = self.param(Meaning::PackedHeads);
         let b = &mut self.b;
-        let past = b.add(Type::U32, "r", &instance.row0, self.schedule.rows);
-        let past = b.min(Type::U32, "r", &past, &instance.end);
+        let past = b.add(Type::U32, "r", &extent.row0, self.schedule.rows);
+        let past = b.min(Type::U32, "r", &past, &extent.end);
         let last = b.sub(Type::U32, "r", &past, 1);
         let mut position = |row: &Reg, group: &str| {
             let token = b.div(Type::U32, "r", row, &packed);
-            let position = b.add(Type::S32, "r", &token, &instance.q_offset);
+            let position = b.add(Type::S32, "r", &token, &extent.q_offset);
             b.cvt(&[], Type::S64, Type::S32, group, &position)
         };
-        Rows { first: position(&instance.row0, "row_first"), last: position(&last, "row_last") }
+        Rows { first: position(&extent.row0, "row_first"), last: position(&last, "row_last") }
     }
 
     /// The rightmost column, at least -1, at most the sequence's last.
     pub(super) fn right_end(
         &mut self,
-        instance: &Instance,
+        extent: &Extent,
         rows: Option<&Rows>,
         interval: &Interval,
         extreme: Extreme,
         last_col: &Reg,
     ) -> Reg {
         let Some(bound) = &interval.hi else { return last_col.clone() };
-        let wide = self.bound(instance, rows, bound, extreme);
+        let wide = self.bound(extent, rows, bound, extreme);
         let last = self.b.cvt(&[], Type::S64, Type::S32, "rd", last_col);
         let wide = self.b.min(Type::S64, "rd", &wide, &last);
         let wide = self.b.max(Type::S64, "rd", &wide, -1);
@@ -123,13 +123,13 @@ impl Kernel<'_> {
     /// The leftmost column, at least 0, at most the sequence's length; `None` if the mask has no left end.
     pub(super) fn left_end(
         &mut self,
-        instance: &Instance,
+        extent: &Extent,
         rows: Option<&Rows>,
         interval: &Interval,
         extreme: Extreme,
     ) -> Option<Reg> {
-        let wide = self.bound(instance, rows, interval.lo.as_ref()?, extreme);
-        let len = self.b.cvt(&[], Type::S64, Type::U32, "rd", &instance.kv_len);
+        let wide = self.bound(extent, rows, interval.lo.as_ref()?, extreme);
+        let len = self.b.cvt(&[], Type::S64, Type::U32, "rd", &extent.kv_len);
         let wide = self.b.min(Type::S64, "rd", &wide, &len);
         let wide = self.b.max(Type::S64, "rd", &wide, 0);
         Some(self.b.cvt(&[], Type::S32, Type::S64, "r", &wide))
@@ -137,15 +137,15 @@ impl Kernel<'_> {
 
     /// A bound over a range of rows, as s64. The extreme of a minimum or maximum is taken part by part, which
     /// is never tighter than the truth for the hull, nor looser for the inside.
-    fn bound(&mut self, instance: &Instance, rows: Option<&Rows>, bound: &Bound, extreme: Extreme) -> Reg {
+    fn bound(&mut self, extent: &Extent, rows: Option<&Rows>, bound: &Bound, extreme: Extreme) -> Reg {
         let (parts, least) = match bound {
-            Bound::Affine(form) => return self.affine(instance, rows, form, extreme),
+            Bound::Affine(form) => return self.affine(extent, rows, form, extreme),
             Bound::Min(parts) => (parts, true),
             Bound::Max(parts) => (parts, false),
         };
         let mut values = Vec::new();
         for part in parts {
-            values.push(self.bound(instance, rows, part, extreme));
+            values.push(self.bound(extent, rows, part, extreme));
         }
         let join = |b: &mut flashpage_ptx::builder::Builder, x: Reg, y: &Reg| {
             if least { b.min(Type::S64, "rd", &x, y) } else { b.max(Type::S64, "rd", &x, y) }
@@ -155,21 +155,28 @@ impl Kernel<'_> {
         values.fold(first, |x, y| join(&mut self.b, x, &y))
     }
 
-    fn affine(&mut self, instance: &Instance, rows: Option<&Rows>, form: &Affine, extreme: Extreme) -> Reg {
-        let mut sum = self.b.mov(Type::S64, "rd", form.constant);
+    fn affine(&mut self, extent: &Extent, rows: Option<&Rows>, form: &Affine, extreme: Extreme) -> Reg {
+        let mut terms = Vec::new();
         for (atom, coefficient) in &form.atoms {
-            let value = self.uniform_value(atom, instance);
+            let value = self.uniform_value(atom, extent);
             let wide = self.b.cvt(&[], Type::S64, Type::S32, "rd", value);
-            let term = self.b.mul_lo(Type::S64, "rd", &wide, *coefficient);
-            sum = self.b.add(Type::S64, "rd", &sum, &term);
+            terms.push(self.times(&wide, *coefficient));
         }
         if let (true, Some(rows)) = (form.row != 0, rows) {
             let at_last = (form.row > 0) == (extreme == Extreme::Greatest);
             let row = if at_last { &rows.last } else { &rows.first };
-            let term = self.b.mul_lo(Type::S64, "rd", row, form.row);
+            terms.push(self.times(row, form.row));
+        }
+        let mut terms = terms.into_iter();
+        let Some(mut sum) = terms.next() else { return self.b.mov(Type::S64, "rd", form.constant) };
+        for term in terms {
             sum = self.b.add(Type::S64, "rd", &sum, &term);
         }
-        sum
+        if form.constant == 0 { sum } else { self.b.add(Type::S64, "rd", &sum, form.constant) }
+    }
+
+    fn times(&mut self, value: &Reg, coefficient: i64) -> Reg {
+        if coefficient == 1 { value.clone() } else { self.b.mul_lo(Type::S64, "rd", value, coefficient) }
     }
 
     /// Whether tile `index` (s32) is at or right of the leftmost tile.

@@ -5,7 +5,7 @@
 //! accurate to a few units in the last place of f32; `tanh` is built from `ex2`, as `tanh.approx` has only
 //! 11 good bits.
 
-use super::instance::Instance;
+use super::instance::Extent;
 use super::kernel::Kernel;
 use crate::abi::Meaning;
 use crate::attention::ScoreOp;
@@ -32,7 +32,7 @@ type Typed = (Operand, ScalarType);
 
 impl Kernel<'_> {
     /// Evaluates every maximal uniform subexpression of the program.
-    pub(super) fn hoist_uniform(&mut self, instance: &Instance) {
+    pub(super) fn hoist_uniform(&mut self, extent: &Extent) {
         let attention = self.attention;
         let mut found = Vec::new();
         let mut look = |expr: &Expr| expr.maximal(&|e| e.is_uniform(), &mut found);
@@ -44,16 +44,16 @@ impl Kernel<'_> {
             self.b.stage("values that are the same for the whole block");
         }
         for expr in found {
-            self.uniform_value(&expr, instance);
+            self.uniform_value(&expr, extent);
         }
     }
 
     /// A uniform expression, computed at most once.
-    pub(super) fn uniform_value(&mut self, expr: &Expr, instance: &Instance) -> Operand {
+    pub(super) fn uniform_value(&mut self, expr: &Expr, extent: &Extent) -> Operand {
         if let Some((_, reg)) = self.uniform.iter().find(|(e, _)| e == expr) {
             return reg.into();
         }
-        let place = Place { sequence: Some(&instance.sequence), ..Place::default() };
+        let place = Place { sequence: Some(&extent.sequence), ..Place::default() };
         let (operand, _) = self.operand(expr, &place);
         if let Some(reg) = self.as_register(&operand) {
             self.uniform.push((expr.clone(), reg));

@@ -222,7 +222,6 @@ impl Schedule {
                 output: tuning.output.unwrap_or(roles.output),
                 polynomial: tuning.polynomial.unwrap_or(roles.polynomial),
                 box_rows: cols,
-                ..roles
             }),
             ..self
         };

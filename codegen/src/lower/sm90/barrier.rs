@@ -9,7 +9,6 @@
 //! the first counts as over, so that empty slots are free at once.
 
 use super::{Block, Hopper};
-
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};

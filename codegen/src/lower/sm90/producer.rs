@@ -11,8 +11,7 @@
 use super::barrier::{EMPTY, FULL, Position, Which};
 use super::{Block, Hopper};
 use crate::abi::{CopyBox, Meaning};
-use crate::lower::instance::{Instance, Lanes};
-
+use crate::lower::instance::Extent;
 use crate::program::ParamId;
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Reg, address, space, vector, word};
@@ -76,25 +75,19 @@ impl Hopper<'_> {
 
         let (walk, work) = self.begin_walk();
         self.uniform.clear();
-        let lanes = Lanes {
-            thread: block.thread.clone(),
-            lane: block.lane.clone(),
-            warp_row: block.lane.clone(),
-            lane_col: block.lane.clone(),
-        };
-        let instance = self.instance(lanes, work, |b| b.bra(&walk.next));
-        let range = self.column_range(&instance);
+        let extent = self.extent(work, |b| b.bra(&walk.next));
+        let range = self.column_range(&extent);
         let first = self.same_in_all_lanes(&range.first);
         let tile = self.b.sub(Type::S32, "r", &range.end, 1);
         let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
         let nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&nothing, false, |b| b.bra(&walk.next));
-        producer.table_row = self.table_row(&instance);
+        producer.table_row = self.table_row(&extent);
 
         self.b.stage("K of the rightmost tile, and Q");
-        self.look_up(&instance, &producer, &tile);
-        self.copy_tile(block, &instance, &producer, Which::Keys, &tile);
-        self.copy_query(block, &instance, &producer);
+        self.look_up(&extent, &producer, &tile);
+        self.copy_tile(block, &extent, &producer, Which::Keys, &tile);
+        self.copy_query(block, &extent, &producer);
 
         self.b.stage("right to left: K of a tile, and V of the one before it");
         let (top, done) = (self.b.label("copy"), self.b.label("copied"));
@@ -104,14 +97,14 @@ impl Hopper<'_> {
         self.b.sub(Type::S32, &tile, &tile, 1);
         let over = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&over, false, |b| b.bra(&done));
-        self.look_up(&instance, &producer, &tile);
-        self.copy_tile(block, &instance, &producer, Which::Keys, &tile);
-        self.copy_tile(block, &instance, &producer, Which::Values, &before);
+        self.look_up(&extent, &producer, &tile);
+        self.copy_tile(block, &extent, &producer, Which::Keys, &tile);
+        self.copy_tile(block, &extent, &producer, Which::Values, &before);
         self.b.bra(&top);
         self.b.place(&done);
 
         self.b.stage("V of the leftmost tile");
-        self.copy_tile(block, &instance, &producer, Which::Values, &before);
+        self.copy_tile(block, &extent, &producer, Which::Values, &before);
         self.next_work(&walk);
     }
 
@@ -159,16 +152,16 @@ impl Hopper<'_> {
     }
 
     /// The sequence's row of the block table.
-    fn table_row(&mut self, instance: &Instance) -> Option<Reg> {
+    fn table_row(&mut self, extent: &Extent) -> Option<Reg> {
         let table = self.attention.table?;
         let base = self.param(Meaning::Pointer(table));
         let stride = self.param(Meaning::TableStride(table));
         let bytes = self.b.shl(Type::B32, "r", &stride, 2);
-        Some(self.b.mad_wide("table_row", &instance.sequence, &bytes, &base))
+        Some(self.b.mad_wide("table_row", &extent.sequence, &bytes, &base))
     }
 
     /// Looks up the physical blocks of tile `tile`. Past the sequence's end a table may hold anything.
-    fn look_up(&mut self, instance: &Instance, producer: &Producer, tile: &Reg) {
+    fn look_up(&mut self, extent: &Extent, producer: &Producer, tile: &Reg) {
         let Some(table_row) = &producer.table_row else { return };
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;
@@ -180,7 +173,7 @@ impl Hopper<'_> {
             b.rem(Type::U32, within, &position, block_size);
             let at = b.mad_wide("rd", &entry, 4, table_row);
             b.mov(Type::U32, block, 0);
-            let exists = b.setp_and(Word::Lt, Type::U32, "p", &position, &instance.kv_len, &lane_box.present);
+            let exists = b.setp_and(Word::Lt, Type::U32, "p", &position, &extent.kv_len, &lane_box.present);
             b.guarded(&exists, false, |b| {
                 b.ld_constant(Type::U32, block, &at, 0);
             });
@@ -188,7 +181,7 @@ impl Hopper<'_> {
     }
 
     /// Copies the Q of this tile.
-    fn copy_query(&mut self, block: &Block, instance: &Instance, producer: &Producer) {
+    fn copy_query(&mut self, block: &Block, extent: &Extent, producer: &Producer) {
         let parity = &producer.query_parity;
         self.b.comment("Q");
         let query = self.attention.q;
@@ -203,26 +196,19 @@ impl Hopper<'_> {
         let bytes = b.mul_lo(Type::U32, "r", &used, row_bytes);
         self.expect(&block.barriers, &bytes, &producer.first_lane);
         let b = &mut self.b;
-        let token = b.div(Type::U32, "r", &instance.row0, &packed);
-        let token = b.add(Type::U32, "r", &token, &instance.q_begin);
+        let token = b.div(Type::U32, "r", &extent.row0, &packed);
+        let token = b.add(Type::U32, "r", &token, &extent.q_begin);
         let col = b.mul_lo(Type::U32, "r", &block.lane, panels.span / 2);
         let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_bytes(), &block.shared);
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         let map = self.map(query);
         self.b.set_guard(Some(&present));
-        self.bulk_load(&map, &[&col, &instance.head0, &token], &to, &block.barriers);
+        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers);
         self.b.set_guard(None);
     }
 
     /// Copies a tile of K or V into its slot, once that is empty.
-    fn copy_tile(
-        &mut self,
-        block: &Block,
-        instance: &Instance,
-        producer: &Producer,
-        which: Which,
-        tile: &Reg,
-    ) {
+    fn copy_tile(&mut self, block: &Block, extent: &Extent, producer: &Producer, which: Which, tile: &Reg) {
         let (name, param, at) = match which {
             Which::Keys => ("K", self.attention.k, &producer.keys),
             Which::Values => ("V", self.attention.v, &producer.values),
@@ -237,7 +223,7 @@ impl Hopper<'_> {
         // Rows of this tile that exist: boxes past the end are left out.
         let left = paged.then(|| {
             let start = self.b.mul_lo(Type::U32, "r", tile, cols);
-            self.b.sub(Type::U32, "r", &instance.kv_len, &start)
+            self.b.sub(Type::U32, "r", &extent.kv_len, &start)
         });
         let bytes: Operand = match &left {
             None => (cols * row_bytes).into(),
@@ -264,13 +250,13 @@ impl Hopper<'_> {
                 Some(paged) => {
                     let InPool { block, within } =
                         if which == Which::Keys { &paged.of_keys } else { &paged.of_values };
-                    coordinates.extend([within.clone(), instance.kv_head.clone(), block.clone()]);
+                    coordinates.extend([within.clone(), extent.kv_head.clone(), block.clone()]);
                 }
                 None => {
-                    let begin = instance.kv_begin.as_ref().expect("a contiguous source has starts");
+                    let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
                     let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
                     let row = b.add(Type::U32, "r", &row, &lane_box.row);
-                    coordinates.extend([row, instance.kv_head.clone()]);
+                    coordinates.extend([row, extent.kv_head.clone()]);
                 }
             }
             let coordinates: Vec<&Reg> = coordinates.iter().collect();

@@ -7,7 +7,6 @@
 use super::barrier::{CONSUMERS, FULL, Position, WARPGROUP, Which};
 use super::{Block, Hopper};
 use crate::lower::instance::Instance;
-
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 

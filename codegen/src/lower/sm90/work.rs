@@ -7,7 +7,6 @@
 use super::Hopper;
 use crate::abi::Meaning;
 use crate::lower::instance::Work;
-
 use flashpage_ptx::ast::{Axis, Name};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Special, Type, Word};
