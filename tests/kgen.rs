@@ -235,8 +235,12 @@ fn bad_arguments() {
             &["`--rescale always --polynomial 4` is for sm_90a, not for sm_80: leave it out"],
         ),
         (
-            "tune --arch sm_90a",
-            &["schedules are ranked for sm_80 alone, not for sm_90a: read one with `kgen cost"],
+            "tune --arch sm_90a --head-dim 80",
+            &["no kernels of head_dim 80: there are [64, 96, 128, 192, 256]"],
+        ),
+        (
+            "tune --arch sm_90a --carries true",
+            &["--carries tells rows of sm_80 apart, not of sm_90a: leave it out"],
         ),
         ("emit attention --arch sm_90a --rescale never", &["no rescaling `never`: write grown or always"]),
         ("emit attention --head-dim 80", &["head_dim 80 does not fit sm_80: kernels are made for 64, 128"]),

@@ -50,6 +50,16 @@ pub struct Tune {
 
 impl Tune {
     pub fn run(&self) -> Outcome {
+        let known = if self.arch == Arch::Sm80 { SM80_HEAD_DIMS } else { SM90_HEAD_DIMS };
+        if let Some(unknown) = self.head_dim.iter().find(|dim| !known.contains(dim)) {
+            return Err(Failure::Usage(format!("no kernels of head_dim {unknown}: there are {known:?}")));
+        }
+        if self.carries.is_some() && self.arch != Arch::Sm80 {
+            return Err(Failure::Usage(format!(
+                "--carries tells rows of sm_80 apart, not of {}: leave it out",
+                self.arch
+            )));
+        }
         let tools = Tools::find()?;
         let device = self.device.as_deref().map(DeviceChoice::named).transpose()?.transpose()?;
         let gpu = match (&device, self.gpu) {
@@ -64,10 +74,6 @@ impl Tune {
             .filter(|slot| self.shape.is_empty() || self.shape.contains(&slot.shape))
             .filter(|slot| self.carries.is_none_or(|carries| slot.of == Of::Ampere { carries }))
             .collect();
-        let known = if self.arch == Arch::Sm80 { SM80_HEAD_DIMS } else { SM90_HEAD_DIMS };
-        if let Some(unknown) = self.head_dim.iter().find(|dim| !known.contains(dim)) {
-            return Err(Failure::Usage(format!("no kernels of head_dim {unknown}: there are {known:?}")));
-        }
         let mut chosen: Vec<(Slot, Schedule, String)> = Vec::new();
         let mut documents = Vec::new();
         for slot in &slots {
