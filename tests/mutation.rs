@@ -209,13 +209,6 @@ const EXEMPT: &[Exempt] = &[
         why: "O over Q: on the emulator a warp reads its own rows alone of the factor A",
     },
     Exempt {
-        instruction: "fence.proxy.async",
-        place: (STORE, STORE),
-        kernels: &["decode"],
-        why: "no row is stored in bulk here, and none of Q is left to be read: the emulator asks for no fence between an \
-              ordinary store and a bulk copy over it",
-    },
-    Exempt {
         instruction: "bar.warp.sync",
         place: (STORE, BY_ROWS),
         kernels: &["paged", "decode", "head_dim 256", "packed"],

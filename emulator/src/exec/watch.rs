@@ -83,9 +83,9 @@ pub(crate) enum Behalf {
     Itself { strong: bool },
     /// One of its engines, the work of this number.
     Engine(Engine, u64),
-    /// A bulk copy that an mbarrier tells of: its agent, the phase that it belongs to, and whether it combines what it
-    /// brings with what is there.
-    Mbarrier { agent: Agent, phase: u64, strong: bool },
+    /// A bulk copy or an asynchronous store that an mbarrier tells of: its agent, the phase that it belongs to, whether
+    /// it combines what it brings with what is there, and how it reaches memory.
+    Mbarrier { agent: Agent, phase: u64, strong: bool, proxy: Proxy },
 }
 
 impl Watch {
@@ -111,7 +111,7 @@ impl Watch {
                 let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
                 (agent(by.warp, engine), number, proxy, false)
             }
-            Behalf::Mbarrier { agent, phase, strong } => (agent, phase + 1, Proxy::Async, strong),
+            Behalf::Mbarrier { agent, phase, strong, proxy } => (agent, phase + 1, proxy, strong),
         };
         Stamp {
             agent,
@@ -186,7 +186,8 @@ impl Watch {
         let (access, warp) = (touching.name(), earlier.warp % self.warps);
         let first_of = |engine| agent(earlier.warp, engine);
         let kind = if unfenced {
-            FaultKind::Unfenced { warp, address }
+            let access = if touching == Touching::Read { "read" } else { "written" };
+            FaultKind::Unfenced { access, warp, address }
         } else if earlier.warp == by.warp && self.is_complete(&earlier) {
             let earlier = if wrote { "write" } else { "read" };
             FaultKind::WarpRace { access, earlier, address }
