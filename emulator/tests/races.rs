@@ -204,8 +204,8 @@ fn the_async_proxy_needs_its_fence() {
     }
 }
 
-/// So does one over what an ordinary store wrote; not one over what was only read, nor an asynchronous store, which does
-/// not go through the async proxy.
+/// So does one over what an ordinary store wrote; not one over what was only read or held an mbarrier, nor an
+/// asynchronous store, which does not go through the async proxy.
 #[test]
 fn writes_through_the_async_proxy_need_its_fence() {
     let store = "st.shared.u32 [%r3], %r1;";
@@ -221,6 +221,7 @@ fn writes_through_the_async_proxy_need_its_fence() {
     let one = "@%p1 mbarrier.init.shared.b64 [B], 1; bar.sync 0;";
     let (fence, barrier, read) =
         ("fence.proxy.async.shared::cta;", "bar.sync 0;", "ld.shared.u32 %r21, [%r4];");
+    let other = "@%p1 mbarrier.init.shared.b64 [S], 1;";
     let unfenced = "is written through the async proxy";
     let rows: &[(&[&str], &str)] = &[
         (&[one, store, fence, barrier, copy], ""),
@@ -232,6 +233,7 @@ fn writes_through_the_async_proxy_need_its_fence() {
         (&[one, store, fence, copy], "of shared memory at"),
         (&[one, "st.shared.u32 [%r3+256], %r1;", fence, store, barrier, reduce], unfenced),
         (&[one, "st.shared.u32 [%r3+256], %r1;", store, fence, barrier, reduce], ""),
+        (&[one, store, fence, barrier, other, copy], ""),
         (&[INIT, store, barrier, async_store], ""),
     ];
     for (parts, want) in rows {

@@ -44,6 +44,9 @@ impl Stamp {
 pub(crate) enum Proxy {
     /// Loads, stores, atomics.
     Generic,
+    /// `mbarrier.init` and the like: generic too, but compilers let bulk copies fill the place of a barrier that nobody
+    /// uses any more, or ever did, with no fence between.
+    Object,
     /// `cp.async`: generic too, but needs no fence before `wgmma` reads what it wrote, as compilers rely on.
     Copy,
     /// `st.async` and `red.async`: beside the warp as bulk copies are, but the ISA does not name them among what goes
@@ -192,7 +195,7 @@ impl Races {
             return false;
         }
         match earlier.proxy {
-            Proxy::Generic => earlier.sync == later.sync && !(earlier.strong && later.strong),
+            Proxy::Generic | Proxy::Object => earlier.sync == later.sync && !(earlier.strong && later.strong),
             Proxy::Copy => fresh.sync == later.sync && earlier.clock > fresh.from,
             Proxy::Store | Proxy::Async => false,
         }

@@ -81,6 +81,8 @@ impl By {
 pub(crate) enum Behalf {
     /// The warp itself, weakly or strongly.
     Itself { strong: bool },
+    /// The warp itself, at an mbarrier.
+    Object { strong: bool },
     /// One of its engines, the work of this number.
     Engine(Engine, u64),
     /// A bulk copy or an asynchronous store that an mbarrier tells of: its agent, the phase that it belongs to, whether
@@ -104,8 +106,10 @@ impl Watch {
 
     fn stamp(&self, by: By) -> Stamp {
         let (agent, clock, proxy, strong) = match by.on_behalf {
-            Behalf::Itself { strong } => {
-                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), Proxy::Generic, strong)
+            Behalf::Itself { strong } | Behalf::Object { strong } => {
+                let is_object = matches!(by.on_behalf, Behalf::Object { .. });
+                let proxy = if is_object { Proxy::Object } else { Proxy::Generic };
+                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), proxy, strong)
             }
             Behalf::Engine(engine, number) => {
                 let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
