@@ -192,13 +192,7 @@ const EXEMPT: &[Exempt] = &[
     },
     Exempt {
         instruction: "mbarrier.try_wait",
-        place: ("the rightmost tile, and Q before V", "V"),
-        kernels: &["dense", "paged", "decode", "head_dim 256", "packed"],
-        why: "Q is free when all but the last V of the tile before is, or, with O over Q, when all of them are",
-    },
-    Exempt {
-        instruction: "mbarrier.try_wait",
-        place: ("the rightmost tile, and Q before V", "Q"),
+        place: ("K of the rightmost tile, and Q", "Q"),
         kernels: &["one stage"],
         why: "the only slot of K is free when the last scores of the tile before are there: then Q is, too",
     },
