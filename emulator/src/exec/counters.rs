@@ -8,9 +8,9 @@
 //! `wgmma` takes its factors from shared memory as core matrices of eight rows of 16 bytes, like eight lanes with
 //! sixteen bytes each: a pass for each, if the rows lie in eight different groups of four banks (address / 16 mod 8),
 //! else as many as the most crowded group has rows. A warp is charged with its own rows of A, and the first of the four
-//! with B, which all of them take together. No descriptor can make rows of a core matrix meet: swizzled ones and
-//! contiguous ones alike lie apart, and others there are none. Bulk copies fill shared memory (or empty it) without
-//! gaps, swizzled within lines of 128 bytes: each 128 bytes are a pass, and none can be lost.
+//! with B, which all of them take together. No descriptor can make rows of a core matrix meet: a test in
+//! [`super::warpgroup`] says why. Bulk copies fill or empty shared memory without gaps, swizzled within lines of 128
+//! bytes: each 128 bytes of a run are a pass, and none is lost.
 
 use super::access::address;
 use super::lanes;
