@@ -192,13 +192,7 @@ const EXEMPT: &[Exempt] = &[
     },
     Exempt {
         instruction: "mbarrier.try_wait",
-        place: ("the rightmost tile, and Q before V", "V"),
-        kernels: &["dense", "paged", "decode", "head_dim 256", "packed"],
-        why: "Q is free when all but the last V of the tile before is, or, with O over Q, when all of them are",
-    },
-    Exempt {
-        instruction: "mbarrier.try_wait",
-        place: ("the rightmost tile, and Q before V", "Q"),
+        place: ("K of the rightmost tile, and Q", "Q"),
         kernels: &["one stage"],
         why: "the only slot of K is free when the last scores of the tile before are there: then Q is, too",
     },
@@ -207,13 +201,6 @@ const EXEMPT: &[Exempt] = &[
         place: (STORE, STORE),
         kernels: &["paged", "decode", "head_dim 256", "packed"],
         why: "O over Q: on the emulator a warp reads its own rows alone of the factor A",
-    },
-    Exempt {
-        instruction: "fence.proxy.async",
-        place: (STORE, STORE),
-        kernels: &["decode"],
-        why: "no row is stored in bulk here, and none of Q is left to be read: the emulator asks for no fence between an \
-              ordinary store and a bulk copy over it",
     },
     Exempt {
         instruction: "bar.warp.sync",

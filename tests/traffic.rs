@@ -1,6 +1,6 @@
 //! What kernels for Hopper move, counted on the emulator: every byte of global memory once where once is enough, and no
-//! pass over shared memory lost to bank conflicts, of what lanes access: products and bulk copies move whole swizzled
-//! rows. `cargo test -p flashpage-tests --test traffic -- --nocapture` shows the figures.
+//! pass over shared memory lost to bank conflicts, whether lanes, products or bulk copies access it.
+//! `cargo test -p flashpage-tests --test traffic -- --nocapture` shows the figures.
 
 mod targets;
 
@@ -27,7 +27,10 @@ fn count(kernel: &str, problem: &Problem, shape: Option<ShapeClass>) -> (Profile
 
 #[test]
 fn no_bank_conflicts() {
-    println!("{:26} {:>4} {:8} {:>10} {:>10}", "kernel", "dim", "shape", "passes", "at least");
+    println!(
+        "{:26} {:>4} {:8} {:>10} {:>10} {:>14} {:>10}",
+        "kernel", "dim", "shape", "passes", "at least", "core matrices", "conflicts"
+    );
     let mut lost = Vec::new();
     for &head_dim in head_dims(Arch::Sm90a) {
         // Tiles inside and on the mask's boundary, rows stored whole and one by one, heads that leave rows empty, ends
@@ -43,8 +46,17 @@ fn no_bank_conflicts() {
             let problem = Problem { head_dim, lens, q_heads, kv_heads, ..Problem::default() };
             let (profile, _) = count(kernel, &problem, Some(shape));
             let (passes, least) = (profile.totals.wavefronts, profile.totals.least_wavefronts);
-            println!("{kernel:26} {head_dim:4} {shape:8} {passes:10} {least:10}");
-            assert!(passes > 0, "{kernel} does not touch shared memory?");
+            // `wgmma` reads its factors as core matrices of 128 bytes.
+            let products =
+                profile.lines.iter().filter(|line| line.instruction.starts_with("wgmma.mma_async"));
+            let (bytes, conflicts) = products.fold((0, 0), |(bytes, conflicts), line| {
+                (bytes + line.shared_bytes, conflicts + line.wavefronts - line.least_wavefronts)
+            });
+            let cores = bytes / 128;
+            println!("{kernel:26} {head_dim:4} {shape:8} {passes:10} {least:10} {cores:14} {conflicts:10}");
+            assert!(cores > 0, "{kernel} reads no factor from shared memory?");
+            assert!(passes > cores, "{kernel} does not touch shared memory otherwise?");
+            assert_eq!(conflicts, 0, "{kernel} {head_dim} {shape}: passes that products lose");
             for (line, passes) in profile.bank_conflicts() {
                 let (number, text) = (line.line, &line.instruction);
                 lost.push(format!("{kernel} {head_dim} {shape}: {passes} passes at line {number}: {text}"));

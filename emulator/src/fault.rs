@@ -176,12 +176,14 @@ pub enum FaultKind {
         /// First byte that both touch.
         address: u32,
     },
-    /// Shared memory that ordinary stores wrote is read through the async proxy.
+    /// Shared memory that ordinary stores wrote is read or written through the async proxy.
     #[error(
-        "shared memory at {address:#x} is read through the async proxy, and since an ordinary store by warp {warp} wrote it \
+        "shared memory at {address:#x} is {access} through the async proxy, and since an ordinary store by warp {warp} wrote it \
          there was no `fence.proxy.async`"
     )]
     Unfenced {
+        /// `read` or `written`
+        access: &'static str,
         /// Warp of the block that wrote it.
         warp: u32,
         /// First such byte.

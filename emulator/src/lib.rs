@@ -44,9 +44,10 @@
 //!   misused, `.aligned` instructions that lanes execute apart, and bad descriptors and tensor maps.
 //! - **With [`Options::sanitize`]**, so are reads of memory that was never written and whatever depends on a register, or
 //!   on a thread's own memory, that never was; races on shared memory, between warps and between the lanes of one; uses
-//!   of what a copy or a `wgmma` may still be writing; and a missing `fence.proxy.async`. Without it, memory that was
-//!   never written reads as all ones, which is a NaN in every floating-point format. Races on global memory are not
-//!   looked for.
+//!   of what a copy or a `wgmma` may still be writing; and a missing `fence.proxy.async` between ordinary stores to shared
+//!   memory and a bulk copy or a `wgmma` that reads what they wrote or writes over it (between an mbarrier's making and a
+//!   write in its place none is asked for: compilers leave it out). Without it, memory that was never written reads as all
+//!   ones, which is a NaN in every floating-point format. Races on global memory are not looked for.
 //! - **The blocks of a cluster run together**, and see one another's shared memory. Other blocks take turns if one waits
 //!   for another, as many as the host's memory allows.
 //! - **Calls may recurse**, as far as a thread's stack of 16 KiB goes; beyond is a fault. A call through a register

@@ -28,7 +28,7 @@ pub struct Line {
     pub global_bytes: u64,
     /// Sectors of 32 bytes that moved for them.
     pub global_sectors: u64,
-    /// Bytes of shared memory that lanes asked for.
+    /// Bytes of shared memory that lanes, `wgmma` and bulk copies asked for.
     pub shared_bytes: u64,
     /// Passes over the 32 banks that it took.
     pub wavefronts: u64,
@@ -58,7 +58,7 @@ pub struct Totals {
     pub global_sectors: u64,
     /// Different sectors among these: what moves with a cache that forgets nothing.
     pub distinct_sectors: u64,
-    /// Bytes of shared memory that lanes asked for.
+    /// Bytes of shared memory that lanes, `wgmma` and bulk copies asked for.
     pub shared_bytes: u64,
     /// Passes over the banks that it took.
     pub wavefronts: u64,

@@ -86,7 +86,10 @@ fn every_access_is_counted() {
          @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r4], 128;\n\
          st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r5], %r1, [%r4];\n\
          WAIT: mbarrier.try_wait.parity.shared.b64 %p2, [%r4], 0; @!%p2 bra WAIT;\n\
-         ld.shared.u32 %r6, [%r5]; {OUT_LANE} st.global.u32 [%rd0], %r6;"
+         ld.shared.u32 %r6, [%r5]; {OUT_LANE} st.global.u32 [%rd0], %r6;\n\
+         fence.proxy.async; bar.warp.sync -1;\n\
+         @%p1 cp.async.bulk.global.shared::cta.bulk_group [%in], [%r3], 272;\n\
+         @%p1 cp.async.bulk.commit_group; @%p1 cp.async.bulk.wait_group 0;"
     );
     let mut run = Run::new(&body).output(128).input_words(0..256);
     run.text = run.text.replace(".version 8.0\n.target sm_80", ".version 8.6\n.target sm_90a");
@@ -103,6 +106,7 @@ fn every_access_is_counted() {
         ("wmma.store.d", [0, 0, 1024, 8]),
         ("atom.relaxed", [512, 16, 0, 0]),
         ("st.async", [0, 0, 128, 1]),
+        ("@%p1 cp.async.bulk.global", [272, 9, 272, 3]),
     ];
     for (start, want) in rows {
         let line = profile.lines.iter().find(|l| l.instruction.starts_with(start)).unwrap();

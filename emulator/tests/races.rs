@@ -204,6 +204,49 @@ fn the_async_proxy_needs_its_fence() {
     }
 }
 
+/// So does one over what an ordinary store wrote; not one over what was only read or held an mbarrier, nor an
+/// asynchronous store, which does not go through the async proxy.
+#[test]
+fn writes_through_the_async_proxy_need_its_fence() {
+    let store = "st.shared.u32 [%r3], %r1;";
+    let copy = "@%p1 mbarrier.arrive.expect_tx.shared.b64 _, [B], 256; \
+                @%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [S], [%rd1], 256, [B]; \
+                W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W; ld.shared.u32 %r20, [%r3];";
+    let reduce = &copy
+        .replace("cp.async.bulk.shared::cluster.global", "cp.reduce.async.bulk.shared::cluster.shared::cta");
+    let reduce = &reduce.replace("bytes [S], [%rd1]", "bytes.add.u32 [S], [S+256]");
+    let async_store = "mbarrier.arrive.expect_tx.shared.b64 _, [B], 4; \
+                       st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r3], %r1, [B]; \
+                       W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W; ld.shared.u32 %r20, [%r3];";
+    let one = "@%p1 mbarrier.init.shared.b64 [B], 1; bar.sync 0;";
+    let (fence, barrier, read) =
+        ("fence.proxy.async.shared::cta;", "bar.sync 0;", "ld.shared.u32 %r21, [%r4];");
+    let other = "@%p1 mbarrier.init.shared.b64 [S], 1;";
+    let unfenced = "is written through the async proxy";
+    let rows: &[(&[&str], &str)] = &[
+        (&[one, store, fence, barrier, copy], ""),
+        (&[one, store, barrier, fence, copy], ""),
+        (&[one, store, fence, barrier, read, barrier, copy], ""),
+        (&[one, store, barrier, copy], unfenced),
+        (&[one, fence, store, barrier, copy], unfenced),
+        (&[one, store, barrier, "@%p3", fence, copy], unfenced),
+        (&[one, store, fence, copy], "of shared memory at"),
+        (&[one, "st.shared.u32 [%r3+256], %r1;", fence, store, barrier, reduce], unfenced),
+        (&[one, "st.shared.u32 [%r3+256], %r1;", store, fence, barrier, reduce], ""),
+        (&[one, store, fence, barrier, other, copy], ""),
+        (&[INIT, store, barrier, async_store], ""),
+    ];
+    for (parts, want) in rows {
+        for options in harnesses() {
+            let got = run(&parts.join(" "), &options);
+            match want.is_empty() {
+                true => assert_eq!(got, Ok(()), "{parts:?}"),
+                false => assert!(got.as_ref().is_err_and(|m| m.contains(want)), "{parts:?}: {got:?}"),
+            }
+        }
+    }
+}
+
 /// What a copy still reads may not be written, and may not go away with its block.
 #[test]
 fn bulk_copies_are_waited_for() {

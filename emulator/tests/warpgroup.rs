@@ -92,6 +92,25 @@ fn a_wait_is_for_the_whole_warpgroup() {
     }
 }
 
+/// A's 16 core matrices and B's two are counted once, with no pass lost; so is B alone if A is in registers.
+#[test]
+fn core_matrices_are_counted() {
+    let registers = format!(
+        "{FENCE} mov.b32 %w0, 0; mov.b32 %w1, 0; mov.b32 %w2, 0; mov.b32 %w3, 0; wgmma.fence.sync.aligned;"
+    );
+    let from_registers =
+        PRODUCT.replace("%a, %b, %p1, 1, 1, 0, 0;", "{%w0, %w1, %w2, %w3}, %b, %p1, 1, 1, 0;");
+    for (body, cores) in [(body(FENCE, PRODUCT), 18), (body(&registers, &from_registers), 2)] {
+        let mut run = run(&body, AsyncPolicy::Lazy);
+        run.options.profile = true;
+        let (_, report) = run.bytes().unwrap_or_else(|e| panic!("{e}"));
+        let profile = report.profile.expect("it was asked for");
+        let line = profile.lines.iter().find(|l| l.instruction.starts_with("wgmma.mma_async")).unwrap();
+        assert_eq!((line.wavefronts, line.least_wavefronts, line.shared_bytes), (cores, cores, 128 * cores));
+        assert!(profile.totals.wavefronts > cores, "stores are counted, too");
+    }
+}
+
 #[test]
 fn objections() {
     let table = [

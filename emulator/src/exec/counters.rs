@@ -4,6 +4,13 @@
 //! once. Shared memory has 32 banks of four bytes: in one pass (a *wavefront*) each bank gives one word, to any
 //! number of lanes. Lanes that access eight bytes go in two groups and those with sixteen in four, so that a group
 //! fills the banks once; words of one bank that differ within a group cost a pass each.
+//!
+//! `wgmma` takes its factors from shared memory as core matrices of eight rows of 16 bytes, like eight lanes with
+//! sixteen bytes each: a pass for each, if the rows lie in eight different groups of four banks (address / 16 mod 8),
+//! else as many as the most crowded group has rows. A warp is charged with its own rows of A, and the first of the four
+//! with B, which all of them take together. No descriptor can make rows of a core matrix meet: a test in
+//! [`super::warpgroup`] says why. Bulk copies fill or empty shared memory without gaps, swizzled within lines of 128
+//! bytes: each 128 bytes of a run are a pass, and none is lost.
 
 use super::access::address;
 use super::lanes;
@@ -20,7 +27,7 @@ pub(crate) struct Count {
     /// Bytes of global memory that lanes asked for, and sectors that moved for them.
     pub global_bytes: u64,
     pub global_sectors: u64,
-    /// Bytes of shared memory that lanes asked for, passes that took, and the fewest possible.
+    /// Bytes of shared memory that were asked for, passes that took, and the fewest possible.
     pub shared_bytes: u64,
     pub wavefronts: u64,
     pub least_wavefronts: u64,
@@ -72,6 +79,15 @@ impl Counters {
         let sectors = from / SECTOR..to.div_ceil(SECTOR);
         count.global_sectors += sectors.end - sectors.start;
         self.touched.extend(sectors);
+    }
+
+    /// A run of shared memory that a bulk copy reads or writes.
+    pub fn bulk_shared(&mut self, pc: u32, bytes: u32) {
+        let count = &mut self.counts[pc as usize];
+        let passes = bytes.div_ceil(4 * BANKS as u32) as u64;
+        count.shared_bytes += bytes as u64;
+        count.wavefronts += passes;
+        count.least_wavefronts += passes;
     }
 
     /// Lanes of a warp that each access `bytes` bytes from `base`.

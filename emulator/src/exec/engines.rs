@@ -7,6 +7,7 @@ use super::bulk::{self, Transfer};
 use super::bulk_queue::{Store, Task, Tells, Work};
 use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, product_at};
+use super::race::Proxy;
 use super::warp::Warp;
 use super::warpgroup_product::LeftRows;
 use super::watch::{Behalf, By, Touching};
@@ -218,7 +219,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
                 let same = all.iter().find(|(object, ..)| object >> RANK_SHIFT == at >> RANK_SHIFT);
                 let (object, phase, _) = same.unwrap_or(&all[0]);
                 let agent = env.mbarriers.find(*object).map_or(0, |o| o.agent);
-                Behalf::Mbarrier { agent, phase: *phase, strong }
+                Behalf::Mbarrier { agent, phase: *phase, strong, proxy: Proxy::Async }
             }
         };
         for (at, bytes) in transfer.shared_reads() {
@@ -230,6 +231,8 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
     }
     if let Some(counters) = &mut env.counters {
         transfer.global_runs().into_iter().for_each(|(from, to)| counters.bulk(warp.pc, from, to));
+        let shared = transfer.shared_reads().into_iter().chain(transfer.shared_writes());
+        shared.for_each(|(_, bytes)| counters.bulk_shared(warp.pc, bytes));
     }
     let work = Work::Copy(transfer);
     issue(env, Task::new(work, tells, (warp.agent, lane as u32, warp.pc), number))
@@ -254,7 +257,8 @@ pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask
         let phase = objects::phase(env, at, lane)?;
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {
-            let on_behalf = Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some() };
+            let on_behalf =
+                Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some(), proxy: Proxy::Store };
             watch.touch(By::lane(warp, lane, on_behalf), Touching::Write, to as u32, bytes)?;
         }
         let values = op.elements.iter().map(|(reg, wide)| warp.get(*reg, *wide, lane)).collect();

@@ -81,7 +81,7 @@ pub(crate) fn phase(env: &mut Env, at: u32, lane: usize) -> Result<u64> {
 pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: Touching) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
     let strong = touching != Touching::Write;
-    let by = By::lane(warp, lane, Behalf::Itself { strong });
+    let by = By::lane(warp, lane, Behalf::Object { strong });
     watch.touch(by, touching, at, 8)
 }
 

@@ -44,8 +44,14 @@ impl Stamp {
 pub(crate) enum Proxy {
     /// Loads, stores, atomics.
     Generic,
+    /// `mbarrier.init` and the like: generic too, but compilers let bulk copies fill the place of a barrier that nobody
+    /// uses any more, or ever did, with no fence between.
+    Object,
     /// `cp.async`: generic too, but needs no fence before `wgmma` reads what it wrote, as compilers rely on.
     Copy,
+    /// `st.async` and `red.async`: beside the warp as bulk copies are, but the ISA does not name them among what goes
+    /// through the async proxy.
+    Store,
     /// `wgmma` and bulk copies.
     Async,
 }
@@ -172,16 +178,26 @@ impl Races {
             || earlier.same(later)
     }
 
+    /// Whether `later` goes through the async proxy, and the write before it does not and was not made known there.
+    /// Reads before a write through it need no fence: whoever knows that they are over knows enough.
+    #[inline]
+    fn unfenced(earlier: &Stamp, later: &Stamp, view: &View) -> bool {
+        later.proxy == Proxy::Async
+            && earlier.proxy == Proxy::Generic
+            && !view.has_fenced(earlier.agent, earlier.clock)
+    }
+
     /// Whether lanes of one warp did these with nothing to bring them together between.
     #[inline]
     fn apart(earlier: &Stamp, later: &Stamp, fresh: Fresh) -> bool {
-        if earlier.warp != later.warp || later.proxy == Proxy::Async || earlier.clock == 0 {
+        let beside = matches!(later.proxy, Proxy::Store | Proxy::Async);
+        if earlier.warp != later.warp || beside || earlier.clock == 0 {
             return false;
         }
         match earlier.proxy {
-            Proxy::Generic => earlier.sync == later.sync && !(earlier.strong && later.strong),
+            Proxy::Generic | Proxy::Object => earlier.sync == later.sync && !(earlier.strong && later.strong),
             Proxy::Copy => fresh.sync == later.sync && earlier.clock > fresh.from,
-            Proxy::Async => false,
+            Proxy::Store | Proxy::Async => false,
         }
     }
 
@@ -216,10 +232,7 @@ impl Races {
                 if !Self::ordered(&earlier, stamp, view) || (apart && other) {
                     return Err(conflict(false));
                 }
-                if stamp.proxy == Proxy::Async
-                    && earlier.proxy == Proxy::Generic
-                    && !view.has_fenced(earlier.agent, earlier.clock)
-                {
+                if Self::unfenced(&earlier, stamp, view) {
                     return Err(conflict(true));
                 }
                 if !apart {
@@ -243,7 +256,8 @@ impl Races {
         let shadow = self.shadows.get(rank as usize)?;
         let open = |record: u32| {
             let stamp = self.records[record as usize];
-            let foreign = stamp.warp / warps != rank || stamp.proxy == Proxy::Async;
+            let beside = matches!(stamp.proxy, Proxy::Store | Proxy::Async);
+            let foreign = stamp.warp / warps != rank || beside;
             (stamp.clock != 0 && foreign && !view.has_seen(stamp.agent, stamp.clock)).then_some(stamp)
         };
         let (mut fine, mut fine_set) = (0, 0);
@@ -308,9 +322,10 @@ impl Races {
                 let other = written & 31 != lane || earlier.collective || stamp.collective;
                 // Lanes that write the same byte in one instruction leave it to chance which wins; that is theirs.
                 let at_once = earlier.pc == stamp.pc;
-                if !Self::ordered(&earlier, stamp, view) || (apart && !at_once && other) {
+                let raced = !Self::ordered(&earlier, stamp, view) || (apart && !at_once && other);
+                if raced || Self::unfenced(&earlier, stamp, view) {
                     let lane = Some(written & 31);
-                    return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced: false });
+                    return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced: !raced });
                 }
                 if !apart {
                     fine = written >> 5;

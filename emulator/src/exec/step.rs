@@ -6,11 +6,11 @@ use super::order::View;
 use super::warp::{Sleep, Warp};
 use super::{
     FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, print, product, quad,
-    recursion, tensor, tile,
+    recursion, tensor, tile, warpgroup,
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{ClusterBarrier, Op, TensorDirection, VideoForm};
+use crate::program::{ClusterBarrier, LeftMatrix, Op, TensorDirection, VideoForm};
 
 /// Why a warp stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -428,6 +428,17 @@ fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
                 .filter(|lane| copy.source_bytes.is_none_or(|reg| warp.row(reg)[*lane] != 0));
             let from: Vec<u64> = reads.map(|lane| access::address(warp, copy.from, lane)).collect();
             counters.global(warp.pc, &from, copy.bytes as u32);
+        }
+        Op::WarpgroupProduct(product) => {
+            let a = match product.a {
+                LeftMatrix::Shared(a) => warp.wide(a)[0],
+                LeftMatrix::Registers(_) => 0,
+            };
+            // What is wrong with a descriptor is told when the product is issued.
+            let b = warp.wide(product.b)[0];
+            let chunks = warpgroup::passes(product, warp.index % 4, a, b).unwrap_or_default();
+            let chunks: Vec<u64> = chunks.into_iter().map(u64::from).collect();
+            counters.shared(warp.pc, &chunks, warpgroup::CHUNK as u32);
         }
         _ => {}
     }

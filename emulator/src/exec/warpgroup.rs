@@ -139,15 +139,16 @@ impl Layout {
         (self.rank | (self.start & !127), self.rank | ((last | 127) + 1))
     }
 
-    /// Addresses of all chunks of rows or columns `from .. from + count`; both are multiples of eight.
+    /// Addresses of all chunks of rows or columns `from .. from + count`, both multiples of eight: one core matrix of
+    /// eight chunks after another.
     fn chunks(self, from: usize, count: usize, into: &mut Vec<u32>) {
-        if self.transposed {
-            for c in from / 8..(from + count) / 8 {
+        for c in from / 8..(from + count) / 8 {
+            if self.transposed {
                 into.extend((0..DEEP / 2).map(|k| self.across_depth(c, k)));
-            }
-        } else {
-            for x in from..from + count {
-                into.extend([self.along_depth(x, 0), self.along_depth(x, 1)]);
+            } else {
+                for j in 0..2 {
+                    into.extend((8 * c..8 * c + 8).map(|x| self.along_depth(x, j)));
+                }
             }
         }
     }
@@ -158,7 +159,8 @@ impl Layout {
     }
 }
 
-/// Addresses in the block's shared memory of the 16-byte chunks that warp `i` of four reads, of A first.
+/// Addresses in the block's shared memory of the 16-byte chunks that warp `i` of four reads, of A first, core matrix
+/// after core matrix.
 ///
 /// # Errors
 /// What is wrong with a descriptor.
@@ -168,6 +170,16 @@ pub(crate) fn chunks(product: &WarpgroupProduct, i: u32, a: u64, b: u64) -> Resu
         Layout::decode(a, product.transpose_a, 'A')?.chunks(ROWS * i as usize, ROWS, &mut all);
     }
     Layout::decode(b, product.transpose_b, 'B')?.chunks(0, product.n as usize, &mut all);
+    Ok(all)
+}
+
+/// Of these chunks, those that shared memory gives for warp `i` alone: its rows of A, and for the first warp B, which
+/// the four take together.
+pub(crate) fn passes(product: &WarpgroupProduct, i: u32, a: u64, b: u64) -> Result<Vec<u32>, String> {
+    let mut all = chunks(product, i, a, b)?;
+    if i != 0 {
+        all.truncate(all.len() - 2 * product.n as usize);
+    }
     Ok(all)
 }
 
@@ -279,6 +291,39 @@ mod tests {
                 (Ok(l), Ok(want)) => assert_eq!((l.start, l.leading, l.stride, l.width), want, "{bits:#x}"),
                 (Err(message), Err(part)) => assert!(message.contains(part), "{message}"),
                 (got, want) => panic!("{bits:#x}: {got:?}, not {want:?}"),
+            }
+        }
+    }
+
+    /// The eight rows of a core matrix lie in eight groups of banks. No descriptor can have it otherwise: without a
+    /// swizzle rows are 16 bytes apart, and with one as far as it goes, which it then spreads wherever they begin.
+    #[test]
+    fn every_core_matrix_takes_one_pass() {
+        let descriptor = |mode: u64, leading: u64, stride: u64| mode << 62 | stride << 32 | leading << 16;
+        let rows = [
+            ("128-byte swizzle, depth contiguous", descriptor(1, 1, 64), false),
+            ("128-byte swizzle, rows contiguous", descriptor(1, 512, 64), true),
+            ("64-byte swizzle, depth contiguous", descriptor(2, 1, 32), false),
+            ("64-byte swizzle, rows contiguous", descriptor(2, 256, 32), true),
+            ("32-byte swizzle, depth contiguous", descriptor(3, 1, 16), false),
+            ("32-byte swizzle, rows contiguous", descriptor(3, 128, 16), true),
+            ("core after core, depth contiguous", descriptor(0, 8, 16), false),
+            ("core after core, rows contiguous", descriptor(0, 8, 16), true),
+            ("128-byte rows of whole cores", descriptor(0, 1024, 8), false),
+            ("cores that begin anywhere", descriptor(0, 13, 7), false),
+            ("swizzled patterns that begin anywhere", descriptor(1, 13, 7), true),
+        ];
+        for (name, bits, transposed) in rows {
+            for start in 0..64 {
+                let mut chunks = Vec::new();
+                let layout = Layout::decode(bits | start, transposed, 'B').unwrap();
+                layout.chunks(0, 64, &mut chunks);
+                assert_eq!(chunks.len(), 2 * 64, "{name}");
+                for core in chunks.chunks_exact(8) {
+                    let mut groups: Vec<u32> = core.iter().map(|at| at / 16 % 8).collect();
+                    groups.sort_unstable();
+                    assert_eq!(groups, [0, 1, 2, 3, 4, 5, 6, 7], "{name}, from {start}: {core:?}");
+                }
             }
         }
     }

@@ -81,11 +81,13 @@ impl By {
 pub(crate) enum Behalf {
     /// The warp itself, weakly or strongly.
     Itself { strong: bool },
+    /// The warp itself, at an mbarrier.
+    Object { strong: bool },
     /// One of its engines, the work of this number.
     Engine(Engine, u64),
-    /// A bulk copy that an mbarrier tells of: its agent, the phase that it belongs to, and whether it combines what it
-    /// brings with what is there.
-    Mbarrier { agent: Agent, phase: u64, strong: bool },
+    /// A bulk copy or an asynchronous store that an mbarrier tells of: its agent, the phase that it belongs to, whether
+    /// it combines what it brings with what is there, and how it reaches memory.
+    Mbarrier { agent: Agent, phase: u64, strong: bool, proxy: Proxy },
 }
 
 impl Watch {
@@ -104,14 +106,16 @@ impl Watch {
 
     fn stamp(&self, by: By) -> Stamp {
         let (agent, clock, proxy, strong) = match by.on_behalf {
-            Behalf::Itself { strong } => {
-                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), Proxy::Generic, strong)
+            Behalf::Itself { strong } | Behalf::Object { strong } => {
+                let is_object = matches!(by.on_behalf, Behalf::Object { .. });
+                let proxy = if is_object { Proxy::Object } else { Proxy::Generic };
+                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), proxy, strong)
             }
             Behalf::Engine(engine, number) => {
                 let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
                 (agent(by.warp, engine), number, proxy, false)
             }
-            Behalf::Mbarrier { agent, phase, strong } => (agent, phase + 1, Proxy::Async, strong),
+            Behalf::Mbarrier { agent, phase, strong, proxy } => (agent, phase + 1, proxy, strong),
         };
         Stamp {
             agent,
@@ -186,7 +190,8 @@ impl Watch {
         let (access, warp) = (touching.name(), earlier.warp % self.warps);
         let first_of = |engine| agent(earlier.warp, engine);
         let kind = if unfenced {
-            FaultKind::Unfenced { warp, address }
+            let access = if touching == Touching::Read { "read" } else { "written" };
+            FaultKind::Unfenced { access, warp, address }
         } else if earlier.warp == by.warp && self.is_complete(&earlier) {
             let earlier = if wrote { "write" } else { "read" };
             FaultKind::WarpRace { access, earlier, address }
