@@ -9,7 +9,7 @@
 
 mod mutants;
 
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{OutputIn, Tuning};
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find};
 use flashpage::runtime::case::{Case, make_case};
@@ -223,6 +223,8 @@ fn place(text: &str, line: usize) -> (&str, &str) {
 /// All mutants of a kernel for Hopper, run by one block that walks every tile.
 fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     let Hopper { kernel, head_dim, shape, lens, heads: (q_heads, kv_heads), window, tile, stages } = *hopper;
+    // One consumer alone has its rows stored by its warps: what orders bulk copies of O is two consumers' to show.
+    let output = (tile.0 == 64).then_some(OutputIn::OverQuery);
     let problem = Problem {
         head_dim,
         q_heads,
@@ -238,6 +240,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
             tile: Some(tile),
             stages: Some(stages),
             blocks_per_sm: Some(1),
+            output,
             ..Tuning::default()
         },
     };

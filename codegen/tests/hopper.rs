@@ -2,7 +2,7 @@
 
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::DType;
-use flashpage_codegen::schedule::{At, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
+use flashpage_codegen::schedule::{BarrierAt, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
 use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
 
 const KERNELS: &str = include_str!("../../src/kernels.rs");
@@ -45,7 +45,7 @@ fn barriers_of_the_plan_are_those_of_the_kernel() {
         assert_eq!(dynamic_shared_bytes as usize, schedule.shared_bytes(), "{entry}");
         for meeting in schedule.meetings() {
             let What { line, what } = match meeting.at {
-                At::Shared(offset) => {
+                BarrierAt::Shared(offset) => {
                     let at = match offset - schedule.barriers_offset() {
                         0 => "[%barriers0]".to_owned(),
                         along => format!("[%barriers0+{along}]"),
@@ -56,7 +56,7 @@ fn barriers_of_the_plan_are_those_of_the_kernel() {
                     }
                 }
                 // Of turns and of barriers of one warpgroup only the first's number is a constant.
-                At::Named(number) => match meeting.name.split_once(' ') {
+                BarrierAt::Named(number) => match meeting.name.split_once(' ') {
                     Some(("turn", "0")) => What {
                         line: format!("add.u32 %turn0, %warpgroup0, {number};"),
                         what: "the first turn",

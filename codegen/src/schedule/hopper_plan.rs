@@ -44,7 +44,7 @@ pub struct Tile {
 
 /// A barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub enum BarrierAt {
     /// An `mbarrier` at this byte offset from the start of dynamic shared memory.
     Shared(usize),
     /// A named barrier (`bar.sync`, `bar.arrive`).
@@ -57,7 +57,7 @@ pub struct Meeting {
     /// The barrier's name: of a region for an `mbarrier`.
     pub name: String,
     /// Where it is.
-    pub at: At,
+    pub at: BarrierAt,
     /// Who waits, and for what.
     pub waits: String,
     /// Who arrives, and when.
@@ -151,14 +151,14 @@ impl Schedule {
             (false, false, _) => arrives.to_owned(),
         };
         let (arrivals, bytes) = if full { (1, rows * self.head_dim * 2) } else { (self.warps, 0) };
-        Meeting { name, at: At::Shared(offset), waits: waits.to_owned(), arrives, arrivals, bytes }
+        Meeting { name, at: BarrierAt::Shared(offset), waits: waits.to_owned(), arrives, arrivals, bytes }
     }
 
     fn named(&self, roles: Roles) -> Vec<Meeting> {
         let consumers = self.consumers();
         let meeting = |name: &str, number: usize, waits: String, arrives: String, arrivals: usize| Meeting {
             name: name.to_owned(),
-            at: At::Named(number),
+            at: BarrierAt::Named(number),
             waits,
             arrives,
             arrivals,
@@ -267,8 +267,8 @@ mod tests {
             let shared: Vec<(&str, usize)> = meetings
                 .iter()
                 .filter_map(|meeting| match meeting.at {
-                    At::Shared(offset) => Some((meeting.name.as_str(), offset)),
-                    At::Named(_) => None,
+                    BarrierAt::Shared(offset) => Some((meeting.name.as_str(), offset)),
+                    BarrierAt::Named(_) => None,
                 })
                 .collect();
             assert_eq!(shared, barriers.iter().map(|r| (r.name.as_str(), r.offset)).collect::<Vec<_>>());
@@ -277,8 +277,8 @@ mod tests {
             let mut numbers: Vec<usize> = meetings
                 .iter()
                 .filter_map(|meeting| match meeting.at {
-                    At::Named(number) => Some(number),
-                    At::Shared(_) => None,
+                    BarrierAt::Named(number) => Some(number),
+                    BarrierAt::Shared(_) => None,
                 })
                 .collect();
             numbers.sort_unstable();

@@ -2,7 +2,7 @@
 
 use super::hopper::WARPGROUP_WARPS;
 use super::hopper_timeline::{Event, Lane, Span, Timeline};
-use super::{At, HopperRow, MaskClass, OutputIn, Rescale, Roles, Schedule, WARPGROUP_ROWS};
+use super::{BarrierAt, HopperRow, MaskClass, OutputIn, Rescale, Roles, Schedule, WARPGROUP_ROWS};
 use crate::attention::Attention;
 use crate::spec::{Arch, Spec};
 use std::fmt::{self, Formatter};
@@ -146,7 +146,7 @@ fn show_barriers(s: &Schedule, f: &mut Formatter<'_>) -> fmt::Result {
             None => meeting.name,
         };
         let count = match (meeting.at, meeting.bytes) {
-            (At::Named(_), _) => format!("{} threads", meeting.arrivals),
+            (BarrierAt::Named(_), _) => format!("{} threads", meeting.arrivals),
             (_, 0) => meeting.arrivals.to_string(),
             (_, bytes) => format!("{} + {bytes} B", meeting.arrivals),
         };
@@ -243,10 +243,10 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn named(at: At) -> Option<String> {
+fn named(at: BarrierAt) -> Option<String> {
     match at {
-        At::Named(number) => Some(number.to_string()),
-        At::Shared(_) => None,
+        BarrierAt::Named(number) => Some(number.to_string()),
+        BarrierAt::Shared(_) => None,
     }
 }
 
@@ -288,7 +288,12 @@ mod tests {
             assert_eq!(offsets.len(), schedule.regions().len() + 1);
             for meeting in schedule.meetings() {
                 let is_there = map.iter().any(|line| line.contains(&meeting.name));
-                assert_eq!(is_there, matches!(meeting.at, At::Shared(_)), "{} in\n{text}", meeting.name);
+                assert_eq!(
+                    is_there,
+                    matches!(meeting.at, BarrierAt::Shared(_)),
+                    "{} in\n{text}",
+                    meeting.name
+                );
                 assert!(text.contains(&format!("{} {}", meeting.name, "")), "{text}");
             }
             for lane in ["producer", "consumer 0", "tensor cores"] {

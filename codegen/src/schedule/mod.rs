@@ -10,7 +10,7 @@ mod hopper_timeline;
 mod table;
 
 pub use hopper::{HopperRow, MaskClass, OutputIn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT, WARPGROUP_ROWS};
-pub use hopper_plan::{At, Copies, Meeting, Region, Tile};
+pub use hopper_plan::{BarrierAt, Copies, Meeting, Region, Tile};
 pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
