@@ -25,7 +25,7 @@ pub(super) struct Walk {
 }
 
 impl Hopper<'_> {
-    /// Begins the walk. Gives the first tile, and every later one after [`Kernel::next_work`].
+    /// Begins the walk. Gives the first tile, and every later one after [`Hopper::next_work`].
     pub(super) fn begin_walk(&mut self) -> (Walk, Work) {
         let row_tiles = self.param(Meaning::RowTiles);
         let head_blocks = self.param(Meaning::HeadBlocks);
