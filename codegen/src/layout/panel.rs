@@ -9,10 +9,7 @@
 //! §9.7.15.5.1): bits 0–13 the start, 16–29 the *leading* and 32–45 the *stride* offset, all in units of 16
 //! bytes, bits 62–63 the swizzle.
 
-/// Bytes of a chunk.
-pub const CHUNK: usize = 16;
-/// Rows after which the pattern repeats.
-pub const PERIOD: usize = 8;
+use super::swizzle::{CHUNK, PERIOD};
 
 /// A tile of `rows` rows, in panels of `span` bytes of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

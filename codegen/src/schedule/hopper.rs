@@ -196,7 +196,7 @@ impl Schedule {
             ));
         }
         let (producer_registers, consumer_registers) = registers(consumers, blocks_per_sm);
-        // Accumulators, scores, and probabilities in pairs, beside some 30 for the rest.
+        // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
         let needed = (self.head_dim + cols + cols / 2) / 2 + 24;
         if needed > consumer_registers.min(255) as usize {
             return refuse(format!(
@@ -350,7 +350,7 @@ fn columns_of_blocks(cols: usize, block_size: usize) -> usize {
     (cols * 3 / 4..=cols).rev().filter(|cols| cols.is_multiple_of(16)).find(fits).unwrap_or(cols)
 }
 
-fn gcd(a: usize, b: usize) -> usize {
+pub(crate) fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

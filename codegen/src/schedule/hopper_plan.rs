@@ -5,7 +5,8 @@
 
 use super::hopper::WARPGROUP_WARPS;
 use super::{OutputIn, Roles, Schedule, WARPGROUP_ROWS};
-use crate::layout::panel::{PERIOD, Panels};
+use crate::layout::panel::Panels;
+use crate::layout::swizzle::PERIOD;
 
 /// Threads of a warpgroup.
 const WARPGROUP: usize = WARPGROUP_WARPS * 32;

@@ -9,6 +9,7 @@ mod hopper_table;
 mod hopper_timeline;
 mod table;
 
+pub(crate) use hopper::gcd;
 pub use hopper::{HopperRow, MaskClass, OutputIn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT, WARPGROUP_ROWS};
 pub use hopper_plan::{BarrierAt, Copies, Meeting, Region, Tile};
 pub use hopper_table::SM90;

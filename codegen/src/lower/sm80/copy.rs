@@ -17,6 +17,7 @@ use crate::lower::kernel::Kernel;
 use crate::lower::range::ColumnRange;
 use crate::program::ParamId;
 use crate::schedule::QueryIn;
+use crate::schedule::gcd;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -409,7 +410,3 @@ enum Which {
 /// `cp.async.cg.shared.global`: past L1, which tiles would only sweep.
 const COPY: [Mod; 4] =
     [Mod::Word(Word::Async), Mod::Word(Word::Cg), Mod::Space(Space::Shared), Mod::Space(Space::Global)];
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}

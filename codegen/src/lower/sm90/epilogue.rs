@@ -8,7 +8,7 @@ use super::barrier::{EMPTY, FIRST_ALONE, WARPGROUP};
 use super::consumer::Consumer;
 use super::{Block, Hopper};
 use crate::abi::Meaning;
-use crate::layout::panel::{CHUNK, PERIOD};
+use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::softmax::row;

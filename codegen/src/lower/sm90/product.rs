@@ -6,16 +6,14 @@
 
 use super::barrier::{Position, Which};
 use super::{Block, Hopper};
-use crate::layout::panel::CHUNK;
+use crate::layout::fragment::K;
+use crate::layout::swizzle::CHUNK;
 use crate::lower::kernel::State;
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
-
-/// Depth of one product.
-pub(super) const K: usize = 16;
 
 /// Descriptors of the factors in shared memory, in halves, and what the products share.
 pub(super) struct Factors {
@@ -121,7 +119,7 @@ impl Hopper<'_> {
     /// Lower half of the descriptor of a ring's slot.
     fn slot_low(&mut self, which: Which, factors: &Factors, at: &Position) -> Reg {
         let first = if which == Which::Keys { &factors.keys_low } else { &factors.values_low };
-        let chunks = self.schedule.cols * self.schedule.head_dim * 2 / CHUNK;
+        let chunks = self.schedule.kv_tile_bytes() / CHUNK;
         self.b.mad_lo(Type::U32, "r", &at.stage, chunks, first)
     }
 

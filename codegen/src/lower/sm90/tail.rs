@@ -39,7 +39,7 @@ impl Hopper<'_> {
 
     /// Shared address of a ring's slot.
     pub(super) fn slot_address(&mut self, block: &Block, which: Which, at: &Position) -> Reg {
-        let bytes = self.schedule.cols * self.schedule.head_dim * 2;
+        let bytes = self.schedule.kv_tile_bytes();
         let first = match which {
             Which::Keys => self.schedule.keys_offset(),
             Which::Values => self.schedule.values_offset(),
