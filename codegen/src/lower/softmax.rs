@@ -228,3 +228,19 @@ pub(super) fn row(grid: &[Vec<[Reg; 4]>], slot: usize) -> impl Iterator<Item = &
     let half = slot % 2 * 2;
     grid[slot / 2].iter().flat_map(move |block| &block[half..half + 2])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::EXP2_COEFFICIENTS;
+
+    /// The error that `exponential_by_polynomial` states, of the coefficients alone.
+    #[test]
+    fn exponentials_are_close() {
+        let [c1, c2, c3, c4] = EXP2_COEFFICIENTS.map(f64::from);
+        for step in -5000..=5000 {
+            let f = f64::from(step) / 10000.0;
+            let power = 1.0 + f * (c1 + f * (c2 + f * (c3 + f * c4)));
+            assert!((power / f.exp2() - 1.0).abs() < 3e-6, "2^{f}");
+        }
+    }
+}

@@ -106,11 +106,8 @@ pub struct HopperRow {
 impl MaskClass {
     /// The class of a recognised program.
     pub fn of(attention: &Attention) -> MaskClass {
-        match attention.keep.as_ref().map(Interval::of) {
-            None => MaskClass::Full,
-            Some(interval) if interval == Interval::ALL => MaskClass::Full,
-            Some(_) => MaskClass::Bounded,
-        }
+        let kept = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        if kept == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded }
     }
 }
 

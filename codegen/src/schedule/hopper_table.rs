@@ -55,3 +55,24 @@ pub(super) fn row(head_dim: usize, shape: ShapeClass, mask: MaskClass) -> &'stat
         .find(|row| (row.head_dim, row.shape) == (head_dim, shape) && row.mask.is_none_or(|m| m == mask))
         .unwrap_or(&SM90[0])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::SM90_HEAD_DIMS;
+
+    #[test]
+    fn every_kernel_has_one_row() {
+        for &head_dim in SM90_HEAD_DIMS {
+            for shape in ShapeClass::ALL {
+                for mask in [Full, Bounded] {
+                    let fits = |row: &&HopperRow| {
+                        (row.head_dim, row.shape) == (head_dim, shape) && row.mask.is_none_or(|m| m == mask)
+                    };
+                    assert_eq!(SM90.iter().filter(fits).count(), 1, "{head_dim} {shape} {mask:?}");
+                    assert_eq!(row(head_dim, shape, mask).head_dim, head_dim);
+                }
+            }
+        }
+    }
+}
