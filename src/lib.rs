@@ -33,6 +33,7 @@
 //! |---|---|
 //! | [`dsl`] | the language: the types that a kernel body is written in, which also run it on the host |
 //! | [`kernels`] | stock kernels, written in it |
+//! | [`cache`] | blocks, sequences, the prefix tree: the bookkeeping of a paged KV cache
 //! | [`codegen`] | front end, tile program, schedules, lowering |
 //! | [`runtime`] | devices, tensors, launches, the paged KV cache, the checker |
 //! | `measure` | what kernels cost and how fast they run; with the feature `cli` |
@@ -43,6 +44,7 @@
 
 extern crate self as flashpage;
 
+pub use flashpage_cache as cache;
 pub use flashpage_codegen as codegen;
 pub use flashpage_dsl as dsl;
 pub use flashpage_emulator as emulator;
