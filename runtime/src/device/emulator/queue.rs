@@ -131,13 +131,16 @@ impl Waiting {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        let Backend::Emulator(emulator) = &self.device.device().0.backend else { return Ok(()) };
         let address = self.device.address() + self.offset as u64;
-        let copied = self.host.with_bytes(&self.range, |bytes| match (bytes.is_empty(), self.direction) {
-            (true, _) => Ok(()),
-            (_, Direction::ToHost) => emulator.fetch(address, bytes),
-            (_, Direction::ToDevice) => emulator.store(address, bytes),
-        });
+        let copied = match &self.device.device().0.backend {
+            Backend::Emulator(emulator) => self.host.with_bytes(&self.range, |bytes| match self.direction {
+                _ if bytes.is_empty() => Ok(()),
+                Direction::ToHost => emulator.fetch(address, bytes),
+                Direction::ToDevice => emulator.store(address, bytes),
+            }),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(_) => None,
+        };
         copied.unwrap_or(Err(DeviceError::OtherDevice("the host memory")))
     }
 }
