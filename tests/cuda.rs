@@ -16,6 +16,7 @@ use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
 use stand_in::{NAME, Ran, driver, kgen, run_on, with_driver};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -196,6 +197,69 @@ fn memory() {
         // The context goes with its last user, and comes again.
         drop((buffer, device));
         assert_eq!(Device::cuda(0).unwrap().upload(&[5]).unwrap().to_bytes().unwrap(), [5]);
+    });
+}
+
+/// Copies beside the caller: the stand-in leaves them under way until somebody waits, so a wait that is missing is seen.
+#[test]
+fn transfers() {
+    with_driver("transfers", &["8.0", "9.0@11040"], |_| {
+        let device = Device::cuda(0).unwrap();
+        assert!(device.faults().is_none());
+        let (stream, buffer) = (device.stream().unwrap(), Arc::new(device.upload(&[1, 2, 3, 4]).unwrap()));
+        let host = Arc::new(device.alloc_host(4).unwrap());
+        assert_eq!(host.to_bytes().unwrap(), [0; 4]);
+        host.write(0, &[5, 6, 7, 8]).unwrap();
+
+        // A wait, a question, a drop and a wait for a later one each end it.
+        let begin = || stream.copy_to_device(&host, 1, &buffer, 2, 2).unwrap();
+        for end in 0..4 {
+            buffer.write(0, &[1, 2, 3, 4]).unwrap();
+            let transfer = begin();
+            assert_eq!(buffer.to_bytes().unwrap(), [1, 2, 3, 4], "it is under way");
+            let error = host.write(2, &[0]).unwrap_err().to_string();
+            assert!(error.contains("bytes 1..3 of the host memory belong to a transfer"), "{error}");
+            assert!(host.write(3, &[8]).is_ok());
+            match end {
+                0 => transfer.wait().unwrap(),
+                1 => {
+                    assert!(!transfer.is_done().unwrap());
+                    assert!(transfer.is_done().unwrap() && transfer.is_done().unwrap());
+                }
+                2 => drop(transfer),
+                _ => {
+                    begin().wait().unwrap();
+                    assert!(transfer.is_done().unwrap());
+                }
+            }
+            assert_eq!(buffer.to_bytes().unwrap(), [1, 2, 6, 7]);
+            assert_eq!(host.to_bytes().unwrap(), [5, 6, 7, 8]);
+        }
+
+        // What a kernel, a memset and a copy left is what comes out, also in another thread and after the handles have gone.
+        assert_eq!(launch_of(&device, &kernel("st.global.u32 [%o], %v;"), one_block()).unwrap(), 7);
+        let other = device.alloc(4).unwrap();
+        other.memset(9).unwrap();
+        device.copy(&other, 0, &buffer, 1, 2).unwrap();
+        let error = device.copy(&buffer, 0, &buffer, 1, 2).unwrap_err();
+        assert!(matches!(error, DeviceError::Overlap { .. }), "{error}");
+        let transfer = stream.copy_to_host(&buffer, 0, &host, 0, 4).unwrap();
+        drop((buffer, stream, device, other));
+        std::thread::spawn(move || transfer.wait().unwrap()).join().unwrap();
+        assert_eq!(host.to_bytes().unwrap(), [1, 9, 9, 7]);
+
+        let device = host.device();
+        let error = device.alloc_host(1 << 40).unwrap_err().to_string();
+        assert!(error.contains("cuMemHostAlloc failed: CUDA_ERROR_OUT_OF_MEMORY"), "{error}");
+        // What is dropped comes back: more than half of what there is, twice.
+        for _ in 0..2 {
+            assert!(device.alloc_host(300 << 20).is_ok());
+        }
+        let (stream, buffer) = (device.stream().unwrap(), Arc::new(device.alloc(4).unwrap()));
+        let far = Arc::new(Device::emulator().alloc_host(4).unwrap());
+        let error = stream.copy_to_host(&buffer, 0, &far, 0, 4).unwrap_err();
+        assert!(matches!(error, DeviceError::OtherDevice("the host memory")), "{error}");
+        assert!(stream.copy_to_host(&buffer, 4, &host, 4, 0).unwrap().wait().is_ok());
     });
 }
 
@@ -483,7 +547,9 @@ fn times() {
 fn faults_stay() {
     with_driver("faults_stay", &["8.0"], |_| {
         let device = Device::cuda(0).unwrap();
-        let buffer = device.upload(&[1; 4]).unwrap();
+        let buffer = Arc::new(device.upload(&[1; 4]).unwrap());
+        let (stream, host) = (device.stream().unwrap(), Arc::new(device.alloc_host(4).unwrap()));
+        let begun = stream.copy_to_host(&buffer, 0, &host, 0, 4).unwrap();
         let error = launch_of(&device, &kernel("st.global.u32 [%o+64], %v;"), one_block()).unwrap_err();
         assert!(matches!(&error, DeviceError::Fault { entry, .. } if entry == "k"), "{error}");
         let calls = [
@@ -492,12 +558,18 @@ fn faults_stay() {
             buffer.memset(0),
             device.alloc(1).map(|_| ()),
             device.load(&kernel("")).map(|_| ()),
+            device.alloc_host(1).map(|_| ()),
+            device.stream().map(|_| ()),
+            stream.copy_to_host(&buffer, 0, &host, 0, 4).map(|_| ()),
+            device.copy(&buffer, 0, &buffer, 2, 2),
+            begun.is_done().map(|_| ()),
+            begun.wait(),
         ];
         for call in calls {
             let error = call.unwrap_err().to_string();
             assert!(error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
         }
         // What is dropped now cannot be given back, which is no reason to panic.
-        drop((buffer, device));
+        drop((stream, buffer, host, device));
     });
 }

@@ -1,7 +1,11 @@
 //! The emulator as a device: its memory under a lock, its options, and its errors in our words.
 //!
-//! Everything that this crate knows of `flashpage_emulator` is in this file.
+//! Everything that this crate knows of `flashpage_emulator` is in this file. Its streams are `emulator/queue.rs`'s.
 
+pub(super) mod queue;
+
+use super::faults::{Faults, Operation};
+use super::host_buffer;
 use super::tensor_map::TensorMap;
 use super::{DeviceError, Launch};
 use flashpage_codegen::Arch;
@@ -9,6 +13,7 @@ use flashpage_emulator as engine;
 use flashpage_emulator::{Memory, Module};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// When asynchronous work is seen to be done.
@@ -146,6 +151,9 @@ pub(super) struct LoadedModule(Module);
 pub(super) struct Emulator {
     options: EmulatorOptions,
     memory: Mutex<Memory>,
+    faults: Faults,
+    /// Streams so far, so that each draws its own numbers.
+    streams: AtomicU64,
 }
 
 /// What a buffer is aligned to.
@@ -153,7 +161,12 @@ const ALIGN: usize = 256;
 
 impl Emulator {
     pub(super) fn new(options: EmulatorOptions) -> Emulator {
-        Emulator { options, memory: Mutex::new(Memory::new()) }
+        Emulator {
+            options,
+            memory: Mutex::new(Memory::new()),
+            faults: Faults::new(),
+            streams: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn options(&self) -> &EmulatorOptions {
@@ -165,7 +178,12 @@ impl Emulator {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     pub(super) fn alloc(&self, bytes: usize) -> Result<u64, DeviceError> {
+        self.faults.pass(Operation::Alloc)?;
         self.memory()
             .alloc(bytes.max(1), ALIGN)
             .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })
@@ -175,20 +193,57 @@ impl Emulator {
         let _ = self.memory().free(address);
     }
 
+    pub(super) fn alloc_host(&self, bytes: usize) -> Result<host_buffer::Memory, DeviceError> {
+        self.faults.pass(Operation::AllocHost)?;
+        host_buffer::Memory::plain(bytes)
+    }
+
     pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.faults.pass(Operation::Write)?;
+        self.store(address, bytes)
+    }
+
+    pub(super) fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        self.faults.pass(Operation::Read)?;
+        self.fetch(address, bytes)
+    }
+
+    pub(super) fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), DeviceError> {
+        self.faults.pass(Operation::Copy)?;
+        let mut copied = vec![0; bytes];
+        self.fetch(from, &mut copied)?;
+        self.store(to, &copied)
+    }
+
+    /// A write that was counted where it was asked for.
+    fn store(&self, address: u64, bytes: &[u8]) -> Result<(), DeviceError> {
         self.memory()
             .write(address, bytes)
             .map_err(|error| DeviceError::Alloc { bytes: bytes.len(), message: error.to_string() })
     }
 
-    pub(super) fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
+    /// A read that was counted where it was asked for.
+    fn fetch(&self, address: u64, bytes: &mut [u8]) -> Result<(), DeviceError> {
         let len = bytes.len();
         self.memory()
             .read(address, bytes)
             .map_err(|error| DeviceError::Alloc { bytes: len, message: error.to_string() })
     }
 
+    pub(super) fn queue(&self) -> Result<queue::Queue, DeviceError> {
+        self.faults.pass(Operation::Stream)?;
+        Ok(queue::Queue::new(self.options.policy, self.streams.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Counts a copy's two operations: that it begins, and that it arrives, which fails later if it does. Both are counted
+    /// here, so that numbers do not depend on when it arrives.
+    fn begin_transfer(&self) -> Result<Option<DeviceError>, DeviceError> {
+        self.faults.pass(Operation::Transfer)?;
+        Ok(self.faults.pass(Operation::Arrival).err())
+    }
+
     pub(super) fn load(&self, text: &str) -> Result<LoadedModule, DeviceError> {
+        self.faults.pass(Operation::Load)?;
         Module::load(text).map(LoadedModule).map_err(|error| DeviceError::Load(error.to_string()))
     }
 
@@ -198,6 +253,7 @@ impl Emulator {
         entry: &str,
         launch: &Launch,
     ) -> Result<Report, DeviceError> {
+        self.faults.pass(Operation::Launch)?;
         let config = engine::Launch {
             grid: launch.grid,
             block: launch.block,

@@ -2,20 +2,29 @@
 //!
 //! A [`Device`] is a cheap handle to either, with the same calls: allocate, copy, load PTX text, launch.
 //! Kernel parameters are the raw bytes of each, so that any PTX can be launched, not only ours. Launches are
-//! synchronous: when [`Device::launch`] returns, the kernel has run and its faults are known.
+//! synchronous: when [`Device::launch`] returns, the kernel has run and its faults are known. So are the copies of a
+//! [`Buffer`]; those of a [`Stream`] go on beside the caller (`stream.rs` says what is ordered). The emulator fails on
+//! request, for tests of what comes after a failure (`faults.rs`).
 
+mod buffer;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod emulator;
+mod faults;
+mod host_buffer;
 pub(crate) mod signature;
+mod stream;
 mod tensor_map;
 mod timing;
 
+pub use buffer::Buffer;
 pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Schedule, Target};
+pub use faults::{Faults, Operation};
+pub use host_buffer::HostBuffer;
+pub use stream::{Stream, Transfer};
 pub use tensor_map::{
     Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapError, TensorMapType,
 };
-
 pub use timing::{Timing, TimingOptions};
 
 use flashpage_codegen::Arch;
@@ -58,6 +67,36 @@ pub enum DeviceError {
         len: usize,
         /// The buffer's size.
         size: usize,
+    },
+    /// Host memory that a transfer is copying from or to.
+    #[error(
+        "bytes {start}..{end} of the host memory belong to a transfer that is under way: wait for it, or ask `is_done`"
+    )]
+    Pending {
+        /// The transfer's first byte.
+        start: usize,
+        /// The first byte past it.
+        end: usize,
+    },
+    /// A copy onto itself.
+    #[error(
+        "{len} bytes at offset {from} and at offset {to} of one buffer overlap: copy by way of another buffer"
+    )]
+    Overlap {
+        /// First byte to be copied.
+        from: usize,
+        /// Where it would go.
+        to: usize,
+        /// How many bytes.
+        len: usize,
+    },
+    /// A failure that a test asked for.
+    #[error("{operation} failed because `Faults` was asked for it (operation {number} of this device)")]
+    Injected {
+        /// What was asked of the device: an [`Operation::name`].
+        operation: &'static str,
+        /// Which operation of the device it was, from 0.
+        number: u64,
     },
     /// PTX that cannot be loaded.
     #[error("cannot load the PTX: {0}")]
@@ -228,6 +267,71 @@ impl Device {
         Ok(buffer)
     }
 
+    /// Host memory that this device copies from and to by itself, all zeros: page-locked on a GPU.
+    ///
+    /// # Errors
+    /// Not enough memory, or not so much that may be locked.
+    pub fn alloc_host(&self, bytes: usize) -> Result<HostBuffer, DeviceError> {
+        let memory = match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.alloc_host(bytes)?,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => host_buffer::Memory::Pinned(cuda.alloc_host(bytes)?),
+        };
+        Ok(HostBuffer::new(self.clone(), bytes, memory))
+    }
+
+    /// A new queue of copies that go on beside the caller.
+    ///
+    /// # Errors
+    /// The driver failed.
+    pub fn stream(&self) -> Result<Stream, DeviceError> {
+        Stream::new(self)
+    }
+
+    /// Copies from device memory to device memory, and waits for it.
+    ///
+    /// # Errors
+    /// A range that is not inside its buffer, ranges of one buffer that overlap, a buffer of another device, or the driver
+    /// failed.
+    pub fn copy(
+        &self,
+        from: &Buffer,
+        from_offset: usize,
+        to: &Buffer,
+        to_offset: usize,
+        len: usize,
+    ) -> Result<(), DeviceError> {
+        for (buffer, offset, what) in
+            [(from, from_offset, "the memory copied from"), (to, to_offset, "the memory copied to")]
+        {
+            buffer.check(offset, len)?;
+            if !buffer.device.is_same(self) {
+                return Err(DeviceError::OtherDevice(what));
+            }
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        if from.address == to.address && from_offset.abs_diff(to_offset) < len {
+            return Err(DeviceError::Overlap { from: from_offset, to: to_offset, len });
+        }
+        let (from, to) = (from.address + from_offset as u64, to.address + to_offset as u64);
+        match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.copy(from, to, len),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.copy(from, to, len),
+        }
+    }
+
+    /// The faults that this device can be asked for; `None` of a GPU.
+    pub fn faults(&self) -> Option<Faults> {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => Some(emulator.faults().clone()),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(_) => None,
+        }
+    }
+
     /// Loads PTX text.
     ///
     /// # Errors
@@ -373,117 +477,6 @@ impl fmt::Debug for Device {
     }
 }
 
-/// Memory of a device, freed when dropped.
-pub struct Buffer {
-    device: Device,
-    address: u64,
-    bytes: usize,
-}
-
-impl Buffer {
-    /// Address of the first byte, as a kernel sees it.
-    pub fn address(&self) -> u64 {
-        self.address
-    }
-
-    /// Size in bytes.
-    pub fn len(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether there are no bytes in it.
-    pub fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
-    /// Whose memory it is.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
-    fn check(&self, offset: usize, len: usize) -> Result<(), DeviceError> {
-        match offset.checked_add(len) {
-            Some(end) if end <= self.bytes => Ok(()),
-            _ => Err(DeviceError::OutOfRange { offset, len, size: self.bytes }),
-        }
-    }
-
-    /// Copies bytes in.
-    ///
-    /// # Errors
-    /// They do not fit, or the driver failed.
-    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), DeviceError> {
-        self.check(offset, bytes.len())?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let address = self.address + offset as u64;
-        match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.write(address, bytes),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.write(address, bytes),
-        }
-    }
-
-    /// Copies bytes out. What was never written reads as whatever the device holds there.
-    ///
-    /// # Errors
-    /// There are not so many, or the driver failed.
-    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), DeviceError> {
-        self.check(offset, bytes.len())?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let address = self.address + offset as u64;
-        match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.read(address, bytes),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.read(address, bytes),
-        }
-    }
-
-    /// All bytes.
-    ///
-    /// # Errors
-    /// The driver failed.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, DeviceError> {
-        let mut bytes = vec![0; self.bytes];
-        self.read(0, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Sets every byte.
-    ///
-    /// # Errors
-    /// The driver failed.
-    pub fn memset(&self, byte: u8) -> Result<(), DeviceError> {
-        if self.bytes == 0 {
-            return Ok(());
-        }
-        match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.write(self.address, &vec![byte; self.bytes]),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.memset(self.address, byte, self.bytes),
-        }
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.free(self.address),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.free(self.address),
-        }
-    }
-}
-
-impl fmt::Debug for Buffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer({} bytes at {:#x} of {:?})", self.bytes, self.address, self.device)
-    }
-}
-
 /// PTX loaded onto a device. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Module(Arc<Loaded>);
@@ -550,6 +543,39 @@ mod tests {
             assert_eq!(buffer.read(offset, &mut vec![0; len]).unwrap_err().to_string(), expected);
         }
         assert!(buffer.write(8, &[]).is_ok());
+    }
+
+    #[test]
+    fn copies_within_a_device() {
+        let (device, other) = (Device::emulator(), Device::emulator());
+        let (a, b) = (device.upload(&[1, 2, 3, 4]).unwrap(), device.upload(&[5, 6, 7, 8]).unwrap());
+        let far = other.upload(&[0; 4]).unwrap();
+        let fit = |len, offset| format!("{len} bytes at offset {offset} do not fit in a buffer of 4 bytes");
+        let table = [
+            (&a, 0, &b, 2, 2, Ok([5, 6, 1, 2])),
+            (&b, 0, &b, 2, 2, Ok([5, 6, 5, 6])),
+            (&b, 1, &b, 1, 0, Ok([5, 6, 5, 6])),
+            (&a, 3, &b, 0, 1, Ok([4, 6, 5, 6])),
+            (&a, 0, &b, 0, 5, Err(fit(5, 0))),
+            (&a, 4, &b, 0, 1, Err(fit(1, 4))),
+            (&a, 0, &b, usize::MAX, 2, Err(fit(2, usize::MAX))),
+            (
+                &b,
+                0,
+                &b,
+                1,
+                2,
+                Err("2 bytes at offset 0 and at offset 1 of one buffer overlap: copy by way of another buffer"
+                    .into()),
+            ),
+            (&far, 0, &b, 0, 1, Err("the memory copied from belongs to another device".into())),
+            (&a, 0, &far, 0, 1, Err("the memory copied to belongs to another device".into())),
+        ];
+        for (from, from_offset, to, to_offset, len, expected) in table {
+            let copied = device.copy(from, from_offset, to, to_offset, len);
+            let got = copied.map(|()| to.to_bytes().unwrap()).map_err(|error| error.to_string());
+            assert_eq!(got, expected.map(Vec::from));
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ codes! {
         c"the provided PTX was compiled with an unsupported toolchain.",
     INVALID_HANDLE = 400 c"CUDA_ERROR_INVALID_HANDLE" c"invalid resource handle",
     NOT_FOUND = 500 c"CUDA_ERROR_NOT_FOUND" c"named symbol not found",
+    NOT_READY = 600 c"CUDA_ERROR_NOT_READY" c"device not ready",
     ILLEGAL_ADDRESS = 700 c"CUDA_ERROR_ILLEGAL_ADDRESS" c"an illegal memory access was encountered",
     LAUNCH_TIMEOUT = 702 c"CUDA_ERROR_LAUNCH_TIMEOUT" c"the launch timed out and was terminated",
     ASSERT = 710 c"CUDA_ERROR_ASSERT" c"device-side assert triggered",

@@ -77,5 +77,5 @@ pub unsafe extern "C" fn cuCtxGetDevice(device: *mut c_int) -> Code {
 /// Everything has run; tells of a fault.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuCtxSynchronize() -> Code {
-    call(|| in_context(Waits::Yes, |_, _| Ok(())))
+    call(|| in_context(Waits::Yes, |driver, _| driver.run_lines()))
 }

@@ -1,12 +1,13 @@
 //! The driver's state: one context, and what lives in it under numbers that stand for handles.
 
 use crate::device::{self, Model};
+use crate::line::Stream;
 use crate::module::{Function, Loaded};
 use crate::stream::Event;
 use crate::{Answer, Code};
 use flashpage_emulator::Memory;
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// What handles are to callers. They are never followed.
@@ -45,7 +46,9 @@ pub struct Contents {
     pub allocations: HashMap<u64, usize>,
     pub modules: HashMap<Handle, Arc<Loaded>>,
     pub functions: HashMap<Handle, Function>,
-    pub streams: HashSet<Handle>,
+    /// Host memory, by its address.
+    pub pinned: HashMap<usize, Box<[u8]>>,
+    pub streams: HashMap<Handle, Stream>,
     pub events: HashMap<Handle, Event>,
 }
 
@@ -132,7 +135,7 @@ impl Driver {
     pub fn stream(&self, stream: Handle) -> Answer {
         match stream {
             0..=2 => Ok(()),
-            _ if self.contents.streams.contains(&stream) => Ok(()),
+            _ if self.contents.streams.contains_key(&stream) => Ok(()),
             _ => Err(Code::INVALID_HANDLE),
         }
     }

@@ -17,15 +17,17 @@
 //!
 //! # What it keeps to
 //!
-//! - Work runs when it is issued, so every stream is in order and no call has to wait.
+//! - Work runs when it is issued, so every stream is in order and no call has to wait; but for copies between pinned memory
+//!   and the device on a stream with `CU_STREAM_NON_BLOCKING`. Those run when somebody waits for them, and the first question
+//!   after an event behind them gets `CUDA_ERROR_NOT_READY`.
 //! - A fault of a kernel is told by the next call that would wait, and from then on by every call that needs the context.
 //! - Handles are numbers that are looked up, addresses are looked up too: wrong ones are errors.
 //! - No panic leaves it: that would be `CUDA_ERROR_UNKNOWN`.
 //!
 //! # What it does not model
 //!
-//! Work that is still under way, and so all that comes of a missing wait between host and device; graphs, peers, managed and
-//! pinned memory, textures, several devices; registers, so no `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; how `ptxas` reads PTX.
+//! Other work that is still under way, and so all that comes of a missing wait for a kernel; graphs, peers, managed memory,
+//! textures, several devices; registers, so no `CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES`; how `ptxas` reads PTX.
 
 // Every function's contract is that of the driver call of its name.
 #![allow(non_snake_case, clippy::missing_safety_doc)]
@@ -35,8 +37,10 @@ pub mod context;
 pub mod device;
 mod driver;
 pub mod launch;
+mod line;
 pub mod memory;
 pub mod module;
+pub mod pinned;
 pub mod stream;
 pub mod tensor_map;
 

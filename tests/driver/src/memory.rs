@@ -1,9 +1,11 @@
 //! Global memory: allocations of the emulator's, and copies and sets in them.
 //!
-//! Work runs when it is issued, so the asynchronous forms differ from the others only in not telling of a fault.
+//! Work runs when it is issued, so the asynchronous forms differ from the others only in not telling of a fault; but for
+//! the copies of `line.rs`.
 
 use crate::device::memory_bytes;
 use crate::driver::{Driver, Handle, Waits, in_context};
+use crate::line::Work;
 use crate::{Answer, Code, call, put};
 use std::ffi::{c_uchar, c_uint, c_ushort, c_void};
 
@@ -36,7 +38,7 @@ impl Driver {
         self.contents.memory.free(address).map_err(|_| Code::INVALID_VALUE)
     }
 
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Answer {
+    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Answer {
         self.contents.memory.write(address, bytes).map_err(|_| Code::INVALID_VALUE)
     }
 
@@ -50,7 +52,7 @@ impl Driver {
         if self.contents.allocations.iter().any(inside) { Ok(()) } else { Err(Code::INVALID_VALUE) }
     }
 
-    fn read(&self, address: u64, bytes: usize) -> Result<Vec<u8>, Code> {
+    pub(crate) fn read(&self, address: u64, bytes: usize) -> Result<Vec<u8>, Code> {
         self.holds(address, bytes)?;
         let mut read = vec![0; bytes];
         self.contents.memory.read(address, &mut read).map_err(|_| Code::INVALID_VALUE)?;
@@ -97,7 +99,7 @@ pub unsafe extern "C" fn cuMemAllocAsync(address: *mut u64, bytes: usize, stream
 /// Takes what an allocation gave, once; null is nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemFree_v2(address: u64) -> Code {
-    call(|| in_context(Waits::Yes, |driver, _| driver.release(address)))
+    call(|| in_context(Waits::Yes, |driver, _| driver.run_lines().and_then(|()| driver.release(address))))
 }
 
 /// As [`cuMemFree_v2`], without waiting.
@@ -128,6 +130,10 @@ unsafe fn to_device(waits: Waits, to: u64, from: *const c_void, bytes: usize, st
             match (bytes, from.is_null()) {
                 (0, _) => Ok(()),
                 (_, true) => Err(Code::INVALID_VALUE),
+                _ if driver.waits_in_line(stream, from as usize, bytes) => {
+                    driver.holds(to, bytes)?;
+                    driver.stand_in_line(stream, Work::ToDevice(from as usize, to, bytes))
+                }
                 // SAFETY: the caller's promise.
                 _ => driver.write(to, unsafe { std::slice::from_raw_parts(from.cast(), bytes) }),
             }
@@ -143,6 +149,10 @@ unsafe fn to_host(waits: Waits, to: *mut c_void, from: u64, bytes: usize, stream
             driver.stream(stream)?;
             if bytes == 0 {
                 return Ok(());
+            }
+            if driver.waits_in_line(stream, to as usize, bytes) {
+                driver.holds(from, bytes)?;
+                return driver.stand_in_line(stream, Work::ToHost(from, to as usize, bytes));
             }
             let read = driver.read(from, bytes)?;
             if to.is_null() {

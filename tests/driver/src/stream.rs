@@ -1,7 +1,9 @@
-//! Streams, which are all in order because work runs at issue, and events, which take the host's time.
+//! Streams, which are all in order because work runs at issue or stands in line, and events, which take the host's time.
 
 use crate::driver::{Handle, Waits, fresh_handle, in_context};
+use crate::line::{Stream, Work};
 use crate::{Code, call, put};
+use std::collections::VecDeque;
 use std::ffi::{c_int, c_uint};
 use std::time::Instant;
 
@@ -9,7 +11,14 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Event {
     untimed: bool,
-    at: Option<Instant>,
+    /// When it came to pass.
+    pub at: Option<Instant>,
+    /// How often it was recorded.
+    pub records: u64,
+    /// The stream in whose line the last record of it stands.
+    pub pending: Option<Handle>,
+    /// Whether somebody has been told that it is not ready.
+    asked: bool,
 }
 
 /// `CU_EVENT_DISABLE_TIMING`
@@ -26,7 +35,8 @@ pub unsafe extern "C" fn cuStreamCreate(stream: *mut Handle, flags: c_uint) -> C
             let handle = fresh_handle();
             // SAFETY: the call's contract.
             unsafe { put(stream, handle) }?;
-            driver.contents.streams.insert(handle);
+            let stream = Stream { non_blocking: flags == 1, line: VecDeque::new() };
+            driver.contents.streams.insert(handle, stream);
             Ok(())
         })
     })
@@ -46,33 +56,41 @@ pub unsafe extern "C" fn cuStreamCreateWithPriority(
 /// Tells of a fault.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamSynchronize(stream: Handle) -> Code {
-    call(|| in_context(Waits::Yes, |driver, _| driver.stream(stream)))
+    call(|| {
+        in_context(Waits::Yes, |driver, _| {
+            driver.stream(stream)?;
+            driver.run_line(stream, None)
+        })
+    })
 }
 
-/// Always done.
+/// As good as waiting.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamQuery(stream: Handle) -> Code {
     cuStreamSynchronize(stream)
 }
 
-/// Only those that were made.
+/// Only those that were made. What stands in line is done first, which the driver does later.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamDestroy_v2(stream: Handle) -> Code {
     call(|| {
         in_context(Waits::No, |driver, _| {
-            let removed = driver.contents.streams.remove(&stream);
-            if removed { Ok(()) } else { Err(Code::INVALID_HANDLE) }
+            driver.run_line(stream, None)?;
+            driver.contents.streams.remove(&stream).map(|_| ()).ok_or(Code::INVALID_HANDLE)
         })
     })
 }
 
-/// What was recorded has happened.
+/// What was recorded has happened, if need be now.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamWaitEvent(stream: Handle, event: Handle, _flags: c_uint) -> Code {
     call(|| {
         in_context(Waits::No, |driver, _| {
             driver.stream(stream)?;
-            driver.contents.events.get(&event).map(|_| ()).ok_or(Code::INVALID_HANDLE)
+            match driver.contents.events.get(&event).ok_or(Code::INVALID_HANDLE)?.pending {
+                Some(other) => driver.run_line(other, Some(event)),
+                None => Ok(()),
+            }
         })
     })
 }
@@ -88,20 +106,30 @@ pub unsafe extern "C" fn cuEventCreate(event: *mut Handle, flags: c_uint) -> Cod
             let handle = fresh_handle();
             // SAFETY: the call's contract.
             unsafe { put(event, handle) }?;
-            driver.contents.events.insert(handle, Event { untimed: flags & DISABLE_TIMING != 0, at: None });
+            driver
+                .contents
+                .events
+                .insert(handle, Event { untimed: flags & DISABLE_TIMING != 0, ..Event::default() });
             Ok(())
         })
     })
 }
 
-/// Takes the time.
+/// Takes the time, or its place in the line.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuEventRecord(event: Handle, stream: Handle) -> Code {
     call(|| {
         in_context(Waits::No, |driver, _| {
             driver.stream(stream)?;
-            driver.contents.events.get_mut(&event).ok_or(Code::INVALID_HANDLE)?.at = Some(Instant::now());
-            Ok(())
+            let line = driver.contents.streams.get(&stream).is_some_and(|stream| !stream.line.is_empty());
+            let known = driver.contents.events.get_mut(&event).ok_or(Code::INVALID_HANDLE)?;
+            known.records += 1;
+            let number = known.records;
+            (known.at, known.pending, known.asked) = match line {
+                true => (None, Some(stream), false),
+                false => (Some(Instant::now()), None, false),
+            };
+            if line { driver.stand_in_line(stream, Work::Record(event, number)) } else { Ok(()) }
         })
     })
 }
@@ -111,15 +139,30 @@ pub extern "C" fn cuEventRecord(event: Handle, stream: Handle) -> Code {
 pub extern "C" fn cuEventSynchronize(event: Handle) -> Code {
     call(|| {
         in_context(Waits::Yes, |driver, _| {
-            driver.contents.events.get(&event).map(|_| ()).ok_or(Code::INVALID_HANDLE)
+            match driver.contents.events.get(&event).ok_or(Code::INVALID_HANDLE)?.pending {
+                Some(stream) => driver.run_line(stream, Some(event)),
+                None => Ok(()),
+            }
         })
     })
 }
 
-/// Always done.
+/// The first question after what stands in line gets a no, the second waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuEventQuery(event: Handle) -> Code {
-    cuEventSynchronize(event)
+    call(|| {
+        in_context(Waits::Yes, |driver, _| {
+            let known = driver.contents.events.get_mut(&event).ok_or(Code::INVALID_HANDLE)?;
+            match known.pending {
+                Some(stream) if known.asked => driver.run_line(stream, Some(event)),
+                Some(_) => {
+                    known.asked = true;
+                    Err(Code::NOT_READY)
+                }
+                None => Ok(()),
+            }
+        })
+    })
 }
 
 /// Milliseconds between two events that were recorded and take time.
@@ -128,7 +171,7 @@ pub unsafe extern "C" fn cuEventElapsedTime(milliseconds: *mut f32, start: Handl
     call(|| {
         in_context(Waits::No, |driver, _| {
             let at = |event| match driver.contents.events.get(event) {
-                Some(Event { untimed: false, at: Some(at) }) => Ok(*at),
+                Some(Event { untimed: false, at: Some(at), .. }) => Ok(*at),
                 _ => Err(Code::INVALID_HANDLE),
             };
             let (start, end) = (at(&start)?, at(&end)?);

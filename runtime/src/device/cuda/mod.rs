@@ -2,10 +2,13 @@
 //!
 //! Calls go to the driver API through `cudarc`'s thin wrappers. `cudarc` panics where `libcuda` is missing,
 //! so [`Cuda::new`] looks for it first; nothing else here runs without a `Cuda`. `timing.rs` times work by
-//! events, `matmul.rs` has cuBLAS multiply.
+//! events, `matmul.rs` has cuBLAS multiply, `copies.rs` has streams and the host memory they copy from and to.
 
+mod copies;
 mod matmul;
 mod timing;
+
+pub(super) use copies::{Copy, CopyStream, Pinned};
 
 use super::signature::{Misfit, Signatures};
 use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
