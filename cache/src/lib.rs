@@ -35,7 +35,7 @@ pub use preempt::{Candidate, Recovery, preemption_order};
 pub use sequence::{Residence, SequenceId};
 pub use stats::{CacheStats, Waste, waste_of_max, waste_of_paging, waste_of_pow2};
 pub use step::{Appended, Step};
-pub use swap::{Restore, SwapId, SwapPlan};
+pub use swap::{EvictToHost, Restore, SwapId, SwapPlan};
 pub use table::{TableChange, TableMirror, UNSET};
 pub use tree::{
     Eviction, InsertError, Inserted, LockId, NotLocked, PrefixEvent, PrefixStats, PrefixTree, block_hash,

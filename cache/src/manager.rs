@@ -312,17 +312,21 @@ impl BlockManager {
         if lacking > self.pool.idle_blocks() {
             return Err(self.pool.out_of_blocks(count).into());
         }
-        let BlockManager { pool, tree, host, block_size, .. } = self;
-        if host.pool().total() == 0 {
-            tree.evict(pool, lacking);
-        } else {
-            let mut keep = |run: Removed<'_>| host.keep(run, *block_size, saves);
-            tree.evict_telling(pool, lacking, Some(&mut keep));
-        }
+        self.evict_keeping(lacking, saves);
         if self.pool.free_blocks() < count {
             return Err(self.pool.out_of_blocks(count).into());
         }
         Ok(())
+    }
+
+    /// Evicts idle blocks, and keeps them on the host as far as there is room; gives how many became free.
+    pub(crate) fn evict_keeping(&mut self, count: usize, saves: &mut Vec<BlockMove>) -> usize {
+        let BlockManager { pool, tree, host, block_size, .. } = self;
+        if host.pool().total() == 0 {
+            return tree.evict(pool, count);
+        }
+        let mut keep = |run: Removed<'_>| host.keep(run, *block_size, saves);
+        tree.evict_telling(pool, count, Some(&mut keep))
     }
 
     /// Checks every invariant: for tests.

@@ -158,6 +158,11 @@ impl BlockManager {
         Ok(())
     }
 
+    /// A swap's saves could not be made: the evicted prefixes are forgotten, and the swap goes on.
+    pub fn forget_saves(&mut self, plan: &mut SwapPlan) {
+        plan.saves.drain(..).for_each(|save| self.host.forget(save.to));
+    }
+
     /// Swaps that are begun and neither finished nor aborted.
     pub fn swaps_under_way(&self) -> usize {
         self.swaps.under_way.len()
@@ -255,6 +260,11 @@ impl Restore<'_> {
         &self.saves
     }
 
+    /// The saves could not be made: the evicted prefixes are forgotten, and the restore goes on.
+    pub fn forget_saves(&mut self) {
+        self.saves.drain(..).for_each(|save| self.manager.host.forget(save.to));
+    }
+
     /// The loads are made: the sequence has these tokens more. Gives how many.
     pub fn commit(mut self) -> usize {
         self.committed = true;
@@ -279,5 +289,46 @@ impl Drop for Restore<'_> {
                 self.manager.pool.let_go(load.to);
             }
         }
+    }
+}
+
+/// Prefixes on their way to the host. Their device blocks are free already: the saves are to be made before anything is
+/// written. Dropping it forgets the prefixes.
+#[derive(Debug)]
+#[must_use = "dropping an eviction forgets the prefixes"]
+pub struct EvictToHost<'m> {
+    manager: &'m mut BlockManager,
+    saves: Vec<BlockMove>,
+    evicted: usize,
+}
+
+impl BlockManager {
+    /// Takes up to `count` idle blocks out of the prefix tree, the least wanted first, and keeps them on the host as far as
+    /// there is room.
+    pub fn evict_to_host(&mut self, count: usize) -> EvictToHost<'_> {
+        let mut saves = Vec::new();
+        let evicted = self.evict_keeping(count, &mut saves);
+        EvictToHost { manager: self, saves, evicted }
+    }
+}
+
+impl EvictToHost<'_> {
+    /// Device blocks (`from`) to copy to host blocks (`to`).
+    pub fn saves(&self) -> &[BlockMove] {
+        &self.saves
+    }
+
+    /// The saves are made: whoever comes with their tokens finds them. Gives how many device blocks became free.
+    pub fn commit(mut self) -> usize {
+        for save in self.saves.drain(..) {
+            self.manager.host.kept(save.to);
+        }
+        self.evicted
+    }
+}
+
+impl Drop for EvictToHost<'_> {
+    fn drop(&mut self) {
+        self.saves.iter().for_each(|save| self.manager.host.forget(save.to));
     }
 }

@@ -48,6 +48,9 @@ enum Operation {
     Evict {
         count: usize,
     },
+    EvictToHost {
+        count: usize,
+    },
     Lock {
         which: usize,
     },
@@ -85,6 +88,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => which().prop_map(|which| O::Publish { which }),
         3 => which().prop_map(|which| O::Finish { which }),
         1 => (0..9usize).prop_map(|count| O::Evict { count }),
+        1 => (0..9usize).prop_map(|count| O::EvictToHost { count }),
         1 => which().prop_map(|which| O::Lock { which }),
         1 => which().prop_map(|which| O::Unlock { which }),
         1 => (which(), 1..4usize).prop_map(|(which, family)| O::SwapOut { which, family }),
@@ -289,6 +293,13 @@ impl Model {
             O::Evict { count } => {
                 let idle = self.cache.pool().idle_blocks();
                 assert_eq!(self.cache.evict(count), count.min(idle), "every idle block can be evicted");
+            }
+            O::EvictToHost { count } => {
+                let idle = self.cache.pool().idle_blocks();
+                let eviction = self.cache.evict_to_host(count);
+                let saves = eviction.saves().to_vec();
+                assert_eq!(eviction.commit(), count.min(idle));
+                self.save(&saves);
             }
             O::Lock { which } => {
                 if let Some(index) = pick(which) {

@@ -5,6 +5,7 @@
 
 use crate::device::Device;
 use crate::tensor::{Tensor, TensorError};
+use flashpage_codegen::program::DType;
 
 /// What is wrong with the shape of a batch.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,6 +47,14 @@ pub enum ArgsError {
         sequences: usize,
         /// Entries.
         given: usize,
+    },
+    /// More entries than an i32 counts.
+    #[error("a block table of {rows} rows of {width} has more than 2^31 - 1 entries")]
+    TableTooLarge {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        width: usize,
     },
     /// The tensor could not be made.
     #[error(transparent)]
@@ -252,6 +261,35 @@ impl BlockTable {
             entries_tensor: Tensor::from_slice(device, entries, &[sequences, width])?,
             seq_lens_tensor: Tensor::from_slice(device, seq_lens, &[sequences])?,
         })
+    }
+
+    /// A table with room for `rows` sequences of `width` entries, and none in it yet. What is set later stays at the
+    /// same addresses.
+    pub(crate) fn of_size(device: &Device, rows: usize, width: usize) -> Result<BlockTable, ArgsError> {
+        let entries = rows.checked_mul(width).filter(|entries| *entries <= i32::MAX as usize);
+        let entries = entries.ok_or(ArgsError::TableTooLarge { rows, width })?;
+        Ok(BlockTable {
+            // -1 in every entry.
+            entries_tensor: Tensor::filled_nan(device, DType::I32, &[rows, width])?,
+            seq_lens_tensor: Tensor::zeros(device, DType::I32, &[rows])?,
+            entries: vec![-1; entries],
+            width,
+            seq_lens: Vec::new(),
+        })
+    }
+
+    /// Takes over entries that have been changed on the device already, and uploads the lengths of the sequences from
+    /// now on, no more than the table has rows for. Gives the bytes uploaded.
+    pub(crate) fn set(&mut self, changes: &[(i32, i32)], seq_lens: Vec<i32>) -> Result<usize, ArgsError> {
+        for (index, value) in changes {
+            self.entries[*index as usize] = *value;
+        }
+        if seq_lens == self.seq_lens {
+            return Ok(0);
+        }
+        self.seq_lens_tensor.write(0, &seq_lens)?;
+        self.seq_lens = seq_lens;
+        Ok(4 * self.seq_lens.len())
     }
 
     /// Number of sequences.

@@ -1,8 +1,30 @@
-//! The paged KV cache: blocks of a pool ([`BlockPool`]) lent to sequences ([`PagedCache`]), which turn them
-//! into block tables.
+//! The paged KV cache on a device: pools of blocks for every layer, and the bookkeeping of [`flashpage_cache`] over them.
+//!
+//! - [`PagedCache`]: keys and values of every layer behind one block table; sequences that grow, fork, shrink, are
+//!   published to the prefix tree and swapped to the host.
+//! - [`DeviceTable`]: a block table that is kept on the device from step to step, of which only what changed is uploaded.
+//! - [`PagedSwap`]: a swap whose copies go on beside the caller.
+//!
+//! [`PagedCache`] does what [`flashpage_cache`] says is to be copied, and then commits; if the device fails, it takes the
+//! step back. So after any error every sequence can be read, and reads as before.
+//!
+//! ```text
+//!  block table            pools of layer 0, 1, ...: K and V, each [blocks, block_size, num_kv_heads, head_dim] (NHD)
+//!  sequence 3: [7, 2] ──▶ block 7: tokens 0..16  │ block 2: tokens 16..29, three slots free
+//! ```
 
-mod pool;
-mod sequence;
+mod error;
+mod paged;
+mod store;
+mod swap;
+mod table;
 
-pub use pool::{BlockPool, OutOfBlocks};
-pub use sequence::{CacheError, PagedCache, SequenceId};
+pub use error::PagedCacheError;
+pub use flashpage_cache::{
+    Admitted, BlockManager, CacheError, CacheStats, Candidate, Eviction, Inserted, LockId, OutOfBlocks, PrefixEvent,
+    Recovery, Residence, SequenceId, Waste, handle, preemption_order,
+};
+pub use paged::{CacheOptions, PagedCache};
+pub use store::KvScales;
+pub use swap::PagedSwap;
+pub use table::DeviceTable;

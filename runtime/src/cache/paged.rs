@@ -1,0 +1,463 @@
+//! A paged KV cache on a device.
+
+use super::store::{KvScales, Store};
+use super::{PagedCacheError, SequenceId};
+use crate::args::{BlockTable, Pool, PoolLayout, PoolShape};
+use crate::device::{Buffer, Device};
+use crate::device_kernels::{AppendKv, GatherKv, Rotary, append_kv, gather_kv};
+use crate::tensor::{HostElement, Tensor};
+use flashpage_cache::{
+    Admitted, BlockManager, CacheStats, Eviction, Inserted, LockId, ManagerOptions, PrefixEvent, Residence,
+};
+use flashpage_codegen::program::DType;
+
+/// How a [`PagedCache`] is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// What is stored: f16, bf16, f32, or fp8 (e4m3, e5m2) with a scale for keys and one for values in each layer.
+    pub dtype: DType,
+    /// Layers, each with a pool of keys and one of values; all behind one block table.
+    pub layers: usize,
+    /// Physical blocks.
+    pub blocks: usize,
+    /// Tokens of a block, a multiple of 8.
+    pub block_size: usize,
+    /// Key and value heads.
+    pub num_kv_heads: usize,
+    /// Numbers of a head.
+    pub head_dim: usize,
+    /// How tokens and heads of a block lie.
+    pub layout: PoolLayout,
+    /// Blocks in page-locked host memory, for what is swapped out or evicted. 0: no swap.
+    pub host_blocks: usize,
+    /// Which idle prefixes are evicted first.
+    pub eviction: Eviction,
+}
+
+impl Default for CacheOptions {
+    /// One layer of f16, 256 blocks of 16 tokens, one head of 64, NHD, no swap, LRU.
+    fn default() -> Self {
+        CacheOptions {
+            dtype: DType::F16,
+            layers: 1,
+            blocks: 256,
+            block_size: 16,
+            num_kv_heads: 1,
+            head_dim: 64,
+            layout: PoolLayout::Nhd,
+            host_blocks: 0,
+            eviction: Eviction::default(),
+        }
+    }
+}
+
+/// Keys and values of every layer in pools of blocks, the sequences in them, and the prefixes that finished ones left.
+#[derive(Debug)]
+pub struct PagedCache {
+    pub(super) manager: BlockManager,
+    pub(super) store: Store,
+    options: CacheOptions,
+}
+
+/// New rows of one layer, on the device.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRows<'a> {
+    /// `[tokens, num_kv_heads, head_dim]`
+    pub keys: &'a Tensor,
+    /// `[tokens, num_kv_heads, head_dim]`
+    pub values: &'a Tensor,
+    /// `i64[tokens]`, as [`PagedCache::append`] gives them; negative ones are padding.
+    pub slot_mapping: &'a Buffer,
+    /// Rotates the keys on the way.
+    pub rotary: Option<Rotary<'a>>,
+}
+
+impl PagedCache {
+    /// An empty cache. Memory that nobody has written is NaN, so that a kernel that reads it is seen.
+    ///
+    /// # Errors
+    /// A block size that is no multiple of 8, an element type that is none of a cache, a dimension of 0, or no room.
+    pub fn new(device: &Device, options: CacheOptions) -> Result<PagedCache, PagedCacheError> {
+        let CacheOptions { dtype, layers, blocks, block_size, num_kv_heads, head_dim, host_blocks, eviction, .. } =
+            options;
+        if block_size == 0 || !block_size.is_multiple_of(8) {
+            return Err(PagedCacheError::BlockSize(block_size));
+        }
+        if dtype == DType::I32 {
+            return Err(PagedCacheError::DType(dtype));
+        }
+        if layers == 0 || num_kv_heads == 0 || head_dim == 0 {
+            return Err(PagedCacheError::Empty { layers, num_kv_heads, head_dim });
+        }
+        let manager = BlockManager::new(ManagerOptions { blocks, block_size, host_blocks, eviction })?;
+        Ok(PagedCache { manager, store: Store::new(device, &options)?, options })
+    }
+
+    /// How it was made.
+    pub fn options(&self) -> &CacheOptions {
+        &self.options
+    }
+
+    /// The bookkeeping.
+    pub fn manager(&self) -> &BlockManager {
+        &self.manager
+    }
+
+    /// Whose memory it is.
+    pub fn device(&self) -> &Device {
+        &self.store.device
+    }
+
+    /// Bytes of a block: keys and values of all layers.
+    pub fn bytes_of_block(&self) -> usize {
+        self.store.bytes_of_block()
+    }
+
+    /// The scales of an fp8 layer. What is stored already keeps the scales it was stored with: set them first.
+    ///
+    /// # Errors
+    /// No such layer, scales that are not above 0, or a type that is not scaled.
+    pub fn set_scales(&mut self, layer: usize, scales: KvScales) -> Result<(), PagedCacheError> {
+        self.check_layer(layer)?;
+        if !matches!(self.options.dtype, DType::E4m3 | DType::E5m2) {
+            return Err(PagedCacheError::Unscaled(self.options.dtype));
+        }
+        let good = |scale: f32| scale.is_finite() && scale > 0.0;
+        if !good(scales.k) || !good(scales.v) {
+            return Err(PagedCacheError::Scale(scales.k, scales.v));
+        }
+        self.store.layers[layer].scales = scales;
+        Ok(())
+    }
+
+    // Sequences.
+
+    /// A new sequence without tokens.
+    pub fn create(&mut self) -> SequenceId {
+        self.manager.create()
+    }
+
+    /// A new sequence for a prompt, with the blocks that are cached of it, on the device or on the host. At least the
+    /// prompt's last token is left to compute.
+    ///
+    /// # Errors
+    /// A prompt of 2^31 tokens or more.
+    pub fn admit(&mut self, namespace: &str, prompt: &[u32]) -> Result<Admitted, PagedCacheError> {
+        let mut admitted = self.manager.admit(namespace, prompt)?;
+        if admitted.on_host > 0 {
+            // A prefix that cannot be brought back is computed again.
+            if let Ok(tokens) = self.restore(admitted.id, namespace, prompt) {
+                admitted.cached += tokens;
+                admitted.on_host -= tokens;
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn restore(&mut self, id: SequenceId, namespace: &str, prompt: &[u32]) -> Result<usize, PagedCacheError> {
+        let PagedCache { manager, store, .. } = self;
+        let mut restore = manager.restore(id, namespace, prompt)?;
+        if store.save(restore.saves()).is_err() {
+            restore.forget_saves();
+        }
+        store.load(restore.loads())?;
+        Ok(restore.commit())
+    }
+
+    /// Tokens of a sequence.
+    ///
+    /// # Errors
+    /// There is no such sequence.
+    pub fn len(&self, id: SequenceId) -> Result<usize, PagedCacheError> {
+        Ok(self.manager.len(id)?)
+    }
+
+    /// Physical blocks of a sequence, in the order of its tokens.
+    ///
+    /// # Errors
+    /// There is no such sequence, or it is not on the device.
+    pub fn blocks(&self, id: SequenceId) -> Result<&[u32], PagedCacheError> {
+        Ok(self.manager.blocks(id)?)
+    }
+
+    /// Where a sequence is.
+    ///
+    /// # Errors
+    /// There is no such sequence.
+    pub fn residence(&self, id: SequenceId) -> Result<Residence, PagedCacheError> {
+        Ok(self.manager.residence(id)?)
+    }
+
+    /// Makes room for `count` more tokens of a sequence and gives the slot of each.
+    ///
+    /// # Errors
+    /// As [`PagedCache::step`].
+    pub fn append(&mut self, id: SequenceId, count: usize) -> Result<Vec<i64>, PagedCacheError> {
+        let mut slots = Vec::with_capacity(count);
+        self.step([(id, count)], &mut slots)?;
+        Ok(slots)
+    }
+
+    /// Makes room for the next tokens of a batch, all or none, and adds the slot of each to `slots`, in the order of the
+    /// batch: its `slot_mapping`. A last block that others hold is copied first; idle prefixes are evicted if need be, to
+    /// the host if there is room.
+    ///
+    /// # Errors
+    /// Out of blocks, a sequence that is not there or not on the device or named twice, or the device failed. Every
+    /// sequence is as it was; where the device failed, idle prefixes may have been evicted.
+    pub fn step<W>(&mut self, work: W, slots: &mut Vec<i64>) -> Result<(), PagedCacheError>
+    where
+        W: IntoIterator<Item = (SequenceId, usize)>,
+    {
+        let PagedCache { manager, store, .. } = self;
+        let mut step = manager.try_reserve(work)?;
+        if !step.saves().is_empty() && store.save(step.saves()).is_err() {
+            // Prefixes that could not be kept are computed again by whoever wants them.
+            step.forget_saves();
+        }
+        store.copy(step.copies())?;
+        step.commit(slots);
+        Ok(())
+    }
+
+    /// A sequence that shares every block of another; what either appends the other does not see.
+    ///
+    /// # Errors
+    /// There is no such sequence, or it is not on the device.
+    pub fn fork(&mut self, id: SequenceId) -> Result<SequenceId, PagedCacheError> {
+        Ok(self.manager.fork(id)?)
+    }
+
+    /// Takes the last tokens of a sequence back, down to `len`.
+    ///
+    /// # Errors
+    /// There is no such sequence, it is not on the device, or it is shorter.
+    pub fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), PagedCacheError> {
+        Ok(self.manager.truncate(id, len)?)
+    }
+
+    /// Lets a sequence go, wherever it is.
+    ///
+    /// # Errors
+    /// There is no such sequence, or it is being swapped.
+    pub fn free(&mut self, id: SequenceId) -> Result<(), PagedCacheError> {
+        Ok(self.manager.free(id)?)
+    }
+
+    // Prefixes.
+
+    /// Puts the whole blocks of a sequence into the prefix tree; see [`BlockManager::publish`].
+    ///
+    /// # Errors
+    /// There is no such sequence, it is not on the device, or it has not so many tokens.
+    pub fn publish(
+        &mut self,
+        id: SequenceId,
+        namespace: &str,
+        tokens: &[u32],
+    ) -> Result<Inserted, PagedCacheError> {
+        Ok(self.manager.publish(id, namespace, tokens)?)
+    }
+
+    /// The sequence is done: its whole blocks stay in the prefix tree until memory is needed, the rest is free.
+    ///
+    /// # Errors
+    /// As [`PagedCache::publish`] and [`PagedCache::free`]; nothing was changed.
+    pub fn finish(&mut self, id: SequenceId, namespace: &str, tokens: &[u32]) -> Result<Inserted, PagedCacheError> {
+        Ok(self.manager.finish(id, namespace, tokens)?)
+    }
+
+    /// Keeps what is cached of `tokens` from being evicted; gives the lock and the tokens that it covers.
+    pub fn lock(&mut self, namespace: &str, tokens: &[u32]) -> (LockId, usize) {
+        self.manager.lock(namespace, tokens)
+    }
+
+    /// Gives a lock back.
+    ///
+    /// # Errors
+    /// The lock is not held.
+    pub fn unlock(&mut self, lock: LockId) -> Result<(), PagedCacheError> {
+        Ok(self.manager.unlock(lock)?)
+    }
+
+    /// Takes up to `count` idle blocks out of the prefix tree, without keeping them on the host; gives how many.
+    pub fn evict(&mut self, count: usize) -> usize {
+        self.manager.evict(count)
+    }
+
+    /// Moves up to `count` idle blocks, the least wanted first, from the device to the host, where whoever comes with
+    /// their tokens finds them; gives how many device blocks became free.
+    ///
+    /// # Errors
+    /// The device failed: the blocks are free and were not kept.
+    pub fn evict_to_host(&mut self, count: usize) -> Result<usize, PagedCacheError> {
+        let mut eviction = self.manager.evict_to_host(count);
+        self.store.save(eviction.saves())?;
+        Ok(eviction.commit())
+    }
+
+    /// Begins to record what the prefix tree stores and removes.
+    pub fn record_events(&mut self) {
+        self.manager.record_events();
+    }
+
+    /// What the prefix tree has stored and removed since the last call.
+    pub fn take_events(&mut self) -> Vec<PrefixEvent> {
+        self.manager.take_events()
+    }
+
+    /// How much of the cache is used, shared and wasted.
+    pub fn stats(&self) -> CacheStats {
+        self.manager.stats()
+    }
+
+    // Keys and values.
+
+    /// Writes new rows of a layer into their slots, with a kernel; quantises where the cache is fp8.
+    ///
+    /// # Errors
+    /// No such layer, tensors of other shapes or types, or the device failed.
+    pub fn write_rows(&self, layer: usize, rows: &NewRows<'_>) -> Result<(), PagedCacheError> {
+        self.check_layer(layer)?;
+        let NewRows { keys, values, slot_mapping, rotary } = *rows;
+        let scales = self.scales(layer);
+        let (key_pool, value_pool) = (self.store.keys(layer), self.store.values(layer));
+        append_kv(&self.store.device, &AppendKv { keys, values, key_pool, value_pool, slot_mapping, rotary, scales })?;
+        Ok(())
+    }
+
+    /// Writes rows of keys and values from the host into their slots: `[slots, num_kv_heads, head_dim]` of a layer.
+    ///
+    /// # Errors
+    /// No such layer; another number of rows than slots; a slot that is negative, outside the pool, or of a block that
+    /// nobody holds or several do; or the device failed. Nothing was written but in the last case.
+    pub fn write<T: HostElement>(
+        &self,
+        layer: usize,
+        slots: &[i64],
+        keys: &[T],
+        values: &[T],
+    ) -> Result<(), PagedCacheError> {
+        self.check_layer(layer)?;
+        self.check_slots(slots)?;
+        let CacheOptions { num_kv_heads, head_dim, .. } = self.options;
+        for given in [keys.len(), values.len()] {
+            let tokens = slots.len();
+            if given != tokens * num_kv_heads * head_dim {
+                return Err(PagedCacheError::Rows { given, tokens, num_kv_heads, head_dim });
+            }
+        }
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let (device, shape) = (&self.store.device, [slots.len(), num_kv_heads, head_dim]);
+        let keys = Tensor::from_slice(device, keys, &shape)?;
+        let values = Tensor::from_slice(device, values, &shape)?;
+        let slot_mapping = self.slot_mapping(slots)?;
+        self.write_rows(layer, &NewRows { keys: &keys, values: &values, slot_mapping: &slot_mapping, rotary: None })
+    }
+
+    /// A slot mapping on the device: `i64[slots]`.
+    ///
+    /// # Errors
+    /// No room on the device.
+    pub fn slot_mapping(&self, slots: &[i64]) -> Result<Buffer, PagedCacheError> {
+        let bytes: Vec<u8> = slots.iter().flat_map(|slot| slot.to_le_bytes()).collect();
+        Ok(self.store.device.upload(&bytes)?)
+    }
+
+    /// Keys and values of sequences laid end to end, read through their block table by a kernel:
+    /// `[tokens, num_kv_heads, head_dim]` of `dtype` each; fp8 is multiplied by its scale.
+    ///
+    /// # Errors
+    /// No such layer, a sequence that is not there or not on the device, a type that is not to be had, or the device failed.
+    pub fn gather(
+        &self,
+        layer: usize,
+        ids: &[SequenceId],
+        dtype: DType,
+    ) -> Result<(Tensor, Tensor), PagedCacheError> {
+        self.check_layer(layer)?;
+        let table = self.table(ids)?;
+        let CacheOptions { num_kv_heads, head_dim, .. } = self.options;
+        let tokens = table.seq_lens().iter().map(|len| *len as usize).sum();
+        let (device, shape) = (&self.store.device, [tokens, num_kv_heads, head_dim]);
+        let scales = self.scales(layer).unwrap_or_default();
+        let gathered = |pool: Pool<'_>, scale: f32| -> Result<Tensor, PagedCacheError> {
+            let out = Tensor::filled_nan(device, dtype, &shape)?;
+            gather_kv(device, &GatherKv { pool, table: &table, scale, out: &out })?;
+            Ok(out)
+        };
+        let keys = gathered(self.store.keys(layer), scales.k)?;
+        Ok((keys, gathered(self.store.values(layer), scales.v)?))
+    }
+
+    /// The block table of these sequences, made anew: [`super::DeviceTable`] keeps one.
+    ///
+    /// # Errors
+    /// There is no such sequence, or it is not on the device, or no room there.
+    pub fn table(&self, ids: &[SequenceId]) -> Result<BlockTable, PagedCacheError> {
+        let rows = ids.iter().map(|id| self.blocks(*id)).collect::<Result<Vec<_>, _>>()?;
+        let width = rows.iter().map(|blocks| blocks.len()).max().unwrap_or(0);
+        let mut entries = Vec::with_capacity(width * rows.len());
+        for blocks in &rows {
+            entries.extend(blocks.iter().map(|block| *block as i32));
+            entries.resize(entries.len() + width - blocks.len(), flashpage_cache::UNSET);
+        }
+        let lens = ids.iter().map(|id| Ok(self.len(*id)? as i32)).collect::<Result<Vec<i32>, PagedCacheError>>()?;
+        Ok(BlockTable::new(&self.store.device, &entries, width, &lens)?)
+    }
+
+    /// A layer's keys, as a launch argument.
+    ///
+    /// # Errors
+    /// No such layer.
+    pub fn keys(&self, layer: usize) -> Result<Pool<'_>, PagedCacheError> {
+        self.check_layer(layer)?;
+        Ok(self.store.keys(layer))
+    }
+
+    /// A layer's values, as a launch argument.
+    ///
+    /// # Errors
+    /// No such layer.
+    pub fn values(&self, layer: usize) -> Result<Pool<'_>, PagedCacheError> {
+        self.check_layer(layer)?;
+        Ok(self.store.values(layer))
+    }
+
+    /// The dimensions of every pool.
+    pub fn pool_shape(&self) -> PoolShape {
+        let CacheOptions { blocks, block_size, num_kv_heads, head_dim, layout, .. } = self.options;
+        PoolShape { blocks, block_size, kv_heads: num_kv_heads, head_dim, layout }
+    }
+
+    /// The scales of an fp8 layer; `None` where numbers are stored as they are.
+    fn scales(&self, layer: usize) -> Option<KvScales> {
+        matches!(self.options.dtype, DType::E4m3 | DType::E5m2).then(|| self.store.layers[layer].scales)
+    }
+
+    fn check_layer(&self, layer: usize) -> Result<(), PagedCacheError> {
+        let layers = self.store.layers.len();
+        if layer < layers { Ok(()) } else { Err(PagedCacheError::Layer { layer, layers }) }
+    }
+
+    /// Only slots of blocks that one sequence has to itself are written.
+    fn check_slots(&self, slots: &[i64]) -> Result<(), PagedCacheError> {
+        let (pool, block_size) = (self.manager.pool(), self.options.block_size);
+        let all = pool.total() * block_size;
+        for slot in slots {
+            let index = usize::try_from(*slot).map_err(|_| PagedCacheError::NegativeSlot(*slot))?;
+            if index >= all {
+                return Err(PagedCacheError::Slot { slot: *slot, slots: all });
+            }
+            let block = (index / block_size) as u32;
+            let id = pool.id_of(block).ok_or(PagedCacheError::FreeSlot { slot: *slot, block })?;
+            let holders = pool.references(id).unwrap_or(0);
+            if holders > 1 {
+                return Err(PagedCacheError::SharedSlot { slot: *slot, block, holders });
+            }
+        }
+        Ok(())
+    }
+}

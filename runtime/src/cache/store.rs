@@ -1,0 +1,229 @@
+//! Where keys and values lie: a pool of each for every layer on the device, and blocks on the host.
+//!
+//! A block on the host holds that block of every pool, one after another: `[host block, pool, bytes of a block]`, the pools
+//! being layer 0's keys, layer 0's values, layer 1's keys and so on. It is as it is on the device, whatever the layout, so a
+//! block that comes back is bit for bit what it was.
+
+use super::PagedCacheError;
+use super::paged::CacheOptions;
+use crate::args::{Pool, PoolLayout};
+use crate::device::{Buffer, Device, HostBuffer, Stream, Transfer};
+use crate::device_kernels::{CopyBlocks, PoolPointers, StageBlocks, copy_blocks, stage_blocks, unstage_blocks};
+use crate::tensor::Tensor;
+use flashpage_cache::BlockMove;
+use std::sync::Arc;
+
+/// What a number of an fp8 pool is multiplied by to be what was stored: one for keys, one for values, per layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KvScales {
+    /// Of the keys.
+    pub k: f32,
+    /// Of the values.
+    pub v: f32,
+}
+
+impl Default for KvScales {
+    fn default() -> Self {
+        KvScales { k: 1.0, v: 1.0 }
+    }
+}
+
+/// A layer's pools.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub keys: Tensor,
+    pub values: Tensor,
+    pub scales: KvScales,
+}
+
+/// The blocks that go through the device's staging memory at once.
+const STAGED: usize = 32;
+
+/// Pools on the device and blocks on the host.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub device: Device,
+    pub layers: Vec<Layer>,
+    pub layout: PoolLayout,
+    pools: PoolPointers,
+    /// Bytes of a block in one pool.
+    block_bytes: usize,
+    host: Option<Host>,
+}
+
+#[derive(Debug)]
+struct Host {
+    memory: Arc<HostBuffer>,
+    stream: Stream,
+    /// Staging memory that nobody uses.
+    staging: Vec<Arc<Buffer>>,
+}
+
+/// Copies between the device and the host that were begun.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    transfers: Vec<Transfer>,
+    staging: Option<Arc<Buffer>>,
+    /// Blocks of the device to fill from `staging` once it has arrived.
+    unstage: Vec<i32>,
+}
+
+impl Copies {
+    /// Whether all have arrived.
+    pub fn are_done(&self) -> Result<bool, PagedCacheError> {
+        for transfer in &self.transfers {
+            if !transfer.is_done()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Store {
+    pub fn new(device: &Device, options: &CacheOptions) -> Result<Store, PagedCacheError> {
+        let CacheOptions { dtype, layers, blocks, block_size, num_kv_heads, head_dim, layout, host_blocks, .. } =
+            *options;
+        let shape = match layout {
+            PoolLayout::Nhd => [blocks, block_size, num_kv_heads, head_dim],
+            PoolLayout::Hnd => [blocks, num_kv_heads, block_size, head_dim],
+        };
+        let too_large = || PagedCacheError::TooLarge(block_size);
+        let numbers = block_size.checked_mul(num_kv_heads).and_then(|n| n.checked_mul(head_dim));
+        let block_bytes = numbers.and_then(|n| n.checked_mul(dtype.bytes())).ok_or_else(too_large)?;
+        let host_bytes = block_bytes.checked_mul(2 * layers).and_then(|n| n.checked_mul(host_blocks));
+        let host_bytes = host_bytes.ok_or_else(too_large)?;
+        let mut made = Vec::with_capacity(layers);
+        for _ in 0..layers {
+            // What nobody has written is NaN, so that a kernel that reads it is seen.
+            let keys = Tensor::filled_nan(device, dtype, &shape)?;
+            let values = Tensor::filled_nan(device, dtype, &shape)?;
+            made.push(Layer { keys, values, scales: KvScales::default() });
+        }
+        let tensors: Vec<&Tensor> = made.iter().flat_map(|layer| [&layer.keys, &layer.values]).collect();
+        let pools = PoolPointers::new(device, &tensors)?;
+        let host = match host_blocks {
+            0 => None,
+            _ => Some(Host {
+                memory: Arc::new(device.alloc_host(host_bytes)?),
+                stream: device.stream()?,
+                staging: Vec::new(),
+            }),
+        };
+        Ok(Store { device: device.clone(), layers: made, layout, pools, block_bytes, host })
+    }
+
+    pub fn keys(&self, layer: usize) -> Pool<'_> {
+        Pool { tensor: &self.layers[layer].keys, layout: self.layout }
+    }
+
+    pub fn values(&self, layer: usize) -> Pool<'_> {
+        Pool { tensor: &self.layers[layer].values, layout: self.layout }
+    }
+
+    /// Bytes of a block over all layers, keys and values.
+    pub fn bytes_of_block(&self) -> usize {
+        self.block_bytes * 2 * self.layers.len()
+    }
+
+    /// Copies blocks within every pool: no block is read after it was written.
+    pub fn copy(&self, copies: &[BlockMove]) -> Result<(), PagedCacheError> {
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let pairs: Vec<i32> = copies.iter().flat_map(|copy| [copy.from as i32, copy.to as i32]).collect();
+        let pairs = self.device.upload(&bytes_of(&pairs))?;
+        let (pools, block_bytes) = (&self.pools, self.block_bytes);
+        copy_blocks(&self.device, &CopyBlocks { pools, block_bytes, pairs: &pairs, count: copies.len() })?;
+        Ok(())
+    }
+
+    /// Copies blocks to the host, and waits.
+    pub fn save(&mut self, saves: &[BlockMove]) -> Result<(), PagedCacheError> {
+        let copies = self.begin_save(saves)?;
+        self.finish(copies)
+    }
+
+    /// Copies blocks from the host, and waits.
+    pub fn load(&mut self, loads: &[BlockMove]) -> Result<(), PagedCacheError> {
+        let copies = self.begin_load(loads)?;
+        self.finish(copies)
+    }
+
+    /// Begins to copy blocks of the device (`from`) to the host (`to`). Those that the staging memory has no room for are
+    /// waited for first.
+    pub fn begin_save(&mut self, saves: &[BlockMove]) -> Result<Copies, PagedCacheError> {
+        let mut copies = Copies::default();
+        for round in saves.chunks(STAGED) {
+            self.finish(std::mem::take(&mut copies))?;
+            let staging = self.take_staging()?;
+            copies.staging = Some(staging.clone());
+            let blocks: Vec<i32> = round.iter().map(|save| save.from as i32).collect();
+            let blocks = self.device.upload(&bytes_of(&blocks))?;
+            let (pools, block_bytes) = (&self.pools, self.block_bytes);
+            let stage = StageBlocks { pools, block_bytes, blocks: &blocks, count: round.len(), staging: &staging };
+            stage_blocks(&self.device, &stage)?;
+            let (bytes, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
+            for (index, save) in round.iter().enumerate() {
+                let (from, to) = (index * bytes, save.to as usize * bytes);
+                copies.transfers.push(host.stream.copy_to_host(&staging, from, &host.memory, to, bytes)?);
+            }
+        }
+        Ok(copies)
+    }
+
+    /// Begins to copy blocks of the host (`from`) to the device (`to`), where they are when this is finished.
+    pub fn begin_load(&mut self, loads: &[BlockMove]) -> Result<Copies, PagedCacheError> {
+        let mut copies = Copies::default();
+        for round in loads.chunks(STAGED) {
+            self.finish(std::mem::take(&mut copies))?;
+            let staging = self.take_staging()?;
+            copies.staging = Some(staging.clone());
+            copies.unstage = round.iter().map(|load| load.to as i32).collect();
+            let (bytes, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
+            for (index, load) in round.iter().enumerate() {
+                let (from, to) = (load.from as usize * bytes, index * bytes);
+                copies.transfers.push(host.stream.copy_to_device(&host.memory, from, &staging, to, bytes)?);
+            }
+        }
+        Ok(copies)
+    }
+
+    /// Waits until copies have arrived, and puts what came from the host into its blocks.
+    pub fn finish(&mut self, copies: Copies) -> Result<(), PagedCacheError> {
+        let Copies { transfers, staging, unstage } = copies;
+        let mut outcome = Ok(());
+        for transfer in transfers {
+            // All are waited for, so that none is under way when its memory is used again.
+            outcome = outcome.and(transfer.wait());
+        }
+        let Some(staging) = staging else { return Ok(outcome?) };
+        let unstaged = match outcome {
+            Ok(()) if !unstage.is_empty() => self.unstage(&unstage, &staging),
+            outcome => outcome.map_err(PagedCacheError::from),
+        };
+        if let Some(host) = &mut self.host {
+            host.staging.push(staging);
+        }
+        unstaged
+    }
+
+    fn unstage(&self, blocks: &[i32], staging: &Arc<Buffer>) -> Result<(), PagedCacheError> {
+        let (count, pools, block_bytes) = (blocks.len(), &self.pools, self.block_bytes);
+        let blocks = self.device.upload(&bytes_of(blocks))?;
+        unstage_blocks(&self.device, &StageBlocks { pools, block_bytes, blocks: &blocks, count, staging })?;
+        Ok(())
+    }
+
+    fn take_staging(&mut self) -> Result<Arc<Buffer>, PagedCacheError> {
+        if let Some(staging) = self.host.as_mut().and_then(|host| host.staging.pop()) {
+            return Ok(staging);
+        }
+        Ok(Arc::new(self.device.alloc(STAGED * self.bytes_of_block())?))
+    }
+}
+
+/// The bytes of i32s as a device reads them.
+pub(super) fn bytes_of(numbers: &[i32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
