@@ -21,7 +21,9 @@ pub enum PagedCacheError {
     #[error("a cache of {0}: it holds f16, bf16, f32, e4m3 or e5m2")]
     DType(DType),
     /// A cache without layers, heads or numbers.
-    #[error("a cache of {layers} layers, {num_kv_heads} KV heads and head_dim {head_dim}: each must be at least 1")]
+    #[error(
+        "a cache of {layers} layers, {num_kv_heads} KV heads and head_dim {head_dim}: each must be at least 1"
+    )]
     Empty {
         /// Layers.
         layers: usize,
@@ -65,7 +67,9 @@ pub enum PagedCacheError {
         slots: usize,
     },
     /// A slot in a block that nobody has.
-    #[error("slot {slot} is in block {block}, which nobody holds: append to a sequence, and write to the slots it is given")]
+    #[error(
+        "slot {slot} is in block {block}, which nobody holds: append to a sequence, and write to the slots it is given"
+    )]
     FreeSlot {
         /// The slot.
         slot: i64,
@@ -73,7 +77,9 @@ pub enum PagedCacheError {
         block: u32,
     },
     /// A slot in a block that several have.
-    #[error("slot {slot} is in block {block}, which {holders} hold: append to the sequence, and write to the slots it is given")]
+    #[error(
+        "slot {slot} is in block {block}, which {holders} hold: append to the sequence, and write to the slots it is given"
+    )]
     SharedSlot {
         /// The slot.
         slot: i64,

@@ -21,8 +21,8 @@ mod table;
 
 pub use error::PagedCacheError;
 pub use flashpage_cache::{
-    Admitted, BlockManager, CacheError, CacheStats, Candidate, Eviction, Inserted, LockId, OutOfBlocks, PrefixEvent,
-    Recovery, Residence, SequenceId, Waste, handle, preemption_order,
+    Admitted, BlockManager, CacheError, CacheStats, Candidate, Eviction, Inserted, LockId, OutOfBlocks,
+    PrefixEvent, Recovery, Residence, SequenceId, Waste, handle, preemption_order,
 };
 pub use paged::{CacheOptions, PagedCache};
 pub use store::KvScales;

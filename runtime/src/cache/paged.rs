@@ -78,8 +78,17 @@ impl PagedCache {
     /// # Errors
     /// A block size that is no multiple of 8, an element type that is none of a cache, a dimension of 0, or no room.
     pub fn new(device: &Device, options: CacheOptions) -> Result<PagedCache, PagedCacheError> {
-        let CacheOptions { dtype, layers, blocks, block_size, num_kv_heads, head_dim, host_blocks, eviction, .. } =
-            options;
+        let CacheOptions {
+            dtype,
+            layers,
+            blocks,
+            block_size,
+            num_kv_heads,
+            head_dim,
+            host_blocks,
+            eviction,
+            ..
+        } = options;
         if block_size == 0 || !block_size.is_multiple_of(8) {
             return Err(PagedCacheError::BlockSize(block_size));
         }
@@ -263,7 +272,12 @@ impl PagedCache {
     ///
     /// # Errors
     /// As [`PagedCache::publish`] and [`PagedCache::free`]; nothing was changed.
-    pub fn finish(&mut self, id: SequenceId, namespace: &str, tokens: &[u32]) -> Result<Inserted, PagedCacheError> {
+    pub fn finish(
+        &mut self,
+        id: SequenceId,
+        namespace: &str,
+        tokens: &[u32],
+    ) -> Result<Inserted, PagedCacheError> {
         Ok(self.manager.finish(id, namespace, tokens)?)
     }
 
@@ -322,7 +336,10 @@ impl PagedCache {
         let NewRows { keys, values, slot_mapping, rotary } = *rows;
         let scales = self.scales(layer);
         let (key_pool, value_pool) = (self.store.keys(layer), self.store.values(layer));
-        append_kv(&self.store.device, &AppendKv { keys, values, key_pool, value_pool, slot_mapping, rotary, scales })?;
+        append_kv(
+            &self.store.device,
+            &AppendKv { keys, values, key_pool, value_pool, slot_mapping, rotary, scales },
+        )?;
         Ok(())
     }
 
@@ -354,7 +371,10 @@ impl PagedCache {
         let keys = Tensor::from_slice(device, keys, &shape)?;
         let values = Tensor::from_slice(device, values, &shape)?;
         let slot_mapping = self.slot_mapping(slots)?;
-        self.write_rows(layer, &NewRows { keys: &keys, values: &values, slot_mapping: &slot_mapping, rotary: None })
+        self.write_rows(
+            layer,
+            &NewRows { keys: &keys, values: &values, slot_mapping: &slot_mapping, rotary: None },
+        )
     }
 
     /// A slot mapping on the device: `i64[slots]`.
@@ -404,7 +424,8 @@ impl PagedCache {
             entries.extend(blocks.iter().map(|block| *block as i32));
             entries.resize(entries.len() + width - blocks.len(), flashpage_cache::UNSET);
         }
-        let lens = ids.iter().map(|id| Ok(self.len(*id)? as i32)).collect::<Result<Vec<i32>, PagedCacheError>>()?;
+        let lens =
+            ids.iter().map(|id| Ok(self.len(*id)? as i32)).collect::<Result<Vec<i32>, PagedCacheError>>()?;
         Ok(BlockTable::new(&self.store.device, &entries, width, &lens)?)
     }
 

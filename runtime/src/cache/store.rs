@@ -8,7 +8,9 @@ use super::PagedCacheError;
 use super::paged::CacheOptions;
 use crate::args::{Pool, PoolLayout};
 use crate::device::{Buffer, Device, HostBuffer, Stream, Transfer};
-use crate::device_kernels::{CopyBlocks, PoolPointers, StageBlocks, copy_blocks, stage_blocks, unstage_blocks};
+use crate::device_kernels::{
+    CopyBlocks, PoolPointers, StageBlocks, copy_blocks, stage_blocks, unstage_blocks,
+};
 use crate::tensor::Tensor;
 use flashpage_cache::BlockMove;
 use std::sync::Arc;
@@ -82,8 +84,17 @@ impl Copies {
 
 impl Store {
     pub fn new(device: &Device, options: &CacheOptions) -> Result<Store, PagedCacheError> {
-        let CacheOptions { dtype, layers, blocks, block_size, num_kv_heads, head_dim, layout, host_blocks, .. } =
-            *options;
+        let CacheOptions {
+            dtype,
+            layers,
+            blocks,
+            block_size,
+            num_kv_heads,
+            head_dim,
+            layout,
+            host_blocks,
+            ..
+        } = *options;
         let shape = match layout {
             PoolLayout::Nhd => [blocks, block_size, num_kv_heads, head_dim],
             PoolLayout::Hnd => [blocks, num_kv_heads, block_size, head_dim],
@@ -161,7 +172,8 @@ impl Store {
             let blocks: Vec<i32> = round.iter().map(|save| save.from as i32).collect();
             let blocks = self.device.upload(&bytes_of(&blocks))?;
             let (pools, block_bytes) = (&self.pools, self.block_bytes);
-            let stage = StageBlocks { pools, block_bytes, blocks: &blocks, count: round.len(), staging: &staging };
+            let stage =
+                StageBlocks { pools, block_bytes, blocks: &blocks, count: round.len(), staging: &staging };
             stage_blocks(&self.device, &stage)?;
             let (bytes, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
             for (index, save) in round.iter().enumerate() {

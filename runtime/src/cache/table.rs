@@ -30,7 +30,13 @@ impl DeviceTable {
     pub fn new(device: &Device, rows: usize, width: usize) -> Result<DeviceTable, PagedCacheError> {
         let table = BlockTable::of_size(device, rows, width)?;
         let upload = device.alloc(4 + 8 * CHANGES)?;
-        Ok(DeviceTable { mirror: TableMirror::new(rows, width), table, changes: Vec::new(), upload, uploaded: 0 })
+        Ok(DeviceTable {
+            mirror: TableMirror::new(rows, width),
+            table,
+            changes: Vec::new(),
+            upload,
+            uploaded: 0,
+        })
     }
 
     /// Makes the table that of `ids`, row `i` being the `i`th sequence's, with their lengths; uploads what changed.
@@ -41,7 +47,8 @@ impl DeviceTable {
     pub fn sync(&mut self, cache: &PagedCache, ids: &[SequenceId]) -> Result<&BlockTable, PagedCacheError> {
         self.changes.clear();
         self.mirror.sync(cache.manager(), ids, &mut self.changes)?;
-        let lens = ids.iter().map(|id| Ok(cache.len(*id)? as i32)).collect::<Result<Vec<i32>, PagedCacheError>>()?;
+        let lens =
+            ids.iter().map(|id| Ok(cache.len(*id)? as i32)).collect::<Result<Vec<i32>, PagedCacheError>>()?;
         if let Err(error) = self.tell(cache.device(), lens) {
             self.mirror.invalidate();
             return Err(error);
