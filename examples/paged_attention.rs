@@ -7,7 +7,7 @@
 //! `cargo run --release --example paged_attention`
 
 use flashpage::prelude::*;
-use flashpage::runtime::cache::{PagedCache, SequenceId};
+use flashpage::runtime::cache::{CacheOptions, PagedCache, SequenceId};
 use flashpage::runtime::check::{check_lse, check_output};
 use flashpage::runtime::reference::{plain, reference};
 use rand::seq::SliceRandom;
@@ -83,8 +83,15 @@ fn batch<T: Element + HostElement>(
 
     // The cache. Sequences grow by turns, so their blocks lie scattered over the pool.
     let blocks: usize = SEQUENCES.iter().map(|(_, _, kv_len)| kv_len.div_ceil(BLOCK_SIZE)).sum();
-    let layout = PoolLayout::Nhd;
-    let mut cache = PagedCache::new(device, T::DTYPE, blocks + 4, BLOCK_SIZE, KV_HEADS, head_dim, layout)?;
+    let options = CacheOptions {
+        dtype: T::DTYPE,
+        blocks: blocks + 4,
+        block_size: BLOCK_SIZE,
+        num_kv_heads: KV_HEADS,
+        head_dim,
+        ..CacheOptions::default()
+    };
+    let mut cache = PagedCache::new(device, options)?;
     let ids: Vec<SequenceId> = SEQUENCES.iter().map(|_| cache.create()).collect();
     let mut turns: Vec<usize> =
         (0..SEQUENCES.len()).flat_map(|s| vec![s; SEQUENCES[s].2.div_ceil(BLOCK_SIZE)]).collect();
@@ -94,7 +101,7 @@ fn batch<T: Element + HostElement>(
         let tokens = BLOCK_SIZE.min(SEQUENCES[sequence].2 - cache.len(id)?);
         let slots = cache.append(id, tokens)?;
         let rows = tokens * KV_HEADS * head_dim;
-        cache.write(&slots, &random(rows), &random(rows))?;
+        cache.write(0, &slots, &random(rows), &random(rows))?;
     }
 
     // The queries, sequences end to end, and where results go: NaN until the kernel writes them.
@@ -105,11 +112,11 @@ fn batch<T: Element + HostElement>(
     let o = Tensor::filled_nan(device, T::DTYPE, &shape)?;
     let lse = Tensor::filled_nan(device, DType::F32, &shape[..2])?;
 
-    let table = cache.table(device, &ids)?;
+    let table = cache.table(&ids)?;
     let args = my_paged_attention::Args {
         q: Ragged { tensor: &q, starts: &starts },
-        k: cache.keys(),
-        v: cache.values(),
+        k: cache.keys(0)?,
+        v: cache.values(0)?,
         table: &table,
         o: &o,
         lse: &lse,
