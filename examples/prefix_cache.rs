@@ -70,7 +70,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ("a new template, old ones again", vec![(3, 30, 1), (0, 31, 1), (3, 32, 1)]),
     ] {
         let requests = requests.into_iter().map(|(t, question, samples)| Request {
-            prompt: system.iter().copied().chain(template(t)).chain(text(100 + question, 9 + question % 23)).collect(),
+            prompt: system
+                .iter()
+                .copied()
+                .chain(template(t))
+                .chain(text(100 + question, 9 + question % 23))
+                .collect(),
             samples,
             answer: 12,
         });
@@ -125,7 +130,8 @@ impl Server {
             let admitted = self.shared.admit("", &prompt)?;
             self.prompt_tokens += prompt.len();
             self.cached_tokens += admitted.cached;
-            let mut sequence = Running { shared: admitted.id, alone: self.alone.create(), tokens: Vec::new() };
+            let mut sequence =
+                Running { shared: admitted.id, alone: self.alone.create(), tokens: Vec::new() };
             let cached = self.alone.append(sequence.alone, admitted.cached)?;
             write(&self.alone, &cached, &prompt[..admitted.cached], 0)?;
             sequence.tokens = prompt[..admitted.cached].to_vec();
@@ -143,7 +149,8 @@ impl Server {
             running.push(sequence);
         }
         for step in 0..answer as u32 {
-            let drawn: Vec<[u32; 1]> = (0..running.len() as u32).map(|r| [(31 * r + 17 * step) % 32_000]).collect();
+            let drawn: Vec<[u32; 1]> =
+                (0..running.len() as u32).map(|r| [(31 * r + 17 * step) % 32_000]).collect();
             let next: Vec<&[u32]> = drawn.iter().map(|token| &token[..]).collect();
             self.extend(&mut running, &next)?;
         }
@@ -196,7 +203,11 @@ impl Server {
         let (without, _) = attend(&self.device, &self.alone, &table, &q, &starts, false)?;
         self.compared += at;
         self.wrong += usize::from(!holds);
-        self.different += with.chunks(Q_HEADS * HEAD_DIM).zip(without.chunks(Q_HEADS * HEAD_DIM)).filter(|(a, b)| a != b).count();
+        self.different += with
+            .chunks(Q_HEADS * HEAD_DIM)
+            .zip(without.chunks(Q_HEADS * HEAD_DIM))
+            .filter(|(a, b)| a != b)
+            .count();
         Ok(())
     }
 
@@ -210,9 +221,15 @@ impl Server {
             self.prompt_tokens
         );
         let (saved, logical) = self.most_saved;
-        println!("blocks saved     {:.1} %: {saved} of {logical} at the fullest moment", percent(saved, logical));
+        println!(
+            "blocks saved     {:.1} %: {saved} of {logical} at the fullest moment",
+            percent(saved, logical)
+        );
         println!("waste, paged     {:.1} % of the slots in use", 100.0 * self.paged.fraction());
-        println!("waste, contiguous {:.1} % if each sequence reserved {MAX_LEN} tokens", 100.0 * self.contiguous.fraction());
+        println!(
+            "waste, contiguous {:.1} % if each sequence reserved {MAX_LEN} tokens",
+            100.0 * self.contiguous.fraction()
+        );
         println!("block table      {} bytes uploaded in all", self.table.uploaded_bytes());
         println!(
             "outputs          {} rows: {} differ from those without sharing, {} launches off the f64 reference",
@@ -226,7 +243,8 @@ impl Server {
 fn rows(tokens: &[u32], position: usize, heads: usize, salt: u32) -> Vec<f16> {
     let mut numbers = Vec::with_capacity(tokens.len() * heads * HEAD_DIM);
     for (index, token) in tokens.iter().enumerate() {
-        let mut state = token.wrapping_mul(0x9e37_79b1) ^ ((position + index) as u32).wrapping_mul(0x85eb_ca6b) ^ salt;
+        let mut state =
+            token.wrapping_mul(0x9e37_79b1) ^ ((position + index) as u32).wrapping_mul(0x85eb_ca6b) ^ salt;
         for _ in 0..heads * HEAD_DIM {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             numbers.push(f16::from_f32((state >> 8) as f32 / (1 << 23) as f32 - 1.0));
@@ -267,7 +285,8 @@ fn attend(
         let (program, arguments) = (flashpage::kernels::paged_attention::program(), args.arguments());
         let (expected, plain) = (reference(program, &arguments)?, plain(program, &arguments)?);
         let wide = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect::<Vec<_>>();
-        holds &= check_output(&wide(o.to_f32_vec()?), &expected[0].values, &plain[0].values, DType::F16).passed;
+        holds &=
+            check_output(&wide(o.to_f32_vec()?), &expected[0].values, &plain[0].values, DType::F16).passed;
         holds &= check_lse(&wide(lse.to_f32_vec()?), &expected[1].values).passed;
     }
     Ok((o.to_vec()?, holds))

@@ -59,7 +59,8 @@ fn run(model: &mut Model, operation: &Operation) -> Result<(), PagedCacheError> 
         }
         O::Step { count } => {
             let here = model.here();
-            let tokens: Vec<Vec<u32>> = here.iter().map(|_| (0..count).map(|_| model.draw()).collect()).collect();
+            let tokens: Vec<Vec<u32>> =
+                here.iter().map(|_| (0..count).map(|_| model.draw()).collect()).collect();
             model.grow(&here, &tokens)
         }
         O::Evict { count } => {
@@ -92,7 +93,15 @@ fn run(model: &mut Model, operation: &Operation) -> Result<(), PagedCacheError> 
 }
 
 fn options(blocks: usize, host_blocks: usize, eviction: Eviction, layout: PoolLayout) -> CacheOptions {
-    CacheOptions { blocks, block_size: 8, head_dim: 8, host_blocks, eviction, layout, ..CacheOptions::default() }
+    CacheOptions {
+        blocks,
+        block_size: 8,
+        head_dim: 8,
+        host_blocks,
+        eviction,
+        layout,
+        ..CacheOptions::default()
+    }
 }
 
 proptest! {
@@ -126,11 +135,8 @@ proptest! {
 /// A cache with something of everything: a shared prefix, forks that end in the same block, a sequence on the host, an
 /// evicted prefix on the host, idle prefixes, few free blocks, two layers of two heads.
 fn busy() -> Model {
-    let options = CacheOptions {
-        layers: 2,
-        num_kv_heads: 2,
-        ..options(14, 8, Eviction::Lru, PoolLayout::Nhd)
-    };
+    let options =
+        CacheOptions { layers: 2, num_kv_heads: 2, ..options(14, 8, Eviction::Lru, PoolLayout::Nhd) };
     let emulator = EmulatorOptions { policy: AsyncPolicy::Lazy, threads: 1, ..EmulatorOptions::default() };
     let mut model = Model::new(options, emulator);
     let prompts = [(2, 5), (2, 9), (3, 3)].map(|(shared, own)| model.prompt(shared, own));
@@ -194,7 +200,9 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
                 if let Err(error) = attempt(&mut model) {
                     assert!(is_refusal(&error), "{name}, again after failing at {point}: {error}");
                 }
-                model.check().unwrap_or_else(|error| panic!("{name}, again after failing at {point}: {error}"));
+                model
+                    .check()
+                    .unwrap_or_else(|error| panic!("{name}, again after failing at {point}: {error}"));
             }
             model.sync().unwrap();
             model.close().unwrap_or_else(|error| panic!("{name}, failing at {point}: {error}"));

@@ -213,6 +213,37 @@ fn swapped_sequences_make_room() {
 }
 
 #[test]
+fn groups_are_those_that_save_most() {
+    let mut cache = manager(64, 0);
+    // A system prompt of two blocks, two templates of one block, two sequences of each; and one that is alone.
+    let mut ids = Vec::new();
+    for (template, own) in [(0, 1), (1, 2), (0, 3), (1, 4)] {
+        let prompt: Vec<u32> = (0..16).chain([100 + template; 8]).chain([200 + own; 5]).collect();
+        let admitted = cache.admit("", &prompt).unwrap();
+        cache.append(admitted.id, prompt.len() - admitted.cached).unwrap();
+        cache.publish(admitted.id, "", &prompt).unwrap();
+        ids.push(admitted.id);
+    }
+    ids.push(with_tokens(&mut cache, 20));
+    let found = |ids: &[SequenceId], cache: &BlockManager| -> Vec<(usize, usize, usize)> {
+        let groups = cache.shared_prefixes(ids).unwrap();
+        groups.iter().map(|g| (g.sequences.start, g.sequences.end, g.tokens)).collect()
+    };
+    // Templates by turns: the system prompt for all saves 3 * 2 blocks.
+    assert_eq!(found(&ids, &cache), [(0, 4, 16)]);
+    // Side by side: two groups of 3 blocks save as much as one of 2; the first found stays.
+    cache.order_by_prefix(&mut ids).unwrap();
+    let saved: usize =
+        found(&ids, &cache).iter().map(|(begin, end, tokens)| (end - begin - 1) * tokens).sum();
+    assert_eq!(saved, 48);
+    // A sequence that ends with what it shares keeps its last block to itself.
+    let fork = with_tokens(&mut cache, 16);
+    let twin = cache.fork(fork).unwrap();
+    assert_eq!(found(&[fork, twin], &cache), [(0, 2, 8)]);
+    assert_eq!(found(&[], &cache), []);
+}
+
+#[test]
 fn victims_are_the_fewest() {
     let mut cache = manager(8, 0);
     let ids: Vec<SequenceId> = [16, 24, 8].map(|count| with_tokens(&mut cache, count)).to_vec();

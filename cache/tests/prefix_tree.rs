@@ -136,6 +136,25 @@ fn events_say_what_a_router_needs() {
 }
 
 #[test]
+fn a_tree_prints() {
+    let (mut tree, mut pool) = (PrefixTree::new(2, Eviction::Lru), BlockPool::new(32));
+    assert_eq!(tree.to_string(), "0 blocks of 2 tokens in 0 runs");
+    for last in 0..10 {
+        store(&mut tree, &mut pool, "tenant", &[1, 2, 3, 4, last, last]);
+    }
+    let text = tree.to_string();
+    for line in [
+        "12 blocks of 2 tokens in 11 runs",
+        "namespace \"tenant\"",
+        "└─ 2 blocks, 9 hits: tokens 1 2 3 4 …",
+        "   ├─ 1 blocks, 0 hits: tokens",
+        "   └─ and 2 more",
+    ] {
+        assert!(text.lines().any(|found| found.starts_with(line)), "{line:?} is not in\n{text}");
+    }
+}
+
+#[test]
 fn locks_hold_what_they_cover() {
     let (mut tree, mut pool) = (PrefixTree::new(2, Eviction::Lru), BlockPool::new(16));
     store(&mut tree, &mut pool, "", &[1, 2, 3, 4, 5, 6]);

@@ -30,7 +30,9 @@ pub struct Model {
 
 /// The numbers of a token: exact in every type that a cache holds.
 fn row(token: u32, layer: usize, values: bool, count: usize) -> Vec<f32> {
-    let bits = |i: usize| token.wrapping_mul(0x9e37_79b1) ^ (layer as u32) << 3 ^ u32::from(values) << 5 ^ i as u32 * 7;
+    let bits = |i: usize| {
+        token.wrapping_mul(0x9e37_79b1) ^ (layer as u32) << 3 ^ u32::from(values) << 5 ^ i as u32 * 7
+    };
     (0..count).map(|i| (bits(i).wrapping_mul(0x85eb_ca6b) >> 29) as f32 - 3.5).map(f32::trunc).collect()
 }
 
@@ -158,7 +160,8 @@ impl Model {
     pub fn sync(&mut self) -> Result<(), PagedCacheError> {
         let ids: Vec<SequenceId> = self.here().into_iter().map(|index| self.known[index].id).collect();
         let table = self.table.sync(&self.cache, &ids)?;
-        let (entries, lens) = (table.entries_tensor().to_vec::<i32>()?, table.seq_lens_tensor().to_vec::<i32>()?);
+        let (entries, lens) =
+            (table.entries_tensor().to_vec::<i32>()?, table.seq_lens_tensor().to_vec::<i32>()?);
         for (row, id) in ids.iter().enumerate() {
             let blocks: Vec<i32> = self.cache.blocks(*id)?.iter().map(|block| *block as i32).collect();
             assert_eq!(entries[row * WIDTH..row * WIDTH + blocks.len()], blocks);
@@ -179,7 +182,8 @@ impl Model {
             }
         }
         let ids: Vec<SequenceId> = here.iter().map(|index| self.known[*index].id).collect();
-        let tokens: Vec<u32> = here.iter().flat_map(|index| self.known[*index].tokens.iter().copied()).collect();
+        let tokens: Vec<u32> =
+            here.iter().flat_map(|index| self.known[*index].tokens.iter().copied()).collect();
         let options = self.cache.options();
         let count = options.num_kv_heads * options.head_dim;
         for layer in 0..options.layers {
@@ -225,7 +229,11 @@ pub fn is_refusal(error: &PagedCacheError) -> bool {
     matches!(
         error,
         PagedCacheError::Cache(
-            E::OutOfBlocks(_) | E::OutOfHostBlocks { .. } | E::Moving(_) | E::SwappedOut(_) | E::NotSwappedOut(_)
+            E::OutOfBlocks(_)
+                | E::OutOfHostBlocks { .. }
+                | E::Moving(_)
+                | E::SwappedOut(_)
+                | E::NotSwappedOut(_)
         )
     )
 }

@@ -17,6 +17,7 @@ mod events;
 mod evict;
 mod lock;
 mod node;
+mod show;
 
 pub(crate) use events::Removed;
 pub use events::{PrefixEvent, block_hash, namespace_hash};
