@@ -31,7 +31,7 @@ pub const E4M3: Fp8 = Fp8 { digits: 3, bias: 7, largest: 0x7e, infinity: u32::MA
 pub const E5M2: Fp8 = Fp8 { digits: 2, bias: 15, largest: 0x7b, infinity: 0x7c };
 
 /// What every NaN becomes.
-const NAN: u32 = 0x7f;
+const NAN: u8 = 0x7f;
 
 impl Fp8 {
     /// Bits of an f32's significand that are rounded off.
@@ -65,19 +65,18 @@ impl Fp8 {
         let magnitude = bits & 0x7fff_ffff;
         let sign = (bits >> 24) & 0x80;
         let dropped = self.dropped();
+        // Saturated first: the largest is its own nearest.
+        let largest = (u32::from(self.largest) + ((127 - self.bias) << self.digits)) << dropped;
+        let clamped = if magnitude < largest { magnitude } else { largest };
         // Normal numbers: round the bits that go, which may carry into the exponent, then change the bias.
-        let rounded = magnitude + ((1 << (dropped - 1)) - 1) + ((magnitude >> dropped) & 1);
+        let rounded = clamped + ((1 << (dropped - 1)) - 1) + ((clamped >> dropped) & 1);
         let normal = (rounded >> dropped).wrapping_sub((127 - self.bias) << self.digits);
         // Subnormal ones are multiples of 2^(1 - bias - digits). A number whose last digit is worth that much makes
         // the addition round to it; what it adds to the sum's bits is how many there are.
         let ruler = (127 + 23 + 1 - self.bias - self.digits) << 23;
-        let subnormal = (f32::from_bits(magnitude) + f32::from_bits(ruler)).to_bits().wrapping_sub(ruler);
-        let first_normal = (127 + 1 - self.bias) << 23;
-        let finite = if magnitude < first_normal { subnormal } else { normal };
-        let finite = if finite < u32::from(self.largest) { finite } else { u32::from(self.largest) };
-        // Past the range of the arithmetic above, infinity among it.
-        let finite = if magnitude >= 0x7f00_0000 { u32::from(self.largest) } else { finite };
-        if magnitude > 0x7f80_0000 { NAN as u8 } else { (finite | sign) as u8 }
+        let subnormal = (f32::from_bits(clamped) + f32::from_bits(ruler)).to_bits().wrapping_sub(ruler);
+        let finite = if clamped < (127 + 1 - self.bias) << 23 { subnormal } else { normal };
+        if magnitude > 0x7f80_0000 { NAN } else { (finite | sign) as u8 }
     }
 }
 
