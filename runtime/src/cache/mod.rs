@@ -19,12 +19,12 @@ mod store;
 mod swap;
 mod table;
 
+pub use crate::device_kernels::KvScales;
 pub use error::PagedCacheError;
 pub use flashpage_cache::{
     Admitted, BlockManager, CacheError, CacheStats, Candidate, Eviction, Inserted, LockId, OutOfBlocks,
     PrefixEvent, Recovery, Residence, SequenceId, Waste, handle, preemption_order,
 };
-pub use paged::{CacheOptions, PagedCache};
-pub use store::KvScales;
+pub use paged::{CacheOptions, NewRows, PagedCache};
 pub use swap::PagedSwap;
 pub use table::DeviceTable;

@@ -1,10 +1,10 @@
 //! A paged KV cache on a device.
 
-use super::store::{KvScales, Store};
+use super::store::Store;
 use super::{PagedCacheError, SequenceId};
-use crate::args::{BlockTable, Pool, PoolLayout, PoolShape};
+use crate::args::{BlockTable, Pool, PoolLayout, PoolShape, Starts};
 use crate::device::{Buffer, Device};
-use crate::device_kernels::{AppendKv, GatherKv, Rotary, append_kv, gather_kv};
+use crate::device_kernels::{AppendKv, DeviceArray, GatherKv, KvScales, Rotary, append_kv, gather_kv};
 use crate::tensor::{HostElement, Tensor};
 use flashpage_cache::{
     Admitted, BlockManager, CacheStats, Eviction, Inserted, LockId, ManagerOptions, PrefixEvent, Residence,
@@ -66,8 +66,10 @@ pub struct NewRows<'a> {
     pub keys: &'a Tensor,
     /// `[tokens, num_kv_heads, head_dim]`
     pub values: &'a Tensor,
+    /// Tokens that are new: the first rows, if there are more.
+    pub tokens: usize,
     /// `i64[tokens]`, as [`PagedCache::append`] gives them; negative ones are padding.
-    pub slot_mapping: &'a Buffer,
+    pub slot_mapping: DeviceArray<'a>,
     /// Rotates the keys on the way.
     pub rotary: Option<Rotary<'a>>,
 }
@@ -132,8 +134,8 @@ impl PagedCache {
             return Err(PagedCacheError::Unscaled(self.options.dtype));
         }
         let good = |scale: f32| scale.is_finite() && scale > 0.0;
-        if !good(scales.k) || !good(scales.v) {
-            return Err(PagedCacheError::Scale(scales.k, scales.v));
+        if !good(scales.key) || !good(scales.value) {
+            return Err(PagedCacheError::Scale(scales.key, scales.value));
         }
         self.store.layers[layer].scales = scales;
         Ok(())
@@ -305,7 +307,7 @@ impl PagedCache {
     /// # Errors
     /// The device failed: the blocks are free and were not kept.
     pub fn evict_to_host(&mut self, count: usize) -> Result<usize, PagedCacheError> {
-        let mut eviction = self.manager.evict_to_host(count);
+        let eviction = self.manager.evict_to_host(count);
         self.store.save(eviction.saves())?;
         Ok(eviction.commit())
     }
@@ -332,15 +334,29 @@ impl PagedCache {
     /// # Errors
     /// No such layer, tensors of other shapes or types, or the device failed.
     pub fn write_rows(&self, layer: usize, rows: &NewRows<'_>) -> Result<(), PagedCacheError> {
+        self.append_rows(layer, rows, None)
+    }
+
+    fn append_rows(
+        &self,
+        layer: usize,
+        rows: &NewRows<'_>,
+        slots: Option<&[i64]>,
+    ) -> Result<(), PagedCacheError> {
         self.check_layer(layer)?;
-        let NewRows { keys, values, slot_mapping, rotary } = *rows;
-        let scales = self.scales(layer);
-        let (key_pool, value_pool) = (self.store.keys(layer), self.store.values(layer));
-        append_kv(
-            &self.store.device,
-            &AppendKv { keys, values, key_pool, value_pool, slot_mapping, rotary, scales },
-        )?;
-        Ok(())
+        let NewRows { keys, values, tokens, slot_mapping, rotary } = *rows;
+        let append = AppendKv {
+            keys,
+            values,
+            tokens,
+            key_pool: self.store.keys(layer),
+            value_pool: self.store.values(layer),
+            slot_mapping,
+            host_slots: slots,
+            rotary,
+            scales: self.scales(layer),
+        };
+        Ok(append_kv(&self.store.device, &append)?)
     }
 
     /// Writes rows of keys and values from the host into their slots: `[slots, num_kv_heads, head_dim]` of a layer.
@@ -370,11 +386,10 @@ impl PagedCache {
         let (device, shape) = (&self.store.device, [slots.len(), num_kv_heads, head_dim]);
         let keys = Tensor::from_slice(device, keys, &shape)?;
         let values = Tensor::from_slice(device, values, &shape)?;
-        let slot_mapping = self.slot_mapping(slots)?;
-        self.write_rows(
-            layer,
-            &NewRows { keys: &keys, values: &values, slot_mapping: &slot_mapping, rotary: None },
-        )
+        let (tokens, mapping) = (slots.len(), self.slot_mapping(slots)?);
+        let slot_mapping = (&mapping).into();
+        let rows = NewRows { keys: &keys, values: &values, tokens, slot_mapping, rotary: None };
+        self.append_rows(layer, &rows, Some(slots))
     }
 
     /// A slot mapping on the device: `i64[slots]`.
@@ -402,14 +417,26 @@ impl PagedCache {
         let CacheOptions { num_kv_heads, head_dim, .. } = self.options;
         let tokens = table.seq_lens().iter().map(|len| *len as usize).sum();
         let (device, shape) = (&self.store.device, [tokens, num_kv_heads, head_dim]);
-        let scales = self.scales(layer).unwrap_or_default();
-        let gathered = |pool: Pool<'_>, scale: f32| -> Result<Tensor, PagedCacheError> {
+        let starts = Starts::from_lens(device, table.seq_lens())?;
+        let gathered = |pool: Pool<'_>, scale: Option<f32>| -> Result<Tensor, PagedCacheError> {
             let out = Tensor::filled_nan(device, dtype, &shape)?;
-            gather_kv(device, &GatherKv { pool, table: &table, scale, out: &out })?;
+            let gather = GatherKv {
+                pool,
+                block_table: table.entries_tensor().into(),
+                table_width: table.width(),
+                sequences: table.sequences(),
+                seq_lens: table.seq_lens_tensor().into(),
+                cu_seqlens: starts.tensor().into(),
+                longest: starts.longest(),
+                out: &out,
+                scale,
+            };
+            gather_kv(device, &gather)?;
             Ok(out)
         };
-        let keys = gathered(self.store.keys(layer), scales.k)?;
-        Ok((keys, gathered(self.store.values(layer), scales.v)?))
+        let scales = self.scales(layer);
+        let keys = gathered(self.store.keys(layer), scales.map(|scales| scales.key))?;
+        Ok((keys, gathered(self.store.values(layer), scales.map(|scales| scales.value))?))
     }
 
     /// The block table of these sequences, made anew: [`super::DeviceTable`] keeps one.

@@ -8,27 +8,10 @@ use super::PagedCacheError;
 use super::paged::CacheOptions;
 use crate::args::{Pool, PoolLayout};
 use crate::device::{Buffer, Device, HostBuffer, Stream, Transfer};
-use crate::device_kernels::{
-    CopyBlocks, PoolPointers, StageBlocks, copy_blocks, stage_blocks, unstage_blocks,
-};
+use crate::device_kernels::{KvScales, PoolTable, copy_blocks, stage_blocks, unstage_blocks};
 use crate::tensor::Tensor;
 use flashpage_cache::BlockMove;
 use std::sync::Arc;
-
-/// What a number of an fp8 pool is multiplied by to be what was stored: one for keys, one for values, per layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct KvScales {
-    /// Of the keys.
-    pub k: f32,
-    /// Of the values.
-    pub v: f32,
-}
-
-impl Default for KvScales {
-    fn default() -> Self {
-        KvScales { k: 1.0, v: 1.0 }
-    }
-}
 
 /// A layer's pools.
 #[derive(Debug)]
@@ -47,9 +30,7 @@ pub(super) struct Store {
     pub device: Device,
     pub layers: Vec<Layer>,
     pub layout: PoolLayout,
-    pools: PoolPointers,
-    /// Bytes of a block in one pool.
-    block_bytes: usize,
+    pools: PoolTable,
     host: Option<Host>,
 }
 
@@ -109,10 +90,10 @@ impl Store {
             // What nobody has written is NaN, so that a kernel that reads it is seen.
             let keys = Tensor::filled_nan(device, dtype, &shape)?;
             let values = Tensor::filled_nan(device, dtype, &shape)?;
-            made.push(Layer { keys, values, scales: KvScales::default() });
+            made.push(Layer { keys, values, scales: KvScales { key: 1.0, value: 1.0 } });
         }
         let tensors: Vec<&Tensor> = made.iter().flat_map(|layer| [&layer.keys, &layer.values]).collect();
-        let pools = PoolPointers::new(device, &tensors)?;
+        let pools = PoolTable::new(device, &tensors)?;
         let host = match host_blocks {
             0 => None,
             _ => Some(Host {
@@ -121,7 +102,7 @@ impl Store {
                 staging: Vec::new(),
             }),
         };
-        Ok(Store { device: device.clone(), layers: made, layout, pools, block_bytes, host })
+        Ok(Store { device: device.clone(), layers: made, layout, pools, host })
     }
 
     pub fn keys(&self, layer: usize) -> Pool<'_> {
@@ -134,7 +115,7 @@ impl Store {
 
     /// Bytes of a block over all layers, keys and values.
     pub fn bytes_of_block(&self) -> usize {
-        self.block_bytes * 2 * self.layers.len()
+        self.pools.staged_bytes(1)
     }
 
     /// Copies blocks within every pool: no block is read after it was written.
@@ -144,9 +125,7 @@ impl Store {
         }
         let pairs: Vec<i32> = copies.iter().flat_map(|copy| [copy.from as i32, copy.to as i32]).collect();
         let pairs = self.device.upload(&bytes_of(&pairs))?;
-        let (pools, block_bytes) = (&self.pools, self.block_bytes);
-        copy_blocks(&self.device, &CopyBlocks { pools, block_bytes, pairs: &pairs, count: copies.len() })?;
-        Ok(())
+        Ok(copy_blocks(&self.device, &self.pools, (&pairs).into(), copies.len())?)
     }
 
     /// Copies blocks to the host, and waits.
@@ -171,10 +150,8 @@ impl Store {
             copies.staging = Some(staging.clone());
             let blocks: Vec<i32> = round.iter().map(|save| save.from as i32).collect();
             let blocks = self.device.upload(&bytes_of(&blocks))?;
-            let (pools, block_bytes) = (&self.pools, self.block_bytes);
-            let stage =
-                StageBlocks { pools, block_bytes, blocks: &blocks, count: round.len(), staging: &staging };
-            stage_blocks(&self.device, &stage)?;
+            let to = (&*staging).into();
+            stage_blocks(&self.device, &self.pools, (&blocks).into(), round.len(), to)?;
             let (bytes, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
             for (index, save) in round.iter().enumerate() {
                 let (from, to) = (index * bytes, save.to as usize * bytes);
@@ -221,10 +198,9 @@ impl Store {
     }
 
     fn unstage(&self, blocks: &[i32], staging: &Arc<Buffer>) -> Result<(), PagedCacheError> {
-        let (count, pools, block_bytes) = (blocks.len(), &self.pools, self.block_bytes);
+        let count = blocks.len();
         let blocks = self.device.upload(&bytes_of(blocks))?;
-        unstage_blocks(&self.device, &StageBlocks { pools, block_bytes, blocks: &blocks, count, staging })?;
-        Ok(())
+        Ok(unstage_blocks(&self.device, &self.pools, (&blocks).into(), count, (&**staging).into())?)
     }
 
     fn take_staging(&mut self) -> Result<Arc<Buffer>, PagedCacheError> {

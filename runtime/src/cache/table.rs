@@ -4,7 +4,7 @@ use super::store::bytes_of;
 use super::{PagedCache, PagedCacheError, SequenceId};
 use crate::args::BlockTable;
 use crate::device::{Buffer, Device};
-use crate::device_kernels::{ScatterI32, scatter_i32};
+use crate::device_kernels::{DeviceArray, ScatterI32, scatter_i32};
 use flashpage_cache::{TableChange, TableMirror};
 
 /// A block table of fixed size on a device: `rows` sequences of up to `width` blocks. Its addresses never change, so a
@@ -22,6 +22,9 @@ pub struct DeviceTable {
 /// Changes that one upload holds; more go in several.
 const CHANGES: usize = 1024;
 
+/// Where the pairs begin in an upload, after the count.
+const PAIRS: usize = 8;
+
 impl DeviceTable {
     /// An empty table.
     ///
@@ -29,7 +32,7 @@ impl DeviceTable {
     /// No room on the device, or more entries than an i32 counts.
     pub fn new(device: &Device, rows: usize, width: usize) -> Result<DeviceTable, PagedCacheError> {
         let table = BlockTable::of_size(device, rows, width)?;
-        let upload = device.alloc(4 + 8 * CHANGES)?;
+        let upload = device.alloc(PAIRS + 8 * CHANGES)?;
         Ok(DeviceTable {
             mirror: TableMirror::new(rows, width),
             table,
@@ -68,12 +71,19 @@ impl DeviceTable {
 
     fn tell(&mut self, device: &Device, lens: Vec<i32>) -> Result<(), PagedCacheError> {
         for changes in self.changes.chunks(CHANGES) {
-            let mut words = vec![changes.len() as i32];
+            let mut words = vec![changes.len() as i32, 0];
             words.extend(changes.iter().flat_map(|(index, value)| [*index, *value]));
             self.upload.write(0, &bytes_of(&words))?;
             self.uploaded += 4 * words.len();
-            let to = self.table.entries_tensor().buffer();
-            scatter_i32(device, &ScatterI32 { changes: &self.upload, capacity: changes.len(), to })?;
+            let target = self.table.entries_tensor();
+            let scatter = ScatterI32 {
+                target: target.into(),
+                len: target.len(),
+                pairs: DeviceArray { buffer: &self.upload, byte_offset: PAIRS },
+                capacity: changes.len(),
+                count: (&self.upload).into(),
+            };
+            scatter_i32(device, &scatter)?;
         }
         self.uploaded += self.table.set(&self.changes, lens)?;
         Ok(())
