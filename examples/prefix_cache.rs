@@ -19,7 +19,7 @@ const BLOCK_SIZE: usize = 16;
 /// What a system without paging would reserve for each sequence.
 const MAX_LEN: usize = 512;
 /// Few enough that prefixes have to be evicted, to the host.
-const BLOCKS: usize = 72;
+const BLOCKS: usize = 36;
 const HOST_BLOCKS: usize = 32;
 
 /// A prompt and what becomes of it.
