@@ -31,6 +31,19 @@ pub mod rotary;
 #[cfg(not(target_arch = "nvptx64"))]
 pub const PTX: &str = include_str!("../ptx/device_kernels.ptx");
 
+/// What every entry begins with.
+#[cfg(not(target_arch = "nvptx64"))]
+const ENTRY: &str = ".visible .entry ";
+
+/// The text of one kernel as a module of its own: a driver compiles what it is given, and nobody needs all of it at once.
+#[cfg(not(target_arch = "nvptx64"))]
+pub fn module_of(entry: &str) -> Option<std::string::String> {
+    let mut entries = PTX.split(ENTRY);
+    let head = entries.next()?;
+    let text = entries.find(|text| text.strip_prefix(entry).is_some_and(|rest| rest.starts_with('(')))?;
+    Some([head, ENTRY, text].concat())
+}
+
 /// Threads of a block that every kernel is good at; none needs a certain number.
 pub const THREADS: u32 = 128;
 

@@ -22,8 +22,8 @@ pub(crate) struct Kernel {
 #[derive(Default)]
 pub(crate) struct KernelCache {
     kernels: Mutex<Kernels>,
-    /// The module of `device-kernels/`, once something of it was launched.
-    helpers: Mutex<Option<Module>>,
+    /// Kernels of `device-kernels/` that were launched, by entry.
+    helpers: Mutex<HashMap<String, Module>>,
 }
 
 /// By hash of the program and spec; a list, for hashes may collide.
@@ -47,14 +47,16 @@ fn hash(program: &Program) -> u64 {
 }
 
 impl KernelCache {
-    /// The helper kernels, loaded now if they were not before.
-    pub(crate) fn helpers(&self, device: &Device) -> Result<Module, DeviceError> {
+    /// A helper kernel, loaded now if it was not before.
+    pub(crate) fn helper(&self, device: &Device, entry: &str) -> Result<Module, DeviceError> {
         let mut helpers = self.helpers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(module) = &*helpers {
+        if let Some(module) = helpers.get(entry) {
             return Ok(module.clone());
         }
-        let module = device.load(flashpage_device_kernels::PTX)?;
-        *helpers = Some(module.clone());
+        let text = flashpage_device_kernels::module_of(entry);
+        // An entry that is not there is named by the device.
+        let module = device.load(text.as_deref().unwrap_or(flashpage_device_kernels::PTX))?;
+        helpers.insert(entry.to_string(), module.clone());
         Ok(module)
     }
 

@@ -150,7 +150,7 @@ impl Params {
         grid: [u32; 3],
         block: [u32; 3],
     ) -> Result<(), MoveError> {
-        let module = device.kernels().helpers(device)?;
+        let module = device.kernels().helper(device, entry)?;
         let launch = Launch { grid, block, cluster: [1; 3], dynamic_shared_bytes: 0, params: self.0 };
         device.launch(&module, entry, &launch)?;
         Ok(())

@@ -34,6 +34,17 @@ fn global_memory_and_registers_alone() {
     }
 }
 
+#[test]
+fn each_entry_is_a_module_of_its_own() {
+    let device = Device::emulator();
+    for (name, _) in entries() {
+        let text = flashpage_device_kernels::module_of(name).unwrap();
+        assert_eq!(text.matches(".visible .entry ").count(), 1);
+        device.load(&text).unwrap();
+    }
+    assert!(["", "copy", "copy_blocks("].iter().all(|name| flashpage_device_kernels::module_of(name).is_none()));
+}
+
 /// Of a block copied where addresses allow, every access is of 16 bytes; where they do not, none is.
 #[test]
 fn aligned_rows_move_sixteen_bytes_at_once() {
