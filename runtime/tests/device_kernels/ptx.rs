@@ -42,7 +42,9 @@ fn each_entry_is_a_module_of_its_own() {
         assert_eq!(text.matches(".visible .entry ").count(), 1);
         device.load(&text).unwrap();
     }
-    assert!(["", "copy", "copy_blocks("].iter().all(|name| flashpage_device_kernels::module_of(name).is_none()));
+    assert!(
+        ["", "copy", "copy_blocks("].iter().all(|name| flashpage_device_kernels::module_of(name).is_none())
+    );
 }
 
 /// Of a block copied where addresses allow, every access is of 16 bytes; where they do not, none is.
