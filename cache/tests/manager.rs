@@ -213,6 +213,48 @@ fn swapped_sequences_make_room() {
 }
 
 #[test]
+fn a_table_follows_what_moves() {
+    // Whatever changes entries that a row has already, the row has the right ones after it.
+    type Change = fn(&mut BlockManager, SequenceId);
+    let table: [(&str, Change); 4] = [
+        ("truncated, and grown elsewhere", |cache, id| {
+            cache.truncate(id, 8).unwrap();
+            with_tokens(cache, 8);
+            cache.append(id, 8).unwrap();
+        }),
+        ("copied on write", |cache, id| {
+            cache.truncate(id, 12).unwrap();
+            cache.fork(id).unwrap();
+            cache.append(id, 1).unwrap();
+        }),
+        ("published where others were before", |cache, id| {
+            let other = with_tokens(cache, 16);
+            cache.publish(other, "", &[5; 16]).unwrap();
+            assert_eq!(cache.publish(id, "", &[5; 16]).unwrap().replaced, 2);
+        }),
+        ("away and back", |cache, id| {
+            let out = cache.begin_swap_out(&[id]).unwrap();
+            cache.finish_swap(&out).unwrap();
+            with_tokens(cache, 8);
+            let back = cache.begin_swap_in(&[id]).unwrap();
+            cache.finish_swap(&back).unwrap();
+        }),
+    ];
+    for (name, change) in table {
+        let mut cache = manager(8, 4);
+        let id = with_tokens(&mut cache, 16);
+        let (mut mirror, mut changes) = (TableMirror::new(1, 4), Vec::new());
+        mirror.sync(&cache, &[id], &mut changes).unwrap();
+        let before = cache.blocks(id).unwrap().to_vec();
+        change(&mut cache, id);
+        assert_ne!(cache.blocks(id).unwrap(), before, "{name}");
+        mirror.sync(&cache, &[id], &mut changes).unwrap();
+        let blocks: Vec<i32> = cache.blocks(id).unwrap().iter().map(|block| *block as i32).collect();
+        assert_eq!(mirror.entries()[..blocks.len()], blocks, "{name}");
+    }
+}
+
+#[test]
 fn groups_are_those_that_save_most() {
     let mut cache = manager(64, 0);
     // A system prompt of two blocks, two templates of one block, two sequences of each; and one that is alone.
