@@ -174,6 +174,12 @@ fn evicted_prefixes_come_back_from_the_host() {
     assert_eq!(saved.len(), 2);
     assert!(blocks.iter().all(|block| saved.contains(block)));
     cache.free(b).unwrap();
+    // A tenant finds its own alone, and a text that only ends like it is another.
+    for (namespace, prompt) in [("other", &prompt[..]), ("", &prompt[8..])] {
+        let admitted = cache.admit(namespace, prompt).unwrap();
+        assert_eq!((admitted.cached, admitted.on_host), (0, 0));
+        cache.free(admitted.id).unwrap();
+    }
     let admitted = cache.admit("", &prompt).unwrap();
     assert_eq!((admitted.cached, admitted.on_host), (0, 16));
     let restore = cache.restore(admitted.id, "", &prompt).unwrap();

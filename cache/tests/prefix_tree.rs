@@ -105,6 +105,19 @@ fn policies_differ_in_what_they_keep() {
 }
 
 #[test]
+fn what_was_held_goes_when_its_turn_comes() {
+    let (mut tree, mut pool) = (PrefixTree::new(2, Eviction::Lru), BlockPool::new(16));
+    let prompt = |n: u32| [n, n];
+    let blocks: Vec<BlockId> = (0..4).flat_map(|n| store(&mut tree, &mut pool, "", &prompt(n))).collect();
+    let left = |tree: &PrefixTree| (0..4).filter(|n| tree.peek("", &prompt(*n)) > 0).collect::<Vec<_>>();
+    // The oldest is held: the next goes. It is given back: now it is first.
+    pool.retain(blocks[0]).unwrap();
+    assert_eq!((tree.evict(&mut pool, 1), left(&tree)), (1, vec![0, 2, 3]));
+    pool.release(blocks[0]).unwrap();
+    assert_eq!((tree.evict(&mut pool, 1), left(&tree)), (1, vec![2, 3]));
+}
+
+#[test]
 fn events_say_what_a_router_needs() {
     let (mut tree, mut pool) = (PrefixTree::new(2, Eviction::Lru), BlockPool::new(16));
     store(&mut tree, &mut pool, "a", &[9, 9]);
