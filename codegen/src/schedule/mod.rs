@@ -322,6 +322,11 @@ impl Schedule {
         }
     }
 
+    /// Columns that a paged kernel takes from one block at a time: a tile may begin at any multiple of them.
+    pub fn column_run(&self, block_size: usize) -> usize {
+        gcd(block_size, self.cols).max(1)
+    }
+
     /// Threads of a block: with roles, a producer warpgroup beside the warps that multiply.
     pub fn threads(&self) -> usize {
         let producers = if self.roles.is_some() { hopper::WARPGROUP_WARPS } else { 0 };

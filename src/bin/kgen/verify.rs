@@ -6,7 +6,7 @@ use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{Tuning, head_dims};
-use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
+use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::gpu::REGISTERS;
 use flashpage::measure::parallel;
@@ -95,6 +95,7 @@ impl Verify {
                             block_size,
                             shape,
                             tuning: Tuning::default(),
+                            work: Work::Grid,
                             fold_scale: true,
                         });
                     }

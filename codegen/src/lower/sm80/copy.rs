@@ -34,6 +34,8 @@ pub(super) struct Ring {
     kv_len: Reg,
     /// Row of this thread in the first pass.
     row: Reg,
+    /// The same as a column of the leftmost tile.
+    first_col: Reg,
     /// Where this thread's row of the first pass lies in a slot at offset 0.
     target: Segments,
     keys: Source,
@@ -58,7 +60,7 @@ struct Table {
     block_size: usize,
     /// Rows of a granule.
     granule: usize,
-    /// This lane's first row within a tile.
+    /// This lane's first column of the leftmost tile.
     lane_row: Reg,
     lane_block: Reg,
     /// The granule's first row within its block, where that takes a division to know.
@@ -153,6 +155,10 @@ impl Kernel<'_> {
         let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
         let target = self.swizzled_segments(&first_row, &lane_row, &chunk);
         let row = self.b.add(Type::U32, "pass_row", &first_row, &lane_row);
+        let first_col = match &instance.col_begin {
+            None => row.clone(),
+            Some(begin) => self.b.add(Type::U32, "pass_col", &row, begin),
+        };
         let shared = self.b.shared_address("shared", SHARED);
 
         let table = self.attention.table.map(|param| {
@@ -167,7 +173,8 @@ impl Kernel<'_> {
         let (k, v) = (self.attention.k, self.attention.v);
         let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
         let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
-        Ring { tile, stage, shared, kv_len: instance.kv_len.clone(), row, target, keys, values, table }
+        let kv_len = instance.kv_len.clone();
+        Ring { tile, stage, shared, kv_len, row, first_col, target, keys, values, table }
     }
 
     fn source(
@@ -194,7 +201,10 @@ impl Kernel<'_> {
         let stride = self.param(Meaning::TableStride(param));
         let bytes = self.b.shl(Type::B32, "r", &stride, 2);
         let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
-        let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
+        let lane_row = match &instance.col_begin {
+            None => self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule),
+            Some(begin) => self.b.mad_lo(Type::U32, "granule_row", &instance.lane, granule, begin),
+        };
         let lane_block = self.b.reg(Type::U32, "block");
         let divides = granule != block_size && !block_size.is_power_of_two();
         let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
@@ -318,7 +328,7 @@ impl Kernel<'_> {
         };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
-            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.first_col);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
@@ -332,7 +342,7 @@ impl Kernel<'_> {
         };
         match &ring.table {
             None => {
-                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.first_col);
                 let mut at = self.b.mad_wide("rd", &row, &source.token_bytes, &source.address);
                 for pass in 0..passes {
                     if pass > 0 {
@@ -382,7 +392,7 @@ impl Kernel<'_> {
             let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
             return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
         }
-        let row = self.b.add(Type::U32, "r", &ring.row, first);
+        let row = self.b.add(Type::U32, "r", &ring.first_col, first);
         let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
         let within = self.b.rem(Type::U32, "r", &position, table.block_size);
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)

@@ -1,0 +1,117 @@
+//! Running a plan: upload its words, launch the kernels of each class, merge.
+
+use super::error::PlanError;
+use super::{Plan, Planner};
+use crate::args::Argument;
+use crate::batch::Batch;
+use crate::device::{Launch, Report};
+use crate::kernels::Kernel;
+use crate::launch::{Planned, Tiles, parameter};
+use flashpage_codegen::work_list::HEADER_WORDS;
+
+/// A launch that does not change from batch to batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedLaunch {
+    /// The PTX entry.
+    pub entry: String,
+    /// Grid, block, shared memory and parameters.
+    pub launch: Launch,
+    /// Where in the workspace the number of its items is.
+    count: usize,
+}
+
+/// What running a plan did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct PlanReport {
+    /// The entries that ran, in order. A kernel without items is not launched.
+    pub entries: Vec<String>,
+    /// The emulator's reports of them, if they ran there.
+    pub emulated: Vec<Report>,
+}
+
+impl Planner {
+    /// Every launch of a step, in order, with arguments at these places: the same for all batches. A kernel whose list
+    /// is empty returns at once.
+    ///
+    /// # Errors
+    /// Arguments that do not fit.
+    pub fn launches(&self, arguments: &[Argument<'_>]) -> Result<Vec<PlannedLaunch>, PlanError> {
+        let batch = Batch::check(&self.program, arguments)?;
+        batch.on_device(&self.device)?;
+        self.same_make(&batch)?;
+        let mut launches = Vec::new();
+        for (class, [whole, split]) in self.setup.classes.iter().zip(&self.kernels) {
+            for (kernel, items, list) in
+                [(whole, class.whole_items, class.whole_list), (split, class.split_items, class.split_list)]
+            {
+                if items > 0 && batch.q_heads > 0 {
+                    let blocks = if class.walks { items.min(class.slots) } else { items };
+                    launches.push(self.launch(&batch, kernel, blocks, list)?);
+                }
+            }
+        }
+        Ok(launches)
+    }
+
+    fn launch(
+        &self,
+        batch: &Batch<'_>,
+        kernel: &Kernel,
+        blocks: usize,
+        list: usize,
+    ) -> Result<PlannedLaunch, PlanError> {
+        let planned = Planned {
+            work_list: self.workspace.address() + 4 * list as u64,
+            o_part: self.o_part.address(),
+            lse_part: self.lse_part.address(),
+        };
+        let tiles = Tiles::planned(self.setup.packed_heads, planned);
+        let compiled = &kernel.compiled;
+        let params = compiled.abi.iter().map(|arg| parameter(&self.device, batch, arg, &tiles));
+        let launch = Launch {
+            grid: [blocks as u32, 1, 1],
+            block: compiled.block,
+            cluster: [1, 1, 1],
+            dynamic_shared_bytes: compiled.dynamic_shared_bytes,
+            params: params.collect::<Result<_, _>>()?,
+        };
+        Ok(PlannedLaunch { entry: compiled.entry.clone(), launch, count: list })
+    }
+
+    /// Writes a plan's words to the workspace, in one copy.
+    ///
+    /// # Errors
+    /// A plan of another planner, or a device that fails.
+    pub fn upload(&self, plan: &Plan) -> Result<(), PlanError> {
+        let (given, takes) = (plan.words.len(), self.setup.merge.words);
+        if given != takes {
+            return Err(PlanError::OtherPlanner { given, takes });
+        }
+        debug_assert!(given >= HEADER_WORDS);
+        Ok(self.workspace.write(0, &plan.words)?)
+    }
+
+    /// Runs a plan on the arguments it was made of.
+    ///
+    /// # Errors
+    /// Arguments that do not fit, a plan of another planner, or a device that fails.
+    pub fn run(&self, plan: &Plan, arguments: &[Argument<'_>]) -> Result<PlanReport, PlanError> {
+        let launches = self.launches(arguments)?;
+        self.upload(plan)?;
+        let modules = self.kernels.iter().flatten();
+        let mut report = PlanReport::default();
+        for PlannedLaunch { entry, launch, count } in launches {
+            if plan.words[count] == 0 {
+                continue;
+            }
+            let Some(kernel) = modules.clone().find(|kernel| kernel.compiled.entry == entry) else {
+                continue;
+            };
+            report.emulated.extend(self.device.launch(&kernel.module, &entry, &launch)?.report);
+            report.entries.push(entry);
+        }
+        self.merge(plan, arguments)?;
+        Ok(report)
+    }
+}
