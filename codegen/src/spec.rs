@@ -131,6 +131,17 @@ impl Work {
     }
 }
 
+impl FromStr for Work {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Work::ALL
+            .into_iter()
+            .find(|work| work.as_str() == text)
+            .ok_or_else(|| format!("unknown work `{text}`: write grid, list or partials"))
+    }
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

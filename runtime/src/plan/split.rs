@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn parts_are_as_few_as_balance_needs() {
         let small = Budget { items: 7, ..ROOM };
-        let table: [(&[usize], usize, usize, Budget, &[usize], bool); 9] = [
+        type Row<'a> = (&'a [usize], usize, usize, Budget, &'a [usize], bool);
+        let table: [Row; 9] = [
             // Enough units to fill the device: nothing is cut.
             (&[20; 64], 8, 132, ROOM, &[1; 64], false),
             // One long sequence on an idle device.
