@@ -19,7 +19,7 @@ use crate::program::ParamId;
 use crate::schedule::QueryIn;
 use crate::schedule::gcd;
 use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, address};
+use flashpage_ptx::builder::{Builder, Reg, address};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// The K/V ring and what walks it.
@@ -30,12 +30,12 @@ pub(super) struct Ring {
     pub stage: Option<Reg>,
     /// Shared address of the tiles.
     pub shared: Reg,
-    /// Keys of the sequence.
+    /// Keys from the first column on.
     kv_len: Reg,
     /// Row of this thread in the first pass.
     row: Reg,
-    /// The same as a column of the leftmost tile.
-    first_col: Reg,
+    /// First column of the leftmost tile, from which rows are counted; `None` where that is column 0.
+    col_begin: Option<Reg>,
     /// Where this thread's row of the first pass lies in a slot at offset 0.
     target: Segments,
     keys: Source,
@@ -43,9 +43,19 @@ pub(super) struct Ring {
     table: Option<Table>,
 }
 
+impl Ring {
+    /// The column at a row counted from the leftmost tile's first.
+    fn column(&self, b: &mut Builder, row: Reg) -> Reg {
+        match &self.col_begin {
+            None => row,
+            Some(begin) => b.add(Type::U32, "r", &row, begin),
+        }
+    }
+}
+
 /// Where K or V comes from.
 struct Source {
-    /// Of this thread's chunk: contiguous, in the sequence's first token; paged, in block 0, in this thread's
+    /// Of this thread's chunk: contiguous, in the first column's token; paged, in block 0, in this thread's
     /// row of a granule unless the row within the block is worked out for every tile.
     address: Reg,
     /// Bytes from one token to the next.
@@ -60,7 +70,7 @@ struct Table {
     block_size: usize,
     /// Rows of a granule.
     granule: usize,
-    /// This lane's first column of the leftmost tile.
+    /// This lane's first row within a tile.
     lane_row: Reg,
     lane_block: Reg,
     /// The granule's first row within its block, where that takes a division to know.
@@ -155,10 +165,6 @@ impl Kernel<'_> {
         let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
         let target = self.swizzled_segments(&first_row, &lane_row, &chunk);
         let row = self.b.add(Type::U32, "pass_row", &first_row, &lane_row);
-        let first_col = match &instance.col_begin {
-            None => row.clone(),
-            Some(begin) => self.b.add(Type::U32, "pass_col", &row, begin),
-        };
         let shared = self.b.shared_address("shared", SHARED);
 
         let table = self.attention.table.map(|param| {
@@ -173,8 +179,12 @@ impl Kernel<'_> {
         let (k, v) = (self.attention.k, self.attention.v);
         let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
         let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
-        let kv_len = instance.kv_len.clone();
-        Ring { tile, stage, shared, kv_len, row, first_col, target, keys, values, table }
+        let col_begin = instance.col_begin.clone();
+        let kv_len = match &col_begin {
+            None => instance.kv_len.clone(),
+            Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
+        };
+        Ring { tile, stage, shared, kv_len, row, col_begin, target, keys, values, table }
     }
 
     fn source(
@@ -191,6 +201,10 @@ impl Kernel<'_> {
         let at = self.b.mad_wide("rd", &instance.kv_head, &head_bytes, &base);
         let at = self.b.mad_wide("rd", chunk, CHUNK, &at);
         let row = row_in_block.or(instance.kv_begin.as_ref()).expect("a contiguous source has starts");
+        let row = &match &instance.col_begin {
+            Some(begin) if row_in_block.is_none() => self.b.add(Type::U32, "r", row, begin),
+            _ => row.clone(),
+        };
         let address = self.b.mad_wide(format!("{name}_at").as_str(), row, &token_bytes, &at);
         let block_bytes = self.attention.table.map(|_| self.param(Meaning::BlockStride(param)));
         Source { address, token_bytes, block_bytes }
@@ -201,10 +215,7 @@ impl Kernel<'_> {
         let stride = self.param(Meaning::TableStride(param));
         let bytes = self.b.shl(Type::B32, "r", &stride, 2);
         let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
-        let lane_row = match &instance.col_begin {
-            None => self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule),
-            Some(begin) => self.b.mad_lo(Type::U32, "granule_row", &instance.lane, granule, begin),
-        };
+        let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
         let lane_block = self.b.reg(Type::U32, "block");
         let divides = granule != block_size && !block_size.is_power_of_two();
         let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
@@ -218,6 +229,7 @@ impl Kernel<'_> {
         let b = &mut self.b;
         let position = b.mad_lo(Type::U32, "r", index, self.schedule.cols, &table.lane_row);
         let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
+        let position = ring.column(b, position);
         let entry = b.div(Type::U32, "r", &position, table.block_size);
         if let Some(within) = &table.lane_within {
             b.rem(Type::U32, within, &position, table.block_size);
@@ -252,12 +264,12 @@ impl Kernel<'_> {
     }
 
     /// At the K step: V of the tile `stages - 1` to the left, then the table entries for the K step after it.
-    pub(super) fn copy_values(&mut self, ring: &mut Ring, range: &ColumnRange, masked: bool) {
+    pub(super) fn copy_values(&mut self, ring: &mut Ring, range: &ColumnRange, may_end: bool) {
         let ahead = self.schedule.stages - 1;
         let tile = ring.tile.clone();
         if ahead == 0 {
             let slot = self.slot_offset(1);
-            self.copy_tile(ring, (Which::Values, &tile), (None, slot), masked, None);
+            self.copy_tile(ring, (Which::Values, &tile), (None, slot), may_end, None);
         } else {
             let index = self.b.sub(Type::S32, "r", &tile, ahead);
             let present = self.in_range(&index, range);
@@ -328,7 +340,7 @@ impl Kernel<'_> {
         };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
-            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.first_col);
+            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
@@ -342,7 +354,7 @@ impl Kernel<'_> {
         };
         match &ring.table {
             None => {
-                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.first_col);
+                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
                 let mut at = self.b.mad_wide("rd", &row, &source.token_bytes, &source.address);
                 for pass in 0..passes {
                     if pass > 0 {
@@ -392,8 +404,9 @@ impl Kernel<'_> {
             let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
             return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
         }
-        let row = self.b.add(Type::U32, "r", &ring.first_col, first);
+        let row = self.b.add(Type::U32, "r", &ring.row, first);
         let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
+        let position = ring.column(&mut self.b, position);
         let within = self.b.rem(Type::U32, "r", &position, table.block_size);
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)
     }
