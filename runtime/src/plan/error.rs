@@ -20,6 +20,19 @@ pub enum PlanError {
         /// The field of [`super::Capacity`] that says so.
         field: &'static str,
     },
+    /// More parts asked for than partial results have room.
+    #[error(
+        "{parts} parts of every row, as `PlanOptions::parts` asks, are more than {items} items of a kernel or {rows} \
+         rows of partial results: raise `Capacity::split_items` or `Capacity::partial_rows`, or ask for fewer"
+    )]
+    Parts {
+        /// Parts of each row.
+        parts: usize,
+        /// Most items of one kernel.
+        items: usize,
+        /// Most rows of partial results.
+        rows: usize,
+    },
     /// A capacity that holds nothing, or more than words count.
     #[error("`Capacity::{field}` is {value}: {takes}")]
     Capacity {

@@ -287,10 +287,11 @@ impl Planner {
             }
         }
         // Only parts that were asked for can be too many: one part a unit always fits.
-        let most = self.setup.merge.partial_rows;
-        let value = self.setup.options.parts.unwrap_or(1) * batch.query.starts.tokens() * batch.q_heads;
-        let what = "rows of partial results in the parts asked for";
-        Err(PlanError::OverCapacity { what, value, most, field: "split_items` and `Capacity::partial_rows" })
+        Err(PlanError::Parts {
+            parts: self.setup.options.parts.unwrap_or(1),
+            items: self.setup.classes.iter().map(|class| class.split_items).max().unwrap_or(0),
+            rows: self.setup.merge.partial_rows,
+        })
     }
 
     fn same_make(&self, batch: &Batch<'_>) -> Result<(), PlanError> {

@@ -4,20 +4,32 @@ use super::error::PlanError;
 use super::{Plan, Planner};
 use crate::args::Argument;
 use crate::batch::Batch;
-use crate::device::{Launch, Report};
+use crate::device::{Device, DeviceError, Launch, Module, Report, Run};
 use crate::kernels::Kernel;
 use crate::launch::{Planned, Tiles, parameter};
 use flashpage_codegen::work_list::HEADER_WORDS;
 
-/// A launch that does not change from batch to batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A launch that does not change from batch to batch: entry, grid and parameters are the same for all.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PlannedLaunch {
     /// The PTX entry.
     pub entry: String,
     /// Grid, block, shared memory and parameters.
     pub launch: Launch,
+    module: Module,
     /// Where in the workspace the number of its items is.
     count: usize,
+}
+
+impl PlannedLaunch {
+    /// Runs it on the device it was planned for, on whatever the workspace says.
+    ///
+    /// # Errors
+    /// Another device, or one that fails.
+    pub fn run(&self, device: &Device) -> Result<Run, DeviceError> {
+        device.launch(&self.module, &self.entry, &self.launch)
+    }
 }
 
 /// What running a plan did.
@@ -76,7 +88,12 @@ impl Planner {
             dynamic_shared_bytes: compiled.dynamic_shared_bytes,
             params: params.collect::<Result<_, _>>()?,
         };
-        Ok(PlannedLaunch { entry: compiled.entry.clone(), launch, count: list })
+        Ok(PlannedLaunch {
+            entry: compiled.entry.clone(),
+            launch,
+            module: kernel.module.clone(),
+            count: list,
+        })
     }
 
     /// Writes a plan's words to the workspace, in one copy.
@@ -99,17 +116,13 @@ impl Planner {
     pub fn run(&self, plan: &Plan, arguments: &[Argument<'_>]) -> Result<PlanReport, PlanError> {
         let launches = self.launches(arguments)?;
         self.upload(plan)?;
-        let modules = self.kernels.iter().flatten();
         let mut report = PlanReport::default();
-        for PlannedLaunch { entry, launch, count } in launches {
-            if plan.words[count] == 0 {
+        for planned in launches {
+            if plan.words[planned.count] == 0 {
                 continue;
             }
-            let Some(kernel) = modules.clone().find(|kernel| kernel.compiled.entry == entry) else {
-                continue;
-            };
-            report.emulated.extend(self.device.launch(&kernel.module, &entry, &launch)?.report);
-            report.entries.push(entry);
+            report.emulated.extend(planned.run(&self.device)?.report);
+            report.entries.push(planned.entry);
         }
         self.merge(plan, arguments)?;
         Ok(report)
