@@ -217,6 +217,11 @@ fn bad_arguments() {
         ("emit attention --tile 100x64", &["tile 100x64: rows must be 16, 32, 64 or 128"]),
         ("emit attention --dtype fp8", &["unknown dtype `fp8`: write f16, bf16"]),
         ("emit attention --dtype f32", &["element type f32 has no kernels: use f16 or bf16"]),
+        ("emit attention --dtype e4m3", &["element type e4m3 has no kernels: use f16 or bf16"]),
+        (
+            "emit paged_attention --arch sm_90a --dtype e5m2",
+            &["element type e5m2 has no kernels: use f16 or bf16"],
+        ),
         ("emit attention --arch sm_70", &["unknown target `sm_70`: write sm_80 or sm_90a"]),
         (
             "emit attention --arch sm_90a --head-dim 80",

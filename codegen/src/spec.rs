@@ -177,12 +177,15 @@ impl DType {
             DType::Bf16 => "bf16",
             DType::F32 => "f32",
             DType::I32 => "i32",
+            DType::E4m3 => "e4m3",
+            DType::E5m2 => "e5m2",
         }
     }
 
     /// Size of an element in bytes.
     pub fn bytes(self) -> usize {
         match self {
+            DType::E4m3 | DType::E5m2 => 1,
             DType::F16 | DType::Bf16 => 2,
             DType::F32 | DType::I32 => 4,
         }
@@ -199,9 +202,9 @@ impl FromStr for DType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [DType::F16, DType::Bf16, DType::F32, DType::I32]
+        [DType::F16, DType::Bf16, DType::F32, DType::I32, DType::E4m3, DType::E5m2]
             .into_iter()
             .find(|dtype| dtype.as_str() == text)
-            .ok_or_else(|| format!("unknown dtype `{text}`: write f16, bf16, f32 or i32"))
+            .ok_or_else(|| format!("unknown dtype `{text}`: write f16, bf16, f32, i32, e4m3 or e5m2"))
     }
 }

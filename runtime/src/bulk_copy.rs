@@ -53,6 +53,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
             DType::Bf16 => TensorMapType::Bf16,
             DType::F32 => TensorMapType::F32,
             DType::I32 => TensorMapType::I32,
+            DType::E4m3 | DType::E5m2 => TensorMapType::U8,
         },
         dims: elements.map(|elements| elements.max(1) as u64).collect(),
         strides: outer.iter().map(|(_, stride, _)| (stride * bytes) as u64).collect(),

@@ -25,6 +25,8 @@ pub fn max_relative_l2(dtype: DType) -> f64 {
         DType::Bf16 => 8e-3,
         DType::F32 => 1e-5,
         DType::I32 => 0.0,
+        DType::E4m3 => 0.128,
+        DType::E5m2 => 0.256,
     }
 }
 
@@ -36,6 +38,8 @@ pub fn rounding_unit(dtype: DType, magnitude: f64) -> f64 {
         DType::Bf16 => (7, -126),
         DType::F32 => (23, -126),
         DType::I32 => return 0.0,
+        DType::E4m3 => (3, -6),
+        DType::E5m2 => (2, -14),
     };
     if magnitude == 0.0 || !magnitude.is_finite() {
         return 0.0;

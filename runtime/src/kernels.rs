@@ -1,6 +1,6 @@
 //! Compiled kernels that a device has loaded, by program and spec.
 
-use crate::device::{Device, Module};
+use crate::device::{Device, DeviceError, Module};
 use crate::launch_error::LaunchError;
 use flashpage_codegen::{Compiled, Program, Spec, compile};
 use std::collections::HashMap;
@@ -22,6 +22,8 @@ pub(crate) struct Kernel {
 #[derive(Default)]
 pub(crate) struct KernelCache {
     kernels: Mutex<Kernels>,
+    /// The module of `device-kernels/`, once something of it was launched.
+    helpers: Mutex<Option<Module>>,
 }
 
 /// By hash of the program and spec; a list, for hashes may collide.
@@ -45,6 +47,17 @@ fn hash(program: &Program) -> u64 {
 }
 
 impl KernelCache {
+    /// The helper kernels, loaded now if they were not before.
+    pub(crate) fn helpers(&self, device: &Device) -> Result<Module, DeviceError> {
+        let mut helpers = self.helpers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = &*helpers {
+            return Ok(module.clone());
+        }
+        let module = device.load(flashpage_device_kernels::PTX)?;
+        *helpers = Some(module.clone());
+        Ok(module)
+    }
+
     /// The kernel, compiled now if it was not before.
     pub(crate) fn get(
         &self,

@@ -3,6 +3,7 @@
 //!
 //! - [`device`]: a GPU or the emulator, behind the same calls; raw PTX runs on either.
 //! - [`tensor`], [`args`], [`cache`]: what a launch is given.
+//! - [`device_kernels`]: what moves keys, values, blocks and partial results.
 //! - [`launch()`](launch()): checks arguments, compiles, fills parameters, runs.
 //! - [`plan`]: batches of any mix of lengths, cut into work that fills the device; launches that a graph can replay.
 //! - [`reference`](mod@reference) and [`check`]: what a result should have been, and whether it is.
@@ -18,6 +19,7 @@ pub mod cache;
 pub mod case;
 pub mod check;
 pub mod device;
+pub mod device_kernels;
 pub mod equivalence;
 mod kernels;
 pub mod launch;

@@ -1,8 +1,9 @@
 //! `.npy` files: arrays of numbers as their bytes, with a type and a shape.
 //!
-//! NumPy has no bf16: such an array is stored as `u2` and its type is said elsewhere (`dtype` in `launch.json`).
+//! NumPy has no bf16 and no 8-bit floats: such an array is stored as `u2` or `u1`, and its type is said elsewhere (`dtype` in `launch.json`).
 
 use crate::npy_header::Header;
+use flashpage_device_kernels::fp8::{E4M3, E5M2};
 use half::{bf16, f16};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -24,13 +25,15 @@ pub enum NumberType {
     U32,
     U64,
     Bool,
+    E4m3,
+    E5m2,
 }
 
 impl NumberType {
     /// Every type.
-    pub const ALL: [NumberType; 13] = {
+    pub const ALL: [NumberType; 15] = {
         use NumberType::*;
-        [F16, Bf16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool]
+        [F16, Bf16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64, Bool, E4m3, E5m2]
     };
 
     /// As `launch.json` spells it.
@@ -50,6 +53,8 @@ impl NumberType {
             U32 => "u32",
             U64 => "u64",
             Bool => "bool",
+            E4m3 => "e4m3",
+            E5m2 => "e5m2",
         }
     }
 
@@ -57,7 +62,7 @@ impl NumberType {
     pub fn bytes(self) -> usize {
         use NumberType::*;
         match self {
-            I8 | U8 | Bool => 1,
+            I8 | U8 | Bool | E4m3 | E5m2 => 1,
             F16 | Bf16 | I16 | U16 => 2,
             F32 | I32 | U32 => 4,
             F64 | I64 | U64 => 8,
@@ -67,7 +72,7 @@ impl NumberType {
     /// Whether it is an integer or bool, whose values are compared exactly.
     pub fn is_integer(self) -> bool {
         use NumberType::*;
-        !matches!(self, F16 | Bf16 | F32 | F64)
+        !matches!(self, F16 | Bf16 | F32 | F64 | E4m3 | E5m2)
     }
 
     /// The number in exactly `self.bytes()` little-endian bytes.
@@ -86,6 +91,8 @@ impl NumberType {
             I32 => f64::from(bits as i32),
             I64 => bits as i64 as f64,
             U8 | U16 | U32 | U64 | Bool => bits as f64,
+            E4m3 => f64::from(E4M3.to_f32(bits as u8)),
+            E5m2 => f64::from(E5M2.to_f32(bits as u8)),
         }
     }
 
@@ -106,6 +113,8 @@ impl NumberType {
             U32 => (value as u32).to_le_bytes().to_vec(),
             U64 => (value as u64).to_le_bytes().to_vec(),
             Bool => vec![u8::from(value != 0.0)],
+            E4m3 => vec![E4M3.from_f32(round_to_odd(value))],
+            E5m2 => vec![E5M2.from_f32(round_to_odd(value))],
         }
     }
 
@@ -120,7 +129,7 @@ impl NumberType {
             I16 => "<i2",
             I32 => "<i4",
             I64 => "<i8",
-            U8 => "|u1",
+            U8 | E4m3 | E5m2 => "|u1",
             U16 | Bf16 => "<u2",
             U32 => "<u4",
             U64 => "<u8",
@@ -220,6 +229,16 @@ impl Array {
     }
 }
 
+/// An f32 that rounds to 8 bits as the f64 itself does: cut off, with the last bit set if that lost something.
+fn round_to_odd(value: f64) -> f32 {
+    let near = value as f32;
+    if f64::from(near) == value || !near.is_finite() {
+        return near;
+    }
+    let cut = if f64::from(near).abs() > value.abs() { near.to_bits() - 1 } else { near.to_bits() };
+    f32::from_bits(cut | 1)
+}
+
 /// The number type of a header; `None` if it is none of ours, or big-endian.
 fn number_type(descr: &str) -> Option<NumberType> {
     let (order, kind) = descr.split_at_checked(1)?;
@@ -228,8 +247,10 @@ fn number_type(descr: &str) -> Option<NumberType> {
     if !little {
         return None;
     }
-    // bf16 has no spelling of its own, and shares that of u16.
-    NumberType::ALL.into_iter().filter(|ty| *ty != NumberType::Bf16).find(|ty| &ty.type_str()[1..] == kind)
+    // bf16 and 8-bit floats have no spelling of their own, and share those of u16 and u8.
+    let has_spelling =
+        |ty: &NumberType| !matches!(ty, NumberType::Bf16 | NumberType::E4m3 | NumberType::E5m2);
+    NumberType::ALL.into_iter().filter(has_spelling).find(|ty| &ty.type_str()[1..] == kind)
 }
 
 #[cfg(test)]
@@ -246,8 +267,12 @@ mod tests {
             let array = Array { ty, shape: vec![2, 3], bytes };
             array.save(&path).unwrap();
             let read = Array::load(&path).unwrap();
-            // A file has no bf16: its bits come back as u16.
-            let expected = if ty == NumberType::Bf16 { NumberType::U16 } else { ty };
+            // A file has no bf16 and no 8-bit floats: their bits come back as integers.
+            let expected = match ty {
+                NumberType::Bf16 => NumberType::U16,
+                NumberType::E4m3 | NumberType::E5m2 => NumberType::U8,
+                ty => ty,
+            };
             assert_eq!(read, Array { ty: expected, ..array.clone() }, "{}", ty.as_str());
             let third = if ty == NumberType::Bool { 1.0 } else { 2.0 };
             assert_eq!(array.to_f64(), [1.0, 0.0, third, 1.0, 1.0, 0.0], "{}", ty.as_str());
@@ -265,6 +290,8 @@ mod tests {
         let table = [
             (NumberType::F16, -0.5, vec![0x00, 0xB8]),
             (NumberType::Bf16, 1.0, vec![0x80, 0x3F]),
+            (NumberType::E4m3, -448.0, vec![0xFE]),
+            (NumberType::E5m2, 0.375, vec![0x36]),
             (NumberType::I8, -1.0, vec![0xFF]),
             (NumberType::I64, -2.0, vec![0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
             (NumberType::U16, 65535.0, vec![0xFF, 0xFF]),

@@ -2,6 +2,7 @@
 
 use crate::device::{Buffer, Device, DeviceError};
 use flashpage_codegen::program::DType;
+use flashpage_device_kernels::fp8::{E4M3, E5M2};
 use half::{bf16, f16};
 use std::sync::Arc;
 
@@ -228,6 +229,11 @@ impl Tensor {
     }
 }
 
+/// The only byte of an 8-bit element.
+fn byte_of(bytes: &[u8]) -> u8 {
+    bytes.first().copied().unwrap_or(0)
+}
+
 /// An element from as many bytes as it has.
 pub(crate) fn element_of(dtype: DType, bytes: &[u8]) -> f32 {
     match dtype {
@@ -235,15 +241,19 @@ pub(crate) fn element_of(dtype: DType, bytes: &[u8]) -> f32 {
         DType::Bf16 => bf16::read_from(bytes).to_f32(),
         DType::F32 => f32::read_from(bytes),
         DType::I32 => i32::read_from(bytes) as f32,
+        DType::E4m3 => E4M3.to_f32(byte_of(bytes)),
+        DType::E5m2 => E5M2.to_f32(byte_of(bytes)),
     }
 }
 
-/// The nearest value of an element type, as f32; ties to even.
+/// The nearest value of an element type, as f32; ties to even, and 8-bit types saturate.
 pub(crate) fn round_to(dtype: DType, value: f32) -> f32 {
     match dtype {
         DType::F16 => f16::from_f32(value).to_f32(),
         DType::Bf16 => bf16::from_f32(value).to_f32(),
         DType::F32 | DType::I32 => value,
+        DType::E4m3 => E4M3.to_f32(E4M3.from_f32(value)),
+        DType::E5m2 => E5M2.to_f32(E5M2.from_f32(value)),
     }
 }
 
@@ -260,12 +270,26 @@ mod tests {
         assert_eq!(tensor.to_f32_vec().unwrap(), [0.5, -2.0, 65504.0]);
         tensor.write(1, &[f16::ONE]).unwrap();
         assert_eq!(tensor.to_f32_vec().unwrap(), [0.5, 1.0, 65504.0]);
-        for dtype in [DType::F16, DType::Bf16, DType::F32] {
+        for dtype in [DType::F16, DType::Bf16, DType::F32, DType::E4m3, DType::E5m2] {
             let poison = Tensor::filled_nan(&device, dtype, &[5]).unwrap();
             assert!(poison.to_f32_vec().unwrap().iter().all(|x| x.is_nan()), "{dtype}");
             assert_eq!(Tensor::zeros(&device, dtype, &[2, 2]).unwrap().to_f32_vec().unwrap(), [0.0; 4]);
         }
         assert!(Tensor::zeros(&device, DType::I32, &[0, 7]).unwrap().is_empty());
+        // One bit pattern is another number in the other type.
+        for (dtype, expected) in
+            [(DType::E4m3, [1.0, -448.0, 2f32.powi(-9)]), (DType::E5m2, [0.5, f32::NAN, 2f32.powi(-16)])]
+        {
+            let bytes = Tensor::from_bytes(&device, dtype, &[0x38, 0xfe, 0x01], &[3]).unwrap();
+            let got = bytes.to_f32_vec().unwrap();
+            assert!(
+                got.iter().zip(expected).all(|(a, b)| *a == b || a.is_nan() && b.is_nan()),
+                "{dtype}: {got:?}"
+            );
+            assert_eq!(bytes.read_f32(2, 1).unwrap(), expected[2..]);
+            assert_eq!(dtype.as_str().parse(), Ok(dtype));
+        }
+        assert_eq!((round_to(DType::E4m3, 1e9), round_to(DType::E5m2, 1.1)), (448.0, 1.0));
     }
 
     #[test]

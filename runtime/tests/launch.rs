@@ -103,6 +103,18 @@ fn bad_arguments_are_told_what_is_wrong() {
             "argument `q` has shape [5, 256]: it takes [tokens, heads, head_dim]",
         ),
         (
+            |g| g.pool = Tensor::zeros(&g.device, DType::E4m3, &[3, 8, 2, 64]).unwrap(),
+            "argument `k` holds e4m3, and must hold f16: as the queries do",
+        ),
+        (
+            |g| {
+                g.q = Tensor::zeros(&g.device, DType::E5m2, &[5, 4, 64]).unwrap();
+                g.pool = Tensor::zeros(&g.device, DType::E5m2, &[3, 8, 2, 64]).unwrap();
+                g.o = Tensor::zeros(&g.device, DType::E5m2, &[5, 4, 64]).unwrap();
+            },
+            "element type e5m2 has no kernels: use f16 or bf16",
+        ),
+        (
             |g| g.pool = Tensor::zeros(&g.device, DType::Bf16, &[3, 8, 2, 64]).unwrap(),
             "argument `k` holds bf16, and must hold f16: as the queries do",
         ),

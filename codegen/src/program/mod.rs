@@ -36,7 +36,7 @@ pub struct ValueId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateId(pub usize);
 
-/// A 16- or 32-bit element type of tensors.
+/// An element type of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// IEEE half precision.
@@ -47,6 +47,10 @@ pub enum DType {
     F32,
     /// 32-bit signed integer (tables, lengths).
     I32,
+    /// 8-bit float with four bits of exponent, for the cache; no kernel multiplies it yet.
+    E4m3,
+    /// 8-bit float with five bits of exponent, for the cache; no kernel multiplies it yet.
+    E5m2,
 }
 
 /// A kernel as its author wrote it.

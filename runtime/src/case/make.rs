@@ -145,6 +145,8 @@ impl Maker<'_> {
             DType::Bf16 => NumberType::Bf16,
             DType::F32 => NumberType::F32,
             DType::I32 => NumberType::I32,
+            DType::E4m3 => NumberType::E4m3,
+            DType::E5m2 => NumberType::E5m2,
         };
         let bytes = tensor.buffer().to_bytes().map_err(CaseError::from)?;
         let file = self.save(name, Array { ty, shape: tensor.shape().to_vec(), bytes })?;

@@ -62,7 +62,7 @@ fn what_is_wrong_is_named() {
         (document(r#""x": {"dtype": "f32"}"#, "", ""), "buffers.x: the field `shape` is missing"),
         (
             document(r#""x": {"dtype": "f31", "shape": []}"#, "", ""),
-            "buffers.x.dtype: unknown dtype `f31`: write one of f16, bf16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, bool",
+            "buffers.x.dtype: unknown dtype `f31`: write one of f16, bf16, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, bool, e4m3, e5m2",
         ),
         (
             document(r#""x": {"dtype": "f32", "shape": [4, -1]}"#, "", ""),

@@ -1,0 +1,33 @@
+//! The helper kernels of `device-kernels/`, launched: each with its arguments by name, checked before anything runs.
+//!
+//! | call | moves |
+//! |---|---|
+//! | [`append_kv`] | new keys and values into pools, rotated and made 8 bits wide where asked |
+//! | [`rotate_queries`] | rotary embedding of queries, in place |
+//! | [`copy_blocks`], [`stage_blocks`], [`unstage_blocks`] | whole blocks of many pools |
+//! | [`gather_kv`] | sequences out of a pool |
+//! | [`merge_states`] | partial results of attention into whole ones |
+//! | [`scatter_i32`] | single entries of a block table |
+//!
+//! Shapes, types and sizes are checked here. What integer arrays on the device hold is not read back: it must be as
+//! each call says, and a slot or block outside its pool is an address outside it. Where the host has the numbers at
+//! hand, it gives them, and they are checked. Work of size zero launches nothing. Sizes of grids follow from what is
+//! given here and from no number on the device, so that a launch can be recorded and replayed.
+
+mod append;
+mod arguments;
+mod blocks;
+mod error;
+mod gather;
+mod merge;
+mod rotary;
+mod scatter;
+
+pub use append::{AppendKv, KvScales, append_kv};
+pub use arguments::DeviceArray;
+pub use blocks::{PoolTable, copy_blocks, stage_blocks, unstage_blocks};
+pub use error::MoveError;
+pub use gather::{GatherKv, gather_kv};
+pub use merge::{MergeStates, merge_states};
+pub use rotary::{Rotary, RotaryStyle, RotateQueries, rotate_queries};
+pub use scatter::{ScatterI32, scatter_i32};
