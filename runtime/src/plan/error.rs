@@ -1,6 +1,7 @@
 //! Why a batch was not planned: every message names the value and the way out.
 
 use crate::device::DeviceError;
+use crate::device_kernels::MoveError;
 use crate::launch_error::LaunchError;
 use crate::tensor::TensorError;
 
@@ -76,6 +77,9 @@ pub enum PlanError {
     /// Arguments that do not fit the kernel or each other, or a kernel that cannot be compiled.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// Outputs that cannot be merged into.
+    #[error(transparent)]
+    Merge(#[from] MoveError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),

@@ -108,6 +108,8 @@ pub struct Planner {
     workspace: Tensor,
     o_part: Tensor,
     lse_part: Tensor,
+    /// Where the log-sum-exp goes of a program that stores none.
+    lse_unasked: Tensor,
 }
 
 /// A batch worked out: the words of the workspace, and what they say.
@@ -247,8 +249,10 @@ impl Planner {
             classes,
             merge,
         };
+        let unasked = if attention.lse.is_none() { all_rows } else { 0 };
         Ok(Planner {
             device: device.clone(),
+            lse_unasked: Tensor::filled_nan(device, DType::F32, &[unasked])?,
             program: program.clone(),
             attention,
             workspace: Tensor::zeros(device, DType::I32, &[merge.words])?,

@@ -17,9 +17,9 @@ pub struct PlannedLaunch {
     pub entry: String,
     /// Grid, block, shared memory and parameters.
     pub launch: Launch,
-    module: Module,
+    pub(super) module: Module,
     /// Where in the workspace the number of its items is.
-    count: usize,
+    pub(super) count: usize,
 }
 
 impl PlannedLaunch {
@@ -63,6 +63,7 @@ impl Planner {
                 }
             }
         }
+        launches.extend(self.merge_launch(arguments)?);
         Ok(launches)
     }
 
@@ -124,7 +125,6 @@ impl Planner {
             report.emulated.extend(planned.run(&self.device)?.report);
             report.entries.push(planned.entry);
         }
-        self.merge(plan, arguments)?;
         Ok(report)
     }
 }
