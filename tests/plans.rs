@@ -250,7 +250,7 @@ fn refusals_name_the_way_out() {
     for (got, expected) in table {
         assert_eq!(got, expected);
     }
-    let planner = planner(cascading(&problem), none).unwrap();
+    let planner = Planner::new(&device, program, &arguments, cascading(&problem), none).unwrap();
     let refuse = |prefixes: &[SharedPrefix]| planner.plan(&arguments, prefixes).unwrap_err().to_string();
     let table = [
         (
@@ -292,4 +292,17 @@ fn refusals_name_the_way_out() {
     let small = Planner::new(&device, program, &arguments, Capacity::new(5, 2), none).unwrap();
     let error = small.run(&plan, &arguments).unwrap_err().to_string();
     assert!(error.contains("run it with its own"), "{error}");
+    let longer = Problem { lens: vec![(2, 91), (3, 100)], ..problem }.inputs(&device, program).unwrap();
+    assert_eq!(
+        planner.run(&plan, &longer.arguments()).unwrap_err().to_string(),
+        "the plan is for 5 query tokens and 190 keys in other sequences than these, which have 5 and 191: plan them"
+    );
+    // Nothing of a size that a person may write panics.
+    for capacity in [
+        Capacity { split_items: Some(usize::MAX), ..room },
+        Capacity { partial_rows: Some(usize::MAX), splits: 1 << 24, q_tokens: 1 << 24, ..room },
+    ] {
+        let error = Planner::new(&device, program, &arguments, capacity, none).unwrap_err().to_string();
+        assert!(error.starts_with("`Capacity::"), "{error}");
+    }
 }

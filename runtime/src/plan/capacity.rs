@@ -48,6 +48,7 @@ impl Capacity {
             ("sequences", self.sequences),
             ("q_len", self.q_len),
             ("splits", self.splits),
+            ("split_items", self.split_items.unwrap_or(1).max(1)),
         ];
         for (field, value) in fields {
             if value == 0 || value > MOST {
@@ -60,7 +61,7 @@ impl Capacity {
 }
 
 /// Most of anything that is counted: sums and products of a few of them fit in 64 bits, and positions in 32.
-const MOST: usize = 1 << 24;
+pub(super) const MOST: usize = 1 << 24;
 
 /// What planning needs to know of the kernels of one shape class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

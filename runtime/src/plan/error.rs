@@ -67,7 +67,9 @@ pub enum PlanError {
         why: String,
     },
     /// A plan of another planner.
-    #[error("the plan has {given} words of workspace, and this planner's have {takes}: run it with its own")]
+    #[error(
+        "the plan has {given} words of workspace, and this planner's {takes}, laid out otherwise: run it with its own"
+    )]
     OtherPlanner {
         /// Words of the plan.
         given: usize,
@@ -77,6 +79,17 @@ pub enum PlanError {
     /// Arguments that do not fit the kernel or each other, or a kernel that cannot be compiled.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// Arguments of other lengths than the plan's.
+    #[error(
+        "the plan is for {} query tokens and {} keys in other sequences than these, which have {} and {}: plan them",
+        .planned.0, .planned.1, .given.0, .given.1
+    )]
+    OtherBatch {
+        /// Query tokens and keys of the plan.
+        planned: (usize, usize),
+        /// Query tokens and keys of the arguments.
+        given: (usize, usize),
+    },
     /// Outputs that cannot be merged into.
     #[error(transparent)]
     Merge(#[from] MoveError),

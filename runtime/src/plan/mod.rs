@@ -38,7 +38,7 @@ use crate::kernels::Kernel;
 use crate::launch::may_fold;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
-use capacity::{ClassSetup, MergeSetup, lay_out};
+use capacity::{ClassSetup, MOST, MergeSetup, lay_out};
 use cascade::Group;
 use flashpage_codegen::attention::{Attention, recognise};
 use flashpage_codegen::program::{DType, Program};
@@ -133,6 +133,11 @@ pub struct Plan {
     /// Rows of partial results.
     pub partial_rows: usize,
     words: Vec<i32>,
+    /// What it was made for: where queries begin, and how many keys there are.
+    starts: Vec<i32>,
+    kv_lens: Vec<usize>,
+    /// The layout of its words.
+    layout: MergeSetup,
 }
 
 impl Plan {
@@ -201,14 +206,19 @@ impl Planner {
         let narrowest = kernel(ShapeClass::for_rows(group), Work::List)?;
         let packed_heads = narrowest.compiled.schedule.packed_heads(ShapeClass::Decode, group).max(1);
         let head_blocks = (batch.q_heads / packed_heads).max(1);
-        let can_cut = attention.output.is_some();
+        let all_rows = capacity.q_tokens.saturating_mul(batch.q_heads.max(1));
         let (mut kernels, mut classes) = (Vec::new(), Vec::new());
         for class in ClassSetup::classes(&capacity, packed_heads) {
             let pair = [kernel(class, Work::List)?, kernel(class, Work::Partials)?];
             let schedule = &pair[0].compiled.schedule;
             let tile_rows = schedule.rows_per_tile(packed_heads);
-            let slots = (device.sms().max(1) * schedule.blocks_per_sm.max(1)) as usize;
-            let split_items = if can_cut { capacity.split_items.unwrap_or(4 * slots) } else { 0 };
+            let blocks = device.sms().max(1) as usize * schedule.blocks_per_sm.max(1) as usize;
+            let slots = blocks.min(MOST);
+            let split_items = match capacity.split_items {
+                _ if attention.output.is_none() => 0,
+                Some(items) => items,
+                None => (4 * slots).min(all_rows.saturating_mul(capacity.splits)),
+            };
             classes.push(ClassSetup {
                 class,
                 tile_rows,
@@ -222,7 +232,6 @@ impl Planner {
             });
             kernels.push(pair);
         }
-        let all_rows = capacity.q_tokens.saturating_mul(batch.q_heads.max(1));
         let of_items: usize =
             classes.iter().map(|class| class.split_items.saturating_mul(class.tile_rows)).sum();
         let partial_rows =
@@ -483,6 +492,9 @@ impl Planner {
             merged_rows: lists.merges.len(),
             partial_rows: lists.partial_rows,
             words: workspace::words(setup, &lists),
+            starts: batch.query.starts.as_slice().to_vec(),
+            kv_lens: batch.kv_lens.clone(),
+            layout: setup.merge,
         })
     }
 }

@@ -7,7 +7,6 @@ use crate::batch::Batch;
 use crate::device::{Device, DeviceError, Launch, Module, Report, Run};
 use crate::kernels::Kernel;
 use crate::launch::{Planned, Tiles, parameter};
-use flashpage_codegen::work_list::HEADER_WORDS;
 
 /// A launch that does not change from batch to batch: entry, grid and parameters are the same for all.
 #[derive(Clone, Debug)]
@@ -49,9 +48,12 @@ impl Planner {
     /// # Errors
     /// Arguments that do not fit.
     pub fn launches(&self, arguments: &[Argument<'_>]) -> Result<Vec<PlannedLaunch>, PlanError> {
-        let batch = Batch::check(&self.program, arguments)?;
+        self.launches_of(&Batch::check(&self.program, arguments)?)
+    }
+
+    fn launches_of(&self, batch: &Batch<'_>) -> Result<Vec<PlannedLaunch>, PlanError> {
         batch.on_device(&self.device)?;
-        self.same_make(&batch)?;
+        self.same_make(batch)?;
         let mut launches = Vec::new();
         for (class, [whole, split]) in self.setup.classes.iter().zip(&self.kernels) {
             for (kernel, items, list) in
@@ -59,11 +61,11 @@ impl Planner {
             {
                 if items > 0 && batch.q_heads > 0 {
                     let blocks = if class.walks { items.min(class.slots) } else { items };
-                    launches.push(self.launch(&batch, kernel, blocks, list)?);
+                    launches.push(self.launch(batch, kernel, blocks, list)?);
                 }
             }
         }
-        launches.extend(self.merge_launch(arguments)?);
+        launches.extend(self.merge_launch(batch.arguments)?);
         Ok(launches)
     }
 
@@ -97,16 +99,15 @@ impl Planner {
         })
     }
 
-    /// Writes a plan's words to the workspace, in one copy.
+    /// Writes a plan's words to the workspace, in one copy. What is launched then reads what the plan says, so its
+    /// arguments must be those of the plan.
     ///
     /// # Errors
     /// A plan of another planner, or a device that fails.
     pub fn upload(&self, plan: &Plan) -> Result<(), PlanError> {
-        let (given, takes) = (plan.words.len(), self.setup.merge.words);
-        if given != takes {
-            return Err(PlanError::OtherPlanner { given, takes });
+        if plan.layout != self.setup.merge {
+            return Err(PlanError::OtherPlanner { given: plan.words.len(), takes: self.setup.merge.words });
         }
-        debug_assert!(given >= HEADER_WORDS);
         Ok(self.workspace.write(0, &plan.words)?)
     }
 
@@ -115,7 +116,14 @@ impl Planner {
     /// # Errors
     /// Arguments that do not fit, a plan of another planner, or a device that fails.
     pub fn run(&self, plan: &Plan, arguments: &[Argument<'_>]) -> Result<PlanReport, PlanError> {
-        let launches = self.launches(arguments)?;
+        let batch = Batch::check(&self.program, arguments)?;
+        if plan.starts != batch.query.starts.as_slice() || plan.kv_lens != batch.kv_lens {
+            return Err(PlanError::OtherBatch {
+                planned: (plan.q_tokens, plan.kv_tokens),
+                given: (batch.query.starts.tokens(), batch.kv_lens.iter().sum()),
+            });
+        }
+        let launches = self.launches_of(&batch)?;
         self.upload(plan)?;
         let mut report = PlanReport::default();
         for planned in launches {
