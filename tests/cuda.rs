@@ -11,8 +11,9 @@ use flashpage::kernels;
 use flashpage::runtime::device::{
     DeviceError, Interleave, L2Promotion, Launch, OutOfBounds, Swizzle, TensorMap, TensorMapType,
 };
+use flashpage::runtime::device_kernels::{AppendKv, KvScales, append_kv};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
+use flashpage::runtime::{DType, Device, LaunchOptions, Pool, PoolLayout, Tensor, TimingOptions, launch};
 use stand_in::{NAME, Ran, driver, kgen, run_on, with_driver};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -167,6 +168,40 @@ fn targets() {
         assert_eq!(device.arch() == Arch::Sm90a, cc == "9.0");
         assert_eq!(device.sms(), device.properties().unwrap().sms);
         assert!(device.load(&kernel("")).is_ok());
+    });
+}
+
+/// The helper kernels' module is loaded once, and their parameters are what the driver takes.
+#[test]
+fn helper_kernels() {
+    with_driver("helper_kernels", &["8.0", "8.9", "9.0", "12.0"], |_| {
+        let device = Device::auto();
+        assert_eq!(device.name(), NAME);
+        let keys =
+            Tensor::from_slice(&device, &[1.0f32, -3.0, 0.3, 1e9, 5.0, 6.0, 7.0, 8.0], &[2, 1, 4]).unwrap();
+        let pool = || Tensor::zeros(&device, DType::E4m3, &[2, 4, 1, 4]).unwrap();
+        let (key_pool, value_pool) = (pool(), pool());
+        let slots = device.upload(&[6i64.to_le_bytes(), (-1i64).to_le_bytes()].concat()).unwrap();
+        let nhd = |tensor| Pool { tensor, layout: PoolLayout::Nhd };
+        let args = AppendKv {
+            keys: &keys,
+            values: &keys,
+            tokens: 2,
+            key_pool: nhd(&key_pool),
+            value_pool: nhd(&value_pool),
+            slot_mapping: (&slots).into(),
+            host_slots: Some(&[6, -1]),
+            rotary: None,
+            scales: Some(KvScales { key: 1.0, value: 0.5 }),
+        };
+        append_kv(&device, &args).unwrap();
+        append_kv(&device, &args).unwrap();
+        let row = |pool: &Tensor| pool.to_f32_vec().unwrap()[24..28].to_vec();
+        assert_eq!(
+            (row(&key_pool), row(&value_pool)),
+            (vec![1.0, -3.0, 0.3125, 448.0], vec![2.0, -6.0, 0.625, 448.0])
+        );
+        assert!(key_pool.to_f32_vec().unwrap()[..24].iter().all(|x| *x == 0.0));
     });
 }
 

@@ -7,7 +7,7 @@
 //! - [`fp8`], [`half`], [`element`]: numbers as bits.
 //! - [`rotary`], [`merge`]: the arithmetic, which the host builds and tests as well.
 //! - `entry/`, only where the target is a GPU: the kernels, each the arithmetic above and where its operands lie.
-//! - [`PTX`]: what rustc made of them, for compute capability 8.0 and all after it. Their launchers, which check
+//! - `PTX`, on the host: what rustc made of them, for compute capability 8.0 and all after it. Their launchers, which check
 //!   arguments, are `flashpage_runtime::device_kernels`.
 //!
 //! Invariants: the PTX is committed, so that no user of it needs a nightly toolchain, and `cargo xtask

@@ -1,7 +1,14 @@
 //! The helper kernels on the emulator, with its sanitizers and under several schedules, against what a host computes
 //! naively. Outputs start as NaN, and what must not change is held to every byte.
 
+mod append;
+mod blocks;
+mod gather;
 mod merge;
+mod numbers;
+mod ptx;
+mod refusals;
+mod rotary;
 mod scatter;
 
 use flashpage_runtime::device::Buffer;
@@ -21,6 +28,10 @@ fn devices() -> Vec<Device> {
 }
 
 fn ints(device: &Device, values: &[i32]) -> Buffer {
+    device.upload(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()).unwrap()
+}
+
+fn longs(device: &Device, values: &[i64]) -> Buffer {
     device.upload(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()).unwrap()
 }
 

@@ -1,0 +1,132 @@
+//! `append_kv` against element by element on the host, to the byte: what no slot names stays as it was.
+
+use crate::numbers::{EIGHT_BITS, FLOATS, decode, encode_all};
+use crate::rotary::{STYLES, Tables};
+use crate::{Rng, devices, ints, longs};
+use flashpage_runtime::args::PoolShape;
+use flashpage_runtime::device_kernels::{AppendKv, KvScales, Rotary, RotaryStyle, append_kv};
+use flashpage_runtime::{DType, Device, Pool, PoolLayout, Tensor};
+
+/// A pool's shape, and how much of a head is rotated how.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    shape: PoolShape,
+    from: DType,
+    to: DType,
+    rotation: Option<(usize, RotaryStyle)>,
+    scales: Option<KvScales>,
+}
+
+fn cases() -> Vec<Case> {
+    // kv_heads, head_dim, block_size, rotary_dim: aligned for every type, for some, for none; one token to a block.
+    let shapes =
+        [(2, 64, 16, 64), (3, 128, 8, 32), (1, 40, 5, 24), (2, 33, 16, 10), (5, 7, 1, 2), (2, 72, 4, 48)];
+    let mut cases = Vec::new();
+    for (kv_heads, head_dim, block_size, rotary_dim) in shapes {
+        for layout in [PoolLayout::Nhd, PoolLayout::Hnd] {
+            for from in FLOATS {
+                for to in [from, EIGHT_BITS[0], EIGHT_BITS[1]] {
+                    let shape =
+                        PoolShape { blocks: 40 / block_size + 2, block_size, kv_heads, head_dim, layout };
+                    let scales = (to != from && kv_heads != 3).then_some(KvScales { key: 0.03, value: 1.7 });
+                    let rotations = [None, Some((rotary_dim, STYLES[0])), Some((rotary_dim, STYLES[1]))];
+                    cases.extend(rotations.map(|rotation| Case { shape, from, to, rotation, scales }));
+                }
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn every_type_layout_and_rotation() {
+    let devices = devices();
+    for (nth, case) in cases().iter().enumerate() {
+        check(&devices[nth % 2], case);
+        if nth % 5 == 0 {
+            check(&devices[(nth + 1) % 2], case);
+        }
+    }
+}
+
+/// Where a token's head begins in a pool, in elements.
+pub fn place(shape: &PoolShape, slot: usize, head: usize) -> usize {
+    let (block, token, stride) = shape.strides();
+    slot / shape.block_size * block + slot % shape.block_size * token + head * stride
+}
+
+fn check(device: &Device, case: &Case) {
+    let Case { shape, from, to, rotation, scales } = *case;
+    let (tokens, heads, dim) = (19, shape.kv_heads, shape.head_dim);
+    let mut rng = Rng(dim as u64);
+    let mut numbers: Vec<f32> = (0..2 * (tokens + 1) * heads * dim).map(|_| rng.number()).collect();
+    // Values that no rotation touches: what is too large, too small, and no number.
+    let last = numbers.len() - heads * dim;
+    for (at, special) in
+        [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e30, -6e4, 3e-6, -0.0].into_iter().enumerate()
+    {
+        numbers[last - 1 - at] = special;
+    }
+    let bytes = encode_all(from, &numbers);
+    let (key_bytes, value_bytes) = bytes.split_at(bytes.len() / 2);
+    let new = |bytes: &[u8]| Tensor::from_bytes(device, from, bytes, &[tokens + 1, heads, dim]).unwrap();
+    let (keys, values) = (new(key_bytes), new(value_bytes));
+    let pool = || Tensor::filled_nan(device, to, &shape.dims()).unwrap();
+    let (key_pool, value_pool) = (pool(), pool());
+    let free = rng.order(shape.blocks * shape.block_size);
+    let slots: Vec<i64> =
+        (0..tokens).map(|i| if i % 7 == 3 { -1 - i as i64 } else { free[i] as i64 }).collect();
+    let position = |i: i32| if i > 15 { [39, i32::MIN, 40][i as usize - 16] } else { 2 * i };
+    let positions: Vec<i32> = (0..tokens as i32).map(position).collect();
+    let tables = rotation.map(|(rotary_dim, style)| (Tables::new(40, rotary_dim), style));
+    let tensors = tables.as_ref().map(|(tables, _)| tables.tensors(device));
+    let (slots_on, positions_on) = (longs(device, &slots), ints(device, &positions));
+    let rotary = tables.as_ref().zip(tensors.as_ref()).map(|((_, style), [cos, sin])| Rotary {
+        positions: (&positions_on).into(),
+        cos,
+        sin,
+        style: *style,
+    });
+    let args = AppendKv {
+        keys: &keys,
+        values: &values,
+        tokens,
+        key_pool: Pool { tensor: &key_pool, layout: shape.layout },
+        value_pool: Pool { tensor: &value_pool, layout: shape.layout },
+        slot_mapping: (&slots_on).into(),
+        host_slots: Some(&slots),
+        rotary,
+        scales,
+    };
+    append_kv(device, &args).unwrap_or_else(|error| panic!("{case:?}: {error}"));
+    let scales = scales.map_or([1.0; 2], |scales| [scales.key, scales.value]);
+    for (pool, source, scale, is_key) in
+        [(&key_pool, key_bytes, scales[0], true), (&value_pool, value_bytes, scales[1], false)]
+    {
+        let mut expected = vec![0xff; pool.len() * to.bytes()];
+        let row = dim * from.bytes();
+        for (token, slot) in slots.iter().enumerate() {
+            let Ok(slot) = usize::try_from(*slot) else { continue };
+            for head in 0..heads {
+                let bytes = &source[(token * heads + head) * row..][..row];
+                let mut x: Vec<f32> =
+                    bytes.chunks_exact(from.bytes()).map(|bytes| decode(from, bytes)).collect();
+                let turns = if is_key { tables.as_ref() } else { None };
+                if let Some((tables, style)) = turns {
+                    let Some(turned) = tables.turned(&x, positions[token], *style) else { continue };
+                    x = turned;
+                }
+                let stored = if from == to && turns.is_none() {
+                    bytes.to_vec()
+                } else {
+                    x.iter_mut().for_each(|x| *x /= scale);
+                    encode_all(to, &x)
+                };
+                expected[place(&shape, slot, head) * to.bytes()..][..stored.len()].copy_from_slice(&stored);
+            }
+        }
+        let got = pool.buffer().to_bytes().unwrap();
+        let wrong = got.iter().zip(&expected).position(|(a, b)| a != b);
+        assert_eq!(wrong, None, "{case:?}, keys {is_key}: first wrong byte");
+    }
+}
