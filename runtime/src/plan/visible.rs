@@ -37,17 +37,17 @@ impl Visible {
         first..past.max(first)
     }
 
-    /// Every row sees every column up to its own position, at least: what lies before all rows is seen whole.
+    /// Every row sees every column before its own position, at least: what lies before all rows is seen whole.
     pub(super) fn sees_all_before(&self) -> bool {
         let Interval { lo, hi, exact } = &self.interval;
-        let reaches_itself = match hi {
+        let reaches_before_itself = match hi {
             None => true,
             Some(Bound::Affine(Affine { row: 1, col: 0, atoms, constant })) => {
-                atoms.is_empty() && *constant >= 0
+                atoms.is_empty() && *constant >= -1
             }
             Some(_) => false,
         };
-        *exact && lo.is_none() && reaches_itself
+        *exact && lo.is_none() && reaches_before_itself
     }
 
     fn bound(&self, bound: &Bound, rows: (i64, i64), sequence: usize, greatest: bool) -> Option<i64> {
@@ -81,5 +81,43 @@ impl Visible {
             sum = sum.saturating_add(coefficient.saturating_mul(i64::from(value)));
         }
         Some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kernels::edited;
+    use flashpage_codegen::attention::recognise;
+
+    /// A mask, rows (first and last position), columns: those seen of them; and whether every row sees all before it.
+    #[test]
+    fn columns_are_those_that_some_row_sees() {
+        type Case<'a> = (&'a str, (i64, i64), Range<usize>, Range<usize>, bool);
+        let table: [Case; 12] = [
+            ("true", (5, 9), 0..100, 0..100, true),
+            ("at.col <= at.row", (5, 9), 0..100, 0..10, true),
+            ("at.col <= at.row", (5, 9), 8..100, 8..10, true),
+            ("at.col <= at.row", (5, 9), 40..100, 40..40, true),
+            ("at.col <= at.row", (-9, -2), 0..100, 0..0, true),
+            ("at.col < at.row", (5, 9), 0..100, 0..9, true),
+            ("at.col <= at.row && at.row - at.col < w", (50, 59), 0..100, 44..60, false),
+            ("at.col <= at.row && at.row - at.col < w", (50, 59), 0..52, 44..52, false),
+            ("at.col <= at.row && at.row - at.col < w", (500, 509), 0..100, 100..100, false),
+            ("at.col <= at.row || at.col < w + at.seq", (2, 3), 0..100, 0..10, false),
+            ("at.col >= w", (0, 0), 0..100, 7..100, false),
+            ("at.col / 16 == at.row / 16", (50, 59), 3..100, 3..100, false),
+        ];
+        for (mask, rows, limit, expected, sees_all_before) in table {
+            let step = "softmax.step(dot(q, k.load(cols).t())";
+            let masked = format!("softmax.step(dot(q, k.load(cols).t()).mask(|at| {mask})");
+            let program = edited(&[(step, &masked), ("lse: RowOutput", "lse: RowOutput, w: i32")]);
+            let attention = recognise(&program, true).unwrap();
+            let mut arguments = vec![Argument::I32(0); program.params.len() - 1];
+            arguments.push(Argument::I32(7));
+            let visible = Visible::new(&attention, &arguments);
+            assert_eq!(visible.columns(rows, 3, limit), expected, "{mask} of {rows:?}");
+            assert_eq!(visible.sees_all_before(), sees_all_before, "{mask}");
+        }
     }
 }
