@@ -7,6 +7,7 @@ mod planning;
 mod targets;
 
 use flashpage::codegen::Arch;
+use flashpage::codegen::schedule::head_dims;
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::check_rows;
 use flashpage::runtime::problem::Problem;
@@ -29,7 +30,7 @@ fn parts_give_what_the_whole_gives() {
         let device = harsh(arch);
         // Kernel, lengths, query heads, KV heads, block size, scalars, parts.
         type Case<'a> = (&'a str, &'a [(usize, usize)], usize, usize, usize, &'a [(&'a str, f64)], usize);
-        let table: [Case; 12] = [
+        let table: [Case; 15] = [
             ("attention", MIXED, 2, 1, 16, &[], 1),
             ("attention", MIXED, 4, 2, 16, &[], 3),
             ("causal_attention", MIXED, 3, 1, 16, &[], 2),
@@ -42,6 +43,10 @@ fn parts_give_what_the_whole_gives() {
             ("paged_attention", FEW_KEYS, 2, 1, 8, &[], 6),
             ("paged_attention", &[(1, 500), (33, 97), (4, 113)], 6, 2, 24, &[], 7),
             ("paged_full_attention", &[(1, 517), (2, 600)], 8, 1, 24, &[], 8),
+            // Groups that no tile of a short class holds.
+            ("paged_full_attention", &[(1, 300), (3, 210)], 80, 1, 16, &[], 2),
+            ("causal_attention", &[(1, 300), (5, 210)], 20, 1, 16, &[], 2),
+            ("alibi_attention", &[(1, 300), (30, 210)], 14, 2, 16, &[], 3),
         ];
         for (seed, (kernel, lens, q_heads, kv_heads, block_size, scalars, parts)) in table.iter().enumerate()
         {
@@ -67,13 +72,14 @@ fn parts_give_what_the_whole_gives() {
     }
 }
 
-/// Every number of parts of one long decode and one long prompt, in either head dimension that both targets have.
+/// Every number of parts of one long decode and one long prompt, in every head dimension.
 #[test]
 fn one_to_eight_parts() {
     for arch in ARCHS {
         let device = harsh(arch);
-        for (index, head_dim) in [64, 128].into_iter().enumerate() {
-            for parts in 1..=8 {
+        for (index, &head_dim) in head_dims(arch).iter().enumerate() {
+            // In the larger ones as many as tell parts from the whole.
+            for parts in (1..=8).step_by(if index < 2 { 1 } else { 3 }) {
                 let problem = Problem {
                     head_dim,
                     lens: vec![(1, 521), (19, 530)],
