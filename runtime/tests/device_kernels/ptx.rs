@@ -2,7 +2,7 @@
 
 use flashpage_device_kernels::PTX;
 use flashpage_runtime::device::Launch;
-use flashpage_runtime::{Device, EmulatorOptions};
+use flashpage_runtime::{Device, EmulatorOptions, Profile};
 use std::io::Write;
 use std::process::Command;
 
@@ -59,6 +59,72 @@ fn aligned_rows_move_sixteen_bytes_at_once() {
         }
         assert_eq!(moved, 2 * 4096);
     }
+}
+
+/// `append_kv_f16_e4m3` of the keys of one token, 2 heads of 64, to `slot` in blocks of 16: which accesses it makes,
+/// in a pool whose first byte is at `pool` and whose blocks are `block_stride` elements apart.
+fn append(device: &Device, keys: u64, pool: u64, slot: i64, block_stride: u64, rotary_dim: u32) -> Profile {
+    let module = device.load(PTX).unwrap();
+    let table = device.upload(&[0; 4 * 64]).unwrap();
+    let slots = device.upload(&slot.to_le_bytes()).unwrap();
+    let position = device.upload(&1i32.to_le_bytes()).unwrap();
+    let mut params: Vec<Vec<u8>> = Vec::new();
+    let long = |params: &mut Vec<Vec<u8>>, value: u64| params.push(value.to_le_bytes().to_vec());
+    let word = |params: &mut Vec<Vec<u8>>, value: u32| params.push(value.to_le_bytes().to_vec());
+    [keys, keys, pool, pool, slots.address()].into_iter().for_each(|value| long(&mut params, value));
+    [2, 64, 16].into_iter().for_each(|value| word(&mut params, value));
+    [block_stride, 128, 64].into_iter().for_each(|value| long(&mut params, value));
+    [1f32.to_bits(); 2].into_iter().for_each(|value| word(&mut params, value));
+    [position.address(), table.address(), table.address()]
+        .into_iter()
+        .for_each(|value| long(&mut params, value));
+    [2, rotary_dim, 0].into_iter().for_each(|value| word(&mut params, value));
+    // One row of blocks: keys alone, so that one pool serves for both.
+    let launch = Launch { grid: [1; 3], block: [4, 2, 1], cluster: [1; 3], dynamic_shared_bytes: 0, params };
+    let report = device.launch(&module, "append_kv_f16_e4m3", &launch).unwrap().report.unwrap();
+    report.profile.unwrap()
+}
+
+/// Of a row of 64 halves into 64 bytes: loads and stores of 16 bytes, with a rotation and without; element by element
+/// where either side is not aligned.
+#[test]
+fn appended_rows_move_sixteen_bytes_at_once() {
+    let device = Device::emulator_with(EmulatorOptions { profile: true, ..EmulatorOptions::default() });
+    let keys = device.upload(&[0x3c; 2 * 64 * 2 + 16]).unwrap();
+    let pool = device.alloc(4096).unwrap();
+    for (from, to, rotary_dim, aligned) in
+        [(0, 0, 0, true), (0, 0, 32, true), (2, 0, 0, false), (0, 8, 32, false)]
+    {
+        let profile = append(&device, keys.address() + from, pool.address() + to, 3, 2048, rotary_dim);
+        let moved = |store: bool, each: u64| -> u64 {
+            let of = |instruction: &str| instruction.contains(if store { "st.global" } else { "ld.global" });
+            let lines = profile.lines.iter().filter(|line| of(&line.instruction) && line.lanes > 0);
+            lines.filter(|line| line.global_bytes / line.lanes == each).map(|line| line.global_bytes).sum()
+        };
+        // Cosines and sines come beside the keys: 16 f32 each for a head.
+        let tables = 2 * 2 * 4 * u64::from(rotary_dim / 2);
+        let what = format!("{from} {to} {rotary_dim}");
+        if aligned {
+            assert_eq!((moved(true, 16), moved(false, 16)), (128, 256 + tables), "{what}");
+            assert_eq!((moved(true, 1), moved(false, 2)), (0, 0), "{what}");
+        } else {
+            assert_eq!((moved(true, 16), moved(false, 16)), (0, 0), "{what}");
+            assert_eq!((moved(true, 1), moved(false, 2)), (128, 256), "{what}");
+        }
+    }
+}
+
+/// A pool of 10^14 elements, of which the emulator has the one block that is written.
+#[test]
+fn indices_have_64_bits() {
+    let device = Device::emulator_with(EmulatorOptions { profile: true, ..EmulatorOptions::default() });
+    let keys = device.upload(&[0x3c; 2 * 64 * 2]).unwrap();
+    let memory = device.upload(&[0; 4096]).unwrap();
+    let (block, stride) = (100_000_000u64, 1 << 20);
+    let first = memory.address().wrapping_sub(block * stride);
+    append(&device, keys.address(), first, (block * 16 + 5) as i64, stride, 0);
+    let expected: Vec<u8> = (0..4096).map(|at| if (640..768).contains(&at) { 0x38 } else { 0 }).collect();
+    assert_eq!(memory.to_bytes().unwrap(), expected);
 }
 
 #[test]
