@@ -190,7 +190,13 @@ impl Planner {
             choices.push(choice);
         }
         let lists = workspace::lists(setup, &stretches, &by_class, groups);
-        if lists.partial_rows > setup.merge.partial_rows || lists.merges.len() > setup.merge.rows {
+        let fits = |(index, class): (usize, &super::ClassSetup)| {
+            lists.whole[index].len() <= class.whole_items && lists.split[index].len() <= class.split_items
+        };
+        if lists.partial_rows > setup.merge.partial_rows
+            || lists.merges.len() > setup.merge.rows
+            || !setup.classes.iter().enumerate().all(fits)
+        {
             return None;
         }
         let classes = choices.iter().zip(&setup.classes).enumerate().map(|(index, (choice, class))| {

@@ -20,7 +20,8 @@ pub struct Capacity {
     pub q_len: usize,
     /// Most parts into which the keys of one row are cut; 1 never cuts.
     pub splits: usize,
-    /// Items of one kernel that leave partial results; by default four times as many as run at once.
+    /// Items of one kernel that leave partial results; by default four times as many as run at once, twice as
+    /// many of prompts.
     pub split_items: Option<usize>,
     /// Rows of partial results; by default as many as that many items can have.
     pub partial_rows: Option<usize>,
@@ -102,6 +103,17 @@ impl ClassSetup {
         classes.reverse();
         classes.retain(|class| rows_of(*class).0 <= most && packed <= rows_of(*class).1);
         classes
+    }
+
+    /// Items with partial results that there is room for where nobody says: enough that parts of uneven numbers of units
+    /// balance. Prompts, which have many rows and seldom too few tiles, get less.
+    pub(super) fn default_split_items(class: ShapeClass, slots: usize) -> usize {
+        if class == ShapeClass::Prefill { 2 * slots } else { 4 * slots }
+    }
+
+    /// Most rows of partial results that its items leave.
+    pub(super) fn most_partial_rows(&self) -> usize {
+        self.split_items.saturating_mul(self.tile_rows.min(rows_of(self.class).1))
     }
 
     /// Most items that write outputs, of sequences of this class.

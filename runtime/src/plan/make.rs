@@ -59,7 +59,8 @@ impl Planner {
             let split_items = match capacity.split_items {
                 _ if attention.output.is_none() => 0,
                 Some(items) => items,
-                None => (4 * slots).min(all_rows.saturating_mul(capacity.splits)),
+                None => ClassSetup::default_split_items(class, slots)
+                    .min(all_rows.saturating_mul(capacity.splits)),
             };
             classes.push(ClassSetup {
                 class,
@@ -74,8 +75,7 @@ impl Planner {
             });
             kernels.push(pair);
         }
-        let of_items: usize =
-            classes.iter().map(|class| class.split_items.saturating_mul(class.tile_rows)).sum();
+        let of_items = classes.iter().map(ClassSetup::most_partial_rows).fold(0, usize::saturating_add);
         let partial_rows =
             capacity.partial_rows.unwrap_or(of_items).min(all_rows.saturating_mul(capacity.splits));
         let merge = lay_out(&mut classes, all_rows.min(partial_rows), partial_rows);
