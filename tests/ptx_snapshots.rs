@@ -6,13 +6,22 @@
 
 use flashpage::codegen::program::{DType, ParamKind, Program};
 use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning, head_dims};
-use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
+use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use flashpage::ptx::ast::{Function, Item, Module, Statement};
 use flashpage::ptx::{parse, verify};
 
 fn spec(dtype: DType, head_dim: usize, block_size: Option<usize>, shape: ShapeClass) -> Spec {
-    Spec { arch: Arch::Sm80, dtype, head_dim, block_size, shape, tuning: Tuning::default(), fold_scale: true }
+    Spec {
+        arch: Arch::Sm80,
+        dtype,
+        head_dim,
+        block_size,
+        shape,
+        tuning: Tuning::default(),
+        work: Work::Grid,
+        fold_scale: true,
+    }
 }
 
 fn for_hopper(spec: Spec) -> Spec {

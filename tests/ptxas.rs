@@ -65,6 +65,31 @@ fn the_catalogue_assembles_for_hopper() {
     assert_eq!(status, Some(0));
 }
 
+/// Planned kernels, which carry a range of columns beside what grid kernels carry, and leave partial results. In one
+/// type, as types differ in nothing that takes registers.
+#[test]
+fn planned_kernels_assemble() {
+    // Target, rows: seven kernels, two of them in two block sizes, in two or five head dimensions and three shapes; of
+    // each the one that writes outputs and the one that leaves partial results.
+    for (arch, expected) in [("sm_80", (5 + 2 * 2) * 2 * 3 * 2), ("sm_90a", (5 + 2 * 2) * 5 * 3 * 2)] {
+        let line = format!("verify --arch {arch} --dtype f16 --block-size 16,24 --work list,partials --json");
+        let Some((rows, status)) = json("planned_kernels_assemble", &line) else { return };
+        let rows = rows.as_array().unwrap();
+        assert_eq!(rows.len(), expected);
+        for row in rows {
+            let what = format!("{row:#}");
+            assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
+            assert_eq!(
+                (row["spill_stores"].as_u64(), row["spill_loads"].as_u64()),
+                (Some(0), Some(0)),
+                "{what}"
+            );
+            assert_eq!(row["clean"], true, "{what}");
+        }
+        assert_eq!(status, Some(0));
+    }
+}
+
 /// The figures of a kernel, each against what it cannot be otherwise.
 #[test]
 fn what_a_kernel_costs() {

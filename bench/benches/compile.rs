@@ -2,7 +2,7 @@
 
 use divan::Bencher;
 use flashpage::codegen::program::{DType, ParamKind};
-use flashpage::codegen::{Arch, Program, ShapeClass, Spec, compile, frontend};
+use flashpage::codegen::{Arch, Program, ShapeClass, Spec, Work, compile, frontend};
 use flashpage::kernels;
 
 fn main() {
@@ -24,6 +24,7 @@ fn spec(program: &Program, head_dim: usize) -> Spec {
         block_size: paged.then_some(16),
         shape: ShapeClass::Prefill,
         tuning: Default::default(),
+        work: Work::Grid,
         fold_scale: true,
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::program::{ParamId, ParamKind, Program, ScalarType};
 use crate::schedule::Schedule;
+use crate::spec::Work;
 use flashpage_ptx::words::Opcode;
 use std::collections::HashSet;
 
@@ -72,6 +73,12 @@ pub enum Meaning {
     HeadBlocks,
     /// Sequences of the batch, where blocks walk a list of tiles. u32.
     Sequences,
+    /// Address of a work list ([`crate::work_list`]). u64.
+    WorkList,
+    /// Address of partial outputs, f32 `[partial rows, head_dim]`. u64.
+    PartialOutput,
+    /// Address of partial log-sum-exps, f32 `[partial rows]`. u64.
+    PartialLse,
     /// A tensor map over the elements of a tensor, what lies outside it reading as zero. 128 bytes.
     TensorMap(ParamId, CopyBox),
 }
@@ -117,6 +124,9 @@ impl Meaning {
             Meaning::RowTiles => "row tiles of the longest sequence".to_owned(),
             Meaning::HeadBlocks => "query heads over packed heads".to_owned(),
             Meaning::Sequences => "sequences".to_owned(),
+            Meaning::WorkList => "address of the work list, i32".to_owned(),
+            Meaning::PartialOutput => "address of partial outputs, f32[partial rows, head_dim]".to_owned(),
+            Meaning::PartialLse => "address of partial log-sum-exps, f32[partial rows]".to_owned(),
             Meaning::TensorMap(param, CopyBox { rows, span }) => {
                 format!("tensor map of {}, copied by {rows} rows of {span} bytes", name(param))
             }
@@ -130,7 +140,9 @@ impl Meaning {
 ///   sequences]`, where a sequence has `q_len * packed heads` rows; tiles past a sequence's end return at once.
 /// - A kernel with warps of several roles ([`Schedule::roles`]) has as many blocks as the device holds at once, or as
 ///   there are tiles if they are fewer; the blocks walk the list of the same tiles.
-pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
+/// - A planned kernel has any grid `[blocks, 1, 1]`: its tiles come from a list, and where sequences begin and how long
+///   they are is written there. Without roles its blocks do one item each, so there are as many as the list can hold.
+pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
     let mut args = Vec::new();
     let maps = schedule.roles.is_some();
     for (index, param) in program.params.iter().enumerate() {
@@ -139,6 +151,7 @@ pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
             args.push(AbiArg { name: format!("{}{suffix}", ptx_name(&param.name)), ty, meaning });
         };
         match param.kind {
+            ParamKind::Output | ParamKind::RowOutput if work == Work::Partials => continue,
             ParamKind::Scalar(ty) => {
                 let ty = if ty == ScalarType::F32 { AbiType::F32 } else { AbiType::I32 };
                 push("", ty, Meaning::Scalar(id));
@@ -152,7 +165,9 @@ pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
                 if maps =>
             {
                 push("_map", AbiType::TensorMap, Meaning::TensorMap(id, schedule.copy_box(param.kind)));
-                if matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values) {
+                if !work.is_planned()
+                    && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)
+                {
                     push("_starts", AbiType::U64, Meaning::Starts(id));
                 }
                 continue;
@@ -165,7 +180,9 @@ pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
         push("", AbiType::U64, Meaning::Pointer(id));
         match param.kind {
             ParamKind::Query | ParamKind::Keys | ParamKind::Values => {
-                push("_starts", AbiType::U64, Meaning::Starts(id));
+                if !work.is_planned() {
+                    push("_starts", AbiType::U64, Meaning::Starts(id));
+                }
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
@@ -175,7 +192,9 @@ pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
             ParamKind::BlockTable => {
-                push("_seq_lens", AbiType::U64, Meaning::SeqLens(id));
+                if !work.is_planned() {
+                    push("_seq_lens", AbiType::U64, Meaning::SeqLens(id));
+                }
                 push("_stride", AbiType::U32, Meaning::TableStride(id));
             }
             ParamKind::Output => {
@@ -190,7 +209,7 @@ pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
         ("group", Meaning::Group),
         ("packed_heads", Meaning::PackedHeads),
     ];
-    if maps {
+    if maps && !work.is_planned() {
         shared.extend([
             ("row_tiles", Meaning::RowTiles),
             ("head_blocks", Meaning::HeadBlocks),
@@ -199,6 +218,18 @@ pub fn abi(program: &Program, schedule: &Schedule) -> Vec<AbiArg> {
     }
     for (name, meaning) in shared {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
+    }
+    let of_list: &[(&str, Meaning)] = match work {
+        Work::Grid => &[],
+        Work::List => &[("work_list", Meaning::WorkList)],
+        Work::Partials => &[
+            ("work_list", Meaning::WorkList),
+            ("o_part", Meaning::PartialOutput),
+            ("lse_part", Meaning::PartialLse),
+        ],
+    };
+    for (name, meaning) in of_list {
+        args.push(AbiArg { name: (*name).to_owned(), ty: AbiType::U64, meaning: *meaning });
     }
     tell_apart(&mut args);
     args
@@ -250,7 +281,7 @@ mod tests {
             }";
         let program = parse_source(source).expect("a kernel");
         let names: Vec<String> =
-            abi(&program, &Schedule::of_row(&SM80[0])).into_iter().map(|arg| arg.name).collect();
+            abi(&program, &Schedule::of_row(&SM80[0]), Work::Grid).into_iter().map(|arg| arg.name).collect();
         let of_scalars = &names[names.len() - 10..];
         let expected = [
             "q_starts_",

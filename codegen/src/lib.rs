@@ -10,7 +10,7 @@
 //! - [`spec`], [`schedule`]: what a program is specialised to, and how it runs there.
 //! - `lower`: to the entry of a target, `sm80` or `sm90` (for `sm_90a`), both made of the same ranges, masks and softmax.
 //! - [`layout`]: where elements lie in shared memory and in registers.
-//! - [`abi`]: the entry's parameters.
+//! - [`abi`]: the entry's parameters; [`work_list`]: the list that planned kernels take their tiles from.
 //!
 //! `FLASHPAGE_DUMP=program,schedule,ptx` prints these stages of every compilation.
 //!
@@ -27,7 +27,8 @@ mod lower;
 pub mod program;
 pub mod schedule;
 pub mod spec;
+pub mod work_list;
 
 pub use lower::{CompileError, Compiled, compile};
 pub use program::Program;
-pub use spec::{Arch, ShapeClass, Spec};
+pub use spec::{Arch, ShapeClass, Spec, Work};

@@ -100,6 +100,54 @@ impl FromStr for ShapeClass {
     }
 }
 
+/// Where a kernel's blocks learn which tile is theirs, and what they leave of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Work {
+    /// From their place in the grid and the lengths of the batch.
+    #[default]
+    Grid,
+    /// From a list in device memory ([`crate::work_list`]); results are the program's outputs.
+    List,
+    /// From such a list; results are partial, in f32, to be merged.
+    Partials,
+}
+
+impl Work {
+    /// All of them.
+    pub const ALL: [Work; 3] = [Work::Grid, Work::List, Work::Partials];
+
+    /// Whether tiles come from a list.
+    pub fn is_planned(self) -> bool {
+        self != Work::Grid
+    }
+
+    /// As on the command line and in kernel names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Work::Grid => "grid",
+            Work::List => "list",
+            Work::Partials => "partials",
+        }
+    }
+}
+
+impl FromStr for Work {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Work::ALL
+            .into_iter()
+            .find(|work| work.as_str() == text)
+            .ok_or_else(|| format!("unknown work `{text}`: write grid, list or partials"))
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Everything a compiled kernel depends on besides its [`crate::Program`]. The key of the kernel cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Spec {
@@ -115,6 +163,8 @@ pub struct Spec {
     pub shape: ShapeClass,
     /// What of the schedule is not the table's.
     pub tuning: Tuning,
+    /// Where tiles come from.
+    pub work: Work,
     /// The score scale may be folded into the exponential. True unless the scale is zero or negative.
     pub fold_scale: bool,
 }

@@ -3,7 +3,7 @@
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{BarrierAt, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
-use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
+use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
 
 const KERNELS: &str = include_str!("../../src/kernels.rs");
 
@@ -13,7 +13,7 @@ fn kernel(name: &str) -> Program {
 
 fn spec(head_dim: usize, shape: ShapeClass, block_size: Option<usize>) -> Spec {
     let (arch, dtype, tuning) = (Arch::Sm90a, DType::F16, Tuning::default());
-    Spec { arch, dtype, head_dim, block_size, shape, tuning, fold_scale: true }
+    Spec { arch, dtype, head_dim, block_size, shape, tuning, work: Work::Grid, fold_scale: true }
 }
 
 /// Every kernel of the table, contiguous and paged.

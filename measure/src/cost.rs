@@ -9,7 +9,7 @@ use crate::toolchain::{Assembled, Nvdisasm, Ptxas, ToolError};
 use crate::workload::Workload;
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{Schedule, Tuning};
-use flashpage_codegen::{Arch, CompileError, Compiled, Program, ShapeClass, Spec, compile};
+use flashpage_codegen::{Arch, CompileError, Compiled, Program, ShapeClass, Spec, Work, compile};
 
 /// The tools that machine code is read with.
 #[derive(Clone, Debug)]
@@ -132,6 +132,7 @@ impl Cost {
             block_size: workload.block_size,
             shape,
             tuning: Tuning::default(),
+            work: Work::Grid,
             fold_scale: true,
         };
         Ok(Cost::of(tools, &compile(program, &spec)?, shape, gpu)?)

@@ -13,7 +13,7 @@ use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::{
     HopperRow, MAX_STAGES, MaskClass, OutputIn, QueryIn, Roles, Row, Schedule, Tuning,
 };
-use flashpage_codegen::{Arch, ShapeClass, Spec, compile};
+use flashpage_codegen::{Arch, ShapeClass, Spec, Work, compile};
 
 /// What a row of the table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,6 +264,7 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
         block_size,
         shape: slot.shape,
         tuning: schedule.tuning(),
+        work: Work::Grid,
         fold_scale: true,
     }
 }

@@ -35,6 +35,14 @@ pub enum ArgsError {
         /// Its length.
         len: i32,
     },
+    /// Another number of sequences than there is memory for.
+    #[error("{given} sequences do not take the place of {sequences}: give sequences of nothing to fill up")]
+    SequenceCount {
+        /// Sequences there are.
+        sequences: usize,
+        /// Sequences given.
+        given: usize,
+    },
     /// More tokens than an i32 counts.
     #[error("the sequences have more than 2^31 - 1 tokens together: split the batch")]
     TooManyTokens,
@@ -87,22 +95,28 @@ impl Starts {
         Ok(Starts { host: starts.to_vec(), tensor: Tensor::from_slice(device, starts, &[starts.len()])? })
     }
 
+    /// The same memory with sequences of other lengths, as many as before. Clones share that memory: they are of no
+    /// use afterwards.
+    ///
+    /// # Errors
+    /// Another number of them, a length below zero, or too many tokens; nothing has changed then.
+    pub fn set_lens(&mut self, lens: &[i32]) -> Result<(), ArgsError> {
+        let sequences = self.sequences();
+        if lens.len() != sequences {
+            return Err(ArgsError::SequenceCount { sequences, given: lens.len() });
+        }
+        let starts = starts_of(lens)?;
+        self.tensor.write(0, &starts)?;
+        self.host = starts;
+        Ok(())
+    }
+
     /// Starts of sequences of these lengths.
     ///
     /// # Errors
     /// A length below zero, or too many tokens.
     pub fn from_lens(device: &Device, lens: &[i32]) -> Result<Starts, ArgsError> {
-        let mut starts = Vec::with_capacity(lens.len() + 1);
-        let mut end = 0i32;
-        starts.push(end);
-        for (sequence, len) in lens.iter().enumerate() {
-            if *len < 0 {
-                return Err(ArgsError::NegativeLength { sequence, len: *len });
-            }
-            end = end.checked_add(*len).ok_or(ArgsError::TooManyTokens)?;
-            starts.push(end);
-        }
-        Starts::new(device, &starts)
+        Starts::new(device, &starts_of(lens)?)
     }
 
     /// Starts of `batch` sequences of `len` tokens each.
@@ -148,6 +162,20 @@ impl Starts {
     pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
+}
+
+fn starts_of(lens: &[i32]) -> Result<Vec<i32>, ArgsError> {
+    let mut starts = Vec::with_capacity(lens.len() + 1);
+    let mut end = 0i32;
+    starts.push(end);
+    for (sequence, len) in lens.iter().enumerate() {
+        if *len < 0 {
+            return Err(ArgsError::NegativeLength { sequence, len: *len });
+        }
+        end = end.checked_add(*len).ok_or(ArgsError::TooManyTokens)?;
+        starts.push(end);
+    }
+    Ok(starts)
 }
 
 /// Queries, keys or values: `[tokens, heads, D]`, sequences laid end to end.
@@ -248,12 +276,7 @@ impl BlockTable {
         seq_lens: &[i32],
     ) -> Result<BlockTable, ArgsError> {
         let sequences = seq_lens.len();
-        if width.checked_mul(sequences) != Some(entries.len()) {
-            return Err(ArgsError::TableShape { width, sequences, given: entries.len() });
-        }
-        if let Some((sequence, len)) = seq_lens.iter().enumerate().find(|(_, len)| **len < 0) {
-            return Err(ArgsError::NegativeLength { sequence, len: *len });
-        }
+        check_table(entries, width, seq_lens)?;
         Ok(BlockTable {
             entries: entries.to_vec(),
             width,
@@ -280,7 +303,7 @@ impl BlockTable {
 
     /// Takes over entries that have been changed on the device already, and uploads the lengths of the sequences from
     /// now on, no more than the table has rows for. Gives the bytes uploaded.
-    pub(crate) fn set(&mut self, changes: &[(i32, i32)], seq_lens: Vec<i32>) -> Result<usize, ArgsError> {
+    pub(crate) fn update(&mut self, changes: &[(i32, i32)], seq_lens: Vec<i32>) -> Result<usize, ArgsError> {
         for (index, value) in changes {
             self.entries[*index as usize] = *value;
         }
@@ -290,6 +313,24 @@ impl BlockTable {
         self.seq_lens_tensor.write(0, &seq_lens)?;
         self.seq_lens = seq_lens;
         Ok(4 * self.seq_lens.len())
+    }
+
+    /// The same memory with other entries and lengths, for as many sequences as before. Clones share that memory: they
+    /// are of no use afterwards.
+    ///
+    /// # Errors
+    /// Another number of sequences or entries, or a length below zero; nothing has changed then.
+    pub fn set(&mut self, entries: &[i32], seq_lens: &[i32]) -> Result<(), ArgsError> {
+        let sequences = self.sequences();
+        if seq_lens.len() != sequences {
+            return Err(ArgsError::SequenceCount { sequences, given: seq_lens.len() });
+        }
+        check_table(entries, self.width, seq_lens)?;
+        self.entries_tensor.write(0, entries)?;
+        self.seq_lens_tensor.write(0, seq_lens)?;
+        self.entries = entries.to_vec();
+        self.seq_lens = seq_lens.to_vec();
+        Ok(())
     }
 
     /// Number of sequences.
@@ -320,6 +361,17 @@ impl BlockTable {
     /// `i32[sequences]` on the device.
     pub fn seq_lens_tensor(&self) -> &Tensor {
         &self.seq_lens_tensor
+    }
+}
+
+fn check_table(entries: &[i32], width: usize, seq_lens: &[i32]) -> Result<(), ArgsError> {
+    let sequences = seq_lens.len();
+    if width.checked_mul(sequences) != Some(entries.len()) {
+        return Err(ArgsError::TableShape { width, sequences, given: entries.len() });
+    }
+    match seq_lens.iter().enumerate().find(|(_, len)| **len < 0) {
+        None => Ok(()),
+        Some((sequence, len)) => Err(ArgsError::NegativeLength { sequence, len: *len }),
     }
 }
 
@@ -370,6 +422,14 @@ mod tests {
         let starts = Starts::from_lens(&device, &[3, 0, 4]).unwrap();
         assert_eq!(starts.as_slice(), [0, 3, 3, 7]);
         assert_eq!((starts.sequences(), starts.tokens(), starts.longest(), starts.len_of(1)), (3, 7, 4, 0));
+        let mut moved = starts.clone();
+        moved.set_lens(&[0, 9, 1]).unwrap();
+        assert_eq!(
+            (moved.as_slice(), moved.tensor().address()),
+            (&[0, 0, 9, 10][..], starts.tensor().address())
+        );
+        assert!(moved.set_lens(&[1]).is_err() && moved.set_lens(&[1, -1, 1]).is_err());
+        assert_eq!(moved.as_slice(), [0, 0, 9, 10]);
         assert_eq!(Starts::uniform(&device, 2, 5).unwrap().as_slice(), [0, 5, 10]);
         assert_eq!(Starts::new(&device, &[0]).unwrap().sequences(), 0);
         let table: [(Result<Starts, ArgsError>, &str); 5] = [
@@ -397,6 +457,16 @@ mod tests {
         assert_eq!((table.sequences(), table.row(1)), (2, &[-7, 0, 9][..]));
         let bad = BlockTable::new(&device, &[1, 2, 3], 2, &[1, 1]).unwrap_err().to_string();
         assert_eq!(bad, "a block table of width 2 for 2 sequences has 4 entries, and 3 were given");
+        let mut table = table;
+        let (entries, lens) = (table.entries_tensor().address(), table.seq_lens_tensor().address());
+        table.set(&[4, 5, 6, 7, 8, 9], &[1, 40]).unwrap();
+        assert_eq!((table.row(0), table.seq_lens()), (&[4, 5, 6][..], &[1, 40][..]));
+        assert_eq!(table.entries_tensor().to_vec::<i32>().unwrap(), [4, 5, 6, 7, 8, 9]);
+        assert_eq!((table.entries_tensor().address(), table.seq_lens_tensor().address()), (entries, lens));
+        let bad = table.set(&[1, 2, 3], &[1]).unwrap_err().to_string();
+        assert_eq!(bad, "1 sequences do not take the place of 2: give sequences of nothing to fill up");
+        assert!(table.set(&[1, 2, 3], &[1, 1]).is_err());
+        assert_eq!(table.row(1), [7, 8, 9]);
         let bad = BlockTable::new(&device, &[1], 1, &[-3]).unwrap_err().to_string();
         assert_eq!(bad, "sequence 0 has length -3: lengths are zero or more");
     }

@@ -79,10 +79,23 @@ pub fn run(
     let inputs = problem.inputs(device, program)?;
     let arguments = inputs.arguments();
     let report = launch(device, program, &arguments, options)?;
+    let verdicts = check(program, &inputs, problem.dtype)?;
+    Ok(Equivalence { report, verdicts })
+}
+
+/// Compares what a launch, or a plan, left in `inputs` with the reference.
+///
+/// # Errors
+/// Outputs that cannot be read.
+pub fn check(
+    program: &Program,
+    inputs: &Inputs,
+    dtype: DType,
+) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
+    let arguments = inputs.arguments();
     let expected = reference(program, &arguments)?;
     let plain = plain(program, &arguments)?;
-    let verdicts = judge(&inputs, problem.dtype, &expected, &plain, |tensor, _| tensor.to_f32_vec())?;
-    Ok(Equivalence { report, verdicts })
+    judge(inputs, dtype, &expected, &plain, |tensor, _| tensor.to_f32_vec())
 }
 
 /// Compares what a launch left in `inputs` with the reference in these rows alone: for batches whose reference would

@@ -12,7 +12,7 @@ use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::{Expr, ParamId, Program};
 use flashpage_codegen::schedule::{Schedule, Tuning};
-use flashpage_codegen::{Arch, ShapeClass, Spec};
+use flashpage_codegen::{Arch, ShapeClass, Spec, Work};
 use std::sync::Arc;
 
 /// What a launch may be told beyond its arguments.
@@ -139,13 +139,14 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
         block_size: batch.block_size,
         shape: options.shape.unwrap_or(ShapeClass::for_rows(rows)),
         tuning: options.tuning,
+        work: Work::Grid,
         fold_scale: may_fold(batch),
     }
 }
 
 /// Whether the kernel may fold its score scale into the exponential, which takes a scale above zero: the row
 /// maximum is taken of unscaled scores. A scale that depends on more than scalars is not folded.
-fn may_fold(batch: &Batch<'_>) -> bool {
+pub(crate) fn may_fold(batch: &Batch<'_>) -> bool {
     let Ok(attention) = recognise(batch.program, true) else {
         // The compiler will say what is wrong.
         return false;
@@ -167,9 +168,24 @@ pub(crate) struct Tiles {
     row_tiles: usize,
     head_blocks: usize,
     sequences: usize,
+    /// Of a planned kernel.
+    planned: Planned,
+}
+
+/// Where a planned kernel's list is, and where its partial results go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Planned {
+    pub work_list: u64,
+    pub o_part: u64,
+    pub lse_part: u64,
 }
 
 impl Tiles {
+    /// Those of a planned kernel: a list says the rest.
+    pub(crate) fn planned(packed_heads: usize, planned: Planned) -> Tiles {
+        Tiles { packed_heads, row_tiles: 0, head_blocks: 0, sequences: 0, planned }
+    }
+
     fn of(batch: &Batch<'_>, schedule: &Schedule, shape: ShapeClass) -> Tiles {
         let packed_heads = schedule.packed_heads(shape, batch.group()).max(1);
         let rows = batch.query.starts.longest() * packed_heads;
@@ -178,6 +194,7 @@ impl Tiles {
             row_tiles: rows.div_ceil(schedule.rows_per_tile(packed_heads).max(1)),
             head_blocks: batch.q_heads / packed_heads,
             sequences: batch.sequences(),
+            planned: Planned::default(),
         }
     }
 
@@ -204,7 +221,7 @@ impl Tiles {
 }
 
 /// The bytes of one entry parameter.
-fn parameter(
+pub(crate) fn parameter(
     device: &Device,
     batch: &Batch<'_>,
     arg: &AbiArg,
@@ -244,6 +261,9 @@ fn parameter(
         Meaning::RowTiles => ("the number of row tiles".into(), tiles.row_tiles),
         Meaning::HeadBlocks => ("the number of head groups".into(), tiles.head_blocks),
         Meaning::Sequences => ("the number of sequences".into(), tiles.sequences),
+        Meaning::WorkList => (String::new(), tiles.planned.work_list as usize),
+        Meaning::PartialOutput => (String::new(), tiles.planned.o_part as usize),
+        Meaning::PartialLse => (String::new(), tiles.planned.lse_part as usize),
         Meaning::TensorMap(param, copy) => {
             let map = tensor_map(batch, param, copy, tiles.packed_heads);
             let encoded = device.encode_tensor_map(pointer(&argument(param)), &map);
@@ -349,7 +369,8 @@ mod tests {
             (&hopper, [usize::MAX, 2, 2], "the number of tiles is 18446744073709551615, and must be at most"),
         ];
         for (schedule, [row_tiles, head_blocks, sequences], expected) in table {
-            let tiles = Tiles { packed_heads: 1, row_tiles, head_blocks, sequences };
+            let planned = Planned::default();
+            let tiles = Tiles { packed_heads: 1, row_tiles, head_blocks, sequences, planned };
             let said = tiles.grid(schedule, 132).map_or_else(|error| error.to_string(), |_| String::new());
             assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
         }
@@ -363,7 +384,8 @@ mod tests {
         let batch = Batch::check(&program, &arguments).unwrap();
         let meaning = Meaning::TensorMap(ParamId(1), CopyBox { rows: 512, span: 128 });
         let arg = AbiArg { name: "k_map".into(), ty: AbiType::TensorMap, meaning };
-        let tiles = Tiles { packed_heads: 1, row_tiles: 1, head_blocks: 1, sequences: 1 };
+        let planned = Planned::default();
+        let tiles = Tiles { packed_heads: 1, row_tiles: 1, head_blocks: 1, sequences: 1, planned };
         let error = parameter(&device, &batch, &arg, &tiles).unwrap_err().to_string();
         let expected = "argument `k` cannot be copied in bulk, as kernels for sm_90a do: tensor map: box has 512: each \
                         takes 1 to 256; launch for sm_80 instead";

@@ -5,6 +5,7 @@
 //! - [`tensor`], [`args`], [`cache`]: what a launch is given.
 //! - [`device_kernels`]: what moves keys, values, blocks and partial results.
 //! - [`launch()`](launch()): checks arguments, compiles, fills parameters, runs.
+//! - [`plan`]: batches of any mix of lengths, cut into work that fills the device; launches that a graph can replay.
 //! - [`reference`](mod@reference) and [`check`]: what a result should have been, and whether it is.
 //! - [`case`]: `launch.json`, so that any PTX can be run and checked without writing a program.
 //!
@@ -26,6 +27,7 @@ mod launch_error;
 mod normals;
 pub mod npy;
 mod npy_header;
+pub mod plan;
 pub mod problem;
 pub mod reference;
 mod scalar;
@@ -40,5 +42,6 @@ pub use device::{
 };
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
+pub use plan::{Capacity, Plan, PlanError, PlanOptions, Planner, SharedPrefix};
 pub use reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
 pub use tensor::{HostElement, Tensor, TensorError};

@@ -4,9 +4,13 @@
 //! `head0 + r % packed`. With one packed head that is the token itself; with all heads of a group it lets one
 //! decoded token fill a tile. Each lane works out the pair of one row of its warp and the others ask for it
 //! by `shfl`, so the division is done once.
+//!
+//! A grid kernel works its extent out from the batch's starts and lengths; a planned one reads it from an item of its
+//! list ([`crate::work_list`]), and then columns need not begin at 0.
 
 use super::kernel::Kernel;
 use crate::abi::Meaning;
+use crate::work_list;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::builder::{Builder, Reg, vector};
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
@@ -20,9 +24,11 @@ pub(super) struct Extent {
     pub q_begin: Reg,
     /// First token of the sequence's keys; contiguous sources only.
     pub kv_begin: Option<Reg>,
-    /// Keys of the sequence.
+    /// First column of the leftmost tile of columns; `None` where that is column 0.
+    pub col_begin: Option<Reg>,
+    /// One past the last column: keys of the sequence, or where an item of a list ends.
     pub kv_len: Reg,
-    /// `kv_len - q_len`: position of the first query.
+    /// Position of the first query: `kv_len - q_len` where the whole sequence is seen.
     pub q_offset: Reg,
     /// First KV head.
     pub kv_head: Reg,
@@ -32,6 +38,8 @@ pub(super) struct Extent {
     pub row0: Reg,
     /// One past the tile's last row, or past the sequence's where no tile that is shorter than others needs to know.
     pub end: Reg,
+    /// Partial row of the tile's first row; partial kernels only.
+    pub part: Option<Reg>,
 }
 
 /// An extent, and what this lane is in it.
@@ -45,6 +53,8 @@ pub(super) struct Instance {
     pub warp_row: Reg,
     /// `lane % 4 * 2`: first column of a lane within an accumulator block.
     pub lane_col: Reg,
+    /// The lane's first column in the leftmost tile of columns.
+    pub first_col: Reg,
     /// Token of this lane's row (`warp_row + lane % rows_per_warp`), the last row's for rows past the end.
     pub lane_token: Reg,
     /// Query head of this lane's row.
@@ -59,14 +69,19 @@ impl Deref for Instance {
     }
 }
 
-/// A tile of rows of the whole launch.
+/// What a block does next.
 #[derive(Clone)]
-pub(super) struct Work {
-    pub sequence: Reg,
-    /// Which of the groups of packed heads.
-    pub head_block: Reg,
-    /// Which tile of the sequence's rows.
-    pub row_tile: Reg,
+pub(super) enum Work {
+    /// A tile of rows of the whole launch.
+    Tile {
+        sequence: Reg,
+        /// Which of the groups of packed heads.
+        head_block: Reg,
+        /// Which tile of the sequence's rows.
+        row_tile: Reg,
+    },
+    /// An item of a list, by its address.
+    Item(Reg),
 }
 
 /// Who this thread is.
@@ -109,15 +124,22 @@ impl Kernel<'_> {
         let whole = b.mul_lo(Type::U32, "r", &lane_token, &packed);
         let head = b.sub(Type::U32, "r", &row, &whole);
         let lane_head = b.add(Type::U32, "lane_head", &head, &extent.head0);
-        Instance { extent, lane, thread, warp_row, lane_col, lane_token, lane_head }
+        let first_col = match &extent.col_begin {
+            None => lane_col.clone(),
+            Some(begin) => b.add(Type::U32, "first_col", begin, &lane_col),
+        };
+        Instance { extent, lane, thread, warp_row, lane_col, first_col, lane_token, lane_head }
     }
 
-    /// What a tile of rows covers. `past` leaves where it lies past its sequence's end.
+    /// What a tile of rows covers. `past` leaves where it lies past its sequence's end, which no item of a list does.
     pub(super) fn extent(&mut self, work: Work, past: impl FnOnce(&mut Builder)) -> Extent {
         let group = self.param(Meaning::Group);
         let attention = self.attention;
         let packed = self.param(Meaning::PackedHeads);
-        let Work { sequence, head_block, row_tile } = work;
+        let (sequence, head_block, row_tile) = match work {
+            Work::Tile { sequence, head_block, row_tile } => (sequence, head_block, row_tile),
+            Work::Item(item) => return self.extent_of_item(&item),
+        };
         let (q_begin, q_len) = self.sequence_extent(Meaning::Starts(attention.q), &sequence, "q");
         let (kv_begin, kv_len) = match attention.table {
             None => {
@@ -130,25 +152,84 @@ impl Kernel<'_> {
                 (None, self.b.ld_constant(Type::U32, "kv_len", &at, 0))
             }
         };
+        let (rows, row0, end) = self.tile_extent(&q_len, &row_tile);
         let b = &mut self.b;
-        let rows = b.mul_lo(Type::U32, "rows", &q_len, &packed);
-        let (row0, end) = match self.schedule.roles {
-            None => (b.mul_lo(Type::U32, "row0", &row_tile, self.schedule.rows), rows.clone()),
-            Some(_) => {
-                b.comment("a tile has whole tokens");
-                let tokens = b.div(Type::U32, "r", self.schedule.rows, &packed);
-                let used = b.mul_lo(Type::U32, "tile_rows", &tokens, &packed);
-                let row0 = b.mul_lo(Type::U32, "row0", &row_tile, &used);
-                let end = b.add(Type::U32, "r", &row0, &used);
-                (row0, b.min(Type::U32, "end", &end, &rows))
-            }
-        };
         let is_past = b.setp(Word::Ge, Type::U32, "p", &row0, &rows);
         b.guarded(&is_past, false, past);
         let q_offset = b.sub(Type::S32, "q_offset", &kv_len, &q_len);
         let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
         let kv_head = b.div(Type::U32, "kv_head", &head0, &group);
-        Extent { sequence, q_begin, kv_begin, kv_len, q_offset, kv_head, head0, row0, end }
+        Extent {
+            sequence,
+            q_begin,
+            kv_begin,
+            col_begin: None,
+            kv_len,
+            q_offset,
+            kv_head,
+            head0,
+            row0,
+            end,
+            part: None,
+        }
+    }
+
+    /// What an item of a work list covers.
+    fn extent_of_item(&mut self, item: &Reg) -> Extent {
+        use work_list::Word;
+        let group = self.param(Meaning::Group);
+        let packed = self.param(Meaning::PackedHeads);
+        let is_paged = self.attention.table.is_some();
+        let is_partial = self.spec.work == crate::spec::Work::Partials;
+        let b = &mut self.b;
+        let mut word = |group: &str, word: Word| b.ld_constant(Type::U32, group, item, word.offset());
+        let q_begin = word("q_begin", Word::QBegin);
+        let q_len = word("q_len", Word::QLen);
+        let q_offset = word("q_offset", Word::QPosition);
+        let sequence = word("sequence", Word::Sequence);
+        let kv_begin = (!is_paged).then(|| word("kv_begin", Word::KvBegin));
+        let col_begin = Some(word("col_begin", Word::ColBegin));
+        let kv_len = word("col_end", Word::ColEnd);
+        let head_block = word("head_block", Word::HeadBlock);
+        let row_tile = word("row_tile", Word::RowTile);
+        let part = is_partial.then(|| word("part", Word::Part));
+        let (_, row0, end) = self.tile_extent(&q_len, &row_tile);
+        let b = &mut self.b;
+        let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
+        let kv_head = b.div(Type::U32, "kv_head", &head0, &group);
+        Extent { sequence, q_begin, kv_begin, col_begin, kv_len, q_offset, kv_head, head0, row0, end, part }
+    }
+
+    /// The address of item `index` of the work list.
+    pub(super) fn item(&mut self, index: &Reg) -> Reg {
+        let list = self.param(Meaning::WorkList);
+        let b = &mut self.b;
+        let at = b.mad_wide("rd", index, 4 * work_list::ITEM_WORDS, &list);
+        b.add(Type::U64, "item", &at, 4 * work_list::HEADER_WORDS)
+    }
+
+    /// Items of the work list.
+    pub(super) fn items(&mut self) -> Reg {
+        let list = self.param(Meaning::WorkList);
+        self.b.ld_constant(Type::U32, "items", &list, 0)
+    }
+
+    /// Rows of a sequence, and first and end of a tile of them.
+    fn tile_extent(&mut self, q_len: &Reg, row_tile: &Reg) -> (Reg, Reg, Reg) {
+        let packed = self.param(Meaning::PackedHeads);
+        let b = &mut self.b;
+        let rows = b.mul_lo(Type::U32, "rows", q_len, &packed);
+        if self.schedule.roles.is_none() {
+            let row0 = b.mul_lo(Type::U32, "row0", row_tile, self.schedule.rows);
+            return (rows.clone(), row0, rows);
+        }
+        b.comment("a tile has whole tokens");
+        let tokens = b.div(Type::U32, "r", self.schedule.rows, &packed);
+        let used = b.mul_lo(Type::U32, "tile_rows", &tokens, &packed);
+        let row0 = b.mul_lo(Type::U32, "row0", row_tile, &used);
+        let end = b.add(Type::U32, "r", &row0, &used);
+        let end = b.min(Type::U32, "end", &end, &rows);
+        (rows, row0, end)
     }
 
     /// Begin and length of a sequence from an array of starts.

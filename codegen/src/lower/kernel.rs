@@ -71,7 +71,7 @@ impl<'a> Kernel<'a> {
         self.b.directive("maxntid", &[self.schedule.threads() as u32, 1, 1]);
         self.b.directive("minnctapersm", &[self.schedule.blocks_per_sm]);
         self.b.comment("parameters");
-        for arg in abi(self.program, self.schedule) {
+        for arg in abi(self.program, self.schedule, self.spec.work) {
             let ty = match arg.ty {
                 AbiType::U64 => Type::U64,
                 AbiType::U32 => Type::U32,

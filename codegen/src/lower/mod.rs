@@ -2,6 +2,7 @@
 
 mod instance;
 mod kernel;
+mod partial;
 mod range;
 mod scalar;
 mod score;
@@ -126,7 +127,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
         module,
         entry,
         schedule,
-        abi: abi(program, &schedule),
+        abi: abi(program, &schedule, spec.work),
         attention,
         dynamic_shared_bytes: schedule.shared_bytes() as u32,
         block: [schedule.threads() as u32, 1, 1],
@@ -172,5 +173,6 @@ fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
         Some(size) if attention.table.is_some() => format!("_b{size}"),
         _ => String::new(),
     };
-    format!("{}_{}_d{}{block}_{}", ptx_name(&program.name), spec.dtype, spec.head_dim, spec.shape)
+    let work = if spec.work.is_planned() { format!("_{}", spec.work) } else { String::new() };
+    format!("{}_{}_d{}{block}_{}{work}", ptx_name(&program.name), spec.dtype, spec.head_dim, spec.shape)
 }

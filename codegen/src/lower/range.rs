@@ -10,7 +10,7 @@ use crate::bounds::{Affine, Bound, Interval};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 
-/// Tiles of columns, by index; a tile is `schedule.cols` wide.
+/// Tiles of columns, by index; a tile is `schedule.cols` wide, and the first begins where the extent's columns do.
 pub(super) struct ColumnRange {
     /// The leftmost tile.
     pub first: Reg,
@@ -53,16 +53,21 @@ impl Kernel<'_> {
         let last_col = self.b.sub(Type::S32, "r", &extent.kv_len, 1);
 
         let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Greatest, &last_col);
+        let hi = self.relative_to_begin(extent, hi, -1);
         let hi = self.b.add(Type::S32, "r", &hi, cols);
         let end = self.b.div(Type::U32, "tiles_end", &hi, cols);
         let first = match self.left_end(extent, rows.as_ref(), &interval, Extreme::Least) {
-            Some(lo) => self.b.div(Type::U32, "tiles_first", &lo, cols),
+            Some(lo) => {
+                let lo = self.relative_to_begin(extent, lo, 0);
+                self.b.div(Type::U32, "tiles_first", &lo, cols)
+            }
             None => self.b.mov(Type::U32, "tiles_first", 0),
         };
         let mut phases = Vec::new();
         if interval.exact {
             self.b.comment("tiles that every row sees whole");
             let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Least, &last_col);
+            let hi = self.relative_to_begin(extent, hi, -1);
             let hi = self.b.add(Type::S32, "r", &hi, 1);
             let inner_end = self.b.div(Type::U32, "inner_end", &hi, cols);
             self.b.max(Type::S32, &inner_end, &inner_end, &first);
@@ -72,6 +77,7 @@ impl Kernel<'_> {
             match self.left_end(extent, rows.as_ref(), &interval, Extreme::Greatest) {
                 None => phases.push(Phase { title, first: first.clone(), masked: false }),
                 Some(lo) => {
+                    let lo = self.relative_to_begin(extent, lo, 0);
                     let lo = self.b.add(Type::S32, "r", &lo, cols - 1);
                     let inner_first = self.b.div(Type::U32, "inner_first", &lo, cols);
                     self.b.max(Type::S32, &inner_first, &inner_first, &first);
@@ -86,6 +92,13 @@ impl Kernel<'_> {
             phases.push(Phase { title, first: first.clone(), masked: true });
         }
         ColumnRange { first, end, phases }
+    }
+
+    /// A column counted from where the leftmost tile begins, at least `least`.
+    fn relative_to_begin(&mut self, extent: &Extent, col: Reg, least: i64) -> Reg {
+        let Some(begin) = &extent.col_begin else { return col };
+        let col = self.b.sub(Type::S32, "r", &col, begin);
+        self.b.max(Type::S32, "r", &col, least)
     }
 
     /// Positions of the tile's first and last row, as s64.

@@ -111,7 +111,7 @@ impl Kernel<'_> {
             return;
         }
         self.b.comment(if masks.masked { "maps and masks" } else { "maps" });
-        let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.lane_col);
+        let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.first_col);
         let asks_col = |expr: &Expr| expr.any(&mut |e| *e == Expr::Col);
         let cols_needed =
             attention.scores.iter().any(|op| asks_col(op.expr())) || opaque.is_some_and(asks_col);

@@ -186,9 +186,7 @@ impl Kernel<'_> {
         let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
         let sources = self.slot_rows(instance);
         for (slot, source) in sources.iter().enumerate() {
-            let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
-            let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
-            let lse = self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2);
+            let lse = self.log_sum_exp(state, sums, slot);
             let token = self.of_row("r", &instance.lane_token, source);
             let head = self.of_row("r", &instance.lane_head, source);
             let token = self.b.add(Type::U32, "r", &token, &instance.q_begin);
@@ -203,6 +201,20 @@ impl Kernel<'_> {
                 b.emit(Opcode::St, &mods, vec![address(&at, 0), (&lse).into()]);
             });
         }
+    }
+
+    /// `(max + log2(sum)) ln 2` of a row slot.
+    pub(super) fn log_sum_exp(&mut self, state: &State, sums: &[Reg], slot: usize) -> Reg {
+        let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
+        let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
+        self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2)
+    }
+
+    /// What a row's accumulators are multiplied by at last: 1 over the row's sum, and 0 for a row that kept no column.
+    pub(super) fn inverse(&mut self, sum: &Reg) -> Reg {
+        let seen = self.b.setp(Word::Neu, Type::F32, "p", sum, 0.0f32);
+        let inverse = self.b.approx(Opcode::Rcp, "f", sum);
+        self.b.selp(Type::F32, "f", &inverse, 0.0f32, &seen)
     }
 
     /// Combines the four lanes that hold parts of one row.

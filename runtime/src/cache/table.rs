@@ -85,7 +85,7 @@ impl DeviceTable {
             };
             scatter_i32(device, &scatter)?;
         }
-        self.uploaded += self.table.set(&self.changes, lens)?;
+        self.uploaded += self.table.update(&self.changes, lens)?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::MoveError;
 use crate::args::{Pool, PoolShape};
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Launch, Module};
 use crate::tensor::Tensor;
 use flashpage_codegen::program::DType;
 use flashpage_device_kernels::{ACCESS, THREADS};
@@ -150,9 +150,20 @@ impl Params {
         grid: [u32; 3],
         block: [u32; 3],
     ) -> Result<(), MoveError> {
-        let module = device.kernels().helper(device, entry)?;
-        let launch = Launch { grid, block, cluster: [1; 3], dynamic_shared_bytes: 0, params: self.0 };
+        let (module, launch) = self.ready(device, entry, grid, block)?;
         device.launch(&module, entry, &launch)?;
         Ok(())
+    }
+
+    /// What to launch an entry of the helper kernels with.
+    pub(super) fn ready(
+        self,
+        device: &Device,
+        entry: &str,
+        grid: [u32; 3],
+        block: [u32; 3],
+    ) -> Result<(Module, Launch), MoveError> {
+        let module = device.kernels().helper(device, entry)?;
+        Ok((module, Launch { grid, block, cluster: [1; 3], dynamic_shared_bytes: 0, params: self.0 }))
     }
 }

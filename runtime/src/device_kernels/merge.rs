@@ -2,7 +2,7 @@
 
 use super::MoveError;
 use super::arguments::{DeviceArray, MOST, Params, limited, tensor, threads};
-use crate::device::Device;
+use crate::device::{Device, Launch, Module};
 use crate::tensor::Tensor;
 use flashpage_codegen::program::DType;
 
@@ -40,6 +40,23 @@ pub struct MergeStates<'a> {
 /// # Errors
 /// Shapes, types or sizes that do not fit, memory of another device, or a device that fails.
 pub fn merge_states(device: &Device, args: &MergeStates<'_>) -> Result<(), MoveError> {
+    let rows: usize = args.o.shape().split_last().map_or(0, |(_, rows)| rows.iter().product());
+    if args.lse.len() != rows {
+        let takes = format!("one number for each of the {rows} rows of `o`");
+        return Err(MoveError::Shape { name: "lse", given: args.lse.shape().to_vec(), takes });
+    }
+    if let Some((module, entry, launch)) = merge_launch(device, args)? {
+        device.launch(&module, &entry, &launch)?;
+    }
+    Ok(())
+}
+
+/// Module, entry and parameters of [`merge_states`]; `None` where there is nothing to do. The log-sum-exp may have
+/// another length than `o` has rows, if no row in use goes past it.
+pub(crate) fn merge_launch(
+    device: &Device,
+    args: &MergeStates<'_>,
+) -> Result<Option<(Module, String, Launch)>, MoveError> {
     let dtype = args.o.dtype();
     if !matches!(dtype, DType::F16 | DType::Bf16 | DType::F32) {
         return Err(MoveError::DType { name: "o", given: dtype, takes: "f16, bf16 or f32".into() });
@@ -48,10 +65,6 @@ pub fn merge_states(device: &Device, args: &MergeStates<'_>) -> Result<(), MoveE
         return Err(MoveError::Shape { name: "o", given: Vec::new(), takes: "[..., head_dim]".into() });
     };
     let rows: usize = rows.iter().product();
-    if args.lse.len() != rows {
-        let takes = format!("one number for each of the {rows} rows of `o`");
-        return Err(MoveError::Shape { name: "lse", given: args.lse.shape().to_vec(), takes });
-    }
     limited("the number of rows", rows, MOST)?;
     limited("`partial_rows`", args.partial_rows, MOST)?;
     let capacity = limited("`capacity`", args.capacity, MOST)?;
@@ -74,8 +87,10 @@ pub fn merge_states(device: &Device, args: &MergeStates<'_>) -> Result<(), MoveE
         ])
         .u32(&[capacity, dim]);
     if capacity == 0 || rows == 0 || dim == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let block = threads(*head_dim, dtype.bytes(), args.capacity);
-    params.launch(device, &format!("merge_states_{dtype}"), [capacity.div_ceil(block[1]), 1, 1], block)
+    let entry = format!("merge_states_{dtype}");
+    let (module, launch) = params.ready(device, &entry, [capacity.div_ceil(block[1]), 1, 1], block)?;
+    Ok(Some((module, entry, launch)))
 }

@@ -28,6 +28,7 @@ pub use arguments::DeviceArray;
 pub use blocks::{PoolTable, copy_blocks, stage_blocks, unstage_blocks};
 pub use error::MoveError;
 pub use gather::{GatherKv, gather_kv};
+pub(crate) use merge::merge_launch;
 pub use merge::{MergeStates, merge_states};
 pub use rotary::{Rotary, RotaryStyle, RotateQueries, rotate_queries};
 pub use scatter::{ScatterI32, scatter_i32};

@@ -8,7 +8,7 @@ use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{Tuning, head_dims};
-use flashpage::codegen::{Arch, ShapeClass, Spec, compile};
+use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, Cost, Tools};
 use flashpage::measure::counted::{Counted, count};
@@ -138,7 +138,16 @@ impl KernelCost {
                     let (arch, fold_scale, tuning) = (self.arch, true, self.schedule.tuning());
                     work.push((
                         program,
-                        Spec { arch, dtype, head_dim, block_size, shape, tuning, fold_scale },
+                        Spec {
+                            arch,
+                            dtype,
+                            head_dim,
+                            block_size,
+                            shape,
+                            tuning,
+                            work: Work::Grid,
+                            fold_scale,
+                        },
                     ));
                 }
             }

@@ -4,7 +4,7 @@ use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
 use flashpage::codegen::schedule::{OutputIn, QueryIn, Tuning};
-use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, compile, frontend};
+use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
 use flashpage::kernels;
 
 /// A kernel by name or file.
@@ -135,6 +135,7 @@ impl Target {
             block_size: paged.then_some(self.block_size),
             shape: self.shape,
             tuning: self.schedule.tuning(),
+            work: Work::Grid,
             fold_scale: true,
         }
     }

@@ -6,7 +6,7 @@ use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{Tuning, head_dims};
-use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, compile};
+use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::gpu::REGISTERS;
 use flashpage::measure::parallel;
@@ -26,6 +26,9 @@ pub struct Verify {
     /// Tokens per block of paged kernels; 8, 16, 24 and 128 if absent
     #[arg(long, value_delimiter = ',')]
     block_size: Vec<usize>,
+    /// Where tiles come from: grid, or list and partials for planned kernels
+    #[arg(long, value_delimiter = ',', default_value = "grid")]
+    work: Vec<Work>,
     /// One JSON array
     #[arg(long)]
     json: bool,
@@ -88,15 +91,18 @@ impl Verify {
             for &head_dim in &head_dims {
                 for &block_size in &block_sizes {
                     for shape in ShapeClass::ALL {
-                        specs.push(Spec {
+                        let tuning = Tuning::default();
+                        let spec = |work| Spec {
                             arch,
                             dtype,
                             head_dim,
                             block_size,
                             shape,
-                            tuning: Tuning::default(),
+                            tuning,
+                            work,
                             fold_scale: true,
-                        });
+                        };
+                        specs.extend(self.work.iter().copied().map(spec));
                     }
                 }
             }

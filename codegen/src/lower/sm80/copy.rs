@@ -19,7 +19,7 @@ use crate::program::ParamId;
 use crate::schedule::QueryIn;
 use crate::schedule::gcd;
 use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, address};
+use flashpage_ptx::builder::{Builder, Reg, address};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// The K/V ring and what walks it.
@@ -30,10 +30,12 @@ pub(super) struct Ring {
     pub stage: Option<Reg>,
     /// Shared address of the tiles.
     pub shared: Reg,
-    /// Keys of the sequence.
+    /// Keys from the first column on.
     kv_len: Reg,
     /// Row of this thread in the first pass.
     row: Reg,
+    /// First column of the leftmost tile, from which rows are counted; `None` where that is column 0.
+    col_begin: Option<Reg>,
     /// Where this thread's row of the first pass lies in a slot at offset 0.
     target: Segments,
     keys: Source,
@@ -41,9 +43,19 @@ pub(super) struct Ring {
     table: Option<Table>,
 }
 
+impl Ring {
+    /// The column at a row counted from the leftmost tile's first.
+    fn column(&self, b: &mut Builder, row: Reg) -> Reg {
+        match &self.col_begin {
+            None => row,
+            Some(begin) => b.add(Type::U32, "r", &row, begin),
+        }
+    }
+}
+
 /// Where K or V comes from.
 struct Source {
-    /// Of this thread's chunk: contiguous, in the sequence's first token; paged, in block 0, in this thread's
+    /// Of this thread's chunk: contiguous, in the first column's token; paged, in block 0, in this thread's
     /// row of a granule unless the row within the block is worked out for every tile.
     address: Reg,
     /// Bytes from one token to the next.
@@ -167,7 +179,12 @@ impl Kernel<'_> {
         let (k, v) = (self.attention.k, self.attention.v);
         let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
         let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
-        Ring { tile, stage, shared, kv_len: instance.kv_len.clone(), row, target, keys, values, table }
+        let col_begin = instance.col_begin.clone();
+        let kv_len = match &col_begin {
+            None => instance.kv_len.clone(),
+            Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
+        };
+        Ring { tile, stage, shared, kv_len, row, col_begin, target, keys, values, table }
     }
 
     fn source(
@@ -184,6 +201,10 @@ impl Kernel<'_> {
         let at = self.b.mad_wide("rd", &instance.kv_head, &head_bytes, &base);
         let at = self.b.mad_wide("rd", chunk, CHUNK, &at);
         let row = row_in_block.or(instance.kv_begin.as_ref()).expect("a contiguous source has starts");
+        let row = &match &instance.col_begin {
+            Some(begin) if row_in_block.is_none() => self.b.add(Type::U32, "r", row, begin),
+            _ => row.clone(),
+        };
         let address = self.b.mad_wide(format!("{name}_at").as_str(), row, &token_bytes, &at);
         let block_bytes = self.attention.table.map(|_| self.param(Meaning::BlockStride(param)));
         Source { address, token_bytes, block_bytes }
@@ -208,6 +229,7 @@ impl Kernel<'_> {
         let b = &mut self.b;
         let position = b.mad_lo(Type::U32, "r", index, self.schedule.cols, &table.lane_row);
         let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
+        let position = ring.column(b, position);
         let entry = b.div(Type::U32, "r", &position, table.block_size);
         if let Some(within) = &table.lane_within {
             b.rem(Type::U32, within, &position, table.block_size);
@@ -242,12 +264,12 @@ impl Kernel<'_> {
     }
 
     /// At the K step: V of the tile `stages - 1` to the left, then the table entries for the K step after it.
-    pub(super) fn copy_values(&mut self, ring: &mut Ring, range: &ColumnRange, masked: bool) {
+    pub(super) fn copy_values(&mut self, ring: &mut Ring, range: &ColumnRange, may_end: bool) {
         let ahead = self.schedule.stages - 1;
         let tile = ring.tile.clone();
         if ahead == 0 {
             let slot = self.slot_offset(1);
-            self.copy_tile(ring, (Which::Values, &tile), (None, slot), masked, None);
+            self.copy_tile(ring, (Which::Values, &tile), (None, slot), may_end, None);
         } else {
             let index = self.b.sub(Type::S32, "r", &tile, ahead);
             let present = self.in_range(&index, range);
@@ -384,6 +406,7 @@ impl Kernel<'_> {
         }
         let row = self.b.add(Type::U32, "r", &ring.row, first);
         let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
+        let position = ring.column(&mut self.b, position);
         let within = self.b.rem(Type::U32, "r", &position, table.block_size);
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)
     }

@@ -21,6 +21,9 @@ impl Kernel<'_> {
         self.b.stage("row sums across the four lanes of a row");
         let sums: Vec<Reg> =
             state.softmax.sum.clone().into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+        if instance.part.is_some() {
+            return self.store_partial(instance, state, &sums);
+        }
         if let Some(lse) = self.attention.lse {
             self.store_lse(instance, state, &sums, lse);
         }
@@ -52,10 +55,7 @@ impl Kernel<'_> {
             .collect();
         let packed = self.packed();
         for (slot, sum) in sums.iter().enumerate() {
-            let seen = self.b.setp(Word::Neu, Type::F32, "p", sum, 0.0f32);
-            let inverse = self.b.approx(Opcode::Rcp, "f", sum);
-            // A row that kept no column: O = 0.
-            let inverse = self.b.selp(Type::F32, "f", &inverse, 0.0f32, &seen);
+            let inverse = self.inverse(sum);
             let elements: Vec<&Reg> = row(&state.acc, slot).collect();
             for (block, pair) in elements.chunks(2).enumerate() {
                 let low = self.b.mul(Type::F32, "f", pair[0], &inverse);

@@ -34,7 +34,7 @@ pub(super) fn lower(
     k.parameters();
     k.zero = Some(k.b.mov(Type::F32, "zero", 0.0f32));
 
-    let instance = k.grid_instance();
+    let instance = k.own_instance();
     k.hoist_uniform(&instance);
     let range = k.column_range(&instance);
     k.copy_query(&instance);
@@ -46,17 +46,32 @@ pub(super) fn lower(
 
     // What the epilogue needs of the instance is worked out again: carrying it through the main loop would
     // cost registers there.
-    let instance = k.grid_instance();
+    let instance = k.own_instance();
     k.epilogue(&instance, &state);
     k.b.ret();
     k.finish()
 }
 
 impl Kernel<'_> {
-    /// The instance of this block of the grid. A block past its sequence's end returns.
-    fn grid_instance(&mut self) -> Instance {
+    /// The instance of this block. A block past its sequence's end, or past the list's, returns.
+    fn own_instance(&mut self) -> Instance {
         self.b.stage("which sequence, heads and rows this block owns");
         let lanes = self.lanes();
+        let work = if self.spec.work.is_planned() { self.listed_work() } else { self.grid_work() };
+        self.instance(lanes, work, |b| b.ret())
+    }
+
+    /// The item of this block.
+    fn listed_work(&mut self) -> Work {
+        let index = self.b.special("r", Special::Ctaid, Some(Axis::X));
+        let items = self.items();
+        let none = self.b.setp(Word::Ge, Type::U32, "p", &index, &items);
+        self.b.guarded(&none, false, |b| b.ret());
+        Work::Item(self.item(&index))
+    }
+
+    /// The tile of this block's place in the grid.
+    fn grid_work(&mut self) -> Work {
         let b = &mut self.b;
         let head_block = b.special("head_block", Special::Ctaid, Some(Axis::Y));
         let sequence = b.special("sequence", Special::Ctaid, Some(Axis::Z));
@@ -65,7 +80,7 @@ impl Kernel<'_> {
         let last = b.special("r", Special::Nctaid, Some(Axis::X));
         let last = b.sub(Type::U32, "r", &last, 1);
         let row_tile = b.sub(Type::U32, "row_tile", &last, &x);
-        self.instance(lanes, Work { sequence, head_block, row_tile }, |b| b.ret())
+        Work::Tile { sequence, head_block, row_tile }
     }
 
     /// Accumulators at zero, softmax at nothing, and Q in registers if it stays there.
@@ -99,7 +114,7 @@ impl Kernel<'_> {
         for (index, phase) in range.phases.iter().enumerate() {
             self.b.stage(phase.title);
             // A left boundary comes last: rather than carry rows and lengths through the inner loop, ask again.
-            let again = (index > 0 && phase.masked).then(|| self.grid_instance());
+            let again = (index > 0 && phase.masked).then(|| self.own_instance());
             let instance = again.as_ref().unwrap_or(instance);
             let masks = self.prepare_scores(instance, phase.masked);
             let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
@@ -109,7 +124,10 @@ impl Kernel<'_> {
 
             self.b.comment("wait for K, let V come");
             self.acquire();
-            self.copy_values(ring, range, phase.masked);
+            // Only the first part has the tile that can reach past the end. Planned kernels, which carry more, save
+            // what it takes to know.
+            let may_end = phase.masked && (index == 0 || !self.spec.work.is_planned());
+            self.copy_values(ring, range, may_end);
             self.product_scores(state, fragments, ring);
             self.b.comment("wait for V, let the next K come");
             self.acquire();

@@ -14,6 +14,7 @@ use crate::lower::kernel::State;
 use crate::lower::softmax::row;
 use crate::program::ParamId;
 use crate::schedule::WARPGROUP_ROWS;
+use crate::spec::Work;
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -29,6 +30,14 @@ impl Hopper<'_> {
         self.b.stage("row sums across the four lanes of a row");
         let sums: Vec<Reg> =
             state.softmax.sum.clone().into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+        if instance.part.is_some() {
+            self.store_partial(instance, state, &sums);
+            if self.output_over_query() {
+                // Nothing is put over Q, but it is free now.
+                self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
+            }
+            return;
+        }
         if let Some(lse) = self.attention.lse {
             self.store_lse(instance, state, &sums, lse);
         }
@@ -44,6 +53,10 @@ impl Hopper<'_> {
 
     /// O = 0 and a log-sum-exp of minus infinity.
     pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State) {
+        if instance.part.is_some() {
+            let sums = state.softmax.sum.clone();
+            return self.store_partial(instance, state, &sums);
+        }
         if let Some(lse) = self.attention.lse {
             let sums = state.softmax.sum.clone();
             self.store_lse(instance, state, &sums, lse);
@@ -63,7 +76,8 @@ impl Hopper<'_> {
 
     /// Before the kernel ends: its bulk copies have read shared memory.
     pub(super) fn finish_stores(&mut self, block: &Block) {
-        if self.attention.output.is_some() && !self.output_over_query() {
+        let by_bulk_copies = self.attention.output.is_some() && self.spec.work != Work::Partials;
+        if by_bulk_copies && !self.output_over_query() {
             let issuer = self.issuer(block);
             self.wait_stores_read(&issuer);
         }
@@ -176,15 +190,7 @@ impl Hopper<'_> {
                 step => b.xor(Type::B32, "o_at", &first, step * 2 * CHUNK),
             })
             .collect();
-        let inverses: Vec<Reg> = sums
-            .iter()
-            .map(|sum| {
-                let seen = b.setp(Word::Neu, Type::F32, "p", sum, 0.0f32);
-                let inverse = b.approx(Opcode::Rcp, "f", sum);
-                // A row that kept no column: O = 0.
-                b.selp(Type::F32, "f", &inverse, 0.0f32, &seen)
-            })
-            .collect();
+        let inverses: Vec<Reg> = sums.iter().map(|sum| self.inverse(sum)).collect();
         let packed = self.packed();
         // Of each row, pairs of neighbours in order.
         let pairs: Vec<Vec<Reg>> = inverses

@@ -169,6 +169,10 @@ impl Hopper<'_> {
             let Some(Paged { of_keys: InPool { block, within }, .. }) = &lane_box.paged else { continue };
             let b = &mut self.b;
             let position = b.mad_lo(Type::U32, "r", tile, cols, &lane_box.row);
+            let position = match &extent.col_begin {
+                None => position,
+                Some(begin) => b.add(Type::U32, "r", &position, begin),
+            };
             let entry = b.div(Type::U32, "r", &position, block_size);
             b.rem(Type::U32, within, &position, block_size);
             let at = b.mad_wide("rd", &entry, 4, table_row);
@@ -222,7 +226,7 @@ impl Hopper<'_> {
         let row_bytes = self.schedule.head_dim * 2;
         // Rows of this tile that exist: boxes past the end are left out.
         let left = paged.then(|| {
-            let start = self.b.mul_lo(Type::U32, "r", tile, cols);
+            let start = self.tile_start(extent, tile);
             self.b.sub(Type::U32, "r", &extent.kv_len, &start)
         });
         let bytes: Operand = match &left {
@@ -255,6 +259,10 @@ impl Hopper<'_> {
                 None => {
                     let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
                     let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
+                    let row = match &extent.col_begin {
+                        None => row,
+                        Some(first) => b.add(Type::U32, "r", &row, first),
+                    };
                     let row = b.add(Type::U32, "r", &row, &lane_box.row);
                     coordinates.extend([row, extent.kv_head.clone()]);
                 }

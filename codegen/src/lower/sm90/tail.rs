@@ -6,7 +6,7 @@
 
 use super::barrier::{CONSUMERS, FULL, Position, WARPGROUP, Which};
 use super::{Block, Hopper};
-use crate::lower::instance::Instance;
+use crate::lower::instance::{Extent, Instance};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 
@@ -22,7 +22,7 @@ impl Hopper<'_> {
     ) {
         self.b.comment("rows past the sequence's end become zero");
         let cols = self.schedule.cols;
-        let start = self.b.mul_lo(Type::U32, "r", tile, cols);
+        let start = self.tile_start(instance, tile);
         let left = self.b.sub(Type::U32, "r", &instance.kv_len, &start);
         let whole = self.b.setp(Word::Ge, Type::U32, "p", &left, cols);
         let done = self.b.label("whole_tile");
@@ -35,6 +35,15 @@ impl Hopper<'_> {
         self.fence_proxy_async();
         self.meet(CONSUMERS, threads);
         self.b.place(&done);
+    }
+
+    /// First column of a tile.
+    pub(super) fn tile_start(&mut self, extent: &Extent, tile: &Reg) -> Reg {
+        let cols = self.schedule.cols;
+        match &extent.col_begin {
+            None => self.b.mul_lo(Type::U32, "r", tile, cols),
+            Some(begin) => self.b.mad_lo(Type::U32, "r", tile, cols, begin),
+        }
     }
 
     /// Shared address of a ring's slot.

@@ -1,0 +1,53 @@
+//! Partial results of a planned kernel: O of an item's columns in f32 and its log-sum-exp, to be merged with those of
+//! the other items of the same rows.
+//!
+//! They leave straight from the accumulators. A lane holds two neighbours of a row, and the four lanes of a row 32
+//! bytes: whole sectors, so a detour through shared memory would gain nothing.
+
+use super::instance::Instance;
+use super::kernel::{Kernel, State};
+use super::softmax::row;
+use crate::abi::Meaning;
+use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
+use flashpage_ptx::words::{Opcode, Space, Type, Word};
+
+impl Kernel<'_> {
+    /// Stores this warp's rows: row `r` of the tile is partial row `part + r`.
+    pub(super) fn store_partial(&mut self, instance: &Instance, state: &State, sums: &[Reg]) {
+        self.b.stage("store partial O and log-sum-exp, f32");
+        let part = instance.part.clone().expect("an item of a partial kernel says where its rows go");
+        let lse_base = self.param(Meaning::PartialLse);
+        let o_base = self.attention.output.map(|_| self.param(Meaning::PartialOutput));
+        let row_bytes = 4 * self.schedule.head_dim;
+        let o_base = o_base.map(|base| self.b.mad_wide("rd", &instance.lane_col, 4, &base));
+        let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
+        let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
+        let sources = self.slot_rows(instance);
+        for (slot, source) in sources.iter().enumerate() {
+            let in_tile = self.b.add(Type::U32, "r", &instance.warp_row, source);
+            let of_sequence = self.b.add(Type::U32, "r", &in_tile, &instance.row0);
+            let to = self.b.add(Type::U32, "r", &in_tile, &part);
+            let exists = self.b.setp(Word::Lt, Type::U32, "p", &of_sequence, &instance.end);
+            let lse = self.log_sum_exp(state, sums, slot);
+            let at = self.b.mad_wide("rd", &to, 4, &lse_base);
+            let stores = self.b.setp_and(Word::Lt, Type::U32, "p", &of_sequence, &instance.end, &first);
+            self.b.guarded(&stores, false, |b| {
+                let mods = [space(Space::Global), ty(Type::F32)];
+                b.emit(Opcode::St, &mods, vec![address(&at, 0), (&lse).into()]);
+            });
+            let Some(o_base) = &o_base else { continue };
+            let inverse = self.inverse(&sums[slot]);
+            let at = self.b.mad_wide("rd", &to, row_bytes, o_base);
+            let elements: Vec<&Reg> = row(&state.acc, slot).collect();
+            for (block, pair) in elements.chunks(2).enumerate() {
+                let low = self.b.mul(Type::F32, "f", pair[0], &inverse);
+                let high = self.b.mul(Type::F32, "f", pair[1], &inverse);
+                let mods = [space(Space::Global), word(Word::V2), ty(Type::F32)];
+                let data = vector(&[&low, &high]);
+                self.b.set_guard(Some(&exists));
+                self.b.emit(Opcode::St, &mods, vec![address(&at, (block * 8 * 4) as i64), data]);
+                self.b.set_guard(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Shared prefixes: what several sequences of a batch begin with is computed once for all their query rows together.
+//!
+//! A group's query tokens lie next to each other in the batch, so over the prefix they are one sequence of that many
+//! rows whose keys are the prefix. What follows the prefix is each sequence's own, and the two are merged row by row.
+//!
+//! **Where it pays.** Every row tile reads the keys and values of its columns. Apart, the tiles of each sequence read
+//! the prefix; together, the tiles of all rows do. Against that stand partial results: each row leaves one in f32 for
+//! the prefix and one for its own part, both written once and read once. A prefix is shared where the first saves at
+//! least [`WORTH`] times the second: part of what is saved would have come from L2.
+//!
+//! **Where it is possible.** Keys are paged, both an output is stored, and no score depends on the row's position or on
+//! the sequence; the mask, if any, lets every row see all columns before it. Else the plan says why not.
+
+use super::SharedPrefix;
+use super::error::PlanError;
+use super::visible::Visible;
+use crate::args::Argument;
+use crate::batch::Batch;
+use flashpage_codegen::attention::{Attention, ScoreOp};
+use flashpage_codegen::program::Expr;
+
+/// How many times the traffic that merging adds must be saved.
+pub(super) const WORTH: usize = 2;
+
+/// Bytes of a number of a partial result.
+const F32: usize = 4;
+
+/// Why a program's prefixes cannot be shared; `None` if they can.
+pub(super) fn obstacle(attention: &Attention, visible: &Visible) -> Option<&'static str> {
+    if attention.table.is_none() {
+        return Some("its keys are not paged, so no two sequences have the same");
+    }
+    if attention.output.is_none() {
+        return Some("it stores no output to merge");
+    }
+    let asks = |expr: &Expr, of: fn(&Expr) -> bool| expr.any(&mut |leaf| of(leaf));
+    let scores = || attention.scores.iter().map(ScoreOp::expr).chain(&attention.scale);
+    if scores().any(|expr| asks(expr, |leaf| *leaf == Expr::Row)) {
+        return Some("its scores depend on the row's position, which differs between the sequences");
+    }
+    if scores().chain(&attention.keep).any(|expr| asks(expr, |leaf| *leaf == Expr::Seq)) {
+        return Some("its scores or its mask depend on the sequence");
+    }
+    if !visible.sees_all_before() {
+        return Some("its mask keeps rows from seeing all columns before them");
+    }
+    None
+}
+
+/// A group that shares a prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Group {
+    /// First and one past the last sequence.
+    pub sequences: std::ops::Range<usize>,
+    /// Tokens of the prefix.
+    pub tokens: usize,
+    /// Query rows for one block of heads.
+    pub rows: usize,
+}
+
+/// Checks that prefixes are what they say: they do not overlap, they end with a block and within every sequence, and
+/// the sequences' tables begin alike.
+pub(super) fn check(batch: &Batch<'_>, prefixes: &[SharedPrefix]) -> Result<(), PlanError> {
+    let mut last = 0;
+    for SharedPrefix { sequences, tokens } in prefixes {
+        let refuse = |why: String| {
+            let (first, last) = (sequences.start, sequences.end.saturating_sub(1));
+            Err(PlanError::Prefix { first, last, tokens: *tokens, why })
+        };
+        if sequences.is_empty() || sequences.end > batch.sequences() {
+            return refuse(format!("the batch has {} sequences: name some of them", batch.sequences()));
+        }
+        if sequences.start < last {
+            return refuse(format!(
+                "sequence {} is in a prefix before it: list prefixes in order, each sequence in one at most",
+                sequences.start
+            ));
+        }
+        last = sequences.end;
+        let Some(block_size) = batch.block_size else { continue };
+        if !tokens.is_multiple_of(block_size) {
+            return refuse(format!("blocks have {block_size} tokens: share whole blocks"));
+        }
+        if let Some(short) = sequences.clone().find(|sequence| batch.kv_lens[*sequence] < *tokens) {
+            return refuse(format!("sequence {short} has {} tokens: share no more", batch.kv_lens[short]));
+        }
+        let tables = batch.arguments.iter().filter_map(|argument| match argument {
+            Argument::Table(table) => Some(*table),
+            _ => None,
+        });
+        for table in tables {
+            let blocks = tokens / block_size;
+            let shared = &table.row(sequences.start)[..blocks];
+            let differs = |sequence: &usize| table.row(*sequence)[..blocks] != *shared;
+            if let Some(other) = sequences.clone().find(differs) {
+                return refuse(format!("sequence {other} has other blocks there: share what is the same"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether sharing pays: the row tiles that read the prefix apart and together, its tokens, and the rows merged.
+pub(super) fn pays(
+    apart: usize,
+    together: usize,
+    tokens: usize,
+    rows: usize,
+    head_dim: usize,
+    element: usize,
+) -> bool {
+    let saved = apart.saturating_sub(together) * tokens * 2 * head_dim * element;
+    // Two results a row, written and read.
+    let added = rows * 2 * 2 * (head_dim + 1) * F32;
+    saved >= WORTH * added
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_prefixes_of_many_pay() {
+        // Tiles apart and together, tokens of the prefix, rows.
+        let table = [
+            // 32 decoding sequences with groups of 4 heads, and a system prompt of 2048 tokens.
+            (32, 1, 2048, 128, true),
+            (32, 1, 16, 128, false),
+            (2, 1, 72, 8, true),
+            (2, 1, 16, 8, false),
+            // As many tiles as before: nothing is saved.
+            (8, 8, 100_000, 1024, false),
+            (1, 1, 4096, 4, false),
+        ];
+        for (apart, together, tokens, rows, expected) in table {
+            assert_eq!(pays(apart, together, tokens, rows, 128, 2), expected, "{apart} {together} {tokens}");
+        }
+    }
+}

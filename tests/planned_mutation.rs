@@ -1,0 +1,111 @@
+//! Whatever synchronises in a planned kernel is needed, and the emulator says so when it is gone: as `mutation.rs` has
+//! it of grid kernels, here of one paged kernel with a window in every class, with and without partial results.
+
+mod mutants;
+mod planning;
+
+use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
+use flashpage::prelude::*;
+use flashpage::runtime::problem::{Inputs, Problem};
+use flashpage::runtime::{AsyncPolicy, EmulatorOptions, Plan, Planner, Schedule};
+use mutants::mutants;
+use planning::{capacity, forced, stock};
+
+/// A way to run the batch, which has run once.
+struct Harness {
+    device: Device,
+    inputs: Inputs,
+    planner: Planner,
+    plan: Plan,
+}
+
+impl Harness {
+    fn new(problem: &Problem, parts: usize, options: EmulatorOptions) -> Harness {
+        let device = Device::emulator_with(EmulatorOptions { instruction_budget: 20_000_000, ..options });
+        let program = stock("paged_attention");
+        let inputs = problem.inputs(&device, program).unwrap();
+        let arguments = inputs.arguments();
+        let planner = Planner::new(&device, program, &arguments, capacity(problem), forced(parts)).unwrap();
+        let plan = planner.plan(&arguments, &[]).unwrap();
+        planner.run(&plan, &arguments).unwrap();
+        drop(arguments);
+        Harness { device, inputs, planner, plan }
+    }
+
+    fn outputs(&self) -> Vec<Vec<u8>> {
+        let outputs =
+            (0..stock("paged_attention").params.len()).filter_map(|index| self.inputs.output(index));
+        outputs.map(|tensor| tensor.buffer().to_bytes().unwrap()).collect()
+    }
+
+    /// Whether this text in place of the kernel `entry` is objected to, or leaves other outputs.
+    fn objects(&self, entry: &str, text: &str, want: &[Vec<u8>]) -> bool {
+        let launches = self.planner.launches(&self.inputs.arguments()).unwrap();
+        let planned = launches.iter().find(|launch| launch.entry == entry).unwrap();
+        let merge = launches.last().unwrap();
+        let Ok(module) = self.device.load(text) else { return true };
+        let ran = self.device.launch(&module, entry, &planned.launch).is_ok();
+        let same = ran && merge.run(&self.device).is_ok() && self.outputs() == want;
+        if !same {
+            // Nothing of the mutant is left for the next.
+            self.planner.run(&self.plan, &self.inputs.arguments()).unwrap();
+        }
+        !same
+    }
+}
+
+#[test]
+fn every_mutant_of_a_planned_kernel_is_caught() {
+    let mut survivors = Vec::new();
+    for (class, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Append, 20), (ShapeClass::Decode, 3)] {
+        // Every loop goes round in each part of a window, whose left end lies in two tiles even for three rows, from
+        // column 511 on; and a sequence has no keys at all.
+        let window = (1500 - q_len - 510) as f64;
+        let problem = Problem {
+            q_heads: 2,
+            kv_heads: 1,
+            lens: vec![(q_len, 1500), (q_len, 0)],
+            scalars: [("window".to_owned(), window)].into(),
+            ..Problem::default()
+        };
+        for (parts, work) in [(1, Work::List), (2, Work::Partials)] {
+            let spec = Spec {
+                arch: Arch::Sm80,
+                dtype: problem.dtype,
+                head_dim: problem.head_dim,
+                block_size: Some(problem.block_size),
+                shape: class,
+                tuning: Tuning::default(),
+                work,
+                fold_scale: true,
+            };
+            let compiled = compile(stock("paged_attention"), &spec).unwrap();
+            let ways = [
+                (AsyncPolicy::Eager, Schedule::InOrder, true),
+                (AsyncPolicy::Lazy, Schedule::InOrder, true),
+                (AsyncPolicy::Lazy, Schedule::InOrder, false),
+                (AsyncPolicy::Random(1), Schedule::Random(1), true),
+                (AsyncPolicy::Random(2), Schedule::Random(2), true),
+            ];
+            let harnesses = ways.map(|(policy, schedule, sanitize)| {
+                Harness::new(
+                    &problem,
+                    parts,
+                    EmulatorOptions { policy, schedule, sanitize, ..EmulatorOptions::default() },
+                )
+            });
+            let want = harnesses[0].outputs();
+            let all = mutants(&compiled.text());
+            assert!(all.len() > 5, "{} mutants of {}", all.len(), compiled.entry);
+            for mutant in all {
+                let mut objectors =
+                    harnesses.iter().filter(|harness| harness.objects(&compiled.entry, &mutant.text, &want));
+                if objectors.next().is_none() {
+                    survivors.push(format!("{}, line {}: {}", compiled.entry, mutant.line, mutant.what));
+                }
+            }
+        }
+    }
+    assert!(survivors.is_empty(), "nobody objects to\n  {}", survivors.join("\n  "));
+}

@@ -1,0 +1,83 @@
+//! Plans a batch, runs it and holds every output against the reference.
+#![allow(dead_code)]
+
+use flashpage::codegen::Program;
+use flashpage::kernels::find;
+use flashpage::prelude::*;
+use flashpage::runtime::check::{check_lse, check_output};
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{Argument, Capacity, Plan, PlanOptions, Planner, SharedPrefix, plain, reference};
+
+pub fn stock(name: &str) -> &'static Program {
+    (find(name).unwrap().program)()
+}
+
+/// Room for a problem and no more.
+pub fn capacity(problem: &Problem) -> Capacity {
+    let tokens: usize = problem.lens.iter().map(|pair| pair.0).sum();
+    Capacity {
+        split_items: Some(600),
+        partial_rows: Some(40_000),
+        ..Capacity::new(tokens.max(1), problem.lens.len().max(1))
+    }
+}
+
+pub fn forced(parts: usize) -> PlanOptions {
+    PlanOptions { parts: Some(parts), ..PlanOptions::default() }
+}
+
+/// The first row where an output differs from the reference by more than the rule allows; outputs of tokens that belong
+/// to no sequence are not looked at.
+pub fn wrong(program: &Program, arguments: &[Argument<'_>]) -> Option<String> {
+    let (expected, plain) = (reference(program, arguments).unwrap(), plain(program, arguments).unwrap());
+    let query = arguments.iter().find_map(|argument| match argument {
+        Argument::Ragged(ragged) => Some(*ragged),
+        _ => None,
+    });
+    let query = query.expect("the query comes first");
+    let rows = query.starts.tokens() * query.tensor.shape()[1];
+    for (expected, plain) in expected.iter().zip(&plain) {
+        let Argument::Output(tensor) = arguments[expected.param.0] else { continue };
+        let count = if expected.is_row_output { rows } else { rows * query.tensor.shape()[2] };
+        let got: Vec<f64> = tensor.read_f32(0, count).unwrap().into_iter().map(f64::from).collect();
+        let verdict = match expected.is_row_output {
+            true => check_lse(&got, &expected.values[..count]),
+            false => check_output(&got, &expected.values[..count], &plain.values[..count], tensor.dtype()),
+        };
+        if !verdict.passed {
+            return Some(format!("{}: {}: {verdict}", program.name, expected.name));
+        }
+    }
+    None
+}
+
+/// Plans and runs these arguments. Gives the plan, or what is wrong with it.
+pub fn judge_arguments(
+    device: &Device,
+    program: &Program,
+    arguments: &[Argument<'_>],
+    (capacity, options): (Capacity, PlanOptions),
+    prefixes: &[SharedPrefix],
+) -> Result<Plan, String> {
+    let what = |error: &dyn std::fmt::Display| format!("{}: {options:?}: {error}", program.name);
+    let planner =
+        Planner::new(device, program, arguments, capacity, options).map_err(|error| what(&error))?;
+    let plan = planner.plan(arguments, prefixes).map_err(|error| what(&error))?;
+    planner.run(&plan, arguments).map_err(|error| format!("{}\n{plan}", what(&error)))?;
+    match wrong(program, arguments) {
+        None => Ok(plan),
+        Some(error) => Err(format!("{}\n{plan}", what(&error))),
+    }
+}
+
+/// Makes a problem up, plans it and runs it.
+pub fn judge(
+    device: &Device,
+    program: &Program,
+    problem: &Problem,
+    options: PlanOptions,
+) -> Result<Plan, String> {
+    let inputs = problem.inputs(device, program).map_err(|error| error.to_string())?;
+    judge_arguments(device, program, &inputs.arguments(), (capacity(problem), options), &[])
+        .map_err(|error| format!("{problem}: {error}"))
+}
