@@ -147,6 +147,8 @@ fn busy() -> Model {
     model.cache.evict_to_host(9).unwrap();
     model.admit(0, &prompts[1]).unwrap();
     model.fork(0).unwrap();
+    model.admit(1, &[80; 20]).unwrap();
+    model.finish(2).unwrap();
     model.admit(0, &[90; 12]).unwrap();
     model.begin_swap(&[2], true).unwrap();
     model.end_swap(0).unwrap();
@@ -160,7 +162,7 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
     let table: [(&str, Attempt); 9] = [
         ("append to a shared block", |m| m.grow(&[0], &[vec![1, 2]])),
         ("a step of both forks", |m| m.grow(&[0, 1], &[vec![1], vec![2]])),
-        ("a step that evicts to the host", |m| m.grow(&[0], &[vec![3; 40]])),
+        ("a step that evicts to the host", |m| m.grow(&[0], &[vec![3; 72]])),
         ("admit a prefix that is on the host", |m| {
             let mut prompt = m.prompt(3, 0);
             prompt.extend([4; 6]);
@@ -205,6 +207,16 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
                     .unwrap_or_else(|error| panic!("{name}, again after failing at {point}: {error}"));
             }
             model.sync().unwrap();
+            // Whatever prefixes are still found, on the device or on the host, are what they should be.
+            while !model.known.is_empty() {
+                model.free(0).unwrap();
+            }
+            let shared = model.prompt(4, 3);
+            for (namespace, prompt) in [(0, &shared[..]), (1, &shared[..]), (1, &[80; 20])] {
+                model.admit(namespace, prompt).unwrap();
+                model.check().unwrap_or_else(|error| panic!("{name}, prefixes after failing at {point}: {error}"));
+                model.finish(0).unwrap();
+            }
             model.close().unwrap_or_else(|error| panic!("{name}, failing at {point}: {error}"));
             points += 1;
             if operations <= point {
