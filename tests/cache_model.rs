@@ -214,7 +214,9 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
             let shared = model.prompt(4, 3);
             for (namespace, prompt) in [(0, &shared[..]), (1, &shared[..]), (1, &[80; 20])] {
                 model.admit(namespace, prompt).unwrap();
-                model.check().unwrap_or_else(|error| panic!("{name}, prefixes after failing at {point}: {error}"));
+                model
+                    .check()
+                    .unwrap_or_else(|error| panic!("{name}, prefixes after failing at {point}: {error}"));
                 model.finish(0).unwrap();
             }
             model.close().unwrap_or_else(|error| panic!("{name}, failing at {point}: {error}"));

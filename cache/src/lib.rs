@@ -4,7 +4,7 @@
 //! - [`PrefixTree`]: a radix tree of prefixes over token ids, with namespaces, locks, eviction and events.
 //! - [`BlockManager`]: sequences over both: admit, reserve room for a step, fork, truncate, publish, finish, swap.
 //! - [`TableMirror`]: a block table kept from step to step, of which only what changed is uploaded.
-//! - [`PrefixGroup`]: sequences of a batch that begin alike, for attention that reads what they share once.
+//! - [`SharedPrefix`]: sequences of a batch that begin alike, for attention that reads what they share once.
 //! - [`CacheStats`]: waste and sharing, by the PagedAttention paper's formulas.
 //! - [`handle`]: a `Send` handle for servers; the owner of the cache waits for nobody.
 //!
@@ -17,13 +17,13 @@
 //! together are what can be had.
 
 mod error;
-mod groups;
 pub mod handle;
 mod host;
 mod manager;
 mod pool;
 mod preempt;
 mod sequence;
+mod shared_prefix;
 mod stats;
 mod step;
 mod swap;
@@ -31,11 +31,11 @@ mod table;
 mod tree;
 
 pub use error::CacheError;
-pub use groups::PrefixGroup;
 pub use manager::{Admitted, BlockManager, BlockMove, ManagerOptions};
 pub use pool::{BlockError, BlockId, BlockPool, MAX_REFERENCES, OutOfBlocks, Released};
 pub use preempt::{Candidate, Recovery, preemption_order};
 pub use sequence::{Residence, SequenceId};
+pub use shared_prefix::SharedPrefix;
 pub use stats::{CacheStats, Waste, waste_of_max, waste_of_paging, waste_of_pow2};
 pub use step::{Appended, Step};
 pub use swap::{EvictToHost, Restore, SwapId, SwapPlan};

@@ -8,6 +8,7 @@ use crate::device_kernels::{AppendKv, DeviceArray, GatherKv, KvScales, Rotary, a
 use crate::tensor::{HostElement, Tensor};
 use flashpage_cache::{
     Admitted, BlockManager, CacheStats, Eviction, Inserted, LockId, ManagerOptions, PrefixEvent, Residence,
+    SharedPrefix,
 };
 use flashpage_codegen::program::DType;
 
@@ -454,6 +455,15 @@ impl PagedCache {
         let lens =
             ids.iter().map(|id| Ok(self.len(*id)? as i32)).collect::<Result<Vec<i32>, PagedCacheError>>()?;
         Ok(BlockTable::new(&self.store.device, &entries, width, &lens)?)
+    }
+
+    /// Neighbours of a batch that begin with the same blocks, for [`Planner::plan`](crate::Planner::plan), which computes
+    /// attention over those once where that pays. [`BlockManager::order_by_prefix`] makes neighbours of them.
+    ///
+    /// # Errors
+    /// There is no such sequence, or it is not on the device.
+    pub fn shared_prefixes(&self, ids: &[SequenceId]) -> Result<Vec<SharedPrefix>, PagedCacheError> {
+        Ok(self.manager.shared_prefixes(ids)?)
     }
 
     /// A layer's keys, as a launch argument.

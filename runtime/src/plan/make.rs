@@ -59,8 +59,17 @@ impl Planner {
             let split_items = match capacity.split_items {
                 _ if attention.output.is_none() => 0,
                 Some(items) => items,
-                None => ClassSetup::default_split_items(class, slots)
-                    .min(all_rows.saturating_mul(capacity.splits)),
+                None => {
+                    let shared = match (capacity.cascade, class) {
+                        // What each sequence has beyond its prefix, and the prefixes themselves.
+                        (true, ShapeClass::Decode) => {
+                            2 * capacity.sequences.min(capacity.q_tokens) * head_blocks
+                        }
+                        _ => 0,
+                    };
+                    let items = ClassSetup::default_split_items(class, slots) + shared;
+                    items.min(all_rows.saturating_mul(capacity.splits + usize::from(capacity.cascade)))
+                }
             };
             classes.push(ClassSetup {
                 class,

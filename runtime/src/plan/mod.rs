@@ -73,6 +73,7 @@ mod workspace;
 
 pub use capacity::Capacity;
 pub use error::PlanError;
+pub use flashpage_cache::SharedPrefix;
 pub use run::{PlanReport, PlannedLaunch};
 
 use crate::device::Device;
@@ -83,7 +84,6 @@ use flashpage_codegen::attention::Attention;
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::Tuning;
 use flashpage_codegen::{Arch, ShapeClass};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What a planner may be told beyond its capacity.
@@ -97,15 +97,6 @@ pub struct PlanOptions {
     pub parts: Option<usize>,
     /// Shares prefixes also where it does not pay.
     pub always_cascade: bool,
-}
-
-/// Sequences of a batch whose first tokens lie in the same blocks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedPrefix {
-    /// Sequences next to each other in the batch.
-    pub sequences: Range<usize>,
-    /// Tokens they share: whole blocks.
-    pub tokens: usize,
 }
 
 /// Everything about a planner that is not on a device.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Neighbours in a batch whose first blocks are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrefixGroup {
+pub struct SharedPrefix {
     /// Which sequences of the batch.
     pub sequences: Range<usize>,
     /// How many tokens they share: whole blocks, less than the shortest of them has.
@@ -32,7 +32,7 @@ impl BlockManager {
     ///
     /// # Errors
     /// A sequence that is not there or not on the device.
-    pub fn shared_prefixes(&self, ids: &[SequenceId]) -> Result<Vec<PrefixGroup>, CacheError> {
+    pub fn shared_prefixes(&self, ids: &[SequenceId]) -> Result<Vec<SharedPrefix>, CacheError> {
         // Blocks that each sequence shares with the one before it.
         let mut shared = vec![0; ids.len()];
         for index in 1..ids.len() {
@@ -59,7 +59,7 @@ impl BlockManager {
         while end > 0 {
             let (_, begin, blocks) = best[end];
             if blocks > 0 {
-                groups.push(PrefixGroup { sequences: begin..end, tokens: blocks * self.block_size });
+                groups.push(SharedPrefix { sequences: begin..end, tokens: blocks * self.block_size });
             }
             end = begin;
         }
