@@ -31,7 +31,7 @@ pub struct Model {
 /// The numbers of a token: exact in every type that a cache holds.
 fn row(token: u32, layer: usize, values: bool, count: usize) -> Vec<f32> {
     let bits = |i: usize| {
-        token.wrapping_mul(0x9e37_79b1) ^ (layer as u32) << 3 ^ u32::from(values) << 5 ^ i as u32 * 7
+        token.wrapping_mul(0x9e37_79b1) ^ ((layer as u32) << 3) ^ (u32::from(values) << 5) ^ (i as u32 * 7)
     };
     (0..count).map(|i| (bits(i).wrapping_mul(0x85eb_ca6b) >> 29) as f32 - 3.5).map(f32::trunc).collect()
 }
