@@ -39,7 +39,7 @@ fn main() {
         // Of the first run, whose memory is not yet that of an earlier one.
         let added = runs[0].resident - before;
         runs.sort_by_key(|run| run.time);
-        let Run { ops, time, hits, bytes_per_block } = &runs[RUNS / 2];
+        let Run { ops, time, hits, bytes_per_block, .. } = &runs[RUNS / 2];
         let seconds = time.as_secs_f64();
         let bytes = bytes_per_block
             .map_or(String::new(), |bytes| format!(", \"bytes_per_cached_block\": {bytes:.1}"));

@@ -169,7 +169,9 @@ impl BlockManager {
         if tokens.start > tokens.end || tokens.end > len {
             return Err(CacheError::PastEnd { start: tokens.start, end: tokens.end, len });
         }
-        Ok(tokens.map(|i| slot(blocks, i, self.block_size)).collect())
+        let mut slots = Vec::with_capacity(tokens.len());
+        extend_slots(&mut slots, blocks, tokens, self.block_size);
+        Ok(slots)
     }
 
     /// A sequence that shares every block of another; what either appends the other does not see.
@@ -354,4 +356,15 @@ pub(crate) fn check_len(len: usize) -> Result<(), CacheError> {
 #[inline]
 pub(crate) fn slot(blocks: &[u32], position: usize, block_size: usize) -> i64 {
     i64::from(blocks[position / block_size]) * block_size as i64 + (position % block_size) as i64
+}
+
+/// The slots of positions, block by block.
+pub(crate) fn extend_slots(slots: &mut Vec<i64>, blocks: &[u32], positions: Range<usize>, block_size: usize) {
+    let mut at = positions.start;
+    while at < positions.end {
+        let first = slot(blocks, at, block_size);
+        let count = (block_size - at % block_size).min(positions.end - at);
+        slots.extend(first..first + count as i64);
+        at += count;
+    }
 }

@@ -5,7 +5,7 @@
 //! device that fails half way leaves sequences as they were.
 
 use crate::error::CacheError;
-use crate::manager::{BlockManager, BlockMove, check_len, slot};
+use crate::manager::{BlockManager, BlockMove, check_len, extend_slots, slot};
 use crate::sequence::{Sequence, SequenceId};
 
 /// What a step will do to one sequence.
@@ -207,7 +207,7 @@ impl Step<'_> {
             }
             sequence.blocks.extend(blocks.by_ref().take(entry.grows as usize));
             let end = sequence.len as usize + entry.count as usize;
-            slots.extend((sequence.len as usize..end).map(|i| slot(&sequence.blocks, i, block_size)));
+            extend_slots(slots, &sequence.blocks, sequence.len as usize..end, block_size);
             sequence.len = end as u32;
             sequence.room = (sequence.blocks.len() * block_size - end) as u32;
             if sequence.room > 0 {
