@@ -177,6 +177,8 @@ fn bad_input_is_a_typed_error() {
         ),
         (made(CacheOptions { layers: 0, ..options() }), "a cache of 0 layers, 2 KV heads and head_dim 16"),
         (made(CacheOptions { head_dim: usize::MAX / 2, ..options() }), "has more bytes than can be counted"),
+        (made(CacheOptions { blocks: usize::MAX, ..options() }), "too large"),
+        (made(CacheOptions { host_blocks: usize::MAX, ..options() }), "has more bytes than can be counted"),
         (cache.write(2, &[64], &row, &row), "there is no layer 2: the cache has 2"),
         (cache.write(0, &[-1], &row, &row), "slot -1 is negative"),
         (cache.write(0, &[128], &row, &row), "slot 128 is past the pool's 128 slots"),

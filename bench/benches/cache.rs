@@ -183,7 +183,7 @@ fn one_by_one() -> Run {
 /// One step of 256 sequences is one operation.
 fn decode_steps(with_table: bool) -> Run {
     let (mut cache, ids) = decoding(200_000);
-    let mut table = TableMirror::new(256, 1024);
+    let mut table = TableMirror::new(256, 1024).expect("a small table");
     let (mut slots, mut changes) = (Vec::new(), Vec::new());
     table.sync(&cache, &ids, &mut changes).expect("a table that is large enough");
     let steps = 10_000;

@@ -27,6 +27,9 @@ pub enum CacheError {
     /// A block without tokens.
     #[error("blocks of 0 tokens: a block holds at least 1")]
     BlockSize,
+    /// More blocks than a table can name.
+    #[error("{0} blocks: a table names at most 2^31 - 1")]
+    TooManyBlocks(usize),
     /// The sequence was freed.
     #[error("sequence {0} was freed")]
     FreedSequence(SequenceId),
@@ -96,6 +99,14 @@ pub enum CacheError {
         id: SequenceId,
         /// Its blocks.
         blocks: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// A table larger than an i32 counts.
+    #[error("a table of {rows} rows of {width} has more than 2^31 - 1 entries")]
+    TableTooLarge {
+        /// Rows.
+        rows: usize,
         /// Columns.
         width: usize,
     },

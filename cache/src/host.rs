@@ -30,6 +30,8 @@ pub(crate) struct HostTier {
     arriving: HashMap<u32, Key>,
     hashers: [RandomState; 2],
     clock: u64,
+    /// Tokens that sequences got back.
+    pub restored_tokens: u64,
 }
 
 impl HostTier {
@@ -41,6 +43,7 @@ impl HostTier {
             arriving: HashMap::new(),
             hashers: [RandomState::new(), RandomState::new()],
             clock: 0,
+            restored_tokens: 0,
         }
     }
 

@@ -56,12 +56,15 @@ impl BlockManager {
     /// A manager of free blocks.
     ///
     /// # Errors
-    /// A block size of 0.
+    /// A block size of 0, or more blocks than a table can name.
     pub fn new(options: ManagerOptions) -> Result<BlockManager, CacheError> {
         static MANAGERS: AtomicU32 = AtomicU32::new(0);
         let ManagerOptions { blocks, block_size, host_blocks, eviction } = options;
         if block_size == 0 {
             return Err(CacheError::BlockSize);
+        }
+        if let Some(blocks) = [blocks, host_blocks].into_iter().find(|blocks| *blocks > i32::MAX as usize) {
+            return Err(CacheError::TooManyBlocks(blocks));
         }
         Ok(BlockManager {
             pool: BlockPool::new(blocks),

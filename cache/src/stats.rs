@@ -35,23 +35,26 @@ impl Waste {
     }
 }
 
+/// Sums as far as numbers go, so that no lengths overflow.
+fn waste(lens: &[usize], reserved: impl Fn(usize) -> usize) -> Waste {
+    let sum = |of: &dyn Fn(usize) -> usize| lens.iter().fold(0usize, |sum, len| sum.saturating_add(of(*len)));
+    Waste { reserved: sum(&reserved), used: sum(&|len| len) }
+}
+
 /// Every sequence gets `max_len` slots when it comes (or its length, if it is longer).
 pub fn waste_of_max(lens: &[usize], max_len: usize) -> Waste {
-    let reserved = lens.iter().map(|len| max_len.max(*len)).sum();
-    Waste { reserved, used: lens.iter().sum() }
+    waste(lens, |len| max_len.max(len))
 }
 
 /// Every sequence gets the next power of two of its length, `max_len` at most.
 pub fn waste_of_pow2(lens: &[usize], max_len: usize) -> Waste {
-    let reserved = |len: &usize| len.checked_next_power_of_two().unwrap_or(*len).min(max_len).max(*len);
-    let reserved = lens.iter().filter(|len| **len > 0).map(reserved).sum();
-    Waste { reserved, used: lens.iter().sum() }
+    let power = |len: usize| len.checked_next_power_of_two().unwrap_or(len).min(max_len).max(len);
+    waste(lens, |len| if len == 0 { 0 } else { power(len) })
 }
 
 /// Every sequence gets whole blocks, nothing shared.
 pub fn waste_of_paging(lens: &[usize], block_size: usize) -> Waste {
-    let reserved = lens.iter().map(|len| len.next_multiple_of(block_size.max(1))).sum();
-    Waste { reserved, used: lens.iter().sum() }
+    waste(lens, |len| len.checked_next_multiple_of(block_size).unwrap_or(len))
 }
 
 /// A cache at one moment.
@@ -82,6 +85,8 @@ pub struct CacheStats {
     pub paged: Waste,
     /// What the prefix tree has seen.
     pub prefix: PrefixStats,
+    /// Tokens that came back from the host, beyond what the tree found.
+    pub restored_tokens: u64,
     /// Bytes of host memory that the bookkeeping of the prefix tree takes.
     pub tree_bytes: usize,
 }
@@ -137,6 +142,7 @@ impl BlockManager {
             physical_blocks: physical,
             paged: Waste { reserved: physical * self.block_size, used: tokens.iter().sum() },
             prefix: self.tree.stats(),
+            restored_tokens: self.host.restored_tokens,
             tree_bytes: self.tree.bytes(),
         }
     }
@@ -188,6 +194,10 @@ impl fmt::Display for CacheStats {
             p.evicted_blocks
         )?;
         let [total, free, prefixes] = self.host;
-        write!(f, "host       {total} blocks: {free} free, {prefixes} with evicted prefixes")
+        write!(
+            f,
+            "host       {total} blocks: {free} free, {prefixes} with evicted prefixes; {} tokens brought back",
+            self.restored_tokens
+        )
     }
 }

@@ -274,6 +274,7 @@ impl Restore<'_> {
         let sequence = manager.sequences.at(self.id.place);
         sequence.blocks.extend(self.loads.iter().map(|load| load.to));
         let tokens = self.loads.len() * manager.block_size;
+        manager.host.restored_tokens += tokens as u64;
         sequence.len += tokens as u32;
         sequence.room = 0;
         tokens

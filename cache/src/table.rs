@@ -30,12 +30,15 @@ pub const UNSET: i32 = -1;
 
 impl TableMirror {
     /// A table of [`UNSET`] entries, which is how the device's begins too.
-    pub fn new(rows: usize, width: usize) -> TableMirror {
-        TableMirror {
-            entries: vec![UNSET; rows * width],
-            rows: vec![Row { id: None, epoch: 0, blocks: 0 }; rows],
-            width,
-        }
+    ///
+    /// # Errors
+    /// More entries than an i32 counts.
+    pub fn new(rows: usize, width: usize) -> Result<TableMirror, CacheError> {
+        let entries = rows.checked_mul(width).filter(|_| rows.max(width) <= i32::MAX as usize);
+        let entries = entries.filter(|entries| *entries <= i32::MAX as usize);
+        let entries = entries.ok_or(CacheError::TableTooLarge { rows, width })?;
+        let rows = vec![Row { id: None, epoch: 0, blocks: 0 }; rows];
+        Ok(TableMirror { entries: vec![UNSET; entries], rows, width })
     }
 
     /// Rows.

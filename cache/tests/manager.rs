@@ -111,6 +111,11 @@ fn what_is_refused_changes_nothing() {
         assert_eq!(cache.residence(a), Ok(Residence::Device));
         cache.audit().unwrap();
     }
+    let options =
+        ManagerOptions { blocks: usize::MAX, block_size: 8, host_blocks: 0, eviction: Eviction::Lru };
+    assert!(matches!(BlockManager::new(options), Err(CacheError::TooManyBlocks(usize::MAX))));
+    assert!(matches!(TableMirror::new(usize::MAX, 2), Err(CacheError::TableTooLarge { .. })));
+    assert!(matches!(TableMirror::new(1 << 16, 1 << 15), Err(CacheError::TableTooLarge { .. })));
     let options = ManagerOptions { blocks: 1, block_size: 0, host_blocks: 0, eviction: Eviction::Lru };
     assert_eq!(
         BlockManager::new(options).unwrap_err().to_string(),
@@ -122,7 +127,7 @@ fn what_is_refused_changes_nothing() {
 fn a_table_that_is_too_small_is_refused() {
     let mut cache = manager(8, 0);
     let (a, b) = (with_tokens(&mut cache, 9), with_tokens(&mut cache, 17));
-    let mut table = TableMirror::new(1, 2);
+    let mut table = TableMirror::new(1, 2).unwrap();
     let mut changes = Vec::new();
     let error = table.sync(&cache, &[a, b], &mut changes).unwrap_err().to_string();
     assert_eq!(error, "2 sequences for a table of 1 rows: make it longer, or split the batch");
@@ -249,7 +254,7 @@ fn a_table_follows_what_moves() {
     for (name, change) in table {
         let mut cache = manager(8, 4);
         let id = with_tokens(&mut cache, 16);
-        let (mut mirror, mut changes) = (TableMirror::new(1, 4), Vec::new());
+        let (mut mirror, mut changes) = (TableMirror::new(1, 4).unwrap(), Vec::new());
         mirror.sync(&cache, &[id], &mut changes).unwrap();
         let before = cache.blocks(id).unwrap().to_vec();
         change(&mut cache, id);

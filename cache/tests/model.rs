@@ -130,7 +130,7 @@ impl Model {
             sequences: Vec::new(),
             swaps: Vec::new(),
             locks: Vec::new(),
-            table: TableMirror::new(rows, width),
+            table: TableMirror::new(rows, width).unwrap(),
             device_table: vec![UNSET; rows * width],
             fresh: 1_000_000,
         }

@@ -101,8 +101,10 @@ impl PagedCache {
         if layers == 0 || num_kv_heads == 0 || head_dim == 0 {
             return Err(PagedCacheError::Empty { layers, num_kv_heads, head_dim });
         }
+        // Memory first: a pool that does not fit is refused before anything of its size is counted.
+        let store = Store::new(device, &options)?;
         let manager = BlockManager::new(ManagerOptions { blocks, block_size, host_blocks, eviction })?;
-        Ok(PagedCache { manager, store: Store::new(device, &options)?, options })
+        Ok(PagedCache { manager, store, options })
     }
 
     /// How it was made.

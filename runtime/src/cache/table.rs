@@ -31,15 +31,10 @@ impl DeviceTable {
     /// # Errors
     /// No room on the device, or more entries than an i32 counts.
     pub fn new(device: &Device, rows: usize, width: usize) -> Result<DeviceTable, PagedCacheError> {
+        let mirror = TableMirror::new(rows, width)?;
         let table = BlockTable::of_size(device, rows, width)?;
         let upload = device.alloc(PAIRS + 8 * CHANGES)?;
-        Ok(DeviceTable {
-            mirror: TableMirror::new(rows, width),
-            table,
-            changes: Vec::new(),
-            upload,
-            uploaded: 0,
-        })
+        Ok(DeviceTable { mirror, table, changes: Vec::new(), upload, uploaded: 0 })
     }
 
     /// Makes the table that of `ids`, row `i` being the `i`th sequence's, with their lengths; uploads what changed.

@@ -1,5 +1,8 @@
 //! The stand-in's calls, one by one, as a C program would make them: what they give, and which code they refuse with.
 
+mod client;
+
+use client::*;
 use flashpage_test_driver::Code;
 use flashpage_test_driver::context::*;
 use flashpage_test_driver::device::*;
@@ -10,35 +13,6 @@ use flashpage_test_driver::stream::*;
 use flashpage_test_driver::tensor_map::*;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{null, null_mut};
-
-const OK: Code = Code::SUCCESS;
-
-/// The context, current in this thread.
-fn begin() {
-    let mut context = 0;
-    assert_eq!(cuInit(0), OK);
-    assert_eq!(unsafe { cuDevicePrimaryCtxRetain(&mut context, 0) }, OK);
-    assert_eq!(cuCtxSetCurrent(context), OK);
-}
-
-/// What a call writes to its first argument.
-fn get<T: Default>(call: impl FnOnce(*mut T) -> Code) -> Result<T, Code> {
-    let mut value = T::default();
-    match call(&mut value) {
-        OK => Ok(value),
-        code => Err(code),
-    }
-}
-
-fn alloc(bytes: usize) -> u64 {
-    get(|to| unsafe { cuMemAlloc_v2(to, bytes) }).unwrap()
-}
-
-fn read<const N: usize>(address: u64) -> [u8; N] {
-    let mut bytes = [0; N];
-    assert_eq!(unsafe { cuMemcpyDtoH_v2(bytes.as_mut_ptr().cast(), address, N) }, OK);
-    bytes
-}
 
 fn load(text: &str) -> Result<usize, Code> {
     let text = CString::new(text).unwrap();

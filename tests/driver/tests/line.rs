@@ -1,42 +1,15 @@
 //! Copies of pinned memory on a stream of their own stay under way until somebody waits; all others run at once. One test,
 //! because every wait for the whole context, in any thread, is a wait for them.
 
+mod client;
+
+use client::*;
 use flashpage_test_driver::Code;
 use flashpage_test_driver::context::*;
-use flashpage_test_driver::device::*;
 use flashpage_test_driver::memory::*;
 use flashpage_test_driver::pinned::*;
 use flashpage_test_driver::stream::*;
 use std::ptr::null;
-
-const OK: Code = Code::SUCCESS;
-
-/// The context, current in this thread.
-fn begin() {
-    let mut context = 0;
-    assert_eq!(cuInit(0), OK);
-    assert_eq!(unsafe { cuDevicePrimaryCtxRetain(&mut context, 0) }, OK);
-    assert_eq!(cuCtxSetCurrent(context), OK);
-}
-
-/// What a call writes to its first argument.
-fn get<T: Default>(call: impl FnOnce(*mut T) -> Code) -> Result<T, Code> {
-    let mut value = T::default();
-    match call(&mut value) {
-        OK => Ok(value),
-        code => Err(code),
-    }
-}
-
-fn alloc(bytes: usize) -> u64 {
-    get(|to| unsafe { cuMemAlloc_v2(to, bytes) }).unwrap()
-}
-
-fn read<const N: usize>(address: u64) -> [u8; N] {
-    let mut bytes = [0; N];
-    assert_eq!(unsafe { cuMemcpyDtoH_v2(bytes.as_mut_ptr().cast(), address, N) }, OK);
-    bytes
-}
 
 #[test]
 fn copies_stand_in_line() {
