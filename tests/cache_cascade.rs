@@ -5,7 +5,7 @@ mod planning;
 use flashpage::codegen::Arch;
 use flashpage::prelude::*;
 use flashpage::runtime::cache::{CacheOptions, DeviceTable, PagedCache, SequenceId};
-use flashpage::runtime::{Argument, Capacity, EmulatorOptions, PlanOptions};
+use flashpage::runtime::{Argument, Capacity, EmulatorOptions, PlanOptions, Planner};
 use planning::{judge_arguments, stock};
 
 const HEADS: (usize, usize) = (4, 2);
@@ -37,13 +37,61 @@ fn admitted(cache: &mut PagedCache) -> Vec<SequenceId> {
     ids
 }
 
+fn cache(device: &Device) -> PagedCache {
+    let options =
+        CacheOptions { blocks: 128, num_kv_heads: HEADS.1, head_dim: HEAD_DIM, ..CacheOptions::default() };
+    PagedCache::new(device, options).unwrap()
+}
+
+/// What a decode of some sequences is launched on.
+struct Decode {
+    starts: Starts,
+    q: Tensor,
+    o: Tensor,
+    lse: Tensor,
+}
+
+impl Decode {
+    fn new(device: &Device, sequences: usize) -> Decode {
+        let shape = [sequences, HEADS.0, HEAD_DIM];
+        Decode {
+            starts: Starts::uniform(device, sequences, 1).unwrap(),
+            q: Tensor::from_slice(device, &numbers(shape.iter().product(), 7), &shape).unwrap(),
+            o: Tensor::filled_nan(device, DType::F16, &shape).unwrap(),
+            lse: Tensor::filled_nan(device, DType::F32, &shape[..2]).unwrap(),
+        }
+    }
+
+    /// For a paged kernel, with what it takes beyond the scale.
+    fn arguments<'a>(
+        &'a self,
+        cache: &'a PagedCache,
+        table: &'a DeviceBlockTable,
+        scalars: &[Argument<'a>],
+    ) -> Vec<Argument<'a>> {
+        let mut arguments = vec![
+            Argument::Ragged(Ragged { tensor: &self.q, starts: &self.starts }),
+            Argument::Pool(cache.keys(0).unwrap()),
+            Argument::Pool(cache.values(0).unwrap()),
+            Argument::Table(table),
+            Argument::Output(&self.o),
+            Argument::Output(&self.lse),
+            Argument::F32(0.125),
+        ];
+        arguments.extend(scalars);
+        arguments
+    }
+}
+
+fn room() -> Capacity {
+    Capacity { cascade: true, ..Capacity::new(8, 8) }
+}
+
 #[test]
 fn prefixes_of_the_tree_become_a_cascade() {
     for arch in [Arch::Sm80, Arch::Sm90a] {
         let device = Device::emulator_with(EmulatorOptions { arch, ..EmulatorOptions::default() });
-        let options =
-            CacheOptions { blocks: 64, num_kv_heads: HEADS.1, head_dim: HEAD_DIM, ..CacheOptions::default() };
-        let mut cache = PagedCache::new(&device, options).unwrap();
+        let mut cache = cache(&device);
         let mut ids = admitted(&mut cache);
         assert_eq!(cache.stats().prefix.hit_tokens, 7 * 400 + 4 * 64);
         cache.manager().order_by_prefix(&mut ids).unwrap();
@@ -53,25 +101,40 @@ fn prefixes_of_the_tree_become_a_cascade() {
 
         let mut table = DeviceTable::new(&device, 8, 40).unwrap();
         let table = table.sync(&cache, &ids).unwrap();
-        let starts = Starts::uniform(&device, ids.len(), 1).unwrap();
-        let shape = [ids.len(), HEADS.0, HEAD_DIM];
-        let q = Tensor::from_slice(&device, &numbers(shape.iter().product(), 7), &shape).unwrap();
-        let o = Tensor::filled_nan(&device, DType::F16, &shape).unwrap();
-        let lse = Tensor::filled_nan(&device, DType::F32, &shape[..2]).unwrap();
-        let program = stock("paged_full_attention");
-        let arguments = [
-            Argument::Ragged(Ragged { tensor: &q, starts: &starts }),
-            Argument::Pool(cache.keys(0).unwrap()),
-            Argument::Pool(cache.values(0).unwrap()),
-            Argument::Table(table),
-            Argument::Output(&o),
-            Argument::Output(&lse),
-            Argument::F32(0.125),
-        ];
-        let capacity = Capacity { cascade: true, ..Capacity::new(8, 8) };
-        let plan =
-            judge_arguments(&device, program, &arguments, (capacity, PlanOptions::default()), &prefixes)
-                .unwrap_or_else(|error| panic!("{arch}: {error}"));
+        let decode = Decode::new(&device, ids.len());
+        let arguments = decode.arguments(&cache, table, &[]);
+        let (program, options) = (stock("paged_full_attention"), (room(), PlanOptions::default()));
+        let plan = judge_arguments(&device, program, &arguments, options, &prefixes)
+            .unwrap_or_else(|error| panic!("{arch}: {error}"));
         assert_eq!((&plan.groups, &plan.notes), (&prefixes, &vec![]), "{arch}\n{plan}");
     }
+}
+
+#[test]
+fn a_plan_does_not_outlive_what_it_was_made_of() {
+    let device = Device::emulator();
+    let mut cache = cache(&device);
+    let mut ids = admitted(&mut cache);
+    let lone = cache.create();
+    cache.append(lone, 485).unwrap();
+    let (decode, table) = (Decode::new(&device, ids.len()), cache.table(&ids).unwrap());
+    let prefixes = cache.shared_prefixes(&ids).unwrap();
+    let full = decode.arguments(&cache, &table, &[]);
+    let none = PlanOptions::default();
+    let planner = Planner::new(&device, stock("paged_full_attention"), &full, room(), none).unwrap();
+    let plan = planner.plan(&full, &prefixes).unwrap();
+    assert_eq!(plan.groups, prefixes);
+    planner.run(&plan, &full).unwrap();
+    // As long, but of other blocks.
+    ids[7] = lone;
+    let other = cache.table(&ids).unwrap();
+    let error = planner.run(&plan, &decode.arguments(&cache, &other, &[])).unwrap_err().to_string();
+    assert!(error.ends_with("sequence 7 has other blocks there: share what is the same"), "{error}");
+    // The window says where there is work.
+    let windowed = |window| decode.arguments(&cache, &table, &[Argument::I32(window)]);
+    let planner = Planner::new(&device, stock("paged_attention"), &windowed(9), room(), none).unwrap();
+    let plan = planner.plan(&windowed(9), &[]).unwrap();
+    planner.run(&plan, &windowed(9)).unwrap();
+    let error = planner.run(&plan, &windowed(300)).unwrap_err().to_string();
+    assert_eq!(error, "the plan is for the scalars [9], and these are [300]: plan them");
 }

@@ -234,7 +234,18 @@ impl Planner {
             words: workspace::words(setup, &lists),
             starts: batch.query.starts.as_slice().to_vec(),
             kv_lens: batch.kv_lens.clone(),
+            scalars: scalars(batch.arguments),
             layout: setup.merge,
         })
     }
+}
+
+/// The integers and booleans among arguments.
+pub(super) fn scalars(arguments: &[Argument<'_>]) -> Vec<i32> {
+    let scalar = |argument: &Argument<'_>| match *argument {
+        Argument::I32(value) => Some(value),
+        Argument::Bool(value) => Some(i32::from(value)),
+        _ => None,
+    };
+    arguments.iter().filter_map(scalar).collect()
 }

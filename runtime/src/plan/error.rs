@@ -79,6 +79,14 @@ pub enum PlanError {
     /// Arguments that do not fit the kernel or each other, or a kernel that cannot be compiled.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// Scalars other than those of the plan, which may say which columns are seen.
+    #[error("the plan is for the scalars {planned:?}, and these are {given:?}: plan them")]
+    OtherScalars {
+        /// The integers and booleans it was made of, in order.
+        planned: Vec<i32>,
+        /// Those given.
+        given: Vec<i32>,
+    },
     /// Arguments of other lengths than the plan's.
     #[error(
         "the plan is for {} query tokens and {} keys in other sequences than these, which have {} and {}: plan them",

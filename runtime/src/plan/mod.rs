@@ -163,6 +163,8 @@ pub struct Plan {
     /// What it was made for: where queries begin, and how many keys there are.
     starts: Vec<i32>,
     kv_lens: Vec<usize>,
+    /// The integers and booleans among its arguments: a window says which columns there is work in.
+    scalars: Vec<i32>,
     /// The layout of its words.
     layout: MergeSetup,
 }

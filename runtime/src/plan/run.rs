@@ -1,7 +1,8 @@
 //! Running a plan: upload its words, launch the kernels of each class, merge.
 
+use super::batch_plan::scalars;
 use super::error::PlanError;
-use super::{Plan, Planner};
+use super::{Plan, Planner, cascade};
 use crate::args::Argument;
 use crate::batch::Batch;
 use crate::device::{Device, DeviceError, Launch, Module, Report, Run};
@@ -123,6 +124,12 @@ impl Planner {
                 given: (batch.query.starts.tokens(), batch.kv_lens.iter().sum()),
             });
         }
+        let scalars = scalars(arguments);
+        if plan.scalars != scalars {
+            return Err(PlanError::OtherScalars { planned: plan.scalars.clone(), given: scalars });
+        }
+        // The tables may have other blocks than they had.
+        cascade::check(&batch, &plan.groups)?;
         let launches = self.launches_of(&batch)?;
         self.upload(plan)?;
         let mut report = PlanReport::default();
