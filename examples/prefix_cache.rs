@@ -236,6 +236,7 @@ impl Server {
             self.compared, self.different, self.wrong
         );
         println!("\nat the end:\n{}", self.shared.stats());
+        println!("\nwhat is cached:\n{}", self.shared.manager().tree());
     }
 }
 

@@ -562,3 +562,30 @@ fn adopt_run(pool: &mut BlockPool, run: &[u32], own: &mut [u32]) -> usize {
     }
     replaced
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_runs_over() {
+        let (mut tree, mut pool) = (PrefixTree::new(1, Eviction::Lru), BlockPool::new(16));
+        let store = |tree: &mut PrefixTree, pool: &mut BlockPool, token: u32| {
+            let block = pool.alloc().expect("a block");
+            tree.insert(pool, "", &[token], &[block]).expect("a block that is held");
+            pool.release(block).expect("a block that is held");
+        };
+        (0..4).for_each(|token| store(&mut tree, &mut pool, token));
+        tree.clock = u32::MAX - 2;
+        (4..12).for_each(|token| store(&mut tree, &mut pool, token));
+        assert!(tree.clock < u32::MAX / 2 + 16);
+        // The order is what it was.
+        for token in 0..12 {
+            tree.audit(&pool).expect("a good tree");
+            assert_eq!(
+                (tree.peek("", &[token]), tree.evict(&mut pool, 1), tree.peek("", &[token])),
+                (1, 1, 0)
+            );
+        }
+    }
+}
