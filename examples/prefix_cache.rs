@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release --example prefix_cache`
 
-use flashpage::cache::{Waste, waste_of_max};
+use flashpage::cache::{CacheStats, Waste, waste_of_max};
 use flashpage::prelude::*;
 use flashpage::runtime::cache::{CacheOptions, DeviceTable, PagedCache, SequenceId};
 use flashpage::runtime::check::{check_lse, check_output};
@@ -41,7 +41,8 @@ struct Server {
     wrong: usize,
     prompt_tokens: usize,
     cached_tokens: usize,
-    most_saved: (usize, usize),
+    /// When sharing saved most blocks.
+    fullest: Option<CacheStats>,
     paged: Waste,
     contiguous: Waste,
 }
@@ -63,11 +64,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let system: Vec<u32> = text(1, 100).collect();
     let template = |t: u32| text(10 + t, 50);
     let mut answers: Vec<Vec<u32>> = Vec::new();
+    let questions = |first: u32| (0..6).map(|r| (r % 3, first + r, 1)).collect::<Vec<_>>();
     for (name, requests) in [
         ("three templates, first time", (0..3).map(|t| (t, 0, 1)).collect::<Vec<_>>()),
-        ("the same templates, other questions", (0..6).map(|r| (r % 3, 1 + r, 1)).collect()),
+        ("the same templates, other questions", questions(10)),
         ("three samples of each prompt", (0..2).map(|r| (r, 20 + r, 3)).collect()),
         ("a new template, old ones again", vec![(3, 30, 1), (0, 31, 1), (3, 32, 1)]),
+        ("questions that were asked before", questions(10)),
     ] {
         let requests = requests.into_iter().map(|(t, question, samples)| Request {
             prompt: system
@@ -82,7 +85,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         answers = server.serve(name, requests.collect())?;
     }
     // The last answers are read, and asked about again.
-    let follow_ups = answers.into_iter().map(|tokens| Request {
+    let follow_ups = answers.into_iter().take(3).map(|tokens| Request {
         prompt: tokens.into_iter().chain(text(999, 17)).collect(),
         samples: 2,
         answer: 8,
@@ -113,7 +116,7 @@ impl Server {
             wrong: 0,
             prompt_tokens: 0,
             cached_tokens: 0,
-            most_saved: (0, 0),
+            fullest: None,
             paged: Waste::default(),
             contiguous: Waste::default(),
         })
@@ -155,15 +158,16 @@ impl Server {
             self.extend(&mut running, &next)?;
         }
         let stats = self.shared.stats();
-        if stats.logical_blocks - stats.physical_blocks > self.most_saved.0 {
-            self.most_saved = (stats.logical_blocks - stats.physical_blocks, stats.logical_blocks);
-        }
         let contiguous = waste_of_max(&stats.lens, MAX_LEN);
         for (sum, now) in [(&mut self.paged, stats.paged), (&mut self.contiguous, contiguous)] {
             sum.reserved += now.reserved;
             sum.used += now.used;
         }
         let blocks = stats.physical_blocks;
+        let saved = |stats: &CacheStats| stats.logical_blocks - stats.physical_blocks;
+        if self.fullest.as_ref().is_none_or(|fullest| saved(&stats) > saved(fullest)) {
+            self.fullest = Some(stats);
+        }
         let answers = firsts.into_iter().map(|first| running[first].tokens.clone()).collect();
         for sequence in running {
             self.shared.finish(sequence.shared, "", &sequence.tokens)?;
@@ -220,11 +224,6 @@ impl Server {
             self.cached_tokens,
             self.prompt_tokens
         );
-        let (saved, logical) = self.most_saved;
-        println!(
-            "blocks saved     {:.1} %: {saved} of {logical} at the fullest moment",
-            percent(saved, logical)
-        );
         println!("waste, paged     {:.1} % of the slots in use", 100.0 * self.paged.fraction());
         println!(
             "waste, contiguous {:.1} % if each sequence reserved {MAX_LEN} tokens",
@@ -235,7 +234,9 @@ impl Server {
             "outputs          {} rows: {} differ from those without sharing, {} launches off the f64 reference",
             self.compared, self.different, self.wrong
         );
-        println!("\nat the end:\n{}", self.shared.stats());
+        if let Some(stats) = &self.fullest {
+            println!("\nwhen sharing saved most:\n{stats}");
+        }
         println!("\nwhat is cached:\n{}", self.shared.manager().tree());
     }
 }
