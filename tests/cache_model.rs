@@ -185,12 +185,16 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
         }),
     ];
     let mut points = 0;
-    for (name, attempt) in table {
-        // The operation that fails is the first, then the second, until there are no more.
+    for ((name, attempt), lasting) in table.into_iter().flat_map(|row| [(row, false), (row, true)]) {
+        // The operation that fails is the first, then the second, until there are no more: alone, or with all after it.
         for point in 0.. {
             let mut model = busy();
             let faults = model.device.faults().expect("the emulator can fail");
-            faults.fail_after(point);
+            if lasting {
+                faults.fail_every_after(point)
+            } else {
+                faults.fail_after(point)
+            }
             let before = faults.operations();
             let result = attempt(&mut model);
             let operations = faults.operations() - before;
