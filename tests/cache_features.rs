@@ -160,6 +160,12 @@ fn bad_input_is_a_typed_error() {
     let old = cache.slot_mapping(&[0]).map(drop);
     assert!(old.is_ok());
     cache.free(freed).unwrap();
+    let (short, done) = (cache.create(), cache.create());
+    cache.append(short, 3).unwrap();
+    cache.append(done, 8).unwrap();
+    let idle = i64::from(cache.blocks(done).unwrap()[0]) * 8;
+    let past = i64::from(cache.blocks(short).unwrap()[0]) * 8 + 3;
+    cache.finish(done, "", &[1; 8]).unwrap();
     let before = (cache.stats(), cache.blocks(a).unwrap().to_vec());
     let row = [f16::ONE; 32];
     let table: Vec<(Result<(), PagedCacheError>, &str)> = vec![
@@ -183,13 +189,15 @@ fn bad_input_is_a_typed_error() {
         (cache.write(0, &[-1], &row, &row), "slot -1 is negative"),
         (cache.write(0, &[128], &row, &row), "slot 128 is past the pool's 128 slots"),
         (cache.write(0, &[i64::MIN], &row, &row), "is negative"),
-        (cache.write(0, &[24], &row, &row), "slot 24 is in block 3, which nobody holds"),
+        (cache.write(0, &[120], &row, &row), "slot 120 is in block 15, which no sequence holds"),
+        (cache.write(0, &[idle], &row, &row), "which no sequence holds"),
+        (cache.write(0, &[past], &row, &row), "is past the 3 tokens that its sequence has in block"),
         (cache.write(0, &[0], &row, &row), "slot 0 is in block 0, which 2 hold"),
         (cache.write(0, &[16, 17], &row, &row), "32 numbers are not 2 tokens of 2 heads of 16"),
         (cache.write(0, &[16], &[0i32; 32], &[0i32; 32]), "i32"),
         (cache.set_scales(0, KvScales { key: 1.0, value: 1.0 }), "a cache of f16 is stored as it is"),
         (cache.append(freed, 1).map(drop), "was freed"),
-        (cache.append(a, 1000).map(drop), "out of blocks: 126 needed, 13 free"),
+        (cache.append(a, 1000).map(drop), "out of blocks: 126 needed, 11 free and 1 reclaimable"),
         (cache.gather(0, &[freed], DType::F16).map(drop), "was freed"),
         (cache.gather(0, &[a], DType::I32).map(drop), "i32"),
         (cache.swap_out(&[b]), "out of host blocks: 1 needed, 0 free of 0"),
@@ -215,7 +223,7 @@ fn bad_input_is_a_typed_error() {
         "{error}"
     );
     let (lock, covered) = cache.lock("", &[1; 40]);
-    assert_eq!(covered, 0);
+    assert_eq!(covered, 8);
     cache.unlock(lock).unwrap();
     assert!(cache.unlock(lock).unwrap_err().to_string().contains("is not held"));
     let fp8 = CacheOptions { dtype: DType::E4m3, ..options() };

@@ -177,6 +177,15 @@ impl BlockManager {
         Ok(slots)
     }
 
+    /// The last blocks of sequences on the device that are not full, and how many tokens each has.
+    pub fn partial_blocks(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        let here = self.sequences.live().filter(|sequence| sequence.residence == Residence::Device);
+        here.filter_map(|sequence| {
+            let tokens = sequence.len as usize % self.block_size;
+            sequence.blocks.last().filter(|_| tokens > 0).map(|block| (*block, tokens))
+        })
+    }
+
     /// A sequence that shares every block of another; what either appends the other does not see.
     ///
     /// # Errors

@@ -161,6 +161,15 @@ impl BlockPool {
         Ok(self.count(id.index))
     }
 
+    /// Whether only a prefix tree holds the block of an id.
+    ///
+    /// # Errors
+    /// The block was freed, or belongs to another pool.
+    pub fn is_idle(&self, id: BlockId) -> Result<bool, BlockError> {
+        self.check(id)?;
+        Ok(self.is_cached(id.index) && self.count(id.index) == 1)
+    }
+
     /// Holds a held block once more.
     ///
     /// # Errors

@@ -68,13 +68,23 @@ pub enum PagedCacheError {
     },
     /// A slot in a block that nobody has.
     #[error(
-        "slot {slot} is in block {block}, which nobody holds: append to a sequence, and write to the slots it is given"
+        "slot {slot} is in block {block}, which no sequence holds: append to one, and write to the slots it is given"
     )]
     FreeSlot {
         /// The slot.
         slot: i64,
         /// Its block.
         block: u32,
+    },
+    /// A slot that is not reserved yet.
+    #[error("slot {slot} is past the {tokens} tokens that its sequence has in block {block}: append first")]
+    UnreservedSlot {
+        /// The slot.
+        slot: i64,
+        /// Its block.
+        block: u32,
+        /// Tokens reserved there.
+        tokens: usize,
     },
     /// A slot in a block that several have.
     #[error(

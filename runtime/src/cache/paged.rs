@@ -11,6 +11,7 @@ use flashpage_cache::{
     SharedPrefix,
 };
 use flashpage_codegen::program::DType;
+use std::collections::HashMap;
 
 /// How a [`PagedCache`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,8 +366,8 @@ impl PagedCache {
     /// Writes rows of keys and values from the host into their slots: `[slots, num_kv_heads, head_dim]` of a layer.
     ///
     /// # Errors
-    /// No such layer; another number of rows than slots; a slot that is negative, outside the pool, or of a block that
-    /// nobody holds or several do; or the device failed. Nothing was written but in the last case.
+    /// No such layer; another number of rows than slots; a slot that is negative, outside the pool, past what its sequence
+    /// has reserved, or of a block that no sequence holds or several do; or the device failed. Nothing was written but in the last case.
     pub fn write<T: HostElement>(
         &self,
         layer: usize,
@@ -506,16 +507,22 @@ impl PagedCache {
     fn check_slots(&self, slots: &[i64]) -> Result<(), PagedCacheError> {
         let (pool, block_size) = (self.manager.pool(), self.options.block_size);
         let all = pool.total() * block_size;
+        let partial: HashMap<u32, usize> = self.manager.partial_blocks().collect();
         for slot in slots {
             let index = usize::try_from(*slot).map_err(|_| PagedCacheError::NegativeSlot(*slot))?;
             if index >= all {
                 return Err(PagedCacheError::Slot { slot: *slot, slots: all });
             }
             let block = (index / block_size) as u32;
-            let id = pool.id_of(block).ok_or(PagedCacheError::FreeSlot { slot: *slot, block })?;
+            let id = pool.id_of(block).filter(|id| pool.is_idle(*id) == Ok(false));
+            let id = id.ok_or(PagedCacheError::FreeSlot { slot: *slot, block })?;
             let holders = pool.references(id).unwrap_or(0);
             if holders > 1 {
                 return Err(PagedCacheError::SharedSlot { slot: *slot, block, holders });
+            }
+            if let Some(tokens) = partial.get(&block).copied().filter(|tokens| index % block_size >= *tokens)
+            {
+                return Err(PagedCacheError::UnreservedSlot { slot: *slot, block, tokens });
             }
         }
         Ok(())
