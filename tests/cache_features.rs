@@ -99,6 +99,35 @@ fn every_type_and_layout_comes_back() {
     }
 }
 
+/// More blocks than the device stages at once: several rounds, each waited for before its memory is used again.
+#[test]
+fn long_sequences_move_in_rounds() {
+    let device =
+        Device::emulator_with(EmulatorOptions { policy: AsyncPolicy::Lazy, ..EmulatorOptions::default() });
+    let mut cache =
+        PagedCache::new(&device, CacheOptions { blocks: 100, host_blocks: 90, ..options() }).unwrap();
+    let (id, tokens) = (cache.create(), 81 * 8 + 3);
+    let slots = cache.append(id, tokens).unwrap();
+    let (k, v) = (numbers(tokens * 32, 3), numbers(tokens * 32, 4));
+    (0..2).for_each(|layer| write::<f16>(&cache, layer, &slots, &k, &v));
+    for _ in 0..2 {
+        cache.swap_out(&[id]).unwrap();
+        // Other tokens where they were, so that what comes back came from the host.
+        let other = cache.create();
+        let slots = cache.append(other, 90 * 8).unwrap();
+        let zeros = vec![0.0; 90 * 8 * 32];
+        (0..2).for_each(|layer| write::<f16>(&cache, layer, &slots, &zeros, &zeros));
+        cache.free(other).unwrap();
+        let swap = cache.begin_swap_in(&[id]).unwrap();
+        assert_eq!(swap.blocks(), 82);
+        cache.finish_swap(swap).unwrap();
+        for layer in 0..2 {
+            let (keys, values) = cache.gather(layer, &[id], DType::F16).unwrap();
+            assert!(keys.to_f32_vec().unwrap() == k && values.to_f32_vec().unwrap() == v, "layer {layer}");
+        }
+    }
+}
+
 #[test]
 fn keys_are_rotated_on_the_way() {
     let device = Device::emulator();
