@@ -194,6 +194,21 @@ fn evicted_prefixes_come_back_from_the_host() {
 }
 
 #[test]
+fn a_block_on_the_host_is_found_behind_what_came_before_it() {
+    let mut cache = manager(4, 2);
+    let prompt: Vec<u32> = (0..24).collect();
+    let id = with_tokens(&mut cache, 16);
+    cache.finish(id, "", &prompt[..16]).unwrap();
+    // The second block goes to the host, the first stays.
+    assert_eq!(cache.evict_to_host(1).commit(), 1);
+    for (prompt, cached, on_host) in [(&prompt[..], 8, 8), (&prompt[8..], 0, 0), (&prompt[..16], 8, 0)] {
+        let admitted = cache.admit("", prompt).unwrap();
+        assert_eq!((admitted.cached, admitted.on_host), (cached, on_host), "{prompt:?}");
+        cache.free(admitted.id).unwrap();
+    }
+}
+
+#[test]
 fn swapped_sequences_make_room() {
     let mut cache = manager(4, 4);
     let a = with_tokens(&mut cache, 12);
