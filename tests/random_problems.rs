@@ -3,6 +3,7 @@
 //! `proptest-regressions/` and tried first. `PROPTEST_CASES` asks for more; a run in CI draws the same cases
 //! every time.
 
+mod drawn;
 mod judge;
 mod kernel_source;
 mod targets;
@@ -15,36 +16,14 @@ use flashpage::runtime::{AsyncPolicy, DType, Device, LaunchOptions, PoolLayout, 
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestRunner};
 
 /// Cases a test draws, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 50;
 
-fn runner() -> TestRunner {
-    let mut config = Config {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/proptest-regressions/random_problems.txt"
-        )))),
-        source_file: Some(file!()),
-        max_shrink_iters: 200,
-        ..Config::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = CASES;
-    }
-    if std::env::var_os("CI").is_some() {
-        config.rng_seed = RngSeed::Fixed(20);
-    }
-    TestRunner::new(config)
-}
-
 /// Runs `test` on what `strategy` draws.
 fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), String>) {
-    let test = |value| test(value).map_err(TestCaseError::fail);
-    if let Err(error) = runner().run(&strategy, test) {
-        panic!("{error}");
-    }
+    let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/random_problems.txt");
+    drawn::check(regressions, (CASES, 20), strategy, test);
 }
 
 /// A target and how its emulator runs.

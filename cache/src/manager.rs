@@ -137,12 +137,8 @@ impl BlockManager {
     /// There is no such sequence, or it is not on the device.
     pub fn blocks(&self, id: SequenceId) -> Result<&[u32], CacheError> {
         let sequence = self.sequences.get(id)?;
-        match sequence.residence {
-            // Until a swap out is finished the device's blocks are as they were; one that comes in has them not yet.
-            Residence::Device => Ok(&sequence.blocks),
-            Residence::Moving => Err(CacheError::Moving(id)),
-            Residence::Host => Err(CacheError::SwappedOut(id)),
-        }
+        sequence.check_here(id)?;
+        Ok(&sequence.blocks)
     }
 
     /// Where a sequence is.
@@ -310,11 +306,6 @@ impl BlockManager {
     /// What the tree has stored and removed since the last call.
     pub fn take_events(&mut self) -> Vec<crate::tree::PrefixEvent> {
         self.tree.take_events()
-    }
-
-    /// Whether a step that needs `blocks` new blocks could have them.
-    pub fn has_room(&self, blocks: usize) -> bool {
-        self.pool.free_blocks() + self.pool.idle_blocks() >= blocks
     }
 
     /// Sees to it that `count` blocks are free, evicting idle ones, which go to the host if there is room: those copies

@@ -51,6 +51,18 @@ pub(crate) struct Sequence {
     live: bool,
 }
 
+impl Sequence {
+    /// That it can be read and grow.
+    #[inline]
+    pub fn check_here(&self, id: SequenceId) -> Result<(), CacheError> {
+        match self.residence {
+            Residence::Device => Ok(()),
+            Residence::Moving => Err(CacheError::Moving(id)),
+            Residence::Host => Err(CacheError::SwappedOut(id)),
+        }
+    }
+}
+
 /// The sequences of a cache.
 #[derive(Debug)]
 pub(crate) struct Sequences {
@@ -89,29 +101,16 @@ impl Sequences {
     pub fn get(&self, id: SequenceId) -> Result<&Sequence, CacheError> {
         match self.all.get(id.place as usize) {
             Some(s) if s.generation == id.generation && s.live && id.cache == self.cache => Ok(s),
-            _ => Err(self.missing(id)),
+            _ if id.cache == self.cache => Err(CacheError::FreedSequence(id)),
+            _ => Err(CacheError::ForeignSequence(id)),
         }
-    }
-
-    #[inline]
-    pub fn get_mut(&mut self, id: SequenceId) -> Result<&mut Sequence, CacheError> {
-        let known = id.cache == self.cache;
-        match self.all.get_mut(id.place as usize) {
-            Some(s) if s.generation == id.generation && s.live && known => Ok(s),
-            _ => Err(CacheError::FreedSequence(id)),
-        }
-        .map_err(|_| missing(id, known))
     }
 
     /// A sequence that is on the device.
     #[inline]
     pub fn on_device(&mut self, id: SequenceId) -> Result<&mut Sequence, CacheError> {
-        let sequence = self.get_mut(id)?;
-        match sequence.residence {
-            Residence::Device => Ok(sequence),
-            Residence::Moving => Err(CacheError::Moving(id)),
-            Residence::Host => Err(CacheError::SwappedOut(id)),
-        }
+        self.get(id)?.check_here(id)?;
+        Ok(&mut self.all[id.place as usize])
     }
 
     /// By place, for those who have checked the id.
@@ -127,12 +126,4 @@ impl Sequences {
     pub fn count(&self) -> usize {
         self.all.len() - self.free.len()
     }
-
-    fn missing(&self, id: SequenceId) -> CacheError {
-        missing(id, id.cache == self.cache)
-    }
-}
-
-fn missing(id: SequenceId, known: bool) -> CacheError {
-    if known { CacheError::FreedSequence(id) } else { CacheError::ForeignSequence(id) }
 }

@@ -163,11 +163,6 @@ impl BlockManager {
         plan.saves.drain(..).for_each(|save| self.host.forget(save.to));
     }
 
-    /// Swaps that are begun and neither finished nor aborted.
-    pub fn swaps_under_way(&self) -> usize {
-        self.swaps.under_way.len()
-    }
-
     /// The hold that the swap itself had on the blocks it copied to.
     fn let_targets_go(&mut self, swap: &Swap) {
         for copy in swap.moves.iter().rev() {
