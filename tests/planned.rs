@@ -162,7 +162,7 @@ fn the_same_bits_every_time() {
                 (AsyncPolicy::Random(3), Schedule::Random(4)),
                 (AsyncPolicy::Eager, Schedule::InOrder),
             ] {
-                let device = Device::emulator_with(options(arch, policy, order));
+                let device = targets::device(options(arch, policy, order));
                 assert!(outputs(&device, &problem, parts) == expected, "{arch} under {policy} and {order}");
             }
         }
@@ -243,7 +243,7 @@ fn random_batches() {
             1 => (AsyncPolicy::Random(seed), Schedule::InOrder),
             _ => (AsyncPolicy::Random(seed), Schedule::Random(seed)),
         };
-        let device = Device::emulator_with(options(arch, policy, order));
+        let device = targets::device(options(arch, policy, order));
         let options = PlanOptions { parts, ..PlanOptions::default() };
         judge(&device, stock(kernel), &problem, options).map(drop)
     };

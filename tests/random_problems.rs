@@ -70,7 +70,7 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
                 seed,
                 ..Problem::default()
             };
-            (Device::emulator_with(targets::options(arch, policy, schedule)), problem)
+            (targets::device(targets::options(arch, policy, schedule)), problem)
         },
     )
 }

@@ -1,4 +1,4 @@
-"""The packages of FlashAttention 2 (`flash_attn`) and 3 (`flash_attn_interface`).
+"""The packages of FlashAttention 2 (`flash_attn`) and 3 (`flash_attn_interface`, or `fa3_fwd_interface`).
 
 Needs torch and the package.
 """
@@ -22,19 +22,22 @@ def options_of(batch: Batch) -> dict[str, Any]:
     return options
 
 
-def call_of(package: Any, batch: Batch, options: dict[str, Any], table: str) -> Call:
+def call_of(package: Any, batch: Batch, options: dict[str, Any], table: str | None) -> Call:
     """The entry for the batch: over pages or one query a sequence, of sequences of one length, or ragged.
 
-    `table` is what the package calls its block table.
+    `table` is what the package calls its block table; one without pages gets a contiguous copy of the cache.
     """
     workload = batch.workload
     if workload.block_size is not None or workload.q_len == 1:
+        k, v = batch.k, batch.v
         cache = {"cache_seqlens": batch.kv_lens}
-        if workload.block_size is not None:
+        if workload.block_size is not None and table is None:
+            k, v = batch.dense()
+        elif workload.block_size is not None:
             cache[table] = batch.block_table
 
         def run() -> Any:
-            return package.flash_attn_with_kvcache(batch.q, batch.k, batch.v, **cache, **options)
+            return package.flash_attn_with_kvcache(batch.q, k, v, **cache, **options)
     elif workload.is_even:
 
         def run() -> Any:
@@ -77,3 +80,14 @@ def prepare_fa3(batch: Batch) -> Call:
     if batch.workload.alibi:
         raise Skip("takes no ALiBi")
     return call_of(flash_attn_interface, batch, options_of(batch), "page_table")
+
+
+def prepare_fa3_fwd(batch: Batch) -> Call:
+    """The build of the package `fa3-fwd`: bf16 alone, without windows and without pages."""
+    import fa3_fwd_interface
+
+    if batch.workload.dtype != "bf16":
+        raise Skip("built for bf16 only")
+    if batch.workload.alibi or batch.workload.window is not None:
+        raise Skip("takes no ALiBi, and is built without windows")
+    return call_of(fa3_fwd_interface, batch, options_of(batch), None)

@@ -54,6 +54,7 @@ class Peer:
 PEERS = [
     Peer("sdpa-cudnn", "scaled_dot_product", "prepare_cudnn", "torch", False, "torch SDPA, cuDNN backend"),
     Peer("fa3", "flash_attention", "prepare_fa3", "flash_attn_interface", False, "FlashAttention-3"),
+    Peer("fa3-fwd", "flash_attention", "prepare_fa3_fwd", "fa3_fwd_interface", False, "FlashAttention-3, no pages"),
     Peer("flashinfer", "flash_infer", "prepare", "flashinfer", False, "FlashInfer"),
     Peer("triton", "triton_peer", "prepare", "triton", True, "our plain Triton kernels"),
     Peer("sdpa-flash", "scaled_dot_product", "prepare_flash", "torch", False, "torch SDPA, flash backend"),

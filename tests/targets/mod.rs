@@ -16,15 +16,27 @@ pub fn options(arch: Arch, policy: AsyncPolicy, schedule: Schedule) -> EmulatorO
     EmulatorOptions { arch, policy, schedule, sanitize: true, sms: SMS, ..EmulatorOptions::default() }
 }
 
+/// The device that `options` describe; or the GPU that `FLASHPAGE_TEST_DEVICE` names, as in `cuda:0`, whose kernels are
+/// then those of its own target whatever the test goes through.
+pub fn device(options: EmulatorOptions) -> Device {
+    match std::env::var("FLASHPAGE_TEST_DEVICE") {
+        Err(_) => Device::emulator_with(options),
+        Ok(name) => {
+            let ordinal = name.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+            Device::cuda(ordinal.unwrap_or_else(|| panic!("FLASHPAGE_TEST_DEVICE={name}: write cuda:0"))).unwrap()
+        }
+    }
+}
+
 /// Without the sanitizer: for results alone.
 pub fn plain(arch: Arch) -> Device {
     let options = options(arch, AsyncPolicy::Eager, Schedule::InOrder);
-    Device::emulator_with(EmulatorOptions { sanitize: false, ..options })
+    device(EmulatorOptions { sanitize: false, ..options })
 }
 
 /// Copies complete only when a wait forces them, and reads of what nobody wrote are faults.
 pub fn harsh(arch: Arch) -> Device {
-    Device::emulator_with(options(arch, AsyncPolicy::Lazy, Schedule::InOrder))
+    device(options(arch, AsyncPolicy::Lazy, Schedule::InOrder))
 }
 
 /// Devices to be taken by turns. Where warps have roles, who comes first matters too.
@@ -36,5 +48,5 @@ pub fn by_turns(arch: Arch) -> Vec<Device> {
             &[(Lazy, Schedule::InOrder), (Random(1), Schedule::Random(2)), (Eager, Schedule::Random(3))]
         }
     };
-    all.iter().map(|(policy, schedule)| Device::emulator_with(options(arch, *policy, *schedule))).collect()
+    all.iter().map(|(policy, schedule)| device(options(arch, *policy, *schedule))).collect()
 }

@@ -14,15 +14,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// How long a row may take: a reference on the host is part of it.
-const PATIENCE: Duration = Duration::from_secs(45);
-
 /// Rows in sequence that end their process before the rest is given up.
 const LOST_IN_SEQUENCE: usize = 3;
 
-/// Calls `each` for rows `0..total` in order, with the row or the reason there is none, until it breaks off.
+/// Calls `each` for rows `0..total` in order, with the row or the reason there is none, until it breaks off. A row has
+/// `patience` to come; a reference on the host is part of it.
 pub fn rows<R: DeserializeOwned>(
     total: usize,
+    patience: Duration,
     each: impl FnMut(usize, Result<R, String>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let this = std::env::current_exe().map_err(no_start)?;
@@ -31,7 +30,7 @@ pub fn rows<R: DeserializeOwned>(
         command.args(std::env::args_os().skip(1)).args(["--worker", &first.to_string()]);
         command
     };
-    supervise(total, PATIENCE, worker, each)
+    supervise(total, patience, worker, each)
 }
 
 fn no_start(error: std::io::Error) -> Failure {

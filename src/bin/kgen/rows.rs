@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Args)]
 pub struct RowArgs {
@@ -20,6 +21,9 @@ pub struct RowArgs {
     /// Append a JSON line for each row to this file too, as it goes
     #[arg(long, value_name = "FILE")]
     pub append: Option<PathBuf>,
+    /// On a GPU, give up a row that has not come after so many seconds, and go on with the next in a new process
+    #[arg(long, value_name = "SECONDS", default_value_t = 45, value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: u64,
     /// Compute rows from this one on, for the process that started this one
     #[arg(long, hide = true)]
     worker: Option<usize>,
@@ -58,7 +62,7 @@ impl RowArgs {
             return Ok(());
         }
         let mut failed = Ok(());
-        isolate::rows(rows.total, |index, row| {
+        isolate::rows(rows.total, Duration::from_secs(self.patience), |index, row| {
             found(row.unwrap_or_else(|reason| (rows.lost)(index, reason))).unwrap_or_else(|error| {
                 failed = Err(error);
                 ControlFlow::Break(())
