@@ -73,6 +73,12 @@ pub enum Meaning {
     HeadBlocks,
     /// Sequences of the batch, where blocks walk a list of tiles. u32.
     Sequences,
+    /// Pairs of a sequence and a head block whose tiles are done together, where blocks walk a list of tiles: as many as
+    /// have keys and values that the L2 cache holds. At least 1. u32.
+    Section,
+    /// Address of the counter that tiles are taken by, where blocks walk a list of tiles: a u32, 0 before the launch and
+    /// 0 again after it, and of one launch at a time. u64.
+    TileCounter,
     /// Address of a work list ([`crate::work_list`]). u64.
     WorkList,
     /// Address of partial outputs, f32 `[partial rows, head_dim]`. u64.
@@ -124,6 +130,8 @@ impl Meaning {
             Meaning::RowTiles => "row tiles of the longest sequence".to_owned(),
             Meaning::HeadBlocks => "query heads over packed heads".to_owned(),
             Meaning::Sequences => "sequences".to_owned(),
+            Meaning::Section => "pairs of a sequence and a head block that are done together".to_owned(),
+            Meaning::TileCounter => "address of the counter that tiles are taken by, u32".to_owned(),
             Meaning::WorkList => "address of the work list, i32".to_owned(),
             Meaning::PartialOutput => "address of partial outputs, f32[partial rows, head_dim]".to_owned(),
             Meaning::PartialLse => "address of partial log-sum-exps, f32[partial rows]".to_owned(),
@@ -214,10 +222,14 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
             ("row_tiles", Meaning::RowTiles),
             ("head_blocks", Meaning::HeadBlocks),
             ("sequences", Meaning::Sequences),
+            ("section", Meaning::Section),
         ]);
     }
     for (name, meaning) in shared {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
+    }
+    if maps && !work.is_planned() {
+        args.push(AbiArg { name: "tile_counter".to_owned(), ty: AbiType::U64, meaning: Meaning::TileCounter });
     }
     let of_list: &[(&str, Meaning)] = match work {
         Work::Grid => &[],

@@ -8,7 +8,8 @@ use flashpage_codegen::program::DType;
 use flashpage_runtime::equivalence::{self, EquivalenceError};
 use flashpage_runtime::problem::Problem;
 use flashpage_runtime::{
-    Device, DeviceError, LaunchOptions, PoolLayout, Row, Tensor, TensorError, TimingOptions, launch,
+    Capacity, Device, DeviceError, LaunchOptions, PlanError, PlanOptions, Planner, PoolLayout, Row, Tensor,
+    TensorError, TimingOptions, launch,
 };
 use std::collections::BTreeMap;
 
@@ -60,6 +61,28 @@ fn sample(workload: &Workload) -> Vec<Row> {
     rows
 }
 
+/// Why a workload has no time.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Equivalence(#[from] EquivalenceError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl RunError {
+    /// Whether the device failed, and not only the check.
+    fn is_device_failure(&self) -> bool {
+        match self {
+            RunError::Equivalence(error) => error.is_device_failure(),
+            RunError::Plan(PlanError::Device(error)) => {
+                matches!(error, DeviceError::Fault { .. } | DeviceError::Cuda { .. } | DeviceError::Load(_))
+            }
+            RunError::Plan(_) => false,
+        }
+    }
+}
+
 /// Runs `program` on a workload: many times by the clock of a GPU, once on the emulator, which has none.
 pub fn measure(
     device: &Device,
@@ -89,20 +112,38 @@ fn run(
     options: &LaunchOptions,
     timing: &TimingOptions,
     row: &mut Measured,
-) -> Result<(), EquivalenceError> {
-    let inputs = problem.inputs(device, program)?;
+) -> Result<(), RunError> {
+    let inputs = problem.inputs(device, program).map_err(EquivalenceError::from)?;
     let arguments = inputs.arguments();
+    // A few queries a sequence are planned, as an engine would; a prefill fills the device without.
+    let plan = match row.workload.phase {
+        Phase::Prefill => None,
+        Phase::Append | Phase::Decode => {
+            let capacity = Capacity::new(row.workload.q_len * row.workload.batch(), row.workload.batch());
+            let plan_options = PlanOptions { tuning: options.tuning, arch: options.arch, ..PlanOptions::default() };
+            let planner = Planner::new(device, program, &arguments, capacity, plan_options)?;
+            let plan = planner.plan(&arguments, &[])?;
+            Some((planner, plan))
+        }
+    };
+    let planned = if plan.is_some() { ", planned" } else { "" };
     if device.is_emulator() {
-        launch(device, program, &arguments, options)?;
-        row.method = "emulated".to_owned();
+        match &plan {
+            None => drop(launch(device, program, &arguments, options).map_err(EquivalenceError::from)?),
+            Some((planner, plan)) => drop(planner.run(plan, &arguments)?),
+        }
+        row.method = format!("emulated{planned}");
     } else {
-        let (_, times) = launch::time(device, program, &arguments, options, timing)?;
+        let times = match &plan {
+            None => launch::time(device, program, &arguments, options, timing).map_err(EquivalenceError::from)?.1,
+            Some((planner, plan)) => planner.time(plan, &arguments, timing)?,
+        };
         let micros = |share| times.percentile(share).as_secs_f64() * 1e6;
         row.median_us = Some(micros(0.5));
         row.p10_us = Some(micros(0.1));
         row.p90_us = Some(micros(0.9));
         row.samples = times.samples();
-        row.method = "event".to_owned();
+        row.method = format!("event{planned}");
     }
     let rows = sample(&row.workload);
     let verdicts = equivalence::check_rows(program, &inputs, problem.dtype, &rows)?;

@@ -4,7 +4,7 @@
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
 use crate::bulk_copy::tensor_map;
-use crate::device::{Device, Launch, Report, Timing, TimingOptions};
+use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Precision};
@@ -65,6 +65,9 @@ pub fn launch(
         LaunchReport { spec: plan.spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
     let Some(ready) = plan.ready else { return Ok(report) };
     let run = device.launch(&ready.kernel.module, &ready.kernel.compiled.entry, &ready.launch)?;
+    if let Some(counter) = ready.counter {
+        counter.done();
+    }
     report.entry = Some(ready.kernel.compiled.entry.clone());
     report.grid = ready.launch.grid;
     report.block = ready.launch.block;
@@ -86,9 +89,12 @@ pub fn time(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let Ready { kernel, launch, .. } = plan.ready.ok_or(LaunchError::Empty)?;
+    let Ready { kernel, launch, counter, .. } = plan.ready.ok_or(LaunchError::Empty)?;
     let entry = kernel.compiled.entry.clone();
     let timed = device.time(&kernel.module, &entry, &launch, timing)?;
+    if let Some(counter) = counter {
+        counter.done();
+    }
     let (grid, block) = (launch.grid, launch.block);
     Ok((LaunchReport { spec: plan.spec, entry: Some(entry), grid, block, emulated: None }, timed))
 }
@@ -105,6 +111,8 @@ pub(crate) struct Ready {
     pub kernel: Arc<Kernel>,
     pub tiles: Tiles,
     pub launch: Launch,
+    /// What tiles are taken by, where blocks walk them. It goes back to the device with this.
+    counter: Option<Counter>,
 }
 
 /// Chooses the spec, compiles or finds the kernel, fills its parameters.
@@ -115,9 +123,16 @@ pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) 
     }
     let kernel = device.kernels().get(device, batch.program, &spec)?;
     let compiled = &kernel.compiled;
-    let tiles = Tiles::of(batch, &compiled.schedule, spec.shape);
+    let tiles = Tiles::of(batch, &compiled.schedule, spec.shape, device.l2_bytes());
+    let counter = match compiled.abi.iter().any(|arg| arg.meaning == Meaning::TileCounter) {
+        true => Some(device.counter()?),
+        false => None,
+    };
     let grid = tiles.grid(&compiled.schedule, device.sms())?;
-    let parameter = |arg| parameter(device, batch, arg, &tiles);
+    let parameter = |arg: &AbiArg| match (arg.meaning, &counter) {
+        (Meaning::TileCounter, Some(counter)) => Ok(counter.address().to_le_bytes().to_vec()),
+        _ => parameter(device, batch, arg, &tiles),
+    };
     let params = compiled.abi.iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
     let launch = Launch {
         grid,
@@ -126,7 +141,7 @@ pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) 
         dynamic_shared_bytes: compiled.dynamic_shared_bytes,
         params,
     };
-    Ok(Plan { spec, ready: Some(Ready { kernel, tiles, launch }) })
+    Ok(Plan { spec, ready: Some(Ready { kernel, tiles, launch, counter }) })
 }
 
 /// What to specialise to.
@@ -168,6 +183,8 @@ pub(crate) struct Tiles {
     row_tiles: usize,
     head_blocks: usize,
     sequences: usize,
+    /// Pairs of a sequence and a head block that are done together.
+    section: usize,
     /// Of a planned kernel.
     planned: Planned,
 }
@@ -183,17 +200,24 @@ pub(crate) struct Planned {
 impl Tiles {
     /// Those of a planned kernel: a list says the rest.
     pub(crate) fn planned(packed_heads: usize, planned: Planned) -> Tiles {
-        Tiles { packed_heads, row_tiles: 0, head_blocks: 0, sequences: 0, planned }
+        Tiles { packed_heads, row_tiles: 0, head_blocks: 0, sequences: 0, section: 1, planned }
     }
 
-    fn of(batch: &Batch<'_>, schedule: &Schedule, shape: ShapeClass) -> Tiles {
+    fn of(batch: &Batch<'_>, schedule: &Schedule, shape: ShapeClass, l2_bytes: u64) -> Tiles {
         let packed_heads = schedule.packed_heads(shape, batch.group()).max(1);
         let rows = batch.query.starts.longest() * packed_heads;
+        let (head_blocks, sequences) = (batch.q_heads / packed_heads, batch.sequences());
+        // Head blocks of one KV head read the same keys and values.
+        let of_kv_head = (batch.group() / packed_heads).max(1);
+        let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
+        let bytes = 2 * longest * batch.head_dim * batch.dtype.bytes();
+        let kv_heads = (l2_bytes / 8 * 5) as usize / bytes.max(1);
         Tiles {
             packed_heads,
             row_tiles: rows.div_ceil(schedule.rows_per_tile(packed_heads).max(1)),
-            head_blocks: batch.q_heads / packed_heads,
-            sequences: batch.sequences(),
+            head_blocks,
+            sequences,
+            section: kv_heads.saturating_mul(of_kv_head).clamp(1, (head_blocks * sequences).max(1)),
             planned: Planned::default(),
         }
     }
@@ -261,6 +285,9 @@ pub(crate) fn parameter(
         Meaning::RowTiles => ("the number of row tiles".into(), tiles.row_tiles),
         Meaning::HeadBlocks => ("the number of head groups".into(), tiles.head_blocks),
         Meaning::Sequences => ("the number of sequences".into(), tiles.sequences),
+        Meaning::Section => ("a section of tiles".into(), tiles.section),
+        // A launch that has one says so itself.
+        Meaning::TileCounter => (String::new(), 0),
         Meaning::WorkList => (String::new(), tiles.planned.work_list as usize),
         Meaning::PartialOutput => (String::new(), tiles.planned.o_part as usize),
         Meaning::PartialLse => (String::new(), tiles.planned.lse_part as usize),

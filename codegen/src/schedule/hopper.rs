@@ -17,6 +17,8 @@ use std::str::FromStr;
 pub const WARPGROUP_WARPS: usize = 4;
 /// Rows that one warpgroup multiplies: `m64` of `wgmma`.
 pub const WARPGROUP_ROWS: usize = 64;
+/// Bytes that say which tile is next.
+pub const NEXT_BYTES: usize = 16;
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 /// Head dimensions of the sm_90a lowering.
@@ -52,6 +54,66 @@ impl FromStr for OutputIn {
     }
 }
 
+/// Whether a tile's exponentials stay before the wait for the O += P V that is in flight beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overlap {
+    /// The wait depends on the sums, so they do.
+    Pinned,
+    /// The assembler puts them where it likes, mostly behind the wait.
+    Free,
+}
+
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Overlap::Pinned => "pinned",
+            Overlap::Free => "free",
+        })
+    }
+}
+
+impl FromStr for Overlap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "pinned" => Ok(Overlap::Pinned),
+            "free" => Ok(Overlap::Free),
+            _ => Err(format!("no overlap `{text}`: write pinned or free")),
+        }
+    }
+}
+
+/// When a consumer passes its turn to issue products on to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassTurn {
+    /// Once both of its products are issued.
+    Issued,
+    /// Once its scores are there.
+    Scored,
+}
+
+impl fmt::Display for PassTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PassTurn::Issued => "issued",
+            PassTurn::Scored => "scored",
+        })
+    }
+}
+
+impl FromStr for PassTurn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "issued" => Ok(PassTurn::Issued),
+            "scored" => Ok(PassTurn::Scored),
+            _ => Err(format!("a turn is not passed when `{text}`: write issued or scored")),
+        }
+    }
+}
+
 /// What warps of several roles agree on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Roles {
@@ -65,6 +127,10 @@ pub struct Roles {
     pub polynomial: usize,
     /// Where O is before it is stored.
     pub output: OutputIn,
+    /// Whether the assembler may move exponentials behind the wait for O.
+    pub overlap: Overlap,
+    /// When the next consumer's turn begins.
+    pub pass: PassTurn,
     /// Rows of K and V that one bulk copy moves: a divisor of the tile's columns, and of the block size.
     pub box_rows: usize,
 }
@@ -161,6 +227,8 @@ impl Schedule {
                 take_turns: consumers > 1,
                 polynomial,
                 output,
+                overlap: Overlap::Free,
+                pass: PassTurn::Issued,
                 box_rows: cols,
             }),
         }
@@ -218,6 +286,8 @@ impl Schedule {
                 take_turns: roles.take_turns && consumers > 1,
                 output: tuning.output.unwrap_or(roles.output),
                 polynomial: tuning.polynomial.unwrap_or(roles.polynomial),
+                overlap: tuning.overlap.unwrap_or(roles.overlap),
+                pass: tuning.pass.unwrap_or(roles.pass),
                 box_rows: cols,
             }),
             ..self
@@ -295,14 +365,20 @@ impl Schedule {
         self.keys_offset() + self.stages * self.kv_tile_bytes()
     }
 
-    /// Byte offset of the barriers, eight bytes each: full and empty of Q, then of each K stage, then of each V stage.
+    /// Byte offset of the barriers, eight bytes each: full and empty of Q, then of each K stage, of each V stage, and of
+    /// what is next.
     pub fn barriers_offset(&self) -> usize {
         self.values_offset() + self.stages * self.kv_tile_bytes()
     }
 
     /// Barriers of the kernel.
     pub fn barriers(&self) -> usize {
-        2 + 4 * self.stages
+        4 + 4 * self.stages
+    }
+
+    /// Byte offset of where the producer writes which tile is next: [`NEXT_BYTES`].
+    pub fn next_offset(&self) -> usize {
+        self.barriers_offset() + 8 * self.barriers()
     }
 
     /// Query heads whose rows share a tile. The rest of a group, if any, has tiles of its own.

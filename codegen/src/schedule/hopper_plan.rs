@@ -3,7 +3,7 @@
 //! The lowering works these numbers out where it needs them; here they are listed, for people to read and for tests
 //! to hold against the PTX.
 
-use super::hopper::WARPGROUP_WARPS;
+use super::hopper::{NEXT_BYTES, WARPGROUP_WARPS};
 use super::{OutputIn, Roles, Schedule, WARPGROUP_ROWS};
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::PERIOD;
@@ -24,14 +24,16 @@ const FIRST_ALONE: usize = 5;
 /// A piece of shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// What is there: `Q`, `K stage 0`, `V0 full`.
+    /// What is there: `Q`, `K stage 0`, `V0 full`, `next tile`.
     pub name: String,
     /// Byte offset from the start of dynamic shared memory.
     pub offset: usize,
     /// Bytes.
     pub bytes: usize,
-    /// How its rows lie; `None` for a barrier.
+    /// How its rows lie; `None` for a barrier, and for what is next.
     pub layout: Option<Tile>,
+    /// Whether an `mbarrier` is there.
+    pub is_barrier: bool,
 }
 
 /// A tile in panels, each `[row][span]`.
@@ -89,7 +91,7 @@ impl Schedule {
             let panel = Panels { rows, span: self.span() };
             let layout = Tile { panels: self.panels(), panel };
             let bytes = layout.panels * panel.panel_bytes();
-            regions.push(Region { name, offset, bytes, layout: Some(layout) });
+            regions.push(Region { name, offset, bytes, layout: Some(layout), is_barrier: false });
         };
         match roles.output {
             OutputIn::Own => {
@@ -105,8 +107,15 @@ impl Schedule {
         }
         for (index, name) in self.barrier_names().into_iter().enumerate() {
             let offset = self.barriers_offset() + index * BARRIER_BYTES;
-            regions.push(Region { name, offset, bytes: BARRIER_BYTES, layout: None });
+            regions.push(Region { name, offset, bytes: BARRIER_BYTES, layout: None, is_barrier: true });
         }
+        regions.push(Region {
+            name: "next tile".to_owned(),
+            offset: self.next_offset(),
+            bytes: NEXT_BYTES,
+            layout: None,
+            is_barrier: false,
+        });
         regions
     }
 
@@ -116,6 +125,7 @@ impl Schedule {
         std::iter::once("Q".to_owned())
             .chain(slots("K"))
             .chain(slots("V"))
+            .chain(["next".to_owned()])
             .flat_map(|slot| [format!("{slot} full"), format!("{slot} empty")])
             .collect()
     }
@@ -126,7 +136,7 @@ impl Schedule {
         let mut meetings: Vec<Meeting> = self
             .regions()
             .into_iter()
-            .filter(|region| region.layout.is_none())
+            .filter(|region| region.is_barrier)
             .map(|r| self.slot(r))
             .collect();
         meetings.extend(self.named(roles));
@@ -138,6 +148,8 @@ impl Schedule {
         let (waits, arrives, rows) = match (name.chars().next(), full) {
             (Some('Q'), true) => ("consumers, before a tile's first S = Q Kᵀ", "copies of Q", self.rows),
             (Some('Q'), false) => ("producer, before the next Q", "each consumer warp", self.rows),
+            (Some('n'), true) => ("consumers, before a tile", "producer, who knows which", 0),
+            (Some('n'), false) => ("producer, before it says what is next", "each consumer warp", 0),
             (Some('K'), true) => ("consumers, before S = Q Kᵀ", "copies of K", self.cols),
             (Some('K'), false) => {
                 ("producer, before the next K here", "each consumer warp, S there", self.cols)
@@ -146,6 +158,7 @@ impl Schedule {
             (_, false) => ("producer, before the next V here", "each consumer warp, O there", self.cols),
         };
         let arrives = match (full, name.starts_with('Q'), self.output_over_query()) {
+            (true, ..) if name.starts_with('n') => arrives.to_owned(),
             (true, ..) => format!("producer and the {arrives}"),
             (false, true, true) => format!("{arrives}, O gone"),
             (false, true, false) => format!("{arrives}, last S there"),
@@ -264,7 +277,7 @@ mod tests {
             let schedule = Schedule::of_hopper_row(row);
             let meetings = schedule.meetings();
             let regions = schedule.regions();
-            let barriers: Vec<&Region> = regions.iter().filter(|region| region.layout.is_none()).collect();
+            let barriers: Vec<&Region> = regions.iter().filter(|region| region.is_barrier).collect();
             let shared: Vec<(&str, usize)> = meetings
                 .iter()
                 .filter_map(|meeting| match meeting.at {

@@ -11,9 +11,9 @@ use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 /// The table for sm_90a.
 #[rustfmt::skip]
 pub const SM90: &[HopperRow] = &[
-    HopperRow { head_dim: 64, shape: Prefill, mask: Some(Full), consumers: 2, cols: 192, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 1,
+    HopperRow { head_dim: 64, shape: Prefill, mask: Some(Full), consumers: 3, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
                 why: "executed per score 5.80, registers 168; 6.12 at 128 columns; exponentials take as long as products, 1536 cycles a tile, so one of 16 goes to the FMA pipe" },
-    HopperRow { head_dim: 64, shape: Prefill, mask: Some(Bounded), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 1,
+    HopperRow { head_dim: 64, shape: Prefill, mask: Some(Bounded), consumers: 3, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 1,
                 why: "executed per score 6.12, registers 168; wider tiles would compute more columns that a bound masks; one exponential of 16 on the FMA pipe, as without a mask" },
     HopperRow { head_dim: 64, shape: Append, mask: None, consumers: 1, cols: 128, stages: 3, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
                 why: "executed per score 5.61, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
@@ -27,7 +27,7 @@ pub const SM90: &[HopperRow] = &[
                 why: "executed per score 5.67, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 96, shape: Decode, mask: None, consumers: 1, cols: 128, stages: 4, blocks_per_sm: 1, output: Own, polynomial: 0,
                 why: "executed per score 5.70, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
-    HopperRow { head_dim: 128, shape: Prefill, mask: Some(Full), consumers: 2, cols: 160, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
+    HopperRow { head_dim: 128, shape: Prefill, mask: Some(Full), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
                 why: "executed per score 5.59, registers 168; 5.83 at 128 columns; 176 give 5.50 and leave O no memory of its own: the next Q would wait for it" },
     HopperRow { head_dim: 128, shape: Prefill, mask: Some(Bounded), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
                 why: "executed per score 5.84, registers 168; wider tiles would compute more columns that a bound masks" },

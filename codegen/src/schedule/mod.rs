@@ -10,7 +10,10 @@ mod hopper_timeline;
 mod table;
 
 pub(crate) use hopper::gcd;
-pub use hopper::{HopperRow, MaskClass, OutputIn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT, WARPGROUP_ROWS};
+pub use hopper::{
+    HopperRow, MaskClass, NEXT_BYTES, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
+    WARPGROUP_ROWS,
+};
 pub use hopper_plan::{BarrierAt, Copies, Meeting, Region, Tile};
 pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
@@ -87,6 +90,10 @@ pub struct Tuning {
     pub output: Option<OutputIn>,
     /// Of every 16 exponentials, how many are polynomials; sm_90a only.
     pub polynomial: Option<usize>,
+    /// Whether exponentials stay before the wait for O; sm_90a only.
+    pub overlap: Option<Overlap>,
+    /// When a consumer passes its turn on; sm_90a only.
+    pub pass: Option<PassTurn>,
 }
 
 impl fmt::Display for Tuning {
@@ -115,6 +122,12 @@ impl fmt::Display for Tuning {
         }
         if let Some(polynomial) = self.polynomial {
             parts.push(format!("--polynomial {polynomial}"));
+        }
+        if let Some(overlap) = self.overlap {
+            parts.push(format!("--overlap {overlap}"));
+        }
+        if let Some(pass) = self.pass {
+            parts.push(format!("--pass-turn {pass}"));
         }
         f.write_str(&parts.join(" "))
     }
@@ -263,8 +276,8 @@ impl Schedule {
         schedule.warps = tuning.warps.unwrap_or(schedule.warps);
         let Schedule { rows, cols, warps, .. } = schedule;
         let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
-        let Tuning { rescale, output, polynomial, .. } = *tuning;
-        let only = Tuning { rescale, output, polynomial, ..Tuning::default() };
+        let Tuning { rescale, output, polynomial, overlap, pass, .. } = *tuning;
+        let only = Tuning { rescale, output, polynomial, overlap, pass, ..Tuning::default() };
         if only != Tuning::default() {
             return refuse(format!("`{only}` is for sm_90a, not for {}: leave it out", self.arch));
         }
@@ -326,6 +339,8 @@ impl Schedule {
             rescale: self.roles.map(|_| self.rescale != Rescale::Always),
             output: self.roles.map(|roles| roles.output),
             polynomial: self.roles.map(|roles| roles.polynomial),
+            overlap: self.roles.map(|roles| roles.overlap),
+            pass: self.roles.map(|roles| roles.pass),
         }
     }
 
@@ -368,7 +383,7 @@ impl Schedule {
     /// Dynamic shared memory of a block.
     pub fn shared_bytes(&self) -> usize {
         if self.roles.is_some() {
-            return self.barriers_offset() + 8 * self.barriers();
+            return self.next_offset() + hopper::NEXT_BYTES;
         }
         self.ring_offset() + self.slots() * self.slot_bytes()
     }

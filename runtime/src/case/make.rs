@@ -102,6 +102,11 @@ impl Maker<'_> {
                 let map = tensor_map(self.batch, param, copy, packed_heads);
                 json!({ "tensor_map": json_map(&self.buffer(arg, param)?, &map) })
             }
+            Meaning::TileCounter => {
+                let name = self.name_beside_params(&arg.name);
+                self.buffers.insert(name.clone(), json!({ "dtype": "u32", "shape": [1], "fill": 0 }));
+                json!({ "buffer": name })
+            }
             _ => number(arg.ty, bytes),
         };
         self.args.push(value);

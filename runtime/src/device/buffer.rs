@@ -97,21 +97,13 @@ impl Buffer {
         if self.bytes == 0 {
             return Ok(());
         }
-        match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.write(self.address, &vec![byte; self.bytes]),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.memset(self.address, byte, self.bytes),
-        }
+        self.device.0.backend.memset(self.address, byte, self.bytes)
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.free(self.address),
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.free(self.address),
-        }
+        self.device.0.backend.free(self.address);
     }
 }
 

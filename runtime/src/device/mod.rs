@@ -7,6 +7,7 @@
 //! request, for tests of what comes after a failure (`faults.rs`).
 
 mod buffer;
+mod counters;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod emulator;
@@ -18,6 +19,7 @@ mod tensor_map;
 mod timing;
 
 pub use buffer::Buffer;
+pub(crate) use counters::Counter;
 pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Schedule, Target};
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
@@ -159,12 +161,45 @@ pub struct Device(Arc<Inner>);
 struct Inner {
     backend: Backend,
     kernels: crate::kernels::KernelCache,
+    counters: counters::Counters,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.counters.free(&self.backend);
+    }
 }
 
 enum Backend {
     Emulator(emulator::Emulator),
     #[cfg(feature = "cuda")]
     Cuda(cuda::Cuda),
+}
+
+impl Backend {
+    fn alloc(&self, bytes: usize) -> Result<u64, DeviceError> {
+        match self {
+            Backend::Emulator(emulator) => emulator.alloc(bytes),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.alloc(bytes),
+        }
+    }
+
+    fn free(&self, address: u64) {
+        match self {
+            Backend::Emulator(emulator) => emulator.free(address),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.free(address),
+        }
+    }
+
+    fn memset(&self, address: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
+        match self {
+            Backend::Emulator(emulator) => emulator.write(address, &vec![byte; bytes]),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.memset(address, byte, bytes),
+        }
+    }
 }
 
 impl Device {
@@ -199,7 +234,7 @@ impl Device {
     }
 
     fn of(backend: Backend) -> Device {
-        Device(Arc::new(Inner { backend, kernels: crate::kernels::KernelCache::default() }))
+        Device(Arc::new(Inner { backend, kernels: Default::default(), counters: Default::default() }))
     }
 
     /// `emulator`, or the GPU's name.
@@ -244,16 +279,21 @@ impl Device {
         }
     }
 
+    /// Bytes of the L2 cache: a GPU's own, and for the emulator, which has none, an H100's.
+    pub fn l2_bytes(&self) -> u64 {
+        match &self.0.backend {
+            Backend::Emulator(_) => 50 << 20,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.properties().l2_bytes,
+        }
+    }
+
     /// Memory aligned to 256 bytes, not written to.
     ///
     /// # Errors
     /// Not enough memory.
     pub fn alloc(&self, bytes: usize) -> Result<Buffer, DeviceError> {
-        let address = match &self.0.backend {
-            Backend::Emulator(emulator) => emulator.alloc(bytes)?,
-            #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => cuda.alloc(bytes)?,
-        };
+        let address = self.0.backend.alloc(bytes)?;
         Ok(Buffer { device: self.clone(), address, bytes })
     }
 
@@ -368,7 +408,6 @@ impl Device {
     ///
     /// # Errors
     /// As [`Device::launch`]; and the emulator has no clock.
-    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
     pub fn time(
         &self,
         module: &Module,
@@ -376,12 +415,32 @@ impl Device {
         launch: &Launch,
         options: &TimingOptions,
     ) -> Result<Timing, DeviceError> {
-        match (&self.0.backend, &*module.0) {
-            (Backend::Emulator(_), _) => Err(DeviceError::NoClock),
+        self.time_all(&[(module, entry, launch)], options)
+    }
+
+    /// Runs launches one after the other, many times, and times them together.
+    ///
+    /// # Errors
+    /// As [`Device::time`].
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(crate) fn time_all(
+        &self,
+        launches: &[(&Module, &str, &Launch)],
+        options: &TimingOptions,
+    ) -> Result<Timing, DeviceError> {
+        match &self.0.backend {
+            Backend::Emulator(_) => Err(DeviceError::NoClock),
             #[cfg(feature = "cuda")]
-            (Backend::Cuda(cuda), Loaded::Cuda(module)) => cuda.time(module, entry, launch, options),
-            #[cfg(feature = "cuda")]
-            _ => Err(DeviceError::OtherDevice("the module")),
+            Backend::Cuda(cuda) => {
+                let mut loaded = Vec::new();
+                for (module, entry, launch) in launches {
+                    let Loaded::Cuda(module) = &*module.0 else {
+                        return Err(DeviceError::OtherDevice("the module"));
+                    };
+                    loaded.push((module, *entry, *launch));
+                }
+                cuda.time(&loaded, options)
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::error::PlanError;
 use super::{Plan, Planner, cascade};
 use crate::args::Argument;
 use crate::batch::Batch;
-use crate::device::{Device, DeviceError, Launch, Module, Report, Run};
+use crate::device::{Device, DeviceError, Launch, Module, Report, Run, Timing, TimingOptions};
 use crate::kernels::Kernel;
 use crate::launch::{Planned, Tiles, parameter};
 
@@ -117,6 +117,32 @@ impl Planner {
     /// # Errors
     /// Arguments that do not fit, a plan of another planner, or a device that fails.
     pub fn run(&self, plan: &Plan, arguments: &[Argument<'_>]) -> Result<PlanReport, PlanError> {
+        let mut report = PlanReport::default();
+        for planned in self.begin(plan, arguments)? {
+            report.emulated.extend(planned.run(&self.device)?.report);
+            report.entries.push(planned.entry);
+        }
+        Ok(report)
+    }
+
+    /// Runs a plan's launches many times and times them together: the upload of its words is not in the times.
+    ///
+    /// # Errors
+    /// As [`Planner::run`]; and the emulator has no clock.
+    pub fn time(
+        &self,
+        plan: &Plan,
+        arguments: &[Argument<'_>],
+        options: &TimingOptions,
+    ) -> Result<Timing, PlanError> {
+        let launches = self.begin(plan, arguments)?;
+        let each: Vec<_> =
+            launches.iter().map(|each| (&each.module, each.entry.as_str(), &each.launch)).collect();
+        Ok(self.device.time_all(&each, options)?)
+    }
+
+    /// Checks a plan and its arguments and uploads its words. Gives the launches that have items, in order.
+    fn begin(&self, plan: &Plan, arguments: &[Argument<'_>]) -> Result<Vec<PlannedLaunch>, PlanError> {
         let batch = Batch::check(&self.program, arguments)?;
         if plan.starts != batch.query.starts.as_slice() || plan.kv_lens != batch.kv_lens {
             return Err(PlanError::OtherBatch {
@@ -130,16 +156,9 @@ impl Planner {
         }
         // The tables may have other blocks than they had.
         cascade::check(&batch, &plan.groups)?;
-        let launches = self.launches_of(&batch)?;
+        let mut launches = self.launches_of(&batch)?;
         self.upload(plan)?;
-        let mut report = PlanReport::default();
-        for planned in launches {
-            if plan.words[planned.count] == 0 {
-                continue;
-            }
-            report.emulated.extend(planned.run(&self.device)?.report);
-            report.entries.push(planned.entry);
-        }
-        Ok(report)
+        launches.retain(|planned| plan.words[planned.count] != 0);
+        Ok(launches)
     }
 }

@@ -1,6 +1,6 @@
 //! `kgen bench`: the stock kernels on a GPU, timed and checked, beside what that GPU can do at most.
 
-use crate::kernel;
+use crate::kernel::{self, ScheduleChoice};
 use crate::lines::Lines;
 use crate::progress;
 use crate::rows::{RowArgs, Rows};
@@ -28,6 +28,14 @@ pub struct Bench {
     /// Workloads: full, quick or tiny
     #[arg(long, default_value = "full")]
     suite: Suite,
+    /// Only workloads whose name holds this, as `--list` prints them: `prefill causal bf16 d128`
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    #[command(flatten)]
+    schedule: ScheduleChoice,
+    /// Time no copy and no matrix product: rates are then no share of anything
+    #[arg(long)]
+    no_ceilings: bool,
     /// Begin no further workload after so many seconds
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
@@ -65,14 +73,16 @@ impl Bench {
             programs.push(kernel::program(&workload.kernel)?);
         }
         // The ceilings come first: everything else is told beside them. The emulator has none.
-        let first = usize::from(!device.is_emulator());
+        let first = usize::from(!device.is_emulator() && !self.no_ceilings);
         let mut table = Table::new(self, &device, workloads.len())?;
         let rows = Rows {
             total: workloads.len() + first,
             row: |index: usize| match index.checked_sub(first) {
                 None => ceilings(&device),
                 Some(index) => {
-                    let (options, timing) = (LaunchOptions::default(), TimingOptions::default());
+                    let timing = TimingOptions::default();
+                    let options =
+                        LaunchOptions { tuning: self.schedule.tuning(), ..LaunchOptions::default() };
                     let measured =
                         bench::measure(&device, &programs[index], &workloads[index], &options, &timing);
                     check::Outcome { row: Row::Measured(Box::new(measured.row)), spoiled: measured.spoiled }
@@ -92,6 +102,15 @@ impl Bench {
 
     fn workloads(&self) -> Result<Vec<Workload>, Failure> {
         let mut workloads = self.suite.workloads();
+        if let Some(only) = &self.only {
+            workloads.retain(|workload| workload.to_string().contains(only.as_str()));
+            if workloads.is_empty() {
+                return Err(Failure::Usage(format!(
+                    "no workload of the {} suite is called like `{only}`: `kgen bench --list` names them",
+                    self.suite
+                )));
+            }
+        }
         if self.kernels.is_empty() {
             return Ok(workloads);
         }

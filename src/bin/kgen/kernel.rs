@@ -3,7 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{OutputIn, QueryIn, Tuning};
+use flashpage::codegen::schedule::{OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
 use flashpage::kernels;
 
@@ -88,6 +88,12 @@ pub struct ScheduleChoice {
     /// Of every 16 exponentials, how many are polynomials; sm_90a only
     #[arg(long, value_name = "N")]
     polynomial: Option<usize>,
+    /// Whether exponentials stay before the wait for O: pinned, or free; sm_90a only
+    #[arg(long, value_name = "HOW")]
+    overlap: Option<Overlap>,
+    /// When a consumer passes its turn on: issued (its products are) or scored (its scores are there); sm_90a only
+    #[arg(long, value_name = "WHEN")]
+    pass_turn: Option<PassTurn>,
 }
 
 impl ScheduleChoice {
@@ -101,6 +107,8 @@ impl ScheduleChoice {
             rescale: self.rescale,
             output: self.output_in,
             polynomial: self.polynomial,
+            overlap: self.overlap,
+            pass: self.pass_turn,
         }
     }
 }

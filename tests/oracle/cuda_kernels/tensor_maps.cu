@@ -23,12 +23,13 @@ extern "C" __global__ void tensor_maps(const __grid_constant__ CUtensorMap plain
     __syncthreads();
     Barrier::arrival_token token;
     if (t == 0) {
-        // 16 rows: of 128 bytes, of 32, of 64, of 128; a cube of 4 by 4 by 8.
-        cde::cp_async_bulk_tensor_2d_global_to_shared(tile[0], &plain, -3, 5, bar);
+        // 16 rows: of 128 bytes, of 32, of 64, of 128; a cube of 4 by 4 by 8. Rows begin at multiples of 16 bytes: an H100
+        // takes others for an illegal instruction.
+        cde::cp_async_bulk_tensor_2d_global_to_shared(tile[0], &plain, -4, 5, bar);
         cde::cp_async_bulk_tensor_2d_global_to_shared(tile[1], &s32, 8, -2, bar);
         cde::cp_async_bulk_tensor_2d_global_to_shared(tile[2], &s64, 40, 4, bar);
-        cde::cp_async_bulk_tensor_2d_global_to_shared(tile[3], &s128, 3, 17, bar);
-        cde::cp_async_bulk_tensor_3d_global_to_shared(tile[4], &cube, 1, -1, 2, bar);
+        cde::cp_async_bulk_tensor_2d_global_to_shared(tile[3], &s128, 4, 17, bar);
+        cde::cp_async_bulk_tensor_3d_global_to_shared(tile[4], &cube, 4, -1, 2, bar);
         token = cuda::device::barrier_arrive_tx(bar, 1, 2048 + 512 + 1024 + 2048 + 512);
     } else {
         token = bar.arrive();
@@ -44,7 +45,7 @@ extern "C" __global__ void tensor_maps(const __grid_constant__ CUtensorMap plain
     cde::fence_proxy_async_shared_cta();
     __syncthreads();
     if (t == 0) {
-        cde::cp_async_bulk_tensor_2d_shared_to_global(&out, 5, 20, tile[3]);
+        cde::cp_async_bulk_tensor_2d_shared_to_global(&out, 8, 20, tile[3]);
         const int at[2] = {-4, 2};
         ptx::cp_reduce_async_bulk_tensor(ptx::space_global, ptx::space_shared, ptx::op_add, &sums, at, tile[3]);
         cde::cp_async_bulk_commit_group();

@@ -18,7 +18,7 @@ pub(super) const FULL: usize = 0;
 /// Byte offset of a slot's empty barrier from the slot's pair.
 pub(super) const EMPTY: usize = 8;
 /// Bytes of a slot's pair of barriers.
-const PAIR: usize = 16;
+pub(super) const PAIR: usize = 16;
 
 /// Named barriers: 0 is the whole block's.
 const FIRST_TURN: usize = 1;

@@ -15,9 +15,10 @@ use crate::bounds::Interval;
 use crate::lower::instance::{Instance, Lanes, Work};
 use crate::lower::kernel::State;
 use crate::lower::score::Masks;
-use crate::schedule::Rescale;
-use flashpage_ptx::builder::Reg;
-use flashpage_ptx::words::{Type, Word};
+use crate::schedule::{Overlap, PassTurn, Rescale};
+use flashpage_ptx::ast::Operand;
+use flashpage_ptx::builder::{Reg, ty, word};
+use flashpage_ptx::words::{Opcode, Type, Word};
 
 /// What a consumer warp carries from tile to tile.
 pub(super) struct Consumer {
@@ -52,7 +53,7 @@ impl Hopper<'_> {
         let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, values, query_parity, tile };
         let lanes = self.lanes();
 
-        let (walk, work) = self.begin_walk();
+        let (walk, work) = self.begin_walk(block, &consumer.first_lane);
         self.uniform.clear();
         let again = (lanes.clone(), work.clone());
         let instance = self.instance(lanes, work, |b| b.bra(&walk.next));
@@ -172,9 +173,15 @@ impl Hopper<'_> {
         self.fence_products();
         self.issue_scores(state, &consumer.factors, &consumer.keys);
         self.issue_output(state, &consumer.factors, &consumer.values);
-        self.pass_turn(&consumer.turns);
+        let pass = self.roles().pass;
+        if pass == PassTurn::Issued {
+            self.pass_turn(&consumer.turns);
+        }
         self.b.comment("scores are there; the output is on its way");
         self.wait_products(1);
+        if pass == PassTurn::Scored {
+            self.pass_turn(&consumer.turns);
+        }
         self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
 
         let polynomials = self.roles().polynomial;
@@ -194,6 +201,9 @@ impl Hopper<'_> {
         });
         self.exponentials(&scored, polynomials);
         self.add_to_sums(&scored);
+        if self.roles().overlap == Overlap::Pinned {
+            self.pin_sums(&scored);
+        }
         self.b.comment("the output is there");
         self.wait_products(0);
         self.arrive(&values, EMPTY, &consumer.first_lane, 1);
@@ -208,6 +218,29 @@ impl Hopper<'_> {
         let more = self.b.setp(Word::Ge, Type::S32, "p", &consumer.tile, first);
         self.b.guarded(&more, false, |b| b.bra(&top));
         self.b.place(&done);
+    }
+
+    /// Keeps what the sums are made of before what follows. ptxas moves arithmetic across the wait for products freely, and
+    /// the exponentials are to be computed while O += P V is in flight. A branch that depends on the sums holds them: it is
+    /// never taken, since sums of exponentials are not below zero, but the assembler cannot know. It has to rejoin, as a
+    /// trap would not: that makes ptxas serialise the products (C7512).
+    fn pin_sums(&mut self, state: &State) {
+        self.b.comment("never below zero: this only keeps the exponentials before the wait");
+        let mut below: Option<Reg> = None;
+        for sum in &state.softmax.sum {
+            let is_below = self.b.setp(Word::Lt, Type::F32, "p", sum, 0.0f32);
+            below = Some(match below {
+                None => is_below,
+                Some(other) => self.b.or(Type::Pred, "p", &is_below, &other),
+            });
+        }
+        let below = below.expect("a lane has rows");
+        let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
+        let any = self.b.op(Opcode::Vote, &mods, Type::Pred, "p", vec![(&below).into(), Operand::Int(-1)]);
+        let summed = self.b.label("summed");
+        self.b.guarded(&any, true, |b| b.bra(&summed));
+        self.b.emit(Opcode::Membar, &[word(Word::Cta)], vec![]);
+        self.b.place(&summed);
     }
 
     /// Emits `body`, jumped over where no maximum has grown.

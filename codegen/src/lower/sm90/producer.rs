@@ -73,7 +73,7 @@ impl Hopper<'_> {
         let boxes = self.boxes(block);
         let mut producer = Producer { first_lane, keys, values, query_parity, boxes, table_row: None };
 
-        let (walk, work) = self.begin_walk();
+        let (walk, work) = self.begin_taking(block, &producer.first_lane);
         self.uniform.clear();
         let extent = self.extent(work, |b| b.bra(&walk.next));
         let range = self.column_range(&extent);

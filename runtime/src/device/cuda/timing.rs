@@ -66,13 +66,15 @@ impl Flush {
 impl Cuda {
     pub(in crate::device) fn time(
         &self,
-        module: &CudaModule,
-        entry: &str,
-        launch: &Launch,
+        launches: &[(&CudaModule, &str, &Launch)],
         options: &TimingOptions,
     ) -> Result<Timing, DeviceError> {
-        let prepared = self.prepare(module, entry, launch)?;
-        self.samples(entry, options, || prepared.enqueue())
+        let mut prepared = Vec::new();
+        for (module, entry, launch) in launches {
+            prepared.push(self.prepare(module, entry, launch)?);
+        }
+        let entries: Vec<&str> = launches.iter().map(|(_, entry, _)| *entry).collect();
+        self.samples(&entries.join(", "), options, || prepared.iter().try_for_each(|launch| launch.enqueue()))
     }
 
     pub(in crate::device) fn time_copy(
