@@ -52,12 +52,15 @@ fn outputs(device: &Device, program: &Program, problem: &Problem) -> Vec<Vec<u8>
 fn all_agree(arch: Arch, names: &[&str], ways: &[(AsyncPolicy, Schedule, u32)]) {
     let devices: Vec<Device> = ways
         .iter()
-        .map(|&(policy, schedule, sms)| {
+        .enumerate()
+        .map(|(number, &(policy, schedule, sms))| {
             Device::emulator_with(EmulatorOptions {
                 arch,
                 policy,
                 schedule,
                 sms,
+                // All pairs of a sequence and a head in one section of tiles, one in each, and some.
+                l2_bytes: [50 << 20, 0, 1 << 17][number % 3],
                 ..EmulatorOptions::default()
             })
         })

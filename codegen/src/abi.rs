@@ -229,7 +229,11 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
     if maps && !work.is_planned() {
-        args.push(AbiArg { name: "tile_counter".to_owned(), ty: AbiType::U64, meaning: Meaning::TileCounter });
+        args.push(AbiArg {
+            name: "tile_counter".to_owned(),
+            ty: AbiType::U64,
+            meaning: Meaning::TileCounter,
+        });
     }
     let of_list: &[(&str, Meaning)] = match work {
         Work::Grid => &[],

@@ -185,8 +185,11 @@ fn policies() -> [AsyncPolicy; 4] {
 fn cases() -> Vec<Case> {
     use ElementType::*;
     let mut all = vec![];
-    let mut add =
-        |map: TensorMap, coordinates: [i32; 5], offset: u32| all.push(Case { map, coordinates, offset });
+    // Rows begin at multiples of 16 bytes.
+    let mut add = |map: TensorMap, mut coordinates: [i32; 5], offset: u32| {
+        coordinates[0] -= coordinates[0].rem_euclid(16 / map.ty.bytes() as i32);
+        all.push(Case { map, coordinates, offset });
+    };
     // Every swizzle, full rows and narrow ones, at several places of shared memory; a tensor that ends within a chunk.
     for (swizzle, inner) in [
         (Swizzle::None, 64),
@@ -310,7 +313,7 @@ fn reductions() {
         let size = ty.bytes() as usize;
         let case = Case {
             map: map(ty, &[20, 6], &[16 / size as u32, 4], Swizzle::B32),
-            coordinates: [17, 2, 0, 0, 0],
+            coordinates: [16, 2, 0, 0, 0],
             offset: 0,
         };
         let before = noise(i as u64, tensor_bytes(&case.map));
@@ -342,11 +345,15 @@ fn faults() {
         let fault = run(case, middle, AsyncPolicy::Eager, tensor, &noise(2, BOX));
         fault.map_or_else(|fault| fault.to_string(), |_| "no fault".to_string())
     };
-    let table: [(Case, String, &str); 6] = [
+    let off = |x: i32| Case { coordinates: [x, 0, 0, 0, 0], ..good() };
+    let table: [(Case, String, &str); 9] = [
         (good(), load(3, 2048), "has 2 dimensions and not 3"),
         (Case { offset: 64, ..good() }, load(2, 2048), "is not a multiple of 128"),
         (Case { offset: BOX as u32 - 1024, ..good() }, load(2, 2048), "is past the end of the block's"),
         (good(), load(2, 2048).replace("[%map,", "[%buffer,"), "no tensor map of this emulator"),
+        (off(3), load(2, 2048), "begins 6 bytes along the innermost dimension"),
+        (off(-4), load(2, 2048), "begins -8 bytes along the innermost dimension"),
+        (off(12), store(2, "add"), "begins 24 bytes along the innermost dimension"),
         (good(), store(2, "inc"), "there is no Inc of f16 elements"),
         (good(), load(2, 2048).replace("], [%bar];", "], [%bar+4];"), "is not a multiple of 8"),
     ];
@@ -367,7 +374,7 @@ fn faults() {
 fn maps_made_on_the_device() {
     let case = Case {
         map: map(ElementType::Bf16, &[104, 50], &[32, 16], Swizzle::B64),
-        coordinates: [90, 40, 0, 0, 0],
+        coordinates: [88, 40, 0, 0, 0],
         offset: 1024,
     };
     let tensor = noise(1, tensor_bytes(&case.map));

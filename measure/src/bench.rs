@@ -120,7 +120,8 @@ fn run(
         Phase::Prefill => None,
         Phase::Append | Phase::Decode => {
             let capacity = Capacity::new(row.workload.q_len * row.workload.batch(), row.workload.batch());
-            let plan_options = PlanOptions { tuning: options.tuning, arch: options.arch, ..PlanOptions::default() };
+            let plan_options =
+                PlanOptions { tuning: options.tuning, arch: options.arch, ..PlanOptions::default() };
             let planner = Planner::new(device, program, &arguments, capacity, plan_options)?;
             let plan = planner.plan(&arguments, &[])?;
             Some((planner, plan))
@@ -135,7 +136,9 @@ fn run(
         row.method = format!("emulated{planned}");
     } else {
         let times = match &plan {
-            None => launch::time(device, program, &arguments, options, timing).map_err(EquivalenceError::from)?.1,
+            None => {
+                launch::time(device, program, &arguments, options, timing).map_err(EquivalenceError::from)?.1
+            }
             Some((planner, plan)) => planner.time(plan, &arguments, timing)?,
         };
         let micros = |share| times.percentile(share).as_secs_f64() * 1e6;

@@ -189,6 +189,18 @@ pub(crate) struct Tiles {
     planned: Planned,
 }
 
+/// How many pairs of a sequence and a head block are done together: as many as have keys and values in five eighths of the
+/// L2 cache (the rest is for what passes through), all taken to be as long as the longest.
+fn section(batch: &Batch<'_>, packed_heads: usize, l2_bytes: u64) -> usize {
+    let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
+    let bytes = longest.saturating_mul(2 * batch.head_dim * batch.dtype.bytes());
+    let kv_heads = (l2_bytes / 8 * 5) as usize / bytes.max(1);
+    // Head blocks of one KV head read the same keys and values.
+    let of_kv_head = (batch.group() / packed_heads).max(1);
+    let pairs = (batch.q_heads / packed_heads).saturating_mul(batch.sequences());
+    kv_heads.saturating_mul(of_kv_head).clamp(1, pairs.max(1))
+}
+
 /// Where a planned kernel's list is, and where its partial results go.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Planned {
@@ -207,17 +219,12 @@ impl Tiles {
         let packed_heads = schedule.packed_heads(shape, batch.group()).max(1);
         let rows = batch.query.starts.longest() * packed_heads;
         let (head_blocks, sequences) = (batch.q_heads / packed_heads, batch.sequences());
-        // Head blocks of one KV head read the same keys and values.
-        let of_kv_head = (batch.group() / packed_heads).max(1);
-        let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
-        let bytes = 2 * longest * batch.head_dim * batch.dtype.bytes();
-        let kv_heads = (l2_bytes / 8 * 5) as usize / bytes.max(1);
         Tiles {
             packed_heads,
             row_tiles: rows.div_ceil(schedule.rows_per_tile(packed_heads).max(1)),
             head_blocks,
             sequences,
-            section: kv_heads.saturating_mul(of_kv_head).clamp(1, (head_blocks * sequences).max(1)),
+            section: section(batch, packed_heads, l2_bytes),
             planned: Planned::default(),
         }
     }
@@ -377,6 +384,70 @@ mod tests {
     }
 
     #[test]
+    fn sections_fit_the_l2_cache() {
+        use Arch::Sm90a;
+        // Heads, KV heads, lengths; bytes of the cache; pairs of a section, of all pairs. A key and its value are 256 bytes.
+        type Row<'a> = (usize, usize, &'a [(usize, usize)], u64, u32);
+        let table: [Row; 8] = [
+            (8, 8, &[(300, 300), (300, 300)], 50 << 20, 16),
+            // Five eighths of 1 MiB are 8 of 300 keys.
+            (8, 8, &[(300, 300), (300, 300)], 1 << 20, 8),
+            (8, 8, &[(300, 300), (5, 9), (0, 3)], 1 << 20, 8),
+            (8, 8, &[(300, 600)], 1 << 20, 4),
+            // Nothing fits: one at a time.
+            (8, 8, &[(300, 300)], 1000, 1),
+            (8, 8, &[(300, 300)], 0, 1),
+            // Heads of a group are packed by fours: there are two head blocks, each with a KV head of its own.
+            (8, 2, &[(300, 300)], 1 << 17, 1),
+            // By twos, of six: three head blocks share a KV head.
+            (6, 1, &[(300, 300), (20, 300)], 1 << 17, 3),
+        ];
+        let program = contiguous();
+        for (q_heads, kv_heads, lens, l2_bytes, section) in table {
+            let device = Device::emulator_with(EmulatorOptions { l2_bytes, ..EmulatorOptions::default() });
+            let problem = Problem { head_dim: 64, ..problem(q_heads, kv_heads, lens) };
+            let inputs = problem.inputs(&device, &program).unwrap();
+            let arguments = inputs.arguments();
+            let batch = Batch::check(&program, &arguments).unwrap();
+            let options = LaunchOptions { arch: Some(Sm90a), ..LaunchOptions::default() };
+            let Ready { kernel, launch, .. } = plan(&device, &batch, &options).unwrap().ready.unwrap();
+            let index = kernel.compiled.abi.iter().position(|arg| arg.meaning == Meaning::Section).unwrap();
+            assert_eq!(launch.params[index], section.to_le_bytes(), "{problem} {l2_bytes}");
+        }
+    }
+
+    /// Each launch has a counter of its own, which is 0 afterwards and serves another; not that of one that failed.
+    #[test]
+    fn counters_are_of_one_launch() {
+        let device =
+            Device::emulator_with(EmulatorOptions { arch: Arch::Sm90a, ..EmulatorOptions::default() });
+        let program = contiguous();
+        let problem = problem(4, 2, &[(300, 300), (5, 9)]);
+        let inputs = problem.inputs(&device, &program).unwrap();
+        let arguments = inputs.arguments();
+        let batch = Batch::check(&program, &arguments).unwrap();
+        let options = LaunchOptions::default();
+        let ready = || plan(&device, &batch, &options).unwrap().ready.unwrap();
+        let address = |ready: &Ready| ready.counter.as_ref().map(Counter::address).unwrap();
+        let (one, two) = (ready(), ready());
+        assert_ne!(address(&one), address(&two), "two launches at once");
+        let used = address(&one);
+        for _ in 0..3 {
+            // A replay finds what the launch before it left.
+            device.launch(&one.kernel.module, &one.kernel.compiled.entry, &one.launch).unwrap();
+        }
+        one.counter.unwrap().done();
+        let again = ready();
+        assert_eq!(address(&again), used);
+        device.launch(&again.kernel.module, &again.kernel.compiled.entry, &again.launch).unwrap();
+        assert!(equivalence::check_rows(&program, &inputs, problem.dtype, &[]).is_ok());
+        // Dropped, as where a launch fails, a counter is given up.
+        drop(again);
+        let fresh = ready();
+        device.launch(&fresh.kernel.module, &fresh.kernel.compiled.entry, &fresh.launch).unwrap();
+    }
+
+    #[test]
     fn grids_that_are_too_large() {
         let (ampere, hopper) = (Schedule::of_row(&SM80[0]), Schedule::of_hopper_row(&SM90[0]));
         let table: [(&Schedule, [usize; 3], &str); 6] = [
@@ -397,7 +468,7 @@ mod tests {
         ];
         for (schedule, [row_tiles, head_blocks, sequences], expected) in table {
             let planned = Planned::default();
-            let tiles = Tiles { packed_heads: 1, row_tiles, head_blocks, sequences, planned };
+            let tiles = Tiles { packed_heads: 1, row_tiles, head_blocks, sequences, section: 1, planned };
             let said = tiles.grid(schedule, 132).map_or_else(|error| error.to_string(), |_| String::new());
             assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
         }
@@ -412,7 +483,8 @@ mod tests {
         let meaning = Meaning::TensorMap(ParamId(1), CopyBox { rows: 512, span: 128 });
         let arg = AbiArg { name: "k_map".into(), ty: AbiType::TensorMap, meaning };
         let planned = Planned::default();
-        let tiles = Tiles { packed_heads: 1, row_tiles: 1, head_blocks: 1, sequences: 1, planned };
+        let tiles =
+            Tiles { packed_heads: 1, row_tiles: 1, head_blocks: 1, sequences: 1, section: 1, planned };
         let error = parameter(&device, &batch, &arg, &tiles).unwrap_err().to_string();
         let expected = "argument `k` cannot be copied in bulk, as kernels for sm_90a do: tensor map: box has 512: each \
                         takes 1 to 256; launch for sm_80 instead";

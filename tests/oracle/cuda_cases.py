@@ -414,18 +414,18 @@ def tensor_maps():
         return out
 
     o = np.full((5, 512), -5)
-    o[0] = box(x, (5, -3), (16, 32)).ravel()
+    o[0] = box(x, (5, -4), (16, 32)).ravel()
     o[1, :128] = swizzle(box(x, (-2, 8), (16, 8)), 32)
     o[2, :256] = swizzle(box(x, (4, 40), (16, 16)), 64)
-    last = box(x, (17, 3), (16, 32))
+    last = box(x, (17, 4), (16, 32))
     o[3] = swizzle(last, 128)
-    o[4, :128] = box(y, (2, -1, 1), (4, 4, 8)).ravel()
+    o[4, :128] = box(y, (2, -1, 4), (4, 4, 8)).ravel()
     out, sums = np.full((30, 44), -1), np.arange(30 * 44).reshape(30, 44)
     want_out, want_sums = out.copy(), sums.copy()
     for i in range(16):
         for j in range(32):
-            if 20 + i < 30 and 5 + j < 44:
-                want_out[20 + i, 5 + j] = last[i, j] + 1000
+            if 20 + i < 30 and 8 + j < 44:
+                want_out[20 + i, 8 + j] = last[i, j] + 1000
             # The words are added as they lie: this map has no swizzle.
             if 2 + i < 30 and 0 <= j - 4 < 44:
                 want_sums[2 + i, j - 4] += swizzle(last + 1000, 128).reshape(16, 32)[i, j]

@@ -23,7 +23,8 @@ pub fn device(options: EmulatorOptions) -> Device {
         Err(_) => Device::emulator_with(options),
         Ok(name) => {
             let ordinal = name.strip_prefix("cuda:").and_then(|number| number.parse().ok());
-            Device::cuda(ordinal.unwrap_or_else(|| panic!("FLASHPAGE_TEST_DEVICE={name}: write cuda:0"))).unwrap()
+            Device::cuda(ordinal.unwrap_or_else(|| panic!("FLASHPAGE_TEST_DEVICE={name}: write cuda:0")))
+                .unwrap()
         }
     }
 }

@@ -133,12 +133,8 @@ impl Schedule {
     /// Every barrier: the `mbarrier`s in order, then the named ones. Empty without roles.
     pub fn meetings(&self) -> Vec<Meeting> {
         let Some(roles) = self.roles else { return Vec::new() };
-        let mut meetings: Vec<Meeting> = self
-            .regions()
-            .into_iter()
-            .filter(|region| region.is_barrier)
-            .map(|r| self.slot(r))
-            .collect();
+        let mut meetings: Vec<Meeting> =
+            self.regions().into_iter().filter(|region| region.is_barrier).map(|r| self.slot(r)).collect();
         meetings.extend(self.named(roles));
         meetings
     }

@@ -1,7 +1,8 @@
 //! The schedule for Hopper of each (head dimension, shape class, mask class), and what chose it.
 //!
-//! Chosen by hand from what `kgen tune --arch sm_90a` ranks, which without a GPU holds all wide tiles to be alike: bound
-//! by tensor cores. `kgen tune --arch sm_90a --device cuda:0` measures them.
+//! Prefill at head_dim 64 and 128 was measured on an H100 (`bench/results/2026-11-27-h100-f196eca/experiments.md`). The
+//! rest is chosen by hand from what `kgen tune --arch sm_90a` ranks, which without a GPU holds all wide tiles to be alike:
+//! bound by tensor cores. `kgen tune --arch sm_90a --device cuda:0` measures them.
 
 use super::hopper::HopperRow;
 use super::hopper::MaskClass::{self, Bounded, Full};
@@ -12,9 +13,9 @@ use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 #[rustfmt::skip]
 pub const SM90: &[HopperRow] = &[
     HopperRow { head_dim: 64, shape: Prefill, mask: Some(Full), consumers: 3, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
-                why: "executed per score 5.80, registers 168; 6.12 at 128 columns; exponentials take as long as products, 1536 cycles a tile, so one of 16 goes to the FMA pipe" },
-    HopperRow { head_dim: 64, shape: Prefill, mask: Some(Bounded), consumers: 3, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 1,
-                why: "executed per score 6.12, registers 168; wider tiles would compute more columns that a bound masks; one exponential of 16 on the FMA pipe, as without a mask" },
+                why: "executed per score 5.61, registers 128; measured, b4 h32 s4096 on an H100: 1115 us, 1240 with two consumers and 128 columns, 1219 with 192; polynomials make nothing faster" },
+    HopperRow { head_dim: 64, shape: Prefill, mask: Some(Bounded), consumers: 3, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
+                why: "executed per score 5.61, registers 128; measured, b4 h32 s4096 on an H100: 648 us, 654 with two consumers" },
     HopperRow { head_dim: 64, shape: Append, mask: None, consumers: 1, cols: 128, stages: 3, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
                 why: "executed per score 5.61, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 64, shape: Decode, mask: None, consumers: 1, cols: 192, stages: 4, blocks_per_sm: 1, output: Own, polynomial: 0,
@@ -28,7 +29,7 @@ pub const SM90: &[HopperRow] = &[
     HopperRow { head_dim: 96, shape: Decode, mask: None, consumers: 1, cols: 128, stages: 4, blocks_per_sm: 1, output: Own, polynomial: 0,
                 why: "executed per score 5.70, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
     HopperRow { head_dim: 128, shape: Prefill, mask: Some(Full), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
-                why: "executed per score 5.59, registers 168; 5.83 at 128 columns; 176 give 5.50 and leave O no memory of its own: the next Q would wait for it" },
+                why: "executed per score 5.83, registers 168; 5.59 at 160 columns, yet measured on an H100: 895 us of 911 at b4 h16 s4096, 274 of 301 at b16 s1024, where 160 leave a tail" },
     HopperRow { head_dim: 128, shape: Prefill, mask: Some(Bounded), consumers: 2, cols: 128, stages: 2, blocks_per_sm: 1, output: Own, polynomial: 0,
                 why: "executed per score 5.84, registers 168; wider tiles would compute more columns that a bound masks" },
     HopperRow { head_dim: 128, shape: Append, mask: None, consumers: 1, cols: 96, stages: 2, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
@@ -40,13 +41,13 @@ pub const SM90: &[HopperRow] = &[
     HopperRow { head_dim: 192, shape: Append, mask: None, consumers: 1, cols: 48, stages: 2, blocks_per_sm: 2, output: OverQuery, polynomial: 0,
                 why: "executed per score 8.50, registers 128; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
     HopperRow { head_dim: 192, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 4, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "executed per score 7.62, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
+                why: "executed per score 7.56, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
     HopperRow { head_dim: 256, shape: Prefill, mask: None, consumers: 2, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
                 why: "executed per score 7.53, registers 168; 80 columns are what two stages have room for" },
     HopperRow { head_dim: 256, shape: Append, mask: None, consumers: 1, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "executed per score 7.40, registers 255; two blocks on a multiprocessor would have 32 columns each" },
+                why: "executed per score 7.42, registers 255; two blocks on a multiprocessor would have 32 columns each" },
     HopperRow { head_dim: 256, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 3, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "executed per score 8.12, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
+                why: "executed per score 8.16, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
 ];
 
 /// The row of a head dimension that there is; the first if there is none.

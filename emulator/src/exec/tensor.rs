@@ -74,6 +74,17 @@ pub(crate) fn plan(env: &Env, warp: &mut Warp, lane: usize, copy: &TensorCopy) -
     if copy.direction == TensorDirection::Prefetch {
         return Ok(transfer);
     }
+    // Not in the PTX ISA: an H100 takes such a copy for an illegal instruction, loads and stores alike.
+    let along = i64::from(coordinates[0]) * i64::from(map.ty.bytes());
+    if along % i64::from(CHUNK) != 0 {
+        return refuse(
+            lane,
+            format!(
+                "the box begins {along} bytes along the innermost dimension, which is no multiple of {CHUNK}: the hardware \
+                 takes this for an illegal instruction"
+            ),
+        );
+    }
     if let Some(word) = copy.reduction {
         transfer.reduction = reduction::function(word, map.ty.ty());
         if transfer.reduction.is_none() {

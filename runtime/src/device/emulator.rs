@@ -121,6 +121,9 @@ pub struct EmulatorOptions {
     /// Multiprocessors of the GPU that it stands for. Nothing but the grid of kernels that walk their tiles goes by it;
     /// few, so that blocks of small launches already walk several.
     pub sms: u32,
+    /// Bytes of the L2 cache, which decide in which order kernels that walk their tiles take them. The emulator itself has
+    /// no caches.
+    pub l2_bytes: u64,
     /// Host threads; 0 for one per core.
     pub threads: usize,
     /// Instructions of warps, over a whole launch, after which it is given up; 0 for the emulator's own limit.
@@ -136,6 +139,8 @@ impl Default for EmulatorOptions {
             sanitize: false,
             profile: false,
             sms: 4,
+            // An H100's.
+            l2_bytes: 50 << 20,
             threads: 0,
             instruction_budget: 0,
         }

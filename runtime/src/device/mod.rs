@@ -279,10 +279,10 @@ impl Device {
         }
     }
 
-    /// Bytes of the L2 cache: a GPU's own, and for the emulator, which has none, an H100's.
+    /// Bytes of the L2 cache.
     pub fn l2_bytes(&self) -> u64 {
         match &self.0.backend {
-            Backend::Emulator(_) => 50 << 20,
+            Backend::Emulator(emulator) => emulator.options().l2_bytes,
             #[cfg(feature = "cuda")]
             Backend::Cuda(cuda) => cuda.properties().l2_bytes,
         }

@@ -173,10 +173,7 @@ mod tests {
     #[test]
     fn rows_that_end_or_hold_up_their_process_are_lost_alone() {
         let table: [(&str, [Result<u32, &str>; 4]); 7] = [
-            (
-                "for i in 0 1 2 3; do [ $i -ge $1 ] && row 1$i; done; exit 0",
-                [Ok(10), Ok(11), Ok(12), Ok(13)],
-            ),
+            ("for i in 0 1 2 3; do [ $i -ge $1 ] && row 1$i; done; exit 0", [Ok(10), Ok(11), Ok(12), Ok(13)]),
             // One row a process: it tells of its row, and ends since the device is spoiled.
             ("row 1$1", [Ok(10), Ok(11), Ok(12), Ok(13)]),
             // Row 1 ends the process before it tells.

@@ -146,7 +146,8 @@ impl Hopper<'_> {
         let at = address(&block.barriers, self.next_offset());
         let is_planned = self.spec.work.is_planned();
         let b = &mut self.b;
-        let names: &[&str] = if is_planned { &["item_index"] } else { &["sequence", "head_block", "row_tile"] };
+        let names: &[&str] =
+            if is_planned { &["item_index"] } else { &["sequence", "head_block", "row_tile"] };
         let words: Vec<Reg> = names.iter().map(|name| b.reg(Type::U32, name)).collect();
         let is_over = b.reg(Type::U32, "r");
         let (width, read) = next_words(&words, &is_over);
