@@ -394,6 +394,12 @@ fn profiles_schedules_and_findings() {
     for part in ["of shared memory at 0x", "\n  at line ", "\n  and line ", ", warp ", ", lane "] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
+    // Only what is asked for is looked for.
+    launch(&d, &["--sanitize=strict,fences"]).with(1);
+    launch(&d, &["--sanitize=unwritten"]).with(0);
+    let refused = launch(&d, &["--sanitize=fences,race"]).with(2);
+    let names = "no check is called `race`: write some of races, unwritten, waits, fences, strict";
+    assert!(refused.err.contains(names), "{}", refused.err);
 }
 
 #[test]

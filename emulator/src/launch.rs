@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::memory::{Memory, Storage};
 use crate::profile::Profile;
 use crate::program::{Inst, Program};
+use crate::sanitize::Sanitize;
 use flashpage_ptx::words::Opcode;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -49,8 +50,9 @@ pub struct Options {
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
     pub schedule: Schedule,
-    /// Whether reads of what was never written, races on shared memory, missing waits and fences are faults.
-    pub sanitize: bool,
+    /// What is a fault beyond what always is: reads of what was never written, races on shared memory, missing waits and
+    /// fences.
+    pub sanitize: Sanitize,
     /// Whether to count what every instruction does; see [`Profile`].
     pub profile: bool,
     /// Threads of the host to use; 0 for all its cores, and never more than those.
@@ -64,7 +66,7 @@ impl Default for Options {
         Options {
             policy: AsyncPolicy::Eager,
             schedule: Schedule::InOrder,
-            sanitize: false,
+            sanitize: Sanitize::NONE,
             profile: false,
             threads: 0,
             instruction_budget: 1 << 36,

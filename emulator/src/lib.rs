@@ -42,7 +42,7 @@
 //!   kernels give the same bits under every policy and schedule.
 //! - **Out of bounds and misaligned accesses are always faults**, and so are deadlocks, barriers and mbarriers that are
 //!   misused, `.aligned` instructions that lanes execute apart, and bad descriptors and tensor maps.
-//! - **With [`Options::sanitize`]**, so are reads of memory that was never written and whatever depends on a register, or
+//! - **With [`Options::sanitize`]**, as far as [`Sanitize`] names them, so are reads of memory that was never written and whatever depends on a register, or
 //!   on a thread's own memory, that never was; races on shared memory, between warps and between the lanes of one; uses
 //!   of what a copy or a `wgmma` may still be writing; and a missing `fence.proxy.async` between ordinary stores to shared
 //!   memory and a bulk copy or a `wgmma` that reads what they wrote or writes over it (between an mbarrier's making and a
@@ -80,6 +80,7 @@ mod memory;
 mod module;
 mod profile;
 mod program;
+mod sanitize;
 mod tensor_map;
 
 pub use exec::asynchrony::AsyncPolicy;
@@ -90,4 +91,5 @@ pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
 pub use profile::{Limit, Line, Profile, Roofline, Target, Totals};
 pub use program::Parameter;
+pub use sanitize::Sanitize;
 pub use tensor_map::{ElementType, Fill, Interleave, L2Promotion, Swizzle, TensorMap, TensorMapError};

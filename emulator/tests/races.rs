@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Schedule};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, Schedule};
 
 /// A kernel for sm_90a: `%r1` is the thread, `%r2` the warp, `%r3` the address of its word in `S`, `%r4` that of the
 /// word of the thread in the other warp (of two), `%r5` that of the next lane, and `B` an mbarrier.
@@ -171,7 +171,7 @@ fn harnesses() -> Vec<Options> {
     let options = |policy, schedule| Options {
         policy,
         schedule,
-        sanitize: true,
+        sanitize: Sanitize::USUAL,
         instruction_budget: 1 << 20,
         ..Options::default()
     };

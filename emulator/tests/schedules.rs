@@ -2,7 +2,7 @@
 
 mod machine;
 
-use flashpage_emulator::{Fault, Schedule};
+use flashpage_emulator::{Fault, Sanitize, Schedule};
 use machine::Run;
 
 /// Every block adds one to a counter and spins until all have.
@@ -19,7 +19,7 @@ fn a_grid_may_wait_for_all_its_blocks() {
         run.input = vec![0; 4];
         run.options.schedule = schedule;
         run.options.threads = 1;
-        run.options.sanitize = false;
+        run.options.sanitize = Sanitize::NONE;
         // A seeded schedule has three blocks under way, and lets more in as they stay.
         assert_eq!(run.words()[0], 24, "{schedule:?}");
     }
@@ -34,7 +34,7 @@ fn a_block_may_wait_for_a_later_one() {
         TELL: st.release.gpu.global.u32 [%rd1], 1;";
     let init = "mov.u32 %r9, 0;";
     let mut run = Run::new(&format!("{init}{body}")).grid(6);
-    run.options.sanitize = false;
+    run.options.sanitize = Sanitize::NONE;
     run.options.threads = 1;
     run.input = vec![0; 64];
     // Unwritten memory reads as all ones, which is "told" here: the flags lie in the input, which is zero.

@@ -4,7 +4,7 @@ use super::asynchrony::Copy;
 use super::block::Env;
 use super::order::Engine;
 use super::warp::Warp;
-use super::watch::{Behalf, By, Touching};
+use super::watch::{Behalf, By, Touching, Watch};
 use super::{Result, lanes};
 use crate::address::{SHARED_WINDOW, Space, resolve};
 use crate::fault::{FaultKind, Trouble};
@@ -106,10 +106,8 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
         let address = address(warp, access.base, lane);
         let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Read, access.strong)?;
-        }
-        if env.sanitize && span.unwritten(count).is_some() {
+        watch(env, warp, request, Touching::Read, access.strong)?;
+        if env.sanitize.unwritten && span.unwritten(count).is_some() {
             if space_of(request) != Space::Local {
                 check_written(span, request, count)?;
             }
@@ -139,9 +137,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
         let address = address(warp, access.base, lane);
         let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize
-            && let Err(race) = watch(env, warp, request, Touching::Write, access.strong)
-        {
+        if let Err(race) = watch(env, warp, request, Touching::Write, access.strong) {
             // Warps that all store the same constants do no harm: what is there does not change.
             let same = |(i, (reg, wide)): (usize, &(Reg, bool))| {
                 let (at, bits) = (i * width as usize, 8 * width as u32);
@@ -156,7 +152,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
             span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
         }
         span.mark(count);
-        if env.sanitize {
+        if env.sanitize.unwritten {
             store_undefined(env, warp, access, request, span)?;
         }
     }
@@ -164,6 +160,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
 }
 
 /// Tells the race check of an access; strong ones also order what is around them.
+#[inline(always)]
 pub(crate) fn watch(
     env: &mut Env,
     warp: &mut Warp,
@@ -171,7 +168,19 @@ pub(crate) fn watch(
     touching: Touching,
     strong: bool,
 ) -> Result<()> {
-    let Some(watch) = &mut env.watch else { return Ok(()) };
+    match &mut env.watch {
+        Some(watch) => watch_access(watch, warp, request, touching, strong),
+        None => Ok(()),
+    }
+}
+
+fn watch_access(
+    watch: &mut Watch,
+    warp: &mut Warp,
+    request: Request,
+    touching: Touching,
+    strong: bool,
+) -> Result<()> {
     let (space, at) = match request.space {
         Space::Generic => resolve(request.address),
         space => (space, request.address),
@@ -233,8 +242,8 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32)
             return Err(refuse(env, Request { count: align as u32, ..request }));
         }
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Atomic, true)?;
+        watch(env, warp, request, Touching::Atomic, true)?;
+        if env.sanitize.unwritten {
             check_written(span, request, count)?;
         }
         let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
@@ -274,7 +283,7 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
             let Some(span) = env.memory.span(from, read, &mut warp.hint) else {
                 return Err(refuse_copy(env, request));
             };
-            if env.sanitize {
+            if env.sanitize.unwritten {
                 check_written(span, request, read)?;
             }
         }

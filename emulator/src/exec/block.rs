@@ -15,6 +15,7 @@ use crate::address::RANK_SHIFT;
 use crate::alu::lanes::{LANES, Row, wide_vectors};
 use crate::memory::{Memory, Storage};
 use crate::program::{Constant, Program};
+use crate::sanitize::Sanitize;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::words::Special;
 
@@ -32,7 +33,7 @@ pub(crate) struct Setting<'l> {
     pub dynamic_shared_bytes: u32,
     pub policy: AsyncPolicy,
     pub schedule: Schedule,
-    pub sanitize: bool,
+    pub sanitize: Sanitize,
     pub profile: bool,
 }
 
@@ -71,8 +72,10 @@ pub(crate) struct Env<'l> {
     pub warpgroups: Warpgroups,
     /// The cluster's barrier: phases that are over, and lanes that arrived in this one.
     pub cluster_barrier: ClusterBarrier,
-    pub sanitize: bool,
-    /// The check for races and missing waits, under the sanitizer.
+    pub sanitize: Sanitize,
+    /// Whether instructions are looked at before they run.
+    pub checks_registers: bool,
+    /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
     /// How often each instruction ran, for a whole warp at a time.
@@ -95,6 +98,7 @@ impl<'l> Env<'l> {
             warpgroups: Warpgroups::default(),
             cluster_barrier: ClusterBarrier::default(),
             sanitize: setting.sanitize,
+            checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
             watch: None,
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
@@ -110,8 +114,10 @@ impl<'l> Env<'l> {
         self.tasks.reset(cluster);
         self.warpgroups.reset(setting.blocks() * setting.warps());
         self.cluster_barrier = ClusterBarrier::default();
-        let watch = || Box::new(Watch::new(setting.blocks(), setting.warps(), setting.shared_bytes));
-        self.watch = setting.sanitize.then(watch);
+        let watch = || {
+            Box::new(Watch::new(setting.blocks(), setting.warps(), setting.shared_bytes, setting.sanitize))
+        };
+        self.watch = setting.sanitize.watches().then(watch);
     }
 }
 

@@ -289,7 +289,7 @@ fn found(env: &Env, space: Space, address: u64, bytes: u32, hint: &mut usize) ->
 
 /// Faults if what is read was never written.
 fn must_be_written(env: &Env, transfer: &Transfer, from: u64, source: Span, bytes: u32) -> Result<()> {
-    if !env.sanitize {
+    if !env.sanitize.unwritten {
         return Ok(());
     }
     let (space, lane) = (transfer.from_space, transfer.lane);
@@ -313,7 +313,7 @@ fn write(
         return Ok(());
     }
     // A box may hold rows that nobody wrote and nobody uses: that they were not goes with the bytes.
-    if env.sanitize && source.unwritten(bytes).is_some() {
+    if env.sanitize.unwritten && source.unwritten(bytes).is_some() {
         source.copy_to(target, bytes);
         return Ok(());
     }
@@ -344,7 +344,7 @@ fn reduce(
     for i in 0..count {
         let address = to + (i * width) as u64;
         let target = found(env, transfer.to_space, address, width, hint)?;
-        if env.sanitize {
+        if env.sanitize.unwritten {
             let (space, lane) = (transfer.to_space, transfer.lane);
             check_written(target, Request { access: "atomic", space, address, count: width, lane }, width)?;
         }

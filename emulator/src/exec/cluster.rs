@@ -191,7 +191,7 @@ impl<'l> Cluster<'l> {
                 let inst = &self.env.program.code[self.warps[w].pc as usize];
                 if let Op::Barrier(barrier) = &inst.op {
                     let mask = self.warps[w].mask;
-                    if self.env.sanitize {
+                    if self.env.sanitize.unwritten {
                         super::defined::after(&self.env, &mut self.warps[w], inst, mask);
                     }
                     let order = self.env.watch.as_mut().map(|watch| &mut watch.order);

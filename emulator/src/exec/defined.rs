@@ -51,8 +51,11 @@ fn reads<'p>(env: &Env<'p>, inst: &Inst) -> &'p [Touch] {
 /// # Errors
 /// It would decide something by a register that was never written.
 pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
-    if inst.touches_product && mask != 0 {
+    if inst.touches_product && mask != 0 && env.sanitize.holds_registers() {
         product_registers(env, warp, inst, mask)?;
+    }
+    if !env.sanitize.unwritten {
+        return Ok(());
     }
     // The guard decides for every lane of the part, whatever it says.
     let guard = Touch::Pred(inst.guard.pred);
@@ -85,6 +88,7 @@ fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
     for touch in reads(env, inst).iter().chain(writes) {
         if let Touch::Row(reg) = touch
             && !warp.products.touch(reg.0 as usize)
+            && env.sanitize.waits
         {
             let name = env.program.names.get(reg).cloned().unwrap_or_default();
             return Err(Trouble::lane(FaultKind::RegisterInFlight(name), mask.trailing_zeros()));

@@ -105,11 +105,13 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
         let message = "lanes of the warp give different values of scale-d".to_string();
         return Err(FaultKind::Operand(message).into());
     }
-    if env.sanitize {
-        if accumulate != 0 {
+    if env.sanitize.is_any() {
+        if accumulate != 0 && env.sanitize.unwritten {
             warpgroup::check_accumulators(env, warp, product)?;
         }
-        if let Some((reg, why)) = warp.products.objection(product) {
+        if env.sanitize.fences
+            && let Some((reg, why)) = warp.products.objection(product)
+        {
             let name = reg.and_then(|r| env.program.names.get(&r)).map_or(String::new(), |n| format!("{n} "));
             return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
         }
@@ -158,7 +160,7 @@ fn land_product(
     left: Option<&LeftRows>,
     accumulate: bool,
 ) -> Result<()> {
-    for at in if env.sanitize { chunks(warp, product, descriptors)? } else { Vec::new() } {
+    for at in if env.sanitize.unwritten { chunks(warp, product, descriptors)? } else { Vec::new() } {
         let address = at as u64;
         let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
         check_written(locate(env, warp, request)?, request, 16)?;
@@ -301,7 +303,7 @@ fn try_land(env: &mut Env, task: &Task) -> Result<()> {
     let Tells::Mbarriers(all) = &task.tells else { return Ok(()) };
     for (at, phase, bytes) in all {
         let lane = task.lane as usize;
-        if env.sanitize && objects::phase(env, *at, lane)? != *phase {
+        if env.sanitize.waits && objects::phase(env, *at, lane)? != *phase {
             let message = format!(
                 "its phase ended before the {bytes} bytes of this copy had come: `expect_tx` announced fewer than are copied"
             );
@@ -328,7 +330,7 @@ pub(crate) fn wait_groups(env: &mut Env, warp: &mut Warp, mask: u32, pending: u3
 /// A warp has exited: what still reads its block's shared memory reads what may be another block's by then.
 pub(crate) fn abandoned(env: &Env, warp: &Warp) -> Result<()> {
     match warp.bulk.unread() {
-        Some(open) if env.sanitize => {
+        Some(open) if env.sanitize.waits => {
             let message = "the thread exits while this bulk copy may still read shared memory: \
                 `cp.async.bulk.wait_group.read` has to come first";
             let trouble = Box::<Trouble>::from(FaultKind::Abandoned(message.to_string()));

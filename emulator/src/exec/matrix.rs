@@ -31,8 +31,8 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Res
             let address = address(warp, access.base, lane);
             let request = Request { access: "read", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
-            if env.sanitize {
-                watch_matrix(env, warp, request, Touching::Read)?;
+            watch_matrix(env, warp, request, Touching::Read)?;
+            if env.sanitize.unwritten {
                 check_written(span, request, 16)?;
             }
             let (low, high) = (span.read(0, 8), span.read(8, 8));
@@ -58,9 +58,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Re
             let address = address(warp, access.base, lane);
             let request = Request { access: "write", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
-            if env.sanitize
-                && let Err(race) = watch_matrix(env, warp, request, Touching::Write)
-            {
+            if let Err(race) = watch_matrix(env, warp, request, Touching::Write) {
                 // Warps that all store the same do no harm: what is there does not change.
                 let same = |word: usize| span.read(4 * word, 4) == value[4 * row + word] as u64;
                 if !race.kind.is_race() || !span.is_written(0, 16) || !(0..4).all(same) {

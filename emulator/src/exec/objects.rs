@@ -104,7 +104,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
         let value = |reg| warp.row(reg)[lane];
         match op.kind {
             MbarrierKind::Init { count } => {
-                let (count, strict) = (value(count), env.sanitize);
+                let (count, strict) = (value(count), env.sanitize.waits);
                 touch(env, warp, at, lane, Touching::Write)?;
                 let watch = &mut env.watch;
                 let hire = || watch.as_mut().map_or(0, |watch| watch.order.hire());

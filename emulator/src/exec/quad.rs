@@ -19,8 +19,8 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &AtomicQuad, mask: 
         let address = address(warp, atomic.base, lane);
         let request = Request { access: "atomic", space: atomic.space, address, count: 16, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Atomic, true)?;
+        watch(env, warp, request, Touching::Atomic, true)?;
+        if env.sanitize.unwritten {
             check_written(span, request, 16)?;
         }
         let old = [span.read(0, 8), span.read(8, 8)];

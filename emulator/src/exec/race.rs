@@ -161,6 +161,13 @@ impl Races {
         self.latest.clear();
     }
 
+    /// As if nothing had been done to this byte.
+    pub fn forget_byte(&mut self, address: u32) {
+        if let Some((shadow, range)) = self.shadow(address, 1) {
+            (shadow.written[range.start], shadow.read[range.start]) = (0, 0);
+        }
+    }
+
     fn shadow(&mut self, address: u32, count: u32) -> Option<(&mut Shadow, std::ops::Range<usize>)> {
         let rank = (address >> crate::address::RANK_SHIFT) as usize;
         let offset = (address & ((1 << crate::address::RANK_SHIFT) - 1)) as usize;

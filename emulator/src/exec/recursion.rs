@@ -135,7 +135,7 @@ pub(crate) fn recurse(env: &Env, warp: &mut Warp, mask: u32, call: &Recursion) -
         words(env, warp, region, lane, &mut saved);
         warp.stacks.saved[lane] = saved;
         warp.stacks.top[lane] = bottom + region.bytes;
-        if env.sanitize
+        if env.sanitize.unwritten
             && let Some(span) = warp.local.get(lane).and_then(|l| l.span(bottom as u64, region.bytes))
         {
             span.unmark(0, region.bytes as usize);

@@ -39,7 +39,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         env.executed[pc] += 1;
         warp.count += 1;
         let mask = warp.mask & warp.condition(inst.guard);
-        if env.sanitize {
+        if env.checks_registers {
             defined::before(env, warp, inst, mask)?;
         }
         if mask == 0 {
@@ -127,7 +127,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Load(access) => {
                 let undefined = access::load(env, warp, access, mask)?;
-                if env.sanitize {
+                if env.sanitize.unwritten {
                     defined::after(env, warp, inst, mask);
                     defined::loaded(warp, &undefined);
                 }
@@ -152,7 +152,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Call(call) => {
                 control::call(warp, mask, call);
-                if env.sanitize {
+                if env.sanitize.unwritten {
                     defined::after(env, warp, inst, mask);
                 }
                 continue;
@@ -314,7 +314,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 Outcome::Done => {}
                 Outcome::Asleep => return Ok(Stop::Idle),
                 Outcome::Idle => {
-                    if env.sanitize {
+                    if env.sanitize.unwritten {
                         defined::after(env, warp, inst, mask);
                     }
                     advance(warp);
@@ -385,7 +385,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 return Ok(Stop::Pause);
             }
         }
-        if env.sanitize {
+        if env.sanitize.unwritten {
             defined::after(env, warp, inst, mask);
         }
         advance(warp);

@@ -26,7 +26,7 @@ fn read_map(env: &Env, warp: &mut Warp, at: u64, lane: usize) -> Result<[u8; MAP
         let address = at.wrapping_add(64 * half as u64);
         let request = Request { access: "read", space: Space::Generic, address, count: 64, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
+        if env.sanitize.unwritten {
             check_written(span, request, 64)?;
         }
         read(span, into);
@@ -156,7 +156,7 @@ pub(crate) fn set_field(env: &mut Env, warp: &mut Warp, lane: usize, field: &Ten
     let request = Request { access: "write", space: field.space, address, count, lane };
     let span = locate(env, warp, request)?;
     watch(env, warp, request, Touching::Write, false)?;
-    if env.sanitize {
+    if env.sanitize.unwritten {
         check_written(span, request, count)?;
     }
     let mut bytes = [0; MAP_BYTES];
@@ -181,7 +181,7 @@ pub(crate) fn copy_map(
     let request = Request { access: "read", space: Space::Shared, address, count, lane };
     let source = locate(env, warp, request)?;
     watch(env, warp, request, Touching::Read, false)?;
-    if env.sanitize {
+    if env.sanitize.unwritten {
         check_written(source, request, count)?;
     }
     let address = address_in(warp, to, Space::Global, lane);

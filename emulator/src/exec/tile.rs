@@ -241,8 +241,8 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resul
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "read", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Read, false)?;
+        watch(env, warp, request, Touching::Read, false)?;
+        if env.sanitize.unwritten {
             check_written(span, request, width as u32)?;
         }
         words[r][lane] |= span.read(0, width) << (bits as usize * j);
@@ -263,9 +263,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resu
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "write", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Write, false)?;
-        }
+        watch(env, warp, request, Touching::Write, false)?;
         let word = warp.get(tile.registers[r], bits == 64, lane);
         span.write(0, width, word >> (bits as usize * j));
         span.mark(width as u32);

@@ -15,6 +15,7 @@ use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
 use crate::memory::Storage;
 use crate::program::{Condition, Pred, Program, Reg, TRUE};
+use crate::sanitize::Sanitize;
 
 /// Lanes that are together but not running.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +138,7 @@ impl Warp {
     }
 
     /// Ready for another block; registers hold garbage that is the same every time.
-    pub fn reset(&mut self, start: u32, lanes: u32, sanitize: bool) {
+    pub fn reset(&mut self, start: u32, lanes: u32, sanitize: Sanitize) {
         self.rows.fill(Row([u32::MAX; LANES]));
         self.preds.fill(0);
         self.preds[TRUE.0 as usize] = FULL;
@@ -145,9 +146,9 @@ impl Warp {
             [(&mut self.written_rows, self.rows.len()), (&mut self.written_preds, self.preds.len())]
         {
             shadow.clear();
-            shadow.resize(if sanitize { length } else { 0 }, 0);
+            shadow.resize(if sanitize.unwritten { length } else { 0 }, 0);
         }
-        if sanitize {
+        if sanitize.unwritten {
             self.written_preds[TRUE.0 as usize] = FULL;
             self.written_rows[0] = FULL;
         }
@@ -155,8 +156,8 @@ impl Warp {
         (self.pc, self.mask, self.live, self.limit) = (start, lanes, lanes, u32::MAX);
         self.parts.clear();
         self.stacks.reset();
-        self.copies.reset(sanitize);
-        self.products.reset(if sanitize { self.rows.len() } else { 0 });
+        self.copies.reset(sanitize.watches());
+        self.products.reset(if sanitize.holds_registers() { self.rows.len() } else { 0 });
         self.bulk = BulkGroups::default();
         self.waiting = false;
         self.sleep = None;

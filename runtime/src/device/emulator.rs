@@ -114,8 +114,8 @@ pub struct EmulatorOptions {
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
     pub schedule: Schedule,
-    /// Whether to look for races, missing waits and fences, and reads of what nobody wrote.
-    pub sanitize: bool,
+    /// Which checks run, beyond what is a fault always.
+    pub sanitize: Sanitize,
     /// Whether to count what every instruction does: [`Report::profile`](flashpage_emulator::Report::profile).
     pub profile: bool,
     /// Multiprocessors of the GPU that it stands for. Nothing but the grid of kernels that walk their tiles goes by it;
@@ -133,7 +133,7 @@ impl Default for EmulatorOptions {
             arch: Arch::Sm80,
             policy: AsyncPolicy::default(),
             schedule: Schedule::default(),
-            sanitize: false,
+            sanitize: Sanitize::NONE,
             profile: false,
             sms: 4,
             threads: 0,
@@ -142,7 +142,7 @@ impl Default for EmulatorOptions {
     }
 }
 
-pub use engine::{Profile, Report, Roofline, Target};
+pub use engine::{Profile, Report, Roofline, Sanitize, Target};
 
 /// A loaded module.
 pub(super) struct LoadedModule(Module);

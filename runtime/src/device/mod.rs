@@ -18,7 +18,7 @@ mod tensor_map;
 mod timing;
 
 pub use buffer::Buffer;
-pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Schedule, Target};
+pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Sanitize, Schedule, Target};
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
 pub use stream::{Stream, Transfer};

@@ -4,10 +4,13 @@ use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::runtime::case::{Case, CaseReport};
 use flashpage::runtime::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Roofline, Schedule, Target,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Roofline, Sanitize, Schedule, Target,
 };
 use serde_json::json;
 use std::path::PathBuf;
+
+/// What `--sanitize` alone looks for.
+const DEFAULT_CHECKS: &str = "races,unwritten,waits,fences";
 
 /// Where to run.
 #[derive(Args, Clone)]
@@ -22,9 +25,11 @@ pub struct DeviceChoice {
     /// How warps and blocks take turns on the emulator: in-order, or random:SEED
     #[arg(long, default_value = "in-order")]
     schedule: Schedule,
-    /// Have the emulator look for races, missing waits and fences, and reads of what nobody wrote
-    #[arg(long)]
-    sanitize: bool,
+    /// Have the emulator look for what is wrong and happens to go well. CHECKS are some of races, unwritten (uses of what
+    /// nobody wrote), waits and fences (missing ones), and strict (races that write what is there already), with commas
+    /// between; without them all but strict
+    #[arg(long, value_name = "CHECKS", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_CHECKS)]
+    sanitize: Option<Sanitize>,
 }
 
 impl DeviceChoice {
@@ -38,7 +43,7 @@ impl DeviceChoice {
             profile,
             policy: self.policy,
             schedule: self.schedule,
-            sanitize: self.sanitize,
+            sanitize: self.sanitize.unwrap_or_default(),
             ..EmulatorOptions::default()
         };
         match self.device.as_deref() {
