@@ -228,13 +228,6 @@ pub enum FaultKind {
     Launch(String),
 }
 
-impl FaultKind {
-    /// Two ordinary accesses that nothing orders.
-    pub(crate) fn is_race(&self) -> bool {
-        matches!(self, FaultKind::Race { .. } | FaultKind::WarpRace { .. })
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;

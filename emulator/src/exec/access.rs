@@ -3,13 +3,14 @@
 use super::asynchrony::Copy;
 use super::block::Env;
 use super::order::Engine;
+use super::race::Proxy;
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching, Watch};
 use super::{Result, lanes};
 use crate::address::{SHARED_WINDOW, Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Access, Address, AsyncCopy, Atomic, Reg};
+use crate::program::{Access, Address, AsyncCopy, Atomic, Reg, Strength};
 
 /// The address that a lane computes.
 #[inline(always)]
@@ -106,7 +107,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
         let address = address(warp, access.base, lane);
         let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        watch(env, warp, request, Touching::Read, access.strong)?;
+        watch(env, warp, request, Touching::Read, access.strength)?;
         if env.sanitize.unwritten && span.unwritten(count).is_some() {
             if space_of(request) != Space::Local {
                 check_written(span, request, count)?;
@@ -137,16 +138,18 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
         let address = address(warp, access.base, lane);
         let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if let Err(race) = watch(env, warp, request, Touching::Write, access.strong) {
+        if let Some(watch) = &mut env.watch {
             // Warps that all store the same constants do no harm: what is there does not change.
-            let same = |(i, (reg, wide)): (usize, &(Reg, bool))| {
-                let (at, bits) = (i * width as usize, 8 * width as u32);
-                span.is_written(at, width as usize)
-                    && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
+            let learns = hand(watch, warp.agent, request, Touching::Write, access.strength);
+            let same = || {
+                access.elements.iter().enumerate().all(|(i, (reg, wide))| {
+                    let (at, bits) = (i * width as usize, 8 * width as u32);
+                    span.is_written(at, width as usize)
+                        && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
+                })
             };
-            if !race.kind.is_race() || !access.elements.iter().enumerate().all(same) {
-                return Err(race);
-            }
+            watch_own(watch, warp, request, (Touching::Write, access.strength), &same)?;
+            warp.syncs += learns as u32;
         }
         for (i, (reg, wide)) in access.elements.iter().enumerate() {
             span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
@@ -166,45 +169,64 @@ pub(crate) fn watch(
     warp: &mut Warp,
     request: Request,
     touching: Touching,
-    strong: bool,
+    strength: Strength,
 ) -> Result<()> {
     match &mut env.watch {
-        Some(watch) => watch_access(watch, warp, request, touching, strong),
+        Some(watch) => {
+            warp.syncs += hand(watch, warp.agent, request, touching, strength) as u32;
+            watch_own(watch, warp, request, (touching, strength), &|| false)
+        }
         None => Ok(()),
     }
 }
 
-fn watch_access(
-    watch: &mut Watch,
-    warp: &mut Warp,
-    request: Request,
-    touching: Touching,
-    strong: bool,
-) -> Result<()> {
-    let (space, at) = match request.space {
+/// The space of a request's address, and the address there.
+fn place_of(request: Request) -> (Space, u64) {
+    match request.space {
         Space::Generic => resolve(request.address),
         space => (space, request.address),
-    };
-    if strong && matches!(space, Space::Shared | Space::Global) {
-        let address = if space == Space::Shared { at + SHARED_WINDOW } else { at };
-        let (acquires, releases) = (touching != Touching::Write, touching != Touching::Read);
-        if watch.hand(warp.agent, address, acquires, releases) {
-            warp.syncs += 1;
-        }
     }
-    if space != Space::Shared {
-        return Ok(());
+}
+
+/// What a strong access hears and lets know; true if something is known at once.
+fn hand(watch: &mut Watch, agent: u32, request: Request, touching: Touching, strength: Strength) -> bool {
+    if strength == Strength::Weak {
+        return false;
     }
-    let on_behalf = Behalf::Itself { strong };
-    watch.touch(By::lane(warp, request.lane, on_behalf), touching, at as u32, request.count)
+    match place_of(request) {
+        (Space::Shared, at) => watch.hand(agent, at + SHARED_WINDOW, touching, strength),
+        (Space::Global, at) => watch.hand(agent, at, touching, strength),
+        _ => false,
+    }
+}
+
+/// Checks an access of the warp's own to shared memory.
+fn watch_own(
+    watch: &mut Watch,
+    warp: &Warp,
+    request: Request,
+    (touching, strength): (Touching, Strength),
+    same: &dyn Fn() -> bool,
+) -> Result<()> {
+    let (Space::Shared, at) = place_of(request) else { return Ok(()) };
+    let on_behalf = Behalf::Itself { strength, proxy: Proxy::Generic };
+    watch.touch_with(By::lane(warp, request.lane, on_behalf), touching, (at as u32, request.count), same)
 }
 
 /// Tells the race check of an access to shared memory that a lane makes for its whole warp.
-pub(crate) fn watch_matrix(env: &mut Env, warp: &Warp, request: Request, touching: Touching) -> Result<()> {
+pub(crate) fn watch_matrix(
+    env: &mut Env,
+    warp: &Warp,
+    request: Request,
+    touching: Touching,
+    same: &dyn Fn() -> bool,
+) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
-    let own = By::lane(warp, request.lane, Behalf::Itself { strong: false });
+    let on_behalf = Behalf::Itself { strength: Strength::Weak, proxy: Proxy::Generic };
+    let own = By::lane(warp, request.lane, on_behalf);
     // The address may be a generic one; its low half is the shared one.
-    watch.touch(By { collective: true, ..own }, touching, request.address as u32, request.count)
+    let place = (request.address as u32, request.count);
+    watch.touch_with(By { collective: true, ..own }, touching, place, same)
 }
 
 /// Where a request really goes.
@@ -242,7 +264,7 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32)
             return Err(refuse(env, Request { count: align as u32, ..request }));
         }
         let span = locate(env, warp, request)?;
-        watch(env, warp, request, Touching::Atomic, true)?;
+        watch(env, warp, request, Touching::Atomic, atomic.strength)?;
         if env.sanitize.unwritten {
             check_written(span, request, count)?;
         }

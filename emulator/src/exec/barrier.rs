@@ -142,6 +142,7 @@ impl Barriers {
             let warp = &mut warps[index];
             if let Some(order) = &mut order {
                 order.acquire(warp.agent, &state.view);
+                order.fence(warp.agent);
             }
             let ones = |holds: bool| 0u32.wrapping_sub(holds as u32);
             match outcome {

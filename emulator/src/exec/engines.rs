@@ -14,7 +14,7 @@ use super::watch::{Behalf, By, Touching};
 use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
-use crate::program::{AsyncStore, LeftMatrix, WarpgroupProduct};
+use crate::program::{AsyncStore, LeftMatrix, Strength, WarpgroupProduct};
 
 // --- cp.async ---
 
@@ -213,7 +213,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
     if let Some(watch) = &mut env.watch {
         let by = |on_behalf| By::lane(warp, lane, on_behalf);
         // Elements that are combined are so atomically.
-        let strong = transfer.reduction.is_some();
+        let strength = if transfer.reduction.is_some() { Strength::Relaxed } else { Strength::Weak };
         // The mbarrier of the block that an address is in, or the only one.
         let behalf = |at: u32| match &tells {
             Tells::Group => Behalf::Engine(Engine::Groups, number),
@@ -221,7 +221,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
                 let same = all.iter().find(|(object, ..)| object >> RANK_SHIFT == at >> RANK_SHIFT);
                 let (object, phase, _) = same.unwrap_or(&all[0]);
                 let agent = env.mbarriers.find(*object).map_or(0, |o| o.agent);
-                Behalf::Mbarrier { agent, phase: *phase, strong, proxy: Proxy::Async }
+                Behalf::Mbarrier { agent, phase: *phase, strength, proxy: Proxy::Async }
             }
         };
         for (at, bytes) in transfer.shared_reads() {
@@ -259,8 +259,8 @@ pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask
         let phase = objects::phase(env, at, lane)?;
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {
-            let on_behalf =
-                Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some(), proxy: Proxy::Store };
+            let strength = if op.reduction.is_some() { Strength::Relaxed } else { Strength::Weak };
+            let on_behalf = Behalf::Mbarrier { agent, phase, strength, proxy: Proxy::Store };
             watch.touch(By::lane(warp, lane, on_behalf), Touching::Write, to as u32, bytes)?;
         }
         let values = op.elements.iter().map(|(reg, wide)| warp.get(*reg, *wide, lane)).collect();

@@ -4,13 +4,14 @@ use super::access::{self, Request, locate};
 use super::block::Env;
 use super::mbarrier::{Asked, Mbarriers};
 use super::order::View;
+use super::race::Proxy;
 use super::warp::{Sleep, Warp};
 use super::watch::{Behalf, By, Touching};
 use super::{Result, lanes};
 use crate::address::{Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Address, Mbarrier, MbarrierKind, Phase, Pred};
+use crate::program::{Address, Mbarrier, MbarrierKind, Phase, Pred, Strength};
 
 /// What became of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +81,8 @@ pub(crate) fn phase(env: &mut Env, at: u32, lane: usize) -> Result<u64> {
 /// Tells the race check that a lane uses an object, or with [`Touching::Write`] that it makes or ends one.
 pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: Touching) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
-    let strong = touching != Touching::Write;
-    let by = By::lane(warp, lane, Behalf::Object { strong });
+    let strength = if touching == Touching::Write { Strength::Weak } else { Strength::Relaxed };
+    let by = By::lane(warp, lane, Behalf::Itself { strength, proxy: Proxy::Object });
     watch.touch(by, touching, at, 8)
 }
 
@@ -92,9 +93,9 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
         return wait(env, warp, place, (done, phase, sleeps), op.ordered, mask);
     }
     let released = match (&mut env.watch, &op.kind) {
-        (Some(watch), MbarrierKind::Arrive { .. }) if op.ordered => {
+        (Some(watch), MbarrierKind::Arrive { .. }) => {
             let mut view = View::default();
-            watch.order.release(warp.agent, &mut view);
+            watch.order.tell(warp.agent, &mut view, op.ordered);
             Some(view)
         }
         _ => None,
@@ -176,12 +177,9 @@ fn wait(
         let word = bytes(env, at, lane)?.read(0, 8);
         let ended = env.mbarriers.is_over(at, word, asked).map_err(|message| misuse(at, lane, message))?;
         over |= (ended as u32) << lane;
-        if ended
-            && ordered
-            && let Some(watch) = &mut env.watch
-        {
-            watch.waited(warp.agent, &env.mbarriers, at);
-            warp.syncs += 1;
+        if ended && let Some(watch) = &mut env.watch {
+            watch.waited(warp.agent, &env.mbarriers, at, ordered);
+            warp.syncs += ordered as u32;
         }
     }
     if over == 0 && sleeps && one_object && warp.is_whole() && mask == warp.mask {

@@ -19,7 +19,7 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &AtomicQuad, mask: 
         let address = address(warp, atomic.base, lane);
         let request = Request { access: "atomic", space: atomic.space, address, count: 16, lane };
         let span = locate(env, warp, request)?;
-        watch(env, warp, request, Touching::Atomic, true)?;
+        watch(env, warp, request, Touching::Atomic, atomic.strength)?;
         if env.sanitize.unwritten {
             check_written(span, request, 16)?;
         }

@@ -362,7 +362,14 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::ProxyFence => {
                 if let Some(watch) = &mut env.watch {
-                    watch.order.fence(warp.agent);
+                    watch.order.fence_proxy(warp.agent);
+                }
+            }
+            Op::Fence => {
+                if let Some(watch) = &mut env.watch
+                    && watch.order.fence(warp.agent)
+                {
+                    warp.syncs += 1;
                 }
             }
             Op::TensorMapField(field) => {
@@ -447,14 +454,11 @@ fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
 /// `barrier.cluster`; false if what is waited for has not happened.
 fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -> Result<bool> {
     if barrier.arrives {
-        let released = match &mut env.watch {
-            Some(watch) if barrier.ordered => {
-                let mut view = View::default();
-                watch.order.release(warp.agent, &mut view);
-                Some(view)
-            }
-            _ => None,
-        };
+        let released = env.watch.as_mut().map(|watch| {
+            let mut view = View::default();
+            watch.order.tell(warp.agent, &mut view, barrier.ordered);
+            view
+        });
         env.cluster_barrier.arrive(&mut warp.cluster_phase, mask, released.as_ref())?;
         return Ok(true);
     }
@@ -463,6 +467,7 @@ fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -
             && let Some(watch) = &mut env.watch
         {
             watch.order.acquire(warp.agent, env.cluster_barrier.over());
+            watch.order.fence(warp.agent);
             warp.syncs += 1;
         }
         return Ok(true);

@@ -10,7 +10,7 @@ use super::watch::Touching;
 use crate::address::Space;
 use crate::alu::reduction;
 use crate::memory::Span;
-use crate::program::{Address, TensorCopy, TensorDirection, TensorMapField};
+use crate::program::{Address, Strength, TensorCopy, TensorDirection, TensorMapField};
 use crate::tensor_map::{BoxShape, TensorMap, replace};
 
 /// Bytes of a tensor map.
@@ -155,7 +155,7 @@ pub(crate) fn set_field(env: &mut Env, warp: &mut Warp, lane: usize, field: &Ten
     let count = MAP_BYTES as u32;
     let request = Request { access: "write", space: field.space, address, count, lane };
     let span = locate(env, warp, request)?;
-    watch(env, warp, request, Touching::Write, false)?;
+    watch(env, warp, request, Touching::Write, Strength::Weak)?;
     if env.sanitize.unwritten {
         check_written(span, request, count)?;
     }
@@ -180,7 +180,7 @@ pub(crate) fn copy_map(
     let address = address_in(warp, from, Space::Shared, lane);
     let request = Request { access: "read", space: Space::Shared, address, count, lane };
     let source = locate(env, warp, request)?;
-    watch(env, warp, request, Touching::Read, false)?;
+    watch(env, warp, request, Touching::Read, Strength::Weak)?;
     if env.sanitize.unwritten {
         check_written(source, request, count)?;
     }

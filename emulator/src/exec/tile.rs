@@ -22,7 +22,7 @@ use crate::alu::exact;
 use crate::alu::float::{canonical, canonical64};
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::LANES;
-use crate::program::{Layout, Tile, TileAccess, TileElement, TileProduct};
+use crate::program::{Layout, Strength, Tile, TileAccess, TileElement, TileProduct};
 
 /// An element of a matrix: which of the warp's products it belongs to, and its outer and inner index.
 struct Place {
@@ -241,7 +241,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resul
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "read", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
-        watch(env, warp, request, Touching::Read, false)?;
+        watch(env, warp, request, Touching::Read, Strength::Weak)?;
         if env.sanitize.unwritten {
             check_written(span, request, width as u32)?;
         }
@@ -263,7 +263,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resu
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "write", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
-        watch(env, warp, request, Touching::Write, false)?;
+        watch(env, warp, request, Touching::Write, Strength::Weak)?;
         let word = warp.get(tile.registers[r], bits == 64, lane);
         span.write(0, width, word >> (bits as usize * j));
         span.mark(width as u32);

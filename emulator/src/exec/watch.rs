@@ -3,10 +3,11 @@
 use super::Result;
 use super::mbarrier::Mbarriers;
 use super::order::{Agent, Engine, Order, View, agent};
-use super::race::{Conflict, Fresh, Proxy, Races, Stamp};
+use super::race::{Conflict, Fresh, Made, Proxy, Races, Stamp};
 use super::warp::Warp;
 use crate::address::RANK_SHIFT;
 use crate::fault::{FaultKind, Place, Trouble};
+use crate::program::Strength;
 use crate::sanitize::Sanitize;
 use std::collections::HashMap;
 
@@ -82,15 +83,13 @@ impl By {
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behalf {
-    /// The warp itself, weakly or strongly.
-    Itself { strong: bool },
-    /// The warp itself, at an mbarrier.
-    Object { strong: bool },
+    /// The warp itself, at ordinary memory or at an mbarrier.
+    Itself { strength: Strength, proxy: Proxy },
     /// One of its engines, the work of this number.
     Engine(Engine, u64),
     /// A bulk copy or an asynchronous store that an mbarrier tells of: its agent, the phase that it belongs to, whether
     /// it combines what it brings with what is there, and how it reaches memory.
-    Mbarrier { agent: Agent, phase: u64, strong: bool, proxy: Proxy },
+    Mbarrier { agent: Agent, phase: u64, strength: Strength, proxy: Proxy },
 }
 
 impl Watch {
@@ -108,18 +107,16 @@ impl Watch {
         }
     }
 
-    fn stamp(&self, by: By) -> Stamp {
-        let (agent, clock, proxy, strong) = match by.on_behalf {
-            Behalf::Itself { strong } | Behalf::Object { strong } => {
-                let is_object = matches!(by.on_behalf, Behalf::Object { .. });
-                let proxy = if is_object { Proxy::Object } else { Proxy::Generic };
-                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), proxy, strong)
+    fn stamp(&self, by: By, touching: Touching) -> Stamp {
+        let (agent, clock, proxy, strength) = match by.on_behalf {
+            Behalf::Itself { strength, proxy } => {
+                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), proxy, strength)
             }
             Behalf::Engine(engine, number) => {
                 let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
-                (agent(by.warp, engine), number, proxy, false)
+                (agent(by.warp, engine), number, proxy, Strength::Weak)
             }
-            Behalf::Mbarrier { agent, phase, strong, proxy } => (agent, phase + 1, proxy, strong),
+            Behalf::Mbarrier { agent, phase, strength, proxy } => (agent, phase + 1, proxy, strength),
         };
         Stamp {
             agent,
@@ -128,13 +125,25 @@ impl Watch {
             warp: by.warp,
             sync: by.sync,
             collective: by.collective,
-            strong,
+            strength,
+            writes: touching != Touching::Read,
             proxy,
         }
     }
 
     /// Checks an access to shared memory against those before it, and remembers it.
     pub fn touch(&mut self, by: By, touching: Touching, address: u32, count: u32) -> Result<()> {
+        self.touch_with(by, touching, (address, count), &|| false)
+    }
+
+    /// Likewise; `same` tells whether the bytes hold already what is stored there.
+    pub fn touch_with(
+        &mut self,
+        by: By,
+        touching: Touching,
+        (address, count): (u32, u32),
+        same: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let rank = (address >> RANK_SHIFT) as usize;
         if self.sanitize.waits && self.gone.get(rank).is_some_and(|gone| *gone) {
             let what = touching.name();
@@ -144,18 +153,20 @@ impl Watch {
             );
             return Err(Trouble::at(FaultKind::Abandoned(message), by.lane, address as u64));
         }
-        let stamp = self.stamp(by);
+        let stamp = self.stamp(by, touching);
         let record = match self.last {
             Some((last, record)) if last.same(&stamp) => record,
             _ => self.races.record(stamp),
         };
         self.last = Some((stamp, record));
+        let strict = self.sanitize.strict;
         let (view, fresh) = (self.order.view(by.warp), self.fresh[by.warp as usize]);
+        let made = Made { stamp: &stamp, record, view, fresh, lane: by.lane };
         let (mut at, end) = (address, address + count);
         loop {
             let found = match touching {
-                Touching::Read => self.races.read((&stamp, record, view, fresh), by.lane, at, end - at),
-                _ => self.races.write((&stamp, record, view, fresh), by.lane, at, end - at),
+                Touching::Read => self.races.read(made, at, end - at),
+                _ => self.races.write(made, at, end - at, &|| !strict && same()),
             };
             let Err(conflict) = found else { return Ok(()) };
             let trouble = self.trouble(by, touching, conflict);
@@ -231,15 +242,17 @@ impl Watch {
         trouble
     }
 
-    /// A strong access at an address: what others released there is known now, and theirs to know what is released.
-    /// True if there was something to learn.
-    pub fn hand(&mut self, warp: u32, address: u64, acquires: bool, releases: bool) -> bool {
+    /// A strong access at an address: what others let know there is heard, and theirs to hear what the warp lets know.
+    /// True if something is known at once.
+    pub fn hand(&mut self, warp: u32, address: u64, touching: Touching, strength: Strength) -> bool {
         let mut learns = false;
-        if acquires && let Some(view) = self.anywhere.as_ref().or_else(|| self.handed.get(&address)) {
-            self.order.acquire(warp, view);
-            learns = true;
+        if touching != Touching::Write
+            && let Some(view) = self.anywhere.as_ref().or_else(|| self.handed.get(&address))
+        {
+            learns = strength.acquires();
+            self.order.hear(warp, view, learns);
         }
-        if releases {
+        if touching != Touching::Read && (strength.releases() || self.order.has_published(warp)) {
             if self.handed.len() >= ADDRESSES {
                 let all = self.anywhere.get_or_insert_default();
                 self.handed.drain().for_each(|(_, view)| all.join(&view));
@@ -248,7 +261,7 @@ impl Watch {
                 Some(view) => view,
                 None => self.handed.entry(address).or_default(),
             };
-            self.order.release(warp, view);
+            self.order.tell(warp, view, strength.releases());
         }
         learns
     }
@@ -265,9 +278,9 @@ impl Watch {
     }
 
     /// A warp has waited for an mbarrier.
-    pub fn waited(&mut self, warp: u32, mbarriers: &Mbarriers, address: u32) {
+    pub fn waited(&mut self, warp: u32, mbarriers: &Mbarriers, address: u32, acquires: bool) {
         if let Some(view) = mbarriers.over(address) {
-            self.order.acquire(warp, view);
+            self.order.hear(warp, view, acquires);
         }
     }
 }
