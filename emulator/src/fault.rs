@@ -197,6 +197,13 @@ pub enum FaultKind {
     /// A `wgmma` uses a register that other instructions used since the last `wgmma.fence`.
     #[error("{0}: a `wgmma.fence` has to come between")]
     WarpgroupFence(String),
+    /// A `wgmma` adds to a register that is read between the last `wgmma.fence` and it. The result is right: the
+    /// assembler sees it and lets no two products overlap.
+    #[error(
+        "the assembler serialises this wgmma (its C7514; the result is right, and late): register {0} is read between the \
+         last `wgmma.fence` and it"
+    )]
+    WarpgroupSerialised(String),
     /// An mbarrier that is used wrongly.
     #[error("mbarrier at {address:#x}: {message}")]
     Mbarrier {

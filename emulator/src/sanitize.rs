@@ -26,7 +26,7 @@ pub struct Sanitize {
     /// Uses of what a copy or a `wgmma` may still be working at, shared memory that is given up before that is over,
     /// and mbarriers whose phase ends before its bytes have come.
     pub waits: bool,
-    /// A missing `fence.proxy.async` or `wgmma.fence`.
+    /// A missing `fence.proxy.async` or `wgmma.fence`, and what makes the assembler serialise a `wgmma`.
     pub fences: bool,
     /// With [`Sanitize::races`], which it brings along: a racing write counts even if it stores the value that is there
     /// already. Compilers let every warp store the same constants, which does no harm; but in a kernel of one's own it
@@ -76,7 +76,9 @@ impl Sanitize {
             FaultKind::InFlight { .. } | FaultKind::RegisterInFlight(_) | FaultKind::Abandoned(_) => {
                 self.waits
             }
-            FaultKind::Unfenced { .. } | FaultKind::WarpgroupFence(_) => self.fences,
+            FaultKind::Unfenced { .. } | FaultKind::WarpgroupFence(_) | FaultKind::WarpgroupSerialised(_) => {
+                self.fences
+            }
             _ => true,
         }
     }

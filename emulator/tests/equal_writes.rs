@@ -18,7 +18,7 @@ fn what_is_stored_does_not_decide() {
             ("another value from each warp", "st.shared.u32 [S], %r2;".to_string(), RACE),
             ("what is there, over another warp's read", "@%p2 ld.shared.u32 %r20, [S]; @%p3 st.shared.u32 [S], -1;".to_string(), RACE),
             ("another value, over another warp's read", "@%p2 ld.shared.u32 %r20, [S]; @%p3 st.shared.u32 [S], 5;".to_string(), RACE),
-            ("what was read, over another lane's read", "ld.shared.u32 %r20, [S]; setp.eq.u32 %p6, %r1, 1; @%p2 bra A; ret; A: @%p6 st.shared.u32 [S], %r20;".to_string(), LANES),
+            ("what was read, over another lane's read", "@!%p2 ret; ld.shared.u32 %r20, [S]; setp.eq.u32 %p6, %r1, 1; @%p6 st.shared.u32 [S], %r20;".to_string(), LANES),
             // The last lane to read is the one that writes.
             ("what was read, by the last that did", "@!%p2 ret; ld.shared.u32 %r20, [S]; setp.eq.u32 %p6, %r1, 31; @%p6 st.shared.u32 [S], %r20;".to_string(), LANES),
             ("what was read, by one of two that did apart", "@!%p2 ret; setp.eq.u32 %p6, %r1, 1; @%p1 ld.shared.u32 %r20, [S]; @%p6 ld.shared.u32 %r20, [S]; @%p6 st.shared.u32 [S], %r20;".to_string(), LANES),

@@ -5,6 +5,8 @@ mod two_warps;
 
 use two_warps::{INIT, OTHER_WARP, RACE, STORE, check};
 
+/// Orders the stores that the kernel begins with before what a copy writes.
+const PROXY: &str = "fence.proxy.async; bar.sync 0;";
 const USE: &str =
     "mbarrier.arrive.shared.b64 _, [B]; W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;";
 
@@ -26,8 +28,9 @@ fn made_before_and_kept_after() {
         ("the cluster's barrier, relaxed, no fence", [make, "barrier.cluster.arrive.relaxed; barrier.cluster.wait;", USE].concat(), "race"),
         ("the cluster's barrier", [make, "barrier.cluster.arrive; barrier.cluster.wait;", USE].concat(), ""),
         ("only waits", [make, "@%p1 bra A; W: mbarrier.test_wait.parity.shared.b64 %p5, [B], 1; A:"].concat(), unordered),
-        ("a copy that tells it", ["@%p1 mbarrier.init.shared.b64 [B], 1;", bulk].concat(), unordered),
-        ("a copy that tells it, after a barrier", ["@%p1 mbarrier.init.shared.b64 [B], 1; bar.sync 0;", bulk, "W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;"].concat(), ""),
+        ("a copy that tells it", [PROXY, "@%p1 mbarrier.init.shared.b64 [B], 1;", bulk].concat(), unordered),
+        ("a copy that tells it, after a barrier", [PROXY,
+                "@%p1 mbarrier.init.shared.b64 [B], 1; bar.sync 0;", bulk, "W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;"].concat(), ""),
         ("copies of threads that tell it", ["@%p1 mbarrier.init.shared.b64 [B], 32;", "@%p2 bra A; cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.mbarrier.arrive.noinc.shared.b64 [B]; A:"].concat(), unordered),
         ("bytes that are expected", [make, "@%p3 mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [B], 16;"].concat(), unordered),
         ("ended while others wait", [INIT, USE, inval].concat(), unordered),

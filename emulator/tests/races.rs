@@ -1,9 +1,9 @@
 //! What orders two accesses to shared memory and what does not. Every row is run under every policy and a few
 //! schedules: what is found in one of them is found in all, whichever access comes first, and so is silence.
 
-mod machine;
+mod two_warps;
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, Schedule};
+use two_warps::{INIT, LANES, NEXT_LANE, OTHER_WARP, RACE, STORE, check, harnesses, run};
 
 #[test]
 fn what_orders_accesses() {

@@ -85,9 +85,10 @@ pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
 /// A `wgmma` on its way has registers that nobody else may touch.
 fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
     let writes = &env.program.operands[inst.writes.0 as usize..inst.writes.1 as usize];
-    for touch in reads(env, inst).iter().chain(writes) {
+    let touches = reads(env, inst).iter().map(|touch| (touch, false));
+    for (touch, written) in touches.chain(writes.iter().map(|touch| (touch, true))) {
         if let Touch::Row(reg) = touch
-            && !warp.products.touch(reg.0 as usize)
+            && !warp.products.touch(reg.0 as usize, written)
             && env.sanitize.waits
         {
             let name = env.program.names.get(reg).cloned().unwrap_or_default();

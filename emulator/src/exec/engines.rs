@@ -6,7 +6,7 @@ use super::block::Env;
 use super::bulk::{self, Transfer};
 use super::bulk_queue::{Store, Task, Tells, Work};
 use super::order::{Engine, View, agent};
-use super::pipeline::{Issued, product_at};
+use super::pipeline::{Issued, Objection, product_at};
 use super::race::Proxy;
 use super::warp::Warp;
 use super::warpgroup_product::LeftRows;
@@ -14,7 +14,7 @@ use super::watch::{Behalf, By, Touching};
 use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
-use crate::program::{AsyncStore, LeftMatrix, Strength, WarpgroupProduct};
+use crate::program::{AsyncStore, LeftMatrix, Reg, Strength, WarpgroupProduct};
 
 // --- cp.async ---
 
@@ -50,6 +50,7 @@ pub(crate) fn copies_arrive(
     let mut arrival = Arrival { mask, at: [0; 32], pc: warp.pc, view: None };
     for lane in lanes(mask) {
         let at = objects::address(env, warp, (base, space), lane)?;
+        objects::touch(env, warp, at, lane, Touching::Atomic)?;
         arrival.at[lane] = at;
         if !no_increment {
             objects::change(env, at, lane, |all, word| all.increment(at, word, 1))?;
@@ -110,10 +111,21 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
             warpgroup::check_accumulators(env, warp, product)?;
         }
         if env.sanitize.fences
-            && let Some((reg, why)) = warp.products.objection(product)
+            && let Some(objection) = warp.products.objection(env.program, (warp.pc, product), accumulate != 0)
         {
-            let name = reg.and_then(|r| env.program.names.get(&r)).map_or(String::new(), |n| format!("{n} "));
-            return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
+            let name = |reg: Reg| env.program.names.get(&reg).map_or("a register", |name| name.as_str());
+            return Err(match objection {
+                Objection::First => {
+                    let why = "no `wgmma.fence` was executed before this first wgmma";
+                    FaultKind::WarpgroupFence(why.to_string())
+                }
+                Objection::Fence(reg) => {
+                    let why = format!("{} was used by another instruction since the last fence", name(reg));
+                    FaultKind::WarpgroupFence(why)
+                }
+                Objection::Serialised(reg) => FaultKind::WarpgroupSerialised(name(reg).to_string()),
+            }
+            .into());
         }
         let number = warp.products.next_number();
         let by = By::lane(warp, 0, Behalf::Engine(Engine::Products, number));

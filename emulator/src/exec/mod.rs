@@ -7,6 +7,7 @@
 //! than a kernel over registers.
 
 pub(crate) mod access;
+pub(crate) mod assembler;
 pub(crate) mod asynchrony;
 pub(crate) mod barrier;
 pub(crate) mod block;

@@ -13,7 +13,7 @@
 //! what becomes of the value. A load *polls* if it decides whether the loop that it is in goes on, or decides branches
 //! and nothing else (`decode/polls.rs`): that is a flag. Any other volatile load takes data, and races with the volatile
 //! stores of others that nothing orders with it. So do two volatile stores of different values, unless one of the two
-//! polls that word. Accesses that are atomic in the source language (`.relaxed` and stronger, `atom`) never do.
+//! polls that word or uses it atomically. Accesses that are atomic in the source language (`.relaxed` and stronger, `atom`) never do.
 //!
 //! Writes that nothing orders are let pass where both store the same value, as compilers do from every warp, unless the
 //! check is strict. A write over what another reads is a race whatever it stores.
@@ -331,14 +331,15 @@ impl Races {
         Ok(verdict)
     }
 
-    /// Whether one of two volatile writes that nothing orders is by somebody who polls the word.
+    /// Whether one of two volatile writes that nothing orders is by somebody who polls the word, or uses it atomically.
     fn is_flag(&self, set: u32, earlier: &Stamp, later: &Stamp) -> bool {
-        let volatile = |stamp: &Stamp| matches!(stamp.strength, Strength::Volatile { .. });
-        let polls = |record: &u32| {
+        let is_volatile = |stamp: &Stamp| matches!(stamp.strength, Strength::Volatile { .. });
+        let looks = |record: &u32| {
             let stamp = &self.records[*record as usize];
-            (stamp.agent == earlier.agent || stamp.agent == later.agent) && stamp.polls()
+            let takes_part = stamp.agent == earlier.agent || stamp.agent == later.agent;
+            takes_part && (stamp.polls() || (stamp.is_strong() && !is_volatile(stamp)))
         };
-        volatile(earlier) && volatile(later) && self.sets[set as usize].iter().any(polls)
+        is_volatile(earlier) && is_volatile(later) && self.sets[set as usize].iter().any(looks)
     }
 
     /// Puts `made` into the set that `set` and `last` stand for.

@@ -21,7 +21,7 @@ pub fn text(body: &str) -> String {
          mad.lo.u32 %r5, %r12, 4, %r10;\n\
          setp.eq.u32 %p1, %r1, 0; setp.eq.u32 %p2, %r2, 0; setp.eq.u32 %p3, %r1, 32;\n\
          mul.wide.u32 %rd3, %r1, 4; add.u64 %rd3, %rd1, %rd3;\n\
-         st.shared.u32 [%r3], -1; st.shared.u32 [S+512], 0; bar.sync 0;\n\
+         st.shared.u32 [%r3], -1; @%p1 st.shared.u32 [S+512], 0; bar.sync 0;\n\
          {body}\n\
          ret;\n}}\n"
     )
