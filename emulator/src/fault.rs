@@ -218,6 +218,9 @@ pub enum FaultKind {
     /// A block is gone while something still works with its shared memory.
     #[error("{0}")]
     Abandoned(String),
+    /// Shared memory of a block is touched that may not have begun.
+    #[error("{0}")]
+    NotStarted(String),
     /// `assert` of a condition that is false.
     #[error("assertion failed: {0}")]
     Assertion(String),

@@ -23,8 +23,9 @@ pub struct Sanitize {
     pub races: bool,
     /// Values that come of memory or registers that nobody wrote, where they are used.
     pub unwritten: bool,
-    /// Uses of what a copy or a `wgmma` may still be working at, shared memory that is given up before that is over,
-    /// and mbarriers whose phase ends before its bytes have come.
+    /// Uses of what a copy or a `wgmma` may still be working at, shared memory that is given up before that is over or
+    /// used before its block has begun, and barriers and mbarriers whose phase ends before all that it waits for has come,
+    /// or is counted for before the last is over.
     pub waits: bool,
     /// A missing `fence.proxy.async` or `wgmma.fence`, and what makes the assembler serialise a `wgmma`.
     pub fences: bool,
@@ -73,9 +74,10 @@ impl Sanitize {
         match kind {
             FaultKind::Race { .. } | FaultKind::WarpRace { .. } => self.races || self.strict,
             FaultKind::NeverWritten(_) => self.unwritten,
-            FaultKind::InFlight { .. } | FaultKind::RegisterInFlight(_) | FaultKind::Abandoned(_) => {
-                self.waits
-            }
+            FaultKind::InFlight { .. }
+            | FaultKind::RegisterInFlight(_)
+            | FaultKind::Abandoned(_)
+            | FaultKind::NotStarted(_) => self.waits,
             FaultKind::Unfenced { .. } | FaultKind::WarpgroupFence(_) | FaultKind::WarpgroupSerialised(_) => {
                 self.fences
             }

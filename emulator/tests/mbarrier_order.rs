@@ -56,3 +56,85 @@ fn relaxed_with_fences() {
         ("one after", [INIT, STORE, arrive, wait, fence, OTHER_WARP].concat(), RACE),
     ]);
 }
+
+/// What counts for a phase must not have been able to count for the one before, or to come after its end.
+#[test]
+fn phases_are_kept_apart() {
+    let both = "@%p1 mbarrier.init.shared.b64 [B], 2; bar.sync 0; and.b32 %r26, %r1, 31; setp.eq.u32 %p9, %r26, 0; @!%p9 bra E;";
+    let arrive = "mbarrier.arrive.shared.b64 _, [B];";
+    let wait = |phase: u32, label: &str| {
+        format!("{label}: mbarrier.try_wait.parity.shared.b64 %p5, [B], {phase}; @!%p5 bra {label};")
+    };
+    let (first, second) = (wait(0, "W"), wait(1, "V"));
+    let one = |count: u32| format!("{PROXY} @%p1 mbarrier.init.shared.b64 [B], {count}; bar.sync 0;");
+    let copy = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [S], [%rd1], 16, [B];";
+    let early =
+        "could have come before the last was over|more arrive than `init` said|a phase of it|deadlock";
+    check(&[
+        ("both wait between", [both, arrive, &first, arrive, &second, "E:"].concat(), ""),
+        // One of the two arrives twice, perhaps for one phase.
+        (
+            "one does not wait",
+            [both, arrive, "@!%p2 bra K;", &first, "K:", arrive, &second, "E:"].concat(),
+            early,
+        ),
+        (
+            "one does not wait, and a barrier stands for it",
+            format!(
+                "@%p1 mbarrier.init.shared.b64 [B], 2; bar.sync 0; and.b32 %r26, %r1, 31; setp.eq.u32 %p9, %r26, 0;\n\
+                 @%p9 {arrive} @!%p2 bra K; {first} K: bar.sync 1, 64; @%p9 {arrive} {second}"
+            ),
+            "",
+        ),
+        (
+            "one thread alone, whose arrivals are all",
+            [&one(1), "@!%p1 bra E;", arrive, arrive, arrive, &first, "E:"].concat(),
+            "",
+        ),
+        (
+            "bytes announced by who arrives",
+            [
+                &one(1),
+                "@!%p1 bra E; mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [B], 16;",
+                arrive,
+                copy,
+                &first,
+                "E:",
+            ]
+            .concat(),
+            "",
+        ),
+        (
+            "bytes announced by another, with no order",
+            [
+                &one(1),
+                "@%p3 mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [B], 16;\n@%p3 ",
+                copy,
+                "@%p1 ",
+                arrive,
+                &first,
+            ]
+            .concat(),
+            "it could have come too late|could have come before the last was over|announced fewer than are copied",
+        ),
+        (
+            "bytes announced by another, with a barrier",
+            [
+                &one(1),
+                "@%p3 mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [B], 16;\n@%p3 ",
+                copy,
+                "bar.sync 0; @%p1 ",
+                arrive,
+                &first,
+            ]
+            .concat(),
+            "",
+        ),
+        (
+            "a copy for a phase that began elsewhere",
+            [&one(1), "@%p1 ", arrive, "@%p3 mbarrier.arrive.expect_tx.shared.b64 _, [B], 16;\n@%p3 ", copy]
+                .concat(),
+            "could have come before the last was over|more arrive|announced fewer|nothing waited",
+        ),
+    ]);
+}

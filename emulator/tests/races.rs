@@ -229,3 +229,30 @@ fn deadlocks_are_told() {
         }
     }
 }
+
+/// A barrier's uses must not run into each other: whoever arrives has to know that the last one is over.
+#[test]
+fn uses_of_a_barrier_are_kept_apart() {
+    let rows = [
+        ("both wait, again and again", "bar.sync 1, 64; bar.sync 1, 64; bar.sync 1, 64;".to_string(), ""),
+        ("one arrives and one waits", "@%p2 bar.arrive 1, 64; @!%p2 bar.sync 1, 64;".to_string(), ""),
+        (
+            "one arrives and one waits, twice, with nothing back",
+            "@%p2 bra A; bar.sync 1, 64; bar.sync 1, 64; ret; A: bar.arrive 1, 64; bar.arrive 1, 64;".to_string(),
+            "it could have counted for that|more warps arrive than take part|deadlock",
+        ),
+        (
+            "one arrives and one waits, in turn",
+            "@%p2 bra A; bar.sync 1, 64; bar.arrive 2, 64; bar.sync 1, 64; ret; A: bar.arrive 1, 64; bar.sync 2, 64; bar.arrive 1, 64;"
+                .to_string(),
+            "",
+        ),
+        (
+            "each by itself",
+            "bar.sync 1, 32;".to_string(),
+            "it could have counted for that",
+        ),
+        ("each by itself, in turn", "@%p2 bar.sync 1, 32; bar.sync 0; @!%p2 bar.sync 1, 32;".to_string(), ""),
+    ];
+    check(&rows);
+}

@@ -51,6 +51,7 @@ pub(crate) fn copies_arrive(
     for lane in lanes(mask) {
         let at = objects::address(env, warp, (base, space), lane)?;
         objects::touch(env, warp, at, lane, Touching::Atomic)?;
+        objects::must_be_current(env, warp, at, lane)?;
         arrival.at[lane] = at;
         if !no_increment {
             objects::change(env, at, lane, |all, word| all.increment(at, word, 1))?;
@@ -72,6 +73,7 @@ fn arrive(env: &mut Env, warp: u32, arrival: &Arrival) -> Result<()> {
     for lane in lanes(arrival.mask) {
         let at = arrival.at[lane];
         let view = arrival.view.as_deref();
+        env.mbarriers.copy_comes(at);
         let arrived = objects::change(env, at, lane, |all, word| {
             all.arrive(at, word, (1, 0), false, view).map(|(_, word)| word)
         });
@@ -218,6 +220,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
         let mut objects = Vec::new();
         for (at, bytes) in &transfer.mbarriers {
             objects::touch(env, warp, *at, lane, Touching::Read)?;
+            objects::must_be_current(env, warp, *at, lane)?;
             objects.push((*at, objects::phase(env, *at, lane)?, *bytes));
         }
         Tells::Mbarriers(objects)
@@ -268,6 +271,7 @@ pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask
         let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
         locate(env, warp, request)?;
         objects::touch(env, warp, at, lane, Touching::Read)?;
+        objects::must_be_current(env, warp, at, lane)?;
         let phase = objects::phase(env, at, lane)?;
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {

@@ -3,7 +3,7 @@
 use super::access::{self, Request, locate};
 use super::block::Env;
 use super::mbarrier::{Asked, Mbarriers};
-use super::order::View;
+use super::order::{self, Engine, View};
 use super::race::Proxy;
 use super::warp::{Sleep, Warp};
 use super::watch::{Behalf, By, Touching};
@@ -86,6 +86,23 @@ pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: 
     watch.touch(by, touching, at, 8)
 }
 
+/// What counts for the phase that an object is in now must not have been able to count for the one before.
+///
+/// # Errors
+/// Who does it does not know that the phase before is over.
+pub(crate) fn must_be_current(env: &Env, warp: &Warp, at: u32, lane: usize) -> Result<()> {
+    match (&env.watch, env.mbarriers.find(at)) {
+        (Some(watch), Some(object))
+            if env.sanitize.waits && !object.is_current(watch.order.view(warp.agent)) =>
+        {
+            let message = "this counts for its present phase, and could have come before the last was over, which \
+                           nobody waited for: it would have counted for that";
+            Err(misuse(at, lane, message.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Executes one `mbarrier` instruction.
 pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> Result<Outcome> {
     let place = (op.at, op.space);
@@ -125,6 +142,13 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
             MbarrierKind::Arrive { state, count, expect, drop, no_complete } => {
                 let (count, expect) = (count.map_or(1, value), expect.map_or(0, value));
                 touch(env, warp, at, lane, Touching::Atomic)?;
+                must_be_current(env, warp, at, lane)?;
+                if let Some(watch) = &env.watch {
+                    // What it has just told has the clock before.
+                    let clock = watch.order.clock(warp.agent) - op.ordered as u64;
+                    let untold = (!op.ordered).then(|| watch.order.view(warp.agent));
+                    env.mbarriers.comes(at, (order::agent(warp.agent, Engine::Itself), clock), untold);
+                }
                 if no_complete && env.mbarriers.find(at).is_some_and(|o| o.would_end(count)) {
                     let message = "an arrival with `.noComplete` would end the phase".to_string();
                     return Err(misuse(at, lane, message));
@@ -142,6 +166,13 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
             MbarrierKind::Expect { bytes } => {
                 let bytes = value(bytes) as i64;
                 touch(env, warp, at, lane, Touching::Atomic)?;
+                must_be_current(env, warp, at, lane)?;
+                if let Some(watch) = &env.watch
+                    && env.sanitize.waits
+                {
+                    let clock = watch.order.clock(warp.agent);
+                    env.mbarriers.announced(at, (order::agent(warp.agent, Engine::Itself), clock));
+                }
                 change(env, at, lane, |all, word| all.transact(at, word, bytes))?;
             }
             MbarrierKind::Complete { bytes } => {

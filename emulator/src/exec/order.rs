@@ -31,6 +31,9 @@ pub(crate) enum Engine {
 
 const ENGINES: u32 = 4;
 
+/// The clock of a warp that has begun and done nothing yet.
+const STARTED: u64 = 1;
+
 /// Agent number of a warp's engine; mbarriers come after those of all warps.
 pub(crate) fn agent(warp: u32, engine: Engine) -> Agent {
     warp * ENGINES + engine as u32
@@ -107,7 +110,7 @@ impl Order {
         let views = (0..warps)
             .map(|w| {
                 let mut view = View::default();
-                raise(&mut view.seen, agent(w, Engine::Itself), 1);
+                raise(&mut view.seen, agent(w, Engine::Itself), STARTED + 1);
                 view
             })
             .collect();
@@ -163,6 +166,16 @@ impl Order {
             true => self.acquire(warp, from),
             false => self.heard[warp as usize].join(from),
         }
+    }
+
+    /// A warp lets others know that it has begun.
+    pub fn tell_start(&self, warp: u32, into: &mut View) {
+        raise(&mut into.seen, agent(warp, Engine::Itself), STARTED);
+    }
+
+    /// Whether a warp knows that one of these has begun.
+    pub fn knows_start(&self, warp: u32, mut of: std::ops::Range<u32>) -> bool {
+        of.any(|other| self.views[warp as usize].known(agent(other, Engine::Itself)) >= STARTED)
     }
 
     /// Whether a relaxed write of this warp would tell anything.

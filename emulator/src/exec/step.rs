@@ -457,6 +457,7 @@ fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -
         let released = env.watch.as_mut().map(|watch| {
             let mut view = View::default();
             watch.order.tell(warp.agent, &mut view, barrier.ordered);
+            watch.order.tell_start(warp.agent, &mut view);
             view
         });
         env.cluster_barrier.arrive(&mut warp.cluster_phase, mask, released.as_ref())?;

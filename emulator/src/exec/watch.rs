@@ -153,6 +153,9 @@ impl Watch {
             );
             return Err(Trouble::at(FaultKind::Abandoned(message), by.lane, address as u64));
         }
+        if self.sanitize.waits && rank as u32 != by.warp / self.warps {
+            self.must_have_started(rank as u32, &by, touching, address)?;
+        }
         let stamp = self.stamp(by, touching);
         let record = match self.last {
             Some((last, record)) if last.same(&stamp) => record,
@@ -177,6 +180,20 @@ impl Watch {
             self.races.forget_byte(conflict.address);
             at = conflict.address;
         }
+    }
+
+    /// # Errors
+    /// The block of this rank, whose memory is touched, may not have begun.
+    fn must_have_started(&self, rank: u32, by: &By, touching: Touching, address: u32) -> Result<()> {
+        if self.order.knows_start(by.warp, rank * self.warps..(rank + 1) * self.warps) {
+            return Ok(());
+        }
+        let what = touching.name();
+        let message = format!(
+            "{what} of shared memory of block {rank} of the cluster, which may not have begun: `barrier.cluster` has to \
+             come first"
+        );
+        Err(Trouble::at(FaultKind::NotStarted(message), by.lane, address as u64))
     }
 
     /// The last warp of a block of a cluster exits.
