@@ -44,10 +44,14 @@
 //!   misused, `.aligned` instructions that lanes execute apart, and bad descriptors and tensor maps.
 //! - **With [`Options::sanitize`]**, as far as [`Sanitize`] names them, so are reads of memory that was never written and whatever depends on a register, or
 //!   on a thread's own memory, that never was; races on shared memory, between warps and between the lanes of one; uses
-//!   of what a copy or a `wgmma` may still be writing; and a missing `fence.proxy.async` between ordinary stores to shared
+//!   of what a copy or a `wgmma` may still be writing; what is done with an mbarrier, a barrier or another block's memory
+//!   before something tells that it is there and its last use over; registers that a `wgmma` uses while the assembler does
+//!   not take them as ordered; and a missing `fence.proxy.async` between ordinary stores to shared
 //!   memory and a bulk copy or a `wgmma` that reads what they wrote or writes over it (between an mbarrier's making and a
 //!   write in its place none is asked for: compilers leave it out). Without it, memory that was never written reads as all
 //!   ones, which is a NaN in every floating-point format. Races on global memory are not looked for.
+//!   What is found does not hang on who comes first: it is told by vector clocks, of warps. So a flag that one lane sets
+//!   tells what the whole warp did before, which is more than it does on hardware with no `bar.warp.sync` before it.
 //! - **The blocks of a cluster run together**, and see one another's shared memory. Other blocks take turns if one waits
 //!   for another, as many as the host's memory allows.
 //! - **Calls may recurse**, as far as a thread's stack of 16 KiB goes; beyond is a fault. A call through a register
