@@ -138,7 +138,8 @@ pub enum FaultKind {
     },
     /// Two accesses to shared memory that nothing orders.
     #[error(
-        "race: a {access} of shared memory at {address:#x} and an earlier {earlier} by warp {warp}, with no barrier between"
+        "race: {} {access} of shared memory at {address:#x} and an earlier {earlier} by warp {warp}, with no barrier between",
+        article(.access)
     )]
     Race {
         /// `read`, `write`, `atomic`
@@ -152,7 +153,8 @@ pub enum FaultKind {
     },
     /// Two accesses to shared memory by lanes of one warp, which nothing brought together in between.
     #[error(
-        "race: a {access} of shared memory at {address:#x} and an earlier {earlier} by another lane of the warp, with no `bar.warp.sync` between"
+        "race: {} {access} of shared memory at {address:#x} and an earlier {earlier} by another lane of the warp, with no `bar.warp.sync` between",
+        article(.access)
     )]
     WarpRace {
         /// `read`, `write`, `atomic`
@@ -236,6 +238,11 @@ pub enum FaultKind {
     /// The launch does not fit the kernel.
     #[error("{0}")]
     Launch(String),
+}
+
+/// `a` or `an`.
+fn article(access: &str) -> &'static str {
+    if access.starts_with('a') { "an" } else { "a" }
 }
 
 impl fmt::Display for Fault {

@@ -3,7 +3,7 @@
 use super::asynchrony::Copy;
 use super::block::Env;
 use super::order::Engine;
-use super::race::Proxy;
+use super::stamp::Proxy;
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching, Watch};
 use super::{Result, lanes};

@@ -7,7 +7,7 @@ use super::bulk::{self, Transfer};
 use super::bulk_queue::{Store, Task, Tells, Work};
 use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, Objection, product_at};
-use super::race::Proxy;
+use super::stamp::Proxy;
 use super::warp::Warp;
 use super::warpgroup_product::LeftRows;
 use super::watch::{Behalf, By, Touching};

@@ -3,8 +3,8 @@
 //! [`cluster`] lets the warps of one cluster take turns, as [`schedule`] says; [`warp`] keeps a warp's registers and
 //! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
 //! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for registers
-//! and [`watch`] for shared memory, over [`order`] and [`race`]. The other files are the instructions that are more
-//! than a kernel over registers.
+//! and [`watch`] for shared memory, over [`order`], [`race`] and [`stamp`]; [`assembler`] tells it what `ptxas` makes of a
+//! `wgmma`'s registers. The other files are the instructions that are more than a kernel over registers.
 
 pub(crate) mod access;
 pub(crate) mod assembler;
@@ -34,6 +34,7 @@ pub(crate) mod race;
 pub(crate) mod recursion;
 pub(crate) mod schedule;
 pub(crate) mod shared;
+pub(crate) mod stamp;
 pub(crate) mod step;
 pub(crate) mod tensor;
 pub(crate) mod tile;

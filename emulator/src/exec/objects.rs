@@ -4,7 +4,7 @@ use super::access::{self, Request, locate};
 use super::block::Env;
 use super::mbarrier::{Asked, Mbarriers};
 use super::order::{self, Engine, View};
-use super::race::Proxy;
+use super::stamp::Proxy;
 use super::warp::{Sleep, Warp};
 use super::watch::{Behalf, By, Touching};
 use super::{Result, lanes};

@@ -3,7 +3,8 @@
 use super::Result;
 use super::mbarrier::Mbarriers;
 use super::order::{Agent, Engine, Order, View, agent};
-use super::race::{Conflict, Fresh, Made, Proxy, Races, Stamp};
+use super::race::{Conflict, Fresh, Made, Races};
+use super::stamp::{Proxy, Stamp};
 use super::warp::Warp;
 use crate::address::RANK_SHIFT;
 use crate::fault::{FaultKind, Place, Trouble};
