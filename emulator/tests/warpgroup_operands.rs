@@ -9,7 +9,7 @@ use machine::Run;
 /// Zeros, and a product of 64 rows of A from `%r20` on and 8 columns of B from `%r21` on, both with the depth contiguous and
 /// the upper half of their descriptor in `%r22`.
 fn text(mode: u64, stride: u64, a: u32, b: u32) -> String {
-    let high = mode << 30 | stride / 16;
+    let high = (mode << 30) | (stride / 16);
     format!(
         ".reg .f32 %f<4>; .reg .b64 %x, %y; .shared .align 1024 .b8 A[20480];
          mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 4; mov.u32 %r3, A; add.u32 %r3, %r3, %r2; mov.u32 %r4, 0; mov.u32 %r5, 0;

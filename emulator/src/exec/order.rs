@@ -189,7 +189,8 @@ impl Order {
         let learns = !heard.seen.is_empty();
         if learns {
             view.join(heard);
-            (heard.seen.clear(), heard.fenced.clear());
+            heard.seen.clear();
+            heard.fenced.clear();
         }
         self.published[warp as usize].join(view);
         self.tick(warp);
