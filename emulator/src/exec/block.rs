@@ -14,7 +14,7 @@ use super::watch::Watch;
 use crate::address::RANK_SHIFT;
 use crate::alu::lanes::{LANES, Row, wide_vectors};
 use crate::memory::{Memory, Storage};
-use crate::program::{Constant, Program};
+use crate::program::{Constant, Program, Reg};
 use crate::sanitize::Sanitize;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::words::Special;
@@ -75,6 +75,8 @@ pub(crate) struct Env<'l> {
     pub sanitize: Sanitize,
     /// Whether instructions are looked at before they run.
     pub checks_registers: bool,
+    /// Rows that begin a register of 64 bits, if what is not known is followed.
+    wide_rows: Vec<bool>,
     /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
@@ -99,12 +101,18 @@ impl<'l> Env<'l> {
             cluster_barrier: ClusterBarrier::default(),
             sanitize: setting.sanitize,
             checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
+            wide_rows: if setting.sanitize.unwritten { wide_rows(setting.program) } else { Vec::new() },
             watch: None,
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
             counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
             printed: String::new(),
         }
+    }
+
+    /// Whether a register has 64 bits.
+    pub fn is_wide(&self, reg: Reg) -> bool {
+        self.wide_rows.get(reg.0 as usize).is_some_and(|wide| *wide)
     }
 
     /// Ready for the cluster of this index.
@@ -119,6 +127,16 @@ impl<'l> Env<'l> {
         };
         self.watch = setting.sanitize.watches().then(watch);
     }
+}
+
+fn wide_rows(program: &Program) -> Vec<bool> {
+    let mut rows = vec![false; program.rows as usize];
+    let constants = program.constants.iter().map(|(reg, _, wide)| (*reg, *wide));
+    let specials = program.specials.iter().map(|(reg, .., wide)| (*reg, *wide));
+    for (reg, wide) in program.registers.iter().copied().chain(constants).chain(specials) {
+        rows[reg.0 as usize] = wide;
+    }
+    rows
 }
 
 /// Fills a warp's constants and special registers, of the cluster whose first block is at `origin`.
@@ -149,7 +167,7 @@ fn fill_constants(warp: &mut Warp, setting: &Setting) {
 }
 
 /// Sets every lane of a register that instructions only read.
-fn fill(warp: &mut Warp, reg: crate::program::Reg, wide: bool, value: impl Fn(u32) -> u64) {
+fn fill(warp: &mut Warp, reg: Reg, wide: bool, value: impl Fn(u32) -> u64) {
     if wide {
         *warp.wide_mut(reg) = std::array::from_fn(|l| value(l as u32));
     } else {

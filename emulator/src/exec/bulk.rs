@@ -303,14 +303,18 @@ fn write(
     (to, target): (u64, Span),
     bytes: u32,
 ) -> Result<()> {
-    if transfer.to_space == Space::Global {
-        must_be_written(env, transfer, from, source, bytes)?;
-    }
     if transfer.byte_mask != u16::MAX {
-        for at in (0..bytes as usize).filter(|at| transfer.byte_mask >> (at % 16) & 1 != 0) {
-            target.write(at, 1, source.read(at, 1));
+        for at in (0..bytes).filter(|at| transfer.byte_mask >> (at % 16) & 1 != 0) {
+            let (source, target) = (source.at(at), target.at(at));
+            if transfer.to_space == Space::Global {
+                must_be_written(env, transfer, from + at as u64, source, 1)?;
+            }
+            source.copy_to(target, 1);
         }
         return Ok(());
+    }
+    if transfer.to_space == Space::Global {
+        must_be_written(env, transfer, from, source, bytes)?;
     }
     // A box may hold rows that nobody wrote and nobody uses: that they were not goes with the bytes.
     if env.sanitize.unwritten && source.unwritten(bytes).is_some() {

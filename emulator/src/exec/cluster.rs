@@ -192,7 +192,7 @@ impl<'l> Cluster<'l> {
                 if let Op::Barrier(barrier) = &inst.op {
                     let mask = self.warps[w].mask;
                     if self.env.sanitize.unwritten {
-                        super::defined::after(&self.env, &mut self.warps[w], inst, mask);
+                        super::defined::after(&self.env, &mut self.warps[w], inst, mask, false);
                     }
                     let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
                     let warps = &mut self.warps[block];

@@ -1,6 +1,6 @@
 //! Work that goes on beside a warp: issued here, checked, and landed when the policy says so or a wait forces it.
 
-use super::access::{Request, check_written, locate};
+use super::access::{Request, locate};
 use super::asynchrony::{Arrival, Due};
 use super::block::Env;
 use super::bulk::{self, Transfer};
@@ -9,9 +9,8 @@ use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, product_at};
 use super::race::Proxy;
 use super::warp::Warp;
-use super::warpgroup_product::LeftRows;
 use super::watch::{Behalf, By, Touching};
-use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
+use super::{FULL, Result, access, defined_products, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::{AsyncStore, LeftMatrix, WarpgroupProduct};
@@ -106,9 +105,6 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
         return Err(FaultKind::Operand(message).into());
     }
     if env.sanitize.is_any() {
-        if accumulate != 0 && env.sanitize.unwritten {
-            warpgroup::check_accumulators(env, warp, product)?;
-        }
         if env.sanitize.fences
             && let Some((reg, why)) = warp.products.objection(product)
         {
@@ -128,12 +124,15 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
         chunks_are_legal(warp, product, (a, b))?;
     }
     let left = warpgroup_product::left_rows(warp, product);
-    let lands = warp.products.issue(warp.pc, (a, b), left.clone(), accumulate != 0, product);
+    let unknown = if env.sanitize.unwritten { defined_products::left_rows(warp, product) } else { None };
+    let issued =
+        Issued { pc: warp.pc, a, b, left, unknown, accumulate: accumulate != 0, ..Issued::default() };
+    let now = warp.products.issue(issued, product);
     env.warpgroups.issue(warp);
-    if lands {
-        land_product(env, warp, product, (a, b), left.as_deref(), accumulate != 0)?;
+    match now {
+        Some(issued) => land_product(env, warp, product, &issued),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Shared addresses of all that a product reads, sixteen bytes each.
@@ -152,20 +151,13 @@ fn chunks_are_legal(warp: &Warp, product: &WarpgroupProduct, descriptors: (u64, 
     chunks(warp, product, descriptors).map(|_| ())
 }
 
-fn land_product(
-    env: &mut Env,
-    warp: &mut Warp,
-    product: &WarpgroupProduct,
-    descriptors: (u64, u64),
-    left: Option<&LeftRows>,
-    accumulate: bool,
-) -> Result<()> {
-    for at in if env.sanitize.unwritten { chunks(warp, product, descriptors)? } else { Vec::new() } {
-        let address = at as u64;
-        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
-        check_written(locate(env, warp, request)?, request, 16)?;
+fn land_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupProduct, issued: &Issued) -> Result<()> {
+    let (descriptors, left) = ((issued.a, issued.b), issued.left.as_deref());
+    if env.sanitize.unwritten {
+        let unknown = issued.unknown.as_deref();
+        defined_products::landed(env, warp, (issued.pc, product), descriptors, unknown, issued.accumulate)?;
     }
-    warpgroup_product::run(env, warp, product, descriptors, left, accumulate)
+    warpgroup_product::run(env, warp, product, descriptors, left, issued.accumulate)
 }
 
 /// Lands these products of a warp.
@@ -173,7 +165,7 @@ pub(crate) fn settle_products(env: &mut Env, warp: &mut Warp, due: Vec<Issued>) 
     let program = env.program;
     for issued in due {
         if let Some(product) = product_at(&program.code, issued.pc) {
-            land_product(env, warp, product, (issued.a, issued.b), issued.left.as_deref(), issued.accumulate)
+            land_product(env, warp, product, &issued)
                 .map_err(|trouble| placed(trouble, warp.agent, issued.pc, 0))?;
         }
     }

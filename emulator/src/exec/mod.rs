@@ -2,8 +2,9 @@
 //!
 //! [`cluster`] lets the warps of one cluster take turns, as [`schedule`] says; [`warp`] keeps a warp's registers and
 //! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
-//! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for registers
-//! and [`watch`] for shared memory, over [`order`] and [`race`]. The other files are the instructions that are more
+//! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for values
+//! that nobody computed, over [`unknown`] and [`depends`], and [`watch`] for who touches shared memory, over [`order`] and
+//! [`race`]. The other files are the instructions that are more
 //! than a kernel over registers.
 
 pub(crate) mod access;
@@ -18,6 +19,8 @@ pub(crate) mod collective;
 pub(crate) mod control;
 pub(crate) mod counters;
 pub(crate) mod defined;
+pub(crate) mod defined_products;
+pub(crate) mod depends;
 pub(crate) mod engines;
 pub(crate) mod matrix;
 pub(crate) mod mbarrier;
@@ -36,6 +39,7 @@ pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod tensor;
 pub(crate) mod tile;
+pub(crate) mod unknown;
 pub(crate) mod warp;
 pub(crate) mod warpgroup;
 #[cfg(target_arch = "x86_64")]

@@ -69,7 +69,7 @@ pub struct Inst {
 }
 
 /// A register that an instruction reads or writes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Touch {
     /// An ordinary one.
     Row(Reg),
