@@ -147,7 +147,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
         let address = address(warp, access.base, lane);
         let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if let Err(race) = watch(env, warp, request, Touching::Write, access.strong) {
+        if let Err(race) = touch(env, warp, request, Touching::Write, access.strong) {
             // Warps that all store the same constants do no harm: what is there does not change.
             let same = |(i, (reg, wide)): (usize, &(Reg, bool))| {
                 let (at, bits) = (i * width as usize, 8 * width as u32);
@@ -155,7 +155,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
                     && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
             };
             if !race.kind.is_race() || !access.elements.iter().enumerate().all(same) {
-                return Err(race);
+                env.note(warp, Err(race))?;
             }
         }
         for (i, (reg, wide)) in access.elements.iter().enumerate() {
@@ -178,6 +178,13 @@ pub(crate) fn watch(
     touching: Touching,
     strong: bool,
 ) -> Result<()> {
+    let outcome = touch(env, warp, request, touching, strong);
+    env.note(warp, outcome)
+}
+
+/// The same; what it finds is the caller's business.
+#[inline(always)]
+fn touch(env: &mut Env, warp: &mut Warp, request: Request, touching: Touching, strong: bool) -> Result<()> {
     match &mut env.watch {
         Some(watch) => watch_access(watch, warp, request, touching, strong),
         None => Ok(()),
@@ -251,7 +258,7 @@ pub(crate) fn keep_unknown(
 ) -> Result<()> {
     let bits = unknown.bits << (64 - 8 * width as u32) >> (64 - 8 * width as u32);
     if bits != 0 && space_of(request) == Space::Global {
-        return Err(defined::never(env, warp, touch, request.lane, unknown));
+        return env.note(warp, Err(defined::never(env, warp, touch, request.lane, unknown)));
     }
     span.mark_but(at, width, bits);
     Ok(())
@@ -278,7 +285,7 @@ pub(crate) fn atomic(
         watch(env, warp, request, Touching::Atomic, true)?;
         let mut unknown = Unknown::default();
         if env.sanitize.unwritten && span.unwritten(count).is_some() {
-            unknown = replaced(warp, atomic, request, span)?;
+            unknown = replaced(env, warp, atomic, request, span)?;
         }
         let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
         let old = span.update(atomic.width, |old| (atomic.update)(old, b, c));
@@ -294,13 +301,13 @@ pub(crate) fn atomic(
 }
 
 /// What an atomic finds that was never written is not known; it may only be replaced.
-fn replaced(warp: &Warp, atomic: &Atomic, request: Request, span: Span) -> Result<Unknown> {
+fn replaced(env: &Env, warp: &Warp, atomic: &Atomic, request: Request, span: Span) -> Result<Unknown> {
     let (wide, lane) = (atomic.width == 8, request.lane);
     let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
     let with = |old: u64| (atomic.update)(old, b, c);
     // What it compares or adds to shows in one of these.
     if with(b) != with(!b) || with(!b) != with(b ^ 1) {
-        check_written(span, request, request.count)?;
+        env.note(warp, check_written(span, request, request.count))?;
     }
     let bits = span.unknown(0, atomic.width);
     let origin = Origin::of(warp, request, bits.trailing_zeros() / 8);
@@ -323,7 +330,8 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
             let by = By::lane(warp, lane, on_behalf);
-            watch.touch(by, Touching::Write, to as u32, bytes)?;
+            let outcome = watch.touch(by, Touching::Write, to as u32, bytes);
+            env.note(warp, outcome)?;
         }
         if from & (bytes as u64 - 1) != 0 {
             let kind = FaultKind::Misaligned { access: "read", bytes, address: from };

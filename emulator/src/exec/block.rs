@@ -1,6 +1,5 @@
 //! What a warp sees: its launch, its cluster, and the registers that are filled before its first instruction.
 
-use super::FULL;
 use super::asynchrony::AsyncPolicy;
 use super::bulk_queue::Tasks;
 use super::cluster_barrier::ClusterBarrier;
@@ -11,13 +10,17 @@ use super::schedule::Schedule;
 use super::shared::Shared;
 use super::warp::Warp;
 use super::watch::Watch;
+use super::{FULL, Result};
 use crate::address::RANK_SHIFT;
 use crate::alu::lanes::{LANES, Row, wide_vectors};
+use crate::fault::{Place, Trouble};
+use crate::findings::Found;
 use crate::memory::{Memory, Storage};
 use crate::program::{Constant, Program, Reg};
 use crate::sanitize::Sanitize;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::words::Special;
+use std::cell::RefCell;
 
 /// What is the same for every block of a launch.
 pub(crate) struct Setting<'l> {
@@ -34,6 +37,7 @@ pub(crate) struct Setting<'l> {
     pub policy: AsyncPolicy,
     pub schedule: Schedule,
     pub sanitize: Sanitize,
+    pub keep_going: bool,
     pub profile: bool,
 }
 
@@ -80,6 +84,8 @@ pub(crate) struct Env<'l> {
     /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
+    /// What was found, if the run goes on after that.
+    pub found: Option<RefCell<Found>>,
     /// How often each instruction ran, for a whole warp at a time.
     pub executed: Vec<u64>,
     /// What instructions did, if that is asked for.
@@ -103,6 +109,7 @@ impl<'l> Env<'l> {
             checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
             wide_rows: if setting.sanitize.unwritten { wide_rows(setting.program) } else { Vec::new() },
             watch: None,
+            found: setting.keep_going.then(RefCell::default),
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
             counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
@@ -113,6 +120,30 @@ impl<'l> Env<'l> {
     /// Whether a register has 64 bits.
     pub fn is_wide(&self, reg: Reg) -> bool {
         self.wide_rows.get(reg.0 as usize).is_some_and(|wide| *wide)
+    }
+
+    /// Takes what the sanitizer says of what `warp` does, and goes on, if it is to.
+    ///
+    /// # Errors
+    /// It is not, or this is a fault always.
+    #[inline(always)]
+    pub fn note(&self, warp: &Warp, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(trouble) => {
+                let lane = trouble.lane;
+                self.found_at(Place { pc: warp.pc, warp: warp.agent, lane }, trouble)
+            }
+        }
+    }
+
+    /// The same of what was found somewhere else.
+    #[cold]
+    pub fn found_at(&self, place: Place, trouble: Box<Trouble>) -> Result<()> {
+        match &self.found {
+            Some(found) => found.borrow_mut().take(trouble, place),
+            None => Err(trouble),
+        }
     }
 
     /// Ready for the cluster of this index.

@@ -81,7 +81,8 @@ fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
             && env.sanitize.waits
         {
             let name = env.program.names.get(reg).cloned().unwrap_or_default();
-            return Err(Trouble::lane(FaultKind::RegisterInFlight(name), mask.trailing_zeros()));
+            let trouble = Trouble::lane(FaultKind::RegisterInFlight(name), mask.trailing_zeros());
+            env.note(warp, Err(trouble))?;
         }
     }
     Ok(())
@@ -91,7 +92,7 @@ fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
 fn all(env: &Env, warp: &Warp, touches: &[Touch], mask: u32) -> Result<()> {
     for touch in touches {
         if let Some(lane) = lanes(mask & !warp.known(*touch)).next() {
-            return Err(never(env, warp, *touch, lane, warp.unknown(*touch, lane)));
+            env.note(warp, Err(never(env, warp, *touch, lane, warp.unknown(*touch, lane))))?;
         }
     }
     Ok(())

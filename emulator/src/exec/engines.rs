@@ -109,7 +109,7 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
             && let Some((reg, why)) = warp.products.objection(product)
         {
             let name = reg.and_then(|r| env.program.names.get(&r)).map_or(String::new(), |n| format!("{n} "));
-            return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
+            env.note(warp, Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into()))?;
         }
         let number = warp.products.next_number();
         let by = By::lane(warp, 0, Behalf::Engine(Engine::Products, number));
@@ -117,7 +117,8 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
             if env.shared.span(at as u64, 16).is_some()
                 && let Some(watch) = &mut env.watch
             {
-                watch.touch(by, Touching::Read, at, 16)?;
+                let outcome = watch.touch(by, Touching::Read, at, 16);
+                env.note(warp, outcome)?;
             }
         }
     } else {
@@ -216,12 +217,14 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
                 Behalf::Mbarrier { agent, phase: *phase, strong, proxy: Proxy::Async }
             }
         };
+        let mut outcomes = Vec::new();
         for (at, bytes) in transfer.shared_reads() {
-            watch.touch(by(behalf(at)), Touching::Read, at, bytes)?;
+            outcomes.push(watch.touch(by(behalf(at)), Touching::Read, at, bytes));
         }
         for (at, bytes) in transfer.shared_writes() {
-            watch.touch(by(behalf(at)), Touching::Write, at, bytes)?;
+            outcomes.push(watch.touch(by(behalf(at)), Touching::Write, at, bytes));
         }
+        outcomes.into_iter().try_for_each(|outcome| env.note(warp, outcome))?;
     }
     if let Some(counters) = &mut env.counters {
         transfer.global_runs().into_iter().for_each(|(from, to)| counters.bulk(warp.pc, from, to));
@@ -253,7 +256,9 @@ pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask
         if let Some(watch) = &mut env.watch {
             let on_behalf =
                 Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some(), proxy: Proxy::Store };
-            watch.touch(By::lane(warp, lane, on_behalf), Touching::Write, to as u32, bytes)?;
+            let by = By::lane(warp, lane, on_behalf);
+            let outcome = watch.touch(by, Touching::Write, to as u32, bytes);
+            env.note(warp, outcome)?;
         }
         let values = op.elements.iter().map(|(reg, wide)| warp.get(*reg, *wide, lane)).collect();
         let work = Work::Store(Store { to: to as u32, width: op.width, values, reduction: op.reduction });

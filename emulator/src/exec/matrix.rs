@@ -46,7 +46,8 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Res
             let address = address(warp, access.base, lane);
             let request = Request { access: "read", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
-            watch_matrix(env, warp, request, Touching::Read)?;
+            let outcome = watch_matrix(env, warp, request, Touching::Read);
+            env.note(warp, outcome)?;
             if env.sanitize.unwritten && span.unwritten(16).is_some() {
                 let reg = Touch::Row(access.registers[j]);
                 if warp.pending.last().is_none_or(|(last, _)| *last != reg) {
@@ -96,7 +97,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Re
                 // Warps that all store the same do no harm: what is there does not change.
                 let same = |word: usize| span.read(4 * word, 4) == value[4 * row + word] as u64;
                 if !race.kind.is_race() || !span.is_written(0, 16) || !(0..4).all(same) {
-                    return Err(race);
+                    env.note(warp, Err(race))?;
                 }
             }
             for word in 0..4 {

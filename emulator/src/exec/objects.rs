@@ -82,7 +82,8 @@ pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: 
     let Some(watch) = &mut env.watch else { return Ok(()) };
     let strong = touching != Touching::Write;
     let by = By::lane(warp, lane, Behalf::Object { strong });
-    watch.touch(by, touching, at, 8)
+    let outcome = watch.touch(by, touching, at, 8);
+    env.note(warp, outcome)
 }
 
 /// Executes one `mbarrier` instruction.

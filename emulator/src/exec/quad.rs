@@ -30,7 +30,7 @@ pub(crate) fn atomic(
         if env.sanitize.unwritten {
             // What is compared has to be known; what is replaced has not.
             if atomic.c.is_some() {
-                check_written(span, request, 16)?;
+                env.note(warp, check_written(span, request, 16))?;
             }
             for (i, reg) in atomic.d.into_iter().flatten().enumerate() {
                 let bits = span.unknown(8 * i, 8);
