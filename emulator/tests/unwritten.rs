@@ -162,6 +162,49 @@ fn masked_tails() {
     check("sm_80", rows);
 }
 
+/// Branches around computation are selections; around anything else they decide something.
+#[test]
+fn branches() {
+    const ASK: &str =
+        "ld.global.f32 %f10, [%rd6]; setp.equ.f32 %p2, %f10, 0f00000000; mov.f32 %f11, 0f3F800000;";
+    let silent = [
+        "@%p2 bra E; rcp.approx.f32 %f11, %f10; E: st.global.b32 [%rd3], %r1;",
+        "@%p2 bra E; rcp.approx.f32 %f11, %f10; E: mul.f32 %f12, %f11, %f10; selp.f32 %f12, 0f00000000, %f12, %p1; @!%p1 mov.f32 %f12, 0f00000000; st.global.f32 [%rd3], %f12;",
+        "@%p2 bra T; mov.f32 %f11, 0f00000000; bra E; T: mov.f32 %f11, 0f40000000; E: selp.f32 %f11, 0f00000000, %f11, %p1; mov.f32 %f11, %f10; st.global.b32 [%rd3], %r1;",
+        // What is computed anew afterwards is known.
+        "@%p2 bra E; mov.f32 %f11, 0f40000000; E: mov.f32 %f11, 0f3F800000; st.global.f32 [%rd3], %f11;",
+        "@%p2 mov.f32 %f11, 0f40000000; mov.f32 %f11, 0f3F800000; st.global.f32 [%rd3], %f11;",
+        "@%p2 bra E; setp.gt.f32 %p3, %f10, %f11; @%p3 bra E; ld.global.f32 %f11, [%rd5]; E: st.global.b32 [%rd3], %r1;",
+        // Only the lanes below twenty have asked.
+        "setp.eq.u32 %p4, %r1, 40; @%p1 mov.pred %p4, %p2; @%p4 bra E; mov.f32 %f11, 0f40000000; E: @!%p1 st.global.f32 [%rd3], %f11;",
+    ];
+    let stored = [
+        "@%p2 bra E; rcp.approx.f32 %f11, %f10; E: st.global.f32 [%rd3], %f11;",
+        "@%p2 bra E; mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
+        "@!%p2 bra E; mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
+        "@%p2 mov.f32 %f11, 0f40000000; st.global.f32 [%rd3], %f11;",
+        "@!%p2 mov.f32 %f11, 0f40000000; st.global.f32 [%rd3], %f11;",
+        "@%p2 bra T; mov.f32 %f11, 0f00000000; bra E; T: mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
+        "@%p2 ld.global.f32 %f11, [%rd5]; st.global.f32 [%rd3], %f11;",
+        "@%p2 bra E; setp.gt.u32 %p3, %r1, 7; @%p3 bra E; mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
+        "setp.eq.u32 %p4, %r1, 40; @%p1 mov.pred %p4, %p2; @%p4 bra E; mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
+    ];
+    let decided = [
+        "@%p2 bra E; st.global.f32 [%rd3], 0f00000000; E:",
+        "@%p2 bra E; st.shared.f32 [%r2], 0f00000000; E:",
+        "@!%p2 bra E; bar.warp.sync -1; E:",
+        "@%p2 bra E; ret; E: mov.u32 %r10, 0;",
+        "@%p2 bra E; mov.u32 %r10, 0; atom.shared.add.u32 %r11, [%r2], 1; E:",
+        "L: ld.global.f32 %f10, [%rd6]; setp.equ.f32 %p2, %f10, 0f00000000; @!%p2 bra L;",
+        "@%p2 bra T; mov.u32 %r10, 0; bra E; T: st.global.b32 [%rd3], %r1; E:",
+    ];
+    let row = |body: &str, want| -> Row { (Box::leak(format!("{ASK} {body}").into_boxed_str()), want) };
+    let mut rows: Vec<Row> = silent.into_iter().map(|body| row(body, None)).collect();
+    rows.extend(stored.into_iter().map(|body| row(body, Some((STORE, "ld.global")))));
+    rows.extend(decided.into_iter().map(|body| row(body, Some(("bra", "ld.global")))));
+    check("sm_80", &rows);
+}
+
 /// Everything that decides something.
 #[test]
 fn uses() {
@@ -179,7 +222,7 @@ fn uses() {
             Some(("st.shared", "ld.global")),
         ),
         (
-            "ld.global.b32 %r10, [%rd6]; setp.eq.u32 %p2, %r10, 7; @%p2 bra E; mov.u32 %r11, 0; E:",
+            "ld.global.b32 %r10, [%rd6]; setp.eq.u32 %p2, %r10, 7; @%p2 bra E; st.shared.b32 [%r2], 0; E:",
             Some(("@%p2 bra", "ld.global")),
         ),
         (

@@ -5,7 +5,8 @@
 //! of a sequence are multiplied, and what comes of them is selected away. So neither a load nor arithmetic is a fault. A
 //! result is unknown, bit by bit, as far as it depends on what is ([`super::depends`]; [`super::defined_products`] for
 //! products of matrices, element by element). A fault is what lets such a value *decide* something or leave the block:
-//! an address, a guard, a vote, an atomic, a store to global memory. It names the load that the value came from.
+//! an address, a branch ([`super::doubt`]), a vote, an atomic, a store to global memory. It names the load that the value
+//! came from.
 //!
 //! Shared memory and a thread's own keep what is unknown as they keep the value, whoever copies it there.
 
@@ -13,7 +14,7 @@ use super::block::Env;
 use super::depends::{self, Function};
 use super::unknown::{Lanes, Origin, Unknown};
 use super::warp::Warp;
-use super::{FULL, Result, collective, defined_products, lanes, matrix};
+use super::{FULL, Result, collective, defined_products, doubt, lanes, matrix};
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::{Inst, Move, Op, Reg, Touch};
 
@@ -61,7 +62,7 @@ pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
     }
     let all_known = reads(env, inst).iter().fold(FULL, |all, touch| all & warp.known(*touch));
     // The guard decides for every lane of the part, whatever it says.
-    if warp.mask & !all_known == 0 && !reaches_others(inst, all_known) {
+    if warp.mask & !all_known == 0 && !reaches_others(inst, all_known) && warp.doubts.is_empty() {
         return Ok(false);
     }
     reads_unknown(env, warp, inst, mask)?;
@@ -101,7 +102,12 @@ fn all(env: &Env, warp: &Warp, touches: &[Touch], mask: u32) -> Result<()> {
 /// Faults if `inst` uses what is not known; else notes in `warp.pending` what it leaves unknown.
 #[cold]
 fn reads_unknown(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
-    all(env, warp, &[Touch::Pred(inst.guard.pred)], warp.mask)?;
+    let guard = Touch::Pred(inst.guard.pred);
+    doubt::settle(warp);
+    let doubtful = warp.mask & !warp.known(guard);
+    if doubtful != 0 && !doubt::raise(env.program, warp, inst, guard, doubtful) {
+        all(env, warp, &[guard], warp.mask)?;
+    }
     warp.pending.clear();
     let row = |reg: &Reg| Touch::Row(*reg);
     match &inst.op {
@@ -163,8 +169,11 @@ fn reads_unknown(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<(
             let descriptors = defined_products::descriptors(product);
             all(env, warp, &descriptors, mask)?;
         }
+        Op::Load(access) => all(env, warp, &[Touch::Row(access.base.base)], mask)?,
+        Op::Branch { .. } | Op::Nothing => {}
         _ => all(env, warp, reads(env, inst), mask)?,
     }
+    doubt::cast(env.program, warp, inst);
     Ok(())
 }
 

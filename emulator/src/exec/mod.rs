@@ -3,7 +3,7 @@
 //! [`cluster`] lets the warps of one cluster take turns, as [`schedule`] says; [`warp`] keeps a warp's registers and
 //! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
 //! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for values
-//! that nobody computed, over [`unknown`] and [`depends`], and [`watch`] for who touches shared memory, over [`order`] and
+//! that nobody computed, over [`unknown`], [`depends`] and [`doubt`], and [`watch`] for who touches shared memory, over [`order`] and
 //! [`race`]. The other files are the instructions that are more
 //! than a kernel over registers.
 
@@ -21,6 +21,7 @@ pub(crate) mod counters;
 pub(crate) mod defined;
 pub(crate) mod defined_products;
 pub(crate) mod depends;
+pub(crate) mod doubt;
 pub(crate) mod engines;
 pub(crate) mod matrix;
 pub(crate) mod mbarrier;

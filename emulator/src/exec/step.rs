@@ -126,7 +126,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             Op::Load(access) => {
                 let unknown = access::load(env, warp, access, mask)?;
                 if env.sanitize.unwritten {
-                    defined::after(env, warp, inst, mask, false);
+                    defined::after(env, warp, inst, mask, reads_unknown);
                     defined::loaded(warp, &unknown);
                 }
                 advance(warp);

@@ -8,6 +8,7 @@
 
 use super::asynchrony::{AsyncPolicy, CopyQueue};
 use super::bulk_queue::BulkGroups;
+use super::doubt::Doubt;
 use super::pipeline::Pipeline;
 use super::recursion::Stacks;
 use super::unknown::{Pending, Unknowns};
@@ -58,6 +59,8 @@ pub(crate) struct Warp {
     /// What is not known of the others, and what the instruction that runs leaves so.
     pub unknowns: Unknowns,
     pub pending: Pending,
+    /// Branches by what is not known, whose ways have not met again.
+    pub doubts: Vec<Doubt>,
     /// The running part.
     pub pc: u32,
     pub mask: u32,
@@ -123,6 +126,7 @@ impl Warp {
             written_preds: Vec::new(),
             unknowns: Unknowns::default(),
             pending: Vec::new(),
+            doubts: Vec::new(),
             pc: 0,
             mask: FULL,
             limit: u32::MAX,
@@ -155,6 +159,7 @@ impl Warp {
             shadow.resize(if sanitize.unwritten { length } else { 0 }, 0);
         }
         self.unknowns.reset();
+        self.doubts.clear();
         if sanitize.unwritten {
             self.written_preds[TRUE.0 as usize] = FULL;
             self.written_rows[0] = FULL;
