@@ -119,7 +119,7 @@ fn vectors_with_padding() {
         (
             "st.local.v2.b32 [L], {%r1, %r1}; st.local.b32 [L+8], %r1; ld.local.v2.b64 {%rd10, %rd11}, [L]; st.shared.v2.b64 [%r2], {%rd10, %rd11};
              ld.shared.v4.b32 {%r10, %r11, %r12, %r13}, [%r2]; st.global.b32 [%rd3], %r13;",
-            Some((STORE, "ld.shared.v4")),
+            Some((STORE, "ld.local.v2")),
         ),
         // Padding that is written out.
         ("ld.global.v4.b32 {%r10, %r11, %r12, %r13}, [%rd8]; st.global.b32 [%rd3], %r11;", Some((STORE, "ld.global.v4"))),
@@ -543,7 +543,7 @@ fn tiles() {
         (format!("{fill} {load} {product} {} {staged} st.global.b32 [%rd3], %r40;", store("shared", "S+1024")), None),
         (
             format!("{fill} {load} {product} {} {staged} st.global.b32 [%rd3], %r41;", store("shared", "S+1024")),
-            Some((STORE, "ld.shared")),
+            Some((STORE, "wmma.load.a")),
         ),
         (
             format!("{fill} ld.shared.b32 %r10, [%r2]; and.b32 %r50, %r1, 7; shl.b32 %r50, %r50, 4; add.u32 %r50, %r50, %r3;

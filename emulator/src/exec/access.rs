@@ -3,7 +3,7 @@
 use super::asynchrony::Copy;
 use super::block::Env;
 use super::order::Engine;
-use super::unknown::{Origin, Unknown};
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching, Watch};
 use super::{Result, defined, lanes};
@@ -118,7 +118,7 @@ pub(crate) fn load(
                 let mut bits = span.unknown(i * width as usize, width);
                 if bits != 0 {
                     let byte = i as u32 * width as u32 + bits.trailing_zeros() / 8;
-                    let origin = Some(Origin::of(warp, request, byte));
+                    let origin = Some(env.origins.of(warp, request, byte));
                     if access.signed {
                         let unused = 64 - 8 * width as u32;
                         bits = ((bits << unused) as i64 >> unused) as u64;
@@ -224,6 +224,11 @@ pub(crate) fn watch_matrix(env: &mut Env, warp: &Warp, request: Request, touchin
     watch.touch(By { collective: true, ..own }, touching, request.address as u32, request.count)
 }
 
+/// The address in shared memory of a request that goes there.
+fn resolve_shared(request: Request) -> u64 {
+    if request.space == Space::Generic { resolve(request.address).1 } else { request.address }
+}
+
 /// Where a request really goes.
 fn space_of(request: Request) -> Space {
     match request.space {
@@ -258,9 +263,13 @@ pub(crate) fn keep_unknown(
 ) -> Result<()> {
     let bits = unknown.bits << (64 - 8 * width as u32) >> (64 - 8 * width as u32);
     if bits != 0 && space_of(request) == Space::Global {
-        return env.note(warp, Err(defined::never(env, warp, touch, request.lane, unknown)));
+        return env.note(warp, Err(defined::never(env, touch, request.lane, unknown)));
     }
     span.mark_but(at, width, bits);
+    if bits != 0 && space_of(request) == Space::Shared {
+        let address = resolve_shared(request) + at as u64;
+        env.origins.keep(address, width as u32, unknown.origin);
+    }
     Ok(())
 }
 
@@ -310,7 +319,7 @@ fn replaced(env: &Env, warp: &Warp, atomic: &Atomic, request: Request, span: Spa
         env.note(warp, check_written(span, request, request.count))?;
     }
     let bits = span.unknown(0, atomic.width);
-    let origin = Origin::of(warp, request, bits.trailing_zeros() / 8);
+    let origin = env.origins.of(warp, request, bits.trailing_zeros() / 8);
     Ok(Unknown { bits, origin: Some(origin) })
 }
 
@@ -395,6 +404,7 @@ pub(crate) fn land(env: &Env, warp: &mut Warp, copy: &Copy) -> Result<()> {
         {
             // That nobody wrote them goes with the bytes.
             source.copy_known_to(target, read);
+            env.origins.keep(to, bytes, None);
         }
     }
     Ok(())

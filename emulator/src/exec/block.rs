@@ -8,6 +8,7 @@ use super::mbarrier::Mbarriers;
 use super::pipeline::Warpgroups;
 use super::schedule::Schedule;
 use super::shared::Shared;
+use super::unknown::Origins;
 use super::warp::Warp;
 use super::watch::Watch;
 use super::{FULL, Result};
@@ -84,6 +85,8 @@ pub(crate) struct Env<'l> {
     /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
+    /// Where what is not known in shared memory came from.
+    pub origins: Origins,
     /// What was found, if the run goes on after that.
     pub found: Option<RefCell<Found>>,
     /// How often each instruction ran, for a whole warp at a time.
@@ -109,6 +112,7 @@ impl<'l> Env<'l> {
             checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
             wide_rows: if setting.sanitize.unwritten { wide_rows(setting.program) } else { Vec::new() },
             watch: None,
+            origins: Origins::default(),
             found: setting.keep_going.then(RefCell::default),
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
@@ -149,6 +153,7 @@ impl<'l> Env<'l> {
     /// Ready for the cluster of this index.
     pub fn reset(&mut self, setting: &Setting, cluster: u64) {
         self.shared.reset();
+        self.origins.reset();
         self.mbarriers.reset();
         self.tasks.reset(cluster);
         self.warpgroups.reset(setting.blocks() * setting.warps());

@@ -20,7 +20,7 @@ use crate::program::{Inst, Move, Op, Reg, Touch};
 
 /// The fault of using a value that is not known.
 #[cold]
-pub(crate) fn never(env: &Env, warp: &Warp, touch: Touch, lane: usize, unknown: Unknown) -> Box<Trouble> {
+pub(crate) fn never(env: &Env, touch: Touch, lane: usize, unknown: Unknown) -> Box<Trouble> {
     let name = match touch {
         Touch::Row(reg) => env.program.names.get(&reg),
         Touch::Pred(pred) => env.program.predicate_names.get(&pred),
@@ -36,7 +36,7 @@ pub(crate) fn never(env: &Env, warp: &Warp, touch: Touch, lane: usize, unknown: 
         None => what,
     };
     let mut trouble = Trouble::lane(FaultKind::NeverWritten(what), lane as u32);
-    trouble.other = unknown.origin.map(|o| Place { pc: o.pc, warp: warp.agent, lane: Some(o.lane as u32) });
+    trouble.other = unknown.origin.map(|o| Place { pc: o.pc, warp: o.warp, lane: Some(o.lane as u32) });
     trouble
 }
 
@@ -93,7 +93,7 @@ fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Resu
 fn all(env: &Env, warp: &Warp, touches: &[Touch], mask: u32) -> Result<()> {
     for touch in touches {
         if let Some(lane) = lanes(mask & !warp.known(*touch)).next() {
-            env.note(warp, Err(never(env, warp, *touch, lane, warp.unknown(*touch, lane))))?;
+            env.note(warp, Err(never(env, *touch, lane, warp.unknown(*touch, lane))))?;
         }
     }
     Ok(())
@@ -170,7 +170,13 @@ fn reads_unknown(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<(
             all(env, warp, &descriptors, mask)?;
         }
         Op::Load(access) => all(env, warp, &[Touch::Row(access.base.base)], mask)?,
-        Op::Branch { .. } | Op::Nothing => {}
+        // A step that a call through a register has, for its target.
+        Op::Nothing => {
+            for touch in reads(env, inst).iter().filter(|touch| matches!(touch, Touch::Row(_))) {
+                all(env, warp, &[*touch], mask)?;
+            }
+        }
+        Op::Branch { .. } => {}
         _ => all(env, warp, reads(env, inst), mask)?,
     }
     doubt::cast(env.program, warp, inst);

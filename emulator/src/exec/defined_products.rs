@@ -8,7 +8,7 @@
 use super::access::Request;
 use super::access::locate;
 use super::block::Env;
-use super::unknown::{Lanes, Origin, Unknown};
+use super::unknown::{Lanes, Unknown};
 use super::warp::Warp;
 use super::warpgroup::{CHUNK, Layout, ROWS};
 use super::{FULL, Result, lanes};
@@ -181,7 +181,11 @@ fn lines(
         let span = locate(env, warp, request)?;
         let Some(first) = span.unwritten(CHUNK as u32) else { continue };
         found = true;
-        let origin = Origin { pc, lane: 0, bytes: Some((first, CHUNK as u32, at as u64)) };
+        let mut origin = env.origins.of(warp, request, first);
+        if origin.pc == warp.pc {
+            // It lands where the warp is by then.
+            origin.pc = pc;
+        }
         let unknown = Unknown { bits: u64::MAX, origin: Some(origin) };
         // Core matrix after core matrix of sixteen chunks, which are eight lines or, across the depth, pieces of all.
         let core = &mut all[i / 16 * 8..][..8];

@@ -6,7 +6,7 @@
 
 use super::access::{Request, address, keep_unknown, locate, watch_matrix};
 use super::block::Env;
-use super::unknown::{Lanes, Origin, Unknown};
+use super::unknown::{Lanes, Unknown};
 use super::warp::Warp;
 use super::watch::Touching;
 use super::{FULL, Result};
@@ -56,7 +56,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Res
                 for word in 0..4 {
                     let bits = span.unknown(4 * word, 4);
                     let byte = 4 * word as u32 + bits.trailing_zeros() / 8;
-                    let origin = Some(Origin::of(warp, request, byte));
+                    let origin = Some(env.origins.of(warp, request, byte));
                     if let Some((_, lanes)) = warp.pending.last_mut() {
                         lanes[4 * row + word] = Unknown { bits, origin };
                     }

@@ -5,7 +5,7 @@
 
 use super::access::{Request, address, check_written, locate, watch};
 use super::block::Env;
-use super::unknown::{Origin, Unknown};
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::Touching;
 use super::{Result, lanes};
@@ -34,7 +34,7 @@ pub(crate) fn atomic(
             }
             for (i, reg) in atomic.d.into_iter().flatten().enumerate() {
                 let bits = span.unknown(8 * i, 8);
-                let origin = Some(Origin::of(warp, request, 8 * i as u32 + bits.trailing_zeros() / 8));
+                let origin = Some(env.origins.of(warp, request, 8 * i as u32 + bits.trailing_zeros() / 8));
                 old_values.push((reg, lane, Unknown { bits, origin }));
             }
         }

@@ -15,7 +15,7 @@
 use super::Result;
 use super::access::{Request, address, keep_unknown, locate, watch};
 use super::block::Env;
-use super::unknown::{Origin, Unknown};
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::Touching;
 use crate::alu::eight::{E4m3, E5m2, Eight};
@@ -273,7 +273,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resul
         if env.sanitize.unwritten && span.unwritten(width as u32).is_some() {
             let reg = Touch::Row(tile.registers[r]);
             let found = span.unknown(0, width);
-            let origin = Some(Origin::of(warp, request, found.trailing_zeros() / 8));
+            let origin = Some(env.origins.of(warp, request, found.trailing_zeros() / 8));
             let at = warp.pending.iter().position(|(known, _)| *known == reg).unwrap_or_else(|| {
                 warp.pending.push((reg, Box::new([Unknown::default(); LANES])));
                 warp.pending.len() - 1

@@ -9,27 +9,72 @@ use super::warp::Warp;
 use crate::address::{Space, resolve};
 use crate::alu::lanes::LANES;
 use crate::program::{Reg, Touch};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// The load that brought what nobody wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub pc: u32,
+    /// Warp of the cluster.
+    pub warp: u32,
     pub lane: u8,
     /// The first byte of its access that nobody wrote, of so many at an address. Not of the thread's own memory, where
     /// compilers keep what would be in registers.
     pub bytes: Option<(u32, u32, u64)>,
 }
 
+/// Where values in shared memory came from of which not all is known, word by word: it is a load before they were stored
+/// there.
+#[derive(Default)]
+pub(crate) struct Origins {
+    words: RefCell<HashMap<u64, Origin>>,
+}
+
+impl Origins {
+    pub fn reset(&self) {
+        self.words.borrow_mut().clear();
+    }
+
+    /// A value of this origin is stored at an address of shared memory.
+    pub fn keep(&self, address: u64, bytes: u32, origin: Option<Origin>) {
+        let mut words = self.words.borrow_mut();
+        for word in address / 4..(address + bytes as u64).div_ceil(4) {
+            match origin {
+                Some(origin) => words.insert(word, origin),
+                None => words.remove(&word),
+            };
+        }
+    }
+
+    /// The origin of what is read with the instruction that `warp` is at: byte `byte` of the request is not known.
+    pub fn of(&self, warp: &Warp, request: Request, byte: u32) -> Origin {
+        let address = request.address + byte as u64;
+        let kept = match request.space {
+            Space::Shared => self.words.borrow().get(&(address / 4)).copied(),
+            Space::Generic if resolve(address).0 == Space::Shared => {
+                self.words.borrow().get(&(resolve(address).1 / 4)).copied()
+            }
+            _ => None,
+        };
+        kept.unwrap_or_else(|| Origin::of(warp, request, byte))
+    }
+}
+
 impl Origin {
     /// What a lane of `warp` reads with the instruction that it is at.
-    pub fn of(warp: &Warp, request: Request, byte: u32) -> Origin {
+    fn of(warp: &Warp, request: Request, byte: u32) -> Origin {
         let Request { space, address, count, lane, .. } = request;
         let is_local = match space {
             Space::Generic | Space::Param => resolve(address).0 == Space::Local,
             space => space == Space::Local,
         };
-        Origin { pc: warp.pc, lane: lane as u8, bytes: (!is_local).then_some((byte, count, address)) }
+        Origin {
+            pc: warp.pc,
+            warp: warp.agent,
+            lane: lane as u8,
+            bytes: (!is_local).then_some((byte, count, address)),
+        }
     }
 
     /// Bytes in words.
