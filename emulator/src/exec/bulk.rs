@@ -301,7 +301,12 @@ fn must_be_written(env: &Env, transfer: &Transfer, from: u64, source: Span, byte
     }
     let (space, lane) = (transfer.from_space, transfer.lane);
     let request = Request { access: "read", space, address: from, count: bytes, lane };
-    note(env, transfer, check_written(source, request, bytes))
+    let outcome = check_written(source, request, bytes).map_err(|mut trouble| {
+        let kept = trouble.address.filter(|_| space == Space::Shared).and_then(|at| env.origins.kept(at));
+        trouble.other = kept.map(|origin| origin.place());
+        trouble
+    });
+    note(env, transfer, outcome)
 }
 
 fn write(

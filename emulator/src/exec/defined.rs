@@ -15,7 +15,7 @@ use super::depends::{self, Function};
 use super::unknown::{Lanes, Origin, Unknown};
 use super::warp::Warp;
 use super::{FULL, Result, collective, defined_products, doubt, lanes, matrix};
-use crate::fault::{FaultKind, Place, Trouble};
+use crate::fault::{FaultKind, Trouble};
 use crate::program::{Inst, Move, Op, Reg, Touch};
 
 /// The fault of using a value that is not known.
@@ -36,7 +36,7 @@ pub(crate) fn never(env: &Env, touch: Touch, lane: usize, unknown: Unknown) -> B
         None => what,
     };
     let mut trouble = Trouble::lane(FaultKind::NeverWritten(what), lane as u32);
-    trouble.other = unknown.origin.map(|o| Place { pc: o.pc, warp: o.warp, lane: Some(o.lane as u32) });
+    trouble.other = unknown.origin.map(Origin::place);
     trouble
 }
 

@@ -8,6 +8,7 @@ use super::access::Request;
 use super::warp::Warp;
 use crate::address::{Space, resolve};
 use crate::alu::lanes::LANES;
+use crate::fault::Place;
 use crate::program::{Reg, Touch};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -47,14 +48,17 @@ impl Origins {
         }
     }
 
+    /// The origin of a value at an address of shared memory.
+    pub fn kept(&self, address: u64) -> Option<Origin> {
+        self.words.borrow().get(&(address / 4)).copied()
+    }
+
     /// The origin of what is read with the instruction that `warp` is at: byte `byte` of the request is not known.
     pub fn of(&self, warp: &Warp, request: Request, byte: u32) -> Origin {
         let address = request.address + byte as u64;
         let kept = match request.space {
-            Space::Shared => self.words.borrow().get(&(address / 4)).copied(),
-            Space::Generic if resolve(address).0 == Space::Shared => {
-                self.words.borrow().get(&(resolve(address).1 / 4)).copied()
-            }
+            Space::Shared => self.kept(address),
+            Space::Generic if resolve(address).0 == Space::Shared => self.kept(resolve(address).1),
             _ => None,
         };
         kept.unwrap_or_else(|| Origin::of(warp, request, byte))
@@ -75,6 +79,11 @@ impl Origin {
             lane: lane as u8,
             bytes: (!is_local).then_some((byte, count, address)),
         }
+    }
+
+    /// The instruction.
+    pub fn place(self) -> Place {
+        Place { pc: self.pc, warp: self.warp, lane: Some(self.lane as u32) }
     }
 
     /// Bytes in words.
