@@ -175,6 +175,13 @@ fn branches() {
         "@%p2 bra E; mov.f32 %f11, 0f40000000; E: mov.f32 %f11, 0f3F800000; st.global.f32 [%rd3], %f11;",
         "@%p2 mov.f32 %f11, 0f40000000; mov.f32 %f11, 0f3F800000; st.global.f32 [%rd3], %f11;",
         "@%p2 bra E; setp.gt.f32 %p3, %f10, %f11; @%p3 bra E; ld.global.f32 %f11, [%rd5]; E: st.global.b32 [%rd3], %r1;",
+        // Whether a row is there, and what it holds, asked in one.
+        "setp.gt.u32 %p3, %r1, 40; and.pred %p4, %p3, %p2; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.lt.u32 %p3, %r1, 40; or.pred %p4, %p2, %p3; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.gt.u32 %p3, %r1, 40; setp.gt.and.f32 %p4, %f10, %f11, %p3; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.gt.and.u32 %p4, %r1, 40, %p2; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.lt.or.u32 %p4, %r1, 40, %p2; @%p4 st.global.b32 [%rd3], %r1;",
+        "set.gt.and.u32.u32 %r10, %r1, 40, %p2; st.global.b32 [%rd3], %r10;",
         // Only the lanes below twenty have asked.
         "setp.eq.u32 %p4, %r1, 40; @%p1 mov.pred %p4, %p2; @%p4 bra E; mov.f32 %f11, 0f40000000; E: @!%p1 st.global.f32 [%rd3], %f11;",
     ];
@@ -189,6 +196,14 @@ fn branches() {
         "@%p2 bra E; setp.gt.u32 %p3, %r1, 7; @%p3 bra E; mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
         "setp.eq.u32 %p4, %r1, 40; @%p1 mov.pred %p4, %p2; @%p4 bra E; mov.f32 %f11, 0f40000000; E: st.global.f32 [%rd3], %f11;",
     ];
+    let guarded = [
+        "setp.lt.u32 %p3, %r1, 40; and.pred %p4, %p3, %p2; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.gt.u32 %p3, %r1, 40; or.pred %p4, %p2, %p3; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.gt.u32 %p3, %r1, 40; xor.pred %p4, %p2, %p3; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.gt.u32 %p3, %r1, 40; setp.gt.or.f32 %p4, %f10, %f11, %p3; @%p4 st.global.b32 [%rd3], %r1;",
+        "setp.gt.and.u32 %p4|%p5, %r1, 40, %p2; @%p5 st.global.b32 [%rd3], %r1;",
+        "set.lt.and.u32.u32 %r10, %r1, 40, %p2; st.global.b32 [%rd3], %r10;",
+    ];
     let decided = [
         "@%p2 bra E; st.global.f32 [%rd3], 0f00000000; E:",
         "@%p2 bra E; st.shared.f32 [%r2], 0f00000000; E:",
@@ -201,6 +216,7 @@ fn branches() {
     let row = |body: &str, want| -> Row { (Box::leak(format!("{ASK} {body}").into_boxed_str()), want) };
     let mut rows: Vec<Row> = silent.into_iter().map(|body| row(body, None)).collect();
     rows.extend(stored.into_iter().map(|body| row(body, Some((STORE, "ld.global")))));
+    rows.extend(guarded.into_iter().map(|body| row(body, Some(("st.global", "ld.global")))));
     rows.extend(decided.into_iter().map(|body| row(body, Some(("bra", "ld.global")))));
     check("sm_80", &rows);
 }

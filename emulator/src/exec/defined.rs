@@ -16,7 +16,7 @@ use super::unknown::{Lanes, Origin, Unknown};
 use super::warp::Warp;
 use super::{FULL, Result, collective, defined_products, doubt, lanes, matrix};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{Inst, Move, Op, Reg, Touch};
+use crate::program::{Condition, Inst, Logic, Move, Op, Reg, Touch};
 
 /// The fault of using a value that is not known.
 #[cold]
@@ -135,13 +135,29 @@ fn reads_unknown(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<(
             let result = Box::new(std::array::from_fn(of));
             warp.pending.push((Touch::Row(*d), result));
         }
+        Op::Predicate { d, a, b, logic } => {
+            let sides = [*a, *b].map(|side| (known_pred(warp, side), warp.condition(side)));
+            let settled = settled_by(*logic, sides[0]) | settled_by(*logic, sides[1]);
+            let result = spread(warp, &[Touch::Pred(a.pred), Touch::Pred(b.pred)], settled);
+            warp.pending.push((Touch::Pred(*d), result));
+        }
         // What any bit decides, or a comparison, is not known at all.
-        Op::Compare { .. }
-        | Op::SetRow { .. }
-        | Op::Predicate { .. }
-        | Op::Carry { .. }
-        | Op::Video { .. } => {
-            let result = spread(warp, reads(env, inst));
+        Op::Compare { run, a, b, d, q, combine } => {
+            // SAFETY: the decoder matched the kernel's widths to the registers'.
+            let holds = unsafe { run(warp.row_ptr(*a), warp.row_ptr(*b)) };
+            for (d, holds) in std::iter::once((*d, holds)).chain(q.map(|q| (q, !holds))) {
+                let result = compared(warp, (*a, *b), holds, *combine);
+                warp.pending.push((Touch::Pred(d), result));
+            }
+        }
+        Op::SetRow { run, a, b, d, combine, .. } => {
+            // SAFETY: as above.
+            let holds = unsafe { run(warp.row_ptr(*a), warp.row_ptr(*b)) };
+            let result = compared(warp, (*a, *b), holds, *combine);
+            warp.pending.push((Touch::Row(*d), result));
+        }
+        Op::Carry { .. } | Op::Video { .. } => {
+            let result = spread(warp, reads(env, inst), 0);
             for touch in writes(env, inst) {
                 warp.pending.push((*touch, result.clone()));
             }
@@ -177,15 +193,47 @@ fn reads_unknown(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<(
             }
         }
         Op::Branch { .. } => {}
-        _ => all(env, warp, reads(env, inst), mask)?,
+        _ => {
+            // The guard had its turn.
+            for touch in reads(env, inst).iter().filter(|touch| **touch != guard) {
+                all(env, warp, &[*touch], mask)?;
+            }
+        }
     }
     doubt::cast(env.program, warp, inst);
     Ok(())
 }
 
-/// What comes of all of these, to the last bit.
-fn spread(warp: &Warp, reads: &[Touch]) -> Box<Lanes> {
+fn known_pred(warp: &Warp, side: Condition) -> u32 {
+    warp.known(Touch::Pred(side.pred))
+}
+
+/// Lanes in which one side, known where the first mask says and holding where the second does, settles what comes of two:
+/// kernels ask of a row whether it is there and of its value in one.
+fn settled_by(logic: Logic, (known, holds): (u32, u32)) -> u32 {
+    match logic {
+        Logic::And => known & !holds,
+        Logic::Or => known & holds,
+        Logic::Xor => 0,
+    }
+}
+
+/// What comes of a comparison that holds in these lanes, as far as it is known, combined with a predicate.
+fn compared(warp: &Warp, (a, b): (Reg, Reg), holds: u32, combine: Option<(Logic, Condition)>) -> Box<Lanes> {
+    let rows = [Touch::Row(a), Touch::Row(b)];
+    let Some((logic, c)) = combine else { return spread(warp, &rows, 0) };
+    let known = warp.known(rows[0]) & warp.known(rows[1]);
+    let settled =
+        settled_by(logic, (known, holds)) | settled_by(logic, (known_pred(warp, c), warp.condition(c)));
+    spread(warp, &[rows[0], rows[1], Touch::Pred(c.pred)], settled)
+}
+
+/// What comes of all of these, to the last bit, but where it is settled.
+fn spread(warp: &Warp, reads: &[Touch], settled: u32) -> Box<Lanes> {
     let of = |lane: usize| {
+        if settled >> lane & 1 != 0 {
+            return Unknown::default();
+        }
         let all = reads.iter().map(|touch| warp.unknown(*touch, lane));
         all.fold(Unknown::default(), Unknown::with).spread()
     };
