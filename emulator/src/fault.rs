@@ -1,5 +1,6 @@
 //! What can go wrong: at load, and while a kernel runs.
 
+use crate::findings::Finding;
 use std::fmt;
 
 /// Why a text cannot be run here.
@@ -36,10 +37,12 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where, unless the launch itself was refused.
     pub site: Option<Box<Site>>,
-    /// The earlier of two accesses that conflict.
+    /// The earlier of two accesses that conflict, or the load that brought what was never written.
     pub other: Option<Box<Site>>,
     /// What `printf` wrote before: in clusters before the one that faulted, and in that one. At most 1 MiB.
     pub printed: String,
+    /// What the sanitizer had found before that, where it was to keep going.
+    pub findings: Vec<Finding>,
 }
 
 /// The instruction that a [`Fault`] happened at.
@@ -88,7 +91,7 @@ pub enum FaultKind {
         /// Address in the space that was accessed.
         address: u64,
     },
-    /// A read of memory or of a register that nothing was written to.
+    /// A use of what nothing was written to: of a register, or of what was loaded from memory.
     #[error("{0} was never written")]
     NeverWritten(String),
     /// Lanes of a warp that should execute an instruction together do not.
@@ -261,7 +264,8 @@ impl fmt::Display for Fault {
         }
         if let Some(other) = &self.other {
             let [x, y, z] = other.block;
-            write!(f, "\n  and line {}: {}", other.line, other.instruction)?;
+            let from = if matches!(self.kind, FaultKind::NeverWritten(_)) { "loaded by" } else { "and" };
+            write!(f, "\n  {from} line {}: {}", other.line, other.instruction)?;
             write!(f, "\n  block ({x}, {y}, {z}), warp {}", other.warp)?;
             if let Some(lane) = other.lane {
                 write!(f, ", lane {lane}")?;
@@ -276,7 +280,13 @@ impl std::error::Error for Fault {}
 impl Fault {
     /// A refused launch.
     pub(crate) fn launch(message: impl Into<String>) -> Fault {
-        Fault { kind: FaultKind::Launch(message.into()), site: None, other: None, printed: String::new() }
+        Fault {
+            kind: FaultKind::Launch(message.into()),
+            site: None,
+            other: None,
+            printed: String::new(),
+            findings: Vec::new(),
+        }
     }
 }
 

@@ -4,13 +4,14 @@ use super::asynchrony::Copy;
 use super::block::Env;
 use super::order::Engine;
 use super::stamp::Proxy;
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching, Watch};
-use super::{Result, lanes};
+use super::{Result, defined, lanes};
 use crate::address::{SHARED_WINDOW, Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Access, Address, AsyncCopy, Atomic, Reg, Strength};
+use crate::program::{Access, Address, AsyncCopy, Atomic, Reg, Strength, Touch};
 
 /// The address that a lane computes.
 #[inline(always)]
@@ -98,9 +99,14 @@ pub(crate) fn check_written(span: Span, request: Request, count: u32) -> Result<
     }
 }
 
-/// `ld`; the registers and lanes that got nothing that was ever written, from the thread's own memory.
-pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<Vec<(Reg, usize)>> {
-    let mut undefined = Vec::new();
+/// `ld`; what the registers got that nobody ever wrote.
+pub(crate) fn load(
+    env: &mut Env,
+    warp: &mut Warp,
+    access: &Access,
+    mask: u32,
+) -> Result<Vec<(Reg, usize, Unknown)>> {
+    let mut unknown = Vec::new();
     let width = access.width;
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
@@ -109,12 +115,16 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
         let span = locate(env, warp, request)?;
         watch(env, warp, request, Touching::Read, access.strength)?;
         if env.sanitize.unwritten && span.unwritten(count).is_some() {
-            if space_of(request) != Space::Local {
-                check_written(span, request, count)?;
-            }
             for (i, (reg, _)) in access.elements.iter().enumerate() {
-                if span.is_blank(i * width as usize, width as usize) {
-                    undefined.push((*reg, lane));
+                let mut bits = span.unknown(i * width as usize, width);
+                if bits != 0 {
+                    let byte = i as u32 * width as u32 + bits.trailing_zeros() / 8;
+                    let origin = Some(env.origins.of(warp, request, byte));
+                    if access.signed {
+                        let unused = 64 - 8 * width as u32;
+                        bits = ((bits << unused) as i64 >> unused) as u64;
+                    }
+                    unknown.push((*reg, lane, Unknown { bits, origin }));
                 }
             }
         }
@@ -127,7 +137,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
             warp.set(*reg, *wide, lane, value);
         }
     }
-    Ok(undefined)
+    Ok(unknown)
 }
 
 /// `st`
@@ -148,15 +158,16 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
                         && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
                 })
             };
-            watch_own(watch, warp, request, (Touching::Write, access.strength), &same)?;
+            let outcome = watch_own(watch, warp, request, (Touching::Write, access.strength), &same);
             warp.syncs += learns as u32;
+            env.note(warp, outcome)?;
         }
         for (i, (reg, wide)) in access.elements.iter().enumerate() {
             span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
         }
         span.mark(count);
         if env.sanitize.unwritten {
-            store_undefined(env, warp, access, request, span)?;
+            store_unknown(env, warp, access, request, span)?;
         }
     }
     Ok(())
@@ -173,8 +184,10 @@ pub(crate) fn watch(
 ) -> Result<()> {
     match &mut env.watch {
         Some(watch) => {
-            warp.syncs += hand(watch, warp.agent, request, touching, strength) as u32;
-            watch_own(watch, warp, request, (touching, strength), &|| false)
+            let learns = hand(watch, warp.agent, request, touching, strength);
+            let outcome = watch_own(watch, warp, request, (touching, strength), &|| false);
+            warp.syncs += learns as u32;
+            env.note(warp, outcome)
         }
         None => Ok(()),
     }
@@ -229,6 +242,11 @@ pub(crate) fn watch_matrix(
     watch.touch_with(By { collective: true, ..own }, touching, place, same)
 }
 
+/// The address in shared memory of a request that goes there.
+fn resolve_shared(request: Request) -> u64 {
+    if request.space == Space::Generic { resolve(request.address).1 } else { request.address }
+}
+
 /// Where a request really goes.
 fn space_of(request: Request) -> Space {
     match request.space {
@@ -238,22 +256,49 @@ fn space_of(request: Request) -> Space {
     }
 }
 
-/// A value that was never computed stays so in the block's memory, and must not leave the block.
-fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
+/// A value that was never computed stays so in the cluster's memory, and must not leave it.
+fn store_unknown(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
     for (i, (reg, _)) in access.elements.iter().enumerate() {
-        if warp.written_rows[reg.0 as usize] >> request.lane & 1 != 0 {
-            continue;
+        let touch = Touch::Row(*reg);
+        if warp.known(touch) >> request.lane & 1 == 0 {
+            let at = (i * access.width as usize, access.width);
+            keep_unknown(env, warp, (touch, warp.unknown(touch, request.lane)), request, (span, at))?;
         }
-        if space_of(request) == Space::Global {
-            return Err(super::defined::never(env, crate::program::Touch::Row(*reg), 1 << request.lane));
-        }
-        span.unmark(i * access.width as usize, access.width as usize);
+    }
+    Ok(())
+}
+
+/// Notes in memory what is not known of the value that was stored at an offset of `span`.
+///
+/// # Errors
+/// It is global memory.
+pub(crate) fn keep_unknown(
+    env: &Env,
+    warp: &Warp,
+    (touch, unknown): (Touch, Unknown),
+    request: Request,
+    (span, (at, width)): (Span, (usize, u8)),
+) -> Result<()> {
+    let bits = unknown.bits << (64 - 8 * width as u32) >> (64 - 8 * width as u32);
+    if bits != 0 && space_of(request) == Space::Global {
+        return env.note(warp, Err(defined::never(env, touch, request.lane, unknown)));
+    }
+    span.mark_but(at, width, bits);
+    if bits != 0 && space_of(request) == Space::Shared {
+        let address = resolve_shared(request) + at as u64;
+        env.origins.keep(address, width as u32, unknown.origin);
     }
     Ok(())
 }
 
 /// `atom`, `red`: lane after lane.
-pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> Result<()> {
+pub(crate) fn atomic(
+    env: &mut Env,
+    warp: &mut Warp,
+    atomic: &Atomic,
+    mask: u32,
+) -> Result<Vec<(Reg, usize, Unknown)>> {
+    let mut old_values = Vec::new();
     let count = atomic.width as u32;
     let wide = atomic.width == 8;
     let align = atomic.align as u64;
@@ -265,17 +310,35 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32)
         }
         let span = locate(env, warp, request)?;
         watch(env, warp, request, Touching::Atomic, atomic.strength)?;
-        if env.sanitize.unwritten {
-            check_written(span, request, count)?;
+        let mut unknown = Unknown::default();
+        if env.sanitize.unwritten && span.unwritten(count).is_some() {
+            unknown = replaced(env, warp, atomic, request, span)?;
         }
         let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
         let old = span.update(atomic.width, |old| (atomic.update)(old, b, c));
         span.mark(count);
         if let Some(d) = atomic.d {
             warp.set(d, wide, lane, old);
+            if env.sanitize.unwritten {
+                old_values.push((d, lane, unknown));
+            }
         }
     }
-    Ok(())
+    Ok(old_values)
+}
+
+/// What an atomic finds that was never written is not known; it may only be replaced.
+fn replaced(env: &Env, warp: &Warp, atomic: &Atomic, request: Request, span: Span) -> Result<Unknown> {
+    let (wide, lane) = (atomic.width == 8, request.lane);
+    let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
+    let with = |old: u64| (atomic.update)(old, b, c);
+    // What it compares or adds to shows in one of these.
+    if with(b) != with(!b) || with(!b) != with(b ^ 1) {
+        env.note(warp, check_written(span, request, request.count))?;
+    }
+    let bits = span.unknown(0, atomic.width);
+    let origin = env.origins.of(warp, request, bits.trailing_zeros() / 8);
+    Ok(Unknown { bits, origin: Some(origin) })
 }
 
 /// `cp.async`: addresses are checked now, bytes move when the copy lands.
@@ -294,7 +357,8 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
             let by = By::lane(warp, lane, on_behalf);
-            watch.touch(by, Touching::Write, to as u32, bytes)?;
+            let outcome = watch.touch(by, Touching::Write, to as u32, bytes);
+            env.note(warp, outcome)?;
         }
         if from & (bytes as u64 - 1) != 0 {
             let kind = FaultKind::Misaligned { access: "read", bytes, address: from };
@@ -302,11 +366,8 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         }
         if read != 0 {
             let request = Request { access: "read", space: Space::Global, address: from, count: read, lane };
-            let Some(span) = env.memory.span(from, read, &mut warp.hint) else {
+            if env.memory.span(from, read, &mut warp.hint).is_none() {
                 return Err(refuse_copy(env, request));
-            };
-            if env.sanitize.unwritten {
-                check_written(span, request, read)?;
             }
         }
         issued.to[lane] = to as u32;
@@ -354,6 +415,15 @@ pub(crate) fn land(env: &Env, warp: &mut Warp, copy: &Copy) -> Result<()> {
             }
         }
         target.mark(bytes);
+        if env.sanitize.unwritten
+            && read != 0
+            && let Some(source) = env.memory.span(from, read, &mut warp.hint)
+            && source.unwritten(read).is_some()
+        {
+            // That nobody wrote them goes with the bytes.
+            source.copy_known_to(target, read);
+            env.origins.keep(to, bytes, None);
+        }
     }
     Ok(())
 }

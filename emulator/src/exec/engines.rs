@@ -1,6 +1,6 @@
 //! Work that goes on beside a warp: issued here, checked, and landed when the policy says so or a wait forces it.
 
-use super::access::{Request, check_written, locate};
+use super::access::{Request, locate};
 use super::asynchrony::{Arrival, Due};
 use super::block::Env;
 use super::bulk::{self, Transfer};
@@ -9,9 +9,8 @@ use super::order::{Engine, View, agent};
 use super::pipeline::{Issued, Objection, product_at};
 use super::stamp::Proxy;
 use super::warp::Warp;
-use super::warpgroup_product::LeftRows;
 use super::watch::{Behalf, By, Touching};
-use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
+use super::{FULL, Result, access, defined_products, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::{AsyncStore, LeftMatrix, Reg, Strength, WarpgroupProduct};
@@ -109,14 +108,11 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
         return Err(FaultKind::Operand(message).into());
     }
     if env.sanitize.is_any() {
-        if accumulate != 0 && env.sanitize.unwritten {
-            warpgroup::check_accumulators(env, warp, product)?;
-        }
         if env.sanitize.fences
             && let Some(objection) = warp.products.objection(env.program, (warp.pc, product), accumulate != 0)
         {
             let name = |reg: Reg| env.program.names.get(&reg).map_or("a register", |name| name.as_str());
-            return Err(match objection {
+            let kind = match objection {
                 Objection::First => {
                     let why = "no `wgmma.fence` was executed before this first wgmma";
                     FaultKind::WarpgroupFence(why.to_string())
@@ -126,8 +122,8 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
                     FaultKind::WarpgroupFence(why)
                 }
                 Objection::Serialised(reg) => FaultKind::WarpgroupSerialised(name(reg).to_string()),
-            }
-            .into());
+            };
+            env.note(warp, Err(kind.into()))?;
         }
         let number = warp.products.next_number();
         let by = By::lane(warp, 0, Behalf::Engine(Engine::Products, number));
@@ -135,19 +131,23 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
             if env.shared.span(at as u64, 16).is_some()
                 && let Some(watch) = &mut env.watch
             {
-                watch.touch(by, Touching::Read, at, 16)?;
+                let outcome = watch.touch(by, Touching::Read, at, 16);
+                env.note(warp, outcome)?;
             }
         }
     } else {
         chunks_are_legal(warp, product, (a, b))?;
     }
     let left = warpgroup_product::left_rows(warp, product);
-    let lands = warp.products.issue(warp.pc, (a, b), left.clone(), accumulate != 0, product);
+    let unknown = if env.sanitize.unwritten { defined_products::left_rows(warp, product) } else { None };
+    let issued =
+        Issued { pc: warp.pc, a, b, left, unknown, accumulate: accumulate != 0, ..Issued::default() };
+    let now = warp.products.issue(issued, product);
     env.warpgroups.issue(warp);
-    if lands {
-        land_product(env, warp, product, (a, b), left.as_deref(), accumulate != 0)?;
+    match now {
+        Some(issued) => land_product(env, warp, product, &issued),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Shared addresses of all that a product reads, sixteen bytes each.
@@ -166,20 +166,13 @@ fn chunks_are_legal(warp: &Warp, product: &WarpgroupProduct, descriptors: (u64, 
     chunks(warp, product, descriptors).map(|_| ())
 }
 
-fn land_product(
-    env: &mut Env,
-    warp: &mut Warp,
-    product: &WarpgroupProduct,
-    descriptors: (u64, u64),
-    left: Option<&LeftRows>,
-    accumulate: bool,
-) -> Result<()> {
-    for at in if env.sanitize.unwritten { chunks(warp, product, descriptors)? } else { Vec::new() } {
-        let address = at as u64;
-        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
-        check_written(locate(env, warp, request)?, request, 16)?;
+fn land_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupProduct, issued: &Issued) -> Result<()> {
+    let (descriptors, left) = ((issued.a, issued.b), issued.left.as_deref());
+    if env.sanitize.unwritten {
+        let unknown = issued.unknown.as_deref();
+        defined_products::landed(env, warp, (issued.pc, product), descriptors, unknown, issued.accumulate)?;
     }
-    warpgroup_product::run(env, warp, product, descriptors, left, accumulate)
+    warpgroup_product::run(env, warp, product, descriptors, left, issued.accumulate)
 }
 
 /// Lands these products of a warp.
@@ -187,7 +180,7 @@ pub(crate) fn settle_products(env: &mut Env, warp: &mut Warp, due: Vec<Issued>) 
     let program = env.program;
     for issued in due {
         if let Some(product) = product_at(&program.code, issued.pc) {
-            land_product(env, warp, product, (issued.a, issued.b), issued.left.as_deref(), issued.accumulate)
+            land_product(env, warp, product, &issued)
                 .map_err(|trouble| placed(trouble, warp.agent, issued.pc, 0))?;
         }
     }
@@ -239,12 +232,14 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
                 Behalf::Mbarrier { agent, phase: *phase, strength, proxy: Proxy::Async }
             }
         };
+        let mut outcomes = Vec::new();
         for (at, bytes) in transfer.shared_reads() {
-            watch.touch(by(behalf(at)), Touching::Read, at, bytes)?;
+            outcomes.push(watch.touch(by(behalf(at)), Touching::Read, at, bytes));
         }
         for (at, bytes) in transfer.shared_writes() {
-            watch.touch(by(behalf(at)), Touching::Write, at, bytes)?;
+            outcomes.push(watch.touch(by(behalf(at)), Touching::Write, at, bytes));
         }
+        outcomes.into_iter().try_for_each(|outcome| env.note(warp, outcome))?;
     }
     if let Some(counters) = &mut env.counters {
         transfer.global_runs().into_iter().for_each(|(from, to)| counters.bulk(warp.pc, from, to));
@@ -277,7 +272,9 @@ pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask
         if let Some(watch) = &mut env.watch {
             let strength = if op.reduction.is_some() { Strength::Relaxed } else { Strength::Weak };
             let on_behalf = Behalf::Mbarrier { agent, phase, strength, proxy: Proxy::Store };
-            watch.touch(By::lane(warp, lane, on_behalf), Touching::Write, to as u32, bytes)?;
+            let by = By::lane(warp, lane, on_behalf);
+            let outcome = watch.touch(by, Touching::Write, to as u32, bytes);
+            env.note(warp, outcome)?;
         }
         let values = op.elements.iter().map(|(reg, wide)| warp.get(*reg, *wide, lane)).collect();
         let work = Work::Store(Store { to: to as u32, width: op.width, values, reduction: op.reduction });

@@ -83,7 +83,8 @@ pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: 
     let Some(watch) = &mut env.watch else { return Ok(()) };
     let strength = if touching == Touching::Write { Strength::Weak } else { Strength::Relaxed };
     let by = By::lane(warp, lane, Behalf::Itself { strength, proxy: Proxy::Object });
-    watch.touch(by, touching, at, 8)
+    let outcome = watch.touch(by, touching, at, 8);
+    env.note(warp, outcome)
 }
 
 /// What counts for the phase that an object is in now must not have been able to count for the one before.

@@ -11,13 +11,14 @@
 
 use super::assembler::Assembler;
 use super::asynchrony::{AsyncPolicy, Landing, MOST};
+use super::defined_products::LeftUnknown;
 use super::warp::Warp;
 use super::warpgroup_product::LeftRows;
 use crate::program::{Inst, LeftMatrix, Op, Program, Reg, WarpgroupProduct};
 use std::collections::{HashSet, VecDeque};
 
 /// One product on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Issued {
     pub pc: u32,
     /// Descriptor of A, where it has one.
@@ -26,11 +27,13 @@ pub(crate) struct Issued {
     pub b: u64,
     /// Rows of A, where they come from registers.
     pub left: Option<Box<LeftRows>>,
+    /// What is not known of them.
+    pub unknown: Option<Box<LeftUnknown>>,
     /// Whether D is added to.
     pub accumulate: bool,
-    landed: bool,
+    pub landed: bool,
     /// Which product of the warp it is.
-    number: u64,
+    pub number: u64,
 }
 
 /// See the file's head.
@@ -116,27 +119,20 @@ impl Pipeline {
         self.issued + 1
     }
 
-    /// Takes a product; says whether it lands at once, which none does before those ahead of it.
-    pub fn issue(
-        &mut self,
-        pc: u32,
-        (a, b): (u64, u64),
-        left: Option<Box<LeftRows>>,
-        accumulate: bool,
-        product: &WarpgroupProduct,
-    ) -> bool {
+    /// Takes a product; gives it back if it lands at once, which none does before those ahead of it.
+    pub fn issue(&mut self, issued: Issued, product: &WarpgroupProduct) -> Option<Issued> {
         self.issued += 1;
         let ahead = self.pending.iter().any(|p| !p.landed);
         let landed = self.landing.at_once() && !ahead;
         if !landed || self.keeps() {
             let number = self.issued;
-            self.pending.push_back(Issued { pc, a, b, left, accumulate, landed, number });
             self.hold(product, 1);
+            self.pending.push_back(Issued { landed, number, ..issued.clone() });
         }
         if self.keeps() {
-            self.since.insert(pc);
+            self.since.insert(issued.pc);
         }
-        landed
+        landed.then_some(issued)
     }
 
     fn hold(&mut self, product: &WarpgroupProduct, by: i16) {

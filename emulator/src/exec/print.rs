@@ -22,7 +22,7 @@ fn value(env: &Env, warp: &mut Warp, lane: usize, address: u64, count: u32) -> R
     let request = Request { access: "read", space: Space::Generic, address, count, lane };
     let span = locate(env, warp, request)?;
     if env.sanitize.unwritten {
-        check_written(span, request, count)?;
+        env.note(warp, check_written(span, request, count))?;
     }
     Ok(span.read(0, count as u8))
 }

@@ -9,6 +9,7 @@ use super::warp::Warp;
 use super::watch::Touching;
 use crate::address::Space;
 use crate::alu::reduction;
+use crate::fault::Place;
 use crate::memory::Span;
 use crate::program::{Address, Strength, TensorCopy, TensorDirection, TensorMapField};
 use crate::tensor_map::{BoxShape, TensorMap, replace};
@@ -27,7 +28,7 @@ fn read_map(env: &Env, warp: &mut Warp, at: u64, lane: usize) -> Result<[u8; MAP
         let request = Request { access: "read", space: Space::Generic, address, count: 64, lane };
         let span = locate(env, warp, request)?;
         if env.sanitize.unwritten {
-            check_written(span, request, 64)?;
+            env.note(warp, check_written(span, request, 64))?;
         }
         read(span, into);
     }
@@ -69,6 +70,7 @@ pub(crate) fn plan(env: &Env, warp: &mut Warp, lane: usize, copy: &TensorCopy) -
         reduction: None,
         byte_mask: u16::MAX,
         mbarriers: Vec::new(),
+        place: Place { pc: warp.pc, warp: warp.agent, lane: Some(lane as u32) },
         lane,
     };
     if copy.direction == TensorDirection::Prefetch {
@@ -157,7 +159,7 @@ pub(crate) fn set_field(env: &mut Env, warp: &mut Warp, lane: usize, field: &Ten
     let span = locate(env, warp, request)?;
     watch(env, warp, request, Touching::Write, Strength::Weak)?;
     if env.sanitize.unwritten {
-        check_written(span, request, count)?;
+        env.note(warp, check_written(span, request, count))?;
     }
     let mut bytes = [0; MAP_BYTES];
     read(span, &mut bytes);
@@ -182,7 +184,7 @@ pub(crate) fn copy_map(
     let source = locate(env, warp, request)?;
     watch(env, warp, request, Touching::Read, Strength::Weak)?;
     if env.sanitize.unwritten {
-        check_written(source, request, count)?;
+        env.note(warp, check_written(source, request, count))?;
     }
     let address = address_in(warp, to, Space::Global, lane);
     let request = Request { access: "write", space: Space::Global, address, count, lane };

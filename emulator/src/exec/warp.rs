@@ -8,8 +8,10 @@
 
 use super::asynchrony::{AsyncPolicy, CopyQueue};
 use super::bulk_queue::BulkGroups;
+use super::doubt::Doubt;
 use super::pipeline::Pipeline;
 use super::recursion::Stacks;
+use super::unknown::{Pending, Unknowns};
 use super::{FULL, Result};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
@@ -51,9 +53,14 @@ pub(crate) struct Warp {
     pub of_block: u32,
     rows: Vec<Row>,
     preds: Vec<u32>,
-    /// Lanes of each row, and of each predicate, that were written; kept only under the sanitizer.
+    /// Lanes of each row, and of each predicate, in which all of it was written; kept only under the sanitizer.
     pub written_rows: Vec<u32>,
     pub written_preds: Vec<u32>,
+    /// What is not known of the others, and what the instruction that runs leaves so.
+    pub unknowns: Unknowns,
+    pub pending: Pending,
+    /// Branches by what is not known, whose ways have not met again.
+    pub doubts: Vec<Doubt>,
     /// The running part.
     pub pc: u32,
     pub mask: u32,
@@ -117,6 +124,9 @@ impl Warp {
             preds: vec![0; preds as usize],
             written_rows: Vec::new(),
             written_preds: Vec::new(),
+            unknowns: Unknowns::default(),
+            pending: Vec::new(),
+            doubts: Vec::new(),
             pc: 0,
             mask: FULL,
             limit: u32::MAX,
@@ -148,6 +158,8 @@ impl Warp {
             shadow.clear();
             shadow.resize(if sanitize.unwritten { length } else { 0 }, 0);
         }
+        self.unknowns.reset();
+        self.doubts.clear();
         if sanitize.unwritten {
             self.written_preds[TRUE.0 as usize] = FULL;
             self.written_rows[0] = FULL;

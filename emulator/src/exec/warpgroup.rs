@@ -25,14 +25,14 @@
 //! that row it may begin at any chunk from which its depth, or the rows or columns that a pattern has of it, stay in the
 //! row: CUTLASS steps along the depth by 32 bytes so, and by whole patterns along everything else.
 
+use super::Result;
 use super::block::Env;
 use super::shared::Shared;
 use super::warp::Warp;
-use super::{FULL, Result, defined};
 use crate::address::RANK_SHIFT;
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{LeftMatrix, Reg, Touch, WarpgroupProduct};
+use crate::program::{LeftMatrix, Reg, WarpgroupProduct};
 
 /// Rows of D that one warp computes.
 pub(crate) const ROWS: usize = 16;
@@ -197,7 +197,7 @@ impl Layout {
 
     /// Addresses of all chunks of rows or columns `from .. from + count`, both multiples of eight: one core matrix of
     /// eight chunks after another.
-    fn chunks(self, from: usize, count: usize, into: &mut Vec<u32>) {
+    pub fn chunks(self, from: usize, count: usize, into: &mut Vec<u32>) {
         for c in from / 8..(from + count) / 8 {
             if self.transposed {
                 into.extend((0..DEEP / 2).map(|k| self.across_depth(c, k)));
@@ -315,17 +315,6 @@ pub(crate) fn fragment(warp: &Warp, registers: &[Reg; 4]) -> [[u8; DEEP]; ROWS] 
         }
     }
     rows
-}
-
-/// Faults if the product would add to an accumulator that was never written.
-pub(crate) fn check_accumulators(env: &Env, warp: &Warp, product: &WarpgroupProduct) -> Result<()> {
-    for reg in &product.d {
-        let missing = FULL & !warp.written_rows[reg.0 as usize];
-        if missing != 0 {
-            return Err(defined::never(env, Touch::Row(*reg), missing));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

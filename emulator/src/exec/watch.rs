@@ -167,17 +167,18 @@ impl Watch {
         let (view, fresh) = (self.order.view(by.warp), self.fresh[by.warp as usize]);
         let made = Made { stamp: &stamp, record, view, fresh, lane: by.lane };
         let (mut at, end) = (address, address + count);
+        let mut first = Ok(());
         loop {
             let found = match touching {
                 Touching::Read => self.races.read(made, at, end - at),
                 _ => self.races.write(made, at, end - at, &|| !strict && same()),
             };
-            let Err(conflict) = found else { return Ok(()) };
+            let Err(conflict) = found else { return first };
             let trouble = self.trouble(by, touching, conflict);
-            if self.sanitize.finds(&trouble.kind) {
-                return Err(trouble);
+            if first.is_ok() && self.sanitize.finds(&trouble.kind) {
+                first = Err(trouble);
             }
-            // Nobody asked for this: as if it had not been.
+            // The run may go on after this, or nobody asked for it: as if it had not been.
             self.races.forget_byte(conflict.address);
             at = conflict.address;
         }

@@ -70,7 +70,7 @@ pub struct Inst {
 }
 
 /// A register that an instruction reads or writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Touch {
     /// An ordinary one.
     Row(Reg),

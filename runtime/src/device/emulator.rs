@@ -116,6 +116,9 @@ pub struct EmulatorOptions {
     pub schedule: Schedule,
     /// Which checks run, beyond what is a fault always.
     pub sanitize: Sanitize,
+    /// Whether what the checks find goes to [`Report::findings`](flashpage_emulator::Report::findings) and a launch goes on,
+    /// rather than failing there.
+    pub keep_going: bool,
     /// Whether to count what every instruction does: [`Report::profile`](flashpage_emulator::Report::profile).
     pub profile: bool,
     /// Multiprocessors of the GPU that it stands for. Nothing but the grid of kernels that walk their tiles goes by it;
@@ -134,6 +137,7 @@ impl Default for EmulatorOptions {
             policy: AsyncPolicy::default(),
             schedule: Schedule::default(),
             sanitize: Sanitize::NONE,
+            keep_going: false,
             profile: false,
             sms: 4,
             threads: 0,
@@ -142,7 +146,7 @@ impl Default for EmulatorOptions {
     }
 }
 
-pub use engine::{Profile, Report, Roofline, Sanitize, Target};
+pub use engine::{Finding, Profile, Report, Roofline, Sanitize, Target};
 
 /// A loaded module.
 pub(super) struct LoadedModule(Module);
@@ -261,12 +265,13 @@ impl Emulator {
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             params: launch.params.clone(),
         };
-        let EmulatorOptions { policy, schedule, sanitize, profile, threads, instruction_budget, .. } =
-            self.options;
+        let EmulatorOptions { policy, schedule, sanitize, keep_going, profile, threads, .. } = self.options;
+        let instruction_budget = self.options.instruction_budget;
         let mut options = engine::Options {
             policy: policy.into(),
             schedule: schedule.into(),
             sanitize,
+            keep_going,
             profile,
             threads,
             ..engine::Options::default()
@@ -280,6 +285,9 @@ impl Emulator {
         }
         module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {
             let (entry, mut message) = (entry.to_string(), fault.to_string());
+            for finding in &fault.findings {
+                message += &format!("\n  found before that: {}", finding.to_string().replace('\n', "\n  "));
+            }
             if !fault.printed.is_empty() {
                 message += &format!("\n  printed before that:\n{}", fault.printed.trim_end());
             }

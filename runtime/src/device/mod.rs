@@ -18,7 +18,9 @@ mod tensor_map;
 mod timing;
 
 pub use buffer::Buffer;
-pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Sanitize, Schedule, Target};
+pub use emulator::{
+    AsyncPolicy, EmulatorOptions, Finding, Profile, Report, Roofline, Sanitize, Schedule, Target,
+};
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
 pub use stream::{Stream, Transfer};

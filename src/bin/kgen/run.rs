@@ -2,9 +2,10 @@
 
 use crate::{Failure, Outcome};
 use clap::Args;
+use flashpage::emulator::{Fault, Site};
 use flashpage::runtime::case::{Case, CaseReport};
 use flashpage::runtime::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Roofline, Sanitize, Schedule, Target,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Finding, Profile, Roofline, Sanitize, Schedule, Target,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -34,13 +35,14 @@ pub struct DeviceChoice {
 
 impl DeviceChoice {
     pub fn open(&self) -> Result<Device, Failure> {
-        self.open_with(false)
+        self.open_with(false, false)
     }
 
-    /// Opens it with the emulator's counters on, or not.
-    fn open_with(&self, profile: bool) -> Result<Device, Failure> {
+    /// Opens it with the emulator's counters on, or not, and going on after what is found, or not.
+    fn open_with(&self, profile: bool, keep_going: bool) -> Result<Device, Failure> {
         let options = EmulatorOptions {
             profile,
+            keep_going,
             policy: self.policy,
             schedule: self.schedule,
             sanitize: self.sanitize.unwrap_or_default(),
@@ -75,6 +77,10 @@ pub struct RunCase {
     launch: PathBuf,
     #[command(flatten)]
     device: DeviceChoice,
+    /// Go on after what --sanitize finds, and list all of it at the end: one of each kind and place, with a count. What is a
+    /// fault without --sanitize still ends the run
+    #[arg(long)]
+    keep_going: bool,
     /// Count what the emulator runs: instructions, memory traffic, bank conflicts, and the least time for them
     #[arg(long)]
     profile: bool,
@@ -86,9 +92,13 @@ pub struct RunCase {
 impl RunCase {
     pub fn run(&self) -> Outcome {
         let case = Case::load(&self.launch)?;
-        let device = self.device.open_with(self.profile)?;
+        let device = self.device.open_with(self.profile, self.keep_going)?;
         if self.profile && !device.is_emulator() {
             let message = "--profile counts on the emulator: add --device emulator".to_string();
+            return Err(Failure::Usage(message));
+        }
+        if self.keep_going && (!device.is_emulator() || self.device.sanitize.is_none()) {
+            let message = "--keep-going is about what --sanitize finds on the emulator: add that".to_string();
             return Err(Failure::Usage(message));
         }
         // A kernel that faults has failed its check; only what keeps it from starting is a usage error.
@@ -104,6 +114,9 @@ impl RunCase {
             println!("{:#}", json_report(&case, &device, &report));
         } else {
             println!("{} on {}", case.entry(), device.name());
+            for finding in report.findings() {
+                println!("{finding}");
+            }
             for comparison in &report.comparisons {
                 println!("  {comparison}");
             }
@@ -160,6 +173,20 @@ fn json_profile(profile: &Profile, roofline: &Roofline) -> serde_json::Value {
     })
 }
 
+fn json_finding(finding: &Finding) -> serde_json::Value {
+    let site = |site: &Site| {
+        json!({
+            "line": site.line, "nth": site.nth, "instruction": site.instruction, "block": site.block,
+            "warp": site.warp, "lane": site.lane, "address": site.address,
+        })
+    };
+    let Fault { kind, site: at, other, .. } = &finding.fault;
+    json!({
+        "what": kind.to_string(), "count": finding.count,
+        "at": at.as_deref().map(site), "other": other.as_deref().map(site),
+    })
+}
+
 fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json::Value {
     let comparisons: Vec<_> = report
         .comparisons
@@ -182,6 +209,9 @@ fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json:
     if let Some(emulated) = &report.emulated {
         document["instructions"] = json!(emulated.instructions);
         document["printed"] = json!(emulated.printed);
+    }
+    if !report.findings().is_empty() {
+        document["findings"] = report.findings().iter().map(json_finding).collect();
     }
     if let Some((profile, roofline)) = profile(case, report) {
         document["profile"] = json_profile(profile, &roofline);
