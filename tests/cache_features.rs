@@ -6,7 +6,7 @@ use flashpage::runtime::cache::{
     CacheError, CacheOptions, DeviceTable, Eviction, KvScales, NewRows, PagedCache, PagedCacheError,
     Residence, handle,
 };
-use flashpage::runtime::device::{AsyncPolicy, EmulatorOptions};
+use flashpage::runtime::device::{AsyncPolicy, EmulatorOptions, Sanitize};
 use flashpage::runtime::device_kernels::{Rotary, RotaryStyle};
 
 fn options() -> CacheOptions {
@@ -43,7 +43,7 @@ fn every_type_and_layout_comes_back() {
     for (dtype, relative, absolute) in table {
         for layout in [PoolLayout::Nhd, PoolLayout::Hnd] {
             let device = Device::emulator_with(EmulatorOptions {
-                sanitize: true,
+                sanitize: Sanitize::USUAL,
                 policy: AsyncPolicy::Lazy,
                 ..EmulatorOptions::default()
             });

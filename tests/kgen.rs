@@ -394,6 +394,20 @@ fn profiles_schedules_and_findings() {
     for part in ["of shared memory at 0x", "\n  at line ", "\n  and line ", ", warp ", ", lane "] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
+    // All of it, one after another.
+    let text = launch(&d, &["--sanitize", "--keep-going"]).with(1).out;
+    assert!(text.matches("\n  at line ").count() > 1 && text.contains(" times\n"), "{text}");
+    let json = launch(&d, &["--sanitize", "--keep-going", "--json"]).with(1).json();
+    let findings = json["findings"].as_array().expect("a list");
+    assert_eq!(json["passed"], false);
+    assert!(findings.len() > 1 && findings.iter().all(|f| f["at"]["line"].as_u64() > Some(0)), "{json:#}");
+    assert!(launch(&d, &["--keep-going"]).with(2).err.contains("add that"));
+    // Only what is asked for is looked for.
+    launch(&d, &["--sanitize=strict,fences"]).with(1);
+    launch(&d, &["--sanitize=unwritten"]).with(0);
+    let refused = launch(&d, &["--sanitize=fences,race"]).with(2);
+    let names = "no check is called `race`: write some of races, unwritten, waits, fences, strict";
+    assert!(refused.err.contains(names), "{}", refused.err);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find};
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, Schedule};
+use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, Sanitize, Schedule};
 use mutants::{Mutant, mutants};
 use std::fmt::Write;
 use std::fs;
@@ -25,7 +25,7 @@ fn harnesses() -> Vec<EmulatorOptions> {
     let options = |policy, schedule, sanitize| EmulatorOptions {
         policy,
         schedule,
-        sanitize,
+        sanitize: Sanitize::from(sanitize),
         instruction_budget: 20_000_000,
         ..EmulatorOptions::default()
     };
@@ -101,7 +101,7 @@ fn survivors_of_case(name: &str) -> (usize, Vec<String>) {
         fs::copy(entry.path(), folder.0.join(entry.file_name())).expect("copied");
     }
     let original = Case::load(folder.0.join("launch.json")).expect("the case");
-    let counting = EmulatorOptions { sanitize: true, profile: true, ..EmulatorOptions::default() };
+    let counting = EmulatorOptions { sanitize: Sanitize::USUAL, profile: true, ..EmulatorOptions::default() };
     let report = original.run(&Device::emulator_with(counting)).expect("the kernel itself runs");
     assert!(report.passed(), "{name} is wrong before anything is changed");
     let profile = report.emulated.and_then(|emulated| emulated.profile).expect("it was asked for");
@@ -254,7 +254,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     fs::write(&path, document.to_string()).expect("written");
 
     let original = Case::load(&path).expect("the case");
-    let sane = EmulatorOptions { sanitize: true, profile: true, ..EmulatorOptions::default() };
+    let sane = EmulatorOptions { sanitize: Sanitize::USUAL, profile: true, ..EmulatorOptions::default() };
     let report = original.run(&Device::emulator_with(sane)).expect("the kernel itself runs");
     assert!(report.passed(), "{name} is wrong before anything is changed");
     let profile = report.emulated.and_then(|emulated| emulated.profile).expect("it was asked for");
@@ -423,7 +423,7 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
             let options = LaunchOptions { shape: Some(shape), ..LaunchOptions::default() };
             make_case(&folder.0, program, &problem, &options).expect("a case");
             let original = Case::load(folder.0.join("launch.json")).expect("the case");
-            let sane = EmulatorOptions { sanitize: true, ..EmulatorOptions::default() };
+            let sane = EmulatorOptions { sanitize: Sanitize::USUAL, ..EmulatorOptions::default() };
             let report = original.run(&Device::emulator_with(sane)).expect("the kernel itself runs");
             assert!(report.passed(), "{} is wrong before anything is changed", stock.name);
             let want = outputs(&folder.0);

@@ -7,7 +7,7 @@
 
 use flashpage::runtime::case::{Case, CaseReport};
 use flashpage::runtime::device::Schedule;
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn runs() -> Vec<EmulatorOptions> {
     let options = |(policy, schedule)| EmulatorOptions {
         policy,
         schedule,
-        sanitize: true,
+        sanitize: Sanitize::USUAL,
         // The cases are spread over the cores, not a case's blocks.
         threads: 1,
         instruction_budget: 1 << 26,

@@ -92,7 +92,12 @@ fn every_mutant_of_a_planned_kernel_is_caught() {
                 Harness::new(
                     &problem,
                     parts,
-                    EmulatorOptions { policy, schedule, sanitize, ..EmulatorOptions::default() },
+                    EmulatorOptions {
+                        policy,
+                        schedule,
+                        sanitize: sanitize.into(),
+                        ..EmulatorOptions::default()
+                    },
                 )
             });
             let want = harnesses[0].outputs();

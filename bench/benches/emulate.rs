@@ -23,7 +23,11 @@ fn decode() -> Problem {
 
 fn run(bencher: Bencher, kernel: &str, problem: &Problem, sanitize: bool) {
     let policy = if sanitize { AsyncPolicy::Lazy } else { AsyncPolicy::Eager };
-    let device = Device::emulator_with(EmulatorOptions { policy, sanitize, ..EmulatorOptions::default() });
+    let device = Device::emulator_with(EmulatorOptions {
+        policy,
+        sanitize: sanitize.into(),
+        ..EmulatorOptions::default()
+    });
     let program = (kernels::find(kernel).expect("a stock kernel").program)();
     let inputs = problem.inputs(&device, program).expect("inputs");
     let arguments = inputs.arguments();

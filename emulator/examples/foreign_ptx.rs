@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p flashpage-emulator --example foreign_ptx [FILE.ptx]`
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Schedule};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, Schedule};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options {
         policy: AsyncPolicy::Lazy,
         schedule: Schedule::Random(1),
-        sanitize: true,
+        sanitize: Sanitize::USUAL,
         profile: true,
         ..Options::default()
     };

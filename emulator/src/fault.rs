@@ -1,5 +1,6 @@
 //! What can go wrong: at load, and while a kernel runs.
 
+use crate::findings::Finding;
 use std::fmt;
 
 /// Why a text cannot be run here.
@@ -36,10 +37,12 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where, unless the launch itself was refused.
     pub site: Option<Box<Site>>,
-    /// The earlier of two accesses that conflict.
+    /// The earlier of two accesses that conflict, or the load that brought what was never written.
     pub other: Option<Box<Site>>,
     /// What `printf` wrote before: in clusters before the one that faulted, and in that one. At most 1 MiB.
     pub printed: String,
+    /// What the sanitizer had found before that, where it was to keep going.
+    pub findings: Vec<Finding>,
 }
 
 /// The instruction that a [`Fault`] happened at.
@@ -88,7 +91,7 @@ pub enum FaultKind {
         /// Address in the space that was accessed.
         address: u64,
     },
-    /// A read of memory or of a register that nothing was written to.
+    /// A use of what nothing was written to: of a register, or of what was loaded from memory.
     #[error("{0} was never written")]
     NeverWritten(String),
     /// Lanes of a warp that should execute an instruction together do not.
@@ -138,7 +141,8 @@ pub enum FaultKind {
     },
     /// Two accesses to shared memory that nothing orders.
     #[error(
-        "race: a {access} of shared memory at {address:#x} and an earlier {earlier} by warp {warp}, with no barrier between"
+        "race: {} {access} of shared memory at {address:#x} and an earlier {earlier} by warp {warp}, with no barrier between",
+        article(.access)
     )]
     Race {
         /// `read`, `write`, `atomic`
@@ -152,7 +156,8 @@ pub enum FaultKind {
     },
     /// Two accesses to shared memory by lanes of one warp, which nothing brought together in between.
     #[error(
-        "race: a {access} of shared memory at {address:#x} and an earlier {earlier} by another lane of the warp, with no `bar.warp.sync` between"
+        "race: {} {access} of shared memory at {address:#x} and an earlier {earlier} by another lane of the warp, with no `bar.warp.sync` between",
+        article(.access)
     )]
     WarpRace {
         /// `read`, `write`, `atomic`
@@ -197,6 +202,13 @@ pub enum FaultKind {
     /// A `wgmma` uses a register that other instructions used since the last `wgmma.fence`.
     #[error("{0}: a `wgmma.fence` has to come between")]
     WarpgroupFence(String),
+    /// A `wgmma` adds to a register that is read between the last `wgmma.fence` and it. The result is right: the
+    /// assembler sees it and lets no two products overlap.
+    #[error(
+        "the assembler serialises this wgmma (its C7514; the result is right, and late): register {0} is read between the \
+         last `wgmma.fence` and it"
+    )]
+    WarpgroupSerialised(String),
     /// An mbarrier that is used wrongly.
     #[error("mbarrier at {address:#x}: {message}")]
     Mbarrier {
@@ -211,6 +223,9 @@ pub enum FaultKind {
     /// A block is gone while something still works with its shared memory.
     #[error("{0}")]
     Abandoned(String),
+    /// Shared memory of a block is touched that may not have begun.
+    #[error("{0}")]
+    NotStarted(String),
     /// `assert` of a condition that is false.
     #[error("assertion failed: {0}")]
     Assertion(String),
@@ -228,11 +243,9 @@ pub enum FaultKind {
     Launch(String),
 }
 
-impl FaultKind {
-    /// Two ordinary accesses that nothing orders.
-    pub(crate) fn is_race(&self) -> bool {
-        matches!(self, FaultKind::Race { .. } | FaultKind::WarpRace { .. })
-    }
+/// `a` or `an`.
+fn article(access: &str) -> &'static str {
+    if access.starts_with('a') { "an" } else { "a" }
 }
 
 impl fmt::Display for Fault {
@@ -251,7 +264,8 @@ impl fmt::Display for Fault {
         }
         if let Some(other) = &self.other {
             let [x, y, z] = other.block;
-            write!(f, "\n  and line {}: {}", other.line, other.instruction)?;
+            let from = if matches!(self.kind, FaultKind::NeverWritten(_)) { "loaded by" } else { "and" };
+            write!(f, "\n  {from} line {}: {}", other.line, other.instruction)?;
             write!(f, "\n  block ({x}, {y}, {z}), warp {}", other.warp)?;
             if let Some(lane) = other.lane {
                 write!(f, ", lane {lane}")?;
@@ -266,7 +280,13 @@ impl std::error::Error for Fault {}
 impl Fault {
     /// A refused launch.
     pub(crate) fn launch(message: impl Into<String>) -> Fault {
-        Fault { kind: FaultKind::Launch(message.into()), site: None, other: None, printed: String::new() }
+        Fault {
+            kind: FaultKind::Launch(message.into()),
+            site: None,
+            other: None,
+            printed: String::new(),
+            findings: Vec::new(),
+        }
     }
 }
 

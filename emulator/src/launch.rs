@@ -7,9 +7,11 @@ use crate::exec::print;
 use crate::exec::schedule::Schedule;
 use crate::exec::worker::Worker;
 use crate::fault::Fault;
+use crate::findings::{Finding, Findings};
 use crate::memory::{Memory, Storage};
 use crate::profile::Profile;
 use crate::program::{Inst, Program};
+use crate::sanitize::Sanitize;
 use flashpage_ptx::words::Opcode;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -49,8 +51,12 @@ pub struct Options {
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
     pub schedule: Schedule,
-    /// Whether reads of what was never written, races on shared memory, missing waits and fences are faults.
-    pub sanitize: bool,
+    /// What is a fault beyond what always is: reads of what was never written, races on shared memory, missing waits and
+    /// fences.
+    pub sanitize: Sanitize,
+    /// Whether what the sanitizer finds goes to [`Report::findings`] and the launch goes on, instead of ending there. What
+    /// is a fault without it still ends the launch.
+    pub keep_going: bool,
     /// Whether to count what every instruction does; see [`Profile`].
     pub profile: bool,
     /// Threads of the host to use; 0 for all its cores, and never more than those.
@@ -64,7 +70,8 @@ impl Default for Options {
         Options {
             policy: AsyncPolicy::Eager,
             schedule: Schedule::InOrder,
-            sanitize: false,
+            sanitize: Sanitize::NONE,
+            keep_going: false,
             profile: false,
             threads: 0,
             instruction_budget: 1 << 36,
@@ -73,7 +80,7 @@ impl Default for Options {
 }
 
 /// What a launch did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
     /// Instructions of warps.
@@ -84,6 +91,8 @@ pub struct Report {
     pub profile: Option<Profile>,
     /// What `printf` wrote, block after block and of a block as its warps came to it; at most 1 MiB.
     pub printed: String,
+    /// What the sanitizer found, if it was to keep going: the first 256 that differ in kind or instructions.
+    pub findings: Vec<Finding>,
 }
 
 /// The most threads a block may have.
@@ -220,6 +229,7 @@ pub(crate) fn launch(
         policy: options.policy,
         schedule: options.schedule,
         sanitize: options.sanitize,
+        keep_going: options.keep_going,
         profile: options.profile,
     };
     let clusters = (0..3).map(|i| (launch.grid[i] / setting.cluster[i]) as u64).product();
@@ -231,6 +241,7 @@ pub(crate) fn launch(
     let executed = Mutex::new(vec![0u64; program.code.len()]);
     let counters = Mutex::new(Counters::new(program));
     let printed = Mutex::new(BTreeMap::new());
+    let findings = Mutex::new(Findings::default());
     let work = || {
         let mut room = print::LARGEST;
         let spend = |n: u64| {
@@ -246,6 +257,7 @@ pub(crate) fn launch(
             &take,
             &spend,
             &stop_at,
+            &|index, found| findings.lock().unwrap_or_else(|e| e.into_inner()).add(index, found),
             &mut |index, found| {
                 stop_at.fetch_min(index, Relaxed);
                 let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
@@ -280,12 +292,15 @@ pub(crate) fn launch(
         rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| work())));
     }
     let printed = printed.into_inner().unwrap_or_else(|e| e.into_inner());
+    let findings = findings.into_inner().unwrap_or_else(|e| e.into_inner());
     if let Some((index, mut fault)) = fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
         // Which of the later clusters ran at all is the host's doing.
         fault.printed = joined(printed.range(..=index).map(|(_, text)| text));
+        fault.findings = findings.list(Some(index));
         return Err(fault);
     }
-    let mut report = Report { printed: joined(printed.values()), ..Report::default() };
+    let mut report =
+        Report { printed: joined(printed.values()), findings: findings.list(None), ..Report::default() };
     let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
     if options.profile {
         let counters = counters.into_inner().unwrap_or_else(|e| e.into_inner());

@@ -42,12 +42,22 @@
 //!   kernels give the same bits under every policy and schedule.
 //! - **Out of bounds and misaligned accesses are always faults**, and so are deadlocks, barriers and mbarriers that are
 //!   misused, `.aligned` instructions that lanes execute apart, and bad descriptors and tensor maps.
-//! - **With [`Options::sanitize`]**, so are reads of memory that was never written and whatever depends on a register, or
-//!   on a thread's own memory, that never was; races on shared memory, between warps and between the lanes of one; uses
-//!   of what a copy or a `wgmma` may still be writing; and a missing `fence.proxy.async` between ordinary stores to shared
-//!   memory and a bulk copy or a `wgmma` that reads what they wrote or writes over it (between an mbarrier's making and a
-//!   write in its place none is asked for: compilers leave it out). Without it, memory that was never written reads as all
-//!   ones, which is a NaN in every floating-point format. Races on global memory are not looked for.
+//! - **With [`Options::sanitize`]**, as far as [`Sanitize`] names them, so are races on shared memory, between
+//!   warps and between the lanes of one; uses of what a copy or a `wgmma` may still be writing; what is done with an
+//!   mbarrier, a barrier or another block's memory before something tells that it is there and its last use over; registers
+//!   that a `wgmma` uses while the assembler does not take them as ordered; and a missing `fence.proxy.async` between
+//!   ordinary stores to shared memory and a bulk copy or a `wgmma` that reads what they wrote or writes over it (between an
+//!   mbarrier's making and a write in its place none is asked for: compilers leave it out). Races on global memory are not
+//!   looked for. What is found does not hang on who comes first: it is told by vector clocks, of warps. So a flag that one
+//!   lane sets tells what the whole warp did before, which is more than it does on hardware with no `bar.warp.sync` before.
+//! - **What nobody wrote is named where it is used**, with the load that it came from: in an address, in a branch, vote or
+//!   guard that decides more than which values are computed, in an atomic, in a store to global memory. From memory and
+//!   registers that were never written it is followed bit by bit through registers, shared memory, copies and, row by row
+//!   and column by column, products of matrices. So padding that is loaded and not used, rows past an end that are
+//!   multiplied and then selected away, and halves of registers that are cut off are all silent. Without the check, memory
+//!   that was never written reads as all ones, which is a NaN in every floating-point format.
+//! - **With [`Options::keep_going`]**, what these checks find is listed in [`Report::findings`], one of each kind and place
+//!   with a count, and the launch goes on.
 //! - **The blocks of a cluster run together**, and see one another's shared memory. Other blocks take turns if one waits
 //!   for another, as many as the host's memory allows.
 //! - **Calls may recurse**, as far as a thread's stack of 16 KiB goes; beyond is a fault. A call through a register
@@ -75,19 +85,23 @@ mod alu;
 mod decode;
 mod exec;
 mod fault;
+mod findings;
 mod launch;
 mod memory;
 mod module;
 mod profile;
 mod program;
+mod sanitize;
 mod tensor_map;
 
 pub use exec::asynchrony::AsyncPolicy;
 pub use exec::schedule::Schedule;
 pub use fault::{Fault, FaultKind, LoadError, Site};
+pub use findings::Finding;
 pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
 pub use profile::{Limit, Line, Profile, Roofline, Target, Totals};
 pub use program::Parameter;
+pub use sanitize::Sanitize;
 pub use tensor_map::{ElementType, Fill, Interleave, L2Promotion, Swizzle, TensorMap, TensorMapError};

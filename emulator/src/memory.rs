@@ -37,8 +37,8 @@ pub enum MemoryError {
 pub(crate) struct Storage {
     /// In units that the widest atomic access is aligned by.
     cells: Box<[UnsafeCell<u64>]>,
-    /// A byte for each byte: whether it was written.
-    written: Box<[UnsafeCell<u64>]>,
+    /// A byte for each byte: which of its bits were written.
+    known: Box<[UnsafeCell<u64>]>,
     bytes: usize,
 }
 
@@ -56,13 +56,13 @@ fn cells(value: u64, bytes: usize) -> Box<[UnsafeCell<u64>]> {
 
 impl Storage {
     pub fn new(bytes: usize) -> Storage {
-        Storage { cells: cells(GARBAGE, bytes), written: cells(0, bytes), bytes }
+        Storage { cells: cells(GARBAGE, bytes), known: cells(0, bytes), bytes }
     }
 
     /// As it was when new.
     pub fn reset(&mut self) {
         self.cells.iter_mut().for_each(|c| *c.get_mut() = GARBAGE);
-        self.written.iter_mut().for_each(|c| *c.get_mut() = 0);
+        self.known.iter_mut().for_each(|c| *c.get_mut() = 0);
     }
 
     pub fn len(&self) -> usize {
@@ -79,7 +79,7 @@ impl Storage {
         unsafe {
             Some(Span {
                 bytes: self.cells.as_ptr().cast::<u8>().cast_mut().add(offset as usize),
-                written: self.written.as_ptr().cast::<u8>().cast_mut().add(offset as usize),
+                known: self.known.as_ptr().cast::<u8>().cast_mut().add(offset as usize),
             })
         }
     }
@@ -90,7 +90,7 @@ impl Storage {
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
     bytes: *mut u8,
-    written: *mut u8,
+    known: *mut u8,
 }
 
 impl Span {
@@ -143,62 +143,92 @@ impl Span {
         }
     }
 
-    /// Copies the first `count` bytes, and whether they were written, to another span; they may be the same.
+    /// From an offset in it on.
+    pub fn at(self, offset: u32) -> Span {
+        // SAFETY: the span was checked for more than `offset`.
+        unsafe { Span { bytes: self.bytes.add(offset as usize), known: self.known.add(offset as usize) } }
+    }
+
+    /// Copies the first `count` bytes, and which of their bits are known, to another span; they may be the same.
     pub fn copy_to(self, to: Span, count: u32) {
-        let (shadow, to_shadow) = (Span { bytes: self.written, ..self }, Span { bytes: to.written, ..to });
         for i in 0..count as usize {
             to.write(i, 1, self.read(i, 1));
-            to_shadow.write(i, 1, shadow.read(i, 1));
+        }
+        self.copy_known_to(to, count);
+    }
+
+    /// Copies which bits of the first `count` bytes are known.
+    pub fn copy_known_to(self, to: Span, count: u32) {
+        let (from, to) = (self.shadow(), to.shadow());
+        (0..count as usize).for_each(|i| to.write(i, 1, from.read(i, 1)));
+    }
+
+    /// What is known, as bytes of its own.
+    #[inline(always)]
+    fn shadow(self) -> Span {
+        Span { bytes: self.known, known: self.known }
+    }
+
+    /// Calls `each` with offsets and widths of 1 to 8 that cover `count` bytes, aligned.
+    #[inline(always)]
+    fn pieces(self, count: u32, mut each: impl FnMut(usize, u8) -> bool) {
+        let mut done = 0;
+        while done < count {
+            let aligned = 1 << (self.known as usize + done as usize).trailing_zeros().min(3);
+            let left = count - done;
+            let width = aligned.min(if left >= 8 { 8 } else { 1 << left.ilog2() });
+            if !each(done as usize, width as u8) {
+                return;
+            }
+            done += width;
         }
     }
 
     /// Notes that the span's first `count` bytes are written. Aligned spans of a power of two take one store.
     #[inline(always)]
     pub fn mark(self, count: u32) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        let mut done = 0;
-        while done < count {
-            let width = match count - done {
-                8.. => 8,
-                4.. => 4,
-                2.. => 2,
-                _ => 1,
-            };
-            let shadow = Span { bytes: self.written, written: self.written };
-            if (self.written as usize + done as usize).is_multiple_of(width) {
-                shadow.write(done as usize, width as u8, ONES);
-            } else {
-                for i in 0..width {
-                    shadow.write(done as usize + i, 1, 1);
-                }
-            }
-            done += width as u32;
-        }
+        self.pieces(count, |at, width| {
+            self.shadow().write(at, width, u64::MAX);
+            true
+        });
     }
 
     /// Notes that `count` bytes from `offset` hold nothing that was ever computed.
     pub fn unmark(self, offset: usize, count: usize) {
-        let shadow = Span { bytes: self.written, written: self.written };
-        (offset..offset + count).for_each(|i| shadow.write(i, 1, 0));
+        (offset..offset + count).for_each(|i| self.shadow().write(i, 1, 0));
     }
 
-    /// Whether none of `count` bytes from `offset` was ever written.
-    pub fn is_blank(self, offset: usize, count: usize) -> bool {
-        let shadow = Span { bytes: self.written, written: self.written };
-        (offset..offset + count).all(|i| shadow.read(i, 1) == 0)
+    /// Notes which bits of the `width` bytes at `offset` hold nothing that was ever computed.
+    pub fn mark_but(self, offset: usize, width: u8, unknown: u64) {
+        for i in 0..width as usize {
+            self.shadow().write(offset + i, 1, !(unknown >> (8 * i)) & 0xff);
+        }
+    }
+
+    /// Which bits of the `width` bytes at `offset` hold nothing that was ever computed.
+    #[inline]
+    pub fn unknown(self, offset: usize, width: u8) -> u64 {
+        (0..width as usize).fold(0, |bits, i| bits | (!self.shadow().read(offset + i, 1) & 0xff) << (8 * i))
     }
 
     /// Whether all of `count` bytes from `offset` were written.
     pub fn is_written(self, offset: usize, count: usize) -> bool {
-        let shadow = Span { bytes: self.written, written: self.written };
-        (offset..offset + count).all(|i| shadow.read(i, 1) != 0)
+        (offset..offset + count).all(|i| self.shadow().read(i, 1) == 0xff)
     }
 
-    /// The first of `count` bytes that was never written.
-    #[inline]
+    /// The first of `count` bytes that was not written, or not all of it.
+    #[inline(always)]
     pub fn unwritten(self, count: u32) -> Option<u32> {
-        let shadow = Span { bytes: self.written, written: self.written };
-        (0..count).find(|i| shadow.read(*i as usize, 1) == 0)
+        let mut first = None;
+        self.pieces(count, |at, width| {
+            let missing = !self.shadow().read(at, width) << (64 - 8 * width as u32);
+            if missing != 0 {
+                let byte = (missing.trailing_zeros() - (64 - 8 * width as u32)) / 8;
+                first = Some(at as u32 + byte);
+            }
+            missing == 0
+        });
+        first
     }
 }
 
@@ -239,7 +269,7 @@ impl Memory {
     }
 
     /// Reserves `bytes` bytes at a device address that is a multiple of `align` (and of 256). Nothing is written:
-    /// the bytes are garbage, and reading them under the sanitizer is a fault.
+    /// the bytes are garbage, and using what is read of them under the sanitizer is a fault.
     ///
     /// # Errors
     /// An alignment that is not a power of two, or a size that cannot be had.
@@ -276,7 +306,7 @@ impl Memory {
         // SAFETY: checked by `range`; `&mut self` excludes every other access.
         unsafe {
             span.bytes.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-            span.written.write_bytes(1, bytes.len());
+            span.known.write_bytes(0xff, bytes.len());
         }
         Ok(())
     }

@@ -148,12 +148,20 @@ impl Module {
             None => self.place(memory)?,
         };
         let text_of = |inst: &Inst| statement_at(&self.text, inst.line, inst.nth);
-        launch::launch(program, memory, &globals, launch, options, text_of).map_err(|mut fault| {
+        let name = |fault: &mut Fault| {
             for site in fault.site.iter_mut().chain(&mut fault.other) {
                 site.instruction = statement_at(&self.text, site.line, site.nth);
             }
-            fault
-        })
+        };
+        let mut outcome = launch::launch(program, memory, &globals, launch, options, text_of);
+        match &mut outcome {
+            Ok(report) => report.findings.iter_mut().for_each(|finding| name(&mut finding.fault)),
+            Err(fault) => {
+                name(fault);
+                fault.findings.iter_mut().for_each(|finding| name(&mut finding.fault));
+            }
+        }
+        outcome
     }
 
     /// Puts the module's variables into memory.

@@ -1,6 +1,6 @@
 //! Bulk copies without tensor maps, and asynchronous stores, within a block and between the blocks of a cluster.
 
-use flashpage_emulator::{AsyncPolicy, Fault, Launch, Memory, Module, Options};
+use flashpage_emulator::{AsyncPolicy, Fault, Launch, Memory, Module, Options, Sanitize};
 
 /// Bytes of shared memory of each block, and of its part of the input and output.
 const PART: u32 = 2048;
@@ -48,7 +48,7 @@ fn input() -> Vec<u32> {
 
 /// Runs it; input and output afterwards.
 fn run(middle: &str, policy: AsyncPolicy) -> Result<[Vec<u32>; 2], Fault> {
-    run_with(middle, Options { sanitize: true, policy, ..Options::default() })
+    run_with(middle, Options { sanitize: Sanitize::USUAL, policy, ..Options::default() })
 }
 
 fn run_with(middle: &str, options: Options) -> Result<[Vec<u32>; 2], Fault> {

@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{Fault, FaultKind, Launch, Memory, Module, Options, Report};
+use flashpage_emulator::{Fault, FaultKind, Launch, Memory, Module, Options, Report, Sanitize};
 use machine::Run;
 
 /// Launches a kernel of the file; buffers are written before and read after.
@@ -20,7 +20,7 @@ fn launch(entry: &str, buffers: &mut [Vec<u8>], scalars: &[i32]) -> Result<Repor
     }
     params.extend(scalars.iter().map(|s| s.to_le_bytes().to_vec()));
     let launch = Launch { params, ..Launch::default() };
-    let options = Options { sanitize: true, instruction_budget: 1 << 24, ..Options::default() };
+    let options = Options { sanitize: Sanitize::USUAL, instruction_budget: 1 << 24, ..Options::default() };
     let report = module.launch(&mut memory, entry, &launch, &options)?;
     for (buffer, address) in buffers.iter_mut().zip(addresses) {
         memory.read(address, buffer).unwrap();

@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{Launch, Memory, Module, Options};
+use flashpage_emulator::{Launch, Memory, Module, Options, Sanitize};
 use machine::{OUT_LANE, Run};
 
 fn launch(entry: &str, more: Vec<Vec<u8>>, shared: u32) -> Vec<u32> {
@@ -13,7 +13,7 @@ fn launch(entry: &str, more: Vec<Vec<u8>>, shared: u32) -> Vec<u32> {
     let mut params = vec![out.to_le_bytes().to_vec()];
     params.extend(more);
     let launch = Launch { params, dynamic_shared_bytes: shared, ..Launch::default() };
-    let options = Options { sanitize: true, ..Options::default() };
+    let options = Options { sanitize: Sanitize::USUAL, ..Options::default() };
     module.launch(&mut memory, entry, &launch, &options).unwrap_or_else(|e| panic!("{entry}: {e}"));
     let mut bytes = [0; 128];
     memory.read(out, &mut bytes).unwrap();
@@ -123,7 +123,7 @@ fn by_hand() {
         let out = memory.alloc(128, 16).unwrap();
         let params = vec![vec![0; 8], out.to_le_bytes().to_vec(), (0..16).collect()];
         let launch = Launch { params, ..Launch::default() };
-        let options = Options { sanitize: true, ..Options::default() };
+        let options = Options { sanitize: Sanitize::USUAL, ..Options::default() };
         module.launch(&mut memory, "k", &launch, &options).unwrap_or_else(|e| panic!("{body}: {e}"));
         let mut bytes = [0; 4];
         memory.read(out, &mut bytes).unwrap();

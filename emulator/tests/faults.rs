@@ -32,10 +32,14 @@ fn messages() {
             "read of 8 bytes at 0x18 is past the end of the thread's 20 local bytes",
         ),
         ("\nld.param.u32 %r1, [out+8];", "read of 4 bytes at 0x10 is not in the 16 bytes of parameters"),
-        ("\nld.global.u32 %r1, [%out];", "byte 0 of the 4 at 0x1000001400 was never written"),
         (
-            ".shared .align 8 .b8 S[8]; st.shared.u8 [S+1], 1; bar.warp.sync -1;\nld.shared.u16 %r1, [S];",
-            "byte 0 of the 2 at 0x0 was never written",
+            "ld.global.u32 %r1, [%out];\nst.global.u32 [%out], %r1;",
+            "register %r1 comes of byte 0 of the 4 at 0x1000001400, which was never written",
+        ),
+        ("\natom.global.add.u32 %r1, [%out], 5;", "byte 0 of the 4 at 0x1000001400 was never written"),
+        (
+            ".shared .align 8 .b8 S[8]; st.shared.u8 [S+1], 1; bar.warp.sync -1; ld.shared.u16 %r1, [S];\nst.global.u16 [%out], %r1;",
+            "register %r1 comes of byte 0 of the 2 at 0x0, which was never written",
         ),
         (
             ".local .b32 L; ld.local.u32 %r1, [L];\nst.global.u32 [%out], %r1;",

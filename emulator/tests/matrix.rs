@@ -2,7 +2,7 @@
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize};
 use half::{bf16, f16};
 use machine::Run;
 
@@ -33,7 +33,7 @@ fn a_product_through_shared_memory() {
         }
         let out = u64::from_le_bytes(params[2].clone().try_into().unwrap());
         let launch = Launch { params, ..Launch::default() };
-        let options = Options { policy, sanitize: true, ..Options::default() };
+        let options = Options { policy, sanitize: Sanitize::USUAL, ..Options::default() };
         let report = module.launch(&mut memory, "matmul", &launch, &options).unwrap();
         assert_eq!(report.by_opcode[&flashpage_ptx::words::Opcode::Mma], 2);
         let mut c = vec![0; 512];
@@ -58,7 +58,7 @@ fn a_missing_wait_is_found() {
         params.push(address.to_le_bytes().to_vec());
     }
     let launch = Launch { params, ..Launch::default() };
-    let options = Options { policy: AsyncPolicy::Lazy, sanitize: true, ..Options::default() };
+    let options = Options { policy: AsyncPolicy::Lazy, sanitize: Sanitize::USUAL, ..Options::default() };
     let fault = module.launch(&mut memory, "matmul", &launch, &options).unwrap_err();
     let site = fault.site.as_ref().unwrap();
     assert!(site.instruction.starts_with("ldmatrix.sync.aligned.m8n8.x4.shared.b16"), "{fault}");

@@ -1,56 +1,9 @@
 //! What orders two accesses to shared memory and what does not. Every row is run under every policy and a few
 //! schedules: what is found in one of them is found in all, whichever access comes first, and so is silence.
 
-mod machine;
+mod two_warps;
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Schedule};
-
-/// A kernel for sm_90a: `%r1` is the thread, `%r2` the warp, `%r3` the address of its word in `S`, `%r4` that of the
-/// word of the thread in the other warp (of two), `%r5` that of the next lane, and `B` an mbarrier.
-fn text(body: &str) -> String {
-    format!(
-        ".version 8.3\n.target sm_90a\n.address_size 64\n\
-         .visible .entry k(.param .u64 out, .param .u64 flag) {{\n\
-         .reg .b32 %r<40>; .reg .b64 %rd<20>; .reg .pred %p<20>;\n\
-         .shared .align 128 .b8 S[1024]; .shared .align 8 .b64 B;\n\
-         ld.param.u64 %rd1, [out]; ld.param.u64 %rd2, [flag];\n\
-         mov.u32 %r1, %tid.x; shr.u32 %r2, %r1, 5;\n\
-         mov.u32 %r10, S; mad.lo.u32 %r3, %r1, 4, %r10;\n\
-         xor.b32 %r11, %r1, 32; mad.lo.u32 %r4, %r11, 4, %r10;\n\
-         add.u32 %r12, %r1, 1; and.b32 %r12, %r12, 31; and.b32 %r13, %r1, 32; or.b32 %r12, %r12, %r13;\n\
-         mad.lo.u32 %r5, %r12, 4, %r10;\n\
-         setp.eq.u32 %p1, %r1, 0; setp.eq.u32 %p2, %r2, 0; setp.eq.u32 %p3, %r1, 32;\n\
-         mul.wide.u32 %rd3, %r1, 4; add.u64 %rd3, %rd1, %rd3;\n\
-         st.shared.u32 [%r3], -1; st.shared.u32 [S+512], 0; bar.sync 0;\n\
-         {body}\n\
-         ret;\n}}\n"
-    )
-}
-
-/// The kernel over two warps; what comes of it.
-fn run(body: &str, options: &Options) -> Result<(), String> {
-    let module = Module::load(&text(body)).unwrap_or_else(|e| panic!("{e}\n{body}"));
-    let mut memory = Memory::new();
-    let mut params = Vec::new();
-    for _ in 0..2 {
-        let at = memory.alloc(4096, 16).unwrap();
-        memory.write(at, &[0; 4096]).unwrap();
-        params.push(at.to_le_bytes().to_vec());
-    }
-    let launch = Launch { block: [64, 1, 1], params, ..Launch::default() };
-    module.launch(&mut memory, "k", &launch, options).map(|_| ()).map_err(|fault| {
-        let other = fault.other.as_ref().map_or(String::new(), |o| format!(" | {}", o.instruction));
-        let site = fault.site.as_ref().map_or("", |s| s.instruction.as_str());
-        format!("{} | {site}{other}", fault.kind)
-    })
-}
-
-const STORE: &str = "st.shared.u32 [%r3], %r1;";
-const OTHER_WARP: &str = "ld.shared.u32 %r20, [%r4]; st.global.u32 [%rd3], %r20;";
-const NEXT_LANE: &str = "ld.shared.u32 %r20, [%r5]; st.global.u32 [%rd3], %r20;";
-const RACE: &str = "with no barrier between | ";
-const LANES: &str = "by another lane of the warp, with no `bar.warp.sync` between | ";
-const INIT: &str = "@%p1 mbarrier.init.shared.b64 [B], 64; bar.sync 0;";
+use two_warps::{INIT, LANES, NEXT_LANE, OTHER_WARP, RACE, STORE, check, harnesses, run};
 
 #[test]
 fn what_orders_accesses() {
@@ -123,11 +76,6 @@ fn what_orders_accesses() {
         ),
         ("one's own word", "st.shared.u32 [%r3], %r1; ld.shared.u32 %r20, [%r3];".to_string(), ""),
         (
-            "volatile words of a warp",
-            "st.volatile.shared.u32 [%r3], %r1; ld.volatile.shared.u32 %r20, [%r5];".to_string(),
-            "",
-        ),
-        (
             "a copy that its lane waited for, read by another lane",
             ["cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.wait_all;", NEXT_LANE].concat(),
             "by another lane of the warp",
@@ -153,32 +101,7 @@ fn what_orders_accesses() {
             "of shared memory at",
         ),
     ];
-    for (name, body, want) in rows {
-        for options in harnesses() {
-            let got = run(body, &options);
-            match want.is_empty() {
-                true => assert_eq!(got, Ok(()), "{name}, {options:?}"),
-                false => {
-                    let message = got.expect_err(name);
-                    assert!(message.contains(want), "{name}, {options:?}: {message}");
-                }
-            }
-        }
-    }
-}
-
-fn harnesses() -> Vec<Options> {
-    let options = |policy, schedule| Options {
-        policy,
-        schedule,
-        sanitize: true,
-        instruction_budget: 1 << 20,
-        ..Options::default()
-    };
-    let mut all =
-        vec![options(AsyncPolicy::Eager, Schedule::InOrder), options(AsyncPolicy::Lazy, Schedule::InOrder)];
-    all.extend((0..6).map(|seed| options(AsyncPolicy::Random(seed), Schedule::Random(seed))));
-    all
+    check(rows);
 }
 
 /// A bulk copy needs a fence between an ordinary store and its own read, on either side of the barrier.
@@ -305,4 +228,31 @@ fn deadlocks_are_told() {
             assert!(message.contains(want), "{message}");
         }
     }
+}
+
+/// A barrier's uses must not run into each other: whoever arrives has to know that the last one is over.
+#[test]
+fn uses_of_a_barrier_are_kept_apart() {
+    let rows = [
+        ("both wait, again and again", "bar.sync 1, 64; bar.sync 1, 64; bar.sync 1, 64;".to_string(), ""),
+        ("one arrives and one waits", "@%p2 bar.arrive 1, 64; @!%p2 bar.sync 1, 64;".to_string(), ""),
+        (
+            "one arrives and one waits, twice, with nothing back",
+            "@%p2 bra A; bar.sync 1, 64; bar.sync 1, 64; ret; A: bar.arrive 1, 64; bar.arrive 1, 64;".to_string(),
+            "it could have counted for that|more warps arrive than take part|deadlock",
+        ),
+        (
+            "one arrives and one waits, in turn",
+            "@%p2 bra A; bar.sync 1, 64; bar.arrive 2, 64; bar.sync 1, 64; ret; A: bar.arrive 1, 64; bar.sync 2, 64; bar.arrive 1, 64;"
+                .to_string(),
+            "",
+        ),
+        (
+            "each by itself",
+            "bar.sync 1, 32;".to_string(),
+            "it could have counted for that",
+        ),
+        ("each by itself, in turn", "@%p2 bar.sync 1, 32; bar.sync 0; @!%p2 bar.sync 1, 32;".to_string(), ""),
+    ];
+    check(&rows);
 }

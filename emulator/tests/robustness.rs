@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -208,8 +208,13 @@ fn run(text: &str, seed: u64, counts: &mut Counts) {
             params: entry.parameters.iter().map(|p| parameter(p.bytes)).collect(),
         };
         let policy = [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)][seed as usize % 3];
-        let options =
-            Options { policy, sanitize: true, threads: 1, instruction_budget: 20_000, ..Options::default() };
+        let options = Options {
+            policy,
+            sanitize: Sanitize::USUAL,
+            threads: 1,
+            instruction_budget: 20_000,
+            ..Options::default()
+        };
         match module.launch(&mut memory, entry.name, &launch, &options) {
             Ok(_) => counts.ran += 1,
             Err(fault) => {
@@ -320,7 +325,7 @@ fn nobody_waits() {
             let launch =
                 Launch { block: [1, 1, 1], params: vec![at.to_le_bytes().to_vec()], ..Launch::default() };
             for sanitize in [false, true] {
-                let options = Options { policy, sanitize, ..Options::default() };
+                let options = Options { policy, sanitize: sanitize.into(), ..Options::default() };
                 let outcome = module.launch(&mut memory, "k", &launch, &options);
                 // Only what is said of a wait that comes too late, not of room.
                 assert!(outcome.is_ok() || sanitize, "{body}: {outcome:?}");

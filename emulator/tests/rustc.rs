@@ -178,7 +178,8 @@ impl Run {
     fn try_launch(&mut self, kernel: &str) -> Result<Report, Fault> {
         let launch =
             Launch { grid: self.grid, block: self.block, params: self.params.clone(), ..Launch::default() };
-        let options = Options { sanitize: self.sanitize, instruction_budget: 1 << 26, ..Options::default() };
+        let options =
+            Options { sanitize: self.sanitize.into(), instruction_budget: 1 << 26, ..Options::default() };
         module().launch(&mut self.memory, kernel, &launch, &options)
     }
 

@@ -2,7 +2,7 @@
 
 mod machine;
 
-use flashpage_emulator::{Fault, Schedule};
+use flashpage_emulator::{Fault, Sanitize, Schedule};
 use machine::Run;
 
 /// Every block adds one to a counter and spins until all have.
@@ -19,7 +19,7 @@ fn a_grid_may_wait_for_all_its_blocks() {
         run.input = vec![0; 4];
         run.options.schedule = schedule;
         run.options.threads = 1;
-        run.options.sanitize = false;
+        run.options.sanitize = Sanitize::NONE;
         // A seeded schedule has three blocks under way, and lets more in as they stay.
         assert_eq!(run.words()[0], 24, "{schedule:?}");
     }
@@ -34,7 +34,7 @@ fn a_block_may_wait_for_a_later_one() {
         TELL: st.release.gpu.global.u32 [%rd1], 1;";
     let init = "mov.u32 %r9, 0;";
     let mut run = Run::new(&format!("{init}{body}")).grid(6);
-    run.options.sanitize = false;
+    run.options.sanitize = Sanitize::NONE;
     run.options.threads = 1;
     run.input = vec![0; 64];
     // Unwritten memory reads as all ones, which is "told" here: the flags lie in the input, which is zero.
@@ -47,10 +47,10 @@ fn a_block_may_wait_for_a_later_one() {
 #[test]
 fn a_seed_repeats_its_turns() {
     let body = ".shared .align 4 .b8 S[8]; mov.u32 %r1, %tid.x; setp.lt.u32 %p1, %r1, 32;\n\
-        @%p1 st.volatile.shared.u32 [S], 0; bar.sync 0; mov.u32 %r2, 0; mov.u32 %r3, 0; @%p1 bra COUNT;\n\
-        WATCH: ld.volatile.shared.u32 %r4, [S]; add.u32 %r3, %r3, %r4; add.u32 %r2, %r2, 1;\n\
+        @%p1 st.relaxed.cta.shared.u32 [S], 0; bar.sync 0; mov.u32 %r2, 0; mov.u32 %r3, 0; @%p1 bra COUNT;\n\
+        WATCH: ld.relaxed.cta.shared.u32 %r4, [S]; add.u32 %r3, %r3, %r4; add.u32 %r2, %r2, 1;\n\
         setp.lt.u32 %p2, %r2, 100; @%p2 bra WATCH; st.global.u32 [%out], %r3; ret;\n\
-        COUNT: add.u32 %r2, %r2, 1; st.volatile.shared.u32 [S], %r2; setp.lt.u32 %p2, %r2, 100; @%p2 bra COUNT;";
+        COUNT: add.u32 %r2, %r2, 1; st.relaxed.cta.shared.u32 [S], %r2; setp.lt.u32 %p2, %r2, 100; @%p2 bra COUNT;";
     let sum = |schedule| {
         let mut run = Run::new(body).block(64);
         run.options.schedule = schedule;
@@ -70,9 +70,9 @@ fn a_seed_repeats_its_turns() {
 fn lanes_that_spin_let_the_others_go() {
     let body = ".shared .align 4 .b8 L[8]; mov.u32 %r1, %tid.x; setp.eq.u32 %p1, %r1, 0; @%p1 st.shared.u32 [L], 0;\n\
         @%p1 st.shared.u32 [L+4], 0; bar.sync 0;\n\
-        SPIN: atom.shared.cas.b32 %r2, [L], 0, 1; setp.ne.u32 %p2, %r2, 0; @%p2 bra SPIN;\n\
+        SPIN: atom.shared.cas.b32 %r2, [L], 0, 1; setp.ne.u32 %p2, %r2, 0; @%p2 bra SPIN; membar.cta;\n\
         ld.volatile.shared.u32 %r3, [L+4]; add.u32 %r3, %r3, 1; st.volatile.shared.u32 [L+4], %r3;\n\
-        atom.shared.exch.b32 %r4, [L], 0; bar.sync 0; ld.volatile.shared.u32 %r5, [L+4]; st.global.u32 [%out], %r5;";
+        membar.cta; atom.shared.exch.b32 %r4, [L], 0; bar.sync 0; ld.volatile.shared.u32 %r5, [L+4]; st.global.u32 [%out], %r5;";
     for schedule in [Schedule::InOrder, Schedule::Random(1), Schedule::Random(2)] {
         let mut run = Run::new(body).block(64);
         run.options.schedule = schedule;

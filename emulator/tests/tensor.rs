@@ -1,8 +1,8 @@
 //! Tensor maps at work: boxes loaded, stored and reduced, against a model that goes element by element.
 
 use flashpage_emulator::{
-    AsyncPolicy, ElementType, Fault, Fill, Interleave, L2Promotion, Launch, Memory, Module, Options, Swizzle,
-    TensorMap,
+    AsyncPolicy, ElementType, Fault, Fill, Interleave, L2Promotion, Launch, Memory, Module, Options,
+    Sanitize, Swizzle, TensorMap,
 };
 
 /// Bytes of shared memory for the box.
@@ -131,7 +131,8 @@ fn run(
     params.push(case.offset.to_le_bytes().to_vec());
     params.extend(case.coordinates.map(|c| c.to_le_bytes().to_vec()));
     params.push(scratch.to_le_bytes().to_vec());
-    let options = Options { sanitize: true, instruction_budget: 1 << 22, policy, ..Options::default() };
+    let options =
+        Options { sanitize: Sanitize::USUAL, instruction_budget: 1 << 22, policy, ..Options::default() };
     module.launch(&mut memory, "k", &Launch { params, ..Launch::default() }, &options)?;
     let mut result = [vec![0; tensor.len()], vec![0; BOX]];
     memory.read(address, &mut result[0]).unwrap();

@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{Launch, Memory, Module, Options};
+use flashpage_emulator::{Launch, Memory, Module, Options, Sanitize};
 use half::{bf16, f16};
 
 /// Row and column of element `i` of a lane.
@@ -337,7 +337,7 @@ fn wmma_from_nvcc() {
         }
         let out = u64::from_le_bytes(params[3].clone().try_into().unwrap());
         let launch = Launch { params, ..Launch::default() };
-        let options = Options { sanitize: true, ..Options::default() };
+        let options = Options { sanitize: Sanitize::USUAL, ..Options::default() };
         module.launch(&mut memory, name, &launch, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut got = vec![0; want.len()];
         memory.read(out, &mut got).unwrap();

@@ -92,6 +92,69 @@ fn a_wait_is_for_the_whole_warpgroup() {
     }
 }
 
+/// Rows of A and columns of B that nobody wrote, as past the end of a sequence, spoil their rows and columns of D and
+/// nothing else: what is selected away is silent, and what is stored is named with the product that it came of.
+#[test]
+fn ragged_tiles() {
+    // Where the filling stops, and which threads may store what.
+    let rows = "setp.lt.u32 %p0, %r2, 40; @%p0 st.shared.b16 [%r5], %h0;";
+    let columns = "setp.lt.u32 %p0, %r0, 10; add.u32 %r4, %r2, %r3;";
+    let ragged_rows = |text: String| text.replace("st.shared.b16 [%r5], %h0;", rows);
+    let ragged_columns =
+        |text: String| text.replace("setp.lt.u32 %p0, %r0, 16; add.u32 %r4, %r2, %r3;", columns);
+    let stored = |guard: &str, what: &str| {
+        let store = format!(
+            "mul.wide.u32 %rd0, %r0, 16; add.u64 %rd0, %rd0, %out; and.b32 %r20, %r0, 31; and.b32 %r21, %r0, 3; {guard} {what}"
+        );
+        body(FENCE, PRODUCT).replace(STORE, &store)
+    };
+    let all = "st.global.v4.u32 [%rd0], {%d0, %d1, %d2, %d3};";
+    let pair = "st.global.v2.u32 [%rd0], {%d0, %d1};";
+    // Rows 32 to 39 are the first half of warp 2.
+    let first_rows = "setp.lt.u32 %p2, %r0, 64; @%p2";
+    let three_warps = "setp.lt.u32 %p2, %r0, 96; @%p2";
+    // Columns 0 to 4: two pairs, and the first of the next.
+    let masked = "setp.lt.u32 %p2, %r21, 3; selp.f32 %d0, %d0, 0f00000000, %p2; setp.lt.u32 %p2, %r21, 2; selp.f32 %d1, %d1, 0f00000000, %p2;";
+    let off_by_one =
+        "setp.lt.u32 %p2, %r21, 3; selp.f32 %d0, %d0, 0f00000000, %p2; selp.f32 %d1, %d1, 0f00000000, %p2;";
+    let table = [
+        (ragged_rows(stored(first_rows, all)), None),
+        (ragged_rows(stored(three_warps, pair)), None),
+        (
+            ragged_rows(stored(three_warps, all)),
+            Some("register %d2 comes of byte 0 of the 16 at 0x280, which"),
+        ),
+        (ragged_columns(stored(masked, pair)), None),
+        (
+            ragged_columns(stored(off_by_one, pair)),
+            Some("register %d1 comes of byte 0 of the 16 at 0x1050, which"),
+        ),
+        (ragged_columns(stored("", all)), Some("comes of byte 0 of the 16 at 0x10")),
+    ];
+    for (text, want) in table {
+        for seed in 0..22 {
+            let policy = match seed {
+                0 => AsyncPolicy::Eager,
+                1 => AsyncPolicy::Lazy,
+                seed => AsyncPolicy::Random(seed),
+            };
+            let mut run = run(&text, policy);
+            if seed > 1 {
+                run.options.schedule = Schedule::Random(seed);
+            }
+            match (want, run.bytes()) {
+                (None, Ok(_)) => {}
+                (Some(want), Err(fault)) => {
+                    let (kind, other) = (fault.kind.to_string(), fault.other.expect("the product"));
+                    assert!(kind.contains(want) && kind.contains("never written"), "{kind}, not {want}");
+                    assert!(other.instruction.starts_with("wgmma.mma_async"), "{other:?}");
+                }
+                (want, got) => panic!("{:?}, not {want:?}\n{text}", got.map(|_| ())),
+            }
+        }
+    }
+}
+
 /// A's 16 core matrices and B's two are counted once, with no pass lost; so is B alone if A is in registers.
 #[test]
 fn core_matrices_are_counted() {

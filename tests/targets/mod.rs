@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use flashpage::codegen::Arch;
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, Schedule};
 
 /// Every target.
 pub const ARCHS: [Arch; 2] = [Arch::Sm80, Arch::Sm90a];
@@ -13,7 +13,14 @@ pub const SMS: u32 = 2;
 
 /// How an emulator runs kernels for this target.
 pub fn options(arch: Arch, policy: AsyncPolicy, schedule: Schedule) -> EmulatorOptions {
-    EmulatorOptions { arch, policy, schedule, sanitize: true, sms: SMS, ..EmulatorOptions::default() }
+    EmulatorOptions {
+        arch,
+        policy,
+        schedule,
+        sanitize: Sanitize::USUAL,
+        sms: SMS,
+        ..EmulatorOptions::default()
+    }
 }
 
 /// The device that `options` describe; or the GPU that `FLASHPAGE_TEST_DEVICE` names, as in `cuda:0`, whose kernels are
@@ -32,7 +39,7 @@ pub fn device(options: EmulatorOptions) -> Device {
 /// Without the sanitizer: for results alone.
 pub fn plain(arch: Arch) -> Device {
     let options = options(arch, AsyncPolicy::Eager, Schedule::InOrder);
-    device(EmulatorOptions { sanitize: false, ..options })
+    device(EmulatorOptions { sanitize: Sanitize::NONE, ..options })
 }
 
 /// Copies complete only when a wait forces them, and reads of what nobody wrote are faults.

@@ -185,6 +185,7 @@ impl Decoder<'_> {
             moves.push(match *formal {
                 Formal::Register(to, wide) => {
                     let from = self.source(argument, if wide { Type::B64 } else { Type::B32 })?;
+                    self.writes.push(Touch::Row(to));
                     Move::Row { from, to, wide }
                 }
                 Formal::Frame(to, bytes) => {
@@ -209,7 +210,12 @@ impl Decoder<'_> {
         let mut moves = Vec::new();
         for (result, formal) in returns.iter().zip(&callee.returns) {
             moves.push(match *formal {
-                Formal::Register(from, wide) => Move::Row { from, to: self.destination(result, wide)?, wide },
+                Formal::Register(from, wide) => {
+                    if !recurses {
+                        self.reads.push(Touch::Row(from));
+                    }
+                    Move::Row { from, to: self.destination(result, wide)?, wide }
+                }
                 Formal::Frame(from, bytes) => {
                     let to = self.frame_of(result, bytes)?;
                     Move::Bytes { from, to, count: bytes, from_base: None, to_base: frame }

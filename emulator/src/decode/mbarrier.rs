@@ -146,8 +146,9 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `fence` and `membar`. Threads' own accesses are always seen in order here; what a fence can be missed for is
-    /// that the asynchronous proxy sees what threads wrote to shared memory.
+    /// `fence` and `membar`. Threads' own accesses are always seen in order here; what a fence can be missed for is that
+    /// a relaxed access tells others what came before it, and that the asynchronous proxy sees what threads wrote to
+    /// shared memory.
     pub(super) fn fence(&mut self, inst: &Instruction) -> Result<()> {
         let has = |word| inst.has(word);
         match &inst.operands[..] {
@@ -160,7 +161,11 @@ impl Decoder<'_> {
         }
         let proxy = has(Word::Proxy) && (has(Word::Async) || has(Word::AsyncShared));
         let global_only = inst.mods.contains(&Mod::Space(Written::Global)) || has(Word::AsyncGlobal);
-        self.emit(if proxy && !global_only { Op::ProxyFence } else { Op::Nothing });
+        self.emit(match has(Word::Proxy) {
+            true if proxy && !global_only => Op::ProxyFence,
+            true => Op::Nothing,
+            false => Op::Fence,
+        });
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, RANK_SHIFT, SHARED_WINDOW, Spac
 use crate::alu::float;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::{Kernel, lift1, lift2, test};
-use crate::program::{Access, Address, AsyncCopy, Atomic, AtomicFn, Constant, Op, Reg, Touch};
+use crate::program::{Access, Address, AsyncCopy, Atomic, AtomicFn, Constant, Op, Reg, Strength, Touch};
 use flashpage_ptx::ast::{Instruction, Mod, Operand};
 use flashpage_ptx::words::{Opcode, Space as Written, Type, Word};
 
@@ -109,7 +109,7 @@ impl Decoder<'_> {
             base,
             width: ty.bytes() as u8,
             signed: ty.is_signed(),
-            strong: is_strong(inst),
+            strength: strength_of(inst),
             elements: elements.into(),
         })));
         Ok(())
@@ -141,7 +141,7 @@ impl Decoder<'_> {
             base,
             width: ty.bytes() as u8,
             signed: false,
-            strong: is_strong(inst),
+            strength: strength_of(inst),
             elements: elements.into(),
         })));
         Ok(())
@@ -177,7 +177,18 @@ impl Decoder<'_> {
             Some(d) => Some(self.destination(d, wide)?),
         };
         let width = ty.bytes() as u8;
-        self.emit(Op::Atomic(Box::new(Atomic { space, base, width, align: width, update, d, b, c })));
+        let strength = atomic_strength(inst);
+        self.emit(Op::Atomic(Box::new(Atomic {
+            space,
+            base,
+            width,
+            align: width,
+            strength,
+            update,
+            d,
+            b,
+            c,
+        })));
         Ok(())
     }
 
@@ -243,6 +254,7 @@ impl Decoder<'_> {
                 base: element,
                 width,
                 align,
+                strength: atomic_strength(inst),
                 update,
                 d,
                 b,
@@ -363,9 +375,25 @@ impl Decoder<'_> {
     }
 }
 
-/// Whether an access is a strong one (PTX ISA §8.7).
-pub(super) fn is_strong(inst: &Instruction) -> bool {
-    [Word::Volatile, Word::Relaxed, Word::Acquire, Word::Release, Word::Mmio].iter().any(|w| inst.has(*w))
+/// What a load or a store promises (PTX ISA §8.7). Whether a load polls is seen later, from where its value goes.
+pub(super) fn strength_of(inst: &Instruction) -> Strength {
+    let words = [
+        (Word::Volatile, Strength::Volatile { polls: false }),
+        (Word::Acquire, Strength::Acquire),
+        (Word::Release, Strength::Release),
+        (Word::Relaxed, Strength::Relaxed),
+        (Word::Mmio, Strength::Relaxed),
+    ];
+    words.into_iter().find(|(word, _)| inst.has(*word)).map_or(Strength::Weak, |(_, strength)| strength)
+}
+
+/// What an atomic promises: nothing about its order without a word on it.
+pub(super) fn atomic_strength(inst: &Instruction) -> Strength {
+    match strength_of(inst) {
+        _ if inst.has(Word::AcqRel) => Strength::Both,
+        Strength::Weak | Strength::Volatile { .. } => Strength::Relaxed,
+        strength => strength,
+    }
 }
 
 /// Type of what is loaded or stored: the last one, since `.b128` may be a modifier of the cache.

@@ -14,6 +14,7 @@ mod graph;
 mod mbarrier;
 mod memory;
 mod operand;
+mod polls;
 mod quad;
 mod tile;
 mod video;
@@ -239,6 +240,7 @@ impl Decoder<'_> {
         }
         self.program.dynamic_shared = self.program.shared_bytes.next_multiple_of(128);
         self.mark_products();
+        polls::mark(&mut self.program);
         Ok(())
     }
 

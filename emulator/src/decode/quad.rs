@@ -3,7 +3,7 @@
 //! A register of 128 bits is two of 64, the lower one first, so a load is that of a vector of two and a move is two
 //! moves; only atomics need more.
 
-use super::memory::{is_strong, space_of};
+use super::memory::{atomic_strength, space_of, strength_of};
 use super::{Decoder, Fail, Result, invalid};
 use crate::address::Space;
 use crate::alu::lanes::{lift1, lift2};
@@ -18,8 +18,8 @@ fn halves(reg: Reg) -> [Reg; 2] {
 
 /// The access of a 128-bit value: its two halves.
 fn of_halves(inst: &Instruction, (space, base): (Space, Address), elements: [(Reg, bool); 2]) -> Box<Access> {
-    let strong = is_strong(inst);
-    Box::new(Access { space, base, width: 8, signed: false, strong, elements: elements.into() })
+    let strength = strength_of(inst);
+    Box::new(Access { space, base, width: 8, signed: false, strength, elements: elements.into() })
 }
 
 impl Decoder<'_> {
@@ -127,7 +127,8 @@ impl Decoder<'_> {
             Operand::Sink => None,
             d => Some(self.quad_destination(d)?),
         };
-        self.emit(Op::AtomicQuad(Box::new(AtomicQuad { space, base, d, b, c })));
+        let strength = atomic_strength(inst);
+        self.emit(Op::AtomicQuad(Box::new(AtomicQuad { space, strength, base, d, b, c })));
         Ok(())
     }
 }

@@ -3,13 +3,15 @@
 use super::asynchrony::Copy;
 use super::block::Env;
 use super::order::Engine;
+use super::stamp::Proxy;
+use super::unknown::Unknown;
 use super::warp::Warp;
-use super::watch::{Behalf, By, Touching};
-use super::{Result, lanes};
+use super::watch::{Behalf, By, Touching, Watch};
+use super::{Result, defined, lanes};
 use crate::address::{SHARED_WINDOW, Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Access, Address, AsyncCopy, Atomic, Reg};
+use crate::program::{Access, Address, AsyncCopy, Atomic, Reg, Strength, Touch};
 
 /// The address that a lane computes.
 #[inline(always)]
@@ -97,25 +99,32 @@ pub(crate) fn check_written(span: Span, request: Request, count: u32) -> Result<
     }
 }
 
-/// `ld`; the registers and lanes that got nothing that was ever written, from the thread's own memory.
-pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -> Result<Vec<(Reg, usize)>> {
-    let mut undefined = Vec::new();
+/// `ld`; what the registers got that nobody ever wrote.
+pub(crate) fn load(
+    env: &mut Env,
+    warp: &mut Warp,
+    access: &Access,
+    mask: u32,
+) -> Result<Vec<(Reg, usize, Unknown)>> {
+    let mut unknown = Vec::new();
     let width = access.width;
     let count = width as u32 * access.elements.len() as u32;
     for lane in lanes(mask) {
         let address = address(warp, access.base, lane);
         let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Read, access.strong)?;
-        }
-        if env.sanitize && span.unwritten(count).is_some() {
-            if space_of(request) != Space::Local {
-                check_written(span, request, count)?;
-            }
+        watch(env, warp, request, Touching::Read, access.strength)?;
+        if env.sanitize.unwritten && span.unwritten(count).is_some() {
             for (i, (reg, _)) in access.elements.iter().enumerate() {
-                if span.is_blank(i * width as usize, width as usize) {
-                    undefined.push((*reg, lane));
+                let mut bits = span.unknown(i * width as usize, width);
+                if bits != 0 {
+                    let byte = i as u32 * width as u32 + bits.trailing_zeros() / 8;
+                    let origin = Some(env.origins.of(warp, request, byte));
+                    if access.signed {
+                        let unused = 64 - 8 * width as u32;
+                        bits = ((bits << unused) as i64 >> unused) as u64;
+                    }
+                    unknown.push((*reg, lane, Unknown { bits, origin }));
                 }
             }
         }
@@ -128,7 +137,7 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) -
             warp.set(*reg, *wide, lane, value);
         }
     }
-    Ok(undefined)
+    Ok(unknown)
 }
 
 /// `st`
@@ -139,63 +148,103 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
         let address = address(warp, access.base, lane);
         let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize
-            && let Err(race) = watch(env, warp, request, Touching::Write, access.strong)
-        {
+        if let Some(watch) = &mut env.watch {
             // Warps that all store the same constants do no harm: what is there does not change.
-            let same = |(i, (reg, wide)): (usize, &(Reg, bool))| {
-                let (at, bits) = (i * width as usize, 8 * width as u32);
-                span.is_written(at, width as usize)
-                    && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
+            let learns = hand(watch, warp.agent, request, Touching::Write, access.strength);
+            let same = || {
+                access.elements.iter().enumerate().all(|(i, (reg, wide))| {
+                    let (at, bits) = (i * width as usize, 8 * width as u32);
+                    span.is_written(at, width as usize)
+                        && span.read(at, width) == warp.get(*reg, *wide, lane) << (64 - bits) >> (64 - bits)
+                })
             };
-            if !race.kind.is_race() || !access.elements.iter().enumerate().all(same) {
-                return Err(race);
-            }
+            let outcome = watch_own(watch, warp, request, (Touching::Write, access.strength), &same);
+            warp.syncs += learns as u32;
+            env.note(warp, outcome)?;
         }
         for (i, (reg, wide)) in access.elements.iter().enumerate() {
             span.write(i * width as usize, width, warp.get(*reg, *wide, lane));
         }
         span.mark(count);
-        if env.sanitize {
-            store_undefined(env, warp, access, request, span)?;
+        if env.sanitize.unwritten {
+            store_unknown(env, warp, access, request, span)?;
         }
     }
     Ok(())
 }
 
 /// Tells the race check of an access; strong ones also order what is around them.
+#[inline(always)]
 pub(crate) fn watch(
     env: &mut Env,
     warp: &mut Warp,
     request: Request,
     touching: Touching,
-    strong: bool,
+    strength: Strength,
 ) -> Result<()> {
-    let Some(watch) = &mut env.watch else { return Ok(()) };
-    let (space, at) = match request.space {
+    match &mut env.watch {
+        Some(watch) => {
+            let learns = hand(watch, warp.agent, request, touching, strength);
+            let outcome = watch_own(watch, warp, request, (touching, strength), &|| false);
+            warp.syncs += learns as u32;
+            env.note(warp, outcome)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The space of a request's address, and the address there.
+fn place_of(request: Request) -> (Space, u64) {
+    match request.space {
         Space::Generic => resolve(request.address),
         space => (space, request.address),
-    };
-    if strong && matches!(space, Space::Shared | Space::Global) {
-        let address = if space == Space::Shared { at + SHARED_WINDOW } else { at };
-        let (acquires, releases) = (touching != Touching::Write, touching != Touching::Read);
-        if watch.hand(warp.agent, address, acquires, releases) {
-            warp.syncs += 1;
-        }
     }
-    if space != Space::Shared {
-        return Ok(());
+}
+
+/// What a strong access hears and lets know; true if something is known at once.
+fn hand(watch: &mut Watch, agent: u32, request: Request, touching: Touching, strength: Strength) -> bool {
+    if strength == Strength::Weak {
+        return false;
     }
-    let on_behalf = Behalf::Itself { strong };
-    watch.touch(By::lane(warp, request.lane, on_behalf), touching, at as u32, request.count)
+    match place_of(request) {
+        (Space::Shared, at) => watch.hand(agent, at + SHARED_WINDOW, touching, strength),
+        (Space::Global, at) => watch.hand(agent, at, touching, strength),
+        _ => false,
+    }
+}
+
+/// Checks an access of the warp's own to shared memory.
+fn watch_own(
+    watch: &mut Watch,
+    warp: &Warp,
+    request: Request,
+    (touching, strength): (Touching, Strength),
+    same: &dyn Fn() -> bool,
+) -> Result<()> {
+    let (Space::Shared, at) = place_of(request) else { return Ok(()) };
+    let on_behalf = Behalf::Itself { strength, proxy: Proxy::Generic };
+    watch.touch_with(By::lane(warp, request.lane, on_behalf), touching, (at as u32, request.count), same)
 }
 
 /// Tells the race check of an access to shared memory that a lane makes for its whole warp.
-pub(crate) fn watch_matrix(env: &mut Env, warp: &Warp, request: Request, touching: Touching) -> Result<()> {
+pub(crate) fn watch_matrix(
+    env: &mut Env,
+    warp: &Warp,
+    request: Request,
+    touching: Touching,
+    same: &dyn Fn() -> bool,
+) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
-    let own = By::lane(warp, request.lane, Behalf::Itself { strong: false });
+    let on_behalf = Behalf::Itself { strength: Strength::Weak, proxy: Proxy::Generic };
+    let own = By::lane(warp, request.lane, on_behalf);
     // The address may be a generic one; its low half is the shared one.
-    watch.touch(By { collective: true, ..own }, touching, request.address as u32, request.count)
+    let place = (request.address as u32, request.count);
+    watch.touch_with(By { collective: true, ..own }, touching, place, same)
+}
+
+/// The address in shared memory of a request that goes there.
+fn resolve_shared(request: Request) -> u64 {
+    if request.space == Space::Generic { resolve(request.address).1 } else { request.address }
 }
 
 /// Where a request really goes.
@@ -207,22 +256,49 @@ fn space_of(request: Request) -> Space {
     }
 }
 
-/// A value that was never computed stays so in the block's memory, and must not leave the block.
-fn store_undefined(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
+/// A value that was never computed stays so in the cluster's memory, and must not leave it.
+fn store_unknown(env: &Env, warp: &Warp, access: &Access, request: Request, span: Span) -> Result<()> {
     for (i, (reg, _)) in access.elements.iter().enumerate() {
-        if warp.written_rows[reg.0 as usize] >> request.lane & 1 != 0 {
-            continue;
+        let touch = Touch::Row(*reg);
+        if warp.known(touch) >> request.lane & 1 == 0 {
+            let at = (i * access.width as usize, access.width);
+            keep_unknown(env, warp, (touch, warp.unknown(touch, request.lane)), request, (span, at))?;
         }
-        if space_of(request) == Space::Global {
-            return Err(super::defined::never(env, crate::program::Touch::Row(*reg), 1 << request.lane));
-        }
-        span.unmark(i * access.width as usize, access.width as usize);
+    }
+    Ok(())
+}
+
+/// Notes in memory what is not known of the value that was stored at an offset of `span`.
+///
+/// # Errors
+/// It is global memory.
+pub(crate) fn keep_unknown(
+    env: &Env,
+    warp: &Warp,
+    (touch, unknown): (Touch, Unknown),
+    request: Request,
+    (span, (at, width)): (Span, (usize, u8)),
+) -> Result<()> {
+    let bits = unknown.bits << (64 - 8 * width as u32) >> (64 - 8 * width as u32);
+    if bits != 0 && space_of(request) == Space::Global {
+        return env.note(warp, Err(defined::never(env, touch, request.lane, unknown)));
+    }
+    span.mark_but(at, width, bits);
+    if bits != 0 && space_of(request) == Space::Shared {
+        let address = resolve_shared(request) + at as u64;
+        env.origins.keep(address, width as u32, unknown.origin);
     }
     Ok(())
 }
 
 /// `atom`, `red`: lane after lane.
-pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32) -> Result<()> {
+pub(crate) fn atomic(
+    env: &mut Env,
+    warp: &mut Warp,
+    atomic: &Atomic,
+    mask: u32,
+) -> Result<Vec<(Reg, usize, Unknown)>> {
+    let mut old_values = Vec::new();
     let count = atomic.width as u32;
     let wide = atomic.width == 8;
     let align = atomic.align as u64;
@@ -233,18 +309,36 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &Atomic, mask: u32)
             return Err(refuse(env, Request { count: align as u32, ..request }));
         }
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Atomic, true)?;
-            check_written(span, request, count)?;
+        watch(env, warp, request, Touching::Atomic, atomic.strength)?;
+        let mut unknown = Unknown::default();
+        if env.sanitize.unwritten && span.unwritten(count).is_some() {
+            unknown = replaced(env, warp, atomic, request, span)?;
         }
         let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
         let old = span.update(atomic.width, |old| (atomic.update)(old, b, c));
         span.mark(count);
         if let Some(d) = atomic.d {
             warp.set(d, wide, lane, old);
+            if env.sanitize.unwritten {
+                old_values.push((d, lane, unknown));
+            }
         }
     }
-    Ok(())
+    Ok(old_values)
+}
+
+/// What an atomic finds that was never written is not known; it may only be replaced.
+fn replaced(env: &Env, warp: &Warp, atomic: &Atomic, request: Request, span: Span) -> Result<Unknown> {
+    let (wide, lane) = (atomic.width == 8, request.lane);
+    let (b, c) = (warp.get(atomic.b, wide, lane), warp.get(atomic.c, wide, lane));
+    let with = |old: u64| (atomic.update)(old, b, c);
+    // What it compares or adds to shows in one of these.
+    if with(b) != with(!b) || with(!b) != with(b ^ 1) {
+        env.note(warp, check_written(span, request, request.count))?;
+    }
+    let bits = span.unknown(0, atomic.width);
+    let origin = env.origins.of(warp, request, bits.trailing_zeros() / 8);
+    Ok(Unknown { bits, origin: Some(origin) })
 }
 
 /// `cp.async`: addresses are checked now, bytes move when the copy lands.
@@ -263,7 +357,8 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         if let Some(watch) = &mut env.watch {
             let on_behalf = Behalf::Engine(Engine::Copies, warp.copies.next_number());
             let by = By::lane(warp, lane, on_behalf);
-            watch.touch(by, Touching::Write, to as u32, bytes)?;
+            let outcome = watch.touch(by, Touching::Write, to as u32, bytes);
+            env.note(warp, outcome)?;
         }
         if from & (bytes as u64 - 1) != 0 {
             let kind = FaultKind::Misaligned { access: "read", bytes, address: from };
@@ -271,11 +366,8 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
         }
         if read != 0 {
             let request = Request { access: "read", space: Space::Global, address: from, count: read, lane };
-            let Some(span) = env.memory.span(from, read, &mut warp.hint) else {
+            if env.memory.span(from, read, &mut warp.hint).is_none() {
                 return Err(refuse_copy(env, request));
-            };
-            if env.sanitize {
-                check_written(span, request, read)?;
             }
         }
         issued.to[lane] = to as u32;
@@ -323,6 +415,15 @@ pub(crate) fn land(env: &Env, warp: &mut Warp, copy: &Copy) -> Result<()> {
             }
         }
         target.mark(bytes);
+        if env.sanitize.unwritten
+            && read != 0
+            && let Some(source) = env.memory.span(from, read, &mut warp.hint)
+            && source.unwritten(read).is_some()
+        {
+            // That nobody wrote them goes with the bytes.
+            source.copy_known_to(target, read);
+            env.origins.keep(to, bytes, None);
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Barriers count warps: a warp arrives with all the lanes it has left. Without a count, a barrier is for every
 //! warp that has not exited.
 
-use super::order::{Order, View};
+use super::order::{Agent, Engine, Order, View, agent};
 use super::warp::Warp;
 use super::{Result, lanes};
 use crate::alu::lanes::LANES;
@@ -23,6 +23,9 @@ struct State {
     voters: u32,
     /// What those who wait may rely on, under the sanitizer.
     view: View,
+    /// Who has arrived, and when; and who did the last time.
+    arrivals: Vec<(Agent, u64)>,
+    last: Vec<(Agent, u64)>,
 }
 
 /// What a waiting warp gets.
@@ -89,6 +92,15 @@ impl Barriers {
         state.expected = count;
         state.arrived += 1;
         if let Some(order) = &mut order {
+            let view = order.view(warp.agent);
+            if !state.last.iter().all(|(agent, clock)| view.has_seen(*agent, *clock)) {
+                return fail(
+                    "this warp arrives, and nothing tells it that the last use of the barrier is over: it could have \
+                     counted for that"
+                        .to_string(),
+                );
+            }
+            state.arrivals.push((agent(warp.agent, Engine::Itself), order.clock(warp.agent)));
             order.release(warp.agent, &mut state.view);
         }
         let mut vote = |p: Condition| {
@@ -137,11 +149,13 @@ impl Barriers {
         if state.arrived == 0 || state.arrived < state.expected.unwrap_or(live) {
             return;
         }
-        let state = std::mem::take(state);
+        let last = std::mem::take(&mut state.arrivals);
+        let state = std::mem::replace(state, State { last, ..State::default() });
         for (index, outcome) in state.waiting {
             let warp = &mut warps[index];
             if let Some(order) = &mut order {
                 order.acquire(warp.agent, &state.view);
+                order.fence(warp.agent);
             }
             let ones = |holds: bool| 0u32.wrapping_sub(holds as u32);
             match outcome {

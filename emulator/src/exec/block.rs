@@ -1,6 +1,5 @@
 //! What a warp sees: its launch, its cluster, and the registers that are filled before its first instruction.
 
-use super::FULL;
 use super::asynchrony::AsyncPolicy;
 use super::bulk_queue::Tasks;
 use super::cluster_barrier::ClusterBarrier;
@@ -9,14 +8,20 @@ use super::mbarrier::Mbarriers;
 use super::pipeline::Warpgroups;
 use super::schedule::Schedule;
 use super::shared::Shared;
+use super::unknown::Origins;
 use super::warp::Warp;
 use super::watch::Watch;
+use super::{FULL, Result};
 use crate::address::RANK_SHIFT;
 use crate::alu::lanes::{LANES, Row, wide_vectors};
+use crate::fault::{Place, Trouble};
+use crate::findings::Found;
 use crate::memory::{Memory, Storage};
-use crate::program::{Constant, Program};
+use crate::program::{Constant, Program, Reg};
+use crate::sanitize::Sanitize;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::words::Special;
+use std::cell::RefCell;
 
 /// What is the same for every block of a launch.
 pub(crate) struct Setting<'l> {
@@ -32,7 +37,8 @@ pub(crate) struct Setting<'l> {
     pub dynamic_shared_bytes: u32,
     pub policy: AsyncPolicy,
     pub schedule: Schedule,
-    pub sanitize: bool,
+    pub sanitize: Sanitize,
+    pub keep_going: bool,
     pub profile: bool,
 }
 
@@ -71,10 +77,18 @@ pub(crate) struct Env<'l> {
     pub warpgroups: Warpgroups,
     /// The cluster's barrier: phases that are over, and lanes that arrived in this one.
     pub cluster_barrier: ClusterBarrier,
-    pub sanitize: bool,
-    /// The check for races and missing waits, under the sanitizer.
+    pub sanitize: Sanitize,
+    /// Whether instructions are looked at before they run.
+    pub checks_registers: bool,
+    /// Rows that begin a register of 64 bits, if what is not known is followed.
+    wide_rows: Vec<bool>,
+    /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
+    /// Where what is not known in shared memory came from.
+    pub origins: Origins,
+    /// What was found, if the run goes on after that.
+    pub found: Option<RefCell<Found>>,
     /// How often each instruction ran, for a whole warp at a time.
     pub executed: Vec<u64>,
     /// What instructions did, if that is asked for.
@@ -95,7 +109,11 @@ impl<'l> Env<'l> {
             warpgroups: Warpgroups::default(),
             cluster_barrier: ClusterBarrier::default(),
             sanitize: setting.sanitize,
+            checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
+            wide_rows: if setting.sanitize.unwritten { wide_rows(setting.program) } else { Vec::new() },
             watch: None,
+            origins: Origins::default(),
+            found: setting.keep_going.then(RefCell::default),
             wide_vectors: wide_vectors(),
             executed: vec![0; setting.program.code.len()],
             counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
@@ -103,16 +121,58 @@ impl<'l> Env<'l> {
         }
     }
 
+    /// Whether a register has 64 bits.
+    pub fn is_wide(&self, reg: Reg) -> bool {
+        self.wide_rows.get(reg.0 as usize).is_some_and(|wide| *wide)
+    }
+
+    /// Takes what the sanitizer says of what `warp` does, and goes on, if it is to.
+    ///
+    /// # Errors
+    /// It is not, or this is a fault always.
+    #[inline(always)]
+    pub fn note(&self, warp: &Warp, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(trouble) => {
+                let lane = trouble.lane;
+                self.found_at(Place { pc: warp.pc, warp: warp.agent, lane }, trouble)
+            }
+        }
+    }
+
+    /// The same of what was found somewhere else.
+    #[cold]
+    pub fn found_at(&self, place: Place, trouble: Box<Trouble>) -> Result<()> {
+        match &self.found {
+            Some(found) => found.borrow_mut().take(trouble, place),
+            None => Err(trouble),
+        }
+    }
+
     /// Ready for the cluster of this index.
     pub fn reset(&mut self, setting: &Setting, cluster: u64) {
         self.shared.reset();
+        self.origins.reset();
         self.mbarriers.reset();
         self.tasks.reset(cluster);
         self.warpgroups.reset(setting.blocks() * setting.warps());
         self.cluster_barrier = ClusterBarrier::default();
-        let watch = || Box::new(Watch::new(setting.blocks(), setting.warps(), setting.shared_bytes));
-        self.watch = setting.sanitize.then(watch);
+        let watch = || {
+            Box::new(Watch::new(setting.blocks(), setting.warps(), setting.shared_bytes, setting.sanitize))
+        };
+        self.watch = setting.sanitize.watches().then(watch);
     }
+}
+
+fn wide_rows(program: &Program) -> Vec<bool> {
+    let mut rows = vec![false; program.rows as usize];
+    let constants = program.constants.iter().map(|(reg, _, wide)| (*reg, *wide));
+    let specials = program.specials.iter().map(|(reg, .., wide)| (*reg, *wide));
+    for (reg, wide) in program.registers.iter().copied().chain(constants).chain(specials) {
+        rows[reg.0 as usize] = wide;
+    }
+    rows
 }
 
 /// Fills a warp's constants and special registers, of the cluster whose first block is at `origin`.
@@ -143,7 +203,7 @@ fn fill_constants(warp: &mut Warp, setting: &Setting) {
 }
 
 /// Sets every lane of a register that instructions only read.
-fn fill(warp: &mut Warp, reg: crate::program::Reg, wide: bool, value: impl Fn(u32) -> u64) {
+fn fill(warp: &mut Warp, reg: Reg, wide: bool, value: impl Fn(u32) -> u64) {
     if wide {
         *warp.wide_mut(reg) = std::array::from_fn(|l| value(l as u32));
     } else {

@@ -8,7 +8,7 @@ use super::access::{Request, address, check_written};
 use super::block::Env;
 use super::warp::Warp;
 use crate::address::{RANK_SHIFT, Space};
-use crate::fault::{FaultKind, Trouble};
+use crate::fault::{FaultKind, Place, Trouble};
 use crate::memory::Span;
 use crate::program::{BulkCopy, Completion, Reduction};
 
@@ -38,7 +38,8 @@ pub(crate) struct Transfer {
     pub byte_mask: u16,
     /// The mbarriers to count off, each with its bytes; none if the thread's bulk group tells.
     pub mbarriers: Vec<(u32, u32)>,
-    /// Lane that issued it.
+    /// Who issued it, and the lane.
+    pub place: Place,
     pub lane: usize,
 }
 
@@ -219,6 +220,7 @@ pub(crate) fn plan(env: &Env, warp: &mut Warp, lane: usize, copy: &BulkCopy) -> 
         reduction: copy.reduction,
         byte_mask: copy.byte_mask.map_or(u16::MAX, |mask| warp.row(mask)[lane] as u16),
         mbarriers,
+        place: Place { pc: warp.pc, warp: warp.agent, lane: Some(lane as u32) },
         lane,
     };
     check_there(env, warp, lane, "read", (copy.from_space, from, bytes))?;
@@ -287,13 +289,24 @@ fn found(env: &Env, space: Space, address: u64, bytes: u32, hint: &mut usize) ->
     }
 }
 
+/// What is found of a copy is of the instruction that issued it.
+fn note(env: &Env, transfer: &Transfer, outcome: Result<()>) -> Result<()> {
+    outcome.or_else(|trouble| env.found_at(transfer.place, trouble))
+}
+
 /// Faults if what is read was never written.
 fn must_be_written(env: &Env, transfer: &Transfer, from: u64, source: Span, bytes: u32) -> Result<()> {
-    if !env.sanitize {
+    if !env.sanitize.unwritten {
         return Ok(());
     }
     let (space, lane) = (transfer.from_space, transfer.lane);
-    check_written(source, Request { access: "read", space, address: from, count: bytes, lane }, bytes)
+    let request = Request { access: "read", space, address: from, count: bytes, lane };
+    let outcome = check_written(source, request, bytes).map_err(|mut trouble| {
+        let kept = trouble.address.filter(|_| space == Space::Shared).and_then(|at| env.origins.kept(at));
+        trouble.other = kept.map(|origin| origin.place());
+        trouble
+    });
+    note(env, transfer, outcome)
 }
 
 fn write(
@@ -303,17 +316,21 @@ fn write(
     (to, target): (u64, Span),
     bytes: u32,
 ) -> Result<()> {
-    if transfer.to_space == Space::Global {
-        must_be_written(env, transfer, from, source, bytes)?;
-    }
     if transfer.byte_mask != u16::MAX {
-        for at in (0..bytes as usize).filter(|at| transfer.byte_mask >> (at % 16) & 1 != 0) {
-            target.write(at, 1, source.read(at, 1));
+        for at in (0..bytes).filter(|at| transfer.byte_mask >> (at % 16) & 1 != 0) {
+            let (source, target) = (source.at(at), target.at(at));
+            if transfer.to_space == Space::Global {
+                must_be_written(env, transfer, from + at as u64, source, 1)?;
+            }
+            source.copy_to(target, 1);
         }
         return Ok(());
     }
+    if transfer.to_space == Space::Global {
+        must_be_written(env, transfer, from, source, bytes)?;
+    }
     // A box may hold rows that nobody wrote and nobody uses: that they were not goes with the bytes.
-    if env.sanitize && source.unwritten(bytes).is_some() {
+    if env.sanitize.unwritten && source.unwritten(bytes).is_some() {
         source.copy_to(target, bytes);
         return Ok(());
     }
@@ -344,9 +361,10 @@ fn reduce(
     for i in 0..count {
         let address = to + (i * width) as u64;
         let target = found(env, transfer.to_space, address, width, hint)?;
-        if env.sanitize {
+        if env.sanitize.unwritten {
             let (space, lane) = (transfer.to_space, transfer.lane);
-            check_written(target, Request { access: "atomic", space, address, count: width, lane }, width)?;
+            let request = Request { access: "atomic", space, address, count: width, lane };
+            note(env, transfer, check_written(target, request, width))?;
         }
         let value = source.read((i * width) as usize, reduction.width);
         target.update(reduction.width, |old| (reduction.update)(old, value, 0));

@@ -12,6 +12,7 @@ use super::schedule::Picks;
 use super::step::{self, Stop};
 use super::warp::{Sleep, Warp};
 use crate::fault::{Fault, FaultKind, Place, Site, Trouble};
+use crate::findings::Key;
 use crate::program::Op;
 
 /// Turns in a row that came to nothing, for each warp, after which a cluster is said to be stuck.
@@ -78,6 +79,13 @@ impl<'l> Cluster<'l> {
     /// What it printed, if it printed anything.
     pub fn printed(&mut self) -> Option<String> {
         (!self.env.printed.is_empty()).then(|| std::mem::take(&mut self.env.printed))
+    }
+
+    /// What was found on the way, if it went on after that.
+    pub fn findings(&mut self) -> Vec<(Key, Fault, u64)> {
+        let Some(found) = &mut self.env.found else { return Vec::new() };
+        let found = std::mem::take(found.get_mut());
+        found.all.into_iter().map(|(key, trouble, count)| (key, self.fault(0, trouble), count)).collect()
     }
 
     /// Ready to run the cluster of this index, whose first block is at `origin`.
@@ -168,14 +176,16 @@ impl<'l> Cluster<'l> {
         let block = first..first + self.setting.warps() as usize;
         match stop {
             Stop::Exited => {
-                engines::abandoned(&self.env, &self.warps[w])?;
+                let warp = &self.warps[w];
+                self.env.note(warp, engines::abandoned(&self.env, warp))?;
                 self.env.warpgroups.exit(&self.warps[w]);
                 self.live[rank] -= 1;
                 if self.live[rank] == 0
                     && self.live.len() > 1
                     && let Some(watch) = &mut self.env.watch
                 {
-                    watch.exit(rank as u32)?;
+                    let outcome = watch.exit(rank as u32);
+                    self.env.note(&self.warps[w], outcome)?;
                 }
                 let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
                 self.barriers[rank].warp_exited(&mut self.warps[block], self.live[rank], order);
@@ -191,8 +201,8 @@ impl<'l> Cluster<'l> {
                 let inst = &self.env.program.code[self.warps[w].pc as usize];
                 if let Op::Barrier(barrier) = &inst.op {
                     let mask = self.warps[w].mask;
-                    if self.env.sanitize {
-                        super::defined::after(&self.env, &mut self.warps[w], inst, mask);
+                    if self.env.sanitize.unwritten {
+                        super::defined::after(&self.env, &mut self.warps[w], inst, mask, false);
                     }
                     let order = self.env.watch.as_mut().map(|watch| &mut watch.order);
                     let warps = &mut self.warps[block];
@@ -281,7 +291,7 @@ impl<'l> Cluster<'l> {
         let here = Place { pc: self.warps[w].pc, warp: w as u32, lane };
         let site = self.site(place.unwrap_or(here), address);
         let other = other.map(|place| self.site(place, None));
-        Fault { kind, site: Some(site), other, printed: String::new() }
+        Fault { kind, site: Some(site), other, printed: String::new(), findings: Vec::new() }
     }
 
     #[cold]

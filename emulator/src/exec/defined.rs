@@ -1,36 +1,26 @@
-//! Which registers hold something, lane by lane.
+//! Follows what nobody computed, from memory and registers that were never written to where it is used.
 //!
 //! Compilers move values about that nobody computed: a predicated load leaves its register alone in some lanes,
-//! and a butterfly reduction shuffles it all the same. So a read is not yet a fault. A result is undefined where
-//! a source is; a fault is what lets such a value *decide* something or leave the block: an address, a guard, a
-//! vote, an operand of a matrix product, a store to global memory.
+//! and a butterfly reduction shuffles it all the same; a vector is loaded with the padding behind it; rows past the end
+//! of a sequence are multiplied, and what comes of them is selected away. So neither a load nor arithmetic is a fault. A
+//! result is unknown, bit by bit, as far as it depends on what is ([`super::depends`]; [`super::defined_products`] for
+//! products of matrices, element by element). A fault is what lets such a value *decide* something or leave the block:
+//! an address, a branch ([`super::doubt`]), a vote, an atomic, a store to global memory. It names the load that the value
+//! came from.
 //!
-//! A thread's own memory is treated like its registers, since that is what compilers use it for: a struct is copied
-//! with its padding. And a value of which a part was written counts as written, be it put together in memory, by
-//! `mov` of a vector, `bfi` or `prmt`: this looks for what was forgotten, not for every bit.
+//! Shared memory and a thread's own keep what is unknown as they keep the value, whoever copies it there.
 
 use super::block::Env;
+use super::depends::{self, Function};
+use super::unknown::{Lanes, Origin, Unknown};
 use super::warp::Warp;
-use super::{Result, collective};
+use super::{FULL, Result, collective, defined_products, doubt, lanes, matrix};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{Inst, Op, Reg, Touch};
-use flashpage_ptx::words::Opcode;
+use crate::program::{Condition, Inst, Logic, Move, Op, Reg, Touch};
 
-/// Lanes in which what `inst` computes is undefined, for instructions that pass it on.
-fn undefined(warp: &Warp, reads: &[Touch]) -> u32 {
-    reads.iter().fold(0, |mask, touch| mask | !written(warp, *touch))
-}
-
-fn written(warp: &Warp, touch: Touch) -> u32 {
-    match touch {
-        Touch::Row(reg) => warp.written_rows[reg.0 as usize],
-        Touch::Pred(pred) => warp.written_preds[pred.0 as usize],
-    }
-}
-
-/// The fault of using an undefined register.
+/// The fault of using a value that is not known.
 #[cold]
-pub(crate) fn never(env: &Env, touch: Touch, lanes: u32) -> Box<Trouble> {
+pub(crate) fn never(env: &Env, touch: Touch, lane: usize, unknown: Unknown) -> Box<Trouble> {
     let name = match touch {
         Touch::Row(reg) => env.program.names.get(&reg),
         Touch::Pred(pred) => env.program.predicate_names.get(&pred),
@@ -39,120 +29,251 @@ pub(crate) fn never(env: &Env, touch: Touch, lanes: u32) -> Box<Trouble> {
         Some(name) => format!("register {name}"),
         None => "a value of this instruction".to_string(),
     };
-    Trouble::lane(FaultKind::NeverWritten(what), lanes.trailing_zeros())
+    let what = match unknown.origin.and_then(|origin| origin.bytes) {
+        Some((byte, count, address)) => {
+            format!("{what} comes of {}, which", Origin::text(byte, count, address))
+        }
+        None => what,
+    };
+    let mut trouble = Trouble::lane(FaultKind::NeverWritten(what), lane as u32);
+    trouble.other = unknown.origin.map(Origin::place);
+    trouble
 }
 
 fn reads<'p>(env: &Env<'p>, inst: &Inst) -> &'p [Touch] {
     &env.program.operands[inst.reads.0 as usize..inst.reads.1 as usize]
 }
 
-/// Before `inst` runs in the lanes of `mask`.
+fn writes<'p>(env: &Env<'p>, inst: &Inst) -> &'p [Touch] {
+    &env.program.operands[inst.writes.0 as usize..inst.writes.1 as usize]
+}
+
+/// Before `inst` runs in the lanes of `mask`; says whether it reads something that is not known.
 ///
 /// # Errors
-/// It would decide something by a register that was never written.
-pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
-    if inst.touches_product && mask != 0 {
+/// It would decide something by what nobody computed.
+#[inline(always)]
+pub(crate) fn before(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<bool> {
+    if inst.touches_product && mask != 0 && env.sanitize.holds_registers() {
         product_registers(env, warp, inst, mask)?;
     }
-    // The guard decides for every lane of the part, whatever it says.
-    let guard = Touch::Pred(inst.guard.pred);
-    let undecided = warp.mask & !written(warp, guard);
-    if undecided != 0 {
-        return Err(never(env, guard, undecided));
+    if !env.sanitize.unwritten {
+        return Ok(false);
     }
-    let strict = match &inst.op {
-        Op::Alu { .. }
-        | Op::Compare { .. }
-        | Op::SetRow { .. }
-        | Op::Select { .. }
-        | Op::Predicate { .. }
-        | Op::Carry { .. }
-        | Op::Call(_)
-        | Op::Recurse(_)
-        | Op::StoreMatrix(_) => false,
-        Op::Shuffle { b, c, members, .. } => {
-            return all(env, warp, &[Touch::Row(*b), Touch::Row(*c), Touch::Row(*members)], mask);
-        }
-        Op::Store(access) => return all(env, warp, &[Touch::Row(access.base.base)], mask),
-        _ => true,
-    };
-    if strict { all(env, warp, reads(env, inst), mask) } else { Ok(()) }
+    let all_known = reads(env, inst).iter().fold(FULL, |all, touch| all & warp.known(*touch));
+    // The guard decides for every lane of the part, whatever it says.
+    if warp.mask & !all_known == 0 && !reaches_others(inst, all_known) && warp.doubts.is_empty() {
+        return Ok(false);
+    }
+    reads_unknown(env, warp, inst, mask)?;
+    Ok(true)
+}
+
+/// Whether lanes read what others have that are not here, and not known.
+fn reaches_others(inst: &Inst, all_known: u32) -> bool {
+    all_known != FULL && matches!(inst.op, Op::Shuffle { .. })
 }
 
 /// A `wgmma` on its way has registers that nobody else may touch.
 fn product_registers(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
-    let writes = &env.program.operands[inst.writes.0 as usize..inst.writes.1 as usize];
-    for touch in reads(env, inst).iter().chain(writes) {
+    let touches = reads(env, inst).iter().map(|touch| (touch, false));
+    for (touch, written) in touches.chain(writes(env, inst).iter().map(|touch| (touch, true))) {
         if let Touch::Row(reg) = touch
-            && !warp.products.touch(reg.0 as usize)
+            && !warp.products.touch(reg.0 as usize, written)
+            && env.sanitize.waits
         {
             let name = env.program.names.get(reg).cloned().unwrap_or_default();
-            return Err(Trouble::lane(FaultKind::RegisterInFlight(name), mask.trailing_zeros()));
+            let trouble = Trouble::lane(FaultKind::RegisterInFlight(name), mask.trailing_zeros());
+            env.note(warp, Err(trouble))?;
         }
     }
     Ok(())
 }
 
+/// Faults if one of these is not known in a lane of `mask`.
 fn all(env: &Env, warp: &Warp, touches: &[Touch], mask: u32) -> Result<()> {
     for touch in touches {
-        let missing = mask & !written(warp, *touch);
-        if missing != 0 {
-            return Err(never(env, *touch, missing));
+        if let Some(lane) = lanes(mask & !warp.known(*touch)).next() {
+            env.note(warp, Err(never(env, *touch, lane, warp.unknown(*touch, lane))))?;
         }
     }
     Ok(())
 }
 
-/// After `inst` ran in the lanes of `mask`: what it wrote is as defined as what it read.
-pub(crate) fn after(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) {
-    let writes = &env.program.operands[inst.writes.0 as usize..inst.writes.1 as usize];
-    if writes.is_empty() {
-        return;
+/// Faults if `inst` uses what is not known; else notes in `warp.pending` what it leaves unknown.
+#[cold]
+fn reads_unknown(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<()> {
+    let guard = Touch::Pred(inst.guard.pred);
+    doubt::settle(warp);
+    let doubtful = warp.mask & !warp.known(guard);
+    if doubtful != 0 && !doubt::raise(env.program, warp, inst, guard, doubtful) {
+        all(env, warp, &[guard], warp.mask)?;
     }
-    let unknown = match &inst.op {
-        Op::Select { a, b, p, .. } => {
-            let chosen = warp.condition(*p);
-            let (a, b) = (written(warp, Touch::Row(*a)), written(warp, Touch::Row(*b)));
-            !written(warp, Touch::Pred(p.pred)) | (chosen & !a) | (!chosen & !b)
-        }
-        Op::Shuffle { mode, a, b, c, .. } => {
-            let known = written(warp, Touch::Row(*a));
-            let sources = collective::sources(*mode, warp.row(*b), warp.row(*c)).0;
-            let gives = |lane: usize| (known >> sources[lane] & 1) << lane;
-            !(0..32).fold(0, |mask, lane| mask | gives(lane))
-        }
-        Op::Alu { a, b, c, e, .. } if matches!(inst.opcode, Some(Opcode::Bfi | Opcode::Prmt)) => {
-            let known = |reg: &Reg| written(warp, Touch::Row(*reg));
-            let parts = match inst.opcode {
-                Some(Opcode::Bfi) => (known(a) | known(b)) & known(e),
-                _ => known(a) | known(b),
+    warp.pending.clear();
+    let row = |reg: &Reg| Touch::Row(*reg);
+    match &inst.op {
+        Op::Alu { run, d, a, b, c, e, wide } => {
+            let sources = [*a, *b, *c, *e];
+            let function = Function {
+                run: *run,
+                sources,
+                wide: sources.map(|reg| env.is_wide(reg)),
+                wide_result: *wide,
+                opcode: inst.opcode,
             };
-            !(parts & known(c))
+            let result = depends::result(warp, &function, mask);
+            warp.pending.push((Touch::Row(*d), result));
         }
-        Op::Alu { .. } if inst.opcode == Some(Opcode::Mov) => match reads(env, inst) {
-            [] => 0,
-            parts => parts.iter().fold(u32::MAX, |mask, part| mask & !written(warp, *part)),
-        },
-        Op::Alu { .. }
-        | Op::Compare { .. }
-        | Op::SetRow { .. }
-        | Op::Predicate { .. }
-        | Op::Carry { .. }
-        | Op::Call(_) => undefined(warp, reads(env, inst)),
-        _ => 0,
-    };
-    for touch in writes {
-        let shadow = match touch {
-            Touch::Row(reg) => &mut warp.written_rows[reg.0 as usize],
-            Touch::Pred(pred) => &mut warp.written_preds[pred.0 as usize],
-        };
-        *shadow = *shadow & !mask | mask & !unknown;
+        Op::Select { d, a, b, p, wide } => {
+            let chosen = warp.condition(*p);
+            let width = if *wide { u64::MAX } else { u32::MAX as u64 };
+            let of = |lane: usize| {
+                let by = warp.unknown(Touch::Pred(p.pred), lane);
+                let taken = warp.unknown_row(if chosen >> lane & 1 != 0 { *a } else { *b }, lane);
+                let all = by.spread().with(taken);
+                all.cut(all.bits & width)
+            };
+            let result = Box::new(std::array::from_fn(of));
+            warp.pending.push((Touch::Row(*d), result));
+        }
+        Op::Predicate { d, a, b, logic } => {
+            let sides = [*a, *b].map(|side| (known_pred(warp, side), warp.condition(side)));
+            let settled = settled_by(*logic, sides[0]) | settled_by(*logic, sides[1]);
+            let result = spread(warp, &[Touch::Pred(a.pred), Touch::Pred(b.pred)], settled);
+            warp.pending.push((Touch::Pred(*d), result));
+        }
+        // What any bit decides, or a comparison, is not known at all.
+        Op::Compare { run, a, b, d, q, combine } => {
+            // SAFETY: the decoder matched the kernel's widths to the registers'.
+            let holds = unsafe { run(warp.row_ptr(*a), warp.row_ptr(*b)) };
+            for (d, holds) in std::iter::once((*d, holds)).chain(q.map(|q| (q, !holds))) {
+                let result = compared(warp, (*a, *b), holds, *combine);
+                warp.pending.push((Touch::Pred(d), result));
+            }
+        }
+        Op::SetRow { run, a, b, d, combine, .. } => {
+            // SAFETY: as above.
+            let holds = unsafe { run(warp.row_ptr(*a), warp.row_ptr(*b)) };
+            let result = compared(warp, (*a, *b), holds, *combine);
+            warp.pending.push((Touch::Row(*d), result));
+        }
+        Op::Carry { .. } | Op::Video { .. } => {
+            let result = spread(warp, reads(env, inst), 0);
+            for touch in writes(env, inst) {
+                warp.pending.push((*touch, result.clone()));
+            }
+        }
+        Op::Shuffle { mode, d, a, b, c, members, .. } => {
+            all(env, warp, &[row(b), row(c), row(members)], mask)?;
+            let sources = collective::sources(*mode, warp.row(*b), warp.row(*c)).0;
+            let result = Box::new(sources.map(|from| warp.unknown_row(*a, from as usize & 31)));
+            warp.pending.push((Touch::Row(*d), result));
+        }
+        Op::MoveMatrix { d, a } => {
+            let moved = matrix::transposed(&std::array::from_fn(|lane| warp.unknown_row(*a, lane)));
+            warp.pending.push((Touch::Row(*d), Box::new(moved)));
+        }
+        Op::Call(call) => moves(warp, &call.arguments),
+        Op::Results(results) => moves(warp, results),
+        Op::Recurse(_) => {}
+        // What is stored goes on in memory, if it may.
+        Op::Store(access) => all(env, warp, &[Touch::Row(access.base.base)], mask)?,
+        Op::StoreMatrix(access) => all(env, warp, &[Touch::Row(access.base.base)], mask)?,
+        Op::StoreTile(access) => all(env, warp, &[row(&access.base.base), row(&access.stride)], mask)?,
+        Op::MatrixProduct(product) => defined_products::product(warp, product),
+        Op::TileProduct(product) => defined_products::tiles(warp, product),
+        Op::WarpgroupProduct(product) => {
+            let descriptors = defined_products::descriptors(product);
+            all(env, warp, &descriptors, mask)?;
+        }
+        Op::Load(access) => all(env, warp, &[Touch::Row(access.base.base)], mask)?,
+        // A step that a call through a register has, for its target.
+        Op::Nothing => {
+            for touch in reads(env, inst).iter().filter(|touch| matches!(touch, Touch::Row(_))) {
+                all(env, warp, &[*touch], mask)?;
+            }
+        }
+        Op::Branch { .. } => {}
+        _ => {
+            // The guard had its turn.
+            for touch in reads(env, inst).iter().filter(|touch| **touch != guard) {
+                all(env, warp, &[*touch], mask)?;
+            }
+        }
+    }
+    doubt::cast(env.program, warp, inst);
+    Ok(())
+}
+
+fn known_pred(warp: &Warp, side: Condition) -> u32 {
+    warp.known(Touch::Pred(side.pred))
+}
+
+/// Lanes in which one side, known where the first mask says and holding where the second does, settles what comes of two:
+/// kernels ask of a row whether it is there and of its value in one.
+fn settled_by(logic: Logic, (known, holds): (u32, u32)) -> u32 {
+    match logic {
+        Logic::And => known & !holds,
+        Logic::Or => known & holds,
+        Logic::Xor => 0,
     }
 }
 
-/// After a load: these registers got what was never written.
-pub(crate) fn loaded(warp: &mut Warp, undefined: &[(Reg, usize)]) {
-    for (reg, lane) in undefined {
-        warp.written_rows[reg.0 as usize] &= !(1 << lane);
+/// What comes of a comparison that holds in these lanes, as far as it is known, combined with a predicate.
+fn compared(warp: &Warp, (a, b): (Reg, Reg), holds: u32, combine: Option<(Logic, Condition)>) -> Box<Lanes> {
+    let rows = [Touch::Row(a), Touch::Row(b)];
+    let Some((logic, c)) = combine else { return spread(warp, &rows, 0) };
+    let known = warp.known(rows[0]) & warp.known(rows[1]);
+    let settled =
+        settled_by(logic, (known, holds)) | settled_by(logic, (known_pred(warp, c), warp.condition(c)));
+    spread(warp, &[rows[0], rows[1], Touch::Pred(c.pred)], settled)
+}
+
+/// What comes of all of these, to the last bit, but where it is settled.
+fn spread(warp: &Warp, reads: &[Touch], settled: u32) -> Box<Lanes> {
+    let of = |lane: usize| {
+        if settled >> lane & 1 != 0 {
+            return Unknown::default();
+        }
+        let all = reads.iter().map(|touch| warp.unknown(*touch, lane));
+        all.fold(Unknown::default(), Unknown::with).spread()
+    };
+    Box::new(std::array::from_fn(of))
+}
+
+fn moves(warp: &mut Warp, moves: &[Move]) {
+    for m in moves {
+        if let Move::Row { from, to, .. } = m {
+            let moved = Box::new(std::array::from_fn(|lane| warp.unknown_row(*from, lane)));
+            warp.pending.push((Touch::Row(*to), moved));
+        }
+    }
+}
+
+/// After `inst` ran in the lanes of `mask`: what it wrote is as known as what it read.
+#[inline(always)]
+pub(crate) fn after(env: &Env, warp: &mut Warp, inst: &Inst, mask: u32, read_unknown: bool) {
+    for touch in writes(env, inst) {
+        warp.learn(*touch, mask);
+    }
+    if read_unknown {
+        settle(warp, mask);
+    }
+}
+
+/// Notes what an instruction left unknown.
+#[cold]
+pub(crate) fn settle(warp: &mut Warp, mask: u32) {
+    for (touch, result) in std::mem::take(&mut warp.pending) {
+        for lane in lanes(mask) {
+            warp.forget(touch, lane, result[lane]);
+        }
+    }
+}
+
+/// After a load: this is not known of what it brought.
+pub(crate) fn loaded(warp: &mut Warp, unknown: &[(Reg, usize, Unknown)]) {
+    for (reg, lane, unknown) in unknown {
+        warp.forget(Touch::Row(*reg), *lane, *unknown);
     }
 }

@@ -1,20 +1,19 @@
 //! Work that goes on beside a warp: issued here, checked, and landed when the policy says so or a wait forces it.
 
-use super::access::{Request, check_written, locate};
+use super::access::{Request, locate};
 use super::asynchrony::{Arrival, Due};
 use super::block::Env;
 use super::bulk::{self, Transfer};
 use super::bulk_queue::{Store, Task, Tells, Work};
 use super::order::{Engine, View, agent};
-use super::pipeline::{Issued, product_at};
-use super::race::Proxy;
+use super::pipeline::{Issued, Objection, product_at};
+use super::stamp::Proxy;
 use super::warp::Warp;
-use super::warpgroup_product::LeftRows;
 use super::watch::{Behalf, By, Touching};
-use super::{FULL, Result, access, lanes, objects, warpgroup, warpgroup_product};
+use super::{FULL, Result, access, defined_products, lanes, objects, warpgroup, warpgroup_product};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
-use crate::program::{AsyncStore, LeftMatrix, WarpgroupProduct};
+use crate::program::{AsyncStore, LeftMatrix, Reg, Strength, WarpgroupProduct};
 
 // --- cp.async ---
 
@@ -50,6 +49,8 @@ pub(crate) fn copies_arrive(
     let mut arrival = Arrival { mask, at: [0; 32], pc: warp.pc, view: None };
     for lane in lanes(mask) {
         let at = objects::address(env, warp, (base, space), lane)?;
+        objects::touch(env, warp, at, lane, Touching::Atomic)?;
+        objects::must_be_current(env, warp, at, lane)?;
         arrival.at[lane] = at;
         if !no_increment {
             objects::change(env, at, lane, |all, word| all.increment(at, word, 1))?;
@@ -71,6 +72,7 @@ fn arrive(env: &mut Env, warp: u32, arrival: &Arrival) -> Result<()> {
     for lane in lanes(arrival.mask) {
         let at = arrival.at[lane];
         let view = arrival.view.as_deref();
+        env.mbarriers.copy_comes(at);
         let arrived = objects::change(env, at, lane, |all, word| {
             all.arrive(at, word, (1, 0), false, view).map(|(_, word)| word)
         });
@@ -105,13 +107,23 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
         let message = "lanes of the warp give different values of scale-d".to_string();
         return Err(FaultKind::Operand(message).into());
     }
-    if env.sanitize {
-        if accumulate != 0 {
-            warpgroup::check_accumulators(env, warp, product)?;
-        }
-        if let Some((reg, why)) = warp.products.objection(product) {
-            let name = reg.and_then(|r| env.program.names.get(&r)).map_or(String::new(), |n| format!("{n} "));
-            return Err(FaultKind::WarpgroupFence(format!("{name}{why}")).into());
+    if env.sanitize.is_any() {
+        if env.sanitize.fences
+            && let Some(objection) = warp.products.objection(env.program, (warp.pc, product), accumulate != 0)
+        {
+            let name = |reg: Reg| env.program.names.get(&reg).map_or("a register", |name| name.as_str());
+            let kind = match objection {
+                Objection::First => {
+                    let why = "no `wgmma.fence` was executed before this first wgmma";
+                    FaultKind::WarpgroupFence(why.to_string())
+                }
+                Objection::Fence(reg) => {
+                    let why = format!("{} was used by another instruction since the last fence", name(reg));
+                    FaultKind::WarpgroupFence(why)
+                }
+                Objection::Serialised(reg) => FaultKind::WarpgroupSerialised(name(reg).to_string()),
+            };
+            env.note(warp, Err(kind.into()))?;
         }
         let number = warp.products.next_number();
         let by = By::lane(warp, 0, Behalf::Engine(Engine::Products, number));
@@ -119,19 +131,23 @@ pub(crate) fn issue_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupP
             if env.shared.span(at as u64, 16).is_some()
                 && let Some(watch) = &mut env.watch
             {
-                watch.touch(by, Touching::Read, at, 16)?;
+                let outcome = watch.touch(by, Touching::Read, at, 16);
+                env.note(warp, outcome)?;
             }
         }
     } else {
         chunks_are_legal(warp, product, (a, b))?;
     }
     let left = warpgroup_product::left_rows(warp, product);
-    let lands = warp.products.issue(warp.pc, (a, b), left.clone(), accumulate != 0, product);
+    let unknown = if env.sanitize.unwritten { defined_products::left_rows(warp, product) } else { None };
+    let issued =
+        Issued { pc: warp.pc, a, b, left, unknown, accumulate: accumulate != 0, ..Issued::default() };
+    let now = warp.products.issue(issued, product);
     env.warpgroups.issue(warp);
-    if lands {
-        land_product(env, warp, product, (a, b), left.as_deref(), accumulate != 0)?;
+    match now {
+        Some(issued) => land_product(env, warp, product, &issued),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Shared addresses of all that a product reads, sixteen bytes each.
@@ -150,20 +166,13 @@ fn chunks_are_legal(warp: &Warp, product: &WarpgroupProduct, descriptors: (u64, 
     chunks(warp, product, descriptors).map(|_| ())
 }
 
-fn land_product(
-    env: &mut Env,
-    warp: &mut Warp,
-    product: &WarpgroupProduct,
-    descriptors: (u64, u64),
-    left: Option<&LeftRows>,
-    accumulate: bool,
-) -> Result<()> {
-    for at in if env.sanitize { chunks(warp, product, descriptors)? } else { Vec::new() } {
-        let address = at as u64;
-        let request = Request { access: "read", space: Space::Shared, address, count: 16, lane: 0 };
-        check_written(locate(env, warp, request)?, request, 16)?;
+fn land_product(env: &mut Env, warp: &mut Warp, product: &WarpgroupProduct, issued: &Issued) -> Result<()> {
+    let (descriptors, left) = ((issued.a, issued.b), issued.left.as_deref());
+    if env.sanitize.unwritten {
+        let unknown = issued.unknown.as_deref();
+        defined_products::landed(env, warp, (issued.pc, product), descriptors, unknown, issued.accumulate)?;
     }
-    warpgroup_product::run(env, warp, product, descriptors, left, accumulate)
+    warpgroup_product::run(env, warp, product, descriptors, left, issued.accumulate)
 }
 
 /// Lands these products of a warp.
@@ -171,7 +180,7 @@ pub(crate) fn settle_products(env: &mut Env, warp: &mut Warp, due: Vec<Issued>) 
     let program = env.program;
     for issued in due {
         if let Some(product) = product_at(&program.code, issued.pc) {
-            land_product(env, warp, product, (issued.a, issued.b), issued.left.as_deref(), issued.accumulate)
+            land_product(env, warp, product, &issued)
                 .map_err(|trouble| placed(trouble, warp.agent, issued.pc, 0))?;
         }
     }
@@ -204,6 +213,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
         let mut objects = Vec::new();
         for (at, bytes) in &transfer.mbarriers {
             objects::touch(env, warp, *at, lane, Touching::Read)?;
+            objects::must_be_current(env, warp, *at, lane)?;
             objects.push((*at, objects::phase(env, *at, lane)?, *bytes));
         }
         Tells::Mbarriers(objects)
@@ -211,7 +221,7 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
     if let Some(watch) = &mut env.watch {
         let by = |on_behalf| By::lane(warp, lane, on_behalf);
         // Elements that are combined are so atomically.
-        let strong = transfer.reduction.is_some();
+        let strength = if transfer.reduction.is_some() { Strength::Relaxed } else { Strength::Weak };
         // The mbarrier of the block that an address is in, or the only one.
         let behalf = |at: u32| match &tells {
             Tells::Group => Behalf::Engine(Engine::Groups, number),
@@ -219,15 +229,17 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
                 let same = all.iter().find(|(object, ..)| object >> RANK_SHIFT == at >> RANK_SHIFT);
                 let (object, phase, _) = same.unwrap_or(&all[0]);
                 let agent = env.mbarriers.find(*object).map_or(0, |o| o.agent);
-                Behalf::Mbarrier { agent, phase: *phase, strong, proxy: Proxy::Async }
+                Behalf::Mbarrier { agent, phase: *phase, strength, proxy: Proxy::Async }
             }
         };
+        let mut outcomes = Vec::new();
         for (at, bytes) in transfer.shared_reads() {
-            watch.touch(by(behalf(at)), Touching::Read, at, bytes)?;
+            outcomes.push(watch.touch(by(behalf(at)), Touching::Read, at, bytes));
         }
         for (at, bytes) in transfer.shared_writes() {
-            watch.touch(by(behalf(at)), Touching::Write, at, bytes)?;
+            outcomes.push(watch.touch(by(behalf(at)), Touching::Write, at, bytes));
         }
+        outcomes.into_iter().try_for_each(|outcome| env.note(warp, outcome))?;
     }
     if let Some(counters) = &mut env.counters {
         transfer.global_runs().into_iter().for_each(|(from, to)| counters.bulk(warp.pc, from, to));
@@ -254,12 +266,15 @@ pub(crate) fn issue_stores(env: &mut Env, warp: &mut Warp, op: &AsyncStore, mask
         let request = Request { access: "write", space: Space::Shared, address: to, count: bytes, lane };
         locate(env, warp, request)?;
         objects::touch(env, warp, at, lane, Touching::Read)?;
+        objects::must_be_current(env, warp, at, lane)?;
         let phase = objects::phase(env, at, lane)?;
         let agent = env.mbarriers.find(at).map_or(0, |o| o.agent);
         if let Some(watch) = &mut env.watch {
-            let on_behalf =
-                Behalf::Mbarrier { agent, phase, strong: op.reduction.is_some(), proxy: Proxy::Store };
-            watch.touch(By::lane(warp, lane, on_behalf), Touching::Write, to as u32, bytes)?;
+            let strength = if op.reduction.is_some() { Strength::Relaxed } else { Strength::Weak };
+            let on_behalf = Behalf::Mbarrier { agent, phase, strength, proxy: Proxy::Store };
+            let by = By::lane(warp, lane, on_behalf);
+            let outcome = watch.touch(by, Touching::Write, to as u32, bytes);
+            env.note(warp, outcome)?;
         }
         let values = op.elements.iter().map(|(reg, wide)| warp.get(*reg, *wide, lane)).collect();
         let work = Work::Store(Store { to: to as u32, width: op.width, values, reduction: op.reduction });
@@ -301,7 +316,7 @@ fn try_land(env: &mut Env, task: &Task) -> Result<()> {
     let Tells::Mbarriers(all) = &task.tells else { return Ok(()) };
     for (at, phase, bytes) in all {
         let lane = task.lane as usize;
-        if env.sanitize && objects::phase(env, *at, lane)? != *phase {
+        if env.sanitize.waits && objects::phase(env, *at, lane)? != *phase {
             let message = format!(
                 "its phase ended before the {bytes} bytes of this copy had come: `expect_tx` announced fewer than are copied"
             );
@@ -328,7 +343,7 @@ pub(crate) fn wait_groups(env: &mut Env, warp: &mut Warp, mask: u32, pending: u3
 /// A warp has exited: what still reads its block's shared memory reads what may be another block's by then.
 pub(crate) fn abandoned(env: &Env, warp: &Warp) -> Result<()> {
     match warp.bulk.unread() {
-        Some(open) if env.sanitize => {
+        Some(open) if env.sanitize.waits => {
             let message = "the thread exits while this bulk copy may still read shared memory: \
                 `cp.async.bulk.wait_group.read` has to come first";
             let trouble = Box::<Trouble>::from(FaultKind::Abandoned(message.to_string()));

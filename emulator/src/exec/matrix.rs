@@ -4,13 +4,27 @@
 //! Lane `4 r + c` holds elements `2 c` and `2 c + 1` of row `r`, so that a register's 32 lanes are the matrix
 //! row by row: what is 16 bytes in memory is four lanes here.
 
-use super::Result;
-use super::access::{Request, address, check_written, locate, watch_matrix};
+use super::access::{Request, address, keep_unknown, locate, watch_matrix};
 use super::block::Env;
+use super::unknown::{Lanes, Unknown};
 use super::warp::Warp;
 use super::watch::Touching;
+use super::{FULL, Result};
 use crate::alu::lanes::LANES;
-use crate::program::MatrixAccess;
+use crate::program::{MatrixAccess, Touch};
+
+/// What is not known of a matrix, columns for rows.
+pub(crate) fn transposed(matrix: &Lanes) -> Lanes {
+    let half = |row: usize, column: usize| {
+        let pair = matrix[4 * row + column / 2];
+        pair.cut(pair.bits >> (16 * (column & 1)) & 0xffff)
+    };
+    std::array::from_fn(|lane| {
+        let (row, pair) = (lane / 4, lane % 4);
+        let high = half(2 * pair + 1, row);
+        half(2 * pair, row).with(high.cut(high.bits << 16))
+    })
+}
 
 /// Columns for rows.
 pub(crate) fn transpose(matrix: &[u32; LANES]) -> [u32; LANES] {
@@ -25,15 +39,28 @@ pub(crate) fn transpose(matrix: &[u32; LANES]) -> [u32; LANES] {
 pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Result<()> {
     // Addresses first: a destination may be the address register.
     let mut matrices = [[0u32; LANES]; 4];
+    warp.pending.clear();
     for (j, matrix) in matrices.iter_mut().enumerate().take(access.registers.len()) {
         for row in 0..8 {
             let lane = 8 * j + row;
             let address = address(warp, access.base, lane);
             let request = Request { access: "read", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
-            if env.sanitize {
-                watch_matrix(env, warp, request, Touching::Read)?;
-                check_written(span, request, 16)?;
+            let outcome = watch_matrix(env, warp, request, Touching::Read, &|| false);
+            env.note(warp, outcome)?;
+            if env.sanitize.unwritten && span.unwritten(16).is_some() {
+                let reg = Touch::Row(access.registers[j]);
+                if warp.pending.last().is_none_or(|(last, _)| *last != reg) {
+                    warp.pending.push((reg, Box::new([Unknown::default(); LANES])));
+                }
+                for word in 0..4 {
+                    let bits = span.unknown(4 * word, 4);
+                    let byte = 4 * word as u32 + bits.trailing_zeros() / 8;
+                    let origin = Some(env.origins.of(warp, request, byte));
+                    if let Some((_, lanes)) = warp.pending.last_mut() {
+                        lanes[4 * row + word] = Unknown { bits, origin };
+                    }
+                }
             }
             let (low, high) = (span.read(0, 8), span.read(8, 8));
             matrix[4 * row] = low as u32;
@@ -45,6 +72,9 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Res
     for (reg, matrix) in access.registers.iter().zip(&matrices) {
         *warp.row_mut(*reg) = if access.transposed { transpose(matrix) } else { *matrix };
     }
+    if access.transposed {
+        warp.pending.iter_mut().for_each(|(_, lanes)| **lanes = transposed(lanes));
+    }
     Ok(())
 }
 
@@ -53,24 +83,31 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &MatrixAccess) -> Re
     for (j, reg) in access.registers.iter().enumerate() {
         let value = *warp.row(*reg);
         let value = if access.transposed { transpose(&value) } else { value };
+        let touch = Touch::Row(*reg);
+        let unknown = (env.sanitize.unwritten && warp.known(touch) != FULL).then(|| {
+            let unknown = std::array::from_fn(|lane| warp.unknown(touch, lane));
+            if access.transposed { transposed(&unknown) } else { unknown }
+        });
         for row in 0..8 {
             let lane = 8 * j + row;
             let address = address(warp, access.base, lane);
             let request = Request { access: "write", space: access.space, address, count: 16, lane };
             let span = locate(env, warp, request)?;
-            if env.sanitize
-                && let Err(race) = watch_matrix(env, warp, request, Touching::Write)
-            {
-                // Warps that all store the same do no harm: what is there does not change.
-                let same = |word: usize| span.read(4 * word, 4) == value[4 * row + word] as u64;
-                if !race.kind.is_race() || !span.is_written(0, 16) || !(0..4).all(same) {
-                    return Err(race);
-                }
-            }
+            // Warps that all store the same do no harm: what is there does not change.
+            let same = |word: usize| span.read(4 * word, 4) == value[4 * row + word] as u64;
+            let same = || span.is_written(0, 16) && (0..4).all(same);
+            let outcome = watch_matrix(env, warp, request, Touching::Write, &same);
+            env.note(warp, outcome)?;
             for word in 0..4 {
                 span.write(4 * word, 4, value[4 * row + word] as u64);
             }
             span.mark(16);
+            if let Some(unknown) = &unknown {
+                for word in 0..4 {
+                    let value = (Touch::Row(*reg), unknown[4 * row + word]);
+                    keep_unknown(env, warp, value, request, (span, (4 * word, 4)))?;
+                }
+            }
         }
     }
     Ok(())

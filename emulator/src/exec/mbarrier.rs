@@ -21,15 +21,31 @@ pub(crate) struct Mbarrier {
     pending: i64,
     /// Bytes that this phase still lacks.
     transactions: i64,
-    /// Phases that are over.
+    /// Phases that are over, and how many were when it was made.
     pub phase: u64,
+    born: u64,
     /// What who waits for the current phase, or for the last, may rely on.
     view: View,
     over: View,
+    /// Who announced bytes in this phase, and when, and what was known to those who arrived in it without telling.
+    announced: Vec<(Agent, u64)>,
+    untold: View,
+    /// What ends this phase, and what ended the last.
+    ends: Ends,
+    last: Ends,
     /// Stamps what asynchronous copies write: done when phase `n` is over has clock `n`.
     pub agent: Agent,
     /// What the eight bytes in memory hold.
     word: u64,
+}
+
+/// What a phase waits for, as far as it has come.
+#[derive(Clone, Debug, Default)]
+struct Ends {
+    /// Threads that arrived, and when.
+    arrivals: Vec<(Agent, u64)>,
+    /// Copies: only who waits for the object knows that they are over.
+    copies: bool,
 }
 
 /// All objects of a cluster, by their addresses in its shared memory.
@@ -49,17 +65,40 @@ pub(crate) enum Asked {
     Parity(u32),
 }
 
+type Result<T> = std::result::Result<T, String>;
+
 impl Mbarrier {
-    fn settle(&mut self) -> bool {
+    fn settle(&mut self) -> Result<bool> {
         if self.pending != 0 || self.transactions != 0 {
-            return false;
+            return Ok(false);
         }
+        let known = |(agent, clock): &(Agent, u64)| {
+            self.view.has_seen(*agent, *clock) || self.untold.has_seen(*agent, *clock)
+        };
+        if !self.announced.iter().all(known) {
+            let message = "its phase ends, and nothing orders an `expect_tx` before the arrivals that end it: it could \
+                           have come too late";
+            return Err(message.to_string());
+        }
+        self.announced.clear();
+        self.untold = View::default();
+        self.last = std::mem::take(&mut self.ends);
         self.phase += 1;
         self.pending = self.expected;
         let view = std::mem::take(&mut self.view);
         self.over.join(&view);
         self.over.complete(self.agent, self.phase);
-        true
+        Ok(true)
+    }
+
+    /// Whether who knows this much knows that the phase before this one is over, so that what it does counts for this one
+    /// and could not have for that.
+    pub fn is_current(&self, view: &View) -> bool {
+        let Ends { arrivals, copies } = &self.last;
+        let knows = |(agent, clock): &(Agent, u64)| view.has_seen(*agent, *clock);
+        self.phase == self.born
+            || view.has_seen(self.agent, self.phase)
+            || (!copies && arrivals.iter().all(knows))
     }
 
     /// Whether something has come of the current phase.
@@ -90,8 +129,6 @@ impl Mbarrier {
         )
     }
 }
-
-type Result<T> = std::result::Result<T, String>;
 
 impl Mbarriers {
     pub fn reset(&mut self) {
@@ -142,7 +179,9 @@ impl Mbarriers {
         // A new object is in an even phase; whatever copies still aimed at the old one stays unseen.
         let phase = if past == 0 { 0 } else { (past + 2).next_multiple_of(2) };
         let count = count as i64;
-        let mut object = Mbarrier { expected: count, pending: count, phase, agent, ..Mbarrier::default() };
+        let born = phase;
+        let mut object =
+            Mbarrier { expected: count, pending: count, phase, born, agent, ..Mbarrier::default() };
         object.word = object.image();
         let word = object.word;
         self.objects.insert(address, object);
@@ -167,7 +206,7 @@ impl Mbarriers {
     ) -> Result<(T, u64)> {
         let object = self.get(address, word)?;
         let result = change(object)?;
-        let ended = object.settle();
+        let ended = object.settle()?;
         object.word = object.image();
         let word = object.word;
         if ended {
@@ -219,6 +258,31 @@ impl Mbarriers {
         Ok(self.change(address, word, |object| object.announce(bytes))?.1)
     }
 
+    /// Bytes will be announced by this agent, at this clock, with no arrival.
+    pub fn announced(&mut self, address: u32, by: (Agent, u64)) {
+        if let Some(object) = self.objects.get_mut(&address) {
+            object.announced.push(by);
+        }
+    }
+
+    /// This agent will arrive, at this clock; if it does not tell of it, `untold` is what it knows.
+    pub fn comes(&mut self, address: u32, by: (Agent, u64), untold: Option<&View>) {
+        let Some(object) = self.objects.get_mut(&address) else { return };
+        if object.ends.arrivals.last() != Some(&by) {
+            object.ends.arrivals.push(by);
+        }
+        if let Some(view) = untold {
+            object.untold.join(view);
+        }
+    }
+
+    /// A copy will arrive.
+    pub fn copy_comes(&mut self, address: u32) {
+        if let Some(object) = self.objects.get_mut(&address) {
+            object.ends.copies = true;
+        }
+    }
+
     /// Whether the phase that is asked for is over.
     pub fn is_over(&mut self, address: u32, word: u64, asked: Asked) -> Result<bool> {
         let object = self.get(address, word)?;
@@ -237,6 +301,7 @@ impl Mbarriers {
 impl Mbarrier {
     fn announce(&mut self, bytes: i64) -> Result<()> {
         self.transactions += bytes;
+        self.ends.copies |= bytes != 0;
         if self.transactions.abs() > LARGEST {
             return Err(format!(
                 "{} bytes of transactions; at most {LARGEST} can be counted",

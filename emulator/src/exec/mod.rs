@@ -2,11 +2,13 @@
 //!
 //! [`cluster`] lets the warps of one cluster take turns, as [`schedule`] says; [`warp`] keeps a warp's registers and
 //! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
-//! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for registers
-//! and [`watch`] for shared memory, over [`order`] and [`race`]. The other files are the instructions that are more
-//! than a kernel over registers.
+//! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for values
+//! that nobody computed, over [`unknown`], [`depends`] and [`doubt`], and [`watch`] for who touches shared memory, over
+//! [`order`], [`race`] and [`stamp`]; [`assembler`] tells it what `ptxas` makes of a `wgmma`'s registers. The other files are
+//! the instructions that are more than a kernel over registers.
 
 pub(crate) mod access;
+pub(crate) mod assembler;
 pub(crate) mod asynchrony;
 pub(crate) mod barrier;
 pub(crate) mod block;
@@ -18,6 +20,9 @@ pub(crate) mod collective;
 pub(crate) mod control;
 pub(crate) mod counters;
 pub(crate) mod defined;
+pub(crate) mod defined_products;
+pub(crate) mod depends;
+pub(crate) mod doubt;
 pub(crate) mod engines;
 pub(crate) mod matrix;
 pub(crate) mod mbarrier;
@@ -33,9 +38,11 @@ pub(crate) mod race;
 pub(crate) mod recursion;
 pub(crate) mod schedule;
 pub(crate) mod shared;
+pub(crate) mod stamp;
 pub(crate) mod step;
 pub(crate) mod tensor;
 pub(crate) mod tile;
+pub(crate) mod unknown;
 pub(crate) mod warp;
 pub(crate) mod warpgroup;
 #[cfg(target_arch = "x86_64")]

@@ -3,14 +3,15 @@
 use super::access::{self, Request, locate};
 use super::block::Env;
 use super::mbarrier::{Asked, Mbarriers};
-use super::order::View;
+use super::order::{self, Engine, View};
+use super::stamp::Proxy;
 use super::warp::{Sleep, Warp};
 use super::watch::{Behalf, By, Touching};
 use super::{Result, lanes};
 use crate::address::{Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{Address, Mbarrier, MbarrierKind, Phase, Pred};
+use crate::program::{Address, Mbarrier, MbarrierKind, Phase, Pred, Strength};
 
 /// What became of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +81,27 @@ pub(crate) fn phase(env: &mut Env, at: u32, lane: usize) -> Result<u64> {
 /// Tells the race check that a lane uses an object, or with [`Touching::Write`] that it makes or ends one.
 pub(crate) fn touch(env: &mut Env, warp: &Warp, at: u32, lane: usize, touching: Touching) -> Result<()> {
     let Some(watch) = &mut env.watch else { return Ok(()) };
-    let strong = touching != Touching::Write;
-    let by = By::lane(warp, lane, Behalf::Object { strong });
-    watch.touch(by, touching, at, 8)
+    let strength = if touching == Touching::Write { Strength::Weak } else { Strength::Relaxed };
+    let by = By::lane(warp, lane, Behalf::Itself { strength, proxy: Proxy::Object });
+    let outcome = watch.touch(by, touching, at, 8);
+    env.note(warp, outcome)
+}
+
+/// What counts for the phase that an object is in now must not have been able to count for the one before.
+///
+/// # Errors
+/// Who does it does not know that the phase before is over.
+pub(crate) fn must_be_current(env: &Env, warp: &Warp, at: u32, lane: usize) -> Result<()> {
+    match (&env.watch, env.mbarriers.find(at)) {
+        (Some(watch), Some(object))
+            if env.sanitize.waits && !object.is_current(watch.order.view(warp.agent)) =>
+        {
+            let message = "this counts for its present phase, and could have come before the last was over, which \
+                           nobody waited for: it would have counted for that";
+            Err(misuse(at, lane, message.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Executes one `mbarrier` instruction.
@@ -92,9 +111,9 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
         return wait(env, warp, place, (done, phase, sleeps), op.ordered, mask);
     }
     let released = match (&mut env.watch, &op.kind) {
-        (Some(watch), MbarrierKind::Arrive { .. }) if op.ordered => {
+        (Some(watch), MbarrierKind::Arrive { .. }) => {
             let mut view = View::default();
-            watch.order.release(warp.agent, &mut view);
+            watch.order.tell(warp.agent, &mut view, op.ordered);
             Some(view)
         }
         _ => None,
@@ -104,7 +123,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
         let value = |reg| warp.row(reg)[lane];
         match op.kind {
             MbarrierKind::Init { count } => {
-                let (count, strict) = (value(count), env.sanitize);
+                let (count, strict) = (value(count), env.sanitize.waits);
                 touch(env, warp, at, lane, Touching::Write)?;
                 let watch = &mut env.watch;
                 let hire = || watch.as_mut().map_or(0, |watch| watch.order.hire());
@@ -124,6 +143,13 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
             MbarrierKind::Arrive { state, count, expect, drop, no_complete } => {
                 let (count, expect) = (count.map_or(1, value), expect.map_or(0, value));
                 touch(env, warp, at, lane, Touching::Atomic)?;
+                must_be_current(env, warp, at, lane)?;
+                if let Some(watch) = &env.watch {
+                    // What it has just told has the clock before.
+                    let clock = watch.order.clock(warp.agent) - op.ordered as u64;
+                    let untold = (!op.ordered).then(|| watch.order.view(warp.agent));
+                    env.mbarriers.comes(at, (order::agent(warp.agent, Engine::Itself), clock), untold);
+                }
                 if no_complete && env.mbarriers.find(at).is_some_and(|o| o.would_end(count)) {
                     let message = "an arrival with `.noComplete` would end the phase".to_string();
                     return Err(misuse(at, lane, message));
@@ -141,6 +167,13 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
             MbarrierKind::Expect { bytes } => {
                 let bytes = value(bytes) as i64;
                 touch(env, warp, at, lane, Touching::Atomic)?;
+                must_be_current(env, warp, at, lane)?;
+                if let Some(watch) = &env.watch
+                    && env.sanitize.waits
+                {
+                    let clock = watch.order.clock(warp.agent);
+                    env.mbarriers.announced(at, (order::agent(warp.agent, Engine::Itself), clock));
+                }
                 change(env, at, lane, |all, word| all.transact(at, word, bytes))?;
             }
             MbarrierKind::Complete { bytes } => {
@@ -176,12 +209,9 @@ fn wait(
         let word = bytes(env, at, lane)?.read(0, 8);
         let ended = env.mbarriers.is_over(at, word, asked).map_err(|message| misuse(at, lane, message))?;
         over |= (ended as u32) << lane;
-        if ended
-            && ordered
-            && let Some(watch) = &mut env.watch
-        {
-            watch.waited(warp.agent, &env.mbarriers, at);
-            warp.syncs += 1;
+        if ended && let Some(watch) = &mut env.watch {
+            watch.waited(warp.agent, &env.mbarriers, at, ordered);
+            warp.syncs += ordered as u32;
         }
     }
     if over == 0 && sleeps && one_object && warp.is_whole() && mask == warp.mask {

@@ -7,6 +7,9 @@
 //! has seen until somebody waits for it, which is what makes a forgotten wait visible whenever the work happens to
 //! be done.
 //!
+//! A relaxed access orders nothing by itself, but between two fences it does (PTX ISA §8.8): a fence before a relaxed
+//! write *publishes* what the warp knew then, and what a relaxed read has *heard* is known after the next fence.
+//!
 //! A view has two halves. `seen` is for ordinary accesses. `fenced` is what is known to be visible to the async
 //! proxy as well, which takes a `fence.proxy.async` on the way (PTX ISA §8.5, proxy-preserved causality order).
 
@@ -27,6 +30,9 @@ pub(crate) enum Engine {
 }
 
 const ENGINES: u32 = 4;
+
+/// The clock of a warp that has begun and done nothing yet.
+const STARTED: u64 = 1;
 
 /// Agent number of a warp's engine; mbarriers come after those of all warps.
 pub(crate) fn agent(warp: u32, engine: Engine) -> Agent {
@@ -92,6 +98,10 @@ impl View {
 /// The views of a cluster's warps.
 pub(crate) struct Order {
     views: Vec<View>,
+    /// What each warp knew at its last fence.
+    published: Vec<View>,
+    /// What each warp will know at its next one; nothing if empty.
+    heard: Vec<View>,
     agents: u32,
 }
 
@@ -100,11 +110,12 @@ impl Order {
         let views = (0..warps)
             .map(|w| {
                 let mut view = View::default();
-                raise(&mut view.seen, agent(w, Engine::Itself), 1);
+                raise(&mut view.seen, agent(w, Engine::Itself), STARTED + 1);
                 view
             })
             .collect();
-        Order { views, agents: warps * ENGINES }
+        let none = vec![View::default(); warps as usize];
+        Order { views, published: none.clone(), heard: none, agents: warps * ENGINES }
     }
 
     /// A new agent, for an mbarrier.
@@ -141,8 +152,53 @@ impl Order {
         self.views[warp as usize].join(from);
     }
 
+    /// A warp lets others know what it did so far, or, if what it does is relaxed, what it did before its last fence.
+    pub fn tell(&mut self, warp: u32, into: &mut View, releases: bool) {
+        match releases {
+            true => self.release(warp, into),
+            false => into.join(&self.published[warp as usize]),
+        }
+    }
+
+    /// A warp learns what others let it know: at once, or, if what it does is relaxed, at its next fence.
+    pub fn hear(&mut self, warp: u32, from: &View, acquires: bool) {
+        match acquires {
+            true => self.acquire(warp, from),
+            false => self.heard[warp as usize].join(from),
+        }
+    }
+
+    /// A warp lets others know that it has begun.
+    pub fn tell_start(&self, warp: u32, into: &mut View) {
+        raise(&mut into.seen, agent(warp, Engine::Itself), STARTED);
+    }
+
+    /// Whether a warp knows that one of these has begun.
+    pub fn knows_start(&self, warp: u32, mut of: std::ops::Range<u32>) -> bool {
+        of.any(|other| self.views[warp as usize].known(agent(other, Engine::Itself)) >= STARTED)
+    }
+
+    /// Whether a relaxed write of this warp would tell anything.
+    pub fn has_published(&self, warp: u32) -> bool {
+        !self.published[warp as usize].seen.is_empty()
+    }
+
+    /// `fence`, `membar`: true if there was something to learn.
+    pub fn fence(&mut self, warp: u32) -> bool {
+        let (view, heard) = (&mut self.views[warp as usize], &mut self.heard[warp as usize]);
+        let learns = !heard.seen.is_empty();
+        if learns {
+            view.join(heard);
+            heard.seen.clear();
+            heard.fenced.clear();
+        }
+        self.published[warp as usize].join(view);
+        self.tick(warp);
+        learns
+    }
+
     /// `fence.proxy.async`: all that this warp knows of is visible to the async proxy.
-    pub fn fence(&mut self, warp: u32) {
+    pub fn fence_proxy(&mut self, warp: u32) {
         let view = &mut self.views[warp as usize];
         let View { seen, fenced } = view;
         join(fenced, seen);
@@ -175,17 +231,39 @@ mod tests {
             let me = agent(0, Engine::Itself);
             let before = order.clock(0);
             if writer_fences {
-                order.fence(0);
+                order.fence_proxy(0);
             }
             let after = order.clock(0);
             let mut barrier = View::default();
             order.release(0, &mut barrier);
             order.acquire(1, &barrier);
             if !writer_fences {
-                order.fence(1);
+                order.fence_proxy(1);
             }
             assert!(order.view(1).has_fenced(me, before));
             assert_eq!(order.view(1).has_fenced(me, after), !writer_fences);
+        }
+    }
+
+    #[test]
+    fn a_relaxed_access_orders_between_two_fences() {
+        for (before, after) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut order = Order::new(2);
+            let me = agent(0, Engine::Itself);
+            let data = order.clock(0);
+            if before {
+                order.fence(0);
+            }
+            let late = order.clock(0);
+            let mut flag = View::default();
+            order.tell(0, &mut flag, false);
+            order.hear(1, &flag, false);
+            assert!(!order.view(1).has_seen(me, data));
+            if after {
+                order.fence(1);
+            }
+            assert_eq!(order.view(1).has_seen(me, data), before && after);
+            assert_eq!(order.view(1).has_seen(me, late), late == data && before && after);
         }
     }
 }

@@ -3,19 +3,22 @@
 //! Products of a warp land in the order in which they were issued. A product is the warpgroup's: it is complete when all
 //! four warps have issued it and it has landed for all of them, so a warp that waits for it knows that of the others'
 //! parts too. Until a `wgmma.wait_group` has covered one, its accumulator is not to be touched, and a register that
-//! another instruction touched needs a `wgmma.fence` before the next product uses it.
+//! another instruction touched needs a `wgmma.fence` before the next product uses it, as far as the assembler does not see
+//! to that ([`super::assembler`]).
 //!
 //! The registers of the left matrix are read when a product is issued. The ISA does not say so, but the assembler gives
 //! whatever is written to them later other registers, and compilers rely on it.
 
+use super::assembler::Assembler;
 use super::asynchrony::{AsyncPolicy, Landing, MOST};
+use super::defined_products::LeftUnknown;
 use super::warp::Warp;
 use super::warpgroup_product::LeftRows;
-use crate::program::{Inst, LeftMatrix, Op, Reg, WarpgroupProduct};
-use std::collections::VecDeque;
+use crate::program::{Inst, LeftMatrix, Op, Program, Reg, WarpgroupProduct};
+use std::collections::{HashSet, VecDeque};
 
 /// One product on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Issued {
     pub pc: u32,
     /// Descriptor of A, where it has one.
@@ -24,11 +27,13 @@ pub(crate) struct Issued {
     pub b: u64,
     /// Rows of A, where they come from registers.
     pub left: Option<Box<LeftRows>>,
+    /// What is not known of them.
+    pub unknown: Option<Box<LeftUnknown>>,
     /// Whether D is added to.
     pub accumulate: bool,
-    landed: bool,
+    pub landed: bool,
     /// Which product of the warp it is.
-    number: u64,
+    pub number: u64,
 }
 
 /// See the file's head.
@@ -38,11 +43,38 @@ pub(crate) struct Pipeline {
     issued: u64,
     /// The last product of each group that may still be waited for, the latest group last.
     ends: VecDeque<u64>,
-    /// Under the sanitizer, for each row: how many products hold it, and after which fence it was last touched.
+    /// Under the sanitizer, for each row: how many products hold it, and who else used it.
     held: Vec<u16>,
-    touched: Vec<u32>,
+    used: Vec<Used>,
     /// Fences so far.
     fences: u32,
+    /// Products that were issued before the last of them.
+    before_fence: u64,
+    /// Where products were issued since.
+    since: HashSet<u32>,
+    assembler: Assembler,
+}
+
+/// What instructions other than `wgmma` did with a row.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    /// One more than the number of fences before the last write, and before the last read.
+    written: u32,
+    read: u32,
+    /// Products that were issued before the last write.
+    behind: u64,
+    /// A product has written it since.
+    result: bool,
+}
+
+/// Why a product may not be issued.
+pub(crate) enum Objection {
+    /// No fence came at all.
+    First,
+    /// One has to come between this register's use and the product.
+    Fence(Reg),
+    /// The assembler serialises the product, since this register is read where it should not be.
+    Serialised(Reg),
 }
 
 impl Pipeline {
@@ -53,8 +85,11 @@ impl Pipeline {
             issued: 0,
             ends: VecDeque::new(),
             held: Vec::new(),
-            touched: Vec::new(),
+            used: Vec::new(),
             fences: 0,
+            before_fence: 0,
+            since: HashSet::new(),
+            assembler: Assembler::default(),
         }
     }
 
@@ -69,8 +104,10 @@ impl Pipeline {
         self.ends.clear();
         self.held.clear();
         self.held.resize(rows, 0);
-        self.touched.clear();
-        self.touched.resize(rows, 0);
+        self.used.clear();
+        self.used.resize(rows, Used::default());
+        self.before_fence = 0;
+        self.since.clear();
     }
 
     fn keeps(&self) -> bool {
@@ -82,24 +119,20 @@ impl Pipeline {
         self.issued + 1
     }
 
-    /// Takes a product; says whether it lands at once, which none does before those ahead of it.
-    pub fn issue(
-        &mut self,
-        pc: u32,
-        (a, b): (u64, u64),
-        left: Option<Box<LeftRows>>,
-        accumulate: bool,
-        product: &WarpgroupProduct,
-    ) -> bool {
+    /// Takes a product; gives it back if it lands at once, which none does before those ahead of it.
+    pub fn issue(&mut self, issued: Issued, product: &WarpgroupProduct) -> Option<Issued> {
         self.issued += 1;
         let ahead = self.pending.iter().any(|p| !p.landed);
         let landed = self.landing.at_once() && !ahead;
         if !landed || self.keeps() {
             let number = self.issued;
-            self.pending.push_back(Issued { pc, a, b, left, accumulate, landed, number });
             self.hold(product, 1);
+            self.pending.push_back(Issued { landed, number, ..issued.clone() });
         }
-        landed
+        if self.keeps() {
+            self.since.insert(issued.pc);
+        }
+        landed.then_some(issued)
     }
 
     fn hold(&mut self, product: &WarpgroupProduct, by: i16) {
@@ -107,6 +140,9 @@ impl Pipeline {
             for reg in &product.d {
                 let held = &mut self.held[reg.0 as usize];
                 *held = held.wrapping_add_signed(by);
+                if by > 0 {
+                    self.used[reg.0 as usize] = Used { result: true, ..Used::default() };
+                }
             }
         }
     }
@@ -176,25 +212,68 @@ impl Pipeline {
     /// `wgmma.fence`
     pub fn fence(&mut self) {
         self.fences += 1;
+        self.before_fence = self.issued;
+        self.since.clear();
     }
 
     /// An instruction other than `wgmma` uses this row; false if a product holds it.
-    pub fn touch(&mut self, row: usize) -> bool {
-        self.touched[row] = self.fences + 1;
+    pub fn touch(&mut self, row: usize, writes: bool) -> bool {
+        let used = &mut self.used[row];
+        if writes {
+            *used = Used { written: self.fences + 1, behind: self.issued, result: false, ..*used };
+        } else {
+            used.read = self.fences + 1;
+        }
         self.held[row] == 0
     }
 
-    /// Why a product may not be issued now, if registers are checked.
-    pub fn objection(&self, product: &WarpgroupProduct) -> Option<(Option<Reg>, &'static str)> {
+    /// Why the product at `pc` may not be issued now, if registers are checked; `adds` says that it adds to what its
+    /// accumulator holds.
+    pub fn objection(
+        &mut self,
+        program: &Program,
+        (pc, product): (u32, &WarpgroupProduct),
+        adds: bool,
+    ) -> Option<Objection> {
         if !self.keeps() {
             return None;
         }
         if self.fences == 0 {
-            return Some((None, "no `wgmma.fence` was executed before this first wgmma"));
+            return Some(Objection::First);
         }
-        registers(product)
-            .find(|reg| self.touched[reg.0 as usize] > self.fences)
-            .map(|reg| (Some(reg), "was used by another instruction since the last fence"))
+        let Pipeline { used, assembler, fences, .. } = self;
+        if let LeftMatrix::Registers(left) = &product.a {
+            for reg in left {
+                let used = used[reg.0 as usize];
+                let late = used.written > *fences && used.behind > self.before_fence;
+                if late && !assembler.left_was_ready(program, pc, *reg) {
+                    return Some(Objection::Fence(*reg));
+                }
+            }
+        }
+        let late = |reg: &&Reg| {
+            let used = used[reg.0 as usize];
+            used.written > *fences || used.read > *fences
+        };
+        let mut late = product.d.iter().filter(late).peekable();
+        if late.peek().is_none() || assembler.needs_no_accumulator(program, pc, product, adds) {
+            return None;
+        }
+        for reg in late {
+            let used = used[reg.0 as usize];
+            match used {
+                // A product's result that others have read by now may be added to, but not in a loop without a fence.
+                Used { result: true, .. } if !self.since.contains(&pc) => {}
+                Used { result: true, .. } => return Some(Objection::Fence(*reg)),
+                Used { written, .. } if written > *fences => {
+                    if !assembler.was_ready(program, pc, *reg) {
+                        return Some(Objection::Fence(*reg));
+                    }
+                }
+                _ => return Some(Objection::Serialised(*reg)),
+            }
+        }
+        None
     }
 }
 

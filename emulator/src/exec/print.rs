@@ -21,8 +21,8 @@ const LONGEST: usize = 1 << 14;
 fn value(env: &Env, warp: &mut Warp, lane: usize, address: u64, count: u32) -> Result<u64> {
     let request = Request { access: "read", space: Space::Generic, address, count, lane };
     let span = locate(env, warp, request)?;
-    if env.sanitize {
-        check_written(span, request, count)?;
+    if env.sanitize.unwritten {
+        env.note(warp, check_written(span, request, count))?;
     }
     Ok(span.read(0, count as u8))
 }

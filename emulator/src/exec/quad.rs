@@ -5,23 +5,38 @@
 
 use super::access::{Request, address, check_written, locate, watch};
 use super::block::Env;
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::Touching;
 use super::{Result, lanes};
-use crate::program::AtomicQuad;
+use crate::program::{AtomicQuad, Reg};
 use std::sync::{Mutex, PoisonError};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &AtomicQuad, mask: u32) -> Result<()> {
+pub(crate) fn atomic(
+    env: &mut Env,
+    warp: &mut Warp,
+    atomic: &AtomicQuad,
+    mask: u32,
+) -> Result<Vec<(Reg, usize, Unknown)>> {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut old_values = Vec::new();
     for lane in lanes(mask) {
         let address = address(warp, atomic.base, lane);
         let request = Request { access: "atomic", space: atomic.space, address, count: 16, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Atomic, true)?;
-            check_written(span, request, 16)?;
+        watch(env, warp, request, Touching::Atomic, atomic.strength)?;
+        if env.sanitize.unwritten {
+            // What is compared has to be known; what is replaced has not.
+            if atomic.c.is_some() {
+                env.note(warp, check_written(span, request, 16))?;
+            }
+            for (i, reg) in atomic.d.into_iter().flatten().enumerate() {
+                let bits = span.unknown(8 * i, 8);
+                let origin = Some(env.origins.of(warp, request, 8 * i as u32 + bits.trailing_zeros() / 8));
+                old_values.push((reg, lane, Unknown { bits, origin }));
+            }
         }
         let old = [span.read(0, 8), span.read(8, 8)];
         let b = atomic.b.map(|reg| warp.wide(reg)[lane]);
@@ -40,5 +55,5 @@ pub(crate) fn atomic(env: &mut Env, warp: &mut Warp, atomic: &AtomicQuad, mask: 
             }
         }
     }
-    Ok(())
+    Ok(old_values)
 }

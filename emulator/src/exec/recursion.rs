@@ -7,11 +7,12 @@
 //! pointer to a caller's variable stays good. `alloca` takes from the same stack.
 
 use super::block::Env;
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::{Result, lanes};
 use crate::alu::lanes::LANES;
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{Move, Pred, Program, Recursion, Reg, Region, StackOp, Unwind};
+use crate::program::{Move, Pred, Program, Recursion, Reg, Region, StackOp, Touch, Unwind};
 
 /// Bytes of registers that a lane may put away.
 const MOST_SAVED: usize = 256 << 10;
@@ -46,13 +47,16 @@ fn registers<'p>(env: &Env<'p>, region: &Region) -> &'p [(Reg, bool)] {
     program.registers.get(region.registers.0 as usize..region.registers.1 as usize).unwrap_or_default()
 }
 
-/// Everything of a region in one lane, in a fixed order: values, predicates, and whether each was written.
+/// Everything of a region in one lane, in a fixed order: values, predicates, and what is not known of each.
 fn words(env: &Env, warp: &Warp, region: &Region, lane: usize, out: &mut Vec<u32>) {
     let bit = |mask: u32| mask >> lane & 1;
     for (reg, wide) in registers(env, region) {
         let value = warp.get(*reg, *wide, lane);
         out.extend([value as u32, (value >> 32) as u32]);
-        out.push(warp.written_rows.get(reg.0 as usize).map_or(0, |m| bit(*m)));
+        if env.sanitize.unwritten {
+            let unknown = warp.unknown_row(*reg, lane).bits;
+            out.extend([unknown as u32, (unknown >> 32) as u32]);
+        }
     }
     for pred in region.preds.0..region.preds.1 {
         let written = warp.written_preds.get(pred as usize).map_or(0, |m| bit(*m));
@@ -71,7 +75,10 @@ fn restore(env: &Env, warp: &mut Warp, region: &Region, lane: usize, saved: &[u3
     for (reg, wide) in registers(env, region) {
         let (low, high) = (next() as u64, next() as u64);
         warp.set(*reg, *wide, lane, low | high << 32);
-        set(warp.written_rows.get_mut(reg.0 as usize), next());
+        if env.sanitize.unwritten {
+            let bits = next() as u64 | (next() as u64) << 32;
+            warp.forget(Touch::Row(*reg), lane, Unknown { bits, origin: None });
+        }
     }
     for pred in region.preds.0..region.preds.1 {
         let value = next();
@@ -82,7 +89,8 @@ fn restore(env: &Env, warp: &mut Warp, region: &Region, lane: usize, saved: &[u3
 
 /// Words that [`words`] gives.
 fn size(env: &Env, region: &Region) -> usize {
-    3 * registers(env, region).len() + (region.preds.1 - region.preds.0) as usize
+    let each = if env.sanitize.unwritten { 4 } else { 2 };
+    each * registers(env, region).len() + (region.preds.1 - region.preds.0) as usize
 }
 
 /// Values of the moves between registers.
@@ -99,7 +107,12 @@ fn place(warp: &mut Warp, moves: &[Move], lane: usize, values: Vec<u64>, (from_b
     let mut values = values.into_iter();
     for m in moves {
         match *m {
-            Move::Row { to, wide, .. } => warp.set(to, wide, lane, values.next().unwrap_or(0)),
+            Move::Row { to, wide, .. } => {
+                warp.set(to, wide, lane, values.next().unwrap_or(0));
+                if !warp.written_rows.is_empty() {
+                    warp.learn(Touch::Row(to), 1 << lane);
+                }
+            }
             Move::Bytes { from, to, count, .. } => {
                 let local = &warp.local[lane];
                 let (from, to) = (from_base.wrapping_add(from as u64), to_base.wrapping_add(to as u64));
@@ -135,7 +148,7 @@ pub(crate) fn recurse(env: &Env, warp: &mut Warp, mask: u32, call: &Recursion) -
         words(env, warp, region, lane, &mut saved);
         warp.stacks.saved[lane] = saved;
         warp.stacks.top[lane] = bottom + region.bytes;
-        if env.sanitize
+        if env.sanitize.unwritten
             && let Some(span) = warp.local.get(lane).and_then(|l| l.span(bottom as u64, region.bytes))
         {
             span.unmark(0, region.bytes as usize);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
-use crate::program::{ClusterBarrier, LeftMatrix, Op, TensorDirection, VideoForm};
+use crate::program::{ClusterBarrier, Inst, LeftMatrix, Op, TensorDirection, VideoForm};
 
 /// Why a warp stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
         env.executed[pc] += 1;
         warp.count += 1;
         let mask = warp.mask & warp.condition(inst.guard);
-        if env.sanitize {
-            defined::before(env, warp, inst, mask)?;
-        }
+        let reads_unknown = env.checks_registers && defined::before(env, warp, inst, mask)?;
         if mask == 0 {
             advance(warp);
             continue;
@@ -126,17 +124,33 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 }
             }
             Op::Load(access) => {
-                let undefined = access::load(env, warp, access, mask)?;
-                if env.sanitize {
-                    defined::after(env, warp, inst, mask);
-                    defined::loaded(warp, &undefined);
+                let unknown = access::load(env, warp, access, mask)?;
+                if env.sanitize.unwritten {
+                    defined::after(env, warp, inst, mask, reads_unknown);
+                    defined::loaded(warp, &unknown);
                 }
                 advance(warp);
                 continue;
             }
             Op::Store(access) => access::store(env, warp, access, mask)?,
-            Op::Atomic(atomic) => access::atomic(env, warp, atomic, mask)?,
-            Op::AtomicQuad(atomic) => quad::atomic(env, warp, atomic, mask)?,
+            Op::Atomic(atomic) => {
+                let unknown = access::atomic(env, warp, atomic, mask)?;
+                if env.sanitize.unwritten {
+                    defined::after(env, warp, inst, mask, false);
+                    defined::loaded(warp, &unknown);
+                }
+                advance(warp);
+                continue;
+            }
+            Op::AtomicQuad(atomic) => {
+                let unknown = quad::atomic(env, warp, atomic, mask)?;
+                if env.sanitize.unwritten {
+                    defined::after(env, warp, inst, mask, false);
+                    defined::loaded(warp, &unknown);
+                }
+                advance(warp);
+                continue;
+            }
             Op::Branch { target } => {
                 if mask == warp.mask {
                     warp.jump(*target);
@@ -152,8 +166,8 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::Call(call) => {
                 control::call(warp, mask, call);
-                if env.sanitize {
-                    defined::after(env, warp, inst, mask);
+                if env.sanitize.unwritten {
+                    defined::after(env, warp, inst, mask, reads_unknown);
                 }
                 continue;
             }
@@ -245,6 +259,8 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     continue;
                 }
                 matrix::load(env, warp, access)?;
+                brought(env, warp, inst);
+                continue;
             }
             Op::StoreMatrix(access) => {
                 if !together(warp, mask, "stmatrix is for all lanes of a warp")? {
@@ -279,6 +295,8 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     continue;
                 }
                 tile::load(env, warp, access)?;
+                brought(env, warp, inst);
+                continue;
             }
             Op::StoreTile(access) => {
                 if mask != FULL {
@@ -314,8 +332,8 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 Outcome::Done => {}
                 Outcome::Asleep => return Ok(Stop::Idle),
                 Outcome::Idle => {
-                    if env.sanitize {
-                        defined::after(env, warp, inst, mask);
+                    if env.sanitize.unwritten {
+                        defined::after(env, warp, inst, mask, reads_unknown);
                     }
                     advance(warp);
                     warp.rest();
@@ -334,6 +352,9 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     continue;
                 }
                 engines::issue_product(env, warp, product)?;
+                // What is known of the accumulator is settled when it lands.
+                advance(warp);
+                continue;
             }
             Op::WarpgroupCommit => {
                 if !together(warp, mask, "wgmma.commit_group is for all lanes of a warp")? {
@@ -362,7 +383,14 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
             }
             Op::ProxyFence => {
                 if let Some(watch) = &mut env.watch {
-                    watch.order.fence(warp.agent);
+                    watch.order.fence_proxy(warp.agent);
+                }
+            }
+            Op::Fence => {
+                if let Some(watch) = &mut env.watch
+                    && watch.order.fence(warp.agent)
+                {
+                    warp.syncs += 1;
                 }
             }
             Op::TensorMapField(field) => {
@@ -385,12 +413,20 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 return Ok(Stop::Pause);
             }
         }
-        if env.sanitize {
-            defined::after(env, warp, inst, mask);
+        if env.sanitize.unwritten {
+            defined::after(env, warp, inst, mask, reads_unknown);
         }
         advance(warp);
     }
     Ok(Stop::Turn)
+}
+
+/// After a load by all lanes for each other, which has said what is not known of what it brought.
+fn brought(env: &Env, warp: &mut Warp, inst: &Inst) {
+    if env.sanitize.unwritten {
+        defined::after(env, warp, inst, FULL, !warp.pending.is_empty());
+    }
+    advance(warp);
 }
 
 /// Tells the counters what an instruction is about to do.
@@ -447,14 +483,12 @@ fn count(env: &mut Env, warp: &Warp, op: &Op, mask: u32) {
 /// `barrier.cluster`; false if what is waited for has not happened.
 fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -> Result<bool> {
     if barrier.arrives {
-        let released = match &mut env.watch {
-            Some(watch) if barrier.ordered => {
-                let mut view = View::default();
-                watch.order.release(warp.agent, &mut view);
-                Some(view)
-            }
-            _ => None,
-        };
+        let released = env.watch.as_mut().map(|watch| {
+            let mut view = View::default();
+            watch.order.tell(warp.agent, &mut view, barrier.ordered);
+            watch.order.tell_start(warp.agent, &mut view);
+            view
+        });
         env.cluster_barrier.arrive(&mut warp.cluster_phase, mask, released.as_ref())?;
         return Ok(true);
     }
@@ -463,6 +497,7 @@ fn cluster(env: &mut Env, warp: &mut Warp, barrier: ClusterBarrier, mask: u32) -
             && let Some(watch) = &mut env.watch
         {
             watch.order.acquire(warp.agent, env.cluster_barrier.over());
+            watch.order.fence(warp.agent);
             warp.syncs += 1;
         }
         return Ok(true);

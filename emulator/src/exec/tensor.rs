@@ -9,8 +9,9 @@ use super::warp::Warp;
 use super::watch::Touching;
 use crate::address::Space;
 use crate::alu::reduction;
+use crate::fault::Place;
 use crate::memory::Span;
-use crate::program::{Address, TensorCopy, TensorDirection, TensorMapField};
+use crate::program::{Address, Strength, TensorCopy, TensorDirection, TensorMapField};
 use crate::tensor_map::{BoxShape, TensorMap, replace};
 
 /// Bytes of a tensor map.
@@ -26,8 +27,8 @@ fn read_map(env: &Env, warp: &mut Warp, at: u64, lane: usize) -> Result<[u8; MAP
         let address = at.wrapping_add(64 * half as u64);
         let request = Request { access: "read", space: Space::Generic, address, count: 64, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            check_written(span, request, 64)?;
+        if env.sanitize.unwritten {
+            env.note(warp, check_written(span, request, 64))?;
         }
         read(span, into);
     }
@@ -69,6 +70,7 @@ pub(crate) fn plan(env: &Env, warp: &mut Warp, lane: usize, copy: &TensorCopy) -
         reduction: None,
         byte_mask: u16::MAX,
         mbarriers: Vec::new(),
+        place: Place { pc: warp.pc, warp: warp.agent, lane: Some(lane as u32) },
         lane,
     };
     if copy.direction == TensorDirection::Prefetch {
@@ -166,9 +168,9 @@ pub(crate) fn set_field(env: &mut Env, warp: &mut Warp, lane: usize, field: &Ten
     let count = MAP_BYTES as u32;
     let request = Request { access: "write", space: field.space, address, count, lane };
     let span = locate(env, warp, request)?;
-    watch(env, warp, request, Touching::Write, false)?;
-    if env.sanitize {
-        check_written(span, request, count)?;
+    watch(env, warp, request, Touching::Write, Strength::Weak)?;
+    if env.sanitize.unwritten {
+        env.note(warp, check_written(span, request, count))?;
     }
     let mut bytes = [0; MAP_BYTES];
     read(span, &mut bytes);
@@ -191,9 +193,9 @@ pub(crate) fn copy_map(
     let address = address_in(warp, from, Space::Shared, lane);
     let request = Request { access: "read", space: Space::Shared, address, count, lane };
     let source = locate(env, warp, request)?;
-    watch(env, warp, request, Touching::Read, false)?;
-    if env.sanitize {
-        check_written(source, request, count)?;
+    watch(env, warp, request, Touching::Read, Strength::Weak)?;
+    if env.sanitize.unwritten {
+        env.note(warp, check_written(source, request, count))?;
     }
     let address = address_in(warp, to, Space::Global, lane);
     let request = Request { access: "write", space: Space::Global, address, count, lane };

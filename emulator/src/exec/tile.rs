@@ -13,8 +13,9 @@
 //! a fragment has room for a matrix twice, as that of 16-bit factors has, it is there twice.
 
 use super::Result;
-use super::access::{Request, address, check_written, locate, watch};
+use super::access::{Request, address, keep_unknown, locate, watch};
 use super::block::Env;
+use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::Touching;
 use crate::alu::eight::{E4m3, E5m2, Eight};
@@ -22,7 +23,7 @@ use crate::alu::exact;
 use crate::alu::float::{canonical, canonical64};
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::LANES;
-use crate::program::{Layout, Tile, TileAccess, TileElement, TileProduct};
+use crate::program::{Layout, Strength, Tile, TileAccess, TileElement, TileProduct, Touch};
 
 /// An element of a matrix: which of the warp's products it belongs to, and its outer and inner index.
 struct Place {
@@ -62,6 +63,32 @@ impl Layout {
             Layout::QuadFactor { .. } | Layout::QuadSum => 4,
             _ => 1,
         }
+    }
+}
+
+impl Tile {
+    /// Elements of all its matrices.
+    pub fn elements(&self) -> usize {
+        self.layout.parts() * self.outer as usize * self.inner as usize
+    }
+
+    /// Calls `each` with every lane, register and element in it, and where in its matrices that is, row after row.
+    pub fn each(&self, mut each: impl FnMut(usize, usize, usize, usize)) {
+        let (outer, inner) = (self.outer as usize, self.inner as usize);
+        for lane in 0..LANES {
+            for r in 0..self.registers.len() {
+                for j in 0..self.element.per_register() {
+                    let Place { part, outer: o, inner: i } = self.layout.place(self, lane, r, j);
+                    each(lane, r, j, (part * outer + o) * inner + i);
+                }
+            }
+        }
+    }
+
+    /// The bits of element `j` of a register.
+    pub fn bits_of(&self, j: usize) -> u64 {
+        let bits = self.element.bits() as usize;
+        (u64::MAX >> (64 - bits)) << (bits * j)
     }
 }
 
@@ -238,12 +265,21 @@ pub(crate) fn load(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resul
     let tile = &access.tile;
     let (width, bits) = (bytes(tile), tile.element.bits());
     let mut words = vec![[0u64; LANES]; tile.registers.len()];
+    warp.pending.clear();
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "read", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Read, false)?;
-            check_written(span, request, width as u32)?;
+        watch(env, warp, request, Touching::Read, Strength::Weak)?;
+        if env.sanitize.unwritten && span.unwritten(width as u32).is_some() {
+            let reg = Touch::Row(tile.registers[r]);
+            let found = span.unknown(0, width);
+            let origin = Some(env.origins.of(warp, request, found.trailing_zeros() / 8));
+            let at = warp.pending.iter().position(|(known, _)| *known == reg).unwrap_or_else(|| {
+                warp.pending.push((reg, Box::new([Unknown::default(); LANES])));
+                warp.pending.len() - 1
+            });
+            let old = &mut warp.pending[at].1[lane];
+            *old = old.with(Unknown { bits: found << (bits as usize * j), origin });
         }
         words[r][lane] |= span.read(0, width) << (bits as usize * j);
         Ok(())
@@ -263,12 +299,16 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &TileAccess) -> Resu
     every(warp, access, |warp, lane, r, j, address| {
         let request = Request { access: "write", space: access.space, address, count: width as u32, lane };
         let span = locate(env, warp, request)?;
-        if env.sanitize {
-            watch(env, warp, request, Touching::Write, false)?;
-        }
+        watch(env, warp, request, Touching::Write, Strength::Weak)?;
         let word = warp.get(tile.registers[r], bits == 64, lane);
         span.write(0, width, word >> (bits as usize * j));
         span.mark(width as u32);
+        let touch = Touch::Row(tile.registers[r]);
+        if env.sanitize.unwritten && warp.known(touch) >> lane & 1 == 0 {
+            let unknown = warp.unknown(touch, lane);
+            let value = (touch, unknown.cut(unknown.bits >> (bits as usize * j)));
+            keep_unknown(env, warp, value, request, (span, (0, width)))?;
+        }
         Ok(())
     })
 }

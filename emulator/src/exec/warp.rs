@@ -8,13 +8,16 @@
 
 use super::asynchrony::{AsyncPolicy, CopyQueue};
 use super::bulk_queue::BulkGroups;
+use super::doubt::Doubt;
 use super::pipeline::Pipeline;
 use super::recursion::Stacks;
+use super::unknown::{Pending, Unknowns};
 use super::{FULL, Result};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
 use crate::memory::Storage;
 use crate::program::{Condition, Pred, Program, Reg, TRUE};
+use crate::sanitize::Sanitize;
 
 /// Lanes that are together but not running.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +53,14 @@ pub(crate) struct Warp {
     pub of_block: u32,
     rows: Vec<Row>,
     preds: Vec<u32>,
-    /// Lanes of each row, and of each predicate, that were written; kept only under the sanitizer.
+    /// Lanes of each row, and of each predicate, in which all of it was written; kept only under the sanitizer.
     pub written_rows: Vec<u32>,
     pub written_preds: Vec<u32>,
+    /// What is not known of the others, and what the instruction that runs leaves so.
+    pub unknowns: Unknowns,
+    pub pending: Pending,
+    /// Branches by what is not known, whose ways have not met again.
+    pub doubts: Vec<Doubt>,
     /// The running part.
     pub pc: u32,
     pub mask: u32,
@@ -116,6 +124,9 @@ impl Warp {
             preds: vec![0; preds as usize],
             written_rows: Vec::new(),
             written_preds: Vec::new(),
+            unknowns: Unknowns::default(),
+            pending: Vec::new(),
+            doubts: Vec::new(),
             pc: 0,
             mask: FULL,
             limit: u32::MAX,
@@ -137,7 +148,7 @@ impl Warp {
     }
 
     /// Ready for another block; registers hold garbage that is the same every time.
-    pub fn reset(&mut self, start: u32, lanes: u32, sanitize: bool) {
+    pub fn reset(&mut self, start: u32, lanes: u32, sanitize: Sanitize) {
         self.rows.fill(Row([u32::MAX; LANES]));
         self.preds.fill(0);
         self.preds[TRUE.0 as usize] = FULL;
@@ -145,9 +156,11 @@ impl Warp {
             [(&mut self.written_rows, self.rows.len()), (&mut self.written_preds, self.preds.len())]
         {
             shadow.clear();
-            shadow.resize(if sanitize { length } else { 0 }, 0);
+            shadow.resize(if sanitize.unwritten { length } else { 0 }, 0);
         }
-        if sanitize {
+        self.unknowns.reset();
+        self.doubts.clear();
+        if sanitize.unwritten {
             self.written_preds[TRUE.0 as usize] = FULL;
             self.written_rows[0] = FULL;
         }
@@ -155,8 +168,8 @@ impl Warp {
         (self.pc, self.mask, self.live, self.limit) = (start, lanes, lanes, u32::MAX);
         self.parts.clear();
         self.stacks.reset();
-        self.copies.reset(sanitize);
-        self.products.reset(if sanitize { self.rows.len() } else { 0 });
+        self.copies.reset(sanitize.watches());
+        self.products.reset(if sanitize.holds_registers() { self.rows.len() } else { 0 });
         self.bulk = BulkGroups::default();
         self.waiting = false;
         self.sleep = None;

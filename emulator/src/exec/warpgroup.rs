@@ -18,15 +18,21 @@
 //!
 //! and a swizzle then exchanges chunks: bits 4 and up of the address are XORed with bits 7 and up, one, two or three
 //! of them for 32, 64 and 128 bytes. The address is absolute, so bulk tensor copies swizzle in the same way.
+//!
+//! A swizzle's pattern is eight rows of `W` bytes. With a base offset of 0, which is the only one supported, patterns
+//! begin at multiples of `8 W` (PTX ISA §9.7.15.5.1.2.2); an operand that begins in a later row of one is then another
+//! matrix than it looks like, so all its patterns have to begin at their boundary, and it in the first row of one. Within
+//! that row it may begin at any chunk from which its depth, or the rows or columns that a pattern has of it, stay in the
+//! row: CUTLASS steps along the depth by 32 bytes so, and by whole patterns along everything else.
 
+use super::Result;
 use super::block::Env;
 use super::shared::Shared;
 use super::warp::Warp;
-use super::{FULL, Result, defined};
 use crate::address::RANK_SHIFT;
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
-use crate::program::{LeftMatrix, Reg, Touch, WarpgroupProduct};
+use crate::program::{LeftMatrix, Reg, WarpgroupProduct};
 
 /// Rows of D that one warp computes.
 pub(crate) const ROWS: usize = 16;
@@ -94,6 +100,56 @@ impl Layout {
         })
     }
 
+    /// Reads a descriptor of matrix `which` of `count` rows or columns.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn operand(bits: u64, transposed: bool, (which, count): (char, u32)) -> Result<Layout, String> {
+        let layout = Layout::decode(bits, transposed, which)?;
+        layout
+            .fits_patterns(count)
+            .map_err(|how| format!("the descriptor of {which}, {bits:#018x}, {how}"))?;
+        Ok(layout)
+    }
+
+    /// Whether `count` rows or columns from here on lie in their patterns as the swizzle counts them.
+    ///
+    /// # Errors
+    /// Where they do not.
+    fn fits_patterns(&self, count: u32) -> Result<(), String> {
+        let (width, pattern) = (self.width, 8 * self.width);
+        if width == CHUNK as u32 {
+            return Ok(());
+        }
+        let (row, into) = (self.start % pattern / width, self.start % width);
+        if row != 0 {
+            return Err(format!(
+                "begins {} bytes into a pattern of {pattern}: with a base offset of 0 a swizzle of {width} bytes counts \
+                 its eight rows from a multiple of {pattern}, so it has to begin in the first of them",
+                self.start % pattern
+            ));
+        }
+        let (chunks, per_row) = (count / 8, width / CHUNK as u32);
+        let (bytes, steps) = match self.transposed {
+            false => (DEEP as u32, [(self.stride, chunks > 1), (0, false)]),
+            true => {
+                (CHUNK as u32 * chunks.min(per_row), [(self.stride, true), (self.leading, chunks > per_row)])
+            }
+        };
+        if into + bytes > width {
+            return Err(format!(
+                "begins {into} bytes into a swizzled row of {width}, of which it takes {bytes}: it would go on in the \
+                 next row"
+            ));
+        }
+        match steps.into_iter().find(|(step, used)| *used && step % pattern != 0) {
+            Some((step, _)) => Err(format!(
+                "goes on after {step} bytes, no multiple of the {pattern} of a pattern of its {width}-byte swizzle"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The same in the shared memory of the block of this rank.
     pub fn of_block(self, rank: u32) -> Layout {
         Layout { rank: rank << RANK_SHIFT, ..self }
@@ -141,7 +197,7 @@ impl Layout {
 
     /// Addresses of all chunks of rows or columns `from .. from + count`, both multiples of eight: one core matrix of
     /// eight chunks after another.
-    fn chunks(self, from: usize, count: usize, into: &mut Vec<u32>) {
+    pub fn chunks(self, from: usize, count: usize, into: &mut Vec<u32>) {
         for c in from / 8..(from + count) / 8 {
             if self.transposed {
                 into.extend((0..DEEP / 2).map(|k| self.across_depth(c, k)));
@@ -167,9 +223,10 @@ impl Layout {
 pub(crate) fn chunks(product: &WarpgroupProduct, i: u32, a: u64, b: u64) -> Result<Vec<u32>, String> {
     let mut all = Vec::with_capacity(2 * (product.n as usize + ROWS));
     if let LeftMatrix::Shared(_) = product.a {
-        Layout::decode(a, product.transpose_a, 'A')?.chunks(ROWS * i as usize, ROWS, &mut all);
+        Layout::operand(a, product.transpose_a, ('A', 64))?.chunks(ROWS * i as usize, ROWS, &mut all);
     }
-    Layout::decode(b, product.transpose_b, 'B')?.chunks(0, product.n as usize, &mut all);
+    let b = Layout::operand(b, product.transpose_b, ('B', product.n as u32))?;
+    b.chunks(0, product.n as usize, &mut all);
     Ok(all)
 }
 
@@ -260,17 +317,6 @@ pub(crate) fn fragment(warp: &Warp, registers: &[Reg; 4]) -> [[u8; DEEP]; ROWS] 
     rows
 }
 
-/// Faults if the product would add to an accumulator that was never written.
-pub(crate) fn check_accumulators(env: &Env, warp: &Warp, product: &WarpgroupProduct) -> Result<()> {
-    for reg in &product.d {
-        let missing = FULL & !warp.written_rows[reg.0 as usize];
-        if missing != 0 {
-            return Err(defined::never(env, Touch::Row(*reg), missing));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,18 +357,82 @@ mod tests {
             ("core after core, rows contiguous", descriptor(0, 8, 16), true),
             ("128-byte rows of whole cores", descriptor(0, 1024, 8), false),
             ("cores that begin anywhere", descriptor(0, 13, 7), false),
-            ("swizzled patterns that begin anywhere", descriptor(1, 13, 7), true),
+            ("rows of other lengths", descriptor(2, 13, 96), false),
         ];
         for (name, bits, transposed) in rows {
             for start in 0..64 {
                 let mut chunks = Vec::new();
                 let layout = Layout::decode(bits | start, transposed, 'B').unwrap();
+                if layout.fits_patterns(64).is_err() {
+                    continue;
+                }
                 layout.chunks(0, 64, &mut chunks);
                 assert_eq!(chunks.len(), 2 * 64, "{name}");
                 for core in chunks.chunks_exact(8) {
                     let mut groups: Vec<u32> = core.iter().map(|at| at / 16 % 8).collect();
                     groups.sort_unstable();
                     assert_eq!(groups, [0, 1, 2, 3, 4, 5, 6, 7], "{name}, from {start}: {core:?}");
+                }
+            }
+        }
+    }
+
+    /// Of the starts within the first pattern, these many rows of 16 bytes on, which may be; and what is said of others.
+    #[test]
+    fn operands_begin_where_a_swizzle_counts_from() {
+        let descriptor = |mode: u64, leading: u64, stride: u64| mode << 62 | stride << 32 | leading << 16;
+        type Row = (&'static str, u64, bool, u32, &'static [u64], &'static str);
+        let rows: [Row; 14] = [
+            ("128, depth", descriptor(1, 1, 64), false, 64, &[0, 1, 2, 3, 4, 5, 6], ""),
+            ("128, depth, one group", descriptor(1, 1, 9), false, 8, &[0, 1, 2, 3, 4, 5, 6], ""),
+            ("128, depth, wider tiles", descriptor(1, 1, 192), false, 64, &[0, 1, 2, 3, 4, 5, 6], ""),
+            ("128, rows", descriptor(1, 512, 64), true, 64, &[0], ""),
+            ("128, half as many rows", descriptor(1, 512, 64), true, 32, &[0, 1, 2, 3, 4], ""),
+            ("128, eight rows", descriptor(1, 512, 64), true, 8, &[0, 1, 2, 3, 4, 5, 6, 7], ""),
+            ("128, two patterns of rows", descriptor(1, 512, 64), true, 128, &[0], ""),
+            ("64, depth", descriptor(2, 1, 32), false, 64, &[0, 1, 2], ""),
+            ("64, rows", descriptor(2, 256, 32), true, 64, &[0], ""),
+            ("32, depth", descriptor(3, 1, 16), false, 64, &[0], ""),
+            ("32, rows", descriptor(3, 128, 16), true, 64, &[0], ""),
+            (
+                "128, half a pattern between groups",
+                descriptor(1, 1, 32),
+                false,
+                64,
+                &[],
+                "goes on after 512 bytes",
+            ),
+            (
+                "128, rows, odd groups of depth",
+                descriptor(1, 512, 65),
+                true,
+                8,
+                &[],
+                "goes on after 1040 bytes",
+            ),
+            ("64, rows, odd patterns", descriptor(2, 250, 32), true, 64, &[], "goes on after 4000 bytes"),
+        ];
+        for (name, bits, transposed, count, want, why) in rows {
+            let width = Layout::decode(bits, transposed, 'A').unwrap().width as u64;
+            for start in 0..width {
+                let layout = Layout::decode(bits | (start & 0x3fff), transposed, 'A').unwrap();
+                // Whole patterns come after one another.
+                let (at, rows) = (start % (width / 2), start % (width / 2) / (width / 16));
+                match layout.fits_patterns(count) {
+                    Ok(()) => assert!(want.contains(&at), "{name}: {start}"),
+                    Err(how) => {
+                        assert!(!want.contains(&at), "{name}: {start}: {how}");
+                        let why = match (rows, why) {
+                            (1.., _) => "bytes into a pattern of",
+                            (_, "") => "it would go on in the next row",
+                            (_, why) if how.contains("next row") => {
+                                assert_ne!(at, 0, "{why}");
+                                "next row"
+                            }
+                            (_, why) => why,
+                        };
+                        assert!(how.contains(why), "{name}: {start}: {how}");
+                    }
                 }
             }
         }

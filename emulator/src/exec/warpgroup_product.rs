@@ -48,7 +48,7 @@ pub(crate) fn run(
     accumulate: bool,
 ) -> Result<()> {
     let rank = warp.rank;
-    let layout = |bits, transposed, which| match Layout::decode(bits, transposed, which) {
+    let layout = |bits, transposed, matrix| match Layout::operand(bits, transposed, matrix) {
         Ok(layout) => Ok(layout.of_block(rank)),
         Err(message) => Err(Box::<Trouble>::from(FaultKind::Operand(message))),
     };
@@ -56,12 +56,12 @@ pub(crate) fn run(
         LeftMatrix::Registers(registers) => left.copied().unwrap_or_else(|| fragment(warp, registers)),
         LeftMatrix::Shared(_) => {
             let mut rows = [[0; DEEP]; ROWS];
-            let a = Matrix::new(env, layout(a, product.transpose_a, 'A')?, 4 * ROWS);
+            let a = Matrix::new(env, layout(a, product.transpose_a, ('A', 64))?, 4 * ROWS);
             a.rows(ROWS * (warp.index as usize % 4), &mut rows)?;
             rows
         }
     };
-    let b = Matrix::new(env, layout(b, product.transpose_b, 'B')?, product.n as usize);
+    let b = Matrix::new(env, layout(b, product.transpose_b, ('B', product.n as u32))?, product.n as usize);
     #[cfg(target_arch = "x86_64")]
     if env.wide_vectors {
         // SAFETY: the features were detected.

@@ -10,6 +10,7 @@ use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::wide_vectors;
 use crate::memory::{Memory, Span, Storage};
 use crate::program::{Condition, Element, LeftMatrix, Program, Reg, TRUE, WarpgroupProduct};
+use crate::sanitize::Sanitize;
 
 const SHARED: u32 = 200 * 1024;
 
@@ -27,7 +28,8 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         dynamic_shared_bytes: SHARED,
         policy: AsyncPolicy::Eager,
         schedule: Schedule::default(),
-        sanitize: false,
+        sanitize: Sanitize::NONE,
+        keep_going: false,
         profile: false,
     };
     let mut env = Env::new(&setting);
@@ -39,7 +41,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
 fn new_warp(index: u32, rows: u32) -> Warp {
     let program = Program { rows, preds: 2, ..Program::default() };
     let mut warp = Warp::new((index, 1, 4), &program, AsyncPolicy::Eager);
-    warp.reset(0, u32::MAX, true);
+    warp.reset(0, u32::MAX, Sanitize::USUAL);
     warp
 }
 

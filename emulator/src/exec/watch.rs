@@ -3,10 +3,13 @@
 use super::Result;
 use super::mbarrier::Mbarriers;
 use super::order::{Agent, Engine, Order, View, agent};
-use super::race::{Conflict, Fresh, Proxy, Races, Stamp};
+use super::race::{Conflict, Fresh, Made, Races};
+use super::stamp::{Proxy, Stamp};
 use super::warp::Warp;
 use crate::address::RANK_SHIFT;
 use crate::fault::{FaultKind, Place, Trouble};
+use crate::program::Strength;
+use crate::sanitize::Sanitize;
 use std::collections::HashMap;
 
 /// See the file's head.
@@ -25,6 +28,8 @@ pub(crate) struct Watch {
     fresh: Vec<Fresh>,
     /// The stamp made last, and its record.
     last: Option<(Stamp, u32)>,
+    /// What is looked for.
+    sanitize: Sanitize,
 }
 
 /// Addresses that atomics hand views on at, each by itself; a histogram has more, and orders nothing by them.
@@ -79,19 +84,17 @@ impl By {
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behalf {
-    /// The warp itself, weakly or strongly.
-    Itself { strong: bool },
-    /// The warp itself, at an mbarrier.
-    Object { strong: bool },
+    /// The warp itself, at ordinary memory or at an mbarrier.
+    Itself { strength: Strength, proxy: Proxy },
     /// One of its engines, the work of this number.
     Engine(Engine, u64),
     /// A bulk copy or an asynchronous store that an mbarrier tells of: its agent, the phase that it belongs to, whether
     /// it combines what it brings with what is there, and how it reaches memory.
-    Mbarrier { agent: Agent, phase: u64, strong: bool, proxy: Proxy },
+    Mbarrier { agent: Agent, phase: u64, strength: Strength, proxy: Proxy },
 }
 
 impl Watch {
-    pub fn new(blocks: u32, warps: u32, bytes: u32) -> Watch {
+    pub fn new(blocks: u32, warps: u32, bytes: u32, sanitize: Sanitize) -> Watch {
         Watch {
             order: Order::new(blocks * warps),
             races: Races::new(blocks, bytes),
@@ -101,21 +104,20 @@ impl Watch {
             warps,
             fresh: vec![Fresh { from: 0, sync: u32::MAX }; (blocks * warps) as usize],
             last: None,
+            sanitize,
         }
     }
 
-    fn stamp(&self, by: By) -> Stamp {
-        let (agent, clock, proxy, strong) = match by.on_behalf {
-            Behalf::Itself { strong } | Behalf::Object { strong } => {
-                let is_object = matches!(by.on_behalf, Behalf::Object { .. });
-                let proxy = if is_object { Proxy::Object } else { Proxy::Generic };
-                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), proxy, strong)
+    fn stamp(&self, by: By, touching: Touching) -> Stamp {
+        let (agent, clock, proxy, strength) = match by.on_behalf {
+            Behalf::Itself { strength, proxy } => {
+                (agent(by.warp, Engine::Itself), self.order.clock(by.warp), proxy, strength)
             }
             Behalf::Engine(engine, number) => {
                 let proxy = if engine == Engine::Copies { Proxy::Copy } else { Proxy::Async };
-                (agent(by.warp, engine), number, proxy, false)
+                (agent(by.warp, engine), number, proxy, Strength::Weak)
             }
-            Behalf::Mbarrier { agent, phase, strong, proxy } => (agent, phase + 1, proxy, strong),
+            Behalf::Mbarrier { agent, phase, strength, proxy } => (agent, phase + 1, proxy, strength),
         };
         Stamp {
             agent,
@@ -124,15 +126,27 @@ impl Watch {
             warp: by.warp,
             sync: by.sync,
             collective: by.collective,
-            strong,
+            strength,
+            writes: touching != Touching::Read,
             proxy,
         }
     }
 
     /// Checks an access to shared memory against those before it, and remembers it.
     pub fn touch(&mut self, by: By, touching: Touching, address: u32, count: u32) -> Result<()> {
+        self.touch_with(by, touching, (address, count), &|| false)
+    }
+
+    /// Likewise; `same` tells whether the bytes hold already what is stored there.
+    pub fn touch_with(
+        &mut self,
+        by: By,
+        touching: Touching,
+        (address, count): (u32, u32),
+        same: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let rank = (address >> RANK_SHIFT) as usize;
-        if self.gone.get(rank).is_some_and(|gone| *gone) {
+        if self.sanitize.waits && self.gone.get(rank).is_some_and(|gone| *gone) {
             let what = touching.name();
             let message = format!(
                 "{what} of shared memory of block {rank} of the cluster, which has exited: `barrier.cluster` has to \
@@ -140,18 +154,48 @@ impl Watch {
             );
             return Err(Trouble::at(FaultKind::Abandoned(message), by.lane, address as u64));
         }
-        let stamp = self.stamp(by);
+        if self.sanitize.waits && rank as u32 != by.warp / self.warps {
+            self.must_have_started(rank as u32, &by, touching, address)?;
+        }
+        let stamp = self.stamp(by, touching);
         let record = match self.last {
             Some((last, record)) if last.same(&stamp) => record,
             _ => self.races.record(stamp),
         };
         self.last = Some((stamp, record));
+        let strict = self.sanitize.strict;
         let (view, fresh) = (self.order.view(by.warp), self.fresh[by.warp as usize]);
-        let found = match touching {
-            Touching::Read => self.races.read((&stamp, record, view, fresh), by.lane, address, count),
-            _ => self.races.write((&stamp, record, view, fresh), by.lane, address, count),
-        };
-        found.map_err(|conflict| self.trouble(by, touching, conflict))
+        let made = Made { stamp: &stamp, record, view, fresh, lane: by.lane };
+        let (mut at, end) = (address, address + count);
+        let mut first = Ok(());
+        loop {
+            let found = match touching {
+                Touching::Read => self.races.read(made, at, end - at),
+                _ => self.races.write(made, at, end - at, &|| !strict && same()),
+            };
+            let Err(conflict) = found else { return first };
+            let trouble = self.trouble(by, touching, conflict);
+            if first.is_ok() && self.sanitize.finds(&trouble.kind) {
+                first = Err(trouble);
+            }
+            // The run may go on after this, or nobody asked for it: as if it had not been.
+            self.races.forget_byte(conflict.address);
+            at = conflict.address;
+        }
+    }
+
+    /// # Errors
+    /// The block of this rank, whose memory is touched, may not have begun.
+    fn must_have_started(&self, rank: u32, by: &By, touching: Touching, address: u32) -> Result<()> {
+        if self.order.knows_start(by.warp, rank * self.warps..(rank + 1) * self.warps) {
+            return Ok(());
+        }
+        let what = touching.name();
+        let message = format!(
+            "{what} of shared memory of block {rank} of the cluster, which may not have begun: `barrier.cluster` has to \
+             come first"
+        );
+        Err(Trouble::at(FaultKind::NotStarted(message), by.lane, address as u64))
     }
 
     /// The last warp of a block of a cluster exits.
@@ -160,6 +204,9 @@ impl Watch {
     /// Others, or copies, may still be at work in its shared memory as far as its warps know.
     pub fn exit(&mut self, rank: u32) -> Result<()> {
         self.gone[rank as usize] = true;
+        if !self.sanitize.waits {
+            return Ok(());
+        }
         let mut view = View::default();
         let own = rank * self.warps..(rank + 1) * self.warps;
         own.for_each(|warp| view.join(self.order.view(warp)));
@@ -214,15 +261,17 @@ impl Watch {
         trouble
     }
 
-    /// A strong access at an address: what others released there is known now, and theirs to know what is released.
-    /// True if there was something to learn.
-    pub fn hand(&mut self, warp: u32, address: u64, acquires: bool, releases: bool) -> bool {
+    /// A strong access at an address: what others let know there is heard, and theirs to hear what the warp lets know.
+    /// True if something is known at once.
+    pub fn hand(&mut self, warp: u32, address: u64, touching: Touching, strength: Strength) -> bool {
         let mut learns = false;
-        if acquires && let Some(view) = self.anywhere.as_ref().or_else(|| self.handed.get(&address)) {
-            self.order.acquire(warp, view);
-            learns = true;
+        if touching != Touching::Write
+            && let Some(view) = self.anywhere.as_ref().or_else(|| self.handed.get(&address))
+        {
+            learns = strength.acquires();
+            self.order.hear(warp, view, learns);
         }
-        if releases {
+        if touching != Touching::Read && (strength.releases() || self.order.has_published(warp)) {
             if self.handed.len() >= ADDRESSES {
                 let all = self.anywhere.get_or_insert_default();
                 self.handed.drain().for_each(|(_, view)| all.join(&view));
@@ -231,7 +280,7 @@ impl Watch {
                 Some(view) => view,
                 None => self.handed.entry(address).or_default(),
             };
-            self.order.release(warp, view);
+            self.order.tell(warp, view, strength.releases());
         }
         learns
     }
@@ -248,9 +297,9 @@ impl Watch {
     }
 
     /// A warp has waited for an mbarrier.
-    pub fn waited(&mut self, warp: u32, mbarriers: &Mbarriers, address: u32) {
+    pub fn waited(&mut self, warp: u32, mbarriers: &Mbarriers, address: u32, acquires: bool) {
         if let Some(view) = mbarriers.over(address) {
-            self.order.acquire(warp, view);
+            self.order.hear(warp, view, acquires);
         }
     }
 }

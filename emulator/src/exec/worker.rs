@@ -10,6 +10,7 @@ use super::cluster::{Cluster, Progress};
 use super::counters::Counters;
 use super::schedule::Schedule;
 use crate::fault::Fault;
+use crate::findings::Key;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -72,6 +73,7 @@ impl<'l> Worker<'l> {
         take: &dyn Fn() -> Option<u64>,
         spend: &dyn Fn(u64) -> Option<u64>,
         stop_at: &AtomicU64,
+        found: &dyn Fn(u64, Vec<(Key, Fault, u64)>),
         report: &mut dyn FnMut(u64, Fault),
         printed: &mut dyn FnMut(u64, String),
     ) {
@@ -115,6 +117,9 @@ impl<'l> Worker<'l> {
                 && let Some(text) = cluster.printed()
             {
                 printed(cluster.index, text);
+            }
+            if !matches!(outcome, Ok(Progress::More)) {
+                found(cluster.index, cluster.findings());
             }
             match outcome {
                 Ok(Progress::Done) => self.idle.push(cluster),

@@ -32,6 +32,18 @@ pub enum Element {
     B1,
 }
 
+impl Element {
+    /// Of one element.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Element::Tf32 => 32,
+            Element::F16 | Element::Bf16 => 16,
+            Element::S8 | Element::U8 | Element::E4m3 | Element::E5m2 => 8,
+            Element::B1 => 1,
+        }
+    }
+}
+
 /// `mma.sync` m16n8kK.
 #[derive(Debug)]
 pub struct MatrixProduct {

@@ -4,6 +4,38 @@ use super::Condition;
 use super::Reg;
 use crate::address::Space;
 
+/// What an access promises to other threads (PTX ISA §8.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// Nothing.
+    Weak,
+    /// `.volatile`: relaxed, and nothing that the source language would call atomic.
+    Volatile {
+        /// It is a load that looks whether something has happened, and takes no data.
+        polls: bool,
+    },
+    /// `.relaxed`, and `atom` with no word on it.
+    Relaxed,
+    /// `.acquire`
+    Acquire,
+    /// `.release`
+    Release,
+    /// `.acq_rel`
+    Both,
+}
+
+impl Strength {
+    /// Whether what comes after it has seen what a release before it told.
+    pub fn acquires(self) -> bool {
+        matches!(self, Strength::Acquire | Strength::Both)
+    }
+
+    /// Whether it tells what came before it.
+    pub fn releases(self) -> bool {
+        matches!(self, Strength::Release | Strength::Both)
+    }
+}
+
 /// Memory access of one instruction.
 #[derive(Debug)]
 pub struct Access {
@@ -15,8 +47,8 @@ pub struct Access {
     pub width: u8,
     /// Whether elements narrower than their register are extended by sign.
     pub signed: bool,
-    /// `.volatile`, `.relaxed` and stronger: does not race with its like.
-    pub strong: bool,
+    /// What it promises to others.
+    pub strength: Strength,
     /// Register of each element, and whether it has 64 bits.
     pub elements: Box<[(Reg, bool)]>,
 }
@@ -46,6 +78,8 @@ pub struct Atomic {
     pub width: u8,
     /// What the address is a multiple of: more than the width where a vector begins.
     pub align: u8,
+    /// What it promises to others.
+    pub strength: Strength,
     /// The new value.
     pub update: AtomicFn,
     /// Old value; none for `red`.
@@ -61,6 +95,8 @@ pub struct Atomic {
 pub struct AtomicQuad {
     /// Where.
     pub space: Space,
+    /// What it promises to others.
+    pub strength: Strength,
     /// Address.
     pub base: Address,
     /// Old value.

@@ -6,6 +6,7 @@
 //! registers and frames of functions are laid out once, side by side; calls that recurse put them away.
 
 mod call;
+mod flow;
 mod matrix;
 mod memory;
 mod sync;
@@ -69,7 +70,7 @@ pub struct Inst {
 }
 
 /// A register that an instruction reads or writes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Touch {
     /// An ordinary one.
     Row(Reg),
@@ -245,7 +246,9 @@ pub enum Op {
     TensorMapField(Box<TensorMapField>),
     /// `tensormap.cp_fenceproxy`: copies a tensor map of so many bytes from shared to global memory.
     TensorMapCopy { to: Address, from: Address, bytes: u32 },
-    /// Fences, prefetches, hints.
+    /// `fence`, `membar`: between threads.
+    Fence,
+    /// Prefetches, hints, fences of proxies that are not looked at.
     Nothing,
     /// Gives other warps a turn.
     Pause,

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // each test file uses its part
 
-use flashpage_emulator::{AsyncPolicy, Fault, Launch, Memory, Module, Options, Report};
+use flashpage_emulator::{AsyncPolicy, Fault, Launch, Memory, Module, Options, Report, Sanitize};
 
 /// A kernel `k` around `body`, with registers to spare and parameters `in` and `out`, loaded into %in and %out.
 pub fn kernel(body: &str) -> String {
@@ -40,7 +40,7 @@ impl Run {
             grid: [1; 3],
             block: [32, 1, 1],
             dynamic_shared_bytes: 0,
-            options: Options { sanitize: true, instruction_budget: 1 << 24, ..Options::default() },
+            options: Options { sanitize: Sanitize::USUAL, instruction_budget: 1 << 24, ..Options::default() },
         }
     }
 
@@ -65,7 +65,7 @@ impl Run {
     }
 
     pub fn unchecked(mut self) -> Run {
-        self.options.sanitize = false;
+        self.options.sanitize = Sanitize::NONE;
         self
     }
 

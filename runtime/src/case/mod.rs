@@ -11,7 +11,7 @@ pub use compare::Comparison;
 pub use make::{MakeCaseError, make_case};
 
 use crate::device::signature::{Misfit, Signatures};
-use crate::device::{Buffer, Device, DeviceError, Launch, Report, TensorMap};
+use crate::device::{Buffer, Device, DeviceError, Finding, Launch, Report, TensorMap};
 use crate::npy::{Array, NpyError, NumberType};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -153,9 +153,14 @@ pub struct CaseReport {
 }
 
 impl CaseReport {
-    /// Whether every expectation was met.
+    /// Whether every expectation was met, and nothing was found.
     pub fn passed(&self) -> bool {
-        self.comparisons.iter().all(|comparison| comparison.passed)
+        self.comparisons.iter().all(|comparison| comparison.passed) && self.findings().is_empty()
+    }
+
+    /// What the emulator found, where it was to keep going.
+    pub fn findings(&self) -> &[Finding] {
+        self.emulated.as_ref().map_or(&[], |report| &report.findings)
     }
 }
 

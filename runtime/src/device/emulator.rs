@@ -114,8 +114,11 @@ pub struct EmulatorOptions {
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
     pub schedule: Schedule,
-    /// Whether to look for races, missing waits and fences, and reads of what nobody wrote.
-    pub sanitize: bool,
+    /// Which checks run, beyond what is a fault always.
+    pub sanitize: Sanitize,
+    /// Whether what the checks find goes to [`Report::findings`](flashpage_emulator::Report::findings) and a launch goes on,
+    /// rather than failing there.
+    pub keep_going: bool,
     /// Whether to count what every instruction does: [`Report::profile`](flashpage_emulator::Report::profile).
     pub profile: bool,
     /// Multiprocessors of the GPU that it stands for. Nothing but the grid of kernels that walk their tiles goes by it;
@@ -136,7 +139,8 @@ impl Default for EmulatorOptions {
             arch: Arch::Sm80,
             policy: AsyncPolicy::default(),
             schedule: Schedule::default(),
-            sanitize: false,
+            sanitize: Sanitize::NONE,
+            keep_going: false,
             profile: false,
             sms: 4,
             // An H100's.
@@ -147,7 +151,7 @@ impl Default for EmulatorOptions {
     }
 }
 
-pub use engine::{Profile, Report, Roofline, Target};
+pub use engine::{Finding, Profile, Report, Roofline, Sanitize, Target};
 
 /// A loaded module.
 pub(super) struct LoadedModule(Module);
@@ -266,12 +270,13 @@ impl Emulator {
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             params: launch.params.clone(),
         };
-        let EmulatorOptions { policy, schedule, sanitize, profile, threads, instruction_budget, .. } =
-            self.options;
+        let EmulatorOptions { policy, schedule, sanitize, keep_going, profile, threads, .. } = self.options;
+        let instruction_budget = self.options.instruction_budget;
         let mut options = engine::Options {
             policy: policy.into(),
             schedule: schedule.into(),
             sanitize,
+            keep_going,
             profile,
             threads,
             ..engine::Options::default()
@@ -285,6 +290,9 @@ impl Emulator {
         }
         module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {
             let (entry, mut message) = (entry.to_string(), fault.to_string());
+            for finding in &fault.findings {
+                message += &format!("\n  found before that: {}", finding.to_string().replace('\n', "\n  "));
+            }
             if !fault.printed.is_empty() {
                 message += &format!("\n  printed before that:\n{}", fault.printed.trim_end());
             }

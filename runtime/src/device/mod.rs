@@ -20,7 +20,9 @@ mod timing;
 
 pub use buffer::Buffer;
 pub(crate) use counters::Counter;
-pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Schedule, Target};
+pub use emulator::{
+    AsyncPolicy, EmulatorOptions, Finding, Profile, Report, Roofline, Sanitize, Schedule, Target,
+};
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
 pub use stream::{Stream, Transfer};

@@ -12,7 +12,7 @@ mod rotary;
 mod scatter;
 
 use flashpage_runtime::device::Buffer;
-use flashpage_runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
+use flashpage_runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, Schedule};
 
 /// The emulator, looking at everything, with blocks and warps in order and by two other turns.
 fn devices() -> Vec<Device> {
@@ -20,7 +20,7 @@ fn devices() -> Vec<Device> {
         Device::emulator_with(EmulatorOptions {
             policy,
             schedule,
-            sanitize: true,
+            sanitize: Sanitize::USUAL,
             ..EmulatorOptions::default()
         })
     };

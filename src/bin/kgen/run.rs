@@ -2,12 +2,16 @@
 
 use crate::{Failure, Outcome};
 use clap::Args;
+use flashpage::emulator::{Fault, Site};
 use flashpage::runtime::case::{Case, CaseReport};
 use flashpage::runtime::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Profile, Roofline, Schedule, Target,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Finding, Profile, Roofline, Sanitize, Schedule, Target,
 };
 use serde_json::json;
 use std::path::PathBuf;
+
+/// What `--sanitize` alone looks for.
+const DEFAULT_CHECKS: &str = "races,unwritten,waits,fences";
 
 /// Where to run.
 #[derive(Args, Clone)]
@@ -22,23 +26,26 @@ pub struct DeviceChoice {
     /// How warps and blocks take turns on the emulator: in-order, or random:SEED
     #[arg(long, default_value = "in-order")]
     schedule: Schedule,
-    /// Have the emulator look for races, missing waits and fences, and reads of what nobody wrote
-    #[arg(long)]
-    sanitize: bool,
+    /// Have the emulator look for what is wrong and happens to go well. CHECKS are some of races, unwritten (uses of what
+    /// nobody wrote), waits and fences (missing ones), and strict (races that write what is there already), with commas
+    /// between; without them all but strict
+    #[arg(long, value_name = "CHECKS", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_CHECKS)]
+    sanitize: Option<Sanitize>,
 }
 
 impl DeviceChoice {
     pub fn open(&self) -> Result<Device, Failure> {
-        self.open_with(false)
+        self.open_with(false, false)
     }
 
-    /// Opens it with the emulator's counters on, or not.
-    fn open_with(&self, profile: bool) -> Result<Device, Failure> {
+    /// Opens it with the emulator's counters on, or not, and going on after what is found, or not.
+    fn open_with(&self, profile: bool, keep_going: bool) -> Result<Device, Failure> {
         let options = EmulatorOptions {
             profile,
+            keep_going,
             policy: self.policy,
             schedule: self.schedule,
-            sanitize: self.sanitize,
+            sanitize: self.sanitize.unwrap_or_default(),
             ..EmulatorOptions::default()
         };
         match self.device.as_deref() {
@@ -70,6 +77,10 @@ pub struct RunCase {
     launch: PathBuf,
     #[command(flatten)]
     device: DeviceChoice,
+    /// Go on after what --sanitize finds, and list all of it at the end: one of each kind and place, with a count. What is a
+    /// fault without --sanitize still ends the run
+    #[arg(long)]
+    keep_going: bool,
     /// Count what the emulator runs: instructions, memory traffic, bank conflicts, and the least time for them
     #[arg(long)]
     profile: bool,
@@ -81,9 +92,13 @@ pub struct RunCase {
 impl RunCase {
     pub fn run(&self) -> Outcome {
         let case = Case::load(&self.launch)?;
-        let device = self.device.open_with(self.profile)?;
+        let device = self.device.open_with(self.profile, self.keep_going)?;
         if self.profile && !device.is_emulator() {
             let message = "--profile counts on the emulator: add --device emulator".to_string();
+            return Err(Failure::Usage(message));
+        }
+        if self.keep_going && (!device.is_emulator() || self.device.sanitize.is_none()) {
+            let message = "--keep-going is about what --sanitize finds on the emulator: add that".to_string();
             return Err(Failure::Usage(message));
         }
         // A kernel that faults has failed its check; only what keeps it from starting is a usage error.
@@ -99,6 +114,9 @@ impl RunCase {
             println!("{:#}", json_report(&case, &device, &report));
         } else {
             println!("{} on {}", case.entry(), device.name());
+            for finding in report.findings() {
+                println!("{finding}");
+            }
             for comparison in &report.comparisons {
                 println!("  {comparison}");
             }
@@ -155,6 +173,20 @@ fn json_profile(profile: &Profile, roofline: &Roofline) -> serde_json::Value {
     })
 }
 
+fn json_finding(finding: &Finding) -> serde_json::Value {
+    let site = |site: &Site| {
+        json!({
+            "line": site.line, "nth": site.nth, "instruction": site.instruction, "block": site.block,
+            "warp": site.warp, "lane": site.lane, "address": site.address,
+        })
+    };
+    let Fault { kind, site: at, other, .. } = &finding.fault;
+    json!({
+        "what": kind.to_string(), "count": finding.count,
+        "at": at.as_deref().map(site), "other": other.as_deref().map(site),
+    })
+}
+
 fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json::Value {
     let comparisons: Vec<_> = report
         .comparisons
@@ -177,6 +209,9 @@ fn json_report(case: &Case, device: &Device, report: &CaseReport) -> serde_json:
     if let Some(emulated) = &report.emulated {
         document["instructions"] = json!(emulated.instructions);
         document["printed"] = json!(emulated.printed);
+    }
+    if !report.findings().is_empty() {
+        document["findings"] = report.findings().iter().map(json_finding).collect();
     }
     if let Some((profile, roofline)) = profile(case, report) {
         document["profile"] = json_profile(profile, &roofline);
