@@ -403,8 +403,10 @@ fn profiles_schedules_and_findings() {
     assert!(findings.len() > 1 && findings.iter().all(|f| f["at"]["line"].as_u64() > Some(0)), "{json:#}");
     assert!(launch(&d, &["--keep-going"]).with(2).err.contains("add that"));
     // Only what is asked for is looked for.
-    launch(&d, &["--sanitize=strict,fences"]).with(1);
-    launch(&d, &["--sanitize=unwritten"]).with(0);
+    for (checks, found) in [("strict,fences", true), ("races", true), ("unwritten,fences", false)] {
+        let text = launch(&d, &[&format!("--sanitize={checks}")]).with(1).out;
+        assert_eq!((text.contains("race: "), text.contains("FAILED o")), (found, !found), "{checks}: {text}");
+    }
     let refused = launch(&d, &["--sanitize=fences,race"]).with(2);
     let names = "no check is called `race`: write some of races, unwritten, waits, fences, strict";
     assert!(refused.err.contains(names), "{}", refused.err);
