@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why a text cannot be run here.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// It is not PTX as the parser knows it.

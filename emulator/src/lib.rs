@@ -81,6 +81,7 @@ mod module;
 mod profile;
 mod program;
 mod tensor_map;
+mod text;
 
 pub use exec::asynchrony::AsyncPolicy;
 pub use exec::schedule::Schedule;

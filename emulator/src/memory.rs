@@ -281,6 +281,22 @@ impl Memory {
         Ok(())
     }
 
+    /// Sets every byte of a range.
+    ///
+    /// # Errors
+    /// The range is not inside one allocation.
+    pub fn fill(&mut self, address: u64, bytes: usize, byte: u8) -> Result<(), MemoryError> {
+        let Some(span) = self.range(address, bytes) else {
+            return Err(self.outside(address, bytes));
+        };
+        // SAFETY: as in `write`.
+        unsafe {
+            span.bytes.write_bytes(byte, bytes);
+            span.written.write_bytes(1, bytes);
+        }
+        Ok(())
+    }
+
     /// Copies to the host, whatever is there.
     ///
     /// # Errors

@@ -214,7 +214,7 @@ impl Decoder<'_> {
         if &**name == "WARP_SZ" {
             return Ok(add(LANES as u64));
         }
-        if let Some(address) = self.addresses.get(name)
+        if let Some(address) = self.source.addresses.get(name)
             && !self.scopes.iter().any(|scope| scope.names.contains_key(name))
         {
             return Ok(add(address));
@@ -222,7 +222,14 @@ impl Decoder<'_> {
         Ok(match self.place(name)? {
             Place::Global(index) => Constant::Global(index, offset),
             Place::Shared(at) if generic => add(SHARED_WINDOW + at as u64),
-            Place::Shared(at) => Constant::Shared(at.wrapping_add_signed(offset as i32)),
+            Place::Shared(at) => match i32::try_from(offset) {
+                Ok(offset) => Constant::Shared(at.wrapping_add_signed(offset)),
+                Err(_) => {
+                    return invalid(format!(
+                        "`{name}` and {offset} bytes: shared memory has 32-bit addresses"
+                    ));
+                }
+            },
             Place::DynamicShared => Constant::DynamicShared(offset),
             Place::Local(at) if generic => add(LOCAL_WINDOW + at as u64),
             Place::Local(at) => add(at as u64),
@@ -263,10 +270,10 @@ impl Decoder<'_> {
                 return Ok(*place);
             }
         }
-        if let Some(index) = self.globals.get(name) {
-            return Ok(Place::Global(*index));
+        if let Some(index) = self.source.global(name) {
+            return Ok(Place::Global(index));
         }
-        let Some(variable) = self.module_shared.get(name).copied() else {
+        let Some(variable) = self.source.shared(name) else {
             return invalid(format!("`{name}` is not declared"));
         };
         let place = self.shared_variable(variable)?;

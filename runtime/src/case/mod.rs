@@ -294,7 +294,7 @@ impl Case {
 
     /// Arguments that do not fit the entry are named by their place in `launch.json`.
     fn check_params(&self, params: &[Vec<u8>]) -> Result<(), CaseError> {
-        let module = flashpage_ptx::parse(&self.ptx)
+        let (module, _) = flashpage_ptx::parse_apart(&self.ptx)
             .map_err(|error| CaseError::Ptx { path: self.ptx_path.clone(), error })?;
         Signatures::of(&module).check(&self.entry, params).map_err(|misfit| match misfit {
             Misfit::NoEntry(known) => DeviceError::NoEntry { entry: self.entry.clone(), known }.into(),

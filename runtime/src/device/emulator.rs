@@ -274,8 +274,8 @@ impl Emulator {
         if instruction_budget > 0 {
             options.instruction_budget = instruction_budget;
         }
-        if !module.0.entries().any(|known| known.name == entry) {
-            let known = module.0.entries().map(|known| known.name.to_string()).collect();
+        if !module.0.names().any(|known| known == entry) {
+            let known = module.0.names().map(str::to_string).collect();
             return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
         }
         module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {
