@@ -306,7 +306,14 @@ fn launch_of(device: &Device, text: &str, launch: Launch) -> Result<u32, DeviceE
 }
 
 fn one_block() -> Launch {
-    Launch { grid: [1; 3], block: [1; 3], cluster: [1; 3], dynamic_shared_bytes: 0, params: Vec::new() }
+    Launch {
+        grid: [1; 3],
+        block: [1; 3],
+        cluster: [1; 3],
+        dynamic_shared_bytes: 0,
+        cooperative: false,
+        params: Vec::new(),
+    }
 }
 
 /// Shared memory, declared and dynamic: past 48 KiB together it has to be asked for, and the device has so much.

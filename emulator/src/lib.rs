@@ -72,12 +72,16 @@
 
 mod address;
 mod alu;
+mod cooperative;
 mod decode;
 mod exec;
 mod fault;
+mod host;
 mod launch;
+mod ledger;
 mod memory;
 mod module;
+mod monitor;
 mod profile;
 mod program;
 mod tensor_map;
@@ -89,6 +93,7 @@ pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
+pub use monitor::Monitor;
 pub use profile::{Limit, Line, Profile, Roofline, Target, Totals};
 pub use program::Parameter;
 pub use tensor_map::{ElementType, Fill, Interleave, L2Promotion, Swizzle, TensorMap, TensorMapError};

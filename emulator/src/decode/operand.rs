@@ -3,7 +3,7 @@
 use super::{Binding, Declared, Decoder, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use crate::alu::lanes::{LANES, lift1, lift2};
-use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
+use crate::program::{Condition, Constant, Op, Pred, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Axis, Name, Operand};
 use flashpage_ptx::words::{Special, Type};
 
@@ -142,6 +142,9 @@ impl Decoder<'_> {
             Operand::F32(bits) => *bits as u64,
             Operand::F64(bits) if ty == Type::F64 || (wide && !ty.is_float()) => *bits,
             Operand::F64(bits) => (f64::from_bits(*bits) as f32).to_bits() as u64,
+            Operand::Environment(name) if matches!(&**name, "%envreg1" | "%envreg2") => {
+                return Ok((self.grid_workspace(&**name == "%envreg1", wide), wide));
+            }
             Operand::Environment(_) => 0,
             Operand::Symbol { name, offset, generic } => {
                 let constant = self.symbol(name, *offset, *generic)?;
@@ -261,6 +264,17 @@ impl Decoder<'_> {
         (self.reads, self.writes) = (reads, writes);
         self.reads.push(Touch::Row(address));
         address
+    }
+
+    /// Half of the address of the grid's barrier: read by a step of its own, which only cooperative launches can make.
+    fn grid_workspace(&mut self, upper: bool, wide: bool) -> Reg {
+        let d = self.scratch(wide);
+        let (reads, writes) = (std::mem::take(&mut self.reads), std::mem::take(&mut self.writes));
+        self.writes.push(Touch::Row(d));
+        self.emit(Op::GridWorkspace { d, upper, wide });
+        (self.reads, self.writes) = (reads, writes);
+        self.reads.push(Touch::Row(d));
+        d
     }
 
     /// Where the variable of this name lies; a module's shared variable is laid out when it is first named.

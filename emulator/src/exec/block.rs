@@ -13,6 +13,7 @@ use super::warp::Warp;
 use super::watch::Watch;
 use crate::address::RANK_SHIFT;
 use crate::alu::lanes::{LANES, Row, wide_vectors};
+use crate::host;
 use crate::memory::{Memory, Storage};
 use crate::program::{Constant, Program};
 use flashpage_ptx::ast::Axis;
@@ -34,9 +35,22 @@ pub(crate) struct Setting<'l> {
     pub schedule: Schedule,
     pub sanitize: bool,
     pub profile: bool,
+    /// Where the grid's barrier lies, in a cooperative launch.
+    pub workspace: Option<u64>,
 }
 
 impl Setting<'_> {
+    /// Bytes of the host that a cluster takes, about.
+    pub fn cost(&self) -> u64 {
+        let program = self.program;
+        let shadow = if self.sanitize { 4 } else { 0 };
+        let registers = program.rows as u64 * (128 + shadow) + program.preds as u64 * (4 + shadow);
+        let local = program.local_bytes as u64 * LANES as u64 * Storage::COST;
+        let counts = program.code.len() as u64 * if self.profile { 64 } else { 8 };
+        let block = self.warps() as u64 * (registers + local + 4096) + self.shared_bytes as u64 * 16;
+        self.blocks() as u64 * block + counts
+    }
+
     /// Blocks of a cluster.
     pub fn blocks(&self) -> u32 {
         self.cluster.iter().product()
@@ -72,6 +86,8 @@ pub(crate) struct Env<'l> {
     /// The cluster's barrier: phases that are over, and lanes that arrived in this one.
     pub cluster_barrier: ClusterBarrier,
     pub sanitize: bool,
+    /// Where the grid's barrier lies, in a cooperative launch.
+    pub workspace: Option<u64>,
     /// The check for races and missing waits, under the sanitizer.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
@@ -84,23 +100,25 @@ pub(crate) struct Env<'l> {
 }
 
 impl<'l> Env<'l> {
-    pub fn new(setting: &Setting<'l>) -> Env<'l> {
-        Env {
+    /// Room for one cluster, if the host has it.
+    pub fn new(setting: &Setting<'l>) -> Option<Env<'l>> {
+        Some(Env {
             program: setting.program,
             memory: setting.memory,
             params: setting.params,
-            shared: Shared::new(setting.blocks(), setting.shared_bytes),
+            shared: Shared::new(setting.blocks(), setting.shared_bytes)?,
             mbarriers: Mbarriers::default(),
             tasks: Tasks::new(setting.policy),
             warpgroups: Warpgroups::default(),
             cluster_barrier: ClusterBarrier::default(),
             sanitize: setting.sanitize,
+            workspace: setting.workspace,
             watch: None,
             wide_vectors: wide_vectors(),
-            executed: vec![0; setting.program.code.len()],
+            executed: host::filled(0, setting.program.code.len())?,
             counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
             printed: String::new(),
-        }
+        })
     }
 
     /// Ready for the cluster of this index.

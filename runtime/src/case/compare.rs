@@ -73,11 +73,12 @@ pub(super) fn compare(
         result.failure = format!("{} elements, and {} are expected", got.len(), expected.len());
         return result;
     }
-    let (got_values, expected_values) = (got.to_f64(), expected.to_f64());
-    result.relative_l2 = distances(&got_values, &expected_values).1;
+    // Element by element: a buffer may fill much of the memory.
+    let pairs = || got.elements().zip(expected.elements());
+    result.relative_l2 = distances(pairs()).1;
     // The first element that is not a number where one is expected, or the other way round, is the worst of all.
     let mut odd = None;
-    for (index, (g, e)) in got_values.iter().copied().zip(expected_values.iter().copied()).enumerate() {
+    for (index, (g, e)) in pairs().enumerate() {
         if !g.is_finite() || !e.is_finite() {
             if !same_special(g, e) && odd.is_none() {
                 odd = Some((index, g, e));

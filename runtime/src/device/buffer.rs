@@ -84,7 +84,7 @@ impl Buffer {
     /// # Errors
     /// The driver failed.
     pub fn to_bytes(&self) -> Result<Vec<u8>, DeviceError> {
-        let mut bytes = vec![0; self.bytes];
+        let mut bytes = zeros(self.bytes)?;
         self.read(0, &mut bytes)?;
         Ok(bytes)
     }
@@ -98,11 +98,21 @@ impl Buffer {
             return Ok(());
         }
         match &self.device.0.backend {
-            Backend::Emulator(emulator) => emulator.write(self.address, &vec![byte; self.bytes]),
+            Backend::Emulator(emulator) => emulator.memset(self.address, byte, self.bytes),
             #[cfg(feature = "cuda")]
             Backend::Cuda(cuda) => cuda.memset(self.address, byte, self.bytes),
         }
     }
+}
+
+/// So many zeros, if the host has memory for them.
+pub(super) fn zeros(bytes: usize) -> Result<Vec<u8>, DeviceError> {
+    let mut zeros = Vec::new();
+    zeros
+        .try_reserve_exact(bytes)
+        .map_err(|_| DeviceError::Memory(format!("the host has no memory for a copy of {bytes} bytes")))?;
+    zeros.resize(bytes, 0);
+    Ok(zeros)
 }
 
 impl Drop for Buffer {

@@ -187,6 +187,7 @@ mod tests {
             block: [1; 3],
             cluster: [1; 3],
             dynamic_shared_bytes: 0,
+            cooperative: false,
             params: Vec::new(),
         };
         device.launch(&device.load(PTX)?, "k", &launch)?;

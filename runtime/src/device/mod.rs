@@ -18,7 +18,7 @@ mod tensor_map;
 mod timing;
 
 pub use buffer::Buffer;
-pub use emulator::{AsyncPolicy, EmulatorOptions, Profile, Report, Roofline, Schedule, Target};
+pub use emulator::{AsyncPolicy, EmulatorOptions, Monitor, Profile, Report, Roofline, Schedule, Target};
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
 pub use stream::{Stream, Transfer};
@@ -58,6 +58,9 @@ pub enum DeviceError {
         /// Why not.
         message: String,
     },
+    /// More memory than the emulator may take, or than the host has.
+    #[error("{0}")]
+    Memory(String),
     /// A copy past a buffer's end.
     #[error("{len} bytes at offset {offset} do not fit in a buffer of {size} bytes")]
     OutOfRange {
@@ -143,6 +146,9 @@ pub enum DeviceError {
     #[error(transparent)]
     TensorMap(#[from] TensorMapError),
 }
+
+/// Bytes that are moved at once where a whole need not be in memory.
+pub(crate) const PIECE: usize = 1 << 20;
 
 /// Names in backticks, for messages.
 pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
@@ -332,6 +338,37 @@ impl Device {
         }
     }
 
+    /// What tells how far a launch is, and interrupts it; `None` of a GPU.
+    pub fn monitor(&self) -> Option<Monitor> {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => Some(emulator.monitor().clone()),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(_) => None,
+        }
+    }
+
+    /// Bytes that all buffers may have together, at most.
+    pub fn memory_bytes(&self) -> u64 {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.memory_bytes(),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.properties().memory_bytes,
+        }
+    }
+
+    /// Memory that holds a pattern over and over.
+    ///
+    /// # Errors
+    /// As [`Device::alloc`] and [`Buffer::write`].
+    pub(crate) fn filled(&self, bytes: usize, pattern: &[u8]) -> Result<Buffer, DeviceError> {
+        let buffer = self.alloc(bytes)?;
+        let whole = pattern.repeat((PIECE / pattern.len().max(1)).max(1));
+        for at in (0..bytes).step_by(whole.len().max(1)) {
+            buffer.write(at, &whole[..whole.len().min(bytes - at)])?;
+        }
+        Ok(buffer)
+    }
+
     /// Loads PTX text.
     ///
     /// # Errors
@@ -504,6 +541,8 @@ pub struct Launch {
     pub cluster: [u32; 3],
     /// Dynamic shared memory of a block.
     pub dynamic_shared_bytes: u32,
+    /// Whether all blocks are on the device at once, and may wait for one another at the grid's barrier.
+    pub cooperative: bool,
     /// The bytes of each parameter, in order.
     pub params: Vec<Vec<u8>>,
 }
@@ -588,6 +627,7 @@ mod tests {
             block: [32, 1, 1],
             cluster: [1; 3],
             dynamic_shared_bytes: 0,
+            cooperative: false,
             params: vec![vec![0; 8]],
         };
         assert!(device.launch(&module, "k", &good).unwrap().report.is_some());
