@@ -34,11 +34,7 @@ fn refused_by_entry() {
             "bra nowhere;",
             "line 6: there is no label `nowhere` in this function, in `bra nowhere`, in `bad`",
         ),
-        (
-            "",
-            ".shared .b8 s[100000000];",
-            "line 6: `s` is too large, in `ret`, in `bad`",
-        ),
+        ("", ".shared .b8 s[100000000];", "line 6: `s` is too large, in `ret`, in `bad`"),
         // In what it calls, at any remove, by name and by address, its own and a variable's.
         (
             ".func f() { trap.no; }",

@@ -41,8 +41,7 @@ fn budgets() {
     let flag = "L: ld.volatile.global.u32 %r1, [%in];\nsetp.eq.u32 %p1, %r1, 0;\n@%p1 bra L;";
     // Every block waits for the last, which spins.
     let others = "mov.u32 %r1, %ctaid.x;\nsetp.ne.u32 %p1, %r1, 0;\nL: @%p1 bra M;\nbra L;\nM: ";
-    let warps =
-        "mov.u32 %r1, %tid.x;\nsetp.lt.u32 %p1, %r1, 64;\n@%p1 bra A;\nB: bra B;\nA: bra A;";
+    let warps = "mov.u32 %r1, %tid.x;\nsetp.lt.u32 %p1, %r1, 64;\n@%p1 bra A;\nB: bra B;\nA: bra A;";
     // What is run, blocks and threads, the budget, where the fault is, and what it says.
     let rows = [
         (spin, (1, 32), 1000, Some((0, "with warp 0 at line 8"))),

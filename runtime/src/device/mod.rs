@@ -547,6 +547,20 @@ pub struct Launch {
     pub params: Vec<Vec<u8>>,
 }
 
+impl Default for Launch {
+    /// One block of one thread, of a kernel without parameters.
+    fn default() -> Launch {
+        Launch {
+            grid: [1; 3],
+            block: [1; 3],
+            cluster: [1; 3],
+            dynamic_shared_bytes: 0,
+            cooperative: false,
+            params: Vec::new(),
+        }
+    }
+}
+
 /// What a launch told.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -622,14 +636,7 @@ mod tests {
         let device = Device::emulator();
         let text = ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 a) { ret; }";
         let module = device.load(text).unwrap();
-        let good = Launch {
-            grid: [1; 3],
-            block: [32, 1, 1],
-            cluster: [1; 3],
-            dynamic_shared_bytes: 0,
-            cooperative: false,
-            params: vec![vec![0; 8]],
-        };
+        let good = Launch { block: [32, 1, 1], params: vec![vec![0; 8]], ..Launch::default() };
         assert!(device.launch(&module, "k", &good).unwrap().report.is_some());
         let error = device.launch(&module, "m", &good).unwrap_err().to_string();
         assert_eq!(error, "the module has no entry `m`: it has `k`");

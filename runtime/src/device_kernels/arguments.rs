@@ -164,14 +164,6 @@ impl Params {
         block: [u32; 3],
     ) -> Result<(Module, Launch), MoveError> {
         let module = device.kernels().helper(device, entry)?;
-        let launch = Launch {
-            grid,
-            block,
-            cluster: [1; 3],
-            dynamic_shared_bytes: 0,
-            cooperative: false,
-            params: self.0,
-        };
-        Ok((module, launch))
+        Ok((module, Launch { grid, block, params: self.0, ..Launch::default() }))
     }
 }
