@@ -27,7 +27,7 @@ impl Text {
     }
 
     /// All from a line on, counted from 1.
-    fn from_line(&self, line: u32) -> &str {
+    fn rest_at(&self, line: u32) -> &str {
         let starts = || {
             let next = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
             std::iter::once(0).chain(next).collect()
@@ -41,7 +41,7 @@ impl Text {
     pub fn statement(&self, line: u32, nth: u32) -> String {
         let mut rest = String::new();
         // An instruction may go on for some lines.
-        for row in self.from_line(line).lines().take(8) {
+        for row in self.rest_at(line).lines().take(8) {
             rest.push_str(row.split("//").next().unwrap_or_default());
             rest.push(' ');
         }

@@ -175,7 +175,8 @@ fn addresses(n: usize) -> String {
 /// Four times the text takes some four times as long, not sixteen.
 #[test]
 fn loading_is_linear() {
-    let rows: [(&str, fn(usize) -> String, usize); 6] = [
+    type Row = (&'static str, fn(usize) -> String, usize);
+    let rows: [Row; 6] = [
         ("entries", entries, 2000),
         ("a chain", chain, 3000),
         ("a circle", circle, 3000),

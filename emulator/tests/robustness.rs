@@ -206,7 +206,7 @@ fn run(text: &str, seed: u64, counts: &mut Counts) {
             block: entry.required_block.unwrap_or([entry.max_threads.unwrap_or(48).clamp(1, 128), 1, 1]),
             cluster: entry.required_cluster.unwrap_or([1; 3]),
             dynamic_shared_bytes: 16384,
-            cooperative: seed % 5 == 0,
+            cooperative: seed.is_multiple_of(5),
             params: entry.parameters.iter().map(|p| parameter(p.bytes)).collect(),
         };
         let policy = [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)][seed as usize % 3];

@@ -319,7 +319,7 @@ impl<'l> Cluster<'l> {
             let of = if self.barriers.len() > 1 { format!(" of block {}", warp.rank) } else { String::new() };
             for (pc, _) in warp.places() {
                 let line = self.env.program.code.get(pc as usize).map_or(0, |inst| inst.line);
-                match at.iter_mut().find(|(block, other, _)| (&of, line) == (&*block, *other)) {
+                match at.iter_mut().find(|(block, other, _)| (&of, line) == (block, *other)) {
                     Some((.., warps)) => warps.push(warp.index),
                     None => at.push((of.clone(), line, vec![warp.index])),
                 }
@@ -378,5 +378,7 @@ fn ranges(warps: &[u32]) -> String {
         false => format!("{first} to {last}"),
     };
     let texts: Vec<String> = runs.iter().map(text).collect();
-    format!("warp{} {}", if warps.len() > 1 { "s" } else { "" }, texts.join(", "))
+    // A warp whose lanes are apart may be there twice.
+    let several = warps.first() != warps.last();
+    format!("warp{} {}", if several { "s" } else { "" }, texts.join(", "))
 }

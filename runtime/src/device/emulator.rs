@@ -148,7 +148,7 @@ impl Default for EmulatorOptions {
 pub use engine::{Monitor, Profile, Report, Roofline, Target};
 
 /// A loaded module.
-pub(super) struct LoadedModule(Module);
+pub(super) struct LoadedModule(Box<Module>);
 
 /// The emulator and its memory.
 pub(super) struct Emulator {
@@ -274,7 +274,9 @@ impl Emulator {
 
     pub(super) fn load(&self, text: &str) -> Result<LoadedModule, DeviceError> {
         self.faults.pass(Operation::Load)?;
-        Module::load(text).map(LoadedModule).map_err(|error| DeviceError::Load(error.to_string()))
+        Module::load(text)
+            .map(|module| LoadedModule(Box::new(module)))
+            .map_err(|error| DeviceError::Load(error.to_string()))
     }
 
     pub(super) fn launch(
