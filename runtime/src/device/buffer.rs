@@ -110,7 +110,7 @@ pub(super) fn zeros(bytes: usize) -> Result<Vec<u8>, DeviceError> {
     let mut zeros = Vec::new();
     zeros
         .try_reserve_exact(bytes)
-        .map_err(|_| DeviceError::Memory(format!("the host has no memory for a copy of {bytes} bytes")))?;
+        .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })?;
     zeros.resize(bytes, 0);
     Ok(zeros)
 }

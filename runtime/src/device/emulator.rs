@@ -205,7 +205,12 @@ impl Emulator {
 
     pub(super) fn alloc(&self, bytes: usize) -> Result<u64, DeviceError> {
         self.faults.pass(Operation::Alloc)?;
-        self.memory().alloc(bytes.max(1), ALIGN).map_err(|error| DeviceError::Memory(error.to_string()))
+        self.memory().alloc(bytes.max(1), ALIGN).map_err(|error| {
+            let message = error.to_string();
+            // Both begin with what was asked for.
+            let why = message.split_once(": ").map_or(message.as_str(), |(_, why)| why);
+            DeviceError::Alloc { bytes, message: why.to_owned() }
+        })
     }
 
     pub(super) fn free(&self, address: u64) {
@@ -214,6 +219,13 @@ impl Emulator {
 
     pub(super) fn alloc_host(&self, bytes: usize) -> Result<host_buffer::Memory, DeviceError> {
         self.faults.pass(Operation::AllocHost)?;
+        let most = 2 * self.memory_bytes();
+        if bytes as u64 > most {
+            let message = format!(
+                "the emulator may take {most} of the host's: make it smaller, or allow more (`--memory`)"
+            );
+            return Err(DeviceError::Alloc { bytes, message });
+        }
         host_buffer::Memory::plain(bytes)
     }
 

@@ -58,9 +58,6 @@ pub enum DeviceError {
         /// Why not.
         message: String,
     },
-    /// More memory than the emulator may take, or than the host has.
-    #[error("{0}")]
-    Memory(String),
     /// A copy past a buffer's end.
     #[error("{len} bytes at offset {offset} do not fit in a buffer of {size} bytes")]
     OutOfRange {
