@@ -239,6 +239,14 @@ fn cooperative_launches() {
     let options = Options { instruction_budget: 200_000, ..Options::default() };
     let fault = run(&stays, (3, 64), true, &options).unwrap_err();
     assert!(matches!(fault.kind, FaultKind::Budget { .. }), "{fault}");
+    // A block that fails while the others wait for it is the one that is named.
+    let fails =
+        GRID_SYNC.replacen("barrier.sync 0;", "setp.eq.u32 %p6, %r4, 2; @%p6 trap; barrier.sync 0;", 1);
+    for threads in [1, 2] {
+        let fault = run(&fails, (5, 64), true, &Options { threads, ..Options::default() }).unwrap_err();
+        let block = fault.site.as_ref().map(|site| site.block);
+        assert!(fault.kind == FaultKind::Trap && block == Some([2, 0, 0]), "{fault}");
+    }
     // More blocks than any GPU has room for at once, by number, by threads and by shared memory.
     for (grid, block, bytes, room) in [(4225, 32, 0, 4224), (1000, 1024, 0, 264), (200, 32, 150_000, 132)] {
         let module = Module::load(&machine::kernel("")).unwrap();

@@ -65,10 +65,11 @@ impl<'l> Worker<'l> {
     ) -> Worker<'l> {
         let cost = setting.cost().max(1);
         let most = (MEMORY / cost).max(2).min(room / workers / cost).clamp(1, MOST);
-        // Blocks that wait for one another by right are all there from the start.
-        let at_once = match setting.workspace {
-            Some(_) => ledger.clusters().div_ceil(workers),
-            None => 1,
+        // Blocks that wait for one another by right are all there from the start; if another worker's thread is long in
+        // coming, this one begins its share as well.
+        let (at_once, most) = match setting.workspace {
+            Some(_) => (ledger.clusters().div_ceil(workers), ledger.clusters()),
+            None => (1, most),
         };
         Worker {
             setting,
@@ -77,7 +78,7 @@ impl<'l> Worker<'l> {
             under_way: VecDeque::new(),
             idle: Vec::new(),
             held: None,
-            most: most.max(at_once) as usize,
+            most: most as usize,
             at_once: at_once as usize,
         }
     }
@@ -241,7 +242,10 @@ impl<'l> Worker<'l> {
             }
             match outcome {
                 Err(fault) => {
-                    self.ledger.stop(cluster.index);
+                    // Who waits for it would wait for ever.
+                    let is_spent = matches!(fault.kind, FaultKind::Budget { .. });
+                    let awaited = self.setting.workspace.is_some() && !is_spent;
+                    self.ledger.stop(if awaited { 0 } else { cluster.index });
                     listener.fault(cluster.index, fault);
                 }
                 Ok(_) => self.end(&cluster, listener),
