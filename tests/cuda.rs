@@ -306,7 +306,7 @@ fn launch_of(device: &Device, text: &str, launch: Launch) -> Result<u32, DeviceE
 }
 
 fn one_block() -> Launch {
-    Launch { grid: [1; 3], block: [1; 3], cluster: [1; 3], dynamic_shared_bytes: 0, params: Vec::new() }
+    Launch::default()
 }
 
 /// Shared memory, declared and dynamic: past 48 KiB together it has to be asked for, and the device has so much.
@@ -397,6 +397,31 @@ fn clusters() {
                 (_, ran) => assert_eq!(ran.unwrap(), blocks),
             }
         }
+    });
+}
+
+/// All blocks at once, with clusters and without: what the grid's barrier is found by is there, and not without being
+/// asked for.
+#[test]
+fn cooperative_launches() {
+    with_driver("cooperative_launches", &["8.0", "9.0"], |cc| {
+        let device = Device::cuda(0).unwrap();
+        let text = kernel(
+            "mov.u32 %v, %envreg1;\nmov.u32 %v, %envreg2;\nmov.u32 %v, %nctaid.x;\nst.global.u32 [%o], %v;",
+        );
+        let text = if cc == "8.0" { text } else { text.replace("sm_80", "sm_90") };
+        for cluster in [[1, 1, 1], [2, 1, 1]].into_iter().take(if cc == "8.0" { 1 } else { 2 }) {
+            let launch = Launch { grid: [6, 1, 1], cluster, cooperative: true, ..one_block() };
+            assert_eq!(launch_of(&device, &text, launch).unwrap(), 6);
+        }
+        let launch = Launch { grid: [100_000, 1, 1], cooperative: true, ..one_block() };
+        let error = launch_of(&device, &text, launch).unwrap_err();
+        assert!(
+            matches!(&error, DeviceError::Launch { message, .. } if message.contains("cuLaunchCooperativeKernel")),
+            "{error}"
+        );
+        let error = launch_of(&device, &text, one_block()).unwrap_err();
+        assert!(matches!(error, DeviceError::Fault { .. }), "{error}");
     });
 }
 

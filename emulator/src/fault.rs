@@ -4,7 +4,7 @@ use crate::findings::Finding;
 use std::fmt;
 
 /// Why a text cannot be run here.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// It is not PTX as the parser knows it.
@@ -122,8 +122,25 @@ pub enum FaultKind {
     #[error("deadlock: {0}")]
     Deadlock(String),
     /// More instructions than allowed.
-    #[error("the budget of {0} warp instructions is spent: an endless loop, or a wait that never ends")]
-    Budget(u64),
+    #[error(
+        "the budget of {budget} warp instructions is spent, with {state}: an endless loop, a wait that never ends, or work \
+         that needs more (`--budget N`, `Options::instruction_budget`)"
+    )]
+    Budget {
+        /// How many were allowed.
+        budget: u64,
+        /// Where the warps of the block stand, or how many blocks are done.
+        state: String,
+    },
+    /// Somebody asked the launch to stop.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
+    /// A register that only cooperative launches fill.
+    #[error(
+        "{0} holds the address of the grid's barrier, as cooperative groups read it, in cooperative launches only: launch with \
+         `\"cooperative\": true` in launch.json (`Launch::cooperative`)"
+    )]
+    NotCooperative(&'static str),
     /// An index outside of an indexed branch's targets.
     #[error("index {index} of a branch with {targets} targets")]
     BranchIndex {

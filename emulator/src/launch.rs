@@ -1,21 +1,23 @@
 //! A launch: what is asked for, whether it fits the kernel, and its blocks spread over the host's cores.
 
+use crate::cooperative;
 use crate::exec::asynchrony::AsyncPolicy;
 use crate::exec::block::Setting;
 use crate::exec::counters::Counters;
 use crate::exec::print;
 use crate::exec::schedule::Schedule;
-use crate::exec::worker::Worker;
-use crate::fault::Fault;
-use crate::findings::{Finding, Findings};
+use crate::exec::worker::{Listener, Worker};
+use crate::fault::{Fault, FaultKind};
+use crate::findings::{Finding, Findings, Key};
+use crate::ledger::Ledger;
 use crate::memory::{Memory, Storage};
+use crate::monitor::Monitor;
 use crate::profile::Profile;
 use crate::program::{Inst, Program};
 use crate::sanitize::Sanitize;
 use flashpage_ptx::words::Opcode;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard};
 
 /// The shape of a launch and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub struct Launch {
     pub cluster: [u32; 3],
     /// Shared memory beyond what the module declares.
     pub dynamic_shared_bytes: u32,
+    /// Whether all blocks run at once, so that they may wait for one another at the grid's barrier (`grid.sync()` of
+    /// cooperative groups).
+    pub cooperative: bool,
     /// Little-endian bytes of each parameter of the entry, in order.
     pub params: Vec<Vec<u8>>,
 }
@@ -39,6 +44,7 @@ impl Default for Launch {
             block: [32, 1, 1],
             cluster: [1; 3],
             dynamic_shared_bytes: 0,
+            cooperative: false,
             params: Vec::new(),
         }
     }
@@ -61,8 +67,11 @@ pub struct Options {
     pub profile: bool,
     /// Threads of the host to use; 0 for all its cores, and never more than those.
     pub threads: usize,
-    /// Instructions of warps, over the whole launch, after which it is given up.
+    /// Instructions of warps, over the whole launch, after which it is given up: the same way on any number of threads. 0 for
+    /// as many blocks as there are, of which each cluster may run 2^30 instructions.
     pub instruction_budget: u64,
+    /// Who watches the launch, and may interrupt it.
+    pub monitor: Option<Monitor>,
 }
 
 impl Default for Options {
@@ -74,7 +83,8 @@ impl Default for Options {
             keep_going: false,
             profile: false,
             threads: 0,
-            instruction_budget: 1 << 36,
+            instruction_budget: 0,
+            monitor: None,
         }
     }
 }
@@ -169,7 +179,9 @@ fn parameters(program: &Program, launch: &Launch) -> Result<Storage, Fault> {
         let (has, got) = (program.parameters.len(), launch.params.len());
         return refuse(format!("`{name}` has {has} parameters and the launch gives {got}"));
     }
-    let storage = Storage::new(program.parameter_bytes as usize);
+    let Some(storage) = Storage::new(program.parameter_bytes as usize) else {
+        return refuse(format!("the host has no memory for {} bytes of parameters", program.parameter_bytes));
+    };
     for (parameter, bytes) in program.parameters.iter().zip(&launch.params) {
         if bytes.len() != parameter.bytes as usize {
             return refuse(format!(
@@ -200,23 +212,147 @@ fn joined<'t>(texts: impl Iterator<Item = &'t String>) -> String {
     all
 }
 
+/// What workers told.
+struct Told<'l> {
+    program: &'l Program,
+    /// Of the lowest cluster that has one.
+    fault: Option<(u64, Fault)>,
+    executed: Vec<u64>,
+    counters: Counters,
+    printed: BTreeMap<u64, String>,
+    /// Where clusters stood when they were interrupted.
+    standing: BTreeMap<u64, String>,
+    findings: Findings,
+}
+
+/// Blocks whose warps an interruption names.
+const MOST_STANDING: usize = 32;
+
+impl Told<'_> {
+    /// An interruption, in words.
+    fn interruption(&self, blocks: u64, done: u64) -> String {
+        let mut text = format!("{done} of {blocks} blocks are done; under way are");
+        for standing in self.standing.values().take(MOST_STANDING) {
+            text += &format!("\n  {standing}");
+        }
+        if self.standing.len() > MOST_STANDING {
+            text += &format!("\n  and {} more are under way", self.standing.len() - MOST_STANDING);
+        }
+        text
+    }
+}
+
+impl Told<'_> {
+    /// What became of the launch.
+    fn report(
+        mut self,
+        profile: bool,
+        (blocks, done): (u64, u64),
+        text_of: impl Fn(&Inst) -> String,
+    ) -> Result<Report, Fault> {
+        if let Some((index, mut fault)) = self.fault.take() {
+            // Which of the later clusters ran at all is the host's doing.
+            fault.printed = joined(self.printed.range(..=index).map(|(_, text)| text));
+            fault.findings = std::mem::take(&mut self.findings).list(Some(index));
+            if let FaultKind::Interrupted(_) = fault.kind {
+                fault.kind = FaultKind::Interrupted(self.interruption(blocks, done));
+            }
+            return Err(fault);
+        }
+        let findings = std::mem::take(&mut self.findings).list(None);
+        let mut report = Report { printed: joined(self.printed.values()), findings, ..Report::default() };
+        if profile {
+            report.profile = Some(Profile::new(self.program, &self.executed, &self.counters, text_of));
+        }
+        for (inst, count) in self.program.code.iter().zip(self.executed) {
+            if let Some(opcode) = inst.opcode
+                && count != 0
+            {
+                report.instructions += count;
+                *report.by_opcode.entry(opcode).or_default() += count;
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// One worker's way to tell.
+struct Teller<'t, 'l> {
+    told: &'t Mutex<Told<'l>>,
+    /// Room for what it still prints: what its earlier clusters printed comes first.
+    room: usize,
+}
+
+impl<'l> Teller<'_, 'l> {
+    fn told(&self) -> MutexGuard<'_, Told<'l>> {
+        self.told.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Listener for Teller<'_, '_> {
+    fn fault(&mut self, index: u64, found: Fault) {
+        let fault = &mut self.told().fault;
+        if fault.as_ref().is_none_or(|(other, _)| index < *other) {
+            *fault = Some((index, found));
+        }
+    }
+
+    fn printed(&mut self, index: u64, text: String) {
+        if self.room > 0 {
+            self.room = self.room.saturating_sub(text.len());
+            self.told().printed.insert(index, text);
+        }
+    }
+
+    fn found(&mut self, index: u64, found: Vec<(Key, Fault, u64)>) {
+        if !found.is_empty() {
+            self.told().findings.add(index, found);
+        }
+    }
+
+    fn interrupted(&mut self, index: u64, standing: String) {
+        self.told().standing.insert(index, standing);
+    }
+}
+
 /// Runs every block of a launch.
 ///
 /// Clusters are handed out in order, and when some fault the one with the lowest index is reported, so that the
 /// outcome does not depend on how the host schedules its threads.
 pub(crate) fn launch(
     program: &Program,
-    memory: &Memory,
+    memory: &mut Memory,
     globals: &[u64],
     launch: &Launch,
     options: &Options,
     text_of: impl Fn(&Inst) -> String,
 ) -> Result<Report, Fault> {
     let params = parameters(program, launch)?;
+    let workspace = match launch.cooperative {
+        true => Some(cooperative::workspace(memory).map_err(|error| Fault::launch(error.to_string()))?),
+        false => None,
+    };
+    let report = run(program, memory, (&params, globals, workspace), launch, options, text_of);
+    if let Some(workspace) = workspace {
+        // It was allocated above.
+        let _ = memory.free(workspace);
+    }
+    report
+}
+
+/// Runs a launch that fits its kernel.
+fn run(
+    program: &Program,
+    memory: &Memory,
+    (params, globals, workspace): (&Storage, &[u64], Option<u64>),
+    launch: &Launch,
+    options: &Options,
+    text_of: impl Fn(&Inst) -> String,
+) -> Result<Report, Fault> {
     let setting = Setting {
         program,
         memory,
-        params: &params,
+        params,
         globals,
         grid: launch.grid,
         block: launch.block,
@@ -231,88 +367,58 @@ pub(crate) fn launch(
         sanitize: options.sanitize,
         keep_going: options.keep_going,
         profile: options.profile,
+        workspace,
     };
-    let clusters = (0..3).map(|i| (launch.grid[i] / setting.cluster[i]) as u64).product();
-    let next = AtomicU64::new(0);
-    let spent = AtomicU64::new(0);
-    // Index of the lowest cluster that faulted, which is also where to stop.
-    let stop_at = AtomicU64::new(clusters);
-    let fault = Mutex::new(None::<(u64, Fault)>);
-    let executed = Mutex::new(vec![0u64; program.code.len()]);
-    let counters = Mutex::new(Counters::new(program));
-    let printed = Mutex::new(BTreeMap::new());
-    let findings = Mutex::new(Findings::default());
-    let work = || {
-        let mut room = print::LARGEST;
-        let spend = |n: u64| {
-            let total = spent.fetch_add(n, Relaxed) + n;
-            (total > options.instruction_budget).then_some(options.instruction_budget)
-        };
-        let take = || {
-            let index = next.fetch_add(1, Relaxed);
-            (index < stop_at.load(Relaxed)).then_some(index)
-        };
-        let mut worker = Worker::new(&setting);
-        worker.run(
-            &take,
-            &spend,
-            &stop_at,
-            &|index, found| findings.lock().unwrap_or_else(|e| e.into_inner()).add(index, found),
-            &mut |index, found| {
-                stop_at.fetch_min(index, Relaxed);
-                let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
-                if fault.as_ref().is_none_or(|(other, _)| index < *other) {
-                    *fault = Some((index, found));
-                }
-            },
-            &mut |index, text| {
-                // What this worker's earlier clusters printed comes first, and may have used up the room.
-                if room > 0 {
-                    room = room.saturating_sub(text.len());
-                    printed.lock().unwrap_or_else(|e| e.into_inner()).insert(index, text);
-                }
-            },
-        );
-        let mut sum = executed.lock().unwrap_or_else(|e| e.into_inner());
-        worker.executed(&mut sum);
-        if options.profile {
-            worker.counters(&mut counters.lock().unwrap_or_else(|e| e.into_inner()));
-        }
-    };
+    let clusters: u64 = (0..3).map(|i| (launch.grid[i] / setting.cluster[i]) as u64).product();
+    let blocks = clusters * setting.blocks() as u64;
+    let (cost, room) = (setting.cost(), memory.room());
+    if cost > room {
+        return Err(Fault::launch(format!(
+            "{} of `{}` take about {cost} bytes of the host's memory, and {room} are left: allow more (`--memory`, \
+             `Memory::with_limit`)",
+            if setting.blocks() == 1 { "the registers and memory of a block" } else { "those of a cluster" },
+            program.name
+        )));
+    }
+    if workspace.is_some() {
+        cooperative::check(&setting, clusters, room)?;
+    }
+    if let Some(monitor) = &options.monitor {
+        monitor.begin(blocks);
+    }
     let cores = rayon::current_num_threads();
     let threads = match (options.threads, options.schedule) {
         (_, Schedule::Random(_)) => 1,
         (0, _) => cores,
         (threads, _) => threads.min(cores),
     };
-    let threads = threads.min(clusters.try_into().unwrap_or(usize::MAX));
+    let threads = (threads as u64).min(clusters).min(room / cost.max(1)).max(1);
+    let ledger = Ledger::new(clusters, options.instruction_budget);
+    let told = Mutex::new(Told {
+        program,
+        fault: None,
+        executed: vec![0u64; program.code.len()],
+        counters: Counters::new(program),
+        printed: BTreeMap::new(),
+        standing: BTreeMap::new(),
+        findings: Findings::default(),
+    });
+    let work = || {
+        let mut teller = Teller { told: &told, room: print::LARGEST };
+        let mut worker = Worker::new(&setting, &ledger, options.monitor.as_ref(), (threads, room));
+        worker.run(&mut teller);
+        let mut told = teller.told();
+        worker.executed(&mut told.executed);
+        if options.profile {
+            worker.counters(&mut told.counters);
+        }
+    };
     if threads <= 1 {
         work();
     } else {
         rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| work())));
     }
-    let printed = printed.into_inner().unwrap_or_else(|e| e.into_inner());
-    let findings = findings.into_inner().unwrap_or_else(|e| e.into_inner());
-    if let Some((index, mut fault)) = fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
-        // Which of the later clusters ran at all is the host's doing.
-        fault.printed = joined(printed.range(..=index).map(|(_, text)| text));
-        fault.findings = findings.list(Some(index));
-        return Err(fault);
-    }
-    let mut report =
-        Report { printed: joined(printed.values()), findings: findings.list(None), ..Report::default() };
-    let executed = executed.into_inner().unwrap_or_else(|e| e.into_inner());
-    if options.profile {
-        let counters = counters.into_inner().unwrap_or_else(|e| e.into_inner());
-        report.profile = Some(Profile::new(program, &executed, &counters, text_of));
-    }
-    for (inst, count) in program.code.iter().zip(executed) {
-        if let Some(opcode) = inst.opcode
-            && count != 0
-        {
-            report.instructions += count;
-            *report.by_opcode.entry(opcode).or_default() += count;
-        }
-    }
-    Ok(report)
+    let told = told.into_inner().unwrap_or_else(|e| e.into_inner());
+    let done = options.monitor.as_ref().map_or(0, |monitor| monitor.progress().0);
+    told.report(options.profile, (blocks, done), text_of)
 }

@@ -34,8 +34,9 @@
 //! # Invariants
 //!
 //! - **It starts from text.** [`Module::load`] is the only way in, whoever wrote the text. This crate knows
-//!   nothing of the code generator and trusts none of its types; what it does not run is an error at load, with
-//!   its line, never half way through a launch.
+//!   nothing of the code generator and trusts none of its types; what it does not run is an error, with its line, before
+//!   anything runs, never half way through a launch. It is refused by entry: what one entry has in it, or in what it calls or
+//!   has the address of, keeps no other from being launched. A module of which no entry runs is refused at load.
 //! - **Asynchronous work lands when [`AsyncPolicy`] says.** `cp.async`, bulk and tensor copies, `st.async`, `red.async`
 //!   and `wgmma` are queued when they are issued, and read their sources when they land: at once, only when somebody
 //!   waits, or at a time drawn from a seed. [`Schedule`] does the same for the turns that warps and blocks take. Correct
@@ -69,11 +70,18 @@
 //! - **Deterministic.** The same text, memory, launch and options give the same bits and the same [`Fault`],
 //!   whatever the number of host threads, as long as blocks do not race on global memory. `lg2`, `sin`, `cos` and
 //!   `tanh` come from the host's library and may differ in the last bit from host to host; nothing else does.
-//! - **No panic on any text, launch or memory content.**
+//! - **Every launch ends.** After 2^30 instructions of a cluster, or [`Options::instruction_budget`] of the launch, it is
+//!   given up, with where every warp stands; a [`Monitor`] interrupts it before, and tells how far it is.
+//! - **No panic on any text, launch or memory content**, and no abort: what a text or a launch asks for comes out of the limit
+//!   of a [`Memory`], three quarters of the host's where nothing else is said, and loading takes time in proportion to the
+//!   text.
+//! - **Cooperative launches** ([`Launch::cooperative`]) have all their blocks under way, with the barrier that `grid.sync()`
+//!   of cooperative groups finds by `%envreg1` and `%envreg2`; more blocks than an H200 can have at once are refused, as far
+//!   as threads and shared memory tell, for registers are not known before assembly. Elsewhere reading these is a fault.
 //!
 //! # What is refused
 //!
-//! At load, with the line:
+//! Before anything runs, with the line:
 //!
 //! - textures, surfaces, `multimem`, `tcgen05` and what else came with targets after `sm_90a` and is not arithmetic;
 //! - sparse matrix products (`mma.sp`, `wgmma….sp`), whose metadata the ISA shows in pictures only;
@@ -82,17 +90,22 @@
 
 mod address;
 mod alu;
+mod cooperative;
 mod decode;
 mod exec;
 mod fault;
 mod findings;
+mod host;
 mod launch;
+mod ledger;
 mod memory;
 mod module;
+mod monitor;
 mod profile;
 mod program;
 mod sanitize;
 mod tensor_map;
+mod text;
 
 pub use exec::asynchrony::AsyncPolicy;
 pub use exec::schedule::Schedule;
@@ -101,6 +114,7 @@ pub use findings::Finding;
 pub use launch::{Launch, Options, Report};
 pub use memory::{Memory, MemoryError};
 pub use module::{Entry, Module};
+pub use monitor::Monitor;
 pub use profile::{Limit, Line, Profile, Roofline, Target, Totals};
 pub use program::Parameter;
 pub use sanitize::Sanitize;

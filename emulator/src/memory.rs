@@ -4,7 +4,8 @@
 //! the same global bytes, so bytes are only ever read and written as relaxed atomics; a kernel's data race
 //! gives one value or the other, as on hardware, and is never the host's undefined behaviour.
 
-use crate::address::GLOBAL_BASE;
+use crate::address::{GLOBAL_BASE, SHARED_WINDOW};
+use crate::host;
 use std::cell::UnsafeCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -13,13 +14,34 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Rel
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// An allocation too large, or with an alignment that is not a power of two.
-    #[error("cannot allocate {bytes} bytes aligned to {align}")]
+    /// An alignment that is not a power of two, or larger than any memory.
+    #[error(
+        "cannot allocate {bytes} bytes aligned to {align}: an alignment is a power of two up to {LARGEST}"
+    )]
     Allocation {
         /// Bytes asked for.
         bytes: usize,
         /// Alignment asked for.
         align: usize,
+    },
+    /// More than the memory may take of the host's.
+    #[error(
+        "cannot allocate {bytes} bytes: the emulator keeps two bytes of the host for each, and {used} of the {limit} that it \
+         may take are in use: make it smaller, or allow more (`--memory`, `Memory::with_limit`)"
+    )]
+    Limit {
+        /// Bytes asked for.
+        bytes: usize,
+        /// Bytes of the host that are in use.
+        used: u64,
+        /// Bytes of the host that may be.
+        limit: u64,
+    },
+    /// More than the host gives.
+    #[error("cannot allocate {bytes} bytes: the host has no memory for them")]
+    Host {
+        /// Bytes asked for.
+        bytes: usize,
     },
     /// A range that is not inside one allocation.
     #[error("{bytes} bytes at {address:#x} {place}")]
@@ -48,15 +70,22 @@ unsafe impl Sync for Storage {}
 /// What memory holds before anything is written: a NaN in every format.
 const GARBAGE: u64 = u64::MAX;
 
-fn cells(value: u64, bytes: usize) -> Box<[UnsafeCell<u64>]> {
-    let plain = vec![value; bytes.div_ceil(8)].into_boxed_slice();
+fn cells(value: u64, bytes: usize) -> Option<Box<[UnsafeCell<u64>]>> {
+    let mut plain = host::zeros(bytes.div_ceil(8))?;
+    if value != 0 {
+        plain.fill(value);
+    }
     // SAFETY: `UnsafeCell<u64>` has the layout of `u64`.
-    unsafe { Box::from_raw(Box::into_raw(plain) as *mut [UnsafeCell<u64>]) }
+    Some(unsafe { Box::from_raw(Box::into_raw(plain) as *mut [UnsafeCell<u64>]) })
 }
 
 impl Storage {
-    pub fn new(bytes: usize) -> Storage {
-        Storage { cells: cells(GARBAGE, bytes), known: cells(0, bytes), bytes }
+    /// Bytes of the host that a byte takes.
+    pub const COST: u64 = 2;
+
+    /// Nothing if the host has no room for so many bytes.
+    pub fn new(bytes: usize) -> Option<Storage> {
+        Some(Storage { cells: cells(GARBAGE, bytes)?, known: cells(0, bytes)?, bytes })
     }
 
     /// As it was when new.
@@ -246,14 +275,22 @@ impl Allocation {
 
 /// Unused addresses after every allocation, at least.
 const GUARD: u64 = 4096;
-/// More than this no device has.
+/// The largest alignment.
 const LARGEST: usize = 1 << 37;
+
+/// Bytes of the host that an allocation takes; an empty one takes some as well.
+fn cost(bytes: usize) -> u64 {
+    (bytes as u64).saturating_mul(Storage::COST).saturating_add(64)
+}
 
 /// The device's global memory.
 ///
-/// Addresses are never given out twice, so a stale pointer is always found.
-#[derive(Default)]
+/// Addresses are never given out twice, so a stale pointer is always found. It takes no more of the host's memory than its
+/// limit, and leaves the rest of that to launches.
 pub struct Memory {
+    /// Bytes of the host that it may take, and those that it does.
+    limit: u64,
+    used: u64,
     /// In the order of their addresses.
     allocations: Vec<Allocation>,
     freed: Vec<(u64, u64)>,
@@ -262,10 +299,39 @@ pub struct Memory {
     modules: HashMap<u64, Vec<u64>>,
 }
 
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::with_limit(host::default_limit())
+    }
+}
+
 impl Memory {
-    /// Empty memory.
+    /// Empty memory, which may take three quarters of the host's.
     pub fn new() -> Memory {
         Memory::default()
+    }
+
+    /// Empty memory, which with the launches that use it takes about so many bytes of the host at most. A byte of the
+    /// device takes two.
+    pub fn with_limit(limit: u64) -> Memory {
+        Memory {
+            limit,
+            used: 0,
+            allocations: Vec::new(),
+            freed: Vec::new(),
+            next: 0,
+            modules: HashMap::new(),
+        }
+    }
+
+    /// The limit of [`Memory::new`].
+    pub fn default_limit() -> u64 {
+        host::default_limit()
+    }
+
+    /// Bytes of the host that are left for launches.
+    pub(crate) fn room(&self) -> u64 {
+        self.limit - self.used
     }
 
     /// Reserves `bytes` bytes at a device address that is a multiple of `align` (and of 256). Nothing is written:
@@ -274,12 +340,19 @@ impl Memory {
     /// # Errors
     /// An alignment that is not a power of two, or a size that cannot be had.
     pub fn alloc(&mut self, bytes: usize, align: usize) -> Result<u64, MemoryError> {
-        if !align.is_power_of_two() || bytes > LARGEST || align > LARGEST {
+        if !align.is_power_of_two() || align > LARGEST {
             return Err(MemoryError::Allocation { bytes, align });
         }
         let address = self.next.max(GLOBAL_BASE).next_multiple_of(align.max(256) as u64);
-        self.next = address + bytes as u64 + GUARD;
-        self.allocations.push(Allocation { address, storage: Storage::new(bytes) });
+        let end = address.saturating_add(bytes as u64).saturating_add(GUARD);
+        let cost = cost(bytes);
+        if cost > self.room() || end >= SHARED_WINDOW {
+            return Err(MemoryError::Limit { bytes, used: self.used, limit: self.limit });
+        }
+        let storage = Storage::new(bytes).ok_or(MemoryError::Host { bytes })?;
+        self.next = end;
+        self.used += cost;
+        self.allocations.push(Allocation { address, storage });
         Ok(address)
     }
 
@@ -291,6 +364,7 @@ impl Memory {
         let found = self.allocations.binary_search_by_key(&address, |a| a.address);
         let index = found.map_err(|_| self.outside(address, 0))?;
         let allocation = self.allocations.remove(index);
+        self.used -= cost(allocation.storage.len());
         self.freed.push((allocation.address, allocation.end()));
         Ok(())
     }
@@ -307,6 +381,22 @@ impl Memory {
         unsafe {
             span.bytes.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             span.known.write_bytes(0xff, bytes.len());
+        }
+        Ok(())
+    }
+
+    /// Sets every byte of a range.
+    ///
+    /// # Errors
+    /// The range is not inside one allocation.
+    pub fn fill(&mut self, address: u64, bytes: usize, byte: u8) -> Result<(), MemoryError> {
+        let Some(span) = self.range(address, bytes) else {
+            return Err(self.outside(address, bytes));
+        };
+        // SAFETY: as in `write`.
+        unsafe {
+            span.bytes.write_bytes(byte, bytes);
+            span.known.write_bytes(0xff, bytes);
         }
         Ok(())
     }

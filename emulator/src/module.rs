@@ -1,13 +1,14 @@
 //! A loaded module: its kernels, decoded, and its variables.
 
-use crate::decode::{self, Fail, FunctionAddresses, Located, variable_align, variable_bytes};
+use crate::decode::{self, Fail, Located, Source, variable_align, variable_bytes};
 use crate::fault::{Fault, LoadError};
 use crate::launch::{self, Launch, Options, Report};
 use crate::memory::Memory;
 use crate::program::{Inst, Parameter, Program};
-use flashpage_ptx::ast::{Init, Item, Name, Operand, Variable};
-use flashpage_ptx::words::{Space, Type};
-use std::collections::HashMap;
+use crate::text::Text;
+use flashpage_ptx::ast::{Init, Operand, Variable};
+use flashpage_ptx::words::Type;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A module that is ready to run.
@@ -15,16 +16,39 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Module {
     /// Tells this module's variables from another's in one memory.
     id: u64,
-    text: String,
-    programs: Vec<Program>,
+    text: Text,
+    source: Source,
+    kernels: Vec<Kernel>,
     globals: Vec<Global>,
 }
+
+/// An entry of the module.
+#[derive(Debug)]
+struct Kernel {
+    name: String,
+    /// Among the items of the source.
+    number: usize,
+    decoded: OnceLock<Result<Program, Broken>>,
+}
+
+/// Why an entry cannot run.
+#[derive(Debug)]
+struct Broken {
+    /// The function in which that is.
+    function: String,
+    error: LoadError,
+}
+
+/// Entries that loading tries before it leaves it to their launches to say that they cannot run.
+const TRIED: usize = 64;
 
 /// A variable of the module in global or constant memory.
 #[derive(Debug)]
 struct Global {
-    bytes: Vec<u8>,
+    size: usize,
     align: u32,
+    /// What it holds at first: as much as `size`, or nothing for zeros.
+    bytes: Vec<u8>,
     /// Written before the first launch: constants and what has an initial value; other variables are zero.
     addresses: Vec<Relocation>,
 }
@@ -56,68 +80,102 @@ pub struct Entry<'m> {
     pub required_cluster: Option<[u32; 3]>,
     /// Shared memory that the module declares for it, in bytes.
     pub static_shared_bytes: u32,
+    /// Why it cannot be launched here, if it cannot; then nothing else is known of it.
+    pub error: Option<&'m LoadError>,
 }
 
 impl Module {
-    /// Parses and decodes PTX text.
+    /// Parses PTX text. An entry is decoded when it is first asked for, with all that it calls: one that cannot run is
+    /// refused when it is launched, and keeps no other from running.
     ///
     /// # Errors
-    /// The first thing in it that is not PTX, or that an entry needs and the emulator does not run.
+    /// The first thing outside of functions that is not PTX or not supported; or, of a module whose entries all cannot
+    /// run, what is wrong with the first.
     pub fn load(text: &str) -> Result<Module, LoadError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let module = flashpage_ptx::parse(text)?;
-        let variables: Vec<&Variable> = module
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Variable(v) if matches!(v.space, Space::Global | Space::Const) => Some(v),
-                _ => None,
-            })
-            .collect();
-        let names: HashMap<Name, usize> =
-            variables.iter().enumerate().map(|(i, v)| (v.name.clone(), i)).collect();
-        let functions = FunctionAddresses::of(&module);
-        let locate = |Located { line, nth, fail }| {
-            let instruction = statement_at(text, line, nth);
-            match fail {
-                Fail::Unsupported => LoadError::Unsupported { line, instruction },
-                Fail::Invalid(message) => LoadError::Invalid { line, message, text: instruction },
+        let (parsed, unread) = flashpage_ptx::parse_apart(text)?;
+        let source = Source::new(parsed, unread);
+        let text = Text::new(text);
+        let refuse = |variable: &Variable, fail| text.explain(variable.line, 0, fail);
+        let mut bytes = 0;
+        for variable in source.variables() {
+            let own = global_bytes(variable).map_err(|fail| refuse(variable, fail))?;
+            bytes += own as u64;
+            if bytes > LARGEST {
+                let message = format!("{bytes} bytes of variables; at most {LARGEST} are possible");
+                return Err(refuse(variable, Fail::Invalid(message)));
             }
-        };
-        let globals = variables
-            .iter()
-            .map(|v| {
-                global(v, &names, &functions).map_err(|fail| locate(Located { line: v.line, nth: 0, fail }))
-            })
+        }
+        let globals = source
+            .variables()
+            .map(|variable| global(variable, &source).map_err(|fail| refuse(variable, fail)))
             .collect::<Result<Vec<_>, _>>()?;
-        let bytes: u64 = globals.iter().map(|global| global.bytes.len() as u64).sum();
-        if let Some(last) = variables.last()
-            && bytes > LARGEST
-        {
-            let message = format!("{bytes} bytes of variables; at most {LARGEST} are possible");
-            return Err(locate(Located { line: last.line, nth: 0, fail: Fail::Invalid(message) }));
-        }
-        let mut programs = Vec::new();
-        for item in &module.items {
-            if let Item::Function(f) = item
-                && f.is_entry
-                && f.body.is_some()
-            {
-                programs.push(decode::decode(&module, &names, &functions, f).map_err(locate)?);
-            }
-        }
-        Ok(Module { id: NEXT.fetch_add(1, Relaxed), text: text.to_string(), programs, globals })
+        let kernels = source
+            .entries()
+            .map(|(number, f)| Kernel { name: f.name.to_string(), number, decoded: OnceLock::new() })
+            .collect();
+        let module = Module { id: NEXT.fetch_add(1, Relaxed), text, source, kernels, globals };
+        module.need_one()?;
+        Ok(module)
     }
 
-    /// The kernels of the module, in the order of the text.
+    /// An error if it is plain that there is nothing to launch here.
+    fn need_one(&self) -> Result<(), LoadError> {
+        let mut first = None;
+        for kernel in self.kernels.iter().take(TRIED) {
+            match self.program(kernel) {
+                Ok(_) => return Ok(()),
+                Err(broken) => first = first.or(Some(&broken.error)),
+            }
+        }
+        match first {
+            Some(error) if self.kernels.len() <= TRIED => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A kernel as it runs, decoded where it is asked for the first time.
+    fn program<'m>(&'m self, kernel: &'m Kernel) -> Result<&'m Program, &'m Broken> {
+        let decode = || {
+            // Kernels are made of entries, which are there.
+            let Some(entry) = self.source.function(kernel.number) else { return Ok(Program::default()) };
+            decode::decode(&self.source, kernel.number, entry).map_err(|located| {
+                let Located { line, nth, function, fail } = located;
+                Broken { function: function.to_string(), error: self.text.explain(line, nth, fail) }
+            })
+        };
+        kernel.decoded.get_or_init(decode).as_ref()
+    }
+
+    /// The names of the kernels, in the order of the text: also of those that cannot run here.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.kernels.iter().map(|kernel| kernel.name.as_str())
+    }
+
+    /// The kernels of the module, in the order of the text. Each is decoded when the iterator comes to it.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.programs.iter().map(|p| Entry {
-            name: &p.name,
-            parameters: &p.parameters,
-            required_block: p.required_block,
-            max_threads: p.max_threads,
-            required_cluster: p.required_cluster,
-            static_shared_bytes: p.shared_bytes,
+        self.kernels.iter().map(|kernel| {
+            let name = kernel.name.as_str();
+            match self.program(kernel) {
+                Ok(p) => Entry {
+                    name,
+                    parameters: &p.parameters,
+                    required_block: p.required_block,
+                    max_threads: p.max_threads,
+                    required_cluster: p.required_cluster,
+                    static_shared_bytes: p.shared_bytes,
+                    error: None,
+                },
+                Err(broken) => Entry {
+                    name,
+                    parameters: &[],
+                    required_block: None,
+                    max_threads: None,
+                    required_cluster: None,
+                    static_shared_bytes: 0,
+                    error: Some(&broken.error),
+                },
+            }
         })
     }
 
@@ -127,8 +185,8 @@ impl Module {
     /// one launch to the next.
     ///
     /// # Errors
-    /// A launch that does not fit the kernel, or the first thing that goes wrong while it runs. Memory then holds
-    /// what had been written by that time.
+    /// A kernel that cannot run here, a launch that does not fit it, or the first thing that goes wrong while it runs.
+    /// Memory then holds what had been written by that time.
     pub fn launch(
         &self,
         memory: &mut Memory,
@@ -136,21 +194,27 @@ impl Module {
         launch: &Launch,
         options: &Options,
     ) -> Result<Report, Fault> {
-        let Some(program) = self.programs.iter().find(|p| p.name == entry) else {
-            let names: Vec<&str> = self.programs.iter().map(|p| p.name.as_str()).collect();
+        let Some(kernel) = self.kernels.iter().find(|kernel| kernel.name == entry) else {
+            let names: Vec<&str> = self.names().collect();
             return Err(Fault::launch(format!(
                 "there is no kernel `{entry}`; there is {}",
                 names.join(", ")
             )));
         };
+        let program = self.program(kernel).map_err(|Broken { function, error }| {
+            Fault::launch(match function == entry {
+                true => format!("{error}, in `{entry}`"),
+                false => format!("{error}, in `{function}`, which `{entry}` reaches"),
+            })
+        })?;
         let globals = match memory.variables(self.id) {
             Some(addresses) => addresses.clone(),
             None => self.place(memory)?,
         };
-        let text_of = |inst: &Inst| statement_at(&self.text, inst.line, inst.nth);
+        let text_of = |inst: &Inst| self.text.statement(inst.line, inst.nth);
         let name = |fault: &mut Fault| {
             for site in fault.site.iter_mut().chain(&mut fault.other) {
-                site.instruction = statement_at(&self.text, site.line, site.nth);
+                site.instruction = self.text.statement(site.line, site.nth);
             }
         };
         let mut outcome = launch::launch(program, memory, &globals, launch, options, text_of);
@@ -169,9 +233,13 @@ impl Module {
         let refuse = |e: crate::memory::MemoryError| Fault::launch(e.to_string());
         let mut addresses = Vec::new();
         for global in &self.globals {
-            addresses.push(memory.alloc(global.bytes.len(), global.align as usize).map_err(refuse)?);
+            addresses.push(memory.alloc(global.size, global.align as usize).map_err(refuse)?);
         }
         for (global, address) in self.globals.iter().zip(&addresses) {
+            if global.bytes.is_empty() {
+                memory.fill(*address, global.size, 0).map_err(refuse)?;
+                continue;
+            }
             let mut bytes = global.bytes.clone();
             for relocation in &global.addresses {
                 let value = addresses[relocation.of].wrapping_add_signed(relocation.offset);
@@ -190,49 +258,11 @@ impl Module {
     }
 }
 
-/// Instruction `nth` of those that begin in a line, written on one line; declarations and labels do not count.
-fn statement_at(text: &str, line: u32, nth: u32) -> String {
-    let mut rest = String::new();
-    // An instruction may go on for some lines.
-    for row in text.lines().skip((line as usize).saturating_sub(1)).take(8) {
-        rest.push_str(row.split("//").next().unwrap_or_default());
-        rest.push(' ');
-    }
-    let mut statements = rest.split(';').map(|s| {
-        let mut s = s.trim();
-        loop {
-            // A block's brace, a function's head, labels.
-            let inner = if s.starts_with(['{', '}']) {
-                &s[1..]
-            } else if s.starts_with('.') && s.contains('{') && s.contains('(') {
-                s.split_once('{').map_or(s, |(_, inner)| inner)
-            } else {
-                match s.split_once(':') {
-                    Some((label, inner))
-                        if label.chars().all(|c| c.is_alphanumeric() || "_$%".contains(c))
-                            && !inner.starts_with(':') =>
-                    {
-                        inner
-                    }
-                    _ => return s,
-                }
-            };
-            s = inner.trim_start();
-        }
-    });
-    let all = statements.clone().next().unwrap_or_default().to_string();
-    let found = statements.by_ref().filter(|s| !s.is_empty() && !s.starts_with('.')).nth(nth as usize);
-    found.map_or(all, str::to_string).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Bytes of all variables that a module may declare.
 const LARGEST: u64 = 1 << 28;
 
-fn global(
-    variable: &Variable,
-    names: &HashMap<Name, usize>,
-    functions: &FunctionAddresses,
-) -> Result<Global, Fail> {
+/// The size of a variable.
+fn global_bytes(variable: &Variable) -> Result<usize, Fail> {
     let mut declared = variable_bytes(variable);
     if declared.is_none()
         && let Some(Init::List(list)) = &variable.init
@@ -240,16 +270,25 @@ fn global(
         // `x[] = {…}` is as long as its list.
         declared = Some(list.len() as u64 * variable.ty.bytes() as u64 * variable.vector.unwrap_or(1) as u64);
     }
-    let bytes = match declared {
-        Some(bytes) if bytes <= LARGEST => bytes as usize,
-        Some(_) => return Err(Fail::Invalid(format!("`{}` is too large", variable.name))),
-        None => 0,
-    };
-    let mut global = Global { bytes: vec![0; bytes], align: variable_align(variable), addresses: Vec::new() };
+    match declared {
+        Some(bytes) if bytes <= LARGEST => Ok(bytes as usize),
+        Some(_) => {
+            let message = format!("`{}` is too large: at most {LARGEST} bytes are possible", variable.name);
+            Err(Fail::Invalid(message))
+        }
+        None => Ok(0),
+    }
+}
+
+fn global(variable: &Variable, source: &Source) -> Result<Global, Fail> {
+    let size = global_bytes(variable)?;
+    let align = variable_align(variable);
+    let mut global = Global { size, bytes: Vec::new(), align, addresses: Vec::new() };
     if let Some(init) = &variable.init {
+        global.bytes = vec![0; size];
         let mut dims: Vec<u64> = variable.dims.iter().map(|d| d.unwrap_or(0)).collect();
         dims.extend(variable.vector.map(u64::from));
-        initialise(&mut global, variable.ty, init, &dims, 0, (names, functions))?;
+        initialise(&mut global, variable.ty, init, &dims, 0, source)?;
     }
     Ok(global)
 }
@@ -265,7 +304,7 @@ fn initialise(
     init: &Init,
     dims: &[u64],
     at: usize,
-    (names, functions): (&HashMap<Name, usize>, &FunctionAddresses),
+    source: &Source,
 ) -> Result<(), Fail> {
     let width = ty.bytes() as usize;
     let (operand, byte) = match init {
@@ -276,7 +315,7 @@ fn initialise(
             for (i, element) in list.iter().enumerate() {
                 let stride = if matches!(element, Init::List(_)) { row } else { width };
                 let at = at.saturating_add(i.saturating_mul(stride));
-                initialise(global, ty, element, inner, at, (names, functions))?;
+                initialise(global, ty, element, inner, at, source)?;
             }
             return Ok(());
         }
@@ -298,12 +337,12 @@ fn initialise(
         Operand::F32(bits) => *bits as u64,
         Operand::F64(bits) if width == 4 => (f64::from_bits(*bits) as f32).to_bits() as u64,
         Operand::F64(bits) => *bits,
-        Operand::Symbol { name, .. } if functions.get(name).is_some() => {
-            let address = functions.get(name).unwrap_or_default();
+        Operand::Symbol { name, .. } if source.addresses.get(name).is_some() => {
+            let address = source.addresses.get(name).unwrap_or_default();
             byte.map_or(address, |byte| address >> (8 * byte))
         }
         Operand::Symbol { name, offset, .. } => {
-            let Some(of) = names.get(name).copied() else {
+            let Some(of) = source.global(name) else {
                 return Err(Fail::Invalid(format!("the address of `{name}` is not known here")));
             };
             let bytes = width.min(8);

@@ -82,7 +82,8 @@ fn messages() {
         ),
         (
             "\nA: bra A;",
-            "the budget of 16777216 warp instructions is spent: an endless loop, or a wait that never ends",
+            "the budget of 16777216 warp instructions is spent, with warp 0 at line 10: an endless loop, a wait that \
+             never ends, or work that needs more (`--budget N`, `Options::instruction_budget`)",
         ),
     ];
     let mut wrong = Vec::new();

@@ -1,5 +1,6 @@
 //! No text makes the emulator panic, hang or take the host's memory: programs that were damaged at random either are
-//! refused at load or run into their end, a fault or their budget.
+//! refused at load or run into their end, a fault or their budget. `FLASHPAGE_DAMAGED` is how many are made; CI sets it to
+//! ten thousand.
 
 mod machine;
 
@@ -205,6 +206,7 @@ fn run(text: &str, seed: u64, counts: &mut Counts) {
             block: entry.required_block.unwrap_or([entry.max_threads.unwrap_or(48).clamp(1, 128), 1, 1]),
             cluster: entry.required_cluster.unwrap_or([1; 3]),
             dynamic_shared_bytes: 16384,
+            cooperative: seed.is_multiple_of(5),
             params: entry.parameters.iter().map(|p| parameter(p.bytes)).collect(),
         };
         let policy = [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)][seed as usize % 3];
@@ -238,7 +240,8 @@ fn damaged_programs() {
         run(source(i), 1, &mut own);
         assert_eq!(own.parsed, 1, "{i}: {:?}", flashpage_ptx::parse(source(i)).err());
     }
-    let config = Config { cases: 10_000, failure_persistence: None, ..Config::default() };
+    let cases = std::env::var("FLASHPAGE_DAMAGED").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let strategy = (0..CORPUS.len(), prop::collection::vec(damage(), 1..4), any::<u64>());
     let result = runner.run(&strategy, |(i, pieces, seed)| {
@@ -264,7 +267,8 @@ fn damaged_programs() {
         panic!("{error}");
     }
     let Counts { parsed, loaded, ran, faulted, .. } = counts.get();
-    assert!(parsed > 3000 && loaded > 1500 && ran + faulted > 1500, "{:?}", counts.get());
+    assert!(parsed > cases * 3 / 10, "{:?}", counts.get());
+    assert!(loaded.min(ran + faulted) > cases * 15 / 100, "{:?}", counts.get());
 }
 
 /// Sizes that no device has are refused, and not tried.

@@ -219,7 +219,7 @@ pub enum Operand {
     Lanes(Name, Lanes),
     /// `%tid.x`, `%laneid`
     Special(Special, Option<Axis>),
-    /// `%envreg5`, `%pm3`: numbered special registers that read as zero here.
+    /// `%envreg5`, `%pm3`: numbered special registers.
     Environment(Name),
     /// An integer constant; unsigned 64-bit ones wrap.
     Int(i64),

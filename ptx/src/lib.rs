@@ -1,5 +1,5 @@
 //! PTX as data: the words of the language ([`words`]), a module as a tree ([`ast`]), and the ways in and
-//! out of it: [`builder`] for code that is being generated, [`parse()`] for text from any compiler,
+//! out of it: [`builder`] for code that is being generated, [`parse()`] and [`parse_apart`] for text from any compiler,
 //! [`print()`](print()) to text, [`verify()`](verify()) for what can be known without running it.
 //!
 //! Invariants: this crate does not know what attention is, nor what an instruction computes. Whatever the
@@ -13,6 +13,6 @@ mod print;
 mod verify;
 pub mod words;
 
-pub use parse::{ParseError, parse};
+pub use parse::{ParseError, Unread, parse, parse_apart};
 pub use print::print;
 pub use verify::{Problem, verify};

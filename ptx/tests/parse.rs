@@ -2,7 +2,7 @@
 
 use flashpage_ptx::ast::*;
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
-use flashpage_ptx::{parse, print};
+use flashpage_ptx::{parse, parse_apart, print};
 
 const HEADER: &str = ".version 8.0\n.target sm_90a\n.address_size 64\n";
 
@@ -335,6 +335,56 @@ fn bad_text_is_told_where_and_what() {
             "expected a type such as `.b32` before the variable's name, found `a`",
         ),
         ("HEAD.global .b8 a[-1];", 4, 15, "an array length below zero"),
+        ("HEAD.global .b8 a[1 - 2];", 4, 15, "an array length below zero"),
+        (
+            "HEAD.global .b8 a[18446744073709551615];",
+            4,
+            15,
+            "an array of 18446744073709551615 elements: no memory holds so many",
+        ),
+        (
+            "HEAD.shared .b8 a[0x8000000000000000];",
+            4,
+            15,
+            "an array of 9223372036854775808 elements: no memory holds so many",
+        ),
+        (
+            "HEAD.global .b8 a[18446744073709551616];",
+            4,
+            15,
+            "expected a number of at most 64 bits (0f and 8 or 0d and 16 digits for a float), found `18446744073709551616`",
+        ),
+        ("HEAD.global .b8 a[2][0];", 4, 18, "an array of arrays of no elements"),
+        ("HEAD.global .align 0 .b8 a;", 4, 16, "an alignment of 0 bytes: it is a power of two"),
+        ("HEAD.global .align 3 .b8 a;", 4, 16, "an alignment of 3 bytes: it is a power of two"),
+        (
+            "HEAD.entry k(.param .u64 .ptr .global .align 0 a) { }",
+            4,
+            42,
+            "an alignment of 0 bytes: it is a power of two",
+        ),
+        ("HEAD.global .align -4 .b8 a;", 4, 16, "expected a number of bytes after `.align`, found `-`"),
+        ("HEAD.entry k() .maxntid 0 { }", 4, 21, "`.maxntid` of 0: it is at least 1"),
+        ("HEAD.entry k() .reqntid 1, 0, 1 { }", 4, 24, "`.reqntid` of 0: it is at least 1"),
+        ("HEAD.entry k() .maxnreg 0 { }", 4, 21, "`.maxnreg` of 0: it is at least 1"),
+        (
+            "HEAD.entry k() .maxntid 4294967296 { }",
+            4,
+            21,
+            "expected a number after `.maxntid`, found `4294967296`",
+        ),
+        (
+            "HEAD.entry k() { .reg .b32 r<4294967296>; }",
+            4,
+            26,
+            "expected how many registers after `<`, found `4294967296`",
+        ),
+        (
+            "HEAD.shared .v3 .b32 a;",
+            4,
+            9,
+            "expected a type, `.align`, `.v2`, `.v4` or `.ptr` in a declaration, found `.v3`",
+        ),
         (
             "HEAD /* never",
             4,
@@ -370,5 +420,43 @@ fn broken_text_never_panics() {
             changed[at] = replacement;
             let _ = parse(&String::from_utf8_lossy(&changed));
         }
+    }
+}
+
+/// Bodies that cannot be read keep no other from being read, whatever stands in them; what is outside of them does.
+#[test]
+fn functions_apart() {
+    let head = ".version 8.0\n.target sm_80\n.address_size 64\n";
+    let good = ".entry good() { ret; }";
+    let rows = [
+        (".entry k() { frobnicate %r1; }", Some("4:14: unknown opcode `frobnicate`")),
+        (".func f() { { tcgen05.alloc [%r1]; } ret; }", Some("4:15: unknown opcode `tcgen05`")),
+        (
+            ".entry k() { .reg .b32 r<3>; add.s32 r1, r2 r3; { ret; } }",
+            Some("4:45: expected `,` or `;` after an operand, found `r3`"),
+        ),
+        (
+            ".entry k() { .shared .b8 x[18446744073709551615]; ret; }",
+            Some("4:28: an array of 18446744073709551615 elements: no memory holds so many"),
+        ),
+        (".entry k() { ret; }", None),
+    ];
+    for (bad, want) in rows {
+        for (text, at) in [(format!("{head}{bad}\n{good}"), 0), (format!("{head}{bad} {good}"), 0)] {
+            let (module, unread) = parse_apart(&text).unwrap();
+            assert_eq!(module.items.len(), 2, "{text}");
+            let got: Vec<(usize, String)> = unread.iter().map(|u| (u.item, u.error.to_string())).collect();
+            let want: Vec<(usize, String)> = want.iter().map(|want| (at, want.to_string())).collect();
+            assert_eq!(got, want, "{text}");
+            // One word for it: the strict way says the same.
+            assert_eq!(parse(&text).err(), unread.first().map(|u| u.error.clone()), "{text}");
+        }
+    }
+    for outside in
+        [".entry k() { frob;", ".frob x;", ".entry k(.param) { ret; }", ".global .align 0 .b8 x[1];"]
+    {
+        let text = format!("{head}{outside}\n{good}");
+        assert_eq!(parse_apart(&text).err(), parse(&text).err(), "{text}");
+        assert!(parse(&text).is_err(), "{text}");
     }
 }

@@ -107,9 +107,9 @@ pub(crate) fn same_special(a: f64, b: f64) -> bool {
 }
 
 /// Cosine distance and relative L2 error over the elements that are finite in both.
-pub(crate) fn distances(got: &[f64], expected: &[f64]) -> (f64, f64) {
+pub(crate) fn distances(pairs: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
     let (mut product, mut got_square, mut expected_square, mut difference) = (0.0, 0.0, 0.0, 0.0);
-    for (g, e) in got.iter().zip(expected).filter(|(g, e)| g.is_finite() && e.is_finite()) {
+    for (g, e) in pairs.filter(|(g, e)| g.is_finite() && e.is_finite()) {
         product += g * e;
         got_square += g * g;
         expected_square += e * e;
@@ -154,7 +154,7 @@ fn worst(got: &[f64], expected: &[f64], allowed: impl Fn(f64) -> f64) -> Option<
 }
 
 fn verdict(got: &[f64], expected: &[f64], plain_error: Option<f64>, allowed: impl Fn(f64) -> f64) -> Verdict {
-    let (cosine_distance, relative_l2) = distances(got, expected);
+    let (cosine_distance, relative_l2) = distances(got.iter().copied().zip(expected.iter().copied()));
     let worst = worst(got, expected, allowed);
     let mut failure = String::new();
     if got.len() != expected.len() {

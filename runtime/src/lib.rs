@@ -37,8 +37,8 @@ mod test_kernels;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Faults, Finding, HostBuffer, Profile, Properties,
-    Report, Roofline, Sanitize, Schedule, Stream, Target, Timing, TimingOptions, Transfer,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Faults, Finding, HostBuffer, Monitor, Profile,
+    Properties, Report, Roofline, Sanitize, Schedule, Stream, Target, Timing, TimingOptions, Transfer,
 };
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};

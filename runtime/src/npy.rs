@@ -183,7 +183,12 @@ impl Array {
 
     /// The elements as f64; 64-bit integers beyond 2^53 are rounded.
     pub fn to_f64(&self) -> Vec<f64> {
-        self.bytes.chunks_exact(self.ty.bytes()).map(|bytes| self.ty.read(bytes)).collect()
+        self.elements().collect()
+    }
+
+    /// The elements as f64, one after another.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = f64> {
+        self.bytes.chunks_exact(self.ty.bytes()).map(|bytes| self.ty.read(bytes))
     }
 
     /// Reads a file.

@@ -70,6 +70,23 @@ pub enum ProblemError {
     /// A block size of nothing.
     #[error("a block size of 0 holds no tokens: use 8, 16, 32, …")]
     BlockSize,
+    /// More than there is memory for.
+    #[error(
+        "{tokens} query tokens and keys of {heads} heads of {head_dim} take about {bytes} bytes with their reference, and there \
+         is memory for {most}: make the lengths or the heads smaller"
+    )]
+    TooLarge {
+        /// Tokens of all sequences, queries and keys.
+        tokens: usize,
+        /// Query and KV heads.
+        heads: usize,
+        /// Head dimension.
+        head_dim: usize,
+        /// Bytes that they take.
+        bytes: usize,
+        /// Bytes that they may.
+        most: u64,
+    },
     /// An element type that inputs cannot have.
     #[error("inputs are f16 or bf16, not {0}")]
     DType(DType),
@@ -142,6 +159,7 @@ impl Problem {
         if !matches!(self.dtype, DType::F16 | DType::Bf16) {
             return Err(ProblemError::DType(self.dtype));
         }
+        self.check_size(device)?;
         let mut rng = StdRng::seed_from_u64(self.seed);
         let table = self.table(&mut rng)?;
         let lens = |of: fn(&(usize, usize)) -> usize| -> Vec<i32> {
@@ -191,6 +209,35 @@ impl Problem {
         let mut random =
             || Tensor::from_bytes(device, self.dtype, &normals(self.dtype, n * n, &mut rng), &[n, n]);
         Ok([random()?, random()?, Tensor::filled_nan(device, self.dtype, &[n, n])?])
+    }
+
+    /// Whether there is memory for it, before any is asked for.
+    fn check_size(&self, device: &Device) -> Result<(), ProblemError> {
+        let sum =
+            |of: fn(&(usize, usize)) -> usize| self.lens.iter().map(of).fold(0usize, usize::saturating_add);
+        let (q_tokens, kv_tokens) = (sum(|pair| pair.0), sum(|pair| pair.1));
+        let row = |heads: usize| heads.saturating_mul(self.head_dim);
+        // A block that is not full is there nevertheless, and so are a few that nobody uses.
+        let spare = self.block_size.saturating_mul(self.lens.len().saturating_add(SPARE_BLOCKS));
+        let keys = kv_tokens.saturating_add(spare).saturating_mul(row(self.kv_heads));
+        let queries = q_tokens.saturating_mul(row(self.q_heads));
+        // Inputs of 16 bits, here and on the device, where the emulator keeps two bytes for each; outputs as f64 besides.
+        let inputs = keys.saturating_mul(2).saturating_add(queries).saturating_mul(6);
+        let outputs = queries.saturating_mul(6 + 24);
+        let longest = self.lens.iter().map(|pair| pair.1).max().unwrap_or(0);
+        let table = self.lens.len().saturating_mul(longest / self.block_size.max(1)).saturating_mul(16);
+        let bytes = inputs.saturating_add(outputs).saturating_add(table);
+        let most = device.memory_bytes().saturating_mul(2);
+        if bytes as u64 <= most {
+            return Ok(());
+        }
+        Err(ProblemError::TooLarge {
+            tokens: q_tokens.saturating_add(kv_tokens),
+            heads: self.q_heads.saturating_add(self.kv_heads),
+            head_dim: self.head_dim,
+            bytes,
+            most,
+        })
     }
 
     fn check_scalars(&self, program: &Program) -> Result<(), ProblemError> {

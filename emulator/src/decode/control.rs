@@ -70,8 +70,8 @@ impl Decoder<'_> {
                     if RUNTIME.contains(&&**name) {
                         return self.runtime(name, arguments, returns);
                     }
-                    if let Some(address) = self.addresses.get(name) {
-                        // Only a call through a register can have led here; see `callees_first`.
+                    if let Some(address) = self.source.addresses.get(name) {
+                        // Only a call through a register can have led here.
                         let target = self.integer(address, true);
                         self.emit(Op::NoTarget { target });
                         return Ok(());
@@ -95,14 +95,18 @@ impl Decoder<'_> {
     fn call_through(&mut self, target: &Operand, arguments: &[Operand], returns: &[Operand]) -> Result<()> {
         let target = self.source(target, Type::B64)?;
         let mut candidates = Vec::new();
-        for name in self.addresses.taken() {
-            if let Some(callee) = self.table.callees.get(name).cloned()
+        for name in self.source.addresses.taken() {
+            self.considered += 1;
+            if let Some(callee) = self.table.callees.get(name)
+                && (callee.params.len(), callee.returns.len()) == (arguments.len(), returns.len())
+                && let Some(callee) = self.table.callees.get(name).cloned()
                 && self.fits(&callee.params, arguments)?
                 && self.fits(&callee.returns, returns)?
             {
-                candidates.push((self.addresses.get(name).unwrap_or_default(), name.clone(), callee));
+                candidates.push((self.source.addresses.get(name).unwrap_or_default(), name.clone(), callee));
             }
         }
+        self.check_size()?;
         // Whoever calls must know whom: this step's one source is the target.
         self.reads.retain(|touch| matches!(touch, Touch::Row(reg) if *reg == target));
         self.emit(Op::Nothing);

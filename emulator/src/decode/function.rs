@@ -1,7 +1,7 @@
 //! Functions and blocks: what they declare, where it lies, and which labels lead where.
 
 use super::graph::Group;
-use super::{Binding, Declared, Decoder, Fixup, Place, Result, Scope, invalid};
+use super::{Binding, Declared, Decoder, Fail, Fixup, Place, Result, Scope, invalid};
 use crate::address::FUNCTION_WINDOW;
 use crate::program::{ALWAYS, Constant, Op, Parameter, Reg, Region, StackOp, Touch};
 use flashpage_ptx::ast::{Function, Init, Item, Linkage, Module, Name, Operand, Statement, Variable};
@@ -154,6 +154,7 @@ const MAX_LOCAL: u64 = 512 << 10;
 impl Decoder<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<()> {
         (self.line, self.nth, self.in_line) = (function.line, 0, false);
+        self.function = function.name.clone();
         let head = self.heads.remove(&function.name).unwrap_or_default();
         self.scopes.push(head);
         let start = self.program.code.len() as u32;
@@ -204,8 +205,21 @@ impl Decoder<'_> {
         });
     }
 
+    /// What to do about a function that cannot be decoded: the entry cannot either, unless it can do without.
+    fn without(&mut self, number: usize, fail: Fail, scopes: usize) -> Result<()> {
+        if self.needed.contains(&number) {
+            return Err(fail);
+        }
+        self.broken.push(number);
+        self.scopes.truncate(scopes);
+        Ok(())
+    }
+
     /// Decodes functions that call one another, or a single one.
     pub(super) fn group(&mut self, group: &Group) -> Result<()> {
+        let source = self.source;
+        let functions: Vec<(usize, &Function)> =
+            group.functions.iter().filter_map(|number| Some((*number, source.function(*number)?))).collect();
         let (first, pred, local) =
             (self.program.registers.len() as u32, self.program.preds, self.program.local_bytes);
         let region = group.recursive.then(|| {
@@ -215,22 +229,21 @@ impl Decoder<'_> {
             frame
         });
         self.frame = region;
-        self.members = group.functions.iter().map(|f| f.name.clone()).collect();
+        self.members = functions.iter().map(|(_, f)| f.name.clone()).collect();
+        let scopes = self.scopes.len();
         // A member may be called before its body is decoded.
-        for function in group.functions.iter().filter(|f| !f.is_entry) {
-            (self.line, self.nth, self.in_line) = (function.line, 0, false);
-            self.scopes.push(Scope::default());
-            let way_back = self.new_row(false);
-            let returns = self.formals(&function.returns)?;
-            let params = self.formals(&function.params)?;
-            let callee = Callee { start: u32::MAX, way_back, params, returns };
-            self.table.callees.insert(function.name.clone(), callee);
-            if let Some(head) = self.scopes.pop() {
-                self.heads.insert(function.name.clone(), head);
-            }
+        for (number, function) in functions.iter().filter(|(_, f)| !f.is_entry) {
+            self.announce(function).or_else(|fail| self.without(*number, fail, scopes))?;
         }
-        for function in &group.functions {
-            self.function(function)?;
+        for (number, function) in &functions {
+            let done = match source.unread(*number) {
+                Some(error) => {
+                    self.function = function.name.clone();
+                    Err(Fail::Unread(error.clone()))
+                }
+                None => self.function(function),
+            };
+            done.or_else(|fail| self.without(*number, fail, scopes))?;
         }
         if let Some(frame) = region {
             let whole = Region {
@@ -254,6 +267,22 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// Lays out what callers must know of a function.
+    fn announce(&mut self, function: &Function) -> Result<()> {
+        (self.line, self.nth, self.in_line) = (function.line, 0, false);
+        self.function = function.name.clone();
+        self.scopes.push(Scope::default());
+        let way_back = self.new_row(false);
+        let returns = self.formals(&function.returns)?;
+        let params = self.formals(&function.params)?;
+        let callee = Callee { start: u32::MAX, way_back, params, returns };
+        self.table.callees.insert(function.name.clone(), callee);
+        if let Some(head) = self.scopes.pop() {
+            self.heads.insert(function.name.clone(), head);
+        }
+        Ok(())
+    }
+
     fn directives(&mut self, function: &Function) {
         let three = |n: &[u32]| [0, 1, 2].map(|i| n.get(i).copied().unwrap_or(1));
         for (word, numbers) in &function.directives {
@@ -263,7 +292,10 @@ impl Decoder<'_> {
                     let product = numbers.iter().fold(1u32, |p, n| p.saturating_mul(*n));
                     self.program.max_threads = Some(product);
                 }
-                "reqnctapercluster" => self.program.required_cluster = Some(three(numbers)),
+                // Zero is what assemblers take for "none".
+                "reqnctapercluster" if !numbers.contains(&0) => {
+                    self.program.required_cluster = Some(three(numbers));
+                }
                 _ => {}
             }
         }

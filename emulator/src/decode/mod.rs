@@ -1,8 +1,9 @@
-//! From a parsed module to [`Program`]s, one for each entry.
+//! From a parsed module ([`Source`]) to [`Program`]s, one for each entry.
 //!
 //! Everything that can be known before running is settled here, once: registers become rows, names become
 //! numbers, words become kernels. What this emulator does not run is an error here, with its line, and never
-//! a surprise half way through a launch.
+//! a surprise half way through a launch. An entry answers for what it calls, and for what its own addresses of functions
+//! lead to; a function that only a stray address could lead to is left out where it cannot run.
 
 mod arithmetic;
 mod bulk;
@@ -16,21 +17,27 @@ mod memory;
 mod operand;
 mod polls;
 mod quad;
+mod source;
 mod tile;
 mod video;
 mod warpgroup;
 
 use crate::alu::lanes::Kernel;
 use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, TRUE, Touch};
-use flashpage_ptx::ast::{self, Function, Instruction, Name, Variable};
+use flashpage_ptx::ParseError;
+use flashpage_ptx::ast::{self, Function, Instruction, Name};
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 use std::collections::{HashMap, HashSet};
 
-pub use function::{FunctionAddresses, FunctionTable};
+pub use function::FunctionTable;
 pub(crate) use function::{variable_align, variable_bytes};
+pub use source::Source;
 
 /// Bytes of a thread's stack, for calls that recurse and for `alloca`. The runtime's own default is 1 KiB.
 const STACK: u32 = 16 << 10;
+/// Steps of a program, so that what calls multiply stays in the host's memory. The largest kernels that compilers make
+/// have a hundredth of it.
+const MAX_CODE: usize = 1 << 22;
 
 /// Why an instruction could not be decoded.
 #[derive(Debug)]
@@ -39,6 +46,8 @@ pub enum Fail {
     Unsupported,
     /// It does not hold together.
     Invalid(String),
+    /// It is not PTX.
+    Unread(ParseError),
 }
 
 /// A failure and where it happened.
@@ -48,6 +57,8 @@ pub struct Located {
     pub line: u32,
     /// How many instructions come before it in that line.
     pub nth: u32,
+    /// The function that it stands in.
+    pub function: Name,
     /// Why.
     pub fail: Fail,
 }
@@ -116,11 +127,17 @@ struct Fixup {
 
 /// Decodes one entry.
 struct Decoder<'m> {
-    globals: &'m HashMap<Name, usize>,
-    module_shared: HashMap<Name, &'m Variable>,
-    functions: HashMap<Name, &'m Function>,
-    addresses: &'m FunctionAddresses,
+    source: &'m Source,
+    /// Functions that the entry answers for, and those that are not there for it.
+    needed: HashSet<usize>,
+    left_out: HashSet<usize>,
+    /// Those of the others that turned out not to run.
+    broken: Vec<usize>,
+    /// The one that is being decoded.
+    function: Name,
     table: FunctionTable,
+    /// Functions that calls through registers were held against.
+    considered: usize,
     program: Program,
     scopes: Vec<Scope>,
     declarations: usize,
@@ -157,74 +174,84 @@ struct Decoder<'m> {
     way_back: Option<Reg>,
 }
 
-/// Decodes `entry` of `module`; `globals` numbers the module's variables in global and constant memory.
+/// Decodes the entry of this number.
 ///
 /// # Errors
-/// The first thing in the entry, or in a function that it calls, that is not supported.
-pub fn decode(
-    module: &ast::Module,
-    globals: &HashMap<Name, usize>,
-    addresses: &FunctionAddresses,
-    entry: &Function,
-) -> Result<Program, Located> {
-    let mut functions = HashMap::new();
-    let mut module_shared = HashMap::new();
-    for item in &module.items {
-        match item {
-            ast::Item::Function(f) if f.body.is_some() || !functions.contains_key(&f.name) => {
-                functions.insert(f.name.clone(), f);
-            }
-            ast::Item::Variable(v) if v.space == Space::Shared => {
-                module_shared.insert(v.name.clone(), v);
-            }
-            _ => {}
+/// The first thing in the entry, or in a function that it needs, that is not supported.
+pub fn decode(source: &Source, number: usize, entry: &Function) -> Result<Program, Located> {
+    let needed = source.graph.needs(number).map_err(|(line, callee)| {
+        let fail = Fail::Invalid(format!("`{callee}` has no body here"));
+        Located { line, nth: 0, function: entry.name.clone(), fail }
+    })?;
+    let mut left_out = HashSet::new();
+    loop {
+        let mut decoder = Decoder::new(source, entry, needed.clone(), left_out);
+        let done = decoder.run(number);
+        done.map_err(|fail| {
+            let (line, nth) = match &fail {
+                Fail::Unread(error) => (error.line, 0),
+                _ => (decoder.line, decoder.nth),
+            };
+            Located { line, nth, function: decoder.function.clone(), fail }
+        })?;
+        if decoder.broken.is_empty() {
+            return Ok(decoder.program);
         }
+        // Once more without them, and without whoever calls them by name.
+        left_out = decoder.left_out;
+        left_out.extend(source.graph.callers(decoder.broken));
     }
-    let mut decoder = Decoder {
-        globals,
-        module_shared,
-        functions,
-        addresses,
-        table: FunctionTable::default(),
-        program: Program { name: entry.name.to_string(), preds: CARRY.0 + 1, ..Program::default() },
-        scopes: vec![Scope::default()],
-        declarations: 0,
-        registers: HashMap::new(),
-        constants: HashMap::new(),
-        specials: HashMap::new(),
-        scratch: Default::default(),
-        scratch_used: [0; 2],
-        reads: Vec::new(),
-        writes: Vec::new(),
-        line: entry.line,
-        nth: 0,
-        opcode: None,
-        guard: Condition { pred: TRUE, negated: false },
-        in_line: false,
-        heads: HashMap::new(),
-        members: HashSet::new(),
-        frame: None,
-        frame_align: 1,
-        recursions: Vec::new(),
-        calls: Vec::new(),
-        stack_at_entry: None,
-        way_back: None,
-    };
-    decoder.run(entry).map_err(|fail| Located { line: decoder.line, nth: decoder.nth, fail })?;
-    Ok(decoder.program)
 }
 
-impl Decoder<'_> {
-    fn run(&mut self, entry: &Function) -> Result<()> {
+impl<'m> Decoder<'m> {
+    fn new(
+        source: &'m Source,
+        entry: &Function,
+        needed: HashSet<usize>,
+        left_out: HashSet<usize>,
+    ) -> Decoder<'m> {
+        Decoder {
+            source,
+            needed,
+            left_out,
+            broken: Vec::new(),
+            function: entry.name.clone(),
+            table: FunctionTable::default(),
+            considered: 0,
+            program: Program { name: entry.name.to_string(), preds: CARRY.0 + 1, ..Program::default() },
+            scopes: vec![Scope::default()],
+            declarations: 0,
+            registers: HashMap::new(),
+            constants: HashMap::new(),
+            specials: HashMap::new(),
+            scratch: Default::default(),
+            scratch_used: [0; 2],
+            reads: Vec::new(),
+            writes: Vec::new(),
+            line: entry.line,
+            nth: 0,
+            opcode: None,
+            guard: Condition { pred: TRUE, negated: false },
+            in_line: false,
+            heads: HashMap::new(),
+            members: HashSet::new(),
+            frame: None,
+            frame_align: 1,
+            recursions: Vec::new(),
+            calls: Vec::new(),
+            stack_at_entry: None,
+            way_back: None,
+        }
+    }
+
+    fn run(&mut self, entry: usize) -> Result<()> {
         // Rows that every program has: one to write what nobody reads.
         self.program.rows = 2;
-        let order =
-            graph::callees_first(entry, &self.functions, self.addresses).map_err(|(line, message)| {
-                self.line = line;
-                Fail::Invalid(message)
-            })?;
-        for group in &order {
-            self.group(group)?;
+        for group in self.source.graph.callees_first(entry, &self.left_out) {
+            self.group(&group)?;
+        }
+        if !self.broken.is_empty() {
+            return Ok(());
         }
         for (at, name) in std::mem::take(&mut self.calls) {
             let start = self.table.callees.get(&name).map_or(0, |callee| callee.start);
@@ -325,7 +352,18 @@ impl Decoder<'_> {
         pred
     }
 
+    /// Whether there is room for what calls multiply.
+    fn check_size(&self) -> Result<()> {
+        if self.program.code.len() > MAX_CODE || self.considered > 4 * MAX_CODE {
+            return invalid(format!(
+                "more than {MAX_CODE} instructions in one kernel and all that it may call"
+            ));
+        }
+        Ok(())
+    }
+
     fn instruction(&mut self, inst: &Instruction) -> Result<()> {
+        self.check_size()?;
         self.nth = if self.line == inst.line && self.in_line { self.nth + 1 } else { 0 };
         (self.line, self.in_line) = (inst.line, true);
         self.opcode = Some(inst.op);

@@ -3,7 +3,7 @@
 use super::{Binding, Declared, Decoder, Place, Result, invalid};
 use crate::address::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
 use crate::alu::lanes::{LANES, lift1, lift2};
-use crate::program::{Condition, Constant, Pred, Reg, TRUE, Touch};
+use crate::program::{Condition, Constant, Op, Pred, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Axis, Name, Operand};
 use flashpage_ptx::words::{Special, Type};
 
@@ -142,6 +142,9 @@ impl Decoder<'_> {
             Operand::F32(bits) => *bits as u64,
             Operand::F64(bits) if ty == Type::F64 || (wide && !ty.is_float()) => *bits,
             Operand::F64(bits) => (f64::from_bits(*bits) as f32).to_bits() as u64,
+            Operand::Environment(name) if matches!(&**name, "%envreg1" | "%envreg2") => {
+                return Ok((self.grid_workspace(&**name == "%envreg1", wide), wide));
+            }
             Operand::Environment(_) => 0,
             Operand::Symbol { name, offset, generic } => {
                 let constant = self.symbol(name, *offset, *generic)?;
@@ -214,7 +217,7 @@ impl Decoder<'_> {
         if &**name == "WARP_SZ" {
             return Ok(add(LANES as u64));
         }
-        if let Some(address) = self.addresses.get(name)
+        if let Some(address) = self.source.addresses.get(name)
             && !self.scopes.iter().any(|scope| scope.names.contains_key(name))
         {
             return Ok(add(address));
@@ -222,7 +225,14 @@ impl Decoder<'_> {
         Ok(match self.place(name)? {
             Place::Global(index) => Constant::Global(index, offset),
             Place::Shared(at) if generic => add(SHARED_WINDOW + at as u64),
-            Place::Shared(at) => Constant::Shared(at.wrapping_add_signed(offset as i32)),
+            Place::Shared(at) => match i32::try_from(offset) {
+                Ok(offset) => Constant::Shared(at.wrapping_add_signed(offset)),
+                Err(_) => {
+                    return invalid(format!(
+                        "`{name}` and {offset} bytes: shared memory has 32-bit addresses"
+                    ));
+                }
+            },
             Place::DynamicShared => Constant::DynamicShared(offset),
             Place::Local(at) if generic => add(LOCAL_WINDOW + at as u64),
             Place::Local(at) => add(at as u64),
@@ -256,6 +266,17 @@ impl Decoder<'_> {
         address
     }
 
+    /// Half of the address of the grid's barrier: read by a step of its own, which only cooperative launches can make.
+    fn grid_workspace(&mut self, upper: bool, wide: bool) -> Reg {
+        let d = self.scratch(wide);
+        let (reads, writes) = (std::mem::take(&mut self.reads), std::mem::take(&mut self.writes));
+        self.writes.push(Touch::Row(d));
+        self.emit(Op::GridWorkspace { d, upper, wide });
+        (self.reads, self.writes) = (reads, writes);
+        self.reads.push(Touch::Row(d));
+        d
+    }
+
     /// Where the variable of this name lies; a module's shared variable is laid out when it is first named.
     pub(super) fn place(&mut self, name: &Name) -> Result<Place> {
         for scope in self.scopes.iter().rev() {
@@ -263,10 +284,10 @@ impl Decoder<'_> {
                 return Ok(*place);
             }
         }
-        if let Some(index) = self.globals.get(name) {
-            return Ok(Place::Global(*index));
+        if let Some(index) = self.source.global(name) {
+            return Ok(Place::Global(index));
         }
-        let Some(variable) = self.module_shared.get(name).copied() else {
+        let Some(variable) = self.source.shared(name) else {
             return invalid(format!("`{name}` is not declared"));
         };
         let place = self.shared_variable(variable)?;

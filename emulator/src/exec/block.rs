@@ -16,6 +16,7 @@ use crate::address::RANK_SHIFT;
 use crate::alu::lanes::{LANES, Row, wide_vectors};
 use crate::fault::{Place, Trouble};
 use crate::findings::Found;
+use crate::host;
 use crate::memory::{Memory, Storage};
 use crate::program::{Constant, Program, Reg};
 use crate::sanitize::Sanitize;
@@ -40,9 +41,22 @@ pub(crate) struct Setting<'l> {
     pub sanitize: Sanitize,
     pub keep_going: bool,
     pub profile: bool,
+    /// Where the grid's barrier lies, in a cooperative launch.
+    pub workspace: Option<u64>,
 }
 
 impl Setting<'_> {
+    /// Bytes of the host that a cluster takes, about.
+    pub fn cost(&self) -> u64 {
+        let program = self.program;
+        let shadow = if self.sanitize.unwritten { 4 } else { 0 };
+        let registers = program.rows as u64 * (128 + shadow) + program.preds as u64 * (4 + shadow);
+        let local = program.local_bytes as u64 * LANES as u64 * Storage::COST;
+        let counts = program.code.len() as u64 * if self.profile { 64 } else { 8 };
+        let block = self.warps() as u64 * (registers + local + 4096) + self.shared_bytes as u64 * 16;
+        self.blocks() as u64 * block + counts
+    }
+
     /// Blocks of a cluster.
     pub fn blocks(&self) -> u32 {
         self.cluster.iter().product()
@@ -82,6 +96,8 @@ pub(crate) struct Env<'l> {
     pub checks_registers: bool,
     /// Rows that begin a register of 64 bits, if what is not known is followed.
     wide_rows: Vec<bool>,
+    /// Where the grid's barrier lies, in a cooperative launch.
+    pub workspace: Option<u64>,
     /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
@@ -98,12 +114,13 @@ pub(crate) struct Env<'l> {
 }
 
 impl<'l> Env<'l> {
-    pub fn new(setting: &Setting<'l>) -> Env<'l> {
-        Env {
+    /// Room for one cluster, if the host has it.
+    pub fn new(setting: &Setting<'l>) -> Option<Env<'l>> {
+        Some(Env {
             program: setting.program,
             memory: setting.memory,
             params: setting.params,
-            shared: Shared::new(setting.blocks(), setting.shared_bytes),
+            shared: Shared::new(setting.blocks(), setting.shared_bytes)?,
             mbarriers: Mbarriers::default(),
             tasks: Tasks::new(setting.policy),
             warpgroups: Warpgroups::default(),
@@ -111,14 +128,15 @@ impl<'l> Env<'l> {
             sanitize: setting.sanitize,
             checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
             wide_rows: if setting.sanitize.unwritten { wide_rows(setting.program) } else { Vec::new() },
+            workspace: setting.workspace,
             watch: None,
             origins: Origins::default(),
             found: setting.keep_going.then(RefCell::default),
             wide_vectors: wide_vectors(),
-            executed: vec![0; setting.program.code.len()],
+            executed: host::filled(0, setting.program.code.len())?,
             counters: setting.profile.then(|| Box::new(Counters::new(setting.program))),
             printed: String::new(),
-        }
+        })
     }
 
     /// Whether a register has 64 bits.

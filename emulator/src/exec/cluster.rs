@@ -13,6 +13,7 @@ use super::step::{self, Stop};
 use super::warp::{Sleep, Warp};
 use crate::fault::{Fault, FaultKind, Place, Site, Trouble};
 use crate::findings::Key;
+use crate::ledger::Ledger;
 use crate::program::Op;
 
 /// Turns in a row that came to nothing, for each warp, after which a cluster is said to be stuck.
@@ -20,6 +21,9 @@ const PATIENCE: u64 = 2000;
 
 /// Instructions that a loop around a question has at most; a warp that executes more has other things to do.
 const QUESTION: u64 = 64;
+
+/// Places that are told apart when it is said where warps stand.
+const MOST_GROUPS: usize = 32;
 
 /// How far a cluster came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,26 +48,29 @@ pub(crate) struct Cluster<'l> {
     live: Vec<u32>,
     /// Turns in a row that came to nothing.
     idle: u64,
+    /// Instructions of its warps so far.
+    pub spent: u64,
 }
 
 impl<'l> Cluster<'l> {
-    /// Room for one cluster after another.
-    pub fn new(setting: &'l Setting<'l>) -> Cluster<'l> {
+    /// Room for one cluster after another, if the host has it.
+    pub fn new(setting: &'l Setting<'l>) -> Option<Cluster<'l>> {
         let (blocks, warps) = (setting.blocks(), setting.warps());
         let all = (0..blocks).flat_map(|rank| (0..warps).map(move |w| (w, rank)));
-        Cluster {
+        Some(Cluster {
             setting,
-            env: Env::new(setting),
+            env: Env::new(setting)?,
             warps: all
                 .map(|(w, rank)| Warp::new((w, rank, warps), setting.program, setting.policy))
-                .collect(),
+                .collect::<Option<_>>()?,
             barriers: (0..blocks).map(|_| Barriers::default()).collect(),
             picks: Picks::new(setting.schedule),
             index: 0,
             origin: [0; 3],
             live: Vec::new(),
             idle: 0,
-        }
+            spent: 0,
+        })
     }
 
     /// How often each instruction ran.
@@ -91,7 +98,7 @@ impl<'l> Cluster<'l> {
     /// Ready to run the cluster of this index, whose first block is at `origin`.
     pub fn start(&mut self, index: u64, origin: [u32; 3]) {
         let setting = self.setting;
-        (self.index, self.origin, self.idle) = (index, origin, 0);
+        (self.index, self.origin, self.idle, self.spent) = (index, origin, 0, 0);
         self.env.reset(setting, index);
         self.barriers.iter_mut().for_each(Barriers::reset);
         self.picks.reset(index, self.warps.len());
@@ -101,12 +108,16 @@ impl<'l> Cluster<'l> {
         }
     }
 
-    /// Runs about `share` instructions; `spend` takes them off the launch's budget.
-    pub fn run(&mut self, share: u64, spend: &dyn Fn(u64) -> Option<u64>) -> Result<Progress, Fault> {
+    /// Runs about `share` instructions, and never more than the ledger has for one cluster.
+    pub fn run(&mut self, share: u64, ledger: &Ledger) -> Result<Progress, Fault> {
         let mut left = share;
+        let most = ledger.of_cluster();
         while self.live.iter().any(|n| *n != 0) {
             if left == 0 {
                 return Ok(Progress::More);
+            }
+            if self.spent >= most {
+                return Err(self.stopped(|stand| FaultKind::Budget { budget: most, state: stand }));
             }
             let Some((w, turns)) = self.picks.next(&mut self.warps) else {
                 if !self.force().map_err(|(w, trouble)| self.fault(w, *trouble))? {
@@ -114,13 +125,13 @@ impl<'l> Cluster<'l> {
                 }
                 continue;
             };
+            let turns = turns.min(u32::try_from(most - self.spent).unwrap_or(u32::MAX));
             let before = self.warps[w].count;
             let stop = self.turn(w, turns).map_err(|trouble| self.fault(w, *trouble))?;
             let ran = self.warps[w].count - before;
             left = left.saturating_sub(ran);
-            if let Some(budget) = spend(ran) {
-                return Err(self.fault(w, *Box::<Trouble>::from(FaultKind::Budget(budget))));
-            }
+            self.spent += ran;
+            ledger.spend(ran);
             self.after(w, stop).map_err(|trouble| self.fault(w, *trouble))?;
             self.wake();
             self.judge(w, stop).map_err(|(w, trouble)| self.fault(w, *trouble))?;
@@ -294,6 +305,44 @@ impl<'l> Cluster<'l> {
         Fault { kind, site: Some(site), other, printed: String::new(), findings: Vec::new() }
     }
 
+    /// A fault of no warp in particular: at the first of those that have not exited.
+    #[cold]
+    pub fn stopped(&self, kind: impl FnOnce(String) -> FaultKind) -> Fault {
+        let first = self.warps.iter().position(|warp| warp.live != 0);
+        self.fault(first.unwrap_or(0), *Box::<Trouble>::from(kind(self.standing())))
+    }
+
+    /// Which block it is, or which blocks they are.
+    pub fn blocks(&self) -> String {
+        let [x, y, z] = self.origin;
+        match self.barriers.len() {
+            1 => format!("block ({x}, {y}, {z})"),
+            blocks => format!("the {blocks} blocks from ({x}, {y}, {z})"),
+        }
+    }
+
+    /// Where every warp stands that has not exited: "warps 0 to 3 at line 7, warp 4 at line 9".
+    #[cold]
+    pub fn standing(&self) -> String {
+        let mut at: Vec<(String, u32, Vec<u32>)> = Vec::new();
+        for warp in self.warps.iter().filter(|warp| warp.live != 0) {
+            let of = if self.barriers.len() > 1 { format!(" of block {}", warp.rank) } else { String::new() };
+            for (pc, _) in warp.places() {
+                let line = self.env.program.code.get(pc as usize).map_or(0, |inst| inst.line);
+                match at.iter_mut().find(|(block, other, _)| (&of, line) == (block, *other)) {
+                    Some((.., warps)) => warps.push(warp.index),
+                    None => at.push((of.clone(), line, vec![warp.index])),
+                }
+            }
+        }
+        let groups = at.iter().map(|(of, line, warps)| format!("{}{of} at line {line}", ranges(warps)));
+        let mut texts: Vec<String> = groups.take(MOST_GROUPS).collect();
+        if at.len() > MOST_GROUPS {
+            texts.push(format!("others at {} more places", at.len() - MOST_GROUPS));
+        }
+        texts.join(", ")
+    }
+
     #[cold]
     fn deadlock(&self) -> Fault {
         let mut lines = Vec::new();
@@ -323,4 +372,23 @@ impl<'l> Cluster<'l> {
         }
         self.fault(first.unwrap_or(0), *Box::<Trouble>::from(FaultKind::Deadlock(lines.join(", "))))
     }
+}
+
+/// Numbers that ascend in words, runs of them as such: "warps 0 to 3, 7".
+fn ranges(warps: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for warp in warps {
+        match runs.last_mut() {
+            Some((_, last)) if *warp <= *last + 1 => *last = *warp,
+            _ => runs.push((*warp, *warp)),
+        }
+    }
+    let text = |(first, last): &(u32, u32)| match first == last {
+        true => first.to_string(),
+        false => format!("{first} to {last}"),
+    };
+    let texts: Vec<String> = runs.iter().map(text).collect();
+    // A warp whose lanes are apart may be there twice.
+    let several = warps.first() != warps.last();
+    format!("warp{} {}", if several { "s" } else { "" }, texts.join(", "))
 }

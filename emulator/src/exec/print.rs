@@ -126,8 +126,9 @@ struct Conversion {
 
 impl Arguments<'_, '_, '_> {
     fn take(&mut self, bytes: u32) -> Result<u64> {
-        let at = self.next.next_multiple_of(bytes as u64);
-        self.next = at + bytes as u64;
+        // A damaged address may lie at the very end.
+        let at = self.next.checked_next_multiple_of(bytes as u64).unwrap_or(0);
+        self.next = at.wrapping_add(bytes as u64);
         self.read += 1;
         value(self.env, self.warp, self.lane, at, bytes)
     }

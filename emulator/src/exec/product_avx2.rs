@@ -124,7 +124,7 @@ mod tests {
                 d: [reg(10), reg(11), reg(12), reg(13)],
             };
             let program = Program { rows: 14, preds: 2, ..Program::default() };
-            let mut warp = Warp::new((0, 0, 1), &program, AsyncPolicy::Eager);
+            let mut warp = Warp::new((0, 0, 1), &program, AsyncPolicy::Eager).unwrap();
             for r in 0..10 {
                 // Half of the rounds stay in a range where sums do not overflow.
                 let keep = if round % 4 < 2 { 0xbfff_bfff } else { u32::MAX };

@@ -12,9 +12,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// For so many blocks of so many bytes.
-    pub fn new(blocks: u32, bytes: u32) -> Shared {
-        Shared { blocks: (0..blocks).map(|_| Storage::new(bytes as usize)).collect() }
+    /// For so many blocks of so many bytes, if the host has room for them.
+    pub fn new(blocks: u32, bytes: u32) -> Option<Shared> {
+        let blocks = (0..blocks).map(|_| Storage::new(bytes as usize)).collect::<Option<_>>()?;
+        Some(Shared { blocks })
     }
 
     pub fn reset(&mut self) {

@@ -123,6 +123,16 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                     warp.set(*d, *wide, lane, now);
                 }
             }
+            Op::GridWorkspace { d, upper, wide } => {
+                let Some(address) = env.workspace else {
+                    let name = if *upper { "%envreg1" } else { "%envreg2" };
+                    return Err(FaultKind::NotCooperative(name).into());
+                };
+                let half = if *upper { address >> 32 } else { address & u32::MAX as u64 };
+                for lane in super::lanes(mask) {
+                    warp.set(*d, *wide, lane, half);
+                }
+            }
             Op::Load(access) => {
                 let unknown = access::load(env, warp, access, mask)?;
                 if env.sanitize.unwritten {

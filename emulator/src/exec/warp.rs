@@ -15,6 +15,7 @@ use super::unknown::{Pending, Unknowns};
 use super::{FULL, Result};
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::FaultKind;
+use crate::host;
 use crate::memory::Storage;
 use crate::program::{Condition, Pred, Program, Reg, TRUE};
 use crate::sanitize::Sanitize;
@@ -111,17 +112,21 @@ pub(crate) fn blend(row: &mut [u32; LANES], value: &[u32; LANES], mask: u32) {
 }
 
 impl Warp {
-    /// Warp `index` of the block of this rank, of `warps` a block.
-    pub fn new((index, rank, warps): (u32, u32, u32), program: &Program, policy: AsyncPolicy) -> Warp {
+    /// Warp `index` of the block of this rank, of `warps` a block, if the host has room for it.
+    pub fn new(
+        (index, rank, warps): (u32, u32, u32),
+        program: &Program,
+        policy: AsyncPolicy,
+    ) -> Option<Warp> {
         let (rows, preds, local_bytes) = (program.rows, program.preds, program.local_bytes);
         let local = if local_bytes == 0 { 0 } else { LANES };
-        Warp {
+        Some(Warp {
             index,
             rank,
             agent: rank * warps + index,
             of_block: warps,
-            rows: vec![Row([0; LANES]); rows as usize],
-            preds: vec![0; preds as usize],
+            rows: host::filled(Row([0; LANES]), rows as usize)?,
+            preds: host::filled(0, preds as usize)?,
             written_rows: Vec::new(),
             written_preds: Vec::new(),
             unknowns: Unknowns::default(),
@@ -132,7 +137,7 @@ impl Warp {
             limit: u32::MAX,
             parts: Vec::new(),
             live: FULL,
-            local: (0..local).map(|_| Storage::new(local_bytes as usize)).collect(),
+            local: (0..local).map(|_| Storage::new(local_bytes as usize)).collect::<Option<_>>()?,
             stacks: Stacks::default(),
             copies: CopyQueue::new(policy),
             products: Pipeline::new(policy),
@@ -144,7 +149,7 @@ impl Warp {
             waiting: false,
             sleep: None,
             cluster_phase: [0; LANES],
-        }
+        })
     }
 
     /// Ready for another block; registers hold garbage that is the same every time.

@@ -15,7 +15,7 @@ use crate::sanitize::Sanitize;
 const SHARED: u32 = 200 * 1024;
 
 fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
-    let (program, memory, params) = (Program::default(), Memory::new(), Storage::new(0));
+    let (program, memory, params) = (Program::default(), Memory::new(), Storage::new(0).unwrap());
     let setting = Setting {
         program: &program,
         memory: &memory,
@@ -31,8 +31,9 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         sanitize: Sanitize::NONE,
         keep_going: false,
         profile: false,
+        workspace: None,
     };
-    let mut env = Env::new(&setting);
+    let mut env = Env::new(&setting).unwrap();
     env.wide_vectors = wide;
     test(&mut env);
 }
@@ -40,7 +41,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
 /// A warp of the block of rank 1: shared addresses are those of its own block.
 fn new_warp(index: u32, rows: u32) -> Warp {
     let program = Program { rows, preds: 2, ..Program::default() };
-    let mut warp = Warp::new((index, 1, 4), &program, AsyncPolicy::Eager);
+    let mut warp = Warp::new((index, 1, 4), &program, AsyncPolicy::Eager).unwrap();
     warp.reset(0, u32::MAX, Sanitize::USUAL);
     warp
 }

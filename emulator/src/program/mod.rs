@@ -142,6 +142,8 @@ pub enum Op {
     Carry { d: Reg, a: Reg, b: Reg, wide: bool, subtract: bool, carry_in: bool, carry_out: bool },
     /// `vadd4` and its relatives
     Video { form: Box<VideoForm>, d: Reg, a: Reg, b: Reg, c: Reg },
+    /// `%envreg1` and `%envreg2`: the upper and the lower half of the address of the grid's barrier.
+    GridWorkspace { d: Reg, upper: bool, wide: bool },
     /// The warp's instruction count.
     Clock { d: Reg, wide: bool },
     /// `ld`

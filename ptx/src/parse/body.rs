@@ -52,7 +52,7 @@ fn lanes(word: &str) -> Option<Lanes> {
     Some(Lanes { halves, count: digits.len() as u8, which })
 }
 
-/// Special registers whose number is part of the name; they read as zero here.
+/// Special registers whose number is part of the name.
 fn is_environment(name: &str) -> bool {
     let numbered = |prefix: &str| {
         name.strip_prefix(prefix)

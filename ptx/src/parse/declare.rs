@@ -3,7 +3,7 @@
 
 use super::constant::Number;
 use super::{Parser, Result};
-use crate::ast::{Function, Init, Linkage, Operand, RegisterDeclaration, Variable};
+use crate::ast::{Function, Init, Linkage, Operand, RegisterDeclaration, Statement, Variable};
 use crate::lex::Kind;
 use crate::words::{Space, Type};
 
@@ -33,6 +33,9 @@ const DIRECTIVES: [(&str, usize, usize); 13] = [
     ("local_maxnreg", 1, 1),
 ];
 
+/// Those of them whose numbers are at least one.
+const POSITIVE: [&str; 5] = ["maxntid", "reqntid", "minnctapersm", "maxnctapersm", "maxnreg"];
+
 fn vector_size(word: &str) -> Option<u32> {
     match word {
         "v2" => Some(2),
@@ -53,7 +56,7 @@ impl<'a> Parser<'a> {
         while let Some(word) = self.dot() {
             if word == "align" {
                 self.bump();
-                let bytes = self.small_number("a number of bytes after `.align`")?;
+                let bytes = self.alignment()?;
                 // After `.ptr` the alignment is that of what is pointed to.
                 match &mut pointer {
                     Some((_, pointee)) => *pointee = Some(bytes),
@@ -91,6 +94,31 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A power of two (PTX ISA §5.4.5).
+    fn alignment(&mut self) -> Result<u32> {
+        let token = self.token();
+        match self.small_number("a number of bytes after `.align`")? {
+            bytes if bytes.is_power_of_two() => Ok(bytes),
+            bytes => self.error_at(token, format!("an alignment of {bytes} bytes: it is a power of two")),
+        }
+    }
+
+    /// The elements of an array; none where it says 0, which is another way to leave its length open.
+    fn length(&mut self) -> Result<Option<u64>> {
+        let token = self.token();
+        let is_literal = token.kind == Kind::Number && self.ahead(1).kind == Kind::Punct(b']');
+        match self.integer("an array length")? {
+            0 => Ok(None),
+            length @ 1.. => Ok(Some(length as u64)),
+            // Constants have 64 bits and a sign, so this one is beyond 2^63.
+            length if is_literal => {
+                let message = format!("an array of {} elements: no memory holds so many", length as u64);
+                self.error_at(token, message)
+            }
+            _ => self.error_at(token, "an array length below zero"),
+        }
+    }
+
     /// `name[3][]`: the name and its dimensions.
     fn variable(&mut self, head: &VariableHead, linkage: Linkage) -> Result<Variable> {
         let line = self.token().line;
@@ -106,9 +134,9 @@ impl<'a> Parser<'a> {
                 continue;
             }
             let token = self.token();
-            match u64::try_from(self.integer("an array length")?) {
-                Ok(length) => dims.push(Some(length)),
-                Err(_) => return self.error_at(token, "an array length below zero"),
+            match self.length()? {
+                None if !dims.is_empty() => return self.error_at(token, "an array of arrays of no elements"),
+                length => dims.push(length),
             }
             self.expect(b']', "`]` after an array length")?;
         }
@@ -184,13 +212,42 @@ impl<'a> Parser<'a> {
         self.directives(&mut directives)?;
         let body = if self.is(b'{') {
             self.bump();
-            Some(self.body()?)
+            Some(self.function_body()?)
         } else {
             self.expect(b';', "`{`, `;` or a directive such as `.reqntid` after the parameters")?;
             None
         };
         self.close_scope();
         Ok(Function { linkage, is_entry, name, returns, params, directives, body, line })
+    }
+
+    /// A body, whose `{` is already taken; an empty one where it cannot be read and that is no error.
+    fn function_body(&mut self) -> Result<Vec<Statement>> {
+        let (first, scopes) = (self.at, self.scopes.len());
+        self.body().or_else(|error| {
+            self.at = first;
+            self.scopes.truncate(scopes);
+            if !self.apart || !self.skip_block() {
+                return Err(error);
+            }
+            self.unread.push(error);
+            Ok(Vec::new())
+        })
+    }
+
+    /// Skips up to and over the `}` of a block whose `{` is already taken; false if there is none.
+    fn skip_block(&mut self) -> bool {
+        let mut open = 1;
+        while open != 0 {
+            match self.kind() {
+                Kind::Punct(b'{') => open += 1,
+                Kind::Punct(b'}') => open -= 1,
+                Kind::End => return false,
+                _ => {}
+            }
+            self.bump();
+        }
+        true
     }
 
     fn directives(&mut self, directives: &mut Vec<(String, Vec<u32>)>) -> Result<()> {
@@ -205,9 +262,17 @@ impl<'a> Parser<'a> {
             let mut numbers = Vec::new();
             if least > 0 {
                 let expected = format!("a number after `.{word}`");
-                numbers.push(self.small_number(&expected)?);
-                while numbers.len() < most && self.eat(b',') {
-                    numbers.push(self.small_number(&expected)?);
+                loop {
+                    let token = self.token();
+                    match self.small_number(&expected)? {
+                        0 if POSITIVE.contains(&word) => {
+                            return self.error_at(token, format!("`.{word}` of 0: it is at least 1"));
+                        }
+                        number => numbers.push(number),
+                    }
+                    if numbers.len() == most || !self.eat(b',') {
+                        break;
+                    }
                 }
             }
             directives.push((word.to_string(), numbers));

@@ -4,7 +4,8 @@
 //! Declarations are in [`declare`], bodies in [`body`], numbers and constant expressions in [`constant`].
 //!
 //! What carries no meaning for running a kernel is skipped: comments, `.loc`, `.file`, `.section`,
-//! `.pragma`, `@@DWARF`. Everything else is either understood or an error that names the text.
+//! `.pragma`, `@@DWARF`. Everything else is either understood or an error that names the text. Who wants the other
+//! functions of a file nevertheless asks for them by [`parse_apart`].
 
 mod body;
 mod constant;
@@ -33,22 +34,42 @@ pub struct ParseError {
 /// # Errors
 /// The first unknown word or syntax error.
 pub fn parse(text: &str) -> Result<Module, ParseError> {
-    Parser {
-        text,
-        tokens: lex(text),
-        at: 0,
-        depth: 0,
-        names: HashMap::new(),
-        scopes: vec![HashSet::new()],
-        prefixes: Vec::new(),
-    }
-    .module()
+    Ok(Parser::new(text, false).module()?.0)
+}
+
+/// A function whose body is not PTX as this crate knows it, in a file whose other functions may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unread {
+    /// Its place among the module's items, where its body is empty.
+    pub item: usize,
+    /// The first thing in the body that could not be read.
+    pub error: ParseError,
+}
+
+/// Parses a whole PTX file, each function apart: one whose body cannot be read is listed, and left without statements.
+///
+/// # Errors
+/// What [`parse()`] says of anything outside of bodies, of a body that never ends, and of more than a thousand bodies.
+pub fn parse_apart(text: &str) -> Result<(Module, Vec<Unread>), ParseError> {
+    Parser::new(text, true).module()
 }
 
 type Result<T, E = ParseError> = std::result::Result<T, E>;
 
 /// How deep blocks, initialisers and constant expressions may nest, so that no text exhausts the stack.
 const MAX_DEPTH: u32 = 64;
+
+/// Bodies that may be unread: a file with more of them is no PTX, and telling where costs time.
+const MAX_UNREAD: usize = 1000;
+
+/// What an open scope declares without a `%`: nothing else tells registers from symbols.
+#[derive(Default)]
+struct Scope<'a> {
+    registers: HashSet<&'a str>,
+    /// `.reg .b32 name<count>`
+    families: HashMap<&'a str, u32>,
+}
 
 struct Parser<'a> {
     text: &'a str,
@@ -57,13 +78,26 @@ struct Parser<'a> {
     depth: u32,
     /// Every name seen, so that equal names share one allocation.
     names: HashMap<&'a str, Name>,
-    /// Registers without a `%` that each open scope declares: nothing else tells them from symbols.
-    scopes: Vec<HashSet<&'a str>>,
-    /// `(scope depth, prefix, count)` of `.reg .b32 name<count>` without a `%`.
-    prefixes: Vec<(usize, &'a str, u32)>,
+    scopes: Vec<Scope<'a>>,
+    /// Whether a body that cannot be read is left out rather than an error, and which were.
+    apart: bool,
+    unread: Vec<ParseError>,
 }
 
 impl<'a> Parser<'a> {
+    fn new(text: &'a str, apart: bool) -> Parser<'a> {
+        Parser {
+            text,
+            tokens: lex(text),
+            at: 0,
+            depth: 0,
+            names: HashMap::new(),
+            scopes: vec![Scope::default()],
+            apart,
+            unread: Vec::new(),
+        }
+    }
+
     fn token(&self) -> Token {
         self.tokens[self.at]
     }
@@ -230,12 +264,13 @@ impl<'a> Parser<'a> {
         Ok(true)
     }
 
-    fn module(mut self) -> Result<Module> {
+    fn module(mut self) -> Result<(Module, Vec<Unread>)> {
         while self.skip_debug()? {}
         let version = self.version()?;
         let mut target = Vec::new();
         let mut address_size = None;
         let mut items = Vec::new();
+        let mut unread = Vec::new();
         loop {
             if self.skip_debug()? || self.eat(b';') {
                 continue;
@@ -268,7 +303,14 @@ impl<'a> Parser<'a> {
                         }
                     }
                 }
-                _ => self.item(&mut items)?,
+                _ => {
+                    self.item(&mut items)?;
+                    let item = items.len() - 1;
+                    unread.extend(self.unread.drain(..).map(|error| Unread { item, error }));
+                    if unread.len() > MAX_UNREAD {
+                        return Err(unread.swap_remove(0).error);
+                    }
+                }
             }
         }
         if target.is_empty() {
@@ -276,7 +318,7 @@ impl<'a> Parser<'a> {
                 .error_at(self.token(), "expected `.target sm_NN` after `.version`, found none in the text");
         }
         // PTX ISA §11.1.3: 32 where the directive is missing.
-        Ok(Module { version, target, address_size: address_size.unwrap_or(32), items })
+        Ok((Module { version, target, address_size: address_size.unwrap_or(32), items }, unread))
     }
 
     fn version(&mut self) -> Result<(u32, u32)> {
@@ -325,13 +367,11 @@ impl<'a> Parser<'a> {
     }
 
     fn open_scope(&mut self) {
-        self.scopes.push(HashSet::new());
+        self.scopes.push(Scope::default());
     }
 
     fn close_scope(&mut self) {
         self.scopes.pop();
-        let depth = self.scopes.len();
-        self.prefixes.retain(|(at, ..)| *at <= depth);
     }
 
     /// Notes a register that no `%` gives away.
@@ -339,24 +379,35 @@ impl<'a> Parser<'a> {
         if name.starts_with('%') {
             return;
         }
+        let Some(scope) = self.scopes.last_mut() else { return };
         match count {
-            Some(count) => self.prefixes.push((self.scopes.len(), name, count)),
+            Some(count) => {
+                let most = scope.families.entry(name).or_insert(0);
+                *most = count.max(*most);
+            }
             None => {
-                if let Some(scope) = self.scopes.last_mut() {
-                    scope.insert(name);
-                }
+                scope.registers.insert(name);
             }
         }
     }
 
     fn is_register(&self, name: &str) -> bool {
         name.starts_with('%')
-            || self.scopes.iter().any(|scope| scope.contains(name))
-            || self.prefixes.iter().any(|(_, prefix, count)| {
-                name.strip_prefix(prefix).is_some_and(|digits| {
-                    (digits == "0" || !digits.starts_with('0'))
-                        && digits.parse::<u32>().is_ok_and(|n| n < *count)
-                })
+            || self.scopes.iter().any(|scope| {
+                scope.registers.contains(name)
+                    || (!scope.families.is_empty()
+                        && numbered(name)
+                            .any(|(stem, n)| scope.families.get(stem).is_some_and(|count| n < *count)))
             })
     }
+}
+
+/// Every way to see a name as a stem and a number: `r12` is `r1` and 2, or `r` and 12.
+fn numbered(name: &str) -> impl Iterator<Item = (&str, u32)> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    // A number of 32 bits has ten digits at most.
+    (1..=digits.min(10)).filter_map(|taken| {
+        let (stem, number) = name.split_at(name.len() - taken);
+        if taken > 1 && number.starts_with('0') { None } else { Some((stem, number.parse().ok()?)) }
+    })
 }

@@ -73,20 +73,23 @@ pub(super) fn compare(
         result.failure = format!("{} elements, and {} are expected", got.len(), expected.len());
         return result;
     }
-    let (got_values, expected_values) = (got.to_f64(), expected.to_f64());
-    result.relative_l2 = distances(&got_values, &expected_values).1;
     // The first element that is not a number where one is expected, or the other way round, is the worst of all.
     let mut odd = None;
-    for (index, (g, e)) in got_values.iter().copied().zip(expected_values.iter().copied()).enumerate() {
+    // Element by element: a buffer may fill much of the memory.
+    let mut index = 0;
+    let pairs = got.elements().zip(expected.elements()).inspect(|(g, e)| {
         if !g.is_finite() || !e.is_finite() {
-            if !same_special(g, e) && odd.is_none() {
-                odd = Some((index, g, e));
+            if !same_special(*g, *e) && odd.is_none() {
+                odd = Some((index, *g, *e));
             }
         } else if result.worst.is_none() || (g - e).abs() > result.max_abs {
             result.max_abs = (g - e).abs();
-            result.worst = Some((index, g, e));
+            result.worst = Some((index, *g, *e));
         }
-    }
+        index += 1;
+    });
+    let relative_l2 = distances(pairs).1;
+    result.relative_l2 = relative_l2;
     let exact = max_abs.is_none() && max_rel_l2.is_none();
     if let Some((_, g, e)) = odd {
         result.worst = odd;

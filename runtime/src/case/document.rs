@@ -1,9 +1,9 @@
 //! `launch.json`, field by field. Every complaint names the file, the field and what would have been right;
 //! a field that is not known is an error, for it is a typing error more often than not.
 
-use super::{Arg, BufferSource, Case, CaseError, Expectation};
+use super::{Arg, BufferSource, Case, CaseError, Expectation, files};
 use crate::device::TensorMap;
-use crate::npy::{Array, NumberType};
+use crate::npy::{Array, NpyError, NumberType};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -116,6 +116,13 @@ impl<'a> Field<'a> {
         }
     }
 
+    fn flag(&self) -> Result<bool> {
+        match self.value {
+            Value::Bool(flag) => Ok(*flag),
+            _ => self.err(format!("expected true or false, found {}", self.found())),
+        }
+    }
+
     fn three(&self) -> Result<[u32; 3]> {
         let items = self.list()?;
         let [x, y, z] = items.as_slice() else {
@@ -145,10 +152,7 @@ impl<'a> Object<'a> {
 }
 
 pub(super) fn load(path: &Path) -> Result<Case> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|error| CaseError::Read { path: path.to_path_buf(), error })
-    };
-    let text = read(path)?;
+    let text = files::text(path)?;
     let document: Value =
         serde_json::from_str(&text).map_err(|error| CaseError::Json { path: path.to_path_buf(), error })?;
     let root = Field { file: path, path: String::new(), value: &document };
@@ -159,13 +163,14 @@ pub(super) fn load(path: &Path) -> Result<Case> {
         "block",
         "cluster",
         "dynamic_shared_bytes",
+        "cooperative",
         "buffers",
         "args",
         "expected",
     ])?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let ptx_path = folder.join(object.need("ptx")?.string()?);
-    let ptx = read(&ptx_path)?;
+    let ptx = files::text(&ptx_path)?;
     let mut buffers = BTreeMap::new();
     if let Some(field) = object.get("buffers") {
         for (name, value) in field.map()? {
@@ -199,6 +204,7 @@ pub(super) fn load(path: &Path) -> Result<Case> {
         dynamic_shared_bytes: object
             .get("dynamic_shared_bytes")
             .map_or(Ok(0), |field| field.unsigned(0, i128::from(u32::MAX)))?,
+        cooperative: object.get("cooperative").map_or(Ok(false), |field| field.flag())?,
         buffers,
         args,
         expected,
@@ -221,7 +227,9 @@ fn known_buffer<'b>(
 
 /// An array of a file, whose bits `dtype` may read as another type of the same size.
 fn array(field: &Field<'_>, object: &Object<'_>, folder: &Path) -> Result<Array> {
-    let mut array = Array::load(&folder.join(object.need("npy")?.string()?))?;
+    let path = folder.join(object.need("npy")?.string()?);
+    files::check_array(&path).map_err(|message| NpyError { path: path.clone(), message })?;
+    let mut array = Array::load(&path)?;
     if let Some(dtype) = object.get("dtype") {
         let ty: NumberType = dtype.word()?;
         if ty.bytes() != array.ty.bytes() {

@@ -5,6 +5,7 @@
 
 mod compare;
 mod document;
+mod files;
 mod make;
 
 pub use compare::Comparison;
@@ -89,6 +90,7 @@ pub struct Case {
     block: [u32; 3],
     cluster: [u32; 3],
     dynamic_shared_bytes: u32,
+    cooperative: bool,
     buffers: BTreeMap<String, BufferSource>,
     args: Vec<Arg>,
     expected: BTreeMap<String, Expectation>,
@@ -200,7 +202,7 @@ impl BufferSource {
             BufferSource::Array(array) => device.upload(&array.bytes),
             BufferSource::Filled { fill: None, .. } => device.alloc(self.bytes()),
             BufferSource::Filled { ty, fill: Some(value), .. } => {
-                device.upload(&ty.write(*value).repeat(self.bytes() / ty.bytes()))
+                device.filled(self.bytes(), &ty.write(*value))
             }
         }
     }
@@ -254,6 +256,7 @@ impl Case {
     /// Arguments that are not the entry's, a launch that the device refuses, a fault while the kernel runs.
     /// A wrong result is no error: see [`CaseReport::passed`].
     pub fn evaluate(&self, device: &Device) -> Result<CaseReport, CaseError> {
+        self.check_memory(device)?;
         let module =
             device.load(&self.ptx).map_err(|error| CaseError::Load { path: self.ptx_path.clone(), error })?;
         let buffers = self
@@ -272,6 +275,7 @@ impl Case {
             block: self.block,
             cluster: self.cluster,
             dynamic_shared_bytes: self.dynamic_shared_bytes,
+            cooperative: self.cooperative,
             params,
         };
         let run = device.launch(&module, &self.entry, &launch)?;
@@ -297,9 +301,41 @@ impl Case {
         Ok(report)
     }
 
+    /// Whether the device, and here the copies of what comes out, have room for all buffers.
+    fn check_memory(&self, device: &Device) -> Result<(), CaseError> {
+        let bytes = |source: &BufferSource| source.bytes() as u64;
+        let total = self.buffers.values().map(bytes).fold(0, u64::saturating_add);
+        let copies = |(name, source): (&String, &BufferSource)| match source {
+            BufferSource::Array(_) if self.expected.contains_key(name) => 2 * bytes(source),
+            _ => bytes(source),
+        };
+        let copied = self.buffers.iter().map(copies).fold(0, u64::saturating_add);
+        let most = device.memory_bytes();
+        // The emulator's memory is the host's, and so are the copies.
+        let (need, has) = match device.is_emulator() {
+            true => (total.saturating_mul(2).saturating_add(copied), most.saturating_mul(2)),
+            false => (total, most),
+        };
+        let largest = self.buffers.iter().max_by_key(|(_, source)| source.bytes());
+        match largest {
+            Some((name, source)) if need > has => {
+                let why = match device.is_emulator() {
+                    true => format!(
+                        "on the emulator all buffers and the copies of what comes out take {need} bytes of the host's \
+                         memory, and {has} are allowed: make it smaller, or allow more (`--memory`)"
+                    ),
+                    false => format!("all buffers take {need} bytes of memory, and the GPU has {has}"),
+                };
+                let message = format!("it has {} bytes: {why}", source.bytes());
+                Err(self.field_error(format!("buffers.{name}"), message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Arguments that do not fit the entry are named by their place in `launch.json`.
     fn check_params(&self, params: &[Vec<u8>]) -> Result<(), CaseError> {
-        let module = flashpage_ptx::parse(&self.ptx)
+        let (module, _) = flashpage_ptx::parse_apart(&self.ptx)
             .map_err(|error| CaseError::Ptx { path: self.ptx_path.clone(), error })?;
         Signatures::of(&module).check(&self.entry, params).map_err(|misfit| match misfit {
             Misfit::NoEntry(known) => DeviceError::NoEntry { entry: self.entry.clone(), known }.into(),

@@ -49,7 +49,12 @@ fn what_is_wrong_is_named() {
         ),
         (
             r#"{"ptx": "kernel.ptx", "blocks": []}"#.into(),
-            "the document: unknown field `blocks`: it takes `ptx`, `entry`, `grid`, `block`, `cluster`, `dynamic_shared_bytes`, `buffers`, `args`, `expected`",
+            "the document: unknown field `blocks`: it takes `ptx`, `entry`, `grid`, `block`, `cluster`, `dynamic_shared_bytes`, `cooperative`, `buffers`, `args`, `expected`",
+        ),
+        (
+            r#"{"ptx": "kernel.ptx", "entry": "k", "grid": [1, 1, 1], "block": [1, 1, 1], "cooperative": 1}"#
+                .into(),
+            "cooperative: expected true or false, found 1",
         ),
         (
             r#"{"ptx": "kernel.ptx", "entry": "k", "grid": [1, 1], "block": [1, 1, 1]}"#.into(),

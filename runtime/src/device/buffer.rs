@@ -84,7 +84,7 @@ impl Buffer {
     /// # Errors
     /// The driver failed.
     pub fn to_bytes(&self) -> Result<Vec<u8>, DeviceError> {
-        let mut bytes = vec![0; self.bytes];
+        let mut bytes = zeros(self.bytes)?;
         self.read(0, &mut bytes)?;
         Ok(bytes)
     }
@@ -99,6 +99,16 @@ impl Buffer {
         }
         self.device.0.backend.memset(self.address, byte, self.bytes)
     }
+}
+
+/// So many zeros, if the host has memory for them.
+pub(super) fn zeros(bytes: usize) -> Result<Vec<u8>, DeviceError> {
+    let mut zeros = Vec::new();
+    zeros
+        .try_reserve_exact(bytes)
+        .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })?;
+    zeros.resize(bytes, 0);
+    Ok(zeros)
 }
 
 impl Drop for Buffer {

@@ -7,7 +7,7 @@ pub(super) mod queue;
 use super::faults::{Faults, Operation};
 use super::host_buffer;
 use super::tensor_map::TensorMap;
-use super::{DeviceError, Launch};
+use super::{DeviceError, Launch, PIECE};
 use flashpage_codegen::Arch;
 use flashpage_emulator as engine;
 use flashpage_emulator::{Memory, Module};
@@ -131,6 +131,8 @@ pub struct EmulatorOptions {
     pub threads: usize,
     /// Instructions of warps, over a whole launch, after which it is given up; 0 for the emulator's own limit.
     pub instruction_budget: u64,
+    /// Bytes of the host's memory that it may take; 0 for three quarters of them. A byte of a buffer takes two.
+    pub memory: u64,
 }
 
 impl Default for EmulatorOptions {
@@ -147,19 +149,21 @@ impl Default for EmulatorOptions {
             l2_bytes: 50 << 20,
             threads: 0,
             instruction_budget: 0,
+            memory: 0,
         }
     }
 }
 
-pub use engine::{Finding, Profile, Report, Roofline, Sanitize, Target};
+pub use engine::{Finding, Monitor, Profile, Report, Roofline, Sanitize, Target};
 
 /// A loaded module.
-pub(super) struct LoadedModule(Module);
+pub(super) struct LoadedModule(Box<Module>);
 
 /// The emulator and its memory.
 pub(super) struct Emulator {
     options: EmulatorOptions,
     memory: Mutex<Memory>,
+    monitor: Monitor,
     faults: Faults,
     /// Streams so far, so that each draws its own numbers.
     streams: AtomicU64,
@@ -170,9 +174,14 @@ const ALIGN: usize = 256;
 
 impl Emulator {
     pub(super) fn new(options: EmulatorOptions) -> Emulator {
+        let memory = match options.memory {
+            0 => Memory::new(),
+            bytes => Memory::with_limit(bytes),
+        };
         Emulator {
             options,
-            memory: Mutex::new(Memory::new()),
+            memory: Mutex::new(memory),
+            monitor: Monitor::new(),
             faults: Faults::new(),
             streams: AtomicU64::new(0),
         }
@@ -187,15 +196,30 @@ impl Emulator {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Bytes that buffers may have: a byte takes two of the host's.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        match self.options.memory {
+            0 => Memory::default_limit() / 2,
+            bytes => bytes / 2,
+        }
+    }
+
     pub(super) fn faults(&self) -> &Faults {
         &self.faults
     }
 
     pub(super) fn alloc(&self, bytes: usize) -> Result<u64, DeviceError> {
         self.faults.pass(Operation::Alloc)?;
-        self.memory()
-            .alloc(bytes.max(1), ALIGN)
-            .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })
+        self.memory().alloc(bytes.max(1), ALIGN).map_err(|error| {
+            let message = error.to_string();
+            // Both begin with what was asked for.
+            let why = message.split_once(": ").map_or(message.as_str(), |(_, why)| why);
+            DeviceError::Alloc { bytes, message: why.to_owned() }
+        })
     }
 
     pub(super) fn free(&self, address: u64) {
@@ -204,6 +228,13 @@ impl Emulator {
 
     pub(super) fn alloc_host(&self, bytes: usize) -> Result<host_buffer::Memory, DeviceError> {
         self.faults.pass(Operation::AllocHost)?;
+        let most = 2 * self.memory_bytes();
+        if bytes as u64 > most {
+            let message = format!(
+                "the emulator may take {most} of the host's: make it smaller, or allow more (`--memory`)"
+            );
+            return Err(DeviceError::Alloc { bytes, message });
+        }
         host_buffer::Memory::plain(bytes)
     }
 
@@ -219,9 +250,20 @@ impl Emulator {
 
     pub(super) fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), DeviceError> {
         self.faults.pass(Operation::Copy)?;
-        let mut copied = vec![0; bytes];
-        self.fetch(from, &mut copied)?;
-        self.store(to, &copied)
+        let mut piece = vec![0; bytes.min(PIECE)];
+        for at in (0..bytes).step_by(PIECE) {
+            let piece = &mut piece[..PIECE.min(bytes - at)];
+            self.fetch(from + at as u64, piece)?;
+            self.store(to + at as u64, piece)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn memset(&self, address: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
+        self.faults.pass(Operation::Write)?;
+        self.memory()
+            .fill(address, bytes, byte)
+            .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })
     }
 
     /// A write that was counted where it was asked for.
@@ -253,7 +295,9 @@ impl Emulator {
 
     pub(super) fn load(&self, text: &str) -> Result<LoadedModule, DeviceError> {
         self.faults.pass(Operation::Load)?;
-        Module::load(text).map(LoadedModule).map_err(|error| DeviceError::Load(error.to_string()))
+        Module::load(text)
+            .map(|module| LoadedModule(Box::new(module)))
+            .map_err(|error| DeviceError::Load(error.to_string()))
     }
 
     pub(super) fn launch(
@@ -268,24 +312,23 @@ impl Emulator {
             block: launch.block,
             cluster: launch.cluster,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
+            cooperative: launch.cooperative,
             params: launch.params.clone(),
         };
         let EmulatorOptions { policy, schedule, sanitize, keep_going, profile, threads, .. } = self.options;
         let instruction_budget = self.options.instruction_budget;
-        let mut options = engine::Options {
+        let options = engine::Options {
             policy: policy.into(),
             schedule: schedule.into(),
             sanitize,
             keep_going,
             profile,
             threads,
-            ..engine::Options::default()
+            instruction_budget,
+            monitor: Some(self.monitor.clone()),
         };
-        if instruction_budget > 0 {
-            options.instruction_budget = instruction_budget;
-        }
-        if !module.0.entries().any(|known| known.name == entry) {
-            let known = module.0.entries().map(|known| known.name.to_string()).collect();
+        if !module.0.names().any(|known| known == entry) {
+            let known = module.0.names().map(str::to_string).collect();
             return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
         }
         module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {

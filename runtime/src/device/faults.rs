@@ -182,14 +182,7 @@ mod tests {
         device.copy(&b, 0, &a, 0, 2)?;
         a.read(0, &mut [0; 4])?;
         device.stream()?.copy_to_host(&a, 0, &host, 0, 4)?.wait()?;
-        let launch = Launch {
-            grid: [1; 3],
-            block: [1; 3],
-            cluster: [1; 3],
-            dynamic_shared_bytes: 0,
-            params: Vec::new(),
-        };
-        device.launch(&device.load(PTX)?, "k", &launch)?;
+        device.launch(&device.load(PTX)?, "k", &Launch::default())?;
         assert_eq!(host.to_bytes()?, [2, 2, 1, 1]);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! While a transfer of `stream.rs` has some of its bytes, nobody else gets at those: that is an error, not a wait and
 //! not a torn read.
 
-use super::buffer::inside;
+use super::buffer::{inside, zeros};
 use super::{Device, DeviceError};
 use std::fmt;
 use std::ops::Range;
@@ -34,12 +34,7 @@ pub(super) enum Memory {
 impl Memory {
     /// Plain memory.
     pub(super) fn plain(bytes: usize) -> Result<Memory, DeviceError> {
-        let mut plain = Vec::new();
-        plain
-            .try_reserve_exact(bytes)
-            .map_err(|error| DeviceError::Alloc { bytes, message: error.to_string() })?;
-        plain.resize(bytes, 0);
-        Ok(Memory::Plain(plain))
+        Ok(Memory::Plain(zeros(bytes)?))
     }
 }
 
@@ -88,7 +83,7 @@ impl HostBuffer {
     /// # Errors
     /// A transfer has some of them.
     pub fn to_bytes(&self) -> Result<Vec<u8>, DeviceError> {
-        let mut bytes = vec![0; self.bytes];
+        let mut bytes = zeros(self.bytes)?;
         self.read(0, &mut bytes)?;
         Ok(bytes)
     }

@@ -21,7 +21,7 @@ mod timing;
 pub use buffer::Buffer;
 pub(crate) use counters::Counter;
 pub use emulator::{
-    AsyncPolicy, EmulatorOptions, Finding, Profile, Report, Roofline, Sanitize, Schedule, Target,
+    AsyncPolicy, EmulatorOptions, Finding, Monitor, Profile, Report, Roofline, Sanitize, Schedule, Target,
 };
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
@@ -148,6 +148,9 @@ pub enum DeviceError {
     TensorMap(#[from] TensorMapError),
 }
 
+/// Bytes that are moved at once where a whole need not be in memory.
+pub(crate) const PIECE: usize = 1 << 20;
+
 /// Names in backticks, for messages.
 pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
     match names {
@@ -197,7 +200,7 @@ impl Backend {
 
     fn memset(&self, address: u64, byte: u8, bytes: usize) -> Result<(), DeviceError> {
         match self {
-            Backend::Emulator(emulator) => emulator.write(address, &vec![byte; bytes]),
+            Backend::Emulator(emulator) => emulator.memset(address, byte, bytes),
             #[cfg(feature = "cuda")]
             Backend::Cuda(cuda) => cuda.memset(address, byte, bytes),
         }
@@ -372,6 +375,37 @@ impl Device {
             #[cfg(feature = "cuda")]
             Backend::Cuda(_) => None,
         }
+    }
+
+    /// What tells how far a launch is, and interrupts it; `None` of a GPU.
+    pub fn monitor(&self) -> Option<Monitor> {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => Some(emulator.monitor().clone()),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(_) => None,
+        }
+    }
+
+    /// Bytes that all buffers may have together, at most.
+    pub fn memory_bytes(&self) -> u64 {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.memory_bytes(),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.properties().memory_bytes,
+        }
+    }
+
+    /// Memory that holds a pattern over and over.
+    ///
+    /// # Errors
+    /// As [`Device::alloc`] and [`Buffer::write`].
+    pub(crate) fn filled(&self, bytes: usize, pattern: &[u8]) -> Result<Buffer, DeviceError> {
+        let buffer = self.alloc(bytes)?;
+        let whole = pattern.repeat((PIECE / pattern.len().max(1)).max(1));
+        for at in (0..bytes).step_by(whole.len().max(1)) {
+            buffer.write(at, &whole[..whole.len().min(bytes - at)])?;
+        }
+        Ok(buffer)
     }
 
     /// Loads PTX text.
@@ -565,8 +599,24 @@ pub struct Launch {
     pub cluster: [u32; 3],
     /// Dynamic shared memory of a block.
     pub dynamic_shared_bytes: u32,
+    /// Whether all blocks are on the device at once, and may wait for one another at the grid's barrier.
+    pub cooperative: bool,
     /// The bytes of each parameter, in order.
     pub params: Vec<Vec<u8>>,
+}
+
+impl Default for Launch {
+    /// One block of one thread, of a kernel without parameters.
+    fn default() -> Launch {
+        Launch {
+            grid: [1; 3],
+            block: [1; 3],
+            cluster: [1; 3],
+            dynamic_shared_bytes: 0,
+            cooperative: false,
+            params: Vec::new(),
+        }
+    }
 }
 
 /// What a launch told.
@@ -644,13 +694,7 @@ mod tests {
         let device = Device::emulator();
         let text = ".version 7.0\n.target sm_80\n.address_size 64\n.entry k(.param .u64 a) { ret; }";
         let module = device.load(text).unwrap();
-        let good = Launch {
-            grid: [1; 3],
-            block: [32, 1, 1],
-            cluster: [1; 3],
-            dynamic_shared_bytes: 0,
-            params: vec![vec![0; 8]],
-        };
+        let good = Launch { block: [32, 1, 1], params: vec![vec![0; 8]], ..Launch::default() };
         assert!(device.launch(&module, "k", &good).unwrap().report.is_some());
         let error = device.launch(&module, "m", &good).unwrap_err().to_string();
         assert_eq!(error, "the module has no entry `m`: it has `k`");

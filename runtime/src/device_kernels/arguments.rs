@@ -164,6 +164,6 @@ impl Params {
         block: [u32; 3],
     ) -> Result<(Module, Launch), MoveError> {
         let module = device.kernels().helper(device, entry)?;
-        Ok((module, Launch { grid, block, cluster: [1; 3], dynamic_shared_bytes: 0, params: self.0 }))
+        Ok((module, Launch { grid, block, params: self.0, ..Launch::default() }))
     }
 }

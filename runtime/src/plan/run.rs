@@ -90,6 +90,7 @@ impl Planner {
             block: compiled.block,
             cluster: [1, 1, 1],
             dynamic_shared_bytes: compiled.dynamic_shared_bytes,
+            cooperative: false,
             params: params.collect::<Result<_, _>>()?,
         };
         Ok(PlannedLaunch {

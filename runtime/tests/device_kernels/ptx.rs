@@ -59,8 +59,7 @@ fn aligned_rows_move_sixteen_bytes_at_once() {
         let pairs = device.upload(&[0, 0, 0, 0, 3, 0, 0, 0]).unwrap();
         let params =
             [addresses.address(), pairs.address(), 4096].map(|value| value.to_le_bytes().to_vec()).to_vec();
-        let launch =
-            Launch { grid: [1; 3], block: [128, 1, 1], cluster: [1; 3], dynamic_shared_bytes: 0, params };
+        let launch = Launch { grid: [1; 3], block: [128, 1, 1], params, ..Launch::default() };
         let report = device.launch(&module, "copy_blocks", &launch).unwrap().report.unwrap();
         let profile = report.profile.unwrap();
         let mut moved = 0;
@@ -93,7 +92,7 @@ fn append(device: &Device, keys: u64, pool: u64, slot: i64, block_stride: u64, r
         .for_each(|value| long(&mut params, value));
     [2, rotary_dim, 0].into_iter().for_each(|value| word(&mut params, value));
     // One row of blocks: keys alone, so that one pool serves for both.
-    let launch = Launch { grid: [1; 3], block: [4, 2, 1], cluster: [1; 3], dynamic_shared_bytes: 0, params };
+    let launch = Launch { grid: [1; 3], block: [4, 2, 1], params, ..Launch::default() };
     let report = device.launch(&module, "append_kv_f16_e4m3", &launch).unwrap().report.unwrap();
     report.profile.unwrap()
 }

@@ -1,6 +1,12 @@
-//! A progress bar on standard error, for work of more than a moment. Silent where nobody looks.
+//! A progress bar on standard error, for work of more than a moment, and Ctrl-C for work that can be stopped. Silent where
+//! nobody looks.
 
+use flashpage::runtime::Monitor;
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 /// A bar of `steps`.
 pub fn bar(steps: usize, what: &str) -> ProgressBar {
@@ -10,4 +16,39 @@ pub fn bar(steps: usize, what: &str) -> ProgressBar {
     }
     bar.set_message(what.to_owned());
     bar
+}
+
+/// How long a launch may take before it has a bar.
+const PATIENCE: Duration = Duration::from_secs(2);
+const REDRAWN: Duration = Duration::from_millis(200);
+/// What a shell gives for a program that Ctrl-C ended.
+const KILLED: i32 = 130;
+
+/// Does work that launches on the emulator: with a bar of its blocks if it takes long, and stopped by Ctrl-C, which then says
+/// where every warp stands. A second Ctrl-C ends the program.
+///
+/// # Errors
+/// The system takes no handler of signals.
+pub fn watch<T>(monitor: &Monitor, what: &str, work: impl FnOnce() -> T) -> std::io::Result<T> {
+    // In this order: the second signal finds the flag set.
+    flag::register_conditional_shutdown(SIGINT, KILLED, monitor.flag())?;
+    flag::register(SIGINT, monitor.flag())?;
+    Ok(std::thread::scope(|scope| {
+        let (done, is_done) = channel::<()>();
+        scope.spawn(move || {
+            if is_done.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = bar(0, what);
+            while is_done.recv_timeout(REDRAWN) == Err(RecvTimeoutError::Timeout) {
+                let (done, blocks) = monitor.progress();
+                bar.set_length(blocks);
+                bar.set_position(done);
+            }
+            bar.finish_and_clear();
+        });
+        let result = work();
+        drop(done);
+        result
+    }))
 }

@@ -1,6 +1,6 @@
 //! `kgen launch`: runs any PTX that a `launch.json` describes; and the device options that commands share.
 
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, progress};
 use clap::Args;
 use flashpage::emulator::{Fault, Site};
 use flashpage::runtime::case::{Case, CaseReport};
@@ -31,6 +31,35 @@ pub struct DeviceChoice {
     /// between; without them all but strict
     #[arg(long, value_name = "CHECKS", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_CHECKS)]
     sanitize: Option<Sanitize>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// How far a launch on the emulator may go.
+#[derive(Args, Clone)]
+struct Limits {
+    /// Warp instructions of a launch, after which the emulator gives it up; 2^30 of each block if absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    budget: Option<u64>,
+    /// Memory of this machine that the emulator may take, as in 8G; three quarters of it if absent. A byte of a buffer takes
+    /// two
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    memory: Option<u64>,
+}
+
+/// A number of bytes, as in `512M`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        Some(b'T' | b't') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
+    number.and_then(|number| number.checked_mul(1 << shift)).ok_or_else(|| {
+        format!("`{text}` is no amount of memory: write a number of bytes, or one with K, M, G or T")
+    })
 }
 
 impl DeviceChoice {
@@ -46,6 +75,8 @@ impl DeviceChoice {
             policy: self.policy,
             schedule: self.schedule,
             sanitize: self.sanitize.unwrap_or_default(),
+            instruction_budget: self.limits.budget.unwrap_or(0),
+            memory: self.limits.memory.unwrap_or(0),
             ..EmulatorOptions::default()
         };
         match self.device.as_deref() {
@@ -102,7 +133,12 @@ impl RunCase {
             return Err(Failure::Usage(message));
         }
         // A kernel that faults has failed its check; only what keeps it from starting is a usage error.
-        let report = match case.run(&device) {
+        let run = || case.run(&device);
+        let report = match device.monitor() {
+            Some(monitor) => progress::watch(&monitor, case.entry(), run)?,
+            None => run(),
+        };
+        let report = match report {
             Ok(report) => report,
             Err(error) if error.is_fault() => {
                 println!("{error}");

@@ -28,6 +28,8 @@ pub struct LaunchAttribute {
     pub value: [c_uint; 16],
 }
 
+/// `CU_LAUNCH_ATTRIBUTE_COOPERATIVE`
+const COOPERATIVE: c_uint = 2;
 /// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`
 const CLUSTER: c_uint = 4;
 /// The last attribute of CUDA 12.0, `CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN`.
@@ -43,7 +45,7 @@ fn code_of(kind: &FaultKind) -> Code {
         FaultKind::CallTarget { .. } => Code::INVALID_PC,
         FaultKind::Assertion(_) => Code::ASSERT,
         // A GPU would hang.
-        FaultKind::Deadlock(_) | FaultKind::Budget(_) => Code::LAUNCH_TIMEOUT,
+        FaultKind::Deadlock(_) | FaultKind::Budget { .. } => Code::LAUNCH_TIMEOUT,
         FaultKind::Launch(_) => Code::INVALID_VALUE,
         _ => Code::LAUNCH_FAILED,
     }
@@ -151,7 +153,37 @@ pub unsafe extern "C" fn cuLaunchKernel(
     unsafe { cuLaunchKernelEx(&config, function, params, extra) }
 }
 
-/// With attributes, of which clusters alone mean something here. Parameters come as a list, not packed.
+/// Without clusters of its own, and with all blocks on the device at once.
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)]
+pub unsafe extern "C" fn cuLaunchCooperativeKernel(
+    function: Handle,
+    grid_x: c_uint,
+    grid_y: c_uint,
+    grid_z: c_uint,
+    block_x: c_uint,
+    block_y: c_uint,
+    block_z: c_uint,
+    shared_bytes: c_uint,
+    stream: Handle,
+    params: *const *const c_void,
+) -> Code {
+    let mut value = [0; 16];
+    value[0] = 1;
+    let attribute = LaunchAttribute { id: COOPERATIVE, pad: [0; 4], value };
+    let config = LaunchConfig {
+        grid: [grid_x, grid_y, grid_z],
+        block: [block_x, block_y, block_z],
+        shared_bytes,
+        stream,
+        attributes: &attribute,
+        attribute_count: 1,
+    };
+    // SAFETY: the call's contract.
+    unsafe { cuLaunchKernelEx(&config, function, params, std::ptr::null()) }
+}
+
+/// With attributes, of which clusters and cooperation mean something here. Parameters come as a list, not packed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuLaunchKernelEx(
     config: *const LaunchConfig,
@@ -180,6 +212,7 @@ pub unsafe extern "C" fn cuLaunchKernelEx(
                 // SAFETY: the call's contract.
                 let attribute = unsafe { &*config.attributes.add(i) };
                 match attribute.id {
+                    COOPERATIVE => launch.cooperative = attribute.value[0] != 0,
                     CLUSTER => launch.cluster.copy_from_slice(&attribute.value[..3]),
                     id if id > LAST => return Err(Code::INVALID_VALUE),
                     _ => {}

@@ -155,8 +155,9 @@ impl Cuda {
     /// Has the driver compile PTX; its error log is part of the error.
     pub(super) fn load(&self, text: &str) -> Result<CudaModule, DeviceError> {
         self.bind()?;
-        // Without the entries' signatures no launch could be checked.
-        let parsed = flashpage_ptx::parse(text).map_err(|error| DeviceError::Load(error.to_string()))?;
+        // Without the entries' signatures no launch could be checked; what is in their bodies is the driver's to judge.
+        let (parsed, _) =
+            flashpage_ptx::parse_apart(text).map_err(|error| DeviceError::Load(error.to_string()))?;
         let image =
             CString::new(text).map_err(|_| DeviceError::Load("the text has a zero byte in it".into()))?;
         let mut log = vec![0u8; 16 * 1024];
@@ -390,21 +391,25 @@ impl Prepared<'_> {
         let [gx, gy, gz] = launch.grid;
         let [bx, by, bz] = launch.block;
         let (shared, stream) = (launch.dynamic_shared_bytes, std::ptr::null_mut());
-        // In both calls:
+        let (grid, block) = ((gx, gy, gz), (bx, by, bz));
+        // In all three calls:
         // SAFETY: the parameters are as many and as long as the entry declares, which was checked above; the
         // driver copies them before it returns.
-        let launched = if launch.cluster == [1, 1, 1] {
-            // Drivers before 11.8 have no other launch call.
-            unsafe {
-                result::launch_kernel(*function, (gx, gy, gz), (bx, by, bz), shared, stream, &mut params)
-            }
-            .map_err(failed("cuLaunchKernel"))
+        let launched = if launch.cluster == [1, 1, 1] && launch.cooperative {
+            unsafe { result::launch_cooperative_kernel(*function, grid, block, shared, stream, &mut params) }
+                .map_err(failed("cuLaunchCooperativeKernel"))
+        } else if launch.cluster == [1, 1, 1] {
+            // Drivers before 11.8 do not know the call below.
+            unsafe { result::launch_kernel(*function, grid, block, shared, stream, &mut params) }
+                .map_err(failed("cuLaunchKernel"))
         } else {
             let [x, y, z] = launch.cluster;
             // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
-            let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
-            attribute.id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-            attribute.value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
+            let mut attributes: [sys::CUlaunchAttribute; 2] = unsafe { std::mem::zeroed() };
+            attributes[0].id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+            attributes[0].value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
+            attributes[1].id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+            attributes[1].value.cooperative = i32::from(launch.cooperative);
             let config = sys::CUlaunchConfig {
                 gridDimX: gx,
                 gridDimY: gy,
@@ -414,8 +419,8 @@ impl Prepared<'_> {
                 blockDimZ: bz,
                 sharedMemBytes: shared,
                 hStream: stream,
-                attrs: &mut attribute,
-                numAttrs: 1,
+                attrs: attributes.as_mut_ptr(),
+                numAttrs: 1 + u32::from(launch.cooperative),
             };
             unsafe { sys::cuLaunchKernelEx(&config, *function, params.as_mut_ptr(), std::ptr::null_mut()) }
                 .result()
