@@ -4,7 +4,8 @@
 mod machine;
 
 use flashpage_emulator::{
-    AsyncPolicy, Fault, FaultKind, Launch, Memory, MemoryError, Module, Monitor, Options, Report, Schedule,
+    AsyncPolicy, Fault, FaultKind, Launch, Memory, MemoryError, Module, Monitor, Options, Report, Sanitize,
+    Schedule,
 };
 use std::thread;
 use std::time::{Duration, Instant};
@@ -222,13 +223,16 @@ fn cooperative_launches() {
         for seed in 0..20 {
             for policy in policies {
                 let schedule = Schedule::Random(seed);
-                check(blocks, &Options { policy, schedule, sanitize: seed % 2 == 0, ..Options::default() });
+                check(
+                    blocks,
+                    &Options { policy, schedule, sanitize: (seed % 2 == 0).into(), ..Options::default() },
+                );
             }
         }
     }
     for threads in [1, 2, 0] {
         check(300, &Options { threads, ..Options::default() });
-        check(40, &Options { threads, sanitize: true, ..Options::default() });
+        check(40, &Options { threads, sanitize: Sanitize::USUAL, ..Options::default() });
     }
     let fault = run(GRID_SYNC, (2, 64), false, &Options::default()).unwrap_err();
     assert!(matches!(fault.kind, FaultKind::NotCooperative("%envreg2")), "{fault}");
