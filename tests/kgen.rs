@@ -353,7 +353,11 @@ fn cases_with_tensor_maps() {
     assert_eq!(over, ["q", "k", "v", "o"], "{text}");
     assert!(args.contains(&serde_json::json!({ "buffer": "o" })), "{text}");
     let names: Vec<&String> = json["buffers"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["k", "lse", "o", "q", "q_starts", "table", "table_seq_lens", "v"]);
+    assert_eq!(names, ["k", "lse", "o", "q", "q_starts", "table", "table_seq_lens", "tile_counter", "v"]);
+    assert_eq!(
+        json["buffers"]["tile_counter"],
+        serde_json::json!({ "dtype": "u32", "shape": [1], "fill": 0 })
+    );
     let outputs: Vec<&String> = json["expected"].as_object().unwrap().keys().collect();
     assert_eq!(outputs, ["lse", "o"]);
 }

@@ -42,7 +42,8 @@
 //!   waits, or at a time drawn from a seed. [`Schedule`] does the same for the turns that warps and blocks take. Correct
 //!   kernels give the same bits under every policy and schedule.
 //! - **Out of bounds and misaligned accesses are always faults**, and so are deadlocks, barriers and mbarriers that are
-//!   misused, `.aligned` instructions that lanes execute apart, and bad descriptors and tensor maps.
+//!   misused, `.aligned` instructions that lanes execute apart, bad descriptors and tensor maps, and tensor copies whose rows
+//!   begin off a multiple of 16 bytes (the ISA does not say so; an H100 takes them for illegal instructions).
 //! - **With [`Options::sanitize`]**, as far as [`Sanitize`] names them, so are races on shared memory, between
 //!   warps and between the lanes of one; uses of what a copy or a `wgmma` may still be writing; what is done with an
 //!   mbarrier, a barrier or another block's memory before something tells that it is there and its last use over; registers
