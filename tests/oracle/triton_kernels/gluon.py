@@ -245,10 +245,12 @@ def kernels():
                 x = integers(9, (40, 3 * bn), "i8", -50, 50) if dtype == "i8" else coarse(9, (40, 3 * bn), dtype)
                 want = np.zeros(x.shape)
                 bm, bw = 32, bn * times
-                want[16:16 + bm, 8:8 + bw] = 2 * x.f64[16:16 + bm, 8:8 + bw]
+                # Rows of a box begin at multiples of 16 bytes.
+                col = max(8, 16 * 8 // bits)
+                want[16:16 + bm, col:col + bw] = 2 * x.f64[16:16 + bm, col:col + bw]
                 yield Kernel(f"map_tile_{dtype}_s{swizzle}_x{times}", map_tile, (1,),
                              dict(x=Desc(x, (bm, bw), layout), o=Desc(Out(x.shape, dtype, 0), (bm, bw), layout), row=16,
-                                  col=8, LAYOUT=layout, BM=bm, BN=bw), {"o": want}, targets=(90,))
+                                  col=col, LAYOUT=layout, BM=bm, BN=bw), {"o": want}, targets=(90,))
 
     x = coarse(10, (8, 512), "f32")
     yield Kernel("copies_that_arrive", copies_that_arrive, (1,), dict(x=x, o=Out((512,), "f32"), N=512, STAGES=4),
