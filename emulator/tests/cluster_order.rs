@@ -37,7 +37,40 @@ fn blocks_begin_before_and_exit_after() {
     let arrive = "@%p1 mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r4];";
     let wait = "W: mbarrier.try_wait.parity.acquire.cluster.shared.b64 %p5, [B], 0; @!%p5 bra W;";
     let copy = "@%p2 bra K; @%p1 cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r3], [S+256], 16, [%r4]; K:";
-    let rows: [(&str, String, &str); 12] = [
+    // Block 1 arrives at block 0's barrier, or has a copy tell block 1's; who is told may exit.
+    let told = |wait: &str| [init, relaxed, "@!%p2 bra R;", wait, "bra E; R:", arrive, "E:"].concat();
+    let brought = |wait: &str| {
+        let copy = "@%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r3], [%rd1], 16, [%r4]; bra E;";
+        let expect = "R: @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [B], 16;";
+        [init, relaxed, "@!%p2 bra R;", copy, expect, wait, "E:"].concat()
+    };
+    // Each phase of block 0's `S` takes an arrival of each block. Block 0 waits for the first and only then copies to block
+    // 1, which waits for the copy and arrives for the second.
+    let multicast = |wait: &str| {
+        let make = "@%p1 mbarrier.init.shared.b64 [S], 2; @%p1 st.shared.v4.u32 [S+256], {%r1, %r1, %r1, %r1}; fence.proxy.async;";
+        let zero = "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r3+384], [S+256], 16, [%r4];\
+                    mbarrier.arrive.shared.b64 _, [S]; V: mbarrier.try_wait.parity.shared.b64 %p5, [S], 1; @!%p5 bra V; bra D;";
+        let there = "mbarrier.arrive.shared::cluster.b64 _, [%r3];";
+        [
+            make,
+            init,
+            begin,
+            "@!%p1 bra D; @!%p2 bra R; mbarrier.arrive.shared.b64 _, [S];",
+            wait,
+            zero,
+            "R: mbarrier.arrive.expect_tx.shared.b64 _, [B], 16;",
+            there,
+            "W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;",
+            there,
+            "D: bar.warp.sync -1;",
+            end,
+        ]
+        .concat()
+    };
+    let own = "U: mbarrier.try_wait.parity.shared.b64 %p5, [S], 0; @!%p5 bra U;";
+    let early_arrival =
+        "could have come before the last was over|more arrive than `init` said|a phase of it|deadlock";
+    let rows: [(&str, String, &str); 18] = [
         ("ordered on both sides", [begin, store, end].concat(), ""),
         ("a barrier that only says that they have begun", [relaxed, store, end].concat(), ""),
         ("nothing before", [store, end].concat(), early),
@@ -47,6 +80,12 @@ fn blocks_begin_before_and_exit_after() {
         ("an atomic with nothing before", ["@%p1 red.shared::cluster.add.u32 [%r3], 1;", end].concat(), early),
         ("nothing after", [begin, store].concat(), gone),
         ("an arrival in the other block", [init, relaxed, arrive, wait, end].concat(), ""),
+        ("an arrival that is waited for before the exit", told(wait), ""),
+        ("an arrival that nobody waits for", told(""), gone),
+        ("a copy that is waited for before the exit", brought(wait), ""),
+        ("a copy that nobody waits for", brought(""), "has exited|the block exits while|still"),
+        ("a copy that comes after its issuer's wait", multicast(own), ""),
+        ("a copy that comes after nothing", multicast(""), early_arrival),
         ("an arrival with nothing before", [init, arrive, wait, end].concat(), "which may not have begun|there is none|race"),
         ("one's own memory by its cluster address", "mapa.shared::cluster.u32 %r3, %r6, %r2; @%p1 st.shared::cluster.u32 [%r3], %r1;".to_string(), ""),
         ("a copy with nothing before", ["@%p1 mbarrier.init.shared.b64 [B], 1; @%p1 st.shared.v4.u32 [S+256], {%r1, %r1, %r1, %r1}; fence.proxy.async; bar.warp.sync -1;", copy].concat(), "which may not have begun|which has exited|there is none|race"),

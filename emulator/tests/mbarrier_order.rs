@@ -39,7 +39,7 @@ fn made_before_and_kept_after() {
         ("made again after a barrier", [INIT, USE, "bar.sync 0;", make, "bar.sync 0;", &USE.replace('W', "V")].concat(), ""),
         ("written over while others wait", [INIT, USE, "@%p1 st.shared.b64 [B], 0;"].concat(), "race|was stored over it"),
         ("written over after a barrier", [INIT, USE, "bar.sync 0; @%p1 st.shared.b64 [B], 0;"].concat(), ""),
-        ("a copy over it while others wait", [INIT, USE, "@%p1 cp.async.ca.shared.global [B], [%rd1], 8; cp.async.wait_all;"].concat(), "race|was stored over it"),
+        ("a copy over it while others wait", [INIT, USE, "@%p1 cp.async.ca.shared.global [B], [%rd1], 8; cp.async.wait_all;"].concat(), "race|was stored over it|which a cp.async may still write"),
     ]);
 }
 

@@ -212,12 +212,30 @@ pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transf
     } else {
         let mut objects = Vec::new();
         for (at, bytes) in &transfer.mbarriers {
-            objects::touch(env, warp, *at, lane, Touching::Read)?;
+            match (env.mbarriers.find(*at).map(|o| (o.agent, o.phase)), &mut env.watch) {
+                (Some((agent, phase)), Some(watch)) => {
+                    // Who waits for the bytes knows that the copy has done with the object.
+                    let strength = Strength::Relaxed;
+                    let by = By::lane(
+                        warp,
+                        lane,
+                        Behalf::Mbarrier { agent, phase, strength, proxy: Proxy::Object },
+                    );
+                    let outcome = watch.touch(by, Touching::Read, *at, 8);
+                    env.note(warp, outcome)?;
+                }
+                _ => objects::touch(env, warp, *at, lane, Touching::Read)?,
+            }
             objects::must_be_current(env, warp, *at, lane)?;
             objects.push((*at, objects::phase(env, *at, lane)?, *bytes));
         }
         Tells::Mbarriers(objects)
     };
+    if let (Some(watch), Tells::Mbarriers(all)) = (&env.watch, &tells) {
+        // A copy's bytes come after what its issuer had waited for.
+        let phases = watch.order.phases(warp.agent);
+        all.iter().for_each(|(at, ..)| env.mbarriers.learns(*at, &phases));
+    }
     if let Some(watch) = &mut env.watch {
         let by = |on_behalf| By::lane(warp, lane, on_behalf);
         // Elements that are combined are so atomically.

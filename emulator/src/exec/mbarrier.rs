@@ -276,6 +276,13 @@ impl Mbarriers {
         }
     }
 
+    /// Whoever sees the present phase end knows this.
+    pub fn learns(&mut self, address: u32, view: &View) {
+        if let Some(object) = self.objects.get_mut(&address) {
+            object.view.join(view);
+        }
+    }
+
     /// A copy will arrive.
     pub fn copy_comes(&mut self, address: u32) {
         if let Some(object) = self.objects.get_mut(&address) {

@@ -110,6 +110,13 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
     if let MbarrierKind::Wait { done, phase, sleeps } = op.kind {
         return wait(env, warp, place, (done, phase, sleeps), op.ordered, mask);
     }
+    if let MbarrierKind::Arrive { .. } = op.kind {
+        // The arrival is part of what it tells.
+        for lane in lanes(mask) {
+            let at = address(env, warp, place, lane)?;
+            touch(env, warp, at, lane, Touching::Atomic)?;
+        }
+    }
     let released = match (&mut env.watch, &op.kind) {
         (Some(watch), MbarrierKind::Arrive { .. }) => {
             let mut view = View::default();
@@ -142,7 +149,6 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, op: &Mbarrier, mask: u32) -> R
             }
             MbarrierKind::Arrive { state, count, expect, drop, no_complete } => {
                 let (count, expect) = (count.map_or(1, value), expect.map_or(0, value));
-                touch(env, warp, at, lane, Touching::Atomic)?;
                 must_be_current(env, warp, at, lane)?;
                 if let Some(watch) = &env.watch {
                     // What it has just told has the clock before.

@@ -106,6 +106,14 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// Which phases of mbarriers this warp knows to be over.
+    pub fn phases(&self, warp: u32) -> View {
+        let first = self.views.len() * ENGINES as usize;
+        let mut seen = self.views[warp as usize].seen.clone();
+        seen.iter_mut().take(first).for_each(|clock| *clock = 0);
+        View { seen, fenced: Vec::new() }
+    }
+
     pub fn new(warps: u32) -> Order {
         let views = (0..warps)
             .map(|w| {
