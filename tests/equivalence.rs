@@ -6,7 +6,7 @@ mod judge;
 mod targets;
 
 use flashpage::codegen::program::{ParamKind, Program};
-use flashpage::codegen::schedule::{Tuning, head_dims};
+use flashpage::codegen::schedule::{Overlap, PassTurn, Tuning, head_dims};
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find, paged_attention};
 use flashpage::prelude::f16;
@@ -186,13 +186,16 @@ fn every_tile_for_hopper_gives_the_same_result() {
             if name == "paged_attention" {
                 problem.scalars.insert("window".to_owned(), [60.0, 250.0][number / 2 % 2]);
             }
-            // Packing or not, rescaling always or not, polynomials or none, by turns.
+            // Packing or not, rescaling always or not, polynomials or none, exponentials pinned or free, turns passed early
+            // or late, by turns.
             let tuning = Tuning {
                 tile: Some(*tile),
                 stages: Some(*stages),
                 blocks_per_sm: Some(*blocks),
                 rescale: Some(number % 3 == 0),
                 polynomial: Some([0, 4, 16][number / 2 % 3]),
+                overlap: Some([Overlap::Pinned, Overlap::Free][(number + turn) % 2]),
+                pass: Some([PassTurn::Scored, PassTurn::Issued][number / 2 % 2]),
                 ..Tuning::default()
             };
             let shape = Some(ShapeClass::ALL[number % 2]);
