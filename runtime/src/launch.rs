@@ -420,26 +420,29 @@ mod tests {
     /// Each launch has a counter of its own, which is 0 afterwards and serves another; not that of one that failed.
     #[test]
     fn counters_are_of_one_launch() {
-        let device =
-            Device::emulator_with(EmulatorOptions { arch: Arch::Sm90a, ..EmulatorOptions::default() });
+        // One block takes every tile: a counter that is off by one loses a tile before long.
+        let options = EmulatorOptions { arch: Arch::Sm90a, sms: 1, ..EmulatorOptions::default() };
+        let device = Device::emulator_with(options);
         let program = contiguous();
         let problem = problem(4, 2, &[(300, 300), (5, 9)]);
         let inputs = problem.inputs(&device, &program).unwrap();
         let arguments = inputs.arguments();
         let batch = Batch::check(&program, &arguments).unwrap();
-        let options = LaunchOptions::default();
-        let ready = || plan(&device, &batch, &options).unwrap().ready.unwrap();
+        let defaults = LaunchOptions::default();
+        let ready = || plan(&device, &batch, &defaults).unwrap().ready.unwrap();
         let address = |ready: &Ready| ready.counter.as_ref().map(Counter::address).unwrap();
         let run = |ready: &Ready| -> Vec<Vec<u8>> {
+            let outputs = || (0..program.params.len()).filter_map(|index| inputs.output(index));
+            // What the launch before wrote must not stand for what this one leaves out.
+            outputs().for_each(|tensor| tensor.buffer().memset(0xff).unwrap());
             device.launch(&ready.kernel.module, &ready.kernel.compiled.entry, &ready.launch).unwrap();
-            let outputs = (0..program.params.len()).filter_map(|index| inputs.output(index));
-            outputs.map(|tensor| tensor.buffer().to_bytes().unwrap()).collect()
+            outputs().map(|tensor| tensor.buffer().to_bytes().unwrap()).collect()
         };
         let (one, two) = (ready(), ready());
         assert_ne!(address(&one), address(&two), "two launches at once");
         let used = address(&one);
         let expected = run(&one);
-        for _ in 0..3 {
+        for _ in 0..4 {
             // A replay finds what the launch before it left.
             assert_eq!(run(&one), expected);
         }
