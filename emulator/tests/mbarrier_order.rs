@@ -138,3 +138,41 @@ fn phases_are_kept_apart() {
         ),
     ]);
 }
+
+/// `try_wait` gives up after a while: who does not ask again must not rely on what it waits for, whoever comes first.
+#[test]
+fn a_wait_is_asked_until_it_is_answered() {
+    let arrive = "mbarrier.arrive.shared.b64 %rd9, [B];";
+    let once = |ask: &str| format!("mbarrier.{ask}.shared.b64 %p5, [B], ");
+    let (by_parity, by_state) = (once("try_wait.parity"), once("try_wait"));
+    let (test, long) =
+        (once("test_wait.parity"), "mbarrier.try_wait.parity.shared.b64 %p5, [B], 0, 1000000;");
+    let again = "@!%p5 bra W;";
+    let then = |waits: &[&str]| [&[INIT, STORE, arrive], waits, &[OTHER_WARP]].concat().concat();
+    check(&[
+        ("by parity", then(&["W: ", &by_parity, "0;", again]), ""),
+        ("by parity, once", then(&[&by_parity, "0;"]), RACE),
+        ("by state", then(&["W: ", &by_state, "%rd9;", again]), ""),
+        ("by state, once", then(&[&by_state, "%rd9;"]), RACE),
+        ("tested", then(&["W: ", &test, "0;", again]), ""),
+        ("tested once", then(&[&test, "0;"]), RACE),
+        ("with a time that is long enough, once", then(&[long]), RACE),
+        ("looked at first", then(&[&test, "0; @%p5 bra D; W: ", &by_parity, "0;", again, "D: "]), ""),
+        ("looked at first, then once", then(&[&test, "0; @%p5 bra D; ", &by_parity, "0; D: "]), RACE),
+        (
+            "for the wrong answer",
+            then(&["W: ", &by_parity, "0; @%p5 bra W;"]),
+            &[RACE, "|deadlock|budget"].concat(),
+        ),
+        (
+            "by one warp, and a barrier for the others",
+            then(&["@!%p2 bra D; W: ", &by_parity, "0;", again, "D: bar.sync 0; ", &by_parity, "0;"]),
+            "",
+        ),
+        (
+            "a fresh one's last phase, which is over",
+            [INIT, &by_parity, "1; @!%p5 trap; ", STORE, "bar.sync 0;", OTHER_WARP].concat(),
+            "",
+        ),
+    ]);
+}

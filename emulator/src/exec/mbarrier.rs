@@ -33,6 +33,8 @@ pub(crate) struct Mbarrier {
     /// What ends this phase, and what ended the last.
     ends: Ends,
     last: Ends,
+    /// Warps and instructions that were told "not yet" though nothing had to keep them, and of which phase.
+    put_off: HashMap<(Agent, u32), u64>,
     /// Stamps what asynchronous copies write: done when phase `n` is over has clock `n`.
     pub agent: Agent,
     /// What the eight bytes in memory hold.
@@ -99,6 +101,21 @@ impl Mbarrier {
         self.phase == self.born
             || view.has_seen(self.agent, self.phase)
             || (!copies && arrivals.iter().all(knows))
+    }
+
+    /// Whether a wait that nothing but luck ends at once is to be told "not yet" this time, as it may be on hardware,
+    /// where `try_wait` gives up after a while. Each instruction of a warp is told so once a phase.
+    pub fn puts_off(&mut self, asked: Asked, view: &View, by: (Agent, u32)) -> bool {
+        let phase = match asked {
+            Asked::State(state) => state >> PENDING_BITS,
+            Asked::Parity(parity) if self.phase & 1 == parity as u64 & 1 => self.phase,
+            Asked::Parity(_) => self.phase.wrapping_sub(1),
+        };
+        let is_known = match phase.wrapping_add(1) == self.phase {
+            true => self.is_current(view),
+            false => phase < self.phase && view.has_seen(self.agent, phase + 1),
+        };
+        !is_known && self.put_off.insert(by, phase) != Some(phase)
     }
 
     /// Whether something has come of the current phase.
@@ -297,6 +314,11 @@ impl Mbarriers {
             Asked::Parity(parity) => object.phase & 1 != parity as u64 & 1,
             Asked::State(state) => object.phase != state >> PENDING_BITS,
         })
+    }
+
+    /// The object at an address, to tell a wait that it is too early.
+    pub fn find_mut(&mut self, address: u32) -> Option<&mut Mbarrier> {
+        self.objects.get_mut(&address)
     }
 
     /// What who has waited may rely on.

@@ -204,6 +204,8 @@ fn wait(
     let mut over = 0;
     let mut at_first = None;
     let mut one_object = true;
+    // One answer for all lanes: a loop keeps its warp together.
+    let mut early = None;
     for lane in lanes(mask) {
         let at = address(env, warp, place, lane)?;
         one_object &= *at_first.get_or_insert(at) == at;
@@ -213,14 +215,23 @@ fn wait(
             Phase::Parity(parity) => Asked::Parity(warp.row(parity)[lane]),
         };
         let word = bytes(env, at, lane)?.read(0, 8);
-        let ended = env.mbarriers.is_over(at, word, asked).map_err(|message| misuse(at, lane, message))?;
+        let mut ended =
+            env.mbarriers.is_over(at, word, asked).map_err(|message| misuse(at, lane, message))?;
+        if env.sanitize.waits
+            && let (Some(watch), Some(object)) = (&env.watch, env.mbarriers.find_mut(at))
+        {
+            let too_early = *early.get_or_insert_with(|| {
+                object.puts_off(asked, watch.order.view(warp.agent), (warp.agent, warp.pc))
+            });
+            ended &= !too_early;
+        }
         over |= (ended as u32) << lane;
         if ended && let Some(watch) = &mut env.watch {
             watch.waited(warp.agent, &env.mbarriers, at, ordered);
             warp.syncs += ordered as u32;
         }
     }
-    if over == 0 && sleeps && one_object && warp.is_whole() && mask == warp.mask {
+    if over == 0 && sleeps && early != Some(true) && one_object && warp.is_whole() && mask == warp.mask {
         warp.sleep = at_first.map(Sleep::Mbarrier);
         return Ok(Outcome::Asleep);
     }

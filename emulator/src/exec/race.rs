@@ -38,20 +38,90 @@ pub(crate) struct Conflict {
     pub unfenced: bool,
 }
 
-/// What a block's shared memory remembers, byte by byte.
-struct Shadow {
+/// What a byte, or a word all of whose bytes were accessed alike, remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cell {
     /// The last ordinary write.
-    written: Vec<Last>,
+    written: Last,
     /// Set of the ordinary reads since.
-    read: Vec<u32>,
+    read: u32,
     /// The last of them.
-    reader: Vec<Last>,
+    reader: Last,
     /// Set of the strong accesses since, and of writes that stored what was there.
-    others: Vec<u32>,
+    others: u32,
     /// The last of them.
-    other: Vec<Last>,
-    /// Bytes that may have such a set.
-    strong: std::ops::Range<usize>,
+    other: Last,
+}
+
+/// What a cell remembers of one more access.
+#[derive(Clone, Copy)]
+enum Memory {
+    /// An ordinary write, after which nothing before it matters.
+    Write(Last),
+    /// An ordinary read: the set of such reads, and the last of them.
+    Read(u32, Last),
+    /// Any other: likewise.
+    Other(u32, Last),
+}
+
+impl Cell {
+    #[inline]
+    fn remember(&mut self, memory: Memory) {
+        match memory {
+            Memory::Write(written) => *self = Cell { written, ..Cell::default() },
+            Memory::Read(set, last) => (self.read, self.reader) = (set, last),
+            Memory::Other(set, last) => (self.others, self.other) = (set, last),
+        }
+    }
+}
+
+const WORD: usize = 4;
+
+/// What a block's shared memory remembers. Nearly all accesses are of whole words, so a word is told apart into bytes
+/// only where they differ.
+struct Shadow {
+    /// A cell a word, with where its bytes' cells are if they differ, and zero if they do not.
+    words: Vec<(Cell, u32)>,
+    /// Cells of the bytes of words; the first is nobody's.
+    bytes: Vec<[Cell; WORD]>,
+    /// Those that are in use no longer.
+    free: Vec<u32>,
+    /// Size of the memory.
+    len: usize,
+}
+
+impl Shadow {
+    fn new(len: usize) -> Shadow {
+        let words = vec![(Cell::default(), 0); len.div_ceil(WORD)];
+        Shadow { words, bytes: vec![Default::default()], free: Vec::new(), len }
+    }
+
+    /// The cells of a word's bytes.
+    fn cells(&self, word: usize) -> [Cell; WORD] {
+        match self.words[word] {
+            (cell, 0) => [cell; WORD],
+            (_, bytes) => self.bytes[bytes as usize],
+        }
+    }
+
+    /// Puts them back.
+    fn set_cells(&mut self, word: usize, cells: [Cell; WORD]) {
+        let (cell, bytes) = &mut self.words[word];
+        match (cells == [cells[0]; WORD], *bytes) {
+            (true, before) => {
+                (*cell, *bytes) = (cells[0], 0);
+                self.free.extend((before != 0).then_some(before));
+            }
+            (false, 0) => {
+                *bytes = self.free.pop().unwrap_or_else(|| {
+                    self.bytes.push(cells);
+                    self.bytes.len() as u32 - 1
+                });
+                self.bytes[*bytes as usize] = cells;
+            }
+            (false, bytes) => self.bytes[bytes as usize] = cells,
+        }
+    }
 }
 
 /// Records, and sets of them, that are kept at most; then all is forgotten and begins anew. They take a few
@@ -67,6 +137,7 @@ pub(crate) struct Races {
     sets: Vec<Box<[u32]>>,
     /// Last record of an agent and an instruction.
     latest: HashMap<(Agent, u32), u32>,
+    asked: Asked,
 }
 
 const NOBODY: Stamp = Stamp {
@@ -99,6 +170,20 @@ struct Verdict {
     passed: bool,
 }
 
+/// Questions about an access that have been answered: neighbouring cells, and the lanes of one instruction, nearly
+/// always ask the same ones. Views only grow, so what was fine stays so.
+#[derive(Default)]
+struct Asked {
+    /// The record of the access.
+    by: u32,
+    /// The record of a write that it may follow, and sets of reads and of others.
+    written: u32,
+    read: u32,
+    others: u32,
+    /// A set that it was put into, and what that became.
+    joined: (u32, u32),
+}
+
 /// An access that is being checked: what it is, the number of its record, what is known to who makes it, and of which
 /// copies.
 #[derive(Clone, Copy)]
@@ -113,20 +198,12 @@ pub(crate) struct Made<'v> {
 impl Races {
     /// For blocks of so many bytes of shared memory.
     pub fn new(blocks: u32, bytes: u32) -> Races {
-        let bytes = bytes as usize;
-        let shadow = || Shadow {
-            written: vec![Last::default(); bytes],
-            read: vec![0; bytes],
-            reader: vec![Last::default(); bytes],
-            others: vec![0; bytes],
-            other: vec![Last::default(); bytes],
-            strong: bytes..0,
-        };
         Races {
-            shadows: (0..blocks).map(|_| shadow()).collect(),
+            shadows: (0..blocks).map(|_| Shadow::new(bytes as usize)).collect(),
             records: vec![NOBODY],
             sets: vec![Box::default()],
             latest: HashMap::new(),
+            asked: Asked::default(),
         }
     }
 
@@ -150,31 +227,30 @@ impl Races {
     #[cold]
     fn forget(&mut self) {
         for shadow in &mut self.shadows {
-            for all in [&mut shadow.written, &mut shadow.reader, &mut shadow.other] {
-                all.fill(Last::default());
-            }
-            shadow.read.fill(0);
-            shadow.others.fill(0);
+            *shadow = Shadow::new(shadow.len);
         }
         self.records.truncate(1);
         self.sets.truncate(1);
         self.latest.clear();
+        self.asked = Asked::default();
     }
 
     /// As if nothing had been done to this byte.
     pub fn forget_byte(&mut self, address: u32) {
-        if let Some((shadow, range)) = self.shadow(address, 1) {
-            shadow.written[range.start] = Last::default();
-            (shadow.read[range.start], shadow.others[range.start]) = (0, 0);
+        if let Some((rank, range)) = self.place(address, 1) {
+            let (shadow, word) = (&mut self.shadows[rank], range.start / WORD);
+            let mut cells = shadow.cells(word);
+            cells[range.start % WORD] = Cell::default();
+            shadow.set_cells(word, cells);
         }
     }
 
-    fn shadow(&mut self, address: u32, count: u32) -> Option<(&mut Shadow, std::ops::Range<usize>)> {
+    /// The block whose memory an access is to, and where it is there.
+    fn place(&self, address: u32, count: u32) -> Option<(usize, std::ops::Range<usize>)> {
         let rank = (address >> crate::address::RANK_SHIFT) as usize;
         let offset = (address & ((1 << crate::address::RANK_SHIFT) - 1)) as usize;
-        let shadow = self.shadows.get_mut(rank)?;
         let range = offset..offset + count as usize;
-        (range.end <= shadow.written.len()).then_some((shadow, range))
+        (range.end <= self.shadows.get(rank)?.len).then_some((rank, range))
     }
 
     /// Whether `later` may follow the write or the read that `record` stands for.
@@ -251,16 +327,19 @@ impl Races {
         is_volatile(earlier) && is_volatile(later) && self.sets[set as usize].iter().any(looks)
     }
 
-    /// Puts `made` into the set that `set` and `last` stand for.
+    /// Puts `made` into a set, and after the last of that.
     fn join(&mut self, set: u32, last: Last, made: Made) -> (u32, Last) {
+        if self.asked.joined.0 != set || self.asked.joined.1 == 0 {
+            self.asked.joined = (set, self.with(set, made.record));
+        }
         let now = Last::new(made.record, made.lane);
-        if last.record() == 0 {
-            return (self.with(set, made.record), now);
+        if set == 0 {
+            return (self.asked.joined.1, now);
         }
         let before = &self.records[last.record() as usize];
         let together = before.agent == made.stamp.agent && before.sync == made.stamp.sync;
         let several = together && last.is_other(made.lane);
-        (self.with(set, made.record), if several { now.among_several() } else { now })
+        (self.asked.joined.1, if several { now.among_several() } else { now })
     }
 
     /// A read of `count` bytes.
@@ -268,63 +347,156 @@ impl Races {
     /// # Errors
     /// A write that is not ordered before it.
     pub fn read(&mut self, made: Made, address: u32, count: u32) -> Result<(), Conflict> {
-        let Some((shadow, range)) = self.shadow(address, count) else { return Ok(()) };
-        let rank = (address >> crate::address::RANK_SHIFT) as usize;
-        let Made { stamp, view, fresh, lane, .. } = made;
-        if stamp.is_strong() {
-            shadow.strong = shadow.strong.start.min(range.start)..shadow.strong.end.max(range.end);
+        self.each_cell(made, address, count, |races, cell, at| races.of_read(cell, made, at))
+    }
+
+    /// A write of `count` bytes; `same` tells whether they hold already what it stores.
+    ///
+    /// # Errors
+    /// A read or a write that is not ordered before it.
+    pub fn write(
+        &mut self,
+        made: Made,
+        address: u32,
+        count: u32,
+        same: &dyn Fn() -> bool,
+    ) -> Result<(), Conflict> {
+        self.each_cell(made, address, count, |races, cell, at| races.of_write(cell, made, at, same))
+    }
+
+    /// Lets each cell of these bytes remember what `next` says, until it finds a conflict.
+    #[inline]
+    fn each_cell(
+        &mut self,
+        made: Made,
+        address: u32,
+        count: u32,
+        mut next: impl FnMut(&mut Races, Cell, u32) -> Result<Memory, Conflict>,
+    ) -> Result<(), Conflict> {
+        let Some((rank, range)) = self.place(address, count) else { return Ok(()) };
+        if self.asked.by != made.record {
+            self.asked = Asked { by: made.record, ..Asked::default() };
         }
-        let others = shadow.strong.start < range.end && range.start < shadow.strong.end;
-        // The last answer of each question, which is nearly always the next one's too.
-        let (mut fine, mut fine_set) = (0u32, 0u32);
-        let mut joined = (u32::MAX, Last::default(), 0u32, Last::default());
-        for byte in range.clone() {
+        let mut byte = range.start;
+        while byte < range.end {
             let at = address + (byte - range.start) as u32;
-            let written = self.shadows[rank].written[byte];
-            if written.record() != fine {
-                let earlier = self.records[written.record() as usize];
-                let conflict = |unfenced| Conflict {
-                    earlier,
-                    lane: Some(written.lane()),
-                    wrote: true,
-                    address: at,
-                    unfenced,
-                };
-                let apart = Self::apart(&earlier, stamp, fresh);
-                let other = written.is_other(lane) || earlier.collective || stamp.collective;
-                if !Self::ordered(&earlier, stamp, view) || (apart && other) {
-                    return Err(conflict(false));
+            let word = byte / WORD;
+            let end = range.end.min((word + 1) * WORD);
+            match self.shadows[rank].words[word] {
+                (cell, 0) if end - byte == WORD => {
+                    let memory = next(self, cell, at)?;
+                    self.shadows[rank].words[word].0.remember(memory);
                 }
-                if Self::unfenced(&earlier, stamp, view) {
-                    return Err(conflict(true));
-                }
-                if !apart {
-                    fine = written.record();
-                }
+                _ => self.each_byte(rank, byte..end, at, &mut next)?,
             }
-            if others {
-                let shadow = &self.shadows[rank];
-                let (set, last) = (shadow.others[byte], shadow.other[byte]);
-                if set != 0 && set != fine_set && self.against(set, last, made, at, |_| false)?.for_all {
-                    fine_set = set;
-                }
-            }
-            let shadow = &self.shadows[rank];
-            let (set, last) = match stamp.is_strong() {
-                true => (shadow.others[byte], shadow.other[byte]),
-                false => (shadow.read[byte], shadow.reader[byte]),
-            };
-            if (set, last) != (joined.0, joined.1) {
-                let (new, now) = self.join(set, if set == 0 { Last::default() } else { last }, made);
-                joined = (set, last, new, now);
-            }
-            let shadow = &mut self.shadows[rank];
-            match stamp.is_strong() {
-                true => (shadow.others[byte], shadow.other[byte]) = (joined.2, joined.3),
-                false => (shadow.read[byte], shadow.reader[byte]) = (joined.2, joined.3),
-            }
+            byte = end;
         }
         Ok(())
+    }
+
+    /// Likewise for these bytes of one word.
+    fn each_byte(
+        &mut self,
+        rank: usize,
+        range: std::ops::Range<usize>,
+        address: u32,
+        next: &mut impl FnMut(&mut Races, Cell, u32) -> Result<Memory, Conflict>,
+    ) -> Result<(), Conflict> {
+        let word = range.start / WORD;
+        let mut cells = self.shadows[rank].cells(word);
+        let mut outcome = Ok(());
+        for byte in range.clone() {
+            let cell = &mut cells[byte % WORD];
+            match next(self, *cell, address + (byte - range.start) as u32) {
+                Ok(memory) => cell.remember(memory),
+                Err(conflict) => {
+                    outcome = Err(conflict);
+                    break;
+                }
+            }
+        }
+        self.shadows[rank].set_cells(word, cells);
+        outcome
+    }
+
+    /// What a cell remembers of a read.
+    #[inline]
+    fn of_read(&mut self, cell: Cell, made: Made, at: u32) -> Result<Memory, Conflict> {
+        let Made { stamp, view, fresh, lane, .. } = made;
+        let Cell { written, others, other, .. } = cell;
+        if written.record() != self.asked.written {
+            let earlier = self.records[written.record() as usize];
+            let apart = Self::apart(&earlier, stamp, fresh);
+            let foreign = written.is_other(lane) || earlier.collective || stamp.collective;
+            let raced = !Self::ordered(&earlier, stamp, view) || (apart && foreign);
+            if raced || Self::unfenced(&earlier, stamp, view) {
+                let lane = Some(written.lane());
+                return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced: !raced });
+            }
+            if !apart {
+                self.asked.written = written.record();
+            }
+        }
+        if others != 0
+            && others != self.asked.others
+            && self.against(others, other, made, at, |_| false)?.for_all
+        {
+            self.asked.others = others;
+        }
+        let (set, last) = if stamp.is_strong() { (others, other) } else { (cell.read, cell.reader) };
+        let (set, last) = self.join(set, last, made);
+        Ok(if stamp.is_strong() { Memory::Other(set, last) } else { Memory::Read(set, last) })
+    }
+
+    /// What a cell remembers of a write.
+    #[inline]
+    fn of_write(
+        &mut self,
+        cell: Cell,
+        made: Made,
+        at: u32,
+        same: &dyn Fn() -> bool,
+    ) -> Result<Memory, Conflict> {
+        let Made { stamp, record, view, fresh, lane } = made;
+        let Cell { written, read, reader, others, other } = cell;
+        // Both store the same: they are beside each other.
+        let mut beside = false;
+        if written.record() != self.asked.written {
+            let earlier = self.records[written.record() as usize];
+            let apart = Self::apart(&earlier, stamp, fresh);
+            let foreign = written.is_other(lane) || earlier.collective || stamp.collective;
+            // Lanes that write the same byte in one instruction leave it to chance which wins; that is theirs.
+            let at_once = earlier.pc == stamp.pc;
+            let raced = !Self::ordered(&earlier, stamp, view) || (apart && !at_once && foreign);
+            let unfenced = !raced && Self::unfenced(&earlier, stamp, view);
+            beside = raced && Self::by_threads(&earlier, stamp) && same();
+            if (raced || unfenced) && !beside {
+                let lane = Some(written.lane());
+                return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced });
+            }
+            if !apart && !beside {
+                self.asked.written = written.record();
+            }
+        }
+        if read != 0 && read != self.asked.read && self.against(read, reader, made, at, |_| false)?.for_all {
+            self.asked.read = read;
+        }
+        if others != 0 && others != self.asked.others {
+            let passes = |earlier: &Stamp| {
+                earlier.writes
+                    && (self.is_flag(others, earlier, stamp) || (Self::by_threads(earlier, stamp) && same()))
+            };
+            let verdict = self.against(others, other, made, at, passes)?;
+            beside |= verdict.passed;
+            if verdict.for_all {
+                self.asked.others = others;
+            }
+        }
+        if stamp.is_strong() || beside {
+            let (others, other) = self.join(others, other, made);
+            return Ok(Memory::Other(others, other));
+        }
+        Ok(Memory::Write(Last::new(record, lane)))
     }
 
     /// What was last done to the shared memory of the block of this rank, by others or beside its warps, and is not
@@ -338,7 +510,9 @@ impl Races {
             (stamp.clock != 0 && foreign && !view.has_seen(stamp.agent, stamp.clock)).then_some(stamp)
         };
         let (mut fine, mut fine_set, mut fine_others) = (0, 0, 0);
-        for (byte, written) in shadow.written.iter().enumerate() {
+        let cells =
+            |word| shadow.cells(word).into_iter().enumerate().map(move |(i, cell)| (word * WORD + i, cell));
+        for (byte, Cell { written, read, others, .. }) in (0..shadow.words.len()).flat_map(cells) {
             let address = rank << crate::address::RANK_SHIFT | byte as u32;
             if written.record() != fine {
                 if let Some(earlier) = open(written.record()) {
@@ -347,7 +521,7 @@ impl Races {
                 }
                 fine = written.record();
             }
-            for (set, fine) in [(shadow.read[byte], &mut fine_set), (shadow.others[byte], &mut fine_others)] {
+            for (set, fine) in [(read, &mut fine_set), (others, &mut fine_others)] {
                 if set != *fine {
                     if let Some(earlier) = self.sets[set as usize].iter().find_map(|record| open(*record)) {
                         let wrote = earlier.writes;
@@ -379,89 +553,6 @@ impl Races {
         }
         self.sets.push(new);
         (self.sets.len() - 1) as u32
-    }
-
-    /// A write of `count` bytes; `same` tells whether they hold already what it stores.
-    ///
-    /// # Errors
-    /// A read or a write that is not ordered before it.
-    pub fn write(
-        &mut self,
-        made: Made,
-        address: u32,
-        count: u32,
-        same: &dyn Fn() -> bool,
-    ) -> Result<(), Conflict> {
-        let Some((shadow, range)) = self.shadow(address, count) else { return Ok(()) };
-        let rank = (address >> crate::address::RANK_SHIFT) as usize;
-        let Made { stamp, record, view, fresh, lane } = made;
-        let strong = stamp.is_strong();
-        if strong {
-            shadow.strong = shadow.strong.start.min(range.start)..shadow.strong.end.max(range.end);
-        }
-        let others = shadow.strong.start < range.end && range.start < shadow.strong.end;
-        let (mut fine, mut fine_set, mut fine_others) = (0u32, 0u32, 0u32);
-        for byte in range.clone() {
-            let at = address + (byte - range.start) as u32;
-            let shadow = &self.shadows[rank];
-            let (written, set, reader) = (shadow.written[byte], shadow.read[byte], shadow.reader[byte]);
-            let (mut other_set, mut other_last) = match others {
-                true => (shadow.others[byte], shadow.other[byte]),
-                false => (0, Last::default()),
-            };
-            // Both store the same: they are beside each other.
-            let mut beside = false;
-            if written.record() != fine {
-                let earlier = self.records[written.record() as usize];
-                let apart = Self::apart(&earlier, stamp, fresh);
-                let other = written.is_other(lane) || earlier.collective || stamp.collective;
-                // Lanes that write the same byte in one instruction leave it to chance which wins; that is theirs.
-                let at_once = earlier.pc == stamp.pc;
-                let raced = !Self::ordered(&earlier, stamp, view) || (apart && !at_once && other);
-                let unfenced = !raced && Self::unfenced(&earlier, stamp, view);
-                let pass = raced && Self::by_threads(&earlier, stamp) && same();
-                if (raced || unfenced) && !pass {
-                    let lane = Some(written.lane());
-                    return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced });
-                }
-                beside = pass;
-                if !apart && !pass {
-                    fine = written.record();
-                }
-            }
-            if set != 0 && set != fine_set && self.against(set, reader, made, at, |_| false)?.for_all {
-                fine_set = set;
-            }
-            if other_set != 0 && other_set != fine_others {
-                let passes = |earlier: &Stamp| {
-                    earlier.writes
-                        && (self.is_flag(other_set, earlier, stamp)
-                            || (Self::by_threads(earlier, stamp) && same()))
-                };
-                let verdict = self.against(other_set, other_last, made, at, passes)?;
-                beside |= verdict.passed;
-                if verdict.for_all {
-                    fine_others = other_set;
-                }
-            }
-            if strong || beside {
-                let last = if other_set == 0 { Last::default() } else { other_last };
-                (other_set, other_last) = self.join(other_set, last, made);
-                let shadow = &mut self.shadows[rank];
-                if beside {
-                    shadow.strong = shadow.strong.start.min(byte)..shadow.strong.end.max(byte + 1);
-                }
-                (shadow.others[byte], shadow.other[byte]) = (other_set, other_last);
-            } else {
-                let shadow = &mut self.shadows[rank];
-                shadow.written[byte] = Last::new(record, lane);
-                shadow.read[byte] = 0;
-                if others {
-                    shadow.others[byte] = 0;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether threads make both accesses themselves.
