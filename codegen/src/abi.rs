@@ -4,7 +4,7 @@
 //! kernels share come last. The same list names the entry's parameters in PTX and tells the runtime what to
 //! pass, so the two cannot disagree. Strides are in bytes, except a table's, which is in entries.
 
-use crate::program::{ParamId, ParamKind, Program, ScalarType};
+use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, TileOp};
 use crate::schedule::Schedule;
 use crate::spec::Work;
 use flashpage_ptx::words::Opcode;
@@ -87,6 +87,78 @@ pub enum Meaning {
     PartialLse,
     /// A tensor map over the elements of a tensor, what lies outside it reading as zero. 128 bytes.
     TensorMap(ParamId, CopyBox),
+    /// What to multiply by to divide: [`flashpage_ptx::division::Reciprocal::multiplier`]. u32.
+    Multiplier(Divisor),
+    /// How far to shift then: [`flashpage_ptx::division::Reciprocal::shift`]. u32.
+    Shift(Divisor),
+}
+
+/// What kernels divide by and only the host knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Divisor {
+    /// [`Meaning::PackedHeads`].
+    PackedHeads,
+    /// Head blocks of a KV head: query heads per KV head over packed heads.
+    GroupBlocks,
+    /// [`Meaning::HeadBlocks`].
+    HeadBlocks,
+    /// Row tiles of a section: [`Meaning::Section`] times [`Meaning::RowTiles`].
+    SectionTiles,
+    /// [`Meaning::Section`].
+    Section,
+    /// Pairs of the last section, which may have fewer.
+    LastSection,
+    /// The absolute value of a scalar parameter.
+    Scalar(ParamId),
+}
+
+impl Divisor {
+    /// Part of the names of its two parameters.
+    fn name(self, program: &Program) -> String {
+        match self {
+            Divisor::PackedHeads => "grid_packed_heads".to_owned(),
+            Divisor::GroupBlocks => "grid_group_blocks".to_owned(),
+            Divisor::HeadBlocks => "grid_head_blocks".to_owned(),
+            Divisor::SectionTiles => "grid_section_tiles".to_owned(),
+            Divisor::Section => "grid_section".to_owned(),
+            Divisor::LastSection => "grid_last_section".to_owned(),
+            Divisor::Scalar(param) => ptx_name(&program.params[param.0].name),
+        }
+    }
+
+    /// For a person.
+    fn describe(self, program: &Program) -> String {
+        match self {
+            Divisor::PackedHeads => "the packed heads".to_owned(),
+            Divisor::GroupBlocks => "the head blocks of a KV head".to_owned(),
+            Divisor::HeadBlocks => "the head blocks".to_owned(),
+            Divisor::SectionTiles => "the row tiles of a section".to_owned(),
+            Divisor::Section => "the pairs of a section".to_owned(),
+            Divisor::LastSection => "the pairs of the last section".to_owned(),
+            Divisor::Scalar(param) => format!("the scalar `{}`", program.params[param.0].name),
+        }
+    }
+}
+
+/// The scalars by which some expression of the program divides.
+fn scalar_divisors(program: &Program) -> Vec<ParamId> {
+    let mut found = Vec::new();
+    let mut look = |expr: &Expr| {
+        if let Expr::Binary(BinaryOp::Div | BinaryOp::Rem, _, by) = expr
+            && let Expr::Param(param) = **by
+            && program.params[param.0].kind == ParamKind::Scalar(ScalarType::I32)
+            && !found.contains(&param)
+        {
+            found.push(param);
+        }
+        false
+    };
+    for value in &program.values {
+        if let TileOp::Map { expr, .. } | TileOp::Mask { keep: expr, .. } = &value.op {
+            expr.any(&mut look);
+        }
+    }
+    found
 }
 
 /// What one bulk copy moves: `rows` rows of one head, and of each `span` bytes of the head dimension, which are also
@@ -137,6 +209,12 @@ impl Meaning {
             Meaning::PartialLse => "address of partial log-sum-exps, f32[partial rows]".to_owned(),
             Meaning::TensorMap(param, CopyBox { rows, span }) => {
                 format!("tensor map of {}, copied by {rows} rows of {span} bytes", name(param))
+            }
+            Meaning::Multiplier(divisor) => {
+                format!("multiplier to divide by {}", divisor.describe(program))
+            }
+            Meaning::Shift(divisor) => {
+                format!("shift after the multiplication, to divide by {}", divisor.describe(program))
             }
         }
     }
@@ -228,6 +306,19 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
     for (name, meaning) in shared {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
+    let mut divisors = vec![Divisor::PackedHeads, Divisor::GroupBlocks];
+    if maps && !work.is_planned() {
+        divisors.extend([Divisor::HeadBlocks, Divisor::SectionTiles, Divisor::Section, Divisor::LastSection]);
+    }
+    divisors.extend(scalar_divisors(program).into_iter().map(Divisor::Scalar));
+    for divisor in divisors {
+        let name = divisor.name(program);
+        for (suffix, meaning) in
+            [("multiplier", Meaning::Multiplier(divisor)), ("shift", Meaning::Shift(divisor))]
+        {
+            args.push(AbiArg { name: format!("{name}_{suffix}"), ty: AbiType::U32, meaning });
+        }
+    }
     if maps && !work.is_planned() {
         args.push(AbiArg {
             name: "tile_counter".to_owned(),
@@ -298,7 +389,7 @@ mod tests {
         let program = parse_source(source).expect("a kernel");
         let names: Vec<String> =
             abi(&program, &Schedule::of_row(&SM80[0]), Work::Grid).into_iter().map(|arg| arg.name).collect();
-        let of_scalars = &names[names.len() - 10..];
+        let of_scalars = &names[names.len() - 14..names.len() - 4];
         let expected = [
             "q_starts_",
             "max_",

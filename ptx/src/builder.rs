@@ -295,10 +295,6 @@ binary! {
     mul_lo = Mul [Lo];
     /// `mul` of floats
     mul = Mul;
-    /// `div` of integers
-    div = Div;
-    /// `rem`
-    rem = Rem;
     /// `min`
     min = Min;
     /// `max`

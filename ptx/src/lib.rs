@@ -2,11 +2,12 @@
 //! out of it: [`builder`] for code that is being generated, [`parse()`] and [`parse_apart`] for text from any compiler,
 //! [`print()`](print()) to text, [`verify()`](verify()) for what can be known without running it.
 //!
-//! Invariants: this crate does not know what attention is, nor what an instruction computes. Whatever the
-//! builder makes prints to text that parses back to the same tree.
+//! Invariants: this crate does not know what attention is, nor what an instruction computes, but for what stands for a
+//! division ([`division`]). Whatever the builder makes prints to text that parses back to the same tree.
 
 pub mod ast;
 pub mod builder;
+pub mod division;
 mod lex;
 mod parse;
 mod print;

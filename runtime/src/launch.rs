@@ -8,11 +8,12 @@ use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Precision};
-use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
+use flashpage_codegen::abi::{AbiArg, AbiType, Divisor, Meaning};
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::{Expr, ParamId, Program};
 use flashpage_codegen::schedule::{Schedule, Tuning};
 use flashpage_codegen::{Arch, ShapeClass, Spec, Work};
+use flashpage_ptx::division::Reciprocal;
 use std::sync::Arc;
 
 /// What a launch may be told beyond its arguments.
@@ -216,6 +217,15 @@ impl Tiles {
         Tiles { packed_heads, row_tiles: 0, head_blocks: 0, sequences: 0, section: 1, planned }
     }
 
+    /// Pairs of the last section.
+    fn last_section(&self) -> usize {
+        let pairs = self.head_blocks.saturating_mul(self.sequences);
+        match pairs % self.section.max(1) {
+            0 => self.section,
+            rest => rest,
+        }
+    }
+
     fn of(batch: &Batch<'_>, schedule: &Schedule, shape: ShapeClass, l2_bytes: u64) -> Tiles {
         let packed_heads = schedule.packed_heads(shape, batch.group()).max(1);
         let rows = batch.query.starts.longest() * packed_heads;
@@ -299,6 +309,10 @@ pub(crate) fn parameter(
         Meaning::WorkList => (String::new(), tiles.planned.work_list as usize),
         Meaning::PartialOutput => (String::new(), tiles.planned.o_part as usize),
         Meaning::PartialLse => (String::new(), tiles.planned.lse_part as usize),
+        Meaning::Multiplier(divisor) => {
+            (String::new(), reciprocal(batch, divisor, tiles).multiplier as usize)
+        }
+        Meaning::Shift(divisor) => (String::new(), reciprocal(batch, divisor, tiles).shift as usize),
         Meaning::TensorMap(param, copy) => {
             let map = tensor_map(batch, param, copy, tiles.packed_heads);
             let encoded = device.encode_tensor_map(pointer(&argument(param)), &map);
@@ -312,6 +326,24 @@ pub(crate) fn parameter(
             .map(|value| value.to_le_bytes().to_vec())
             .map_err(|_| LaunchError::TooLarge { what, value, most: u32::MAX as usize }),
     }
+}
+
+/// The numbers to divide by one of what kernels divide by.
+fn reciprocal(batch: &Batch<'_>, divisor: Divisor, tiles: &Tiles) -> Reciprocal {
+    let by = match divisor {
+        Divisor::PackedHeads => tiles.packed_heads,
+        Divisor::GroupBlocks => batch.group() / tiles.packed_heads.max(1),
+        Divisor::HeadBlocks => tiles.head_blocks,
+        Divisor::SectionTiles => tiles.section.saturating_mul(tiles.row_tiles),
+        Divisor::Section => tiles.section,
+        Divisor::LastSection => tiles.last_section(),
+        Divisor::Scalar(param) => match batch.arguments[param.0] {
+            Argument::I32(value) => value.unsigned_abs() as usize,
+            _ => 0,
+        },
+    };
+    // What is too large is above all that is divided, so that quotients are 0; an argument says so itself if it must fit.
+    Reciprocal::of(u32::try_from(by).unwrap_or(u32::MAX))
 }
 
 fn pointer(argument: &Argument<'_>) -> u64 {

@@ -9,7 +9,7 @@
 //! list ([`crate::work_list`]), and then columns need not begin at 0.
 
 use super::kernel::Kernel;
-use crate::abi::Meaning;
+use crate::abi::{Divisor, Meaning};
 use crate::work_list;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::builder::{Builder, Reg, vector};
@@ -107,12 +107,11 @@ impl Kernel<'_> {
         Lanes { thread, lane, warp_row, lane_col }
     }
 
-    /// The instance of a tile of rows. `past` leaves where the tile lies past its sequence's end.
-    pub(super) fn instance(&mut self, lanes: Lanes, work: Work, past: impl FnOnce(&mut Builder)) -> Instance {
+    /// What this lane is in a tile of rows.
+    pub(super) fn instance(&mut self, lanes: Lanes, extent: Extent) -> Instance {
         let rows_per_warp = self.schedule.rows_per_warp();
-        let packed = self.param(Meaning::PackedHeads);
+        let (packed, by_packed) = (self.param(Meaning::PackedHeads), self.reciprocal(Divisor::PackedHeads));
         let Lanes { thread, lane, warp_row, lane_col } = lanes;
-        let extent = self.extent(work, past);
         let b = &mut self.b;
         b.comment("this lane's row: its token and head");
         let in_warp = b.and(Type::B32, "r", &lane, rows_per_warp - 1);
@@ -120,7 +119,7 @@ impl Kernel<'_> {
         let row = b.add(Type::U32, "r", &row, &extent.row0);
         let last_row = b.sub(Type::U32, "r", &extent.end, 1);
         let row = b.min(Type::U32, "r", &row, &last_row);
-        let lane_token = b.div(Type::U32, "lane_token", &row, &packed);
+        let lane_token = b.quotient("lane_token", &row, &by_packed);
         let whole = b.mul_lo(Type::U32, "r", &lane_token, &packed);
         let head = b.sub(Type::U32, "r", &row, &whole);
         let lane_head = b.add(Type::U32, "lane_head", &head, &extent.head0);
@@ -133,7 +132,7 @@ impl Kernel<'_> {
 
     /// What a tile of rows covers. `past` leaves where it lies past its sequence's end, which no item of a list does.
     pub(super) fn extent(&mut self, work: Work, past: impl FnOnce(&mut Builder)) -> Extent {
-        let group = self.param(Meaning::Group);
+        let group_blocks = self.reciprocal(Divisor::GroupBlocks);
         let attention = self.attention;
         let packed = self.param(Meaning::PackedHeads);
         let (sequence, head_block, row_tile) = match work {
@@ -158,7 +157,7 @@ impl Kernel<'_> {
         b.guarded(&is_past, false, past);
         let q_offset = b.sub(Type::S32, "q_offset", &kv_len, &q_len);
         let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
-        let kv_head = b.div(Type::U32, "kv_head", &head0, &group);
+        let kv_head = b.quotient("kv_head", &head_block, &group_blocks);
         Extent {
             sequence,
             q_begin,
@@ -177,7 +176,7 @@ impl Kernel<'_> {
     /// What an item of a work list covers.
     fn extent_of_item(&mut self, item: &Reg) -> Extent {
         use work_list::Word;
-        let group = self.param(Meaning::Group);
+        let group_blocks = self.reciprocal(Divisor::GroupBlocks);
         let packed = self.param(Meaning::PackedHeads);
         let is_paged = self.attention.table.is_some();
         let is_partial = self.spec.work == crate::spec::Work::Partials;
@@ -196,7 +195,7 @@ impl Kernel<'_> {
         let (_, row0, end) = self.tile_extent(&q_len, &row_tile);
         let b = &mut self.b;
         let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
-        let kv_head = b.div(Type::U32, "kv_head", &head0, &group);
+        let kv_head = b.quotient("kv_head", &head_block, &group_blocks);
         Extent { sequence, q_begin, kv_begin, col_begin, kv_len, q_offset, kv_head, head0, row0, end, part }
     }
 
@@ -216,7 +215,7 @@ impl Kernel<'_> {
 
     /// Rows of a sequence, and first and end of a tile of them.
     fn tile_extent(&mut self, q_len: &Reg, row_tile: &Reg) -> (Reg, Reg, Reg) {
-        let packed = self.param(Meaning::PackedHeads);
+        let (packed, by_packed) = (self.param(Meaning::PackedHeads), self.reciprocal(Divisor::PackedHeads));
         let b = &mut self.b;
         let rows = b.mul_lo(Type::U32, "rows", q_len, &packed);
         if self.schedule.roles.is_none() {
@@ -224,7 +223,7 @@ impl Kernel<'_> {
             return (rows.clone(), row0, rows);
         }
         b.comment("a tile has whole tokens");
-        let tokens = b.div(Type::U32, "r", self.schedule.rows, &packed);
+        let tokens = b.quotient("r", self.schedule.rows, &by_packed);
         let used = b.mul_lo(Type::U32, "tile_rows", &tokens, &packed);
         let row0 = b.mul_lo(Type::U32, "row0", row_tile, &used);
         let end = b.add(Type::U32, "r", &row0, &used);

@@ -1,13 +1,14 @@
 //! What every lowering is made of: the entry in the making, its parameters, and the running state of a lane.
 
 use super::softmax::Softmax;
-use crate::abi::{AbiType, Meaning, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, abi};
+use crate::abi::{AbiType, Divisor, Meaning, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, abi};
 use crate::attention::Attention;
 use crate::program::{DType, Expr, Program};
 use crate::schedule::Schedule;
 use crate::spec::Spec;
 use flashpage_ptx::ast::{Function, Instruction, Operand, Statement};
 use flashpage_ptx::builder::{Builder, Reg};
+use flashpage_ptx::division::ReciprocalRegs;
 use flashpage_ptx::words::{Opcode, Space, Type};
 use std::collections::HashSet;
 
@@ -95,6 +96,12 @@ impl<'a> Kernel<'a> {
     pub(super) fn param(&self, meaning: Meaning) -> Reg {
         let found = self.params.iter().find(|(m, _)| *m == meaning);
         found.map(|(_, reg)| reg.clone()).expect("a recognised program's ABI has every stride and pointer")
+    }
+
+    /// What divides by a number that only the host knows.
+    pub(super) fn reciprocal(&self, divisor: Divisor) -> ReciprocalRegs {
+        let multiplier = self.param(Meaning::Multiplier(divisor));
+        ReciprocalRegs { multiplier, shift: self.param(Meaning::Shift(divisor)) }
     }
 
     /// The type of two packed elements, for conversions.

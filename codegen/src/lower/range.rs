@@ -5,7 +5,7 @@
 
 use super::instance::Extent;
 use super::kernel::Kernel;
-use crate::abi::Meaning;
+use crate::abi::Divisor;
 use crate::bounds::{Affine, Bound, Interval};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
@@ -16,8 +16,32 @@ pub(super) struct ColumnRange {
     pub first: Reg,
     /// One past the rightmost tile.
     pub end: Reg,
-    /// The parts of the main loop, right to left.
-    pub phases: Vec<Phase>,
+    /// The leftmost tile right of those that every row sees whole, where the mask lets that be known.
+    inner_end: Option<Reg>,
+    /// The leftmost tile that every row sees whole, where the mask has a left end.
+    inner_first: Option<Reg>,
+}
+
+impl ColumnRange {
+    /// The tile at an edge; `None` where no part ends there.
+    pub fn at(&self, edge: Edge) -> Option<&Reg> {
+        match edge {
+            Edge::First => Some(&self.first),
+            Edge::InnerEnd => self.inner_end.as_ref(),
+            Edge::InnerFirst => self.inner_first.as_ref(),
+        }
+    }
+}
+
+/// Where a part of the main loop ends, going left.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Edge {
+    /// At the leftmost tile.
+    First,
+    /// Where tiles begin that every row sees whole.
+    InnerEnd,
+    /// Where they end.
+    InnerFirst,
 }
 
 /// A part of the main loop with one kind of body.
@@ -25,7 +49,7 @@ pub(super) struct Phase {
     /// A comment line.
     pub title: &'static str,
     /// Its leftmost tile.
-    pub first: Reg,
+    pub first: Edge,
     /// Whether its tiles need masks.
     pub masked: bool,
 }
@@ -63,35 +87,44 @@ impl Kernel<'_> {
             }
             None => self.b.mov(Type::U32, "tiles_first", 0),
         };
-        let mut phases = Vec::new();
+        let mut range = ColumnRange { first, end, inner_end: None, inner_first: None };
         if interval.exact {
             self.b.comment("tiles that every row sees whole");
             let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Least, &last_col);
             let hi = self.relative_to_begin(extent, hi, -1);
             let hi = self.b.add(Type::S32, "r", &hi, 1);
             let inner_end = self.b.div(Type::U32, "inner_end", &hi, cols);
-            self.b.max(Type::S32, &inner_end, &inner_end, &first);
-            let title = "tiles on the right boundary, masked";
-            phases.push(Phase { title, first: inner_end.clone(), masked: true });
-            let title = "tiles inside, no masks";
-            match self.left_end(extent, rows.as_ref(), &interval, Extreme::Greatest) {
-                None => phases.push(Phase { title, first: first.clone(), masked: false }),
-                Some(lo) => {
-                    let lo = self.relative_to_begin(extent, lo, 0);
-                    let lo = self.b.add(Type::S32, "r", &lo, cols - 1);
-                    let inner_first = self.b.div(Type::U32, "inner_first", &lo, cols);
-                    self.b.max(Type::S32, &inner_first, &inner_first, &first);
-                    self.b.min(Type::S32, &inner_first, &inner_first, &inner_end);
-                    phases.push(Phase { title, first: inner_first, masked: false });
-                    let title = "tiles on the left boundary, masked";
-                    phases.push(Phase { title, first: first.clone(), masked: true });
-                }
+            self.b.max(Type::S32, &inner_end, &inner_end, &range.first);
+            if let Some(lo) = self.left_end(extent, rows.as_ref(), &interval, Extreme::Greatest) {
+                let lo = self.relative_to_begin(extent, lo, 0);
+                let lo = self.b.add(Type::S32, "r", &lo, cols - 1);
+                let inner_first = self.b.div(Type::U32, "inner_first", &lo, cols);
+                self.b.max(Type::S32, &inner_first, &inner_first, &range.first);
+                self.b.min(Type::S32, &inner_first, &inner_first, &inner_end);
+                range.inner_first = Some(inner_first);
             }
-        } else {
-            let title = "all tiles: the mask is evaluated element by element";
-            phases.push(Phase { title, first: first.clone(), masked: true });
+            range.inner_end = Some(inner_end);
         }
-        ColumnRange { first, end, phases }
+        range
+    }
+
+    /// The parts of the main loop, right to left.
+    pub(super) fn phases(&self) -> Vec<Phase> {
+        let interval = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let phase = |title, first, masked| Phase { title, first, masked };
+        if !interval.exact {
+            return vec![phase("all tiles: the mask is evaluated element by element", Edge::First, true)];
+        }
+        let has_left_end = interval.lo.is_some();
+        let inner_first = if has_left_end { Edge::InnerFirst } else { Edge::First };
+        let mut phases = vec![
+            phase("tiles on the right boundary, masked", Edge::InnerEnd, true),
+            phase("tiles inside, no masks", inner_first, false),
+        ];
+        if has_left_end {
+            phases.push(phase("tiles on the left boundary, masked", Edge::First, true));
+        }
+        phases
     }
 
     /// A column counted from where the leftmost tile begins, at least `least`.
@@ -103,13 +136,13 @@ impl Kernel<'_> {
 
     /// Positions of the tile's first and last row, as s64.
     fn tile_rows(&mut self, extent: &Extent) -> Rows {
-        let packed = self.param(Meaning::PackedHeads);
+        let packed = self.reciprocal(Divisor::PackedHeads);
         let b = &mut self.b;
         let past = b.add(Type::U32, "r", &extent.row0, self.schedule.rows);
         let past = b.min(Type::U32, "r", &past, &extent.end);
         let last = b.sub(Type::U32, "r", &past, 1);
         let mut position = |row: &Reg, group: &str| {
-            let token = b.div(Type::U32, "r", row, &packed);
+            let token = b.quotient("r", row, &packed);
             let position = b.add(Type::S32, "r", &token, &extent.q_offset);
             b.cvt(&[], Type::S64, Type::S32, group, &position)
         };

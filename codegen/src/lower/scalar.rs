@@ -7,10 +7,10 @@
 
 use super::instance::Extent;
 use super::kernel::Kernel;
-use crate::abi::Meaning;
+use crate::abi::{Divisor, Meaning};
 use crate::attention::ScoreOp;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};
-use flashpage_ptx::ast::{Mod, Operand};
+use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Builder, Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::f32::consts::{LN_2, LOG2_E};
@@ -124,6 +124,11 @@ impl Kernel<'_> {
                 let (reg, kind) = self.unary(*op, a);
                 self.remember(reg, kind)
             }
+            Expr::Binary(op @ (BinaryOp::Div | BinaryOp::Rem), a, by) if self.scalar_i32(by).is_some() => {
+                let by = self.scalar_i32(by).expect("the guard has seen it");
+                let reg = self.divide_by_scalar(*op, a, by, place);
+                self.remember(reg, I32)
+            }
             Expr::Binary(op, a, b) => {
                 let (a, b) = (self.operand(a, place), self.operand(b, place));
                 let (reg, kind) = self.binary(*op, a, b, place.x.is_some() || place.col.is_some());
@@ -175,6 +180,30 @@ impl Kernel<'_> {
         };
         let reg = self.b.ld_constant(t, if t == Type::F32 { "f" } else { "i" }, &at, 0);
         self.remember(reg, kind)
+    }
+
+    /// A scalar parameter of type i32, if that is what the expression is.
+    fn scalar_i32(&self, expr: &Expr) -> Option<ParamId> {
+        let Expr::Param(param) = expr else { return None };
+        let is_i32 = self.program.params[param.0].kind == ParamKind::Scalar(ScalarType::I32);
+        is_i32.then_some(*param)
+    }
+
+    /// `a / by` or `a % by`: the host has made the numbers to divide with. By 0 both are 0.
+    fn divide_by_scalar(&mut self, op: BinaryOp, a: &Expr, by: ParamId, place: &Place) -> Reg {
+        let (value, _) = self.operand(a, place);
+        let reciprocal = self.reciprocal(Divisor::Scalar(by));
+        let by = self.param(Meaning::Scalar(by));
+        let b = &mut self.b;
+        let never_negative = a.is_never_negative();
+        if op == BinaryOp::Div {
+            return b.quotient_signed("i", value, &by, &reciprocal, never_negative);
+        }
+        let quotient = b.quotient_signed("r", value.clone(), &by, &reciprocal, never_negative);
+        let whole = b.mul_lo(Type::S32, "r", &quotient, &by);
+        let rest = b.sub(Type::S32, "i", value, &whole);
+        let by_zero = b.setp(Word::Eq, Type::S32, "p", &by, 0);
+        b.selp(Type::S32, "i", 0, &rest, &by_zero)
     }
 
     fn unary(&mut self, op: UnaryOp, (a, kind): Typed) -> (Reg, ScalarType) {
@@ -280,9 +309,10 @@ impl Kernel<'_> {
                 b.op(Opcode::Div, &[word(rounding), ty(t)], t, group, vec![x, y])
             }
             (Div | Rem, _) => {
-                let opcode = if op == Div { Opcode::Div } else { Opcode::Rem };
-                let mods: [Mod; 1] = [ty(t)];
-                let result = b.op(opcode, &mods, t, group, vec![x, y.clone()]);
+                let result = match op {
+                    Div => b.div(t, group, x, y.clone()),
+                    _ => b.rem(t, group, x, y.clone()),
+                };
                 match y {
                     Operand::Int(n) if n != 0 => result,
                     divisor => {
@@ -325,6 +355,20 @@ impl Expr {
                 b.maximal(wanted, found);
             }
             _ => {}
+        }
+    }
+
+    /// Whether an i32 expression is at least 0 whatever its leaves are. Sums and products may wrap.
+    fn is_never_negative(&self) -> bool {
+        match self {
+            Expr::Col | Expr::Head | Expr::Seq => true,
+            Expr::Int(n) => *n >= 0,
+            Expr::Binary(BinaryOp::Div, a, b) => a.is_never_negative() && b.is_never_negative(),
+            Expr::Binary(BinaryOp::Rem, a, _) => a.is_never_negative(),
+            Expr::Binary(BinaryOp::Max, a, b) => a.is_never_negative() || b.is_never_negative(),
+            Expr::Binary(BinaryOp::Min, a, b) => a.is_never_negative() && b.is_never_negative(),
+            Expr::Select(_, a, b) => a.is_never_negative() && b.is_never_negative(),
+            _ => false,
         }
     }
 

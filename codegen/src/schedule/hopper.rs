@@ -17,8 +17,10 @@ use std::str::FromStr;
 pub const WARPGROUP_WARPS: usize = 4;
 /// Rows that one warpgroup multiplies: `m64` of `wgmma`.
 pub const WARPGROUP_ROWS: usize = 64;
-/// Bytes that say which tile is next.
-pub const NEXT_BYTES: usize = 16;
+/// Places where the producer tells consumers of a row tile: it is one ahead.
+pub const TILE_INFOS: usize = 2;
+/// Bytes of such a place.
+pub const TILE_INFO_BYTES: usize = 64;
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 /// Head dimensions of the sm_90a lowering.
@@ -366,18 +368,18 @@ impl Schedule {
     }
 
     /// Byte offset of the barriers, eight bytes each: full and empty of Q, then of each K stage, of each V stage, and of
-    /// what is next.
+    /// each place where a row tile is described.
     pub fn barriers_offset(&self) -> usize {
         self.values_offset() + self.stages * self.kv_tile_bytes()
     }
 
     /// Barriers of the kernel.
     pub fn barriers(&self) -> usize {
-        4 + 4 * self.stages
+        2 * (1 + 2 * self.stages + TILE_INFOS)
     }
 
-    /// Byte offset of where the producer writes which tile is next: [`NEXT_BYTES`].
-    pub fn next_offset(&self) -> usize {
+    /// Byte offset of the [`TILE_INFOS`] places where the producer describes row tiles, [`TILE_INFO_BYTES`] each.
+    pub fn tile_infos_offset(&self) -> usize {
         self.barriers_offset() + 8 * self.barriers()
     }
 

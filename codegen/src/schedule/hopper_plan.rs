@@ -3,7 +3,7 @@
 //! The lowering works these numbers out where it needs them; here they are listed, for people to read and for tests
 //! to hold against the PTX.
 
-use super::hopper::{NEXT_BYTES, WARPGROUP_WARPS};
+use super::hopper::{TILE_INFO_BYTES, TILE_INFOS, WARPGROUP_WARPS};
 use super::{OutputIn, Roles, Schedule, WARPGROUP_ROWS};
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::PERIOD;
@@ -24,13 +24,13 @@ const FIRST_ALONE: usize = 5;
 /// A piece of shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// What is there: `Q`, `K stage 0`, `V0 full`, `next tile`.
+    /// What is there: `Q`, `K stage 0`, `V0 full`, `tile info 0`.
     pub name: String,
     /// Byte offset from the start of dynamic shared memory.
     pub offset: usize,
     /// Bytes.
     pub bytes: usize,
-    /// How its rows lie; `None` for a barrier, and for what is next.
+    /// How its rows lie; `None` for a barrier, and for what describes a row tile.
     pub layout: Option<Tile>,
     /// Whether an `mbarrier` is there.
     pub is_barrier: bool,
@@ -109,13 +109,13 @@ impl Schedule {
             let offset = self.barriers_offset() + index * BARRIER_BYTES;
             regions.push(Region { name, offset, bytes: BARRIER_BYTES, layout: None, is_barrier: true });
         }
-        regions.push(Region {
-            name: "next tile".to_owned(),
-            offset: self.next_offset(),
-            bytes: NEXT_BYTES,
+        regions.extend((0..TILE_INFOS).map(|place| Region {
+            name: format!("tile info {place}"),
+            offset: self.tile_infos_offset() + place * TILE_INFO_BYTES,
+            bytes: TILE_INFO_BYTES,
             layout: None,
             is_barrier: false,
-        });
+        }));
         regions
     }
 
@@ -125,7 +125,7 @@ impl Schedule {
         std::iter::once("Q".to_owned())
             .chain(slots("K"))
             .chain(slots("V"))
-            .chain(["next".to_owned()])
+            .chain((0..TILE_INFOS).map(|place| format!("info{place}")))
             .flat_map(|slot| [format!("{slot} full"), format!("{slot} empty")])
             .collect()
     }
@@ -144,8 +144,8 @@ impl Schedule {
         let (waits, arrives, rows) = match (name.chars().next(), full) {
             (Some('Q'), true) => ("consumers, before a tile's first S = Q Kᵀ", "copies of Q", self.rows),
             (Some('Q'), false) => ("producer, before the next Q", "each consumer warp", self.rows),
-            (Some('n'), true) => ("consumers, before a tile", "producer, who knows which", 0),
-            (Some('n'), false) => ("producer, before it says what is next", "each consumer warp", 0),
+            (Some('i'), true) => ("consumers, before a row tile", "producer, who describes it", 0),
+            (Some('i'), false) => ("producer, before it describes the next", "each consumer warp", 0),
             (Some('K'), true) => ("consumers, before S = Q Kᵀ", "copies of K", self.cols),
             (Some('K'), false) => {
                 ("producer, before the next K here", "each consumer warp, S there", self.cols)
@@ -154,7 +154,7 @@ impl Schedule {
             (_, false) => ("producer, before the next V here", "each consumer warp, O there", self.cols),
         };
         let arrives = match (full, name.starts_with('Q'), self.output_over_query()) {
-            (true, ..) if name.starts_with('n') => arrives.to_owned(),
+            (true, ..) if name.starts_with('i') => arrives.to_owned(),
             (true, ..) => format!("producer and the {arrives}"),
             (false, true, true) => format!("{arrives}, O gone"),
             (false, true, false) => format!("{arrives}, last S there"),

@@ -11,8 +11,8 @@ mod table;
 
 pub(crate) use hopper::gcd;
 pub use hopper::{
-    HopperRow, MaskClass, NEXT_BYTES, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
-    WARPGROUP_ROWS,
+    HopperRow, MaskClass, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
+    TILE_INFO_BYTES, TILE_INFOS, WARPGROUP_ROWS,
 };
 pub use hopper_plan::{BarrierAt, Copies, Meeting, Region, Tile};
 pub use hopper_table::SM90;
@@ -383,7 +383,7 @@ impl Schedule {
     /// Dynamic shared memory of a block.
     pub fn shared_bytes(&self) -> usize {
         if self.roles.is_some() {
-            return self.next_offset() + hopper::NEXT_BYTES;
+            return self.tile_infos_offset() + TILE_INFOS * TILE_INFO_BYTES;
         }
         self.ring_offset() + self.slots() * self.slot_bytes()
     }

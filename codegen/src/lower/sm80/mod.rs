@@ -58,7 +58,8 @@ impl Kernel<'_> {
         self.b.stage("which sequence, heads and rows this block owns");
         let lanes = self.lanes();
         let work = if self.spec.work.is_planned() { self.listed_work() } else { self.grid_work() };
-        self.instance(lanes, work, |b| b.ret())
+        let extent = self.extent(work, |b| b.ret());
+        self.instance(lanes, extent)
     }
 
     /// The item of this block.
@@ -111,14 +112,15 @@ impl Kernel<'_> {
         fragments: &Fragments,
     ) {
         let tile = ring.tile.clone();
-        for (index, phase) in range.phases.iter().enumerate() {
+        for (index, phase) in self.phases().into_iter().enumerate() {
+            let first = range.at(phase.first).expect("every part has its edge").clone();
             self.b.stage(phase.title);
             // A left boundary comes last: rather than carry rows and lengths through the inner loop, ask again.
             let again = (index > 0 && phase.masked).then(|| self.own_instance());
             let instance = again.as_ref().unwrap_or(instance);
             let masks = self.prepare_scores(instance, phase.masked);
             let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
-            let finished = self.b.setp(Word::Lt, Type::S32, "p", &tile, &phase.first);
+            let finished = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
             self.b.guarded(&finished, false, |b| b.bra(&done));
             self.b.place(&top);
 
@@ -138,7 +140,7 @@ impl Kernel<'_> {
             self.next_stage(ring);
 
             self.b.sub(Type::S32, &tile, &tile, 1);
-            let more = self.b.setp(Word::Ge, Type::S32, "p", &tile, &phase.first);
+            let more = self.b.setp(Word::Ge, Type::S32, "p", &tile, &first);
             self.b.guarded(&more, false, |b| b.bra(&top));
             self.b.place(&done);
         }

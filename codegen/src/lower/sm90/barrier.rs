@@ -140,6 +140,27 @@ impl Hopper<'_> {
         }
     }
 
+    /// The slot before, around the ring.
+    pub(super) fn before(&mut self, at: &Position) -> Position {
+        let stages = self.schedule.stages;
+        let b = &mut self.b;
+        let Position { stage, parity } = at;
+        match stages {
+            1 => Position { stage: stage.clone(), parity: b.xor(Type::B32, "r", parity, 1) },
+            2 => {
+                let before = b.xor(Type::B32, "r", stage, 1);
+                Position { parity: b.xor(Type::B32, "r", parity, &before), stage: before }
+            }
+            _ => {
+                let wraps = b.setp(Word::Eq, Type::U32, "p", stage, 0);
+                let before = b.sub(Type::U32, "r", stage, 1);
+                let before = b.selp(Type::U32, "r", stages - 1, &before, &wraps);
+                let flipped = b.xor(Type::B32, "r", parity, 1);
+                Position { stage: before, parity: b.selp(Type::B32, "r", &flipped, parity, &wraps) }
+            }
+        }
+    }
+
     /// Takes the position of another.
     pub(super) fn move_position(&mut self, to: &Position, from: &Position) {
         self.b.mov(Type::U32, &to.stage, &from.stage);

@@ -10,9 +10,10 @@
 
 use super::barrier::{EMPTY, FULL, Position, Turns, Which};
 use super::product::Factors;
+use super::tile_info::{Place, TileInfo};
 use super::{Block, Hopper};
 use crate::bounds::Interval;
-use crate::lower::instance::{Instance, Lanes, Work};
+use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::score::Masks;
 use crate::schedule::{Overlap, PassTurn, Rescale};
@@ -28,11 +29,9 @@ pub(super) struct Consumer {
     pub first_lane: Reg,
     factors: Factors,
     turns: Option<Turns>,
-    /// K slot of the tile whose scores are computed.
+    /// K slot of the tile whose scores are computed. The V slot of the tile before, whose probabilities wait to be
+    /// multiplied, is the one before it.
     keys: Position,
-    /// V slot of the tile before, whose probabilities wait to be multiplied.
-    values: Position,
-    query_parity: Reg,
     /// The tile whose scores are computed.
     tile: Reg,
 }
@@ -47,70 +46,77 @@ impl Hopper<'_> {
         let factors = self.factors(block, &warpgroup);
         let turns = self.turns(&warpgroup);
         let keys = self.first_position(0);
-        let values = self.first_position(0);
-        let query_parity = self.b.mov(Type::U32, "query_parity", 0);
         let tile = self.b.reg(Type::U32, "tile");
-        let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, values, query_parity, tile };
-        let lanes = self.lanes();
+        let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, tile };
 
-        let (walk, work) = self.begin_walk(block, &consumer.first_lane);
+        let place = self.first_place(false);
+        let (top, done) = (self.b.label("tile"), self.b.label("tiles_done"));
+        self.b.place(&top);
+        self.b.stage("the next tile of rows");
+        self.await_info(block, &place);
+        let info = self.read_info(block, &place);
+        let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
+        self.b.guarded(&over, false, |b| b.bra(&done));
         self.uniform.clear();
-        let again = (lanes.clone(), work.clone());
-        let instance = self.instance(lanes, work, |b| b.bra(&walk.next));
+        let instance = self.instance_told(&info);
         self.hoist_uniform(&instance);
-        let range = self.column_range(&instance);
-        let last = self.b.sub(Type::S32, "r", &range.end, 1);
+        let state = self.state();
+        let last = self.b.sub(Type::S32, "r", &info.tiles_end(), 1);
         self.b.shfl(Word::Idx, Type::U32, &consumer.tile, &last, 0);
-        let state = self.clear_state();
         let nothing = self.b.label("no_columns");
-        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, &range.first);
+        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, &info.first_tile());
         self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));
 
-        let masks = self.rightmost_tile(block, &instance, &consumer, &state);
+        let masks = self.rightmost_tile(block, &instance, &info.query_parity(), &consumer, &state);
         let bounded = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
-        for (index, phase) in range.phases.iter().enumerate() {
+        for (index, phase) in self.phases().into_iter().enumerate() {
             // Without a bound on the right only the rightmost tile needs its end masked.
             if index == 0 && phase.masked && bounded.exact && bounded.hi.is_none() {
                 continue;
             }
             self.b.stage(phase.title);
-            let first = self.same_in_all_lanes(&phase.first);
-            let left = (index > 1 && phase.masked).then(|| self.instance_again(&again, &walk.next));
-            let own = match (&left, phase.masked) {
-                (Some(left), _) => Some(self.prepare_scores(left, true)),
-                (None, true) => None,
-                (None, false) => Some(self.prepare_scores(&instance, false)),
-            };
+            let first = self.read_edge(block, &place, phase.first);
+            // The first part goes on with what the rightmost tile has.
+            let asks = phase.masked || !self.attention.scores.is_empty();
+            let again = (index > 0 && asks).then(|| self.instance_again(block, &place));
+            let instance = again.as_ref().unwrap_or(&instance);
+            let own = (index > 0).then(|| self.prepare_scores(instance, phase.masked));
             let masks = own.as_ref().unwrap_or(&masks);
-            let instance = left.as_ref().unwrap_or(&instance);
             self.columns(block, instance, &consumer, masks, &state, &first);
         }
         self.last_output(block, &consumer, &state);
 
-        // What the epilogue needs of the instance is worked out again: carrying it through the loops would cost
-        // registers there.
-        let instance = self.instance_again(&again, &walk.next);
-        self.epilogue(block, &instance, &consumer, &state);
-        self.b.bra(&walk.next);
+        let again = self.instance_again(block, &place);
+        self.release_info(block, &place, &consumer.first_lane);
+        self.epilogue(block, &again, &consumer, &state);
+        self.b.bra(&top);
+
         self.b.place(&nothing);
         self.b.stage("no row sees a column");
-        let instance = self.instance_again(&again, &walk.next);
+        self.release_info(block, &place, &consumer.first_lane);
+        self.clear_accumulators(&state);
         self.store_nothing(&instance, &state);
-        self.next_work(&walk);
+        self.b.bra(&top);
+        self.b.place(&done);
         self.finish_stores(block);
     }
 
-    fn instance_again(&mut self, (lanes, work): &(Lanes, Work), next: &flashpage_ptx::ast::Name) -> Instance {
-        self.instance(lanes.clone(), work.clone(), |b| b.bra(next))
+    /// What was read and worked out at first: to carry it through the loops would cost registers there.
+    fn instance_again(&mut self, block: &Block, place: &Place) -> Instance {
+        let info = self.read_info(block, place);
+        self.instance_told(&info)
     }
 
-    fn clear_state(&mut self) -> State {
-        self.b.stage("accumulators and running softmax");
-        let state = self.state();
+    fn instance_told(&mut self, info: &TileInfo) -> Instance {
+        let lanes = self.lanes();
+        let extent = self.extent_of(info);
+        self.instance(lanes, extent)
+    }
+
+    fn clear_accumulators(&mut self, state: &State) {
         for register in state.acc.iter().flatten().flatten() {
             self.b.mov(Type::F32, register, 0.0f32);
         }
-        state
     }
 
     /// The first tile: nothing is in flight before it. Gives its masks, which serve every tile on the right boundary.
@@ -118,13 +124,13 @@ impl Hopper<'_> {
         &mut self,
         block: &Block,
         instance: &Instance,
+        query_parity: &Reg,
         consumer: &Consumer,
         state: &State,
     ) -> Masks {
         self.b.stage("the rightmost tile, masked");
         let masks = self.prepare_scores(instance, true);
-        self.wait(&block.barriers, FULL, &consumer.query_parity);
-        self.b.xor(Type::B32, &consumer.query_parity, &consumer.query_parity, 1);
+        self.wait(&block.barriers, FULL, query_parity);
         // K that was not copied comes with a table only.
         if self.attention.table.is_some() {
             self.zero_tail(block, instance, Which::Keys, &consumer.tile, &consumer.keys);
@@ -147,6 +153,8 @@ impl Hopper<'_> {
         self.probabilities(&state, consumer);
         self.zero_tail(block, instance, Which::Values, &consumer.tile, &consumer.keys);
         self.next_tile(consumer);
+        // Not earlier: until here they would only take registers.
+        self.clear_accumulators(&state);
         masks
     }
 
@@ -166,13 +174,14 @@ impl Hopper<'_> {
         self.b.place(&top);
 
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
-        let values = self.slot_barriers(block, Which::Values, &consumer.values);
+        let values_at = self.before(&consumer.keys);
+        let values = self.slot_barriers(block, Which::Values, &values_at);
         self.wait(&keys, FULL, &consumer.keys.parity);
-        self.wait(&values, FULL, &consumer.values.parity);
+        self.wait(&values, FULL, &values_at.parity);
         self.take_turn(&consumer.turns);
         self.fence_products();
         self.issue_scores(state, &consumer.factors, &consumer.keys);
-        self.issue_output(state, &consumer.factors, &consumer.values);
+        self.issue_output(state, &consumer.factors, &values_at);
         let pass = self.roles().pass;
         if pass == PassTurn::Issued {
             self.pass_turn(&consumer.turns);
@@ -259,9 +268,8 @@ impl Hopper<'_> {
         self.round_probabilities(state, &consumer.factors);
     }
 
-    /// The tile to the left: its K slot, and the V slot of the one just done.
+    /// The tile to the left, and its K slot.
     fn next_tile(&mut self, consumer: &Consumer) {
-        self.move_position(&consumer.values, &consumer.keys);
         self.advance(&consumer.keys);
         self.b.sub(Type::S32, &consumer.tile, &consumer.tile, 1);
     }
@@ -272,10 +280,11 @@ impl Hopper<'_> {
         if !self.output_over_query() {
             self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
         }
-        let values = self.slot_barriers(block, Which::Values, &consumer.values);
-        self.wait(&values, FULL, &consumer.values.parity);
+        let values_at = self.before(&consumer.keys);
+        let values = self.slot_barriers(block, Which::Values, &values_at);
+        self.wait(&values, FULL, &values_at.parity);
         self.fence_products();
-        self.issue_output(state, &consumer.factors, &consumer.values);
+        self.issue_output(state, &consumer.factors, &values_at);
         self.wait_products(0);
         self.arrive(&values, EMPTY, &consumer.first_lane, 1);
     }

@@ -7,7 +7,7 @@
 use super::barrier::{EMPTY, FIRST_ALONE, WARPGROUP};
 use super::consumer::Consumer;
 use super::{Block, Hopper};
-use crate::abi::Meaning;
+use crate::abi::{Divisor, Meaning};
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
@@ -114,13 +114,13 @@ impl Hopper<'_> {
         // Bulk copies read this memory, or write the next Q to it.
         self.fence_proxy_async();
 
-        let packed = self.param(Meaning::PackedHeads);
+        let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.row_panels();
+        let used = self.whole_tokens(WARPGROUP_ROWS);
         let b = &mut self.b;
         let first = b.mad_lo(Type::U32, "r", &consumer.warpgroup, WARPGROUP_ROWS, &instance.row0);
         let past = b.add(Type::U32, "r", &first, WARPGROUP_ROWS);
-        let spare = b.rem(Type::U32, "r", WARPGROUP_ROWS, &packed);
-        let divides = b.setp(Word::Eq, Type::U32, "p", &spare, 0);
+        let divides = b.setp(Word::Eq, Type::U32, "p", &used, WARPGROUP_ROWS);
         let whole = b.setp_and(Word::Le, Type::U32, "p", &past, &instance.end, &divides);
         let (by_rows, done) = (b.label("by_rows"), b.label("stored"));
         b.guarded(&whole, true, |b| b.bra(&by_rows));
@@ -128,7 +128,7 @@ impl Hopper<'_> {
         b.comment("whole rows of tokens: bulk copies");
         self.meet(&alone, WARPGROUP);
         let b = &mut self.b;
-        let token = b.div(Type::U32, "r", &first, &packed);
+        let token = b.quotient("r", &first, &by_packed);
         let token = b.add(Type::U32, "r", &token, &instance.q_begin);
         let from = b.mad_lo(Type::U32, "r", &consumer.warpgroup, WARPGROUP_ROWS * panels.span, &tile);
         let map = self.map(output);

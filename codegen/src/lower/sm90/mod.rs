@@ -5,7 +5,7 @@
 //!   the next S = Q Kᵀ and the last O += P V are in flight while a tile's softmax is computed.
 //! - They meet at barriers ([`barrier`]): a slot is *full* when its bytes have come, *empty* when every consumer
 //!   warp is done with it.
-//! - Blocks walk the list of row tiles ([`work`]); every role works out for itself which columns a tile sees.
+//! - Blocks walk the list of row tiles ([`work`]); the producer tells consumers what each covers ([`tile_info`]).
 //! - A sequence that ends inside a tile has the rest of its K and V tile zeroed ([`tail`]).
 //! - O leaves through swizzled shared memory ([`epilogue`]).
 
@@ -15,10 +15,11 @@ mod epilogue;
 mod producer;
 mod product;
 mod tail;
+mod tile_info;
 mod work;
 
 use super::kernel::Kernel;
-use crate::abi::{Meaning, SHARED_TILES as SHARED};
+use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
 use crate::attention::Attention;
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
@@ -116,13 +117,18 @@ impl Hopper<'_> {
 
     /// With heads packed that do not divide the tile, its last rows are never copied. They are multiplied all the same.
     fn zero_spare_query_rows(&mut self, block: &Block) {
-        let packed = self.param(Meaning::PackedHeads);
         let panels = self.row_panels();
-        let spare = self.b.rem(Type::U32, "r", panels.rows, &packed);
-        let used = self.b.sub(Type::U32, "r", panels.rows, &spare);
+        let used = self.whole_tokens(panels.rows);
         let threads = self.schedule.threads();
         self.zero_rows(&block.thread, threads, panels, &used, &block.shared, "spare_rows");
         self.fence_proxy_async();
+    }
+
+    /// The most of `rows` rows that are whole tokens.
+    fn whole_tokens(&mut self, rows: usize) -> Reg {
+        let (packed, by_packed) = (self.param(Meaning::PackedHeads), self.reciprocal(Divisor::PackedHeads));
+        let tokens = self.b.quotient("r", rows, &by_packed);
+        self.b.mul_lo(Type::U32, "r", &tokens, &packed)
     }
 
     /// Generic writes to shared memory before reads of it by `wgmma` and bulk copies.

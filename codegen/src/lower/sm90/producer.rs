@@ -10,7 +10,7 @@
 
 use super::barrier::{EMPTY, FULL, Position, Which};
 use super::{Block, Hopper};
-use crate::abi::{CopyBox, Meaning};
+use crate::abi::{CopyBox, Divisor, Meaning};
 use crate::lower::instance::Extent;
 use crate::program::ParamId;
 use flashpage_ptx::ast::Operand;
@@ -18,14 +18,14 @@ use flashpage_ptx::builder::{Reg, address, space, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// What the producer carries from tile to tile.
-struct Producer {
+pub(super) struct Producer {
     /// Whether this lane says how many bytes come.
-    first_lane: Reg,
+    pub first_lane: Reg,
     /// Slot of the K to copy next.
     keys: Position,
     /// Slot of the V to copy next, one tile behind.
     values: Position,
-    query_parity: Reg,
+    pub query_parity: Reg,
     /// The boxes that a lane copies of every tile, one a round.
     boxes: Vec<LaneBox>,
     /// The sequence's row of the block table; paged only.
@@ -73,10 +73,11 @@ impl Hopper<'_> {
         let boxes = self.boxes(block);
         let mut producer = Producer { first_lane, keys, values, query_parity, boxes, table_row: None };
 
-        let (walk, work) = self.begin_taking(block, &producer.first_lane);
+        let (walk, work) = self.begin_taking(&producer.first_lane);
         self.uniform.clear();
         let extent = self.extent(work, |b| b.bra(&walk.next));
         let range = self.column_range(&extent);
+        self.tell(block, &walk.place, (&extent, &range), &producer);
         let first = self.same_in_all_lanes(&range.first);
         let tile = self.b.sub(Type::S32, "r", &range.end, 1);
         let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
@@ -105,7 +106,8 @@ impl Hopper<'_> {
 
         self.b.stage("V of the leftmost tile");
         self.copy_tile(block, &extent, &producer, Which::Values, &before);
-        self.next_work(&walk);
+        self.next_taken(&walk);
+        self.tell_over(block, &walk.place, &producer.first_lane);
     }
 
     /// Goes on to the next tile: what was K's is V's now.
@@ -189,18 +191,16 @@ impl Hopper<'_> {
         let parity = &producer.query_parity;
         self.b.comment("Q");
         let query = self.attention.q;
-        let packed = self.param(Meaning::PackedHeads);
+        let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.row_panels();
         let (row_bytes, count) = (self.schedule.head_dim * 2, self.schedule.panels());
         self.wait(&block.barriers, EMPTY, parity);
         self.b.xor(Type::B32, parity, parity, 1);
-        let b = &mut self.b;
-        let spare = b.rem(Type::U32, "r", panels.rows, &packed);
-        let used = b.sub(Type::U32, "r", panels.rows, &spare);
-        let bytes = b.mul_lo(Type::U32, "r", &used, row_bytes);
+        let used = self.whole_tokens(panels.rows);
+        let bytes = self.b.mul_lo(Type::U32, "r", &used, row_bytes);
         self.expect(&block.barriers, &bytes, &producer.first_lane);
         let b = &mut self.b;
-        let token = b.div(Type::U32, "r", &extent.row0, &packed);
+        let token = b.quotient("r", &extent.row0, &by_packed);
         let token = b.add(Type::U32, "r", &token, &extent.q_begin);
         let col = b.mul_lo(Type::U32, "r", &block.lane, panels.span / 2);
         let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_bytes(), &block.shared);
