@@ -3,7 +3,7 @@
 
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
-use crate::bulk_copy::tensor_map;
+use crate::bulk_copy::{block_step, tensor_map};
 use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
@@ -287,6 +287,7 @@ pub(crate) fn parameter(
         Meaning::BlockStride(param) => (of("block stride", param), batch.strides(param).0 * element),
         Meaning::TokenStride(param) => (of("token stride", param), batch.strides(param).1 * element),
         Meaning::HeadStride(param) => (of("head stride", param), batch.strides(param).2 * element),
+        Meaning::BlockStep(param) => (of("block step", param), block_step(batch, param)),
         Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
         Meaning::Group => ("the group".into(), batch.group()),
         Meaning::PackedHeads => ("packed heads".into(), tiles.packed_heads),
@@ -301,6 +302,11 @@ pub(crate) fn parameter(
         Meaning::PartialLse => (String::new(), tiles.planned.lse_part as usize),
         Meaning::TensorMap(param, copy) => {
             let map = tensor_map(batch, param, copy, tiles.packed_heads);
+            // Coordinates of a copy are 32 bits with a sign.
+            if let Some(&longest) = map.dims.iter().max().filter(|dim| **dim > i32::MAX as u64) {
+                let what = of("longest dimension of the tensor map", param);
+                return Err(LaunchError::TooLarge { what, value: longest as usize, most: i32::MAX as usize });
+            }
             let encoded = device.encode_tensor_map(pointer(&argument(param)), &map);
             let refused = |error| LaunchError::TensorMap { param: batch.name(param).to_string(), error };
             return encoded.map(Vec::from).map_err(refused);

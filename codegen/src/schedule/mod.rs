@@ -11,10 +11,10 @@ mod table;
 
 pub(crate) use hopper::gcd;
 pub use hopper::{
-    HopperRow, MaskClass, NEXT_BYTES, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
-    WARPGROUP_ROWS,
+    HopperRow, KvBox, MaskClass, NEXT_BYTES, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS,
+    SM90_SHARED_LIMIT, WARPGROUP_ROWS,
 };
-pub use hopper_plan::{BarrierAt, Copies, Meeting, Region, Tile};
+pub use hopper_plan::{BarrierAt, Copies, Meeting, Region};
 pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
