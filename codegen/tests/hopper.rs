@@ -1,5 +1,6 @@
 //! What is said of a Hopper kernel against its PTX: barriers where the plan has them, with its counts and numbers.
 
+use flashpage_codegen::abi::AbiType;
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{BarrierAt, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
@@ -117,4 +118,42 @@ fn a_schedule_knows_its_row() {
     }
     let old = Spec { arch: Arch::Sm80, ..spec(128, ShapeClass::Prefill, None) };
     assert_eq!(HopperRow::of(&old, &attention), None);
+}
+
+#[test]
+fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
+    // Of Q, and of each of the four copies of K and V.
+    let kept = |shape| match shape {
+        ShapeClass::Prefill => ("%evict_first0", Some("%evict_last0")),
+        ShapeClass::Append => ("%evict_first0", None),
+        ShapeClass::Decode => ("%evict_first0", Some("%evict_first0")),
+    };
+    for Compiled { module, entry, abi, .. } in compiled() {
+        let text = flashpage_ptx::print(&module);
+        let shape =
+            ShapeClass::ALL.into_iter().find(|shape| entry.contains(shape.as_str())).expect("a shape");
+        let (of_query, of_keys) = kept(shape);
+        let mut policies: Vec<Option<&str>> = text
+            .lines()
+            .filter(|line| line.contains("mbarrier::complete_tx::bytes"))
+            .map(|line| {
+                let last = line.rsplit(' ').next().map(|last| last.trim_end_matches(';'));
+                last.filter(|_| line.contains("L2::cache_hint"))
+            })
+            .collect();
+        policies.sort_unstable();
+        let mut expected = vec![of_keys; 4];
+        expected.push(Some(of_query));
+        expected.sort_unstable();
+        assert_eq!(policies, expected, "{entry}");
+        let maps = abi.iter().filter(|arg| arg.ty == AbiType::TensorMap).count();
+        let first_copy = text.find("cp.async.bulk.tensor.").expect("copies");
+        let producer = text.find("PRODUCER").expect("a producer");
+        let fetched = text.match_indices("prefetch.tensormap").map(|(at, _)| at);
+        // Consumers stand first in the text, and copy O.
+        assert!(first_copy < producer, "{entry}");
+        let first_load = text.find("mbarrier::complete_tx::bytes").expect("loads");
+        assert!(fetched.clone().all(|at| producer < at && at < first_load), "{entry}");
+        assert_eq!(fetched.count(), maps, "{entry}");
+    }
 }

@@ -15,8 +15,9 @@ use crate::layout::swizzle::PERIOD;
 use crate::lower::instance::Extent;
 use crate::program::ParamId;
 use crate::schedule::KvBox;
+use crate::spec::ShapeClass;
 use flashpage_ptx::ast::Operand;
-use flashpage_ptx::builder::{Reg, address, space, vector, word};
+use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// What the producer carries from tile to tile.
@@ -30,8 +31,16 @@ struct Producer {
     query_parity: Reg,
     /// The box that a lane copies of every tile.
     lane_box: LaneBox,
+    policies: Policies,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
+}
+
+/// What the L2 cache is to do with what is copied.
+struct Policies {
+    query: Reg,
+    /// `None`: as with anything.
+    keys_and_values: Option<Reg>,
 }
 
 /// The box of a lane.
@@ -80,8 +89,11 @@ impl Hopper<'_> {
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let (keys, values) = (self.first_position(1), self.first_position(1));
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
+        self.prefetch_maps(&first_lane);
+        let policies = self.policies();
         let lane_box = self.lane_box(block);
-        let mut producer = Producer { first_lane, keys, values, query_parity, lane_box, table_row: None };
+        let mut producer =
+            Producer { first_lane, keys, values, query_parity, lane_box, policies, table_row: None };
 
         let (walk, work) = self.begin_taking(block, &producer.first_lane);
         self.uniform.clear();
@@ -116,6 +128,32 @@ impl Hopper<'_> {
         self.b.stage("V of the leftmost tile");
         self.copy_tile(block, &extent, &producer, Which::Values, &before);
         self.next_work(&walk);
+    }
+
+    /// Has the tensor maps fetched before the first copy asks for them.
+    fn prefetch_maps(&mut self, first_lane: &Reg) {
+        self.b.set_guard(Some(first_lane));
+        for map in self.maps() {
+            self.b.emit(Opcode::Prefetch, &[word(Word::Tensormap)], vec![address(&map, 0)]);
+        }
+        self.b.set_guard(None);
+    }
+
+    /// Q is read once. K and V are read once by a decode, whose rows are a single tile, and then make room for others; a
+    /// prefill reads them again for every tile of rows, and everything else makes room for them.
+    fn policies(&mut self) -> Policies {
+        let first = self.policy("evict_first", Word::L2EvictFirst);
+        let keys_and_values = match self.spec.shape {
+            ShapeClass::Prefill => Some(self.policy("evict_last", Word::L2EvictLast)),
+            ShapeClass::Append => None,
+            ShapeClass::Decode => Some(first.clone()),
+        };
+        Policies { query: first, keys_and_values }
+    }
+
+    fn policy(&mut self, group: &str, priority: Word) -> Reg {
+        let mods = [word(Word::Fractional), word(priority), ty(Type::B64)];
+        self.b.op(Opcode::Createpolicy, &mods, Type::B64, group, vec![1.0f32.into()])
     }
 
     /// Goes on to the next tile: what was K's is V's now.
@@ -217,7 +255,8 @@ impl Hopper<'_> {
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         let map = self.map(query);
         self.b.set_guard(Some(&present));
-        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers);
+        let policy = Some(&producer.policies.query);
+        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers, policy);
         self.b.set_guard(None);
     }
 
@@ -234,6 +273,7 @@ impl Hopper<'_> {
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
         let LaneBox { present, offset, part } = &producer.lane_box;
+        let policy = producer.policies.keys_and_values.as_ref();
         match part {
             Part::Panel { col } => {
                 self.expect(&barriers, cols * row_bytes, &producer.first_lane);
@@ -248,7 +288,7 @@ impl Hopper<'_> {
                 };
                 let coordinates = [col, &row, &extent.kv_head];
                 b.set_guard(Some(present));
-                self.bulk_load(&map, &coordinates, &to, &barriers);
+                self.bulk_load(&map, &coordinates, &to, &barriers, policy);
             }
             Part::Run(Run { row, of_keys, of_values }) => {
                 // Rows of this tile that exist: runs past the end are left out.
@@ -269,7 +309,7 @@ impl Hopper<'_> {
                 let zero = b.mov(Type::U32, "r", 0);
                 let exists = b.setp_and(Word::Lt, Type::U32, "p", row, &left, present);
                 b.set_guard(Some(&exists));
-                self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &to, &barriers);
+                self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &to, &barriers, policy);
             }
         }
         self.b.set_guard(None);
@@ -283,9 +323,9 @@ impl Hopper<'_> {
     }
 
     /// A bulk copy into shared memory that counts its bytes at `barrier`.
-    fn bulk_load(&mut self, map: &Reg, coordinates: &[&Reg], to: &Reg, barrier: &Reg) {
+    fn bulk_load(&mut self, map: &Reg, coordinates: &[&Reg], to: &Reg, barrier: &Reg, policy: Option<&Reg>) {
         let rank = if coordinates.len() == 3 { Word::D3 } else { Word::D5 };
-        let mods = [
+        let mut mods = vec![
             word(Word::Async),
             word(Word::Bulk),
             word(Word::Tensor),
@@ -296,6 +336,9 @@ impl Hopper<'_> {
             word(Word::MbarrierCompleteTxBytes),
         ];
         let from = Operand::AddressList(vec![map.into(), vector(coordinates)]);
-        self.b.emit(Opcode::Cp, &mods, vec![address(to, 0), from, address(barrier, FULL as i64)]);
+        mods.extend(policy.map(|_| word(Word::L2CacheHint)));
+        let mut operands = vec![address(to, 0), from, address(barrier, FULL as i64)];
+        operands.extend(policy.map(Operand::from));
+        self.b.emit(Opcode::Cp, &mods, operands);
     }
 }
