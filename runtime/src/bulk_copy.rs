@@ -46,7 +46,8 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
                     (panels, span, panels as u32),
                     (block_size / group, group * token, copy.rows / GROUP),
                 ];
-                // The last block's last head is the last place: none reaches past the pool.
+                // The last block's last head is the last place: none reaches past the pool. Coordinates have 31 bits; so
+                // many places, of 128 bytes and more, are 256 GiB.
                 let places = blocks.saturating_sub(1) * block_step(batch, param) + batch.kv_heads;
                 (of_a_place.into_iter().chain([(places, head, 1)]).collect(), KEYS_PROMOTION)
             }

@@ -302,11 +302,6 @@ pub(crate) fn parameter(
         Meaning::PartialLse => (String::new(), tiles.planned.lse_part as usize),
         Meaning::TensorMap(param, copy) => {
             let map = tensor_map(batch, param, copy, tiles.packed_heads);
-            // Coordinates of a copy are 32 bits with a sign.
-            if let Some(&longest) = map.dims.iter().max().filter(|dim| **dim > i32::MAX as u64) {
-                let what = of("longest dimension of the tensor map", param);
-                return Err(LaunchError::TooLarge { what, value: longest as usize, most: i32::MAX as usize });
-            }
             let encoded = device.encode_tensor_map(pointer(&argument(param)), &map);
             let refused = |error| LaunchError::TensorMap { param: batch.name(param).to_string(), error };
             return encoded.map(Vec::from).map_err(refused);
