@@ -157,3 +157,28 @@ fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
         assert_eq!(fetched.count(), maps, "{entry}");
     }
 }
+
+#[test]
+fn v_is_waited_for_before_a_turn_or_else_behind_the_scores() {
+    for Compiled { schedule, module, entry, .. } in compiled() {
+        let text = flashpage_ptx::print(&module);
+        let takes_turns = schedule.roles.is_some_and(|roles| roles.take_turns);
+        let mut loops = 0;
+        for issued in text.split("// S = Q Kt").skip(1) {
+            // The rightmost tile's scores have no O += P V beside them.
+            let Some((between, _)) = issued.split_once("// O += P V") else { continue };
+            if between.contains("wait_group") {
+                continue;
+            }
+            loops += 1;
+            let of_products: Vec<&str> = between.lines().filter(|line| line.contains("wgmma")).collect();
+            let (fence, commit) = ("wgmma.fence.sync.aligned;", "wgmma.commit_group.sync.aligned;");
+            let behind = of_products.iter().skip_while(|line| line.trim() != commit).count();
+            assert_eq!(between.contains("mbarrier.try_wait"), !takes_turns, "{entry}");
+            assert_eq!(behind, if takes_turns { 1 } else { 2 }, "{entry}");
+            let last = of_products.last().map(|line| line.trim());
+            assert_eq!(last, Some(if takes_turns { commit } else { fence }), "{entry}");
+        }
+        assert!(loops > 0, "{entry}");
+    }
+}
