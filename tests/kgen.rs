@@ -122,7 +122,7 @@ fn explain_for_hopper() {
         "2 consumer warpgroups",
         "O 64 + scores 64 + probabilities 32 = 160 registers",
         "named barriers 1, 2",
-        "a tile of K or V: 16 boxes of 16 rows x 128 B",
+        "a tile of K or V: 8 boxes of 16 rows x 256 B",
         "K1 empty",
         "tensor cores │",
         "walk over row tiles",

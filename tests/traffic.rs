@@ -4,22 +4,25 @@
 
 mod targets;
 
-use flashpage::codegen::schedule::head_dims;
+use flashpage::codegen::schedule::{Tuning, head_dims};
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::emulator::Line;
 use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{
-    AsyncPolicy, Device, EmulatorOptions, LaunchOptions, LaunchReport, Profile, Schedule, launch,
+    AsyncPolicy, Device, EmulatorOptions, LaunchOptions, LaunchReport, PoolLayout, Profile, Schedule, launch,
 };
 
 /// Launches a kernel for Hopper and counts.
 fn count(kernel: &str, problem: &Problem, shape: Option<ShapeClass>) -> (Profile, LaunchReport) {
-    let options = targets::options(Arch::Sm90a, AsyncPolicy::Eager, Schedule::InOrder);
-    let device = Device::emulator_with(EmulatorOptions { profile: true, ..options });
+    count_with(kernel, problem, LaunchOptions { shape, ..LaunchOptions::default() })
+}
+
+fn count_with(kernel: &str, problem: &Problem, options: LaunchOptions) -> (Profile, LaunchReport) {
+    let emulator = targets::options(Arch::Sm90a, AsyncPolicy::Eager, Schedule::InOrder);
+    let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
     let program = (find(kernel).unwrap().program)();
     let inputs = problem.inputs(&device, program).unwrap();
-    let options = LaunchOptions { shape, ..LaunchOptions::default() };
     let mut report = launch(&device, program, &inputs.arguments(), &options).unwrap();
     let profile = report.emulated.as_mut().and_then(|emulated| emulated.profile.take()).unwrap();
     (profile, report)
@@ -120,5 +123,40 @@ fn every_byte_once() {
         let what = format!("{kernel} {problem}, a grid of {:?}", report.grid);
         assert!((1.0..1.03).contains(&share), "{what}: read {read}, {} at the least", expected.0);
         assert_eq!(written, expected.1, "{what}: written");
+    }
+}
+
+/// A paged tile of K or V is copied in a box for each block, whatever the head dimension and the pool's layout.
+#[test]
+fn a_block_is_one_copy() {
+    // The head dimension, the block size, the tile, and the copies of a tile of columns.
+    let table = [
+        (64, 16, (128, 128), 8),
+        (96, 16, (128, 128), 8),
+        (128, 16, (128, 128), 8),
+        (128, 8, (128, 128), 16),
+        (128, 64, (128, 128), 2),
+        (128, 256, (128, 128), 1),
+        (192, 16, (128, 112), 7),
+        (256, 8, (128, 80), 10),
+        (256, 16, (128, 80), 5),
+        // Blocks that do not divide a tile: runs of eight rows.
+        (128, 24, (128, 128), 16),
+    ];
+    for (head_dim, block_size, tile, copies) in table {
+        for layout in [PoolLayout::Nhd, PoolLayout::Hnd] {
+            // One tile of rows, three of columns.
+            let (rows, cols) = tile;
+            let lens = vec![(rows, 3 * cols)];
+            let problem =
+                Problem { head_dim, block_size, layout, lens, q_heads: 1, kv_heads: 1, ..Problem::default() };
+            let tuning = Tuning { tile: Some(tile), ..Tuning::default() };
+            let shape = Some(ShapeClass::Prefill);
+            let options = LaunchOptions { shape, tuning, ..LaunchOptions::default() };
+            let (profile, _) = count_with("paged_full_attention", &problem, options);
+            let is_box = |line: &&Line| line.instruction.contains("cp.async.bulk.tensor.5d");
+            let boxes: u64 = profile.lines.iter().filter(is_box).map(|line| line.lanes).sum();
+            assert_eq!(boxes, 3 * 2 * copies, "head_dim {head_dim}, blocks of {block_size}, {layout:?}");
+        }
     }
 }

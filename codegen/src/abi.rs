@@ -87,6 +87,8 @@ pub enum Meaning {
     PartialLse,
     /// A tensor map over the elements of a tensor, what lies outside it reading as zero. 128 bytes.
     TensorMap(ParamId, CopyBox),
+    /// Steps of the outermost dimension of a pool's map from one physical block to the next ([`CopyBox`]). u32.
+    BlockStep(ParamId),
     /// What to multiply by to divide: [`flashpage_ptx::division::Reciprocal::multiplier`]. u32.
     Multiplier(Divisor),
     /// How far to shift then: [`flashpage_ptx::division::Reciprocal::shift`]. u32.
@@ -162,7 +164,7 @@ fn scalar_divisors(program: &Program) -> Vec<ParamId> {
 }
 
 /// What one bulk copy moves: `rows` rows of one head, and of each `span` bytes of the head dimension, which are also
-/// the span of the swizzle in shared memory.
+/// the span of the swizzle in shared memory, or, of a pool, all of it.
 ///
 /// Dimensions of the map, innermost first, and the box along each (elements):
 ///
@@ -170,12 +172,18 @@ fn scalar_divisors(program: &Program) -> Vec<ParamId> {
 /// |---|---|---|
 /// | query, output | head_dim, heads, tokens | span, packed heads, rows / packed heads |
 /// | keys, values | head_dim, tokens, heads | span, rows, 1 |
-/// | paged keys, values | head_dim, block size, heads, blocks | span, rows, 1, 1 |
+/// | paged keys, values | span, 8, head_dim / span, block size / 8, places | span, 8, head_dim / span, rows / 8, 1 |
+///
+/// A pool's box is whole rows, in the order in which `wgmma` takes them: eight rows of a panel, all panels, the next eight
+/// rows. That is four dimensions, and a map has five, so the last is for head and block together. A *place* is one head of
+/// one block; places are a head's stride apart. A block's stride is a multiple of a head's in either layout of a pool, so
+/// head `h` of block `b` begins at place `b * step + h`, where [`Meaning::BlockStep`] has the step. Where heads are inside
+/// tokens (NHD) most places begin at other tokens than a block's first, and are not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CopyBox {
-    /// Rows: (token, packed head) pairs of a query or an output, tokens of the rest.
+    /// Rows: (token, packed head) pairs of a query or an output, tokens of the rest. Of a pool, a multiple of 8.
     pub rows: u32,
-    /// Bytes of a row: 64 or 128.
+    /// Bytes of a panel of a row: 64 or 128.
     pub span: u32,
 }
 
@@ -208,7 +216,10 @@ impl Meaning {
             Meaning::PartialOutput => "address of partial outputs, f32[partial rows, head_dim]".to_owned(),
             Meaning::PartialLse => "address of partial log-sum-exps, f32[partial rows]".to_owned(),
             Meaning::TensorMap(param, CopyBox { rows, span }) => {
-                format!("tensor map of {}, copied by {rows} rows of {span} bytes", name(param))
+                format!("tensor map of {}, copied by {rows} rows in panels of {span} bytes", name(param))
+            }
+            Meaning::BlockStep(param) => {
+                format!("head strides from one block of {} to the next", name(param))
             }
             Meaning::Multiplier(divisor) => {
                 format!("multiplier to divide by {}", divisor.describe(program))
@@ -255,6 +266,9 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
                     && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)
                 {
                     push("_starts", AbiType::U64, Meaning::Starts(id));
+                }
+                if matches!(param.kind, ParamKind::PagedKeys | ParamKind::PagedValues) {
+                    push("_block_step", AbiType::U32, Meaning::BlockStep(id));
                 }
                 continue;
             }

@@ -1,5 +1,6 @@
 //! What is said of a Hopper kernel against its PTX: barriers where the plan has them, with its counts and numbers.
 
+use flashpage_codegen::abi::AbiType;
 use flashpage_codegen::attention::recognise;
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{BarrierAt, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
@@ -90,12 +91,17 @@ fn boxes_of_the_plan_are_those_of_the_kernel() {
     for Compiled { schedule, module, entry, .. } in compiled() {
         let (kv, query) = (schedule.kv_copies(), schedule.query_copies());
         // Whole tiles: the boxes' bytes are those that a full barrier waits for.
-        assert_eq!(kv.boxes * kv.rows * kv.span, schedule.kv_tile_bytes(), "{entry}");
-        assert_eq!(query.boxes * query.rows * query.span, schedule.rows * schedule.head_dim * 2, "{entry}");
+        assert_eq!(kv.boxes * kv.rows * kv.row_bytes, schedule.kv_tile_bytes(), "{entry}");
+        assert_eq!(
+            query.boxes * query.rows * query.row_bytes,
+            schedule.rows * schedule.head_dim * 2,
+            "{entry}"
+        );
         let text = flashpage_ptx::print(&module);
-        // K and V of the rightmost tile and of the others, a copy for each round of lanes; and Q.
+        // K and V of the rightmost tile and of the others, a box for each lane; and Q.
         let copies = text.matches("mbarrier::complete_tx::bytes").count();
-        assert_eq!(copies, 4 * kv.boxes.div_ceil(32) + 1, "{entry}");
+        assert!(kv.boxes <= 32, "{entry}");
+        assert_eq!(copies, 4 + 1, "{entry}");
     }
 }
 
@@ -112,4 +118,67 @@ fn a_schedule_knows_its_row() {
     }
     let old = Spec { arch: Arch::Sm80, ..spec(128, ShapeClass::Prefill, None) };
     assert_eq!(HopperRow::of(&old, &attention), None);
+}
+
+#[test]
+fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
+    // Of Q, and of each of the four copies of K and V.
+    let kept = |shape| match shape {
+        ShapeClass::Prefill => ("%evict_first0", Some("%evict_last0")),
+        ShapeClass::Append => ("%evict_first0", None),
+        ShapeClass::Decode => ("%evict_first0", Some("%evict_first0")),
+    };
+    for Compiled { module, entry, abi, .. } in compiled() {
+        let text = flashpage_ptx::print(&module);
+        let shape =
+            ShapeClass::ALL.into_iter().find(|shape| entry.contains(shape.as_str())).expect("a shape");
+        let (of_query, of_keys) = kept(shape);
+        let mut policies: Vec<Option<&str>> = text
+            .lines()
+            .filter(|line| line.contains("mbarrier::complete_tx::bytes"))
+            .map(|line| {
+                let last = line.rsplit(' ').next().map(|last| last.trim_end_matches(';'));
+                last.filter(|_| line.contains("L2::cache_hint"))
+            })
+            .collect();
+        policies.sort_unstable();
+        let mut expected = vec![of_keys; 4];
+        expected.push(Some(of_query));
+        expected.sort_unstable();
+        assert_eq!(policies, expected, "{entry}");
+        let maps = abi.iter().filter(|arg| arg.ty == AbiType::TensorMap).count();
+        let first_copy = text.find("cp.async.bulk.tensor.").expect("copies");
+        let producer = text.find("PRODUCER").expect("a producer");
+        let fetched = text.match_indices("prefetch.tensormap").map(|(at, _)| at);
+        // Consumers stand first in the text, and copy O.
+        assert!(first_copy < producer, "{entry}");
+        let first_load = text.find("mbarrier::complete_tx::bytes").expect("loads");
+        assert!(fetched.clone().all(|at| producer < at && at < first_load), "{entry}");
+        assert_eq!(fetched.count(), maps, "{entry}");
+    }
+}
+
+#[test]
+fn v_is_waited_for_before_a_turn_or_else_behind_the_scores() {
+    for Compiled { schedule, module, entry, .. } in compiled() {
+        let text = flashpage_ptx::print(&module);
+        let takes_turns = schedule.roles.is_some_and(|roles| roles.take_turns);
+        let mut loops = 0;
+        for issued in text.split("// S = Q Kt").skip(1) {
+            // The rightmost tile's scores have no O += P V beside them.
+            let Some((between, _)) = issued.split_once("// O += P V") else { continue };
+            if between.contains("wait_group") {
+                continue;
+            }
+            loops += 1;
+            let of_products: Vec<&str> = between.lines().filter(|line| line.contains("wgmma")).collect();
+            let (fence, commit) = ("wgmma.fence.sync.aligned;", "wgmma.commit_group.sync.aligned;");
+            let behind = of_products.iter().skip_while(|line| line.trim() != commit).count();
+            assert_eq!(between.contains("mbarrier.try_wait"), !takes_turns, "{entry}");
+            assert_eq!(behind, if takes_turns { 1 } else { 2 }, "{entry}");
+            let last = of_products.last().map(|line| line.trim());
+            assert_eq!(last, Some(if takes_turns { commit } else { fence }), "{entry}");
+        }
+        assert!(loops > 0, "{entry}");
+    }
 }

@@ -110,7 +110,7 @@ words! {
         L1EvictNormal = "L1::evict_normal", L1EvictUnchanged = "L1::evict_unchanged", L1EvictFirst = "L1::evict_first",
         L1EvictLast = "L1::evict_last", L1NoAllocate = "L1::no_allocate", L2EvictFirst = "L2::evict_first",
         L2EvictLast = "L2::evict_last", L2EvictNormal = "L2::evict_normal", L2EvictUnchanged = "L2::evict_unchanged", L2CacheHint = "L2::cache_hint", L264B = "L2::64B",
-        L2128B = "L2::128B", L2256B = "L2::256B", L1 = "L1", L2 = "L2", Fractional = "fractional", Range = "range",
+        L2128B = "L2::128B", L2256B = "L2::256B", L1 = "L1", L2 = "L2", Fractional = "fractional", Range = "range", Cvt = "cvt",
         // asynchronous copies, barriers, proxies
         Async = "async", Bulk = "bulk", Tensor = "tensor", D1 = "1d", D2 = "2d", D3 = "3d", D4 = "4d", D5 = "5d",
         Tile = "tile", Im2col = "im2col", TileGather4 = "tile::gather4", TileScatter4 = "tile::scatter4",

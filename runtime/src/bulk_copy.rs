@@ -21,17 +21,35 @@ const ROWS_PROMOTION: L2Promotion = L2Promotion::B128;
 /// A dimension of a map: its elements, elements of memory from one to the next, and the box along it.
 type Dimension = (usize, usize, u32);
 
+/// Rows within which a pool's map tells panels apart: those of a swizzle.
+const GROUP: u32 = 8;
+
+/// Places of a pool's map from one block to the next ([`CopyBox`]).
+pub(crate) fn block_step(batch: &Batch<'_>, param: ParamId) -> usize {
+    let (block, _, head) = batch.strides(param);
+    block / head.max(1)
+}
+
 /// The tensor map of a parameter of which one copy moves `copy`, where `packed_heads` query heads share a tile.
 pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packed_heads: usize) -> TensorMap {
-    let (block, token, head) = batch.strides(param);
+    let (_, token, head) = batch.strides(param);
     let tokens = |tensor: &Tensor| tensor.shape().first().copied().unwrap_or(0);
     let (outer, l2_promotion): (Vec<Dimension>, _) =
         match (batch.program.params[param.0].kind, &batch.arguments[param.0]) {
             (_, Argument::Pool(pool)) => {
                 let (blocks, block_size) =
                     pool.shape().map_or((0, 0), |PoolShape { blocks, block_size, .. }| (blocks, block_size));
-                let in_block = [(block_size, token, copy.rows), (batch.kv_heads, head, 1)];
-                (in_block.into_iter().chain([(blocks, block, 1)]).collect(), KEYS_PROMOTION)
+                let span = copy.span as usize / batch.dtype.bytes();
+                let (group, panels) = (GROUP as usize, batch.head_dim / span);
+                let of_a_place = [
+                    (group, token, GROUP),
+                    (panels, span, panels as u32),
+                    (block_size / group, group * token, copy.rows / GROUP),
+                ];
+                // The last block's last head is the last place: none reaches past the pool. Coordinates have 31 bits; so
+                // many places, of 128 bytes and more, are 256 GiB.
+                let places = blocks.saturating_sub(1) * block_step(batch, param) + batch.kv_heads;
+                (of_a_place.into_iter().chain([(places, head, 1)]).collect(), KEYS_PROMOTION)
             }
             (ParamKind::Keys | ParamKind::Values, Argument::Ragged(Ragged { tensor, .. })) => {
                 (vec![(tokens(tensor), token, copy.rows), (batch.kv_heads, head, 1)], KEYS_PROMOTION)
@@ -46,7 +64,11 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
         };
     let bytes = batch.dtype.bytes();
     // A dimension has at least one element; of a tensor that has none, none is copied.
-    let elements = once(batch.head_dim).chain(outer.iter().map(|(elements, ..)| *elements));
+    let inner = match &batch.arguments[param.0] {
+        Argument::Pool(_) => copy.span as usize / bytes,
+        _ => batch.head_dim,
+    };
+    let elements = once(inner).chain(outer.iter().map(|(elements, ..)| *elements));
     TensorMap {
         ty: match batch.dtype {
             DType::F16 => TensorMapType::F16,
@@ -81,11 +103,13 @@ mod tests {
         let empty = Problem { lens: vec![(1, 0)], ..dense.clone() };
         let nhd = Problem { block_size: 24, ..dense.clone() };
         let hnd = Problem { layout: PoolLayout::Hnd, ..nhd.clone() };
+        let wide_nhd = Problem { block_size: 24, ..wide.clone() };
+        let wide_hnd = Problem { layout: PoolLayout::Hnd, ..wide_nhd.clone() };
         // The problem, the parameter, whether it is paged, rows and span of a copy, packed heads: dimensions, strides and
         // box of the map.
         type Map = (&'static [u64], &'static [u64], &'static [u32]);
         type Row<'a> = (&'a Problem, &'a str, bool, (u32, u32), usize, Map);
-        let table: [Row; 12] = [
+        let table: [Row; 14] = [
             (&dense, "q", false, (128, 128), 1, (&[64, 8, 7], &[128, 1024], &[64, 1, 128])),
             (&dense, "q", false, (128, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 32])),
             (&dense, "o", false, (64, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 16])),
@@ -97,8 +121,25 @@ mod tests {
             (&wide, "v", false, (128, 64), 1, (&[96, 29, 3], &[576, 192], &[32, 128, 1])),
             (&empty, "v", false, (64, 128), 4, (&[64, 1, 2], &[256, 128], &[64, 64, 1])),
             // Two sequences of a block each, and three that nobody uses.
-            (&nhd, "k", true, (8, 128), 4, (&[64, 24, 2, 5], &[256, 128, 6144], &[64, 8, 1, 1])),
-            (&hnd, "v", true, (8, 128), 4, (&[64, 24, 2, 5], &[128, 3072, 6144], &[64, 8, 1, 1])),
+            (&nhd, "k", true, (8, 128), 4, (&[64, 8, 1, 3, 194], &[256, 128, 2048, 128], &[64, 8, 1, 1, 1])),
+            (&hnd, "v", true, (8, 128), 4, (&[64, 8, 1, 3, 10], &[128, 128, 1024, 3072], &[64, 8, 1, 1, 1])),
+            // Three panels of 64 bytes; blocks of 24 rows whole.
+            (
+                &wide_nhd,
+                "v",
+                true,
+                (24, 64),
+                1,
+                (&[32, 8, 3, 3, 291], &[576, 64, 4608, 192], &[32, 8, 3, 3, 1]),
+            ),
+            (
+                &wide_hnd,
+                "k",
+                true,
+                (24, 64),
+                1,
+                (&[32, 8, 3, 3, 15], &[192, 64, 1536, 4608], &[32, 8, 3, 3, 1]),
+            ),
             (&hnd, "q", true, (64, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 16])),
         ];
         let device = Device::emulator();

@@ -3,7 +3,7 @@
 
 use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
-use crate::bulk_copy::tensor_map;
+use crate::bulk_copy::{block_step, tensor_map};
 use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
@@ -297,6 +297,7 @@ pub(crate) fn parameter(
         Meaning::BlockStride(param) => (of("block stride", param), batch.strides(param).0 * element),
         Meaning::TokenStride(param) => (of("token stride", param), batch.strides(param).1 * element),
         Meaning::HeadStride(param) => (of("head stride", param), batch.strides(param).2 * element),
+        Meaning::BlockStep(param) => (of("block step", param), block_step(batch, param)),
         Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
         Meaning::Group => ("the group".into(), batch.group()),
         Meaning::PackedHeads => ("packed heads".into(), tiles.packed_heads),

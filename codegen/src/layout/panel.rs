@@ -1,34 +1,71 @@
 //! Tiles as bulk tensor copies write them and `wgmma` reads them.
 //!
-//! A tile of rows of `head_dim` elements is cut into panels, each `[row][span bytes]`, and within a panel the 16-byte
-//! chunks of eight rows are permuted so that eight rows at one chunk, and all chunks of a row, touch every bank
-//! once. With a span of 128 bytes chunk `c` of row `r` lies at `c ^ (r mod 8)`, with 64 at `c ^ (r / 2 mod 4)`: both
-//! are bits of the shared-memory address XORed onto others, so a panel must begin at a multiple of 1024.
+//! A row of the head dimension is cut into panels of `span` bytes, and eight rows of a panel are a piece of memory whose
+//! 16-byte chunks are permuted so that eight rows at one chunk, and all chunks of a row, touch every bank once. With a
+//! span of 128 bytes chunk `c` of row `r` lies at `c ^ (r mod 8)`, with 64 at `c ^ (r / 2 mod 4)`: both are bits of the
+//! shared-memory address XORed onto others, so such a piece must begin at a multiple of its own size.
+//!
+//! A tile is made of these pieces in one of two orders:
+//!
+//! ```text
+//! panel by panel          [panel][group of 8 rows]    a box copies many rows of one panel
+//! group by group          [group of 8 rows][panel]    a box copies whole rows, in groups of eight
+//! ```
 //!
 //! A descriptor tells `wgmma` where a factor begins and how its groups of eight rows follow each other (PTX ISA
 //! §9.7.15.5.1): bits 0–13 the start, 16–29 the *leading* and 32–45 the *stride* offset, all in units of 16
-//! bytes, bits 62–63 the swizzle.
+//! bytes, bits 62–63 the swizzle. So either order is one that it can be told of.
 
+use super::fragment::K;
 use super::swizzle::{CHUNK, PERIOD};
 
-/// A tile of `rows` rows, in panels of `span` bytes of each.
+/// A tile of `rows` rows of the head dimension, in panels of `span` bytes of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panels {
     /// Rows of the tile.
     pub rows: usize,
     /// Bytes of a row in one panel: 64 or 128.
     pub span: usize,
+    /// Panels.
+    pub count: usize,
+    /// Which pieces follow each other.
+    pub order: Order,
+}
+
+/// In which order the pieces of a tile lie, each eight rows of a panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// All rows of a panel, then the next panel.
+    ByPanel,
+    /// All panels of eight rows, then the next eight rows.
+    ByGroup,
 }
 
 impl Panels {
-    /// Bytes of a panel.
-    pub fn panel_bytes(self) -> usize {
-        self.rows * self.span
+    /// Bytes of the tile.
+    pub fn bytes(self) -> usize {
+        self.count * self.rows * self.span
     }
 
-    /// Byte offset of a chunk within its panel.
+    /// Bytes from a panel to the next.
+    pub fn panel_stride(self) -> usize {
+        match self.order {
+            Order::ByPanel => self.rows * self.span,
+            Order::ByGroup => self.period_bytes(),
+        }
+    }
+
+    /// Bytes from eight rows of a panel to the next eight.
+    pub fn group_stride(self) -> usize {
+        match self.order {
+            Order::ByPanel => self.period_bytes(),
+            Order::ByGroup => self.count * self.period_bytes(),
+        }
+    }
+
+    /// Byte offset of a chunk of the first panel.
     pub fn offset(self, row: usize, chunk: usize) -> usize {
-        row * self.span + ((chunk ^ self.phase(row)) * CHUNK)
+        row / PERIOD * self.group_stride() + row % PERIOD * self.span + ((chunk ^ self.phase(row)) * CHUNK)
     }
 
     /// What is XORed onto the chunks of a row.
@@ -49,42 +86,53 @@ impl Panels {
     /// Upper half of the descriptor: stride between groups of eight rows, and the swizzle.
     pub fn descriptor_high(self) -> u32 {
         let swizzle: u32 = if self.span == 128 { 1 } else { 2 };
-        (self.period_bytes() / CHUNK) as u32 | swizzle << 30
+        (self.group_stride() / CHUNK) as u32 | swizzle << 30
     }
 
     /// Lower half, but for the start. As a factor whose depth runs along rows of the head dimension (Q, K) only the
     /// stride counts. As one whose depth runs over rows (V), the leading offset is from one panel to the next.
     pub fn descriptor_low(self) -> u32 {
-        ((self.panel_bytes() / CHUNK) as u32) << 16
+        ((self.panel_stride() / CHUNK) as u32) << 16
     }
 
     /// What product step `step` adds to the start of a factor whose depth is the head dimension, in chunks.
     pub fn along_row(self, step: usize) -> usize {
-        (step / self.steps() * self.panel_bytes() + step % self.steps() * 32) / CHUNK
+        (step / self.steps() * self.panel_stride() + step % self.steps() * 32) / CHUNK
     }
 
     /// What product step `step` adds to the start of a factor whose depth is rows, in chunks.
     pub fn along_rows(self, step: usize) -> usize {
-        16 * step * self.span / CHUNK
+        step * K / PERIOD * self.group_stride() / CHUNK
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Order::{ByGroup, ByPanel};
     use super::*;
 
     #[test]
     fn every_chunk_has_its_own_place_and_rows_touch_every_bank_once() {
-        for span in [64, 128] {
-            let tile = Panels { rows: 64, span };
+        for (span, count, order) in [(64, 3, ByPanel), (64, 3, ByGroup), (128, 2, ByPanel), (128, 2, ByGroup)]
+        {
+            let tile = Panels { rows: 64, span, count, order };
             let chunks = span / CHUNK;
-            let mut seen = vec![false; tile.panel_bytes() / CHUNK];
-            for row in 0..64 {
-                for chunk in 0..chunks {
-                    assert!(!std::mem::replace(&mut seen[tile.offset(row, chunk) / CHUNK], true));
-                    // Walking along a row is one XOR.
-                    let (low, step) = (chunk & 1, chunk & !1);
-                    assert_eq!(tile.offset(row, low) ^ (step * CHUNK), tile.offset(row, chunk));
+            let mut seen = vec![false; tile.bytes() / CHUNK];
+            for panel in 0..count {
+                for row in 0..64 {
+                    for chunk in 0..chunks {
+                        let at = panel * tile.panel_stride() + tile.offset(row, chunk);
+                        assert!(!std::mem::replace(&mut seen[at / CHUNK], true));
+                        // Walking along a row is one XOR.
+                        let (low, step) = (chunk & 1, chunk & !1);
+                        assert_eq!(tile.offset(row, low) ^ (step * CHUNK), tile.offset(row, chunk));
+                        // The permutation is bits of the address: a piece begins at a multiple of its size.
+                        let straight = at / tile.period_bytes() * tile.period_bytes()
+                            + row % PERIOD * span
+                            + chunk * CHUNK;
+                        let (bits, from) = if span == 128 { (7, 7) } else { (3, 7) };
+                        assert_eq!(at, straight ^ ((straight >> from & bits) * CHUNK));
+                    }
                 }
             }
             for first in (0..64).step_by(PERIOD) {
@@ -93,7 +141,7 @@ mod tests {
                         (first..first + PERIOD).map(|row| tile.offset(row, chunk) / CHUNK % PERIOD).collect();
                     banks.sort_unstable();
                     banks.dedup();
-                    assert_eq!(banks.len(), PERIOD, "{span} {first} {chunk}");
+                    assert_eq!(banks.len(), PERIOD, "{tile:?} {first} {chunk}");
                 }
             }
         }
@@ -101,15 +149,23 @@ mod tests {
 
     #[test]
     fn descriptors() {
-        let keys = Panels { rows: 128, span: 128 };
-        assert_eq!((keys.descriptor_high(), keys.descriptor_low()), (64 | 1 << 30, 1024 << 16));
-        assert_eq!(
-            (0..8).map(|s| keys.along_row(s)).collect::<Vec<_>>(),
-            [0, 2, 4, 6, 1024, 1026, 1028, 1030]
-        );
-        assert_eq!(keys.along_rows(3), 3 * 16 * 128 / 16);
-        let narrow = Panels { rows: 64, span: 64 };
-        assert_eq!((narrow.descriptor_high(), narrow.descriptor_low()), (32 | 2 << 30, 256 << 16));
-        assert_eq!((0..4).map(|s| narrow.along_row(s)).collect::<Vec<_>>(), [0, 2, 256, 258]);
+        // Rows, span, panels, order: stride and leading offsets, steps along rows of the head dimension, and the third of
+        // those over rows, all in chunks.
+        type Row<'a> = ((usize, usize, usize, Order), (u32, u32), &'a [usize], usize);
+        let table: [Row; 4] = [
+            ((128, 128, 2, ByPanel), (64, 1024), &[0, 2, 4, 6, 1024, 1026, 1028, 1030], 3 * 128),
+            ((128, 128, 2, ByGroup), (128, 64), &[0, 2, 4, 6, 64, 66, 68, 70], 3 * 256),
+            ((64, 64, 3, ByPanel), (32, 256), &[0, 2, 256, 258, 512, 514], 3 * 64),
+            ((64, 64, 3, ByGroup), (96, 32), &[0, 2, 32, 34, 64, 66], 3 * 192),
+        ];
+        for ((rows, span, count, order), (stride, leading), along_row, third) in table {
+            let tile = Panels { rows, span, count, order };
+            let swizzle = if span == 128 { 1 } else { 2 };
+            assert_eq!(tile.descriptor_high(), stride | swizzle << 30, "{tile:?}");
+            assert_eq!(tile.descriptor_low(), leading << 16, "{tile:?}");
+            let steps: Vec<usize> = (0..along_row.len()).map(|step| tile.along_row(step)).collect();
+            assert_eq!(steps, along_row, "{tile:?}");
+            assert_eq!(tile.along_rows(3), third, "{tile:?}");
+        }
     }
 }

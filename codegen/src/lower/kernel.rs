@@ -104,6 +104,12 @@ impl<'a> Kernel<'a> {
         ReciprocalRegs { multiplier, shift: self.param(Meaning::Shift(divisor)) }
     }
 
+    /// The addresses of all tensor maps.
+    pub(super) fn maps(&self) -> Vec<Reg> {
+        let is_map = |(meaning, _): &&(Meaning, Reg)| matches!(meaning, Meaning::TensorMap(..));
+        self.params.iter().filter(is_map).map(|(_, map)| map.clone()).collect()
+    }
+
     /// The type of two packed elements, for conversions.
     pub(super) fn packed(&self) -> Type {
         if self.spec.dtype == DType::Bf16 { Type::Bf16x2 } else { Type::F16x2 }

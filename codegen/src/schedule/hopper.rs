@@ -1,13 +1,14 @@
 //! Schedules for Hopper: one producer warpgroup that copies, one to three consumer warpgroups that multiply.
 //!
 //! Shared memory, from its start: Q, then O where it has room of its own, the K ring, the V ring, the barriers.
-//! Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension: `[panel][row][span]`, swizzled
-//! within eight rows, as bulk copies write it and `wgmma` reads it.
+//! Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension, swizzled within eight rows, as bulk
+//! copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
 use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
 use crate::abi::CopyBox;
 use crate::attention::Attention;
 use crate::bounds::Interval;
+use crate::layout::panel::{Order, Panels};
 use crate::program::ParamKind;
 use crate::spec::{Arch, ShapeClass, Spec};
 use std::fmt;
@@ -133,8 +134,21 @@ pub struct Roles {
     pub overlap: Overlap,
     /// When the next consumer's turn begins.
     pub pass: PassTurn,
-    /// Rows of K and V that one bulk copy moves: a divisor of the tile's columns, and of the block size.
-    pub box_rows: usize,
+    /// What one bulk copy of K and V moves.
+    pub kv_box: KvBox,
+}
+
+/// What one bulk copy of K or V moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvBox {
+    /// Of contiguous keys, which may begin anywhere: one panel of all rows of a tile.
+    Panel,
+    /// Of paged keys: whole rows of the head dimension, as many as lie in one block and belong to one tile. Their number
+    /// divides the block size and the tile's columns, and is a multiple of eight.
+    Run {
+        /// How many.
+        rows: usize,
+    },
 }
 
 /// Which tiles a mask leaves.
@@ -204,7 +218,7 @@ impl Schedule {
         }
         schedule = schedule.tuned(&spec.tuning)?;
         if let (Some(roles), Some(block_size)) = (&mut schedule.roles, block_size) {
-            roles.box_rows = gcd(block_size, schedule.cols);
+            roles.kv_box = KvBox::Run { rows: gcd(block_size, schedule.cols) };
         }
         Ok(schedule)
     }
@@ -231,7 +245,7 @@ impl Schedule {
                 output,
                 overlap: Overlap::Free,
                 pass: PassTurn::Issued,
-                box_rows: cols,
+                kv_box: KvBox::Panel,
             }),
         }
     }
@@ -290,7 +304,7 @@ impl Schedule {
                 polynomial: tuning.polynomial.unwrap_or(roles.polynomial),
                 overlap: tuning.overlap.unwrap_or(roles.overlap),
                 pass: tuning.pass.unwrap_or(roles.pass),
-                box_rows: cols,
+                kv_box: KvBox::Panel,
             }),
             ..self
         };
@@ -333,6 +347,25 @@ impl Schedule {
     /// Panels of a tile.
     pub fn panels(&self) -> usize {
         self.head_dim * 2 / self.span()
+    }
+
+    /// Q and O tiles in shared memory.
+    pub fn row_panels(&self) -> Panels {
+        Panels { rows: self.rows, span: self.span(), count: self.panels(), order: Order::ByPanel }
+    }
+
+    /// K and V tiles in shared memory: as their boxes come.
+    pub fn column_panels(&self) -> Panels {
+        let order = match self.kv_box() {
+            KvBox::Panel => Order::ByPanel,
+            KvBox::Run { .. } => Order::ByGroup,
+        };
+        Panels { rows: self.cols, span: self.span(), count: self.panels(), order }
+    }
+
+    /// What one bulk copy of K or V moves.
+    pub fn kv_box(&self) -> KvBox {
+        self.roles.map_or(KvBox::Panel, |roles| roles.kv_box)
     }
 
     /// Shared memory that a block may have so that as many fit as should. The system takes 1 KiB of each.
@@ -412,7 +445,7 @@ impl Schedule {
         let rows = match kind {
             ParamKind::Query => self.rows,
             ParamKind::Output => WARPGROUP_ROWS,
-            _ => self.roles.map_or(self.cols, |roles| roles.box_rows),
+            _ => self.kv_copies().rows,
         };
         CopyBox { rows: rows as u32, span: self.span() as u32 }
     }

@@ -4,8 +4,8 @@
 //! to hold against the PTX.
 
 use super::hopper::{TILE_INFO_BYTES, TILE_INFOS, WARPGROUP_WARPS};
-use super::{OutputIn, Roles, Schedule, WARPGROUP_ROWS};
-use crate::layout::panel::Panels;
+use super::{KvBox, OutputIn, Roles, Schedule, WARPGROUP_ROWS};
+use crate::layout::panel::{Order, Panels};
 use crate::layout::swizzle::PERIOD;
 
 /// Threads of a warpgroup.
@@ -31,18 +31,9 @@ pub struct Region {
     /// Bytes.
     pub bytes: usize,
     /// How its rows lie; `None` for a barrier, and for what describes a row tile.
-    pub layout: Option<Tile>,
+    pub layout: Option<Panels>,
     /// Whether an `mbarrier` is there.
     pub is_barrier: bool,
-}
-
-/// A tile in panels, each `[row][span]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tile {
-    /// Panels, one after the other.
-    pub panels: usize,
-    /// One of them.
-    pub panel: Panels,
 }
 
 /// A barrier.
@@ -77,7 +68,7 @@ pub struct Copies {
     /// Rows of a box.
     pub rows: usize,
     /// Bytes of the head dimension of a box.
-    pub span: usize,
+    pub row_bytes: usize,
     /// Boxes of a tile.
     pub boxes: usize,
 }
@@ -87,22 +78,21 @@ impl Schedule {
     pub fn regions(&self) -> Vec<Region> {
         let Some(roles) = self.roles else { return Vec::new() };
         let mut regions = Vec::new();
-        let mut tile = |name: String, offset: usize, rows: usize| {
-            let panel = Panels { rows, span: self.span() };
-            let layout = Tile { panels: self.panels(), panel };
-            let bytes = layout.panels * panel.panel_bytes();
+        let (rows, columns) = (self.row_panels(), self.column_panels());
+        let mut tile = |name: String, offset: usize, layout: Panels| {
+            let bytes = layout.bytes();
             regions.push(Region { name, offset, bytes, layout: Some(layout), is_barrier: false });
         };
         match roles.output {
             OutputIn::Own => {
-                tile("Q".to_owned(), 0, self.rows);
-                tile("O".to_owned(), self.output_offset(), self.rows);
+                tile("Q".to_owned(), 0, rows);
+                tile("O".to_owned(), self.output_offset(), rows);
             }
-            OutputIn::OverQuery => tile("Q, then O".to_owned(), 0, self.rows),
+            OutputIn::OverQuery => tile("Q, then O".to_owned(), 0, rows),
         }
         for (ring, first) in [("K", self.keys_offset()), ("V", self.values_offset())] {
             for stage in 0..self.stages {
-                tile(format!("{ring} stage {stage}"), first + stage * self.kv_tile_bytes(), self.cols);
+                tile(format!("{ring} stage {stage}"), first + stage * self.kv_tile_bytes(), columns);
             }
         }
         for (index, name) in self.barrier_names().into_iter().enumerate() {
@@ -219,13 +209,17 @@ impl Schedule {
 
     /// The bulk copies of a tile of K or V, each a lane's.
     pub fn kv_copies(&self) -> Copies {
-        let rows = self.roles.map_or(self.cols, |roles| roles.box_rows);
-        Copies { rows, span: self.span(), boxes: self.cols / rows.max(1) * self.panels() }
+        match self.kv_box() {
+            KvBox::Panel => Copies { rows: self.cols, row_bytes: self.span(), boxes: self.panels() },
+            KvBox::Run { rows } => {
+                Copies { rows, row_bytes: self.head_dim * 2, boxes: self.cols / rows.max(1) }
+            }
+        }
     }
 
     /// The bulk copies of Q. O leaves in as many for each warpgroup, of its own rows.
     pub fn query_copies(&self) -> Copies {
-        Copies { rows: self.rows, span: self.span(), boxes: self.panels() }
+        Copies { rows: self.rows, row_bytes: self.span(), boxes: self.panels() }
     }
 
     /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs.
@@ -235,10 +229,14 @@ impl Schedule {
     }
 }
 
-impl std::fmt::Display for Tile {
+impl std::fmt::Display for Panels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Panels { rows, span } = self.panel;
-        write!(f, "{} x [{rows} rows][{span} B], swizzled within {PERIOD} rows", self.panels)
+        let Panels { rows, span, count, order } = *self;
+        match order {
+            Order::ByPanel => write!(f, "{count} x [{rows} rows][{span} B]")?,
+            Order::ByGroup => write!(f, "{} x {count} x [{PERIOD} rows][{span} B]", rows / PERIOD)?,
+        }
+        write!(f, ", swizzled within {PERIOD} rows")
     }
 }
 
@@ -257,7 +255,7 @@ mod tests {
                 assert!(region.bytes > 0);
                 if let Some(tile) = region.layout {
                     // The swizzle is bits of the address.
-                    assert_eq!(region.offset % tile.panel.period_bytes(), 0, "{row:?}: {region:?}");
+                    assert_eq!(region.offset % tile.period_bytes(), 0, "{row:?}: {region:?}");
                     assert_eq!(region.offset % 1024, 0, "{row:?}: {region:?}");
                 }
                 end += region.bytes;

@@ -109,20 +109,16 @@ fn show_copies(s: &Schedule, f: &mut Formatter<'_>) -> fmt::Result {
     let (kv, query) = (s.kv_copies(), s.query_copies());
     writeln!(
         f,
-        "  copies      a tile of K or V: {} of {} rows x {} B, a lane each{}",
+        "  copies      a tile of K or V: {} of {} rows x {} B, a lane each",
         boxes(kv.boxes),
         kv.rows,
-        kv.span,
-        match kv.boxes.div_ceil(32) {
-            0 | 1 => String::new(),
-            rounds => format!(" in {rounds} rounds"),
-        }
+        kv.row_bytes
     )?;
     writeln!(
         f,
         "              Q: {} of whole tokens x {} B; O: {} a warpgroup, of {WARPGROUP_ROWS} rows",
         boxes(query.boxes),
-        query.span,
+        query.row_bytes,
         boxes(query.boxes)
     )
 }

@@ -201,11 +201,10 @@ impl Timeline {
             }
             for consumer in 0..consumers {
                 let mut issue: usize = ready[consumer].max(keys[at]);
-                if at > 0 {
-                    issue = issue.max(values[at - 1]);
-                }
+                // V is waited for before a turn; who takes none waits for it once S is issued.
+                let before = at.checked_sub(1).map(|before| (before, values[before]));
                 if s.roles.is_some_and(|roles| roles.take_turns) {
-                    issue = issue.max(turn);
+                    issue = issue.max(turn).max(before.map_or(0, |(_, there)| there));
                     turn = issue;
                 }
                 moments.push((at, Moment { consumer, event: Event::Issue, at: issue }));
@@ -215,10 +214,11 @@ impl Timeline {
                 put(&mut spans, Lane::TensorCores, Work::Scores(consumer), at, from, scored);
                 moments.push((at, Moment { consumer, event: Event::FreeKeys, at: scored }));
                 let mut accumulated = scored;
-                if let Some(before) = at.checked_sub(1) {
-                    tensor += costs.output;
-                    accumulated = tensor;
-                    put(&mut spans, Lane::TensorCores, Work::Output(consumer), before, scored, accumulated);
+                if let Some((before, there)) = before {
+                    let from = scored.max(there);
+                    accumulated = from + costs.output;
+                    tensor = accumulated;
+                    put(&mut spans, Lane::TensorCores, Work::Output(consumer), before, from, accumulated);
                 }
                 let softmax = scored + costs.softmax;
                 put(&mut spans, Lane::Consumer(consumer), Work::Softmax, at, scored, softmax);

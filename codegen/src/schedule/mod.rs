@@ -11,10 +11,10 @@ mod table;
 
 pub(crate) use hopper::gcd;
 pub use hopper::{
-    HopperRow, MaskClass, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
+    HopperRow, KvBox, MaskClass, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
     TILE_INFO_BYTES, TILE_INFOS, WARPGROUP_ROWS,
 };
-pub use hopper_plan::{BarrierAt, Copies, Meeting, Region, Tile};
+pub use hopper_plan::{BarrierAt, Copies, Meeting, Region};
 pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};

@@ -10,7 +10,7 @@ use crate::program::{CARRY, Condition, Logic, Op, Reg, TRUE, Touch};
 use flashpage_ptx::ast::{Axis, Instruction, Mod, Operand};
 use flashpage_ptx::words::{Opcode, Special, Type, Word};
 
-fn copy(wide: bool) -> Kernel {
+pub(super) fn copy(wide: bool) -> Kernel {
     if wide { lift1(|a: u64| a) } else { lift1(|a: u32| a) }
 }
 
@@ -66,13 +66,7 @@ impl Decoder<'_> {
             (Opcode::Madc, Some(ty)) => self.multiply_carry(inst, ty),
             (Opcode::Mad, Some(ty)) if inst.has(Word::Cc) => self.multiply_carry(inst, ty),
             (Opcode::Lop3, _) if inst.has(Word::And) || inst.has(Word::Or) => self.lop3_and_test(inst),
-            (Opcode::Createpolicy, _) => {
-                let [d, ..] = operands else { return invalid("createpolicy needs a destination") };
-                let zero = self.integer(0, true);
-                let d = self.destination(d, true)?;
-                self.emit_kernel(copy(true), d, &[zero]);
-                Ok(())
-            }
+            (Opcode::Createpolicy, _) => self.policy(inst),
             _ => self.recipe(inst),
         }
     }

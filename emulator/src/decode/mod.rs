@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod bulk;
+mod cache;
 mod cluster;
 mod collective;
 mod control;
@@ -421,6 +422,7 @@ impl<'m> Decoder<'m> {
             Opcode::Wmma => self.wmma(inst),
             Opcode::Vmad => self.video_mad(inst),
             op if op.as_str().starts_with('v') && op != Opcode::Vote => self.video(inst),
+            Opcode::Prefetch if inst.has(Word::Tensormap) => self.prefetch_map(inst),
             Opcode::Prefetch
             | Opcode::Prefetchu
             | Opcode::Applypriority

@@ -176,11 +176,21 @@ impl Hopper<'_> {
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
         let values_at = self.before(&consumer.keys);
         let values = self.slot_barriers(block, Which::Values, &values_at);
+        // Who takes turns has all that its products need before it does: a turn is not held while V is on its way. Who is
+        // alone begins with what is there.
+        let takes_turns = self.roles().take_turns;
         self.wait(&keys, FULL, &consumer.keys.parity);
-        self.wait(&values, FULL, &values_at.parity);
+        if takes_turns {
+            self.wait(&values, FULL, &values_at.parity);
+        }
         self.take_turn(&consumer.turns);
         self.fence_products();
         self.issue_scores(state, &consumer.factors, &consumer.keys);
+        if !takes_turns {
+            self.wait(&values, FULL, &values_at.parity);
+            // Behind a wait ptxas wants a fence again, or adds one and complains (C7519).
+            self.fence_products();
+        }
         self.issue_output(state, &consumer.factors, &values_at);
         let pass = self.roles().pass;
         if pass == PassTurn::Issued {

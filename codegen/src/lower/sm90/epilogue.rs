@@ -135,7 +135,7 @@ impl Hopper<'_> {
         for panel in 0..self.schedule.panels() {
             let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
             let to = Operand::AddressList(vec![(&map).into(), vector(&[&col, &instance.head0, &token])]);
-            let from = address(&from, (panel * panels.panel_bytes()) as i64);
+            let from = address(&from, (panel * panels.panel_stride()) as i64);
             let mods = [
                 word(Word::Async),
                 word(Word::Bulk),
@@ -211,7 +211,7 @@ impl Hopper<'_> {
         for step in 0..self.schedule.head_dim / 16 {
             let data =
                 [&pairs[0][2 * step], &pairs[1][2 * step], &pairs[0][2 * step + 1], &pairs[1][2 * step + 1]];
-            let to = address(&at[step % steps], (step / steps * panels.panel_bytes()) as i64);
+            let to = address(&at[step % steps], (step / steps * panels.panel_stride()) as i64);
             let mods = [
                 word(Word::Sync),
                 word(Word::Aligned),
@@ -258,7 +258,7 @@ impl Hopper<'_> {
                 Space::Shared,
                 data.each_ref(),
                 &at,
-                (panel * panels.panel_bytes()) as i64,
+                (panel * panels.panel_stride()) as i64,
             );
             data
         });

@@ -89,12 +89,12 @@ impl Hopper<'_> {
 
     /// Q and O tiles in shared memory.
     fn row_panels(&self) -> Panels {
-        Panels { rows: self.schedule.rows, span: self.schedule.span() }
+        self.schedule.row_panels()
     }
 
     /// K and V tiles in shared memory.
     fn column_panels(&self) -> Panels {
-        Panels { rows: self.schedule.cols, span: self.schedule.span() }
+        self.schedule.column_panels()
     }
 
     /// Barriers are initialised and rows of Q that no copy reaches are zeroed, for all to see.
@@ -137,7 +137,8 @@ impl Hopper<'_> {
         self.b.emit(Opcode::Fence, &mods, vec![]);
     }
 
-    /// Zeroes rows from `first` on of the tile at `tile`, by `threads` threads.
+    /// Zeroes rows from `first` on of the tile at `tile`, by `threads` threads: each a chunk of every panel, then the one
+    /// that lies so many threads further on.
     fn zero_rows(
         &mut self,
         thread: &Reg,
@@ -147,18 +148,23 @@ impl Hopper<'_> {
         tile: &Reg,
         hint: &str,
     ) {
-        let count = self.schedule.panels();
         let b = &mut self.b;
+        // What rows take in one panel, where groups of eight rows follow each other at once.
+        let (all, group) = (panels.rows * panels.span, panels.period_bytes());
         let start = b.mul_lo(Type::U32, "r", first, panels.span);
         let offset = b.mad_lo(Type::U32, "offset", thread, CHUNK, &start);
         let zero = b.mov(Type::B32, "r", 0);
         let (top, done) = (b.label(hint), b.label(&format!("{hint}_done")));
         b.place(&top);
-        let past = b.setp(Word::Ge, Type::U32, "p", &offset, panels.panel_bytes());
+        let past = b.setp(Word::Ge, Type::U32, "p", &offset, all);
         b.guarded(&past, false, |b| b.bra(&done));
-        let at = b.add(Type::U32, "r", tile, &offset);
-        for panel in 0..count {
-            let along = (panel * panels.panel_bytes()) as i64;
+        let mut at = b.add(Type::U32, "r", tile, &offset);
+        if panels.group_stride() > group {
+            let groups = b.shr(Type::U32, "r", &offset, group.ilog2() as i32);
+            at = b.mad_lo(Type::U32, "r", &groups, panels.group_stride() - group, &at);
+        }
+        for panel in 0..panels.count {
+            let along = (panel * panels.panel_stride()) as i64;
             self.move_chunk(Opcode::St, Space::Shared, [&zero; 4], &at, along);
         }
         let b = &mut self.b;

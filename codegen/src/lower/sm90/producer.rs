@@ -1,7 +1,7 @@
 //! The producer: one warp that copies.
 //!
-//! K and V come in boxes, one for each 64 columns of the head dimension and each run of rows that lie together: a
-//! tile of contiguous keys, a block of paged ones. Each box is a lane's: lane `l` copies the boxes `l`, `l + 32`, …
+//! K and V come in boxes ([`KvBox`]): of contiguous keys one for each panel of the head dimension, with all rows of a
+//! tile; of paged ones one for each block, with the whole head dimension. Each box is a lane's, and a lane has at most one.
 //! A paged tile's blocks are looked up before the wait for its slot, so that no copy waits for the table, and what a
 //! tile costs does not depend on where its blocks lie.
 //!
@@ -11,10 +11,13 @@
 use super::barrier::{EMPTY, FULL, Position, Which};
 use super::{Block, Hopper};
 use crate::abi::{CopyBox, Divisor, Meaning};
+use crate::layout::swizzle::PERIOD;
 use crate::lower::instance::Extent;
 use crate::program::ParamId;
+use crate::schedule::KvBox;
+use crate::spec::ShapeClass;
 use flashpage_ptx::ast::Operand;
-use flashpage_ptx::builder::{Reg, address, space, vector, word};
+use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// What the producer carries from tile to tile.
@@ -26,38 +29,54 @@ pub(super) struct Producer {
     /// Slot of the V to copy next, one tile behind.
     values: Position,
     pub query_parity: Reg,
-    /// The boxes that a lane copies of every tile, one a round.
-    boxes: Vec<LaneBox>,
+    /// The box that a lane copies of every tile.
+    lane_box: LaneBox,
+    policies: Policies,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
 }
 
-/// One box a lane.
+/// What the L2 cache is to do with what is copied.
+struct Policies {
+    query: Reg,
+    /// `None`: as with anything.
+    keys_and_values: Option<Reg>,
+}
+
+/// The box of a lane.
 struct LaneBox {
     /// Whether the lane has one.
     present: Reg,
-    /// First row within the tile.
-    row: Reg,
-    /// First column of the head dimension.
-    col: Reg,
     /// Byte offset within a tile.
     offset: Reg,
-    /// Where it lies; paged only.
-    paged: Option<Paged>,
+    /// What of a tile it is.
+    part: Part,
 }
 
-/// Where a box lies of the K to copy next, and of the V.
-struct Paged {
+/// What of a tile a box is.
+enum Part {
+    /// All rows of contiguous keys, from this column of the head dimension on.
+    Panel { col: Reg },
+    /// Whole rows of paged keys.
+    Run(Run),
+}
+
+/// Rows of a tile that lie in one block.
+struct Run {
+    /// The first, within the tile.
+    row: Reg,
+    /// Where they lie of the K to copy next.
     of_keys: InPool,
+    /// And of the V.
     of_values: InPool,
 }
 
-/// A place in a pool of blocks.
+/// Where rows begin in a pool of blocks.
 struct InPool {
     /// Physical block.
     block: Reg,
-    /// First row within the block.
-    within: Reg,
+    /// Groups of eight rows of the block that come before them.
+    group: Reg,
 }
 
 impl Hopper<'_> {
@@ -70,8 +89,11 @@ impl Hopper<'_> {
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let (keys, values) = (self.first_position(1), self.first_position(1));
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
-        let boxes = self.boxes(block);
-        let mut producer = Producer { first_lane, keys, values, query_parity, boxes, table_row: None };
+        self.prefetch_maps(&first_lane);
+        let policies = self.policies();
+        let lane_box = self.lane_box(block);
+        let mut producer =
+            Producer { first_lane, keys, values, query_parity, lane_box, policies, table_row: None };
 
         let (walk, work) = self.begin_taking(&producer.first_lane);
         self.uniform.clear();
@@ -110,15 +132,39 @@ impl Hopper<'_> {
         self.tell_over(block, &walk.place, &producer.first_lane);
     }
 
+    /// Has the tensor maps fetched before the first copy asks for them.
+    fn prefetch_maps(&mut self, first_lane: &Reg) {
+        self.b.set_guard(Some(first_lane));
+        for map in self.maps() {
+            self.b.emit(Opcode::Prefetch, &[word(Word::Tensormap)], vec![address(&map, 0)]);
+        }
+        self.b.set_guard(None);
+    }
+
+    /// Q is read once. K and V are read once by a decode, whose rows are a single tile, and then make room for others; a
+    /// prefill reads them again for every tile of rows, and everything else makes room for them.
+    fn policies(&mut self) -> Policies {
+        let first = self.policy("evict_first", Word::L2EvictFirst);
+        let keys_and_values = match self.spec.shape {
+            ShapeClass::Prefill => Some(self.policy("evict_last", Word::L2EvictLast)),
+            ShapeClass::Append => None,
+            ShapeClass::Decode => Some(first.clone()),
+        };
+        Policies { query: first, keys_and_values }
+    }
+
+    fn policy(&mut self, group: &str, priority: Word) -> Reg {
+        let mods = [word(Word::Fractional), word(priority), ty(Type::B64)];
+        self.b.op(Opcode::Createpolicy, &mods, Type::B64, group, vec![1.0f32.into()])
+    }
+
     /// Goes on to the next tile: what was K's is V's now.
     fn pass_on(&mut self, producer: &Producer) {
         self.move_position(&producer.values, &producer.keys);
         self.advance(&producer.keys);
-        for Paged { of_keys, of_values } in
-            producer.boxes.iter().filter_map(|lane_box| lane_box.paged.as_ref())
-        {
+        if let Part::Run(Run { of_keys, of_values, .. }) = &producer.lane_box.part {
             self.b.mov(Type::U32, &of_values.block, &of_keys.block);
-            self.b.mov(Type::U32, &of_values.within, &of_keys.within);
+            self.b.mov(Type::U32, &of_values.group, &of_keys.group);
         }
     }
 
@@ -127,30 +173,30 @@ impl Hopper<'_> {
         self.b.shfl(Word::Idx, Type::U32, "uniform", value, 0)
     }
 
-    /// Which boxes of a tile are this lane's.
-    fn boxes(&mut self, block: &Block) -> Vec<LaneBox> {
-        let rows = self.roles().box_rows;
-        let granules = self.schedule.cols / rows;
-        let count = granules * self.schedule.panels();
+    /// Which box of a tile is this lane's. There are never more than lanes: a tile has at most 256 columns, and a box at
+    /// least eight.
+    fn lane_box(&mut self, block: &Block) -> LaneBox {
         let panels = self.column_panels();
-        let paged = self.attention.table.is_some();
-        let mut boxes = Vec::new();
-        for first in (0..count).step_by(32) {
-            let b = &mut self.b;
-            let index = b.add(Type::U32, "r", &block.lane, first);
-            let present = b.setp(Word::Lt, Type::U32, "present", &index, count);
-            let panel = b.div(Type::U32, "r", &index, granules);
-            let granule = b.rem(Type::U32, "r", &index, granules);
-            let row = b.mul_lo(Type::U32, "box_row", &granule, rows);
-            let col = b.mul_lo(Type::U32, "box_col", &panel, panels.span / 2);
-            let along = b.mul_lo(Type::U32, "r", &row, panels.span);
-            let offset = b.mad_lo(Type::U32, "box_at", &panel, panels.panel_bytes(), &along);
-            let mut in_pool =
-                || InPool { block: b.reg(Type::U32, "block"), within: b.reg(Type::U32, "within") };
-            let paged = paged.then(|| Paged { of_keys: in_pool(), of_values: in_pool() });
-            boxes.push(LaneBox { present, row, col, offset, paged });
+        let count = self.schedule.kv_copies().boxes;
+        let row_bytes = self.schedule.head_dim * 2;
+        let kv_box = self.roles().kv_box;
+        let b = &mut self.b;
+        let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, count);
+        match kv_box {
+            KvBox::Panel => {
+                let col = b.mul_lo(Type::U32, "box_col", &block.lane, panels.span / 2);
+                let offset = b.mul_lo(Type::U32, "box_at", &block.lane, panels.panel_stride());
+                LaneBox { present, offset, part: Part::Panel { col } }
+            }
+            KvBox::Run { rows } => {
+                let row = b.mul_lo(Type::U32, "box_row", &block.lane, rows);
+                let offset = b.mul_lo(Type::U32, "box_at", &row, row_bytes);
+                let mut in_pool =
+                    || InPool { block: b.reg(Type::U32, "block"), group: b.reg(Type::U32, "group") };
+                let (of_keys, of_values) = (in_pool(), in_pool());
+                LaneBox { present, offset, part: Part::Run(Run { row, of_keys, of_values }) }
+            }
         }
-        boxes
     }
 
     /// The sequence's row of the block table.
@@ -167,23 +213,25 @@ impl Hopper<'_> {
         let Some(table_row) = &producer.table_row else { return };
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;
-        for lane_box in &producer.boxes {
-            let Some(Paged { of_keys: InPool { block, within }, .. }) = &lane_box.paged else { continue };
-            let b = &mut self.b;
-            let position = b.mad_lo(Type::U32, "r", tile, cols, &lane_box.row);
-            let position = match &extent.col_begin {
-                None => position,
-                Some(begin) => b.add(Type::U32, "r", &position, begin),
-            };
-            let entry = b.div(Type::U32, "r", &position, block_size);
-            b.rem(Type::U32, within, &position, block_size);
-            let at = b.mad_wide("rd", &entry, 4, table_row);
-            b.mov(Type::U32, block, 0);
-            let exists = b.setp_and(Word::Lt, Type::U32, "p", &position, &extent.kv_len, &lane_box.present);
-            b.guarded(&exists, false, |b| {
-                b.ld_constant(Type::U32, block, &at, 0);
-            });
-        }
+        let Part::Run(Run { row, of_keys: InPool { block, group }, .. }) = &producer.lane_box.part else {
+            return;
+        };
+        let b = &mut self.b;
+        let position = b.mad_lo(Type::U32, "r", tile, cols, row);
+        let position = match &extent.col_begin {
+            None => position,
+            Some(begin) => b.add(Type::U32, "r", &position, begin),
+        };
+        let entry = b.div(Type::U32, "r", &position, block_size);
+        let within = b.rem(Type::U32, "r", &position, block_size);
+        b.shr(Type::U32, group, &within, PERIOD.ilog2() as i32);
+        let at = b.mad_wide("rd", &entry, 4, table_row);
+        b.mov(Type::U32, block, 0);
+        let exists =
+            b.setp_and(Word::Lt, Type::U32, "p", &position, &extent.kv_len, &producer.lane_box.present);
+        b.guarded(&exists, false, |b| {
+            b.ld_constant(Type::U32, block, &at, 0);
+        });
     }
 
     /// Copies the Q of this tile.
@@ -203,11 +251,12 @@ impl Hopper<'_> {
         let token = b.quotient("r", &extent.row0, &by_packed);
         let token = b.add(Type::U32, "r", &token, &extent.q_begin);
         let col = b.mul_lo(Type::U32, "r", &block.lane, panels.span / 2);
-        let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_bytes(), &block.shared);
+        let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_stride(), &block.shared);
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         let map = self.map(query);
         self.b.set_guard(Some(&present));
-        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers);
+        let policy = Some(&producer.policies.query);
+        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers, policy);
         self.b.set_guard(None);
     }
 
@@ -221,57 +270,49 @@ impl Hopper<'_> {
         let barriers = self.slot_barriers(block, which, at);
         let slot = self.slot_address(block, which, at);
         self.wait(&barriers, EMPTY, &at.parity);
-        let paged = self.attention.table.is_some();
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
-        // Rows of this tile that exist: boxes past the end are left out.
-        let left = paged.then(|| {
-            let start = self.tile_start(extent, tile);
-            self.b.sub(Type::U32, "r", &extent.kv_len, &start)
-        });
-        let bytes: Operand = match &left {
-            None => (cols * row_bytes).into(),
-            Some(left) => {
-                let rows = self.roles().box_rows;
+        let LaneBox { present, offset, part } = &producer.lane_box;
+        let policy = producer.policies.keys_and_values.as_ref();
+        match part {
+            Part::Panel { col } => {
+                self.expect(&barriers, cols * row_bytes, &producer.first_lane);
+                let map = self.map(param);
                 let b = &mut self.b;
-                let granules = b.add(Type::U32, "r", left, rows - 1);
-                let granules = b.div(Type::U32, "r", &granules, rows);
-                let granules = b.min(Type::U32, "r", &granules, cols / rows);
-                (&b.mul_lo(Type::U32, "r", &granules, rows * row_bytes)).into()
+                let to = b.add(Type::U32, "r", &slot, offset);
+                let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
+                let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
+                let row = match &extent.col_begin {
+                    None => row,
+                    Some(first) => b.add(Type::U32, "r", &row, first),
+                };
+                let coordinates = [col, &row, &extent.kv_head];
+                b.set_guard(Some(present));
+                self.bulk_load(&map, &coordinates, &to, &barriers, policy);
             }
-        };
-        self.expect(&barriers, bytes, &producer.first_lane);
-        let map = self.map(param);
-        for lane_box in &producer.boxes {
-            let b = &mut self.b;
-            let to = b.add(Type::U32, "r", &slot, &lane_box.offset);
-            let present = match &left {
-                Some(left) => b.setp_and(Word::Lt, Type::U32, "p", &lane_box.row, left, &lane_box.present),
-                None => lane_box.present.clone(),
-            };
-            let mut coordinates = vec![lane_box.col.clone()];
-            match &lane_box.paged {
-                Some(paged) => {
-                    let InPool { block, within } =
-                        if which == Which::Keys { &paged.of_keys } else { &paged.of_values };
-                    coordinates.extend([within.clone(), extent.kv_head.clone(), block.clone()]);
-                }
-                None => {
-                    let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
-                    let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
-                    let row = match &extent.col_begin {
-                        None => row,
-                        Some(first) => b.add(Type::U32, "r", &row, first),
-                    };
-                    let row = b.add(Type::U32, "r", &row, &lane_box.row);
-                    coordinates.extend([row, extent.kv_head.clone()]);
-                }
+            Part::Run(Run { row, of_keys, of_values }) => {
+                // Rows of this tile that exist: runs past the end are left out.
+                let start = self.tile_start(extent, tile);
+                let left = self.b.sub(Type::U32, "r", &extent.kv_len, &start);
+                let rows = self.schedule.kv_copies().rows;
+                let b = &mut self.b;
+                let runs = b.add(Type::U32, "r", &left, rows - 1);
+                let runs = b.div(Type::U32, "r", &runs, rows);
+                let runs = b.min(Type::U32, "r", &runs, cols / rows);
+                let bytes = b.mul_lo(Type::U32, "r", &runs, rows * row_bytes);
+                self.expect(&barriers, &bytes, &producer.first_lane);
+                let (map, step) = (self.map(param), self.param(Meaning::BlockStep(param)));
+                let b = &mut self.b;
+                let to = b.add(Type::U32, "r", &slot, offset);
+                let InPool { block, group } = if which == Which::Keys { of_keys } else { of_values };
+                let place = b.mad_lo(Type::U32, "place", block, &step, &extent.kv_head);
+                let zero = b.mov(Type::U32, "r", 0);
+                let exists = b.setp_and(Word::Lt, Type::U32, "p", row, &left, present);
+                b.set_guard(Some(&exists));
+                self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &to, &barriers, policy);
             }
-            let coordinates: Vec<&Reg> = coordinates.iter().collect();
-            self.b.set_guard(Some(&present));
-            self.bulk_load(&map, &coordinates, &to, &barriers);
-            self.b.set_guard(None);
         }
+        self.b.set_guard(None);
     }
 
     /// The address of a parameter's tensor map.
@@ -282,9 +323,9 @@ impl Hopper<'_> {
     }
 
     /// A bulk copy into shared memory that counts its bytes at `barrier`.
-    fn bulk_load(&mut self, map: &Reg, coordinates: &[&Reg], to: &Reg, barrier: &Reg) {
-        let rank = if coordinates.len() == 3 { Word::D3 } else { Word::D4 };
-        let mods = [
+    fn bulk_load(&mut self, map: &Reg, coordinates: &[&Reg], to: &Reg, barrier: &Reg, policy: Option<&Reg>) {
+        let rank = if coordinates.len() == 3 { Word::D3 } else { Word::D5 };
+        let mut mods = vec![
             word(Word::Async),
             word(Word::Bulk),
             word(Word::Tensor),
@@ -295,6 +336,9 @@ impl Hopper<'_> {
             word(Word::MbarrierCompleteTxBytes),
         ];
         let from = Operand::AddressList(vec![map.into(), vector(coordinates)]);
-        self.b.emit(Opcode::Cp, &mods, vec![address(to, 0), from, address(barrier, FULL as i64)]);
+        mods.extend(policy.map(|_| word(Word::L2CacheHint)));
+        let mut operands = vec![address(to, 0), from, address(barrier, FULL as i64)];
+        operands.extend(policy.map(Operand::from));
+        self.b.emit(Opcode::Cp, &mods, operands);
     }
 }

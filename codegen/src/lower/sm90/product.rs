@@ -18,8 +18,10 @@ use flashpage_ptx::words::{Opcode, Type, Word};
 /// Descriptors of the factors in shared memory, in halves, and what the products share.
 pub(super) struct Factors {
     query_low: Reg,
+    query_high: Reg,
     keys_low: Reg,
     values_low: Reg,
+    /// Of K and V.
     high: Reg,
     /// False: a product that starts from nothing.
     fresh: Reg,
@@ -45,13 +47,18 @@ impl Hopper<'_> {
         };
         let keys_low = slot("keys_low", keys, 0);
         let values_low = slot("values_low", values, cols.descriptor_low());
-        let high = self.b.mov(Type::U32, "high", cols.descriptor_high());
+        // One register where the orders of both are the same.
+        let query_high = self.b.mov(Type::U32, "high", rows.descriptor_high());
+        let high = match rows.descriptor_high() == cols.descriptor_high() {
+            true => query_high.clone(),
+            false => self.b.mov(Type::U32, "high", cols.descriptor_high()),
+        };
         let fresh = self.b.setp(Word::Ne, Type::S32, "fresh", 0, 0);
         let add = self.b.setp(Word::Eq, Type::S32, "add", 0, 0);
         let probabilities = (0..self.schedule.cols / K)
             .map(|_| std::array::from_fn(|_| self.b.reg(Type::B32, "pf")))
             .collect();
-        Factors { query_low, keys_low, values_low, high, fresh, add, probabilities }
+        Factors { query_low, query_high, keys_low, values_low, high, fresh, add, probabilities }
     }
 
     /// Begins S = Q Kᵀ for the tile in slot `at`.
@@ -61,8 +68,8 @@ impl Hopper<'_> {
         let keys = self.slot_low(Which::Keys, factors, at);
         let d = accumulators(&state.scores);
         for step in 0..self.schedule.head_dim / K {
-            let a = self.descriptor(&factors.query_low, rows.along_row(step), factors);
-            let b = self.descriptor(&keys, cols.along_row(step), factors);
+            let a = self.descriptor(&factors.query_low, &factors.query_high, rows.along_row(step));
+            let b = self.descriptor(&keys, &factors.high, cols.along_row(step));
             let scale = if step == 0 { &factors.fresh } else { &factors.add };
             // Both factors as they are: their depth runs along rows of memory.
             let operands = vec![
@@ -87,7 +94,7 @@ impl Hopper<'_> {
         let values = self.slot_low(Which::Values, factors, at);
         let d = accumulators(&state.acc);
         for (step, a) in factors.probabilities.iter().enumerate() {
-            let b = self.descriptor(&values, cols.along_rows(step), factors);
+            let b = self.descriptor(&values, &factors.high, cols.along_rows(step));
             let operands = vec![
                 vector(&d),
                 vector(&a.each_ref()),
@@ -125,8 +132,8 @@ impl Hopper<'_> {
 
     /// The descriptor that begins `chunks` behind `low`. The sum stays within the start's bits; added as 64 bits it costs
     /// less in ptxas's code than a new pair of halves.
-    fn descriptor(&mut self, low: &Reg, chunks: usize, factors: &Factors) -> Reg {
-        let halves = vector(&[low, &factors.high]);
+    fn descriptor(&mut self, low: &Reg, high: &Reg, chunks: usize) -> Reg {
+        let halves = vector(&[low, high]);
         let first = self.b.op(Opcode::Mov, &[ty(Type::B64)], Type::B64, "desc", vec![halves]);
         if chunks == 0 { first } else { self.b.add(Type::S64, "desc", &first, chunks) }
     }
