@@ -19,6 +19,8 @@ pub const WARPGROUP_WARPS: usize = 4;
 pub const WARPGROUP_ROWS: usize = 64;
 /// Bytes that say which tile is next.
 pub const NEXT_BYTES: usize = 16;
+/// Registers of a multiprocessor.
+const REGISTERS: usize = 64 * 1024;
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 /// Head dimensions of the sm_90a lowering.
@@ -316,6 +318,14 @@ impl Schedule {
             ));
         }
         Ok(schedule)
+    }
+
+    /// Registers of a thread that a kernel with roles is launched with, before its roles give and take: all that there
+    /// are, by the threads of as many blocks as should fit. With fewer its consumers wait for registers that nobody gives
+    /// back.
+    pub fn registers_at_entry(&self) -> Option<u32> {
+        let threads = self.threads() * self.blocks_per_sm as usize;
+        self.roles.map(|_| (REGISTERS / threads / 8 * 8).min(255) as u32)
     }
 
     /// Consumer warpgroups.
