@@ -38,8 +38,29 @@ pub struct LaunchReport {
     pub grid: [u32; 3],
     /// Threads of a block.
     pub block: [u32; 3],
+    /// Bytes of a thread in local memory, where the device tells: more than 0 are what the driver's compiler did not keep in
+    /// registers, and cost time.
+    pub local_bytes: Option<u32>,
     /// The emulator's report, if the kernel ran there.
     pub emulated: Option<Report>,
+}
+
+impl LaunchReport {
+    /// Of a launch that is not made.
+    fn nothing(spec: Spec) -> LaunchReport {
+        LaunchReport { spec, entry: None, grid: [0; 3], block: [0; 3], local_bytes: None, emulated: None }
+    }
+
+    /// Of one that is about to be made.
+    fn of(spec: Spec, ready: &Ready) -> LaunchReport {
+        LaunchReport {
+            entry: Some(ready.kernel.compiled.entry.clone()),
+            grid: ready.launch.grid,
+            block: ready.launch.block,
+            local_bytes: ready.kernel.local_bytes,
+            ..LaunchReport::nothing(spec)
+        }
+    }
 }
 
 /// The grid's second and third dimensions have 16 bits.
@@ -61,16 +82,12 @@ pub fn launch(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let mut report =
-        LaunchReport { spec: plan.spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
-    let Some(ready) = plan.ready else { return Ok(report) };
+    let Some(ready) = plan.ready else { return Ok(LaunchReport::nothing(plan.spec)) };
+    let mut report = LaunchReport::of(plan.spec, &ready);
     let run = device.launch(&ready.kernel.module, &ready.kernel.compiled.entry, &ready.launch)?;
     if let Some(counter) = ready.counter {
         counter.done();
     }
-    report.entry = Some(ready.kernel.compiled.entry.clone());
-    report.grid = ready.launch.grid;
-    report.block = ready.launch.block;
     report.emulated = run.report;
     Ok(report)
 }
@@ -89,14 +106,14 @@ pub fn time(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let Ready { kernel, launch, counter, .. } = plan.ready.ok_or(LaunchError::Empty)?;
-    let entry = kernel.compiled.entry.clone();
-    let timed = device.time(&kernel.module, &entry, &launch, timing)?;
+    let ready = plan.ready.ok_or(LaunchError::Empty)?;
+    let report = LaunchReport::of(plan.spec, &ready);
+    let Ready { kernel, launch, counter, .. } = ready;
+    let timed = device.time(&kernel.module, &kernel.compiled.entry, &launch, timing)?;
     if let Some(counter) = counter {
         counter.done();
     }
-    let (grid, block) = (launch.grid, launch.block);
-    Ok((LaunchReport { spec: plan.spec, entry: Some(entry), grid, block, emulated: None }, timed))
+    Ok((report, timed))
 }
 
 /// A launch worked out but not begun.
