@@ -7,7 +7,7 @@
 //! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`l2_cache`]: what of K and V
 //!   memory has to move; [`predict`](mod@predict): a launch.
 //! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
-//!   [`cost`]: all of this about one kernel; [`tune`]: schedules ranked by it.
+//!   [`cost`]: all of this about one kernel; [`tune`]: schedules ranked by it; [`experiments`]: what only a GPU can settle.
 //! - [`doctor`]: what a machine has of all that can be used.
 //! - [`results`]: what a run leaves behind, a JSON line for each thing it found, and the report that is made of it.
 //!
@@ -19,6 +19,7 @@ pub mod check;
 pub mod cost;
 pub mod counted;
 pub mod doctor;
+pub mod experiments;
 pub mod gpu;
 pub mod l2_cache;
 pub mod leaders;
