@@ -64,7 +64,7 @@ enum Command {
     Launch(run::RunCase),
     /// Numeric equivalence of kernels with the f64 reference, over a table of shapes
     Check(check::Check),
-    /// Every kernel through the real ptxas: registers, spills, warnings
+    /// Every kernel through the real ptxas: registers, spills, warnings; with --overlap pinned, late exponentials
     Verify(verify::Verify),
     /// What the machine code of kernels costs, and the limits that follow from it; needs no GPU
     Cost(cost::KernelCost),

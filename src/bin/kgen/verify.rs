@@ -29,7 +29,6 @@ pub struct Verify {
     /// Where tiles come from: grid, or list and partials for planned kernels
     #[arg(long, value_delimiter = ',', default_value = "grid")]
     work: Vec<Work>,
-    /// With --overlap pinned, a kernel whose exponentials the assembler puts behind the wait fails
     #[command(flatten)]
     schedule: ScheduleChoice,
     /// One JSON array
