@@ -19,9 +19,12 @@ import time
 from peers.peer import PEERS, Peer
 from peers.progress import Progress
 from peers.rows import Ceiling, Measured, append, table
-from peers.workload import BadWorkload, Workload, most_telling_first, one_line, read, tiny
+from peers.workload import BadWorkload, Workload, by_importance, most_telling_first, one_line, read, tiny
 
 OUT_OF_TIME = "out of time"
+
+#: How many of the peers that are there come before all others.
+LEADERS = 2
 
 
 def arguments() -> argparse.Namespace:
@@ -110,7 +113,7 @@ class Run:
             self.progress.say(f"{name}: {line.per_second / 1e12:.2f} T/s, {line.how}")
 
     def measure(self, device) -> None:
-        """Every peer on every workload, workload by workload."""
+        """Every peer on every workload: those that are the hardest to beat on all of them, then the rest."""
         from peers.session import DeviceLost, Session
 
         session = Session(device)
@@ -118,7 +121,8 @@ class Run:
         for peer in self.peers:
             if self.options.dry_run and not peer.on_cpu and unusable[peer.who] is None:
                 unusable[peer.who] = "needs a GPU"
-        work = [(workload, peer) for workload in self.workloads for peer in self.peers]
+        usable = [peer for peer in self.peers if unusable[peer.who] is None]
+        work = by_importance(self.workloads, self.peers, usable[:LEADERS])
         for number, (workload, peer) in enumerate(work[self.options.after :], self.options.after + 1):
             reason = unusable[peer.who] or (OUT_OF_TIME if self.is_out_of_time() else None)
             if reason is not None:

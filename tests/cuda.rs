@@ -483,6 +483,61 @@ fn hopper_launches() {
     });
 }
 
+/// What the driver's compiler makes of a kernel with roles is held against the plan when it is loaded: a launch that would
+/// hang, or crawl, is an error that says what else to launch. Each way of going wrong, of one launch and of a planned one.
+#[test]
+fn machine_code_that_is_not_as_planned() {
+    const REGISTERS: &str = "FLASHPAGE_TEST_DRIVER_REGISTERS";
+    const LOCAL: &str = "FLASHPAGE_TEST_DRIVER_LOCAL_BYTES";
+    const INFO: &str = "FLASHPAGE_TEST_DRIVER_INFO";
+    const IGNORED: &str = "info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored";
+    let case = ["--device", "cuda:0", "--no-ceilings", "--suite", "tiny", "--json", "--only"];
+    let prefill = "prefill full bf16 d128 h2/2 b1 s128";
+    let decode = "decode full bf16 d128 h4/2 b1 s96";
+    // Workload, what the driver tells, and what is to be said of it; nothing where it is launched.
+    let table: [(&str, &str, &str, Option<&str>); 9] = [
+        (prefill, REGISTERS, "168", None),
+        (prefill, REGISTERS, "152", Some("152 registers at entry where 168 were planned")),
+        (prefill, REGISTERS, "176", Some("176 registers at entry where 168 were planned")),
+        (prefill, LOCAL, "0", None),
+        (prefill, LOCAL, "16", Some("put 16 bytes of a thread into local memory")),
+        (prefill, INFO, "info    : Used 168 registers", None),
+        (prefill, INFO, IGNORED, Some(IGNORED)),
+        (decode, REGISTERS, "40", Some("40 registers at entry where")),
+        (decode, INFO, "(C7512) wgmma serialized", Some("says `(C7512) wgmma serialized`")),
+    ];
+    let driver = driver();
+    for (workload, variable, value, message) in table {
+        let run = run_on(&driver, "9.0", env!("CARGO_BIN_EXE_kgen"))
+            .args(["bench"].iter().chain(&case).chain(&[workload]))
+            .env(variable, value)
+            .output()
+            .unwrap();
+        let ran = Ran::of(run).with(i32::from(message.is_some()));
+        let rows: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let (row, error) = (&rows[0], rows[0]["error"].as_str());
+        assert_eq!(rows.as_array().unwrap().len(), 1, "{rows:#}");
+        assert_eq!(error.is_some(), message.is_some(), "{variable}={value}: {row:#}");
+        for part in message.into_iter().flat_map(|message| [message, "attention_bf16_d128", "`--arch sm_80`"])
+        {
+            assert!(error.is_some_and(|error| error.contains(part)), "{variable}={value}, `{part}`: {row:#}");
+        }
+    }
+    // What is only slow runs if it may, and kernels for sm_80 in any case; then it is told. What would hang never runs.
+    let table =
+        [("8.0", "255", "0", 0), ("9.0", "168", "1", 0), ("9.0", "168", "0", 1), ("9.0", "160", "1", 1)];
+    for (cc, registers, allowed, status) in table {
+        let run = run_on(&driver, cc, env!("CARGO_BIN_EXE_kgen"))
+            .args(["bench"].iter().chain(&case).chain(&[prefill]))
+            .envs([(REGISTERS, registers), (LOCAL, "16"), ("FLASHPAGE_ALLOW_SLOW", allowed)])
+            .output()
+            .unwrap();
+        let rows: serde_json::Value = serde_json::from_str(&Ran::of(run).with(status).out).unwrap();
+        let told = rows[0]["method"] == "event, 16 bytes of a thread in local memory";
+        assert_eq!(told, status == 0, "{cc} {registers} {allowed}: {rows:#}");
+    }
+}
+
 /// The driver's numbers for each word: the stand-in writes the emulator's map, so both must come to the same bytes.
 #[test]
 fn tensor_maps() {

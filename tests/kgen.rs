@@ -63,8 +63,20 @@ fn list() {
 #[test]
 fn help() {
     for command in [
-        "list", "emit", "explain", "case", "launch", "check", "verify", "cost", "tune", "parity", "bench",
-        "report", "doctor",
+        "list",
+        "emit",
+        "explain",
+        "case",
+        "launch",
+        "check",
+        "verify",
+        "cost",
+        "tune",
+        "parity",
+        "bench",
+        "experiments",
+        "report",
+        "doctor",
     ] {
         let said = kgen(&[command, "--help"]).with(0).out;
         assert!(said.contains("Usage: kgen"), "{command}: {said}");
@@ -666,15 +678,28 @@ fn a_whole_run_rehearsed() {
     let folder = TempDir::new().unwrap();
     let run = folder.path().join("run");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/gpu.sh");
+    // As where everything is built elsewhere.
+    let built = folder.path().join("built");
+    std::fs::create_dir_all(built.join("release")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_kgen"), built.join("release/kgen")).unwrap();
     let gpu = |args: &[&str]| {
         let mut command = Command::new("bash");
-        let run = command.arg(&script).args(args).env("KGEN", env!("CARGO_BIN_EXE_kgen")).output().unwrap();
+        command.env("CARGO_TARGET_DIR", &built).env_remove("KGEN");
+        let run = command.arg(&script).args(args).output().unwrap();
         (run.status.code(), String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap())
     };
+    for (args, message) in [
+        (&["--seconds", "59"][..], "--seconds takes a number, at least 60"),
+        (&["--seconds"], "--seconds takes a number"),
+        (&["--fast"], "unknown argument `--fast`: bench/gpu.sh [-o DIR] [--seconds N]"),
+    ] {
+        let (status, said) = gpu(args);
+        assert!(status == Some(2) && said.contains(message), "{args:?}: {said}");
+    }
     let (status, said) = gpu(&["--dry-run", "-o", run.to_str().unwrap()]);
     assert_eq!(status, Some(0), "{said}");
     let report = std::fs::read_to_string(run.join("report.md")).unwrap();
-    for part in ["EMULATED, DRY RUN", "Correctness: 35 of 35", "Parity with the emulator", "all 4 ended well"]
+    for part in ["EMULATED, DRY RUN", "Correctness: 35 of 35", "Parity with the emulator", "all 5 ended well"]
     {
         assert!(report.contains(part), "`{part}` is not in\n{report}");
     }
@@ -688,6 +713,15 @@ fn a_whole_run_rehearsed() {
         serde_json::from_str(&std::fs::read_to_string(run.join("results.json")).unwrap()).unwrap();
     assert_eq!(results["machine"]["emulated"], true);
     assert!(!results.to_string().contains("\"median_us\":"), "a time in an emulated run");
+    // Every schedule of the experiments was tried, and is right.
+    let pairs = ["| free, issued |", "| free, scored |", "| pinned, issued |", "| pinned, scored |"];
+    for pair in pairs {
+        let line = report
+            .lines()
+            .find(|line| line.starts_with(pair))
+            .unwrap_or_else(|| panic!("no {pair} in {report}"));
+        assert_eq!(line.matches(" ok |").count(), 7, "{line}");
+    }
     // What was there is not written over, and a GPU that is not there is said to be.
     assert_eq!(gpu(&["--dry-run", "-o", run.to_str().unwrap()]).0, Some(2));
     if Device::cuda(0).is_err() {

@@ -90,6 +90,30 @@ fn planned_kernels_assemble() {
     }
 }
 
+/// Exponentials stand where the schedule says, if it says that they stay: of kernels without and with a table, launched by
+/// themselves and planned.
+#[test]
+fn pinned_exponentials_stay_before_the_wait() {
+    let test = "pinned_exponentials_stay_before_the_wait";
+    let line = "verify attention paged_attention --arch sm_90a --dtype bf16 --block-size 16 --json";
+    let Some((rows, status)) = json(test, &format!("{line} --overlap pinned --work grid,list")) else {
+        return;
+    };
+    let pinned: Vec<f64> =
+        rows.as_array().unwrap().iter().filter_map(|row| row["late_exponentials"].as_f64()).collect();
+    // Two kernels in five head dimensions, three shapes and two ways to come by tiles.
+    assert_eq!(pinned.len(), 2 * 5 * 3 * 2);
+    assert!(pinned.iter().all(|late| *late <= 0.05), "{pinned:?}");
+    assert_eq!(status, Some(0));
+    // Free ones go where the assembler likes, which `kgen cost` tells and is nobody's failure.
+    let line = "cost attention --arch sm_90a --head-dim 128 --shape prefill --json";
+    let (rows, status) = json(test, line).unwrap();
+    let loops = rows[0]["code"]["loops"].as_array().unwrap();
+    let worst = loops.iter().filter_map(|code| code["late_exponentials"].as_f64()).max_by(f64::total_cmp);
+    assert!(worst.is_some_and(|late| late > 0.5), "{rows:#}");
+    assert_eq!((rows[0]["leader"]["late_exponentials_percent"].as_u64(), status), (Some(85), Some(0)));
+}
+
 /// The figures of a kernel, each against what it cannot be otherwise.
 #[test]
 fn what_a_kernel_costs() {

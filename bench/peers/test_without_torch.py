@@ -10,7 +10,7 @@ import unittest
 from peers.rows import Ceiling, Measured, append, table
 from peers.rule import allowed_error, rounding_unit, sampled_rows
 from peers.samples import is_warm, percentile, sample_count
-from peers.workload import BadWorkload, most_telling_first, parse, tiny
+from peers.workload import BadWorkload, by_importance, most_telling_first, parse, tiny
 
 PREFILL = {
     "kernel": "causal_attention", "phase": "prefill", "mask": "causal", "dtype": "bf16", "head_dim": 128,
@@ -86,6 +86,17 @@ class Workloads(unittest.TestCase):
             "prefill causal bf16 d64 h16/16 b4 s4096",
             "prefill causal bf16 d128 h16/16 b4 s4096 window128",
         ])
+
+
+    def test_leaders_come_before_the_rest(self) -> None:
+        table = [
+            ([], ["1a", "1b", "1c", "2a", "2b", "2c"]),
+            (["b"], ["1b", "2b", "1a", "1c", "2a", "2c"]),
+            (["a", "c"], ["1a", "1c", "2a", "2c", "1b", "2b"]),
+        ]
+        for leaders, expected in table:
+            order = by_importance(["1", "2"], ["a", "b", "c"], leaders)
+            self.assertEqual([workload + peer for workload, peer in order], expected)
 
 
 class Rules(unittest.TestCase):

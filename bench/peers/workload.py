@@ -178,6 +178,12 @@ def most_telling_first(workloads: list[Workload]) -> list[Workload]:
     return [workload for _, _, workload in sorted(keyed, key=lambda each: each[:2])]
 
 
+def by_importance(workloads: list[Workload], peers: list[Any], leaders: list[Any]) -> list[tuple[Workload, Any]]:
+    """What is measured, in order: the leaders among the peers, workload by workload, then the other peers."""
+    rest = [peer for peer in peers if peer not in leaders]
+    return [(workload, peer) for group in (leaders, rest) for workload in workloads for peer in group]
+
+
 def one_line(text: str, limit: int = 300) -> str:
     """A message without line breaks, so that it fits into a row of a table."""
     text = re.sub(r"\s+", " ", text).strip()

@@ -73,8 +73,8 @@ pub enum Meaning {
     HeadBlocks,
     /// Sequences of the batch, where blocks walk a list of tiles. u32.
     Sequences,
-    /// Pairs of a sequence and a head block whose tiles are done together, where blocks walk a list of tiles: as many as
-    /// have keys and values that the L2 cache holds. At least 1. u32.
+    /// Pairs of a sequence and a head block whose tiles are done together, where blocks walk a list of tiles: so many
+    /// that the L2 cache holds their keys and values. At least 1. u32.
     Section,
     /// Address of the counter that tiles are taken by, where blocks walk a list of tiles: a u32, 0 before the launch and
     /// 0 again after it, and of one launch at a time. u64.

@@ -135,9 +135,15 @@ fn run(
         }
         row.method = format!("emulated{planned}");
     } else {
+        let mut spilled = String::new();
         let times = match &plan {
             None => {
-                launch::time(device, program, &arguments, options, timing).map_err(EquivalenceError::from)?.1
+                let (report, times) = launch::time(device, program, &arguments, options, timing)
+                    .map_err(EquivalenceError::from)?;
+                if let Some(bytes) = report.local_bytes.filter(|bytes| *bytes > 0) {
+                    spilled = format!(", {bytes} bytes of a thread in local memory");
+                }
+                times
             }
             Some((planner, plan)) => planner.time(plan, &arguments, timing)?,
         };
@@ -146,7 +152,7 @@ fn run(
         row.p10_us = Some(micros(0.1));
         row.p90_us = Some(micros(0.9));
         row.samples = times.samples();
-        row.method = format!("event{planned}");
+        row.method = format!("event{planned}{spilled}");
     }
     let rows = sample(&row.workload);
     let verdicts = equivalence::check_rows(program, &inputs, problem.dtype, &rows)?;

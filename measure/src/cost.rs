@@ -78,7 +78,21 @@ impl Code {
             .min_by(|a, b| a.non_products().total_cmp(&b.non_products()))
             .or(self.inside())
     }
+
+    /// Of the loops' shares of exponentials that come too late to go on beside products, the worst; `None` where no loop
+    /// waits for products twice.
+    pub fn late_exponentials(&self) -> Option<f64> {
+        self.loops.iter().filter_map(|code| code.late_exponentials).max_by(f64::total_cmp)
+    }
+
+    /// Whether the exponentials stand before the wait for the products beside them, but for [`LATE_ALLOWED`] of them.
+    pub fn overlaps(&self) -> bool {
+        self.late_exponentials().is_none_or(|late| late <= LATE_ALLOWED)
+    }
 }
+
+/// What share of a loop's exponentials may stand behind the wait of a kernel that was made to keep them before it.
+pub const LATE_ALLOWED: f64 = 0.05;
 
 /// A kernel of ours, read.
 #[derive(Clone, Debug)]

@@ -19,6 +19,8 @@ pub struct Gpu {
     pub shared_bytes: usize,
     /// Most blocks of a multiprocessor.
     pub blocks: usize,
+    /// Bytes of the L2 cache.
+    pub l2_bytes: u64,
     /// Seconds from asking device memory for something to having it, with memory busy. An assumption: idle GPUs answer
     /// in 0.3 to 0.6 µs, and a queue comes on top.
     pub memory_latency: f64,
@@ -46,6 +48,7 @@ impl Gpu {
         mma_sync: 1.0,
         shared_bytes: 164 * 1024,
         blocks: 32,
+        l2_bytes: 40 << 20,
         memory_latency: 0.7e-6,
         cache_latency: 0.3e-6,
     };
@@ -55,6 +58,7 @@ impl Gpu {
         compute_capability: (9, 0),
         mma_sync: 0.62,
         shared_bytes: 228 * 1024,
+        l2_bytes: 50 << 20,
         ..Gpu::A100
     };
     /// H200 SXM: the H100's chip with faster memory.

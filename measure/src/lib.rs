@@ -4,10 +4,10 @@
 //! - [`check`](mod@check): problems of the catalogue on a device; [`bench`](mod@bench): workloads on a device, timed.
 //! - [`parity`](mod@parity): one launch on a GPU and on the emulator.
 //! - [`toolchain`]: NVIDIA's assembler and disassembler; [`machine_code`]: what they say of a kernel's main loop.
-//! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`predict`](mod@predict): a
-//!   launch.
+//! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`l2_cache`]: what of K and V
+//!   memory has to move; [`predict`](mod@predict): a launch.
 //! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
-//!   [`cost`]: all of this about one kernel; [`tune`]: schedules ranked by it.
+//!   [`cost`]: all of this about one kernel; [`tune`]: schedules ranked by it; [`experiments`]: what only a GPU can settle.
 //! - [`doctor`]: what a machine has of all that can be used.
 //! - [`results`]: what a run leaves behind, a JSON line for each thing it found, and the report that is made of it.
 //!
@@ -19,7 +19,9 @@ pub mod check;
 pub mod cost;
 pub mod counted;
 pub mod doctor;
+pub mod experiments;
 pub mod gpu;
+pub mod l2_cache;
 pub mod leaders;
 pub mod limits;
 pub mod machine_code;

@@ -65,6 +65,9 @@ pub struct Workload {
     pub block_size: Option<usize>,
 }
 
+/// Bytes of an element: all that are timed have 16 bits.
+const ELEMENT: f64 = 2.0;
+
 impl Workload {
     /// Sequences.
     pub fn batch(&self) -> usize {
@@ -108,20 +111,24 @@ impl Workload {
     /// Bytes that must move at the least: Q, K, V and O once, the log-sum-exp, and a table entry a block.
     pub fn bytes(&self) -> f64 {
         let rows = (self.q_len * self.batch() * self.heads) as f64;
-        // A query far behind the window's end keeps the keys before it from being needed.
-        let needed = |kv_len: usize| match self.window {
+        let blocks = self.block_size.map_or(0, |size| {
+            self.kv_lens.iter().map(|kv_len| self.needed(*kv_len).div_ceil(size)).sum::<usize>()
+        });
+        2.0 * rows * self.head_dim as f64 * ELEMENT + self.kv_bytes() + 4.0 * rows + 4.0 * blocks as f64
+    }
+
+    /// Of these bytes, those of K and V.
+    pub fn kv_bytes(&self) -> f64 {
+        let keys: usize = self.kv_lens.iter().map(|kv_len| self.needed(*kv_len)).sum();
+        2.0 * (keys * self.kv_heads * self.head_dim) as f64 * ELEMENT
+    }
+
+    /// Keys of a sequence that some query sees: one far behind the window's end keeps those before it from being needed.
+    fn needed(&self, kv_len: usize) -> usize {
+        match self.window {
             Some(window) => kv_len.min(window + self.q_len - 1),
             None => kv_len,
-        };
-        let keys: usize = self.kv_lens.iter().map(|kv_len| needed(*kv_len)).sum();
-        let blocks = self.block_size.map_or(0, |size| {
-            self.kv_lens.iter().map(|kv_len| needed(*kv_len).div_ceil(size)).sum::<usize>()
-        });
-        let element = 2.0;
-        2.0 * rows * self.head_dim as f64 * element
-            + 2.0 * (keys * self.kv_heads * self.head_dim) as f64 * element
-            + 4.0 * rows
-            + 4.0 * blocks as f64
+        }
     }
 }
 

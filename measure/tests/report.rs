@@ -131,6 +131,43 @@ fn assert_in_order(text: &str, wanted: &[&str]) {
     }
 }
 
+/// The table of schedules, where there is one: the last line of a cell counts, and no time of a rehearsal does.
+#[test]
+fn experiments_are_a_table() {
+    let tried = |schedule: &str, measured: Value| json!({"schedule": schedule, "measured": measured});
+    let workload = || with(prefill(4096), "head_dim", json!(128));
+    let rows = [
+        tried(
+            "--tile 128x128 --overlap free --pass-turn issued",
+            timed("flashpage", workload(), [1.0, 2.0, 3.0]),
+        ),
+        tried(
+            "--tile 128x128 --overlap free --pass-turn issued",
+            timed("flashpage", workload(), [8.0, 9.0, 9.5]),
+        ),
+        tried(
+            "--tile 128x128 --overlap pinned --pass-turn issued",
+            timed("flashpage", workload(), [6.0, 7.0, 8.0]),
+        ),
+    ];
+    let file = ("experiments.jsonl", lines(&rows));
+    let found = results(&[hardware(), vec![file.clone()]].concat());
+    assert_in_order(
+        &report(&found),
+        &[
+            "## Experiments: choices of a schedule, medians in µs",
+            "| free, issued | 9.0 | - |",
+            "| pinned, issued | **7.0** | - |",
+        ],
+    );
+    assert!(!report(&results(&hardware())).contains("Experiments"));
+    let refused = Run::read(folder(&[emulated(), vec![file]].concat()).path());
+    assert!(
+        matches!(&refused, Err(ReadError::TimeInEmulatedRun { at, .. }) if at.file == "experiments.jsonl"),
+        "{refused:?}"
+    );
+}
+
 #[test]
 fn standings() {
     let results = results(&hardware());

@@ -1,6 +1,6 @@
 //! Compiled kernels that a device has loaded, by program and spec.
 
-use crate::device::{Device, DeviceError, Module};
+use crate::device::{CodePlan, Device, DeviceError, Module};
 use crate::launch_error::LaunchError;
 use flashpage_codegen::{Compiled, Program, Spec, compile};
 use std::collections::HashMap;
@@ -16,6 +16,8 @@ pub(crate) struct Kernel {
     program: Program,
     pub compiled: Compiled,
     pub module: Module,
+    /// Bytes of a thread in local memory, where the device tells.
+    pub local_bytes: Option<u32>,
 }
 
 /// The kernels of one device. They hold no handle to it, so that dropping the last handle drops them too.
@@ -76,8 +78,9 @@ impl KernelCache {
         }
         // Not under the lock: other kernels may be launched while this one is compiled.
         let compiled = compile(program, spec)?;
-        let module = device.load(&compiled.text())?;
-        let kernel = Arc::new(Kernel { program: program.clone(), compiled, module });
+        let plan = CodePlan { entry: &compiled.entry, registers: compiled.schedule.registers_at_entry() };
+        let (module, local_bytes) = device.load_kernel(&compiled.text(), &plan)?;
+        let kernel = Arc::new(Kernel { program: program.clone(), compiled, module, local_bytes });
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = find(&kernels) {
             return Ok(other);

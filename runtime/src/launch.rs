@@ -39,8 +39,29 @@ pub struct LaunchReport {
     pub grid: [u32; 3],
     /// Threads of a block.
     pub block: [u32; 3],
+    /// Bytes of a thread in local memory, where the device tells: more than 0 are what the driver's compiler did not keep in
+    /// registers, and cost time.
+    pub local_bytes: Option<u32>,
     /// The emulator's report, if the kernel ran there.
     pub emulated: Option<Report>,
+}
+
+impl LaunchReport {
+    /// Of a launch that is not made.
+    fn nothing(spec: Spec) -> LaunchReport {
+        LaunchReport { spec, entry: None, grid: [0; 3], block: [0; 3], local_bytes: None, emulated: None }
+    }
+
+    /// Of one that is about to be made.
+    fn of(spec: Spec, ready: &Ready) -> LaunchReport {
+        LaunchReport {
+            entry: Some(ready.kernel.compiled.entry.clone()),
+            grid: ready.launch.grid,
+            block: ready.launch.block,
+            local_bytes: ready.kernel.local_bytes,
+            ..LaunchReport::nothing(spec)
+        }
+    }
 }
 
 /// The grid's second and third dimensions have 16 bits.
@@ -62,16 +83,12 @@ pub fn launch(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let mut report =
-        LaunchReport { spec: plan.spec, entry: None, grid: [0; 3], block: [0; 3], emulated: None };
-    let Some(ready) = plan.ready else { return Ok(report) };
+    let Some(ready) = plan.ready else { return Ok(LaunchReport::nothing(plan.spec)) };
+    let mut report = LaunchReport::of(plan.spec, &ready);
     let run = device.launch(&ready.kernel.module, &ready.kernel.compiled.entry, &ready.launch)?;
     if let Some(counter) = ready.counter {
         counter.done();
     }
-    report.entry = Some(ready.kernel.compiled.entry.clone());
-    report.grid = ready.launch.grid;
-    report.block = ready.launch.block;
     report.emulated = run.report;
     Ok(report)
 }
@@ -90,14 +107,14 @@ pub fn time(
     let batch = Batch::check(program, arguments)?;
     batch.on_device(device)?;
     let plan = plan(device, &batch, options)?;
-    let Ready { kernel, launch, counter, .. } = plan.ready.ok_or(LaunchError::Empty)?;
-    let entry = kernel.compiled.entry.clone();
-    let timed = device.time(&kernel.module, &entry, &launch, timing)?;
+    let ready = plan.ready.ok_or(LaunchError::Empty)?;
+    let report = LaunchReport::of(plan.spec, &ready);
+    let Ready { kernel, launch, counter, .. } = ready;
+    let timed = device.time(&kernel.module, &kernel.compiled.entry, &launch, timing)?;
     if let Some(counter) = counter {
         counter.done();
     }
-    let (grid, block) = (launch.grid, launch.block);
-    Ok((LaunchReport { spec: plan.spec, entry: Some(entry), grid, block, emulated: None }, timed))
+    Ok((report, timed))
 }
 
 /// A launch worked out but not begun.
@@ -191,16 +208,24 @@ pub(crate) struct Tiles {
     planned: Planned,
 }
 
-/// How many pairs of a sequence and a head block are done together: as many as have keys and values in five eighths of the
-/// L2 cache (the rest is for what passes through), all taken to be as long as the longest.
-fn section(batch: &Batch<'_>, packed_heads: usize, l2_bytes: u64) -> usize {
-    let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
-    let bytes = longest.saturating_mul(2 * batch.head_dim * batch.dtype.bytes());
-    let kv_heads = (l2_bytes / 8 * 5) as usize / bytes.max(1);
-    // Head blocks of one KV head read the same keys and values.
-    let of_kv_head = (batch.group() / packed_heads).max(1);
-    let pairs = (batch.q_heads / packed_heads).saturating_mul(batch.sequences());
-    kv_heads.saturating_mul(of_kv_head).clamp(1, pairs.max(1))
+/// How many pairs of a sequence and a head block are done together. `bytes` are those of the keys and values of a KV head,
+/// which `of_kv_head` head blocks read; all are taken to be as long as the longest.
+///
+/// Five eighths of the L2 cache are for keys and values, the rest for what passes through. All pairs are one section if
+/// theirs fit; otherwise two sections have to, since the next begins before the last has ended. The last section is to be as
+/// wide as the others, for the long tiles that a narrow one begins with would come when there is little left beside them.
+pub fn section(bytes: usize, of_kv_head: usize, pairs: usize, l2_bytes: u64) -> usize {
+    let of_kv_head = of_kv_head.max(1);
+    let kv_heads = pairs.div_ceil(of_kv_head).max(1);
+    let fit = (l2_bytes / 8 * 5) as usize / bytes.max(1);
+    if fit >= kv_heads {
+        return pairs.max(1);
+    }
+    let most = (fit / 2).max(1);
+    // What part of a whole section the last one is, in 2^-20.
+    let last = |width: &usize| (((kv_heads - 1) % width + 1) << 20) / width;
+    let width = (most.div_ceil(2)..=most).max_by_key(last).unwrap_or(most);
+    width * of_kv_head
 }
 
 /// Where a planned kernel's list is, and where its partial results go.
@@ -230,12 +255,15 @@ impl Tiles {
         let packed_heads = schedule.packed_heads(shape, batch.group()).max(1);
         let rows = batch.query.starts.longest() * packed_heads;
         let (head_blocks, sequences) = (batch.q_heads / packed_heads, batch.sequences());
+        let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
+        let bytes = longest.saturating_mul(2 * batch.head_dim * batch.dtype.bytes());
+        let pairs = head_blocks.saturating_mul(sequences);
         Tiles {
             packed_heads,
             row_tiles: rows.div_ceil(schedule.rows_per_tile(packed_heads).max(1)),
             head_blocks,
             sequences,
-            section: section(batch, packed_heads, l2_bytes),
+            section: section(bytes, batch.group() / packed_heads, pairs, l2_bytes),
             planned: Planned::default(),
         }
     }
@@ -422,12 +450,16 @@ mod tests {
         use Arch::Sm90a;
         // Heads, KV heads, lengths; bytes of the cache; pairs of a section, of all pairs. A key and its value are 256 bytes.
         type Row<'a> = (usize, usize, &'a [(usize, usize)], u64, u32);
-        let table: [Row; 8] = [
+        let table: [Row; 11] = [
             (8, 8, &[(300, 300), (300, 300)], 50 << 20, 16),
-            // Five eighths of 1 MiB are 8 of 300 keys.
-            (8, 8, &[(300, 300), (300, 300)], 1 << 20, 8),
-            (8, 8, &[(300, 300), (5, 9), (0, 3)], 1 << 20, 8),
-            (8, 8, &[(300, 600)], 1 << 20, 4),
+            // Five eighths of 1 MiB are 8 of 300 keys: all of a batch, or two sections of 4.
+            (8, 8, &[(300, 300)], 1 << 20, 8),
+            (8, 8, &[(300, 300), (300, 300)], 1 << 20, 4),
+            (8, 8, &[(300, 300), (5, 9), (0, 3)], 1 << 20, 4),
+            (8, 8, &[(300, 600)], 1 << 20, 2),
+            // Ten by fours leave two, by threes one: by twos all sections are alike.
+            (10, 10, &[(300, 300)], 1 << 20, 2),
+            (11, 11, &[(300, 300)], 1 << 20, 4),
             // Nothing fits: one at a time.
             (8, 8, &[(300, 300)], 1000, 1),
             (8, 8, &[(300, 300)], 0, 1),

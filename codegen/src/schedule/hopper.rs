@@ -22,6 +22,8 @@ pub const WARPGROUP_ROWS: usize = 64;
 pub const TILE_INFOS: usize = 2;
 /// Bytes of such a place.
 pub const TILE_INFO_BYTES: usize = 64;
+/// Registers of a multiprocessor.
+const REGISTERS: usize = 64 * 1024;
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 /// Head dimensions of the sm_90a lowering.
@@ -332,6 +334,14 @@ impl Schedule {
             ));
         }
         Ok(schedule)
+    }
+
+    /// Registers of a thread that a kernel with roles is launched with, before its roles give and take: all that there
+    /// are, by the threads of as many blocks as should fit. With fewer its consumers wait for registers that nobody gives
+    /// back.
+    pub fn registers_at_entry(&self) -> Option<u32> {
+        let threads = self.threads() * self.blocks_per_sm as usize;
+        self.roles.map(|_| (REGISTERS / threads / 8 * 8).min(255) as u32)
     }
 
     /// Consumer warpgroups.

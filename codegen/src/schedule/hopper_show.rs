@@ -44,8 +44,13 @@ pub(super) fn show(s: &Schedule, roles: Roles, f: &mut Formatter<'_>) -> fmt::Re
     show_timeline(s, f)?;
     writeln!(f, "  walk over row tiles")?;
     writeln!(f, "    {} on each multiprocessor, until the list ends", blocks(s.blocks_per_sm))?;
-    writeln!(f, "    longest first: row tiles from the end of the sequences, heads next to each other")?;
-    writeln!(f, "    there and back: block b takes b, 2n-1-b, 2n+b, 4n-1-b, … of n blocks")
+    writeln!(f, "    in sections of heads and sequences, of which the L2 cache holds the K and V of two")?;
+    writeln!(
+        f,
+        "    longest first: in a section row tiles from the end of the sequences, heads next to each other"
+    )?;
+    writeln!(f, "    block b begins with tile b, and takes every other from a counter in memory")?;
+    writeln!(f, "    a planned kernel's block b takes the items b, n+b, 2n+b, … of its list, of n blocks")
 }
 
 fn show_roles(s: &Schedule, roles: Roles, f: &mut Formatter<'_>) -> fmt::Result {

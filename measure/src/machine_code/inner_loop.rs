@@ -6,6 +6,9 @@
 //!
 //! *Static* counts every instruction of the loop. *Executed* leaves out what a forward branch inside the loop can jump
 //! over: the accumulator's rescale, while no row maximum grows.
+//!
+//! Products of a warpgroup go on beside the exponentials that stand before the wait for them. How many of a loop's stand
+//! behind its last wait ([`InnerLoop::late_exponentials`]) is where the assembler has put them, whatever the source says.
 
 use super::{Instruction, Listing, Unit, products, shared_passes, unit};
 use std::collections::BTreeMap;
@@ -35,6 +38,9 @@ pub struct InnerLoop {
     pub is_warpgroup: bool,
     /// Whether it masks: it has a selection for most scores.
     pub is_boundary: bool,
+    /// What share of its exponentials stands behind the last wait for products, which then go on beside none of them;
+    /// `None` of a loop that does not wait twice: for the scores, and for the products that go on beside the softmax.
+    pub late_exponentials: Option<f64>,
 }
 
 impl InnerLoop {
@@ -117,8 +123,23 @@ fn read(listing: &Listing, first: usize, last: usize, head_dim: usize) -> InnerL
         multiply_adds,
         is_warpgroup: code.iter().any(|i| i.base().ends_with("GMMA")),
         is_boundary: mix.get("FSEL").is_some_and(|n| *n as f64 > scores / 2.0),
+        late_exponentials: late_exponentials(code),
         mix,
     }
+}
+
+/// Fewer exponentials than this are no softmax.
+const SOFTMAX: usize = 8;
+
+/// See [`InnerLoop::late_exponentials`].
+fn late_exponentials(code: &[Instruction]) -> Option<f64> {
+    let places = |opcode: &str| -> Vec<usize> {
+        (0..code.len()).filter(|index| code[*index].opcode.starts_with(opcode)).collect()
+    };
+    let (waits, exponentials) = (places("WARPGROUP.DEPBAR"), places("MUFU.EX2"));
+    let last = waits.last().filter(|_| waits.len() > 1 && exponentials.len() >= SOFTMAX)?;
+    let late = exponentials.iter().filter(|index| *index > last).count();
+    Some(late as f64 / exponentials.len() as f64)
 }
 
 #[cfg(test)]
@@ -159,6 +180,31 @@ mod tests {
         /*0070*/ SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [UR4], R2 ;
         /*0080*/ @!P0 BRA `(.L_x_2) ;
         /*0090*/ BRA `(.L_x_1) ;";
+
+    #[test]
+    fn exponentials_behind_the_last_wait() {
+        const WAIT: &str = "WARPGROUP.DEPBAR.LE gsb0, 0x0";
+        const PRODUCT: &str = "HGMMA.64x128x16.F32 R24, gdesc[UR8], R24";
+        const EXPONENTIAL: &str = "MUFU.EX2 R4, R4";
+        // What the loop holds, each as often as said, and the share that is late.
+        type Mix<'a> = &'a [(&'a str, usize)];
+        let table: [(Mix, Option<f64>); 5] = [
+            (&[(PRODUCT, 2), (WAIT, 1), (EXPONENTIAL, 6), (WAIT, 1), (EXPONENTIAL, 2)], Some(0.25)),
+            (&[(PRODUCT, 2), (WAIT, 1), (EXPONENTIAL, 8), (WAIT, 1)], Some(0.0)),
+            (&[(PRODUCT, 2), (WAIT, 2), (EXPONENTIAL, 8)], Some(1.0)),
+            // One wait is for everything; a few exponentials are the rescale's.
+            (&[(PRODUCT, 2), (WAIT, 1), (EXPONENTIAL, 8)], None),
+            (&[(PRODUCT, 2), (WAIT, 2), (EXPONENTIAL, 7)], None),
+        ];
+        for (mix, late) in table {
+            let mut text = ".L_x_0:\n".to_owned();
+            let all = mix.iter().flat_map(|(instruction, n)| std::iter::repeat_n(*instruction, *n));
+            for (index, instruction) in all.chain(["@P0 BRA `(.L_x_0)"]).enumerate() {
+                text += &format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
+            }
+            assert_eq!(inner_loops(&Listing::read(&text), 64)[0].late_exponentials, late, "{mix:?}");
+        }
+    }
 
     #[test]
     fn a_second_try_behind_the_end_is_no_loop() {

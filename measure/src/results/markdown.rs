@@ -6,6 +6,7 @@ use super::plot::Plot;
 use super::table::{Table, of_phase};
 use super::{Machine, Step};
 use crate::bench::OURS;
+use crate::experiments::table as table_of_experiments;
 use crate::workload::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -26,6 +27,7 @@ pub fn report(results: &Results, plots: &[Plot]) -> String {
         text += &workloads(results, heading, phase, plots);
     }
     text += &losses(results);
+    text += &experiments(results);
     text += &failures(results);
     text += &skipped(results);
     text + &HOW.replace("METHODS", &methods(results))
@@ -220,6 +222,17 @@ fn losses(results: &Results) -> String {
         let _ = writeln!(text, "  - cause: {}", loss.cause.as_deref().unwrap_or("not found yet"));
     }
     text + "\n"
+}
+
+fn experiments(results: &Results) -> String {
+    if results.experiments.is_empty() {
+        return String::new();
+    }
+    let what = if results.emulated() { "whether each is right" } else { "medians in µs" };
+    format!(
+        "## Experiments: choices of a schedule, {what}\n\n{}\n",
+        table_of_experiments(&results.experiments)
+    )
 }
 
 fn is_failure(row: &Row) -> bool {

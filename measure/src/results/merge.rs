@@ -7,6 +7,7 @@ use super::comparison::{Comparison, Tally, compare};
 use super::read::{Place, Run};
 use super::{Ceiling, Checked, Machine, Measured, Parity, Step};
 use crate::bench::OURS;
+use crate::experiments::Tried;
 use crate::workload::{Mask, Phase, Workload};
 use serde::Serialize;
 
@@ -89,6 +90,9 @@ pub struct Results {
     pub check: Option<Vec<Checked>>,
     /// The device beside the emulator, if it was run.
     pub parity: Option<Vec<Parity>>,
+    /// Choices of a schedule beside each other, as far as they were tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub experiments: Vec<Tried>,
     /// How the steps ended, if that was recorded.
     pub steps: Option<Vec<Step>>,
     /// Ids in `causes.json` of which nothing loses.
@@ -117,6 +121,7 @@ impl Results {
             rows,
             check: run.check.clone(),
             parity: run.parity.clone(),
+            experiments: run.experiments.iter().map(|(_, tried)| tried.clone()).collect(),
             steps: run.steps.clone(),
         }
     }

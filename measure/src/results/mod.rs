@@ -10,6 +10,7 @@
 //! | `parity.jsonl` | a [`Parity`]: one case on the device beside the emulator |
 //! | `bench.jsonl` | a [`Measured`] of ours, or a [`Ceiling`] |
 //! | `peers.jsonl` | the same of others |
+//! | `experiments.jsonl` | a [`Tried`](crate::experiments::Tried): one schedule of some that stand beside each other |
 //! | `steps.jsonl` | a [`Step`]: how a step ended |
 //!
 //! `causes.json`, written by hand, says why a workload loses to a peer, by its id. A folder goes through these in order:

@@ -6,6 +6,7 @@
 //! [`merge`]: super::merge
 
 use super::{Ceiling, Checked, Machine, Measured, Parity, Step};
+use crate::experiments::Tried;
 use crate::workload::Workload;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -86,6 +87,8 @@ pub struct Run {
     pub ceilings: Vec<(Place, Ceiling)>,
     /// `steps.jsonl`
     pub steps: Option<Vec<Step>>,
+    /// `experiments.jsonl`, which is only made for Hopper
+    pub experiments: Vec<(Place, Tried)>,
     /// Files that are not there.
     pub missing: Vec<&'static str>,
     /// Last lines that were cut off, and kept out.
@@ -119,6 +122,7 @@ impl Run {
         run.check = run.lines(folder, "check.jsonl", |_, line| row(line, "kernel"))?;
         run.parity = run.lines(folder, "parity.jsonl", |_, line| row(line, "case"))?;
         run.steps = run.lines(folder, "steps.jsonl", |_, line| row(line, "step"))?;
+        run.experiments = run.lines(folder, "experiments.jsonl", tried)?.unwrap_or_default();
         for file in ["bench.jsonl", "peers.jsonl"] {
             for timed in run.lines(folder, file, timed)?.into_iter().flatten() {
                 match timed {
@@ -163,8 +167,11 @@ impl Run {
             return Ok(());
         }
         let timed = |row: &Measured| [row.median_us, row.p10_us, row.p90_us].iter().any(Option::is_some);
-        let rows = self.measured.iter().filter(|(_, row)| timed(row));
-        let rows = rows.map(|(place, row)| (place, format!("{}, {}", row.who, row.workload)));
+        let tried = self.experiments.iter().map(|(place, tried)| (place, &tried.measured));
+        let rows = self.measured.iter().map(|(place, row)| (place, row)).chain(tried);
+        let rows = rows
+            .filter(|(_, row)| timed(row))
+            .map(|(place, row)| (place, format!("{}, {}", row.who, row.workload)));
         let ceilings = self.ceilings.iter().map(|(place, c)| (place, format!("{} by {}", c.ceiling, c.who)));
         match rows.chain(ceilings).next() {
             None => Ok(()),
@@ -216,6 +223,18 @@ fn timed(place: Place, line: Value) -> Result<Timed, String> {
         return Err("neither a measurement nor a ceiling: it has no `workload` and no `ceiling`".to_owned());
     }
     let measured: Measured = row(line, "who")?;
+    sensible(&measured)?;
+    Ok(Timed::Workload(place, Box::new(measured)))
+}
+
+fn tried(place: Place, line: Value) -> Result<(Place, Tried), String> {
+    let tried: Tried = row(line, "schedule")?;
+    sensible(&tried.measured)?;
+    Ok((place, tried))
+}
+
+/// Whether work can be counted, and times are some.
+fn sensible(measured: &Measured) -> Result<(), String> {
     countable(&measured.workload)?;
     let times = [("p10_us", measured.p10_us), ("median_us", measured.median_us), ("p90_us", measured.p90_us)];
     for (name, time) in times {
@@ -225,7 +244,7 @@ fn timed(place: Place, line: Value) -> Result<Timed, String> {
     if !known.is_sorted() {
         return Err(format!("p10, median and p90 are out of order: {known:?}"));
     }
-    Ok(Timed::Workload(place, Box::new(measured)))
+    Ok(())
 }
 
 fn positive(name: &str, value: Option<f64>) -> Result<(), String> {

@@ -105,6 +105,20 @@ pub enum DeviceError {
     /// PTX that cannot be loaded.
     #[error("cannot load the PTX: {0}")]
     Load(String),
+    /// A kernel of ours of which the driver's compiler has made what it was not made for.
+    #[error(
+        "`{entry}` is not run: {found}. Take another tile (`Tuning::tile`, `--tile ROWSxCOLUMNS`), the kernel for sm_80 \
+         (`arch` of the options, `--arch sm_80`), or another driver: this one is for CUDA {}.{}",
+        .cuda.0, .cuda.1
+    )]
+    Unfit {
+        /// The kernel.
+        entry: String,
+        /// What was found.
+        found: String,
+        /// The CUDA version that the driver supports.
+        cuda: (u32, u32),
+    },
     /// No such entry.
     #[error("the module has no entry `{entry}`: it has {}", list(.known))]
     NoEntry {
@@ -421,6 +435,26 @@ impl Device {
         Ok(Module(Arc::new(loaded)))
     }
 
+    /// Loads a kernel of ours; on a GPU also says how many bytes of a thread are in local memory.
+    ///
+    /// # Errors
+    /// As [`Device::load`]; and a kernel of which the driver's compiler has made what would hang, or crawl.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(crate) fn load_kernel(
+        &self,
+        text: &str,
+        plan: &CodePlan<'_>,
+    ) -> Result<(Module, Option<u32>), DeviceError> {
+        match &self.0.backend {
+            Backend::Emulator(_) => Ok((self.load(text)?, None)),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => {
+                let (module, local_bytes) = cuda.load_kernel(text, plan)?;
+                Ok((Module(Arc::new(Loaded::Cuda(module))), Some(local_bytes)))
+            }
+        }
+    }
+
     /// Runs one entry of a module and waits for it.
     ///
     /// # Errors
@@ -586,6 +620,16 @@ impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Module")
     }
+}
+
+/// What the machine code of a kernel of ours has to be.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "cuda"), expect(dead_code))]
+pub(crate) struct CodePlan<'a> {
+    /// The PTX entry.
+    pub entry: &'a str,
+    /// Registers of a thread at entry, where warps give and take some.
+    pub registers: Option<u32>,
 }
 
 /// How to launch an entry.

@@ -16,7 +16,7 @@ use flashpage::measure::workload::{Phase, Workload};
 use flashpage::runtime::{Device, LaunchOptions, TimingOptions};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[derive(Args)]
 pub struct Bench {
@@ -36,9 +36,6 @@ pub struct Bench {
     /// Time no copy and no matrix product: rates are then no share of anything
     #[arg(long)]
     no_ceilings: bool,
-    /// Begin no further workload after so many seconds
-    #[arg(long, value_name = "N")]
-    seconds: Option<u64>,
     /// Print the workloads and time nothing: with --json as bench/peers.py takes them
     #[arg(long)]
     list: bool,
@@ -131,15 +128,16 @@ impl Bench {
     }
 
     fn open(&self) -> Result<Device, Failure> {
-        if self.dry_run {
-            return Ok(Device::emulator());
-        }
-        let device = DeviceChoice::named(&self.device)?;
-        match device {
-            Ok(device) if !device.is_emulator() => Ok(device),
-            Ok(_) => Err(Failure::Usage(format!("the emulator has no clock. {INSTEAD}"))),
-            Err(error) => Err(Failure::Usage(format!("{error}. {INSTEAD}"))),
-        }
+        if self.dry_run { Ok(Device::emulator()) } else { gpu(&self.device) }
+    }
+}
+
+/// A GPU by its name; what there is instead, where there is none.
+pub fn gpu(name: &str) -> Result<Device, Failure> {
+    match DeviceChoice::named(name)? {
+        Ok(device) if !device.is_emulator() => Ok(device),
+        Ok(_) => Err(Failure::Usage(format!("the emulator has no clock. {INSTEAD}"))),
+        Err(error) => Err(Failure::Usage(format!("{error}. {INSTEAD}"))),
     }
 }
 
@@ -229,8 +227,11 @@ impl<'a> Table<'a> {
                 self.bar.inc(1);
             }
         }
-        let over = self.bench.seconds.is_some_and(|most| self.begun.elapsed() >= Duration::from_secs(most));
-        Ok(if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if self.bench.rows.is_over(self.begun) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
     fn print(&self, row: &Measured) {
@@ -270,7 +271,7 @@ impl<'a> Table<'a> {
     fn finish(mut self, workloads: &[Workload]) -> Outcome {
         self.bar.finish_and_clear();
         for workload in &workloads[self.rows.len().min(workloads.len())..] {
-            let seconds = self.bench.seconds.unwrap_or(0);
+            let seconds = self.bench.rows.seconds.unwrap_or(0);
             let skipped = Some(format!("out of time: {seconds} s had passed"));
             let row = Measured { skipped, ..Measured::new(OURS, workload) };
             self.lines.push(&row)?;

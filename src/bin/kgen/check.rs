@@ -28,6 +28,9 @@ pub struct Check {
     /// Only every Nth problem
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     every: u16,
+    /// With --every: begin with this problem, counted from 0
+    #[arg(long, value_name = "K", default_value_t = 0, requires = "every")]
+    offset: u16,
     #[command(flatten)]
     rows: RowArgs,
 }
@@ -68,7 +71,7 @@ impl Check {
         let Some(rows) = self.rows.collect("check", &device, rows, print_row)? else { return Ok(()) };
         let passed = rows.iter().filter(|row| row.passed).count();
         if !self.rows.json {
-            println!("{passed} of {} hold", rows.len());
+            println!("{passed} of {} hold{}", rows.len(), self.rows.not_begun(rows.len(), work.len()));
         }
         if passed == work.len() { Ok(()) } else { Err(Failure::Check) }
     }
@@ -84,14 +87,35 @@ impl Check {
             true => kernels::catalogue().iter().map(|stock| stock.name.to_owned()).collect(),
             false => self.kernels.clone(),
         };
-        let mut work = Vec::new();
+        let mut all = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
             let suite = equivalence::suite(&program, arch).into_iter();
-            work.extend(suite.map(|(batch, problem)| Work { program: program.clone(), batch, problem }));
+            let work = suite.map(|(batch, problem)| Work { program: program.clone(), batch, problem });
+            all.push(work.collect());
         }
-        Ok(work.into_iter().step_by(self.every.into()).collect())
+        let work =
+            if self.rows.seconds.is_some() { taking_turns(all) } else { all.into_iter().flatten().collect() };
+        Ok(work.into_iter().skip(self.offset.into()).step_by(self.every.into()).collect())
     }
+}
+
+/// All of these lists, in an order in which a part of it, cut off anywhere, has something of each list and of every part of
+/// each: lists take turns, and each goes forward by some three eighths of its length, round and round.
+fn taking_turns<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let mut placed: Vec<(usize, usize, T)> = Vec::new();
+    for (turn, list) in lists.into_iter().enumerate() {
+        let len = list.len();
+        // A step that is prime to the length comes to every place once.
+        let divides_both = |n: usize, step: usize| step.is_multiple_of(n) && len.is_multiple_of(n);
+        let is_prime_to = |step: &usize| !(2..=*step).any(|n| divides_both(n, *step));
+        let step = (len * 3 / 8..len).find(|step| *step > 0 && is_prime_to(step)).unwrap_or(1);
+        let mut rank = vec![0; len];
+        (0..len).for_each(|nth| rank[nth * step % len] = nth);
+        placed.extend(list.into_iter().zip(rank).map(|(item, rank)| (rank, turn, item)));
+    }
+    placed.sort_by_key(|(rank, turn, _)| (*rank, *turn));
+    placed.into_iter().map(|(_, _, item)| item).collect()
 }
 
 impl Work {
@@ -132,5 +156,32 @@ fn print_row(row: &Checked) {
     }
     if !row.passed {
         println!("    again: kgen case {} {} -o d && kgen launch d/launch.json", row.kernel, row.problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::taking_turns;
+
+    #[test]
+    fn lists_take_turns() {
+        let table: [(&[usize], &[&str]); 4] = [
+            (&[], &[]),
+            (&[0, 1, 2], &["1.0", "2.0", "2.1"]),
+            // Three at a time of eight, and one of two.
+            (&[8, 2], &["0.0", "1.0", "0.3", "1.1", "0.6", "0.1", "0.4", "0.7", "0.2", "0.5"]),
+            (&[4], &["0.0", "0.1", "0.2", "0.3"]),
+        ];
+        for (lens, expected) in table {
+            let lists =
+                lens.iter().enumerate().map(|(list, len)| (0..*len).map(|i| format!("{list}.{i}")).collect());
+            assert_eq!(taking_turns(lists.collect()), expected, "{lens:?}");
+        }
+        // Whatever the lengths, nothing is lost or doubled.
+        for len in 1..200 {
+            let mut all = taking_turns(vec![(0..len).collect::<Vec<_>>(), (len..2 * len + 1).collect()]);
+            all.sort_unstable();
+            assert_eq!(all, (0..2 * len + 1).collect::<Vec<_>>());
+        }
     }
 }

@@ -45,6 +45,9 @@ pub struct KernelCost {
     /// Tokens per block of a paged cache
     #[arg(long, default_value_t = 16)]
     pub block_size: usize,
+    /// Where tiles come from: grid, or list and partials for planned kernels
+    #[arg(long, value_delimiter = ',', default_value = "grid")]
+    pub work: Vec<Work>,
     #[command(flatten)]
     pub schedule: ScheduleChoice,
     /// Predict the workloads of this suite instead: full, quick or tiny
@@ -80,7 +83,8 @@ struct Row {
     program: Program,
     spec: Spec,
     cost: Cost,
-    counted: Counted,
+    /// Not of a planned kernel, which is not launched without its plan.
+    counted: Option<Counted>,
 }
 
 impl KernelCost {
@@ -88,6 +92,10 @@ impl KernelCost {
         let given = self.schedule.tuning();
         if self.predict.is_some() && given != Tuning::default() {
             let message = format!("--predict goes by the schedules that launches choose: leave out {given}");
+            return Err(Failure::Usage(message));
+        }
+        if self.predict.is_some() && self.work != [Work::Grid] {
+            let message = "--predict goes by the kernels that launches run: leave out --work".to_owned();
             return Err(Failure::Usage(message));
         }
         let tools = Tools::find()?;
@@ -136,19 +144,12 @@ impl KernelCost {
                 for shape in shapes.iter().copied() {
                     let block_size = paged.then_some(self.block_size);
                     let (arch, fold_scale, tuning) = (self.arch, true, self.schedule.tuning());
-                    work.push((
-                        program,
-                        Spec {
-                            arch,
-                            dtype,
-                            head_dim,
-                            block_size,
-                            shape,
-                            tuning,
-                            work: Work::Grid,
-                            fold_scale,
-                        },
-                    ));
+                    work.extend(self.work.iter().map(|work| {
+                        let work = *work;
+                        let spec =
+                            Spec { arch, dtype, head_dim, block_size, shape, tuning, work, fold_scale };
+                        (program, spec)
+                    }));
                 }
             }
         }
@@ -192,7 +193,7 @@ impl KernelCost {
             shown(&self.schedule.tuning())
         );
         println!();
-        let heads = [
+        let mut heads = vec![
             "kernel",
             "dim",
             "shape",
@@ -205,10 +206,11 @@ impl KernelCost {
             "static",
             "executed",
             "leader",
-            "bytes",
-            "conflicts",
-            "complaints",
         ];
+        if self.arch == Arch::Sm90a {
+            heads.extend(["late exp", "leader's"]);
+        }
+        heads.extend(["bytes", "conflicts", "complaints"]);
         style.print(&heads, rows.iter().map(Row::machine_code));
         println!();
         println!(
@@ -231,7 +233,8 @@ const LEGEND: &str = "\
 registers, spills: ptxas -v. shared: bytes of a block. blocks: that fit on a multiprocessor together. MMA, static, \
 executed: of nvdisasm -c, the loop over tiles inside the mask: matrix products, and instructions that are no \
 products, per score of a thread; executed leaves out the rescale that is jumped over while no row maximum grows. \
-leader: the nearest leader's static figure (its own loop, same assembler). bytes: global memory asked for over the \
+leader: the nearest leader's static figure (its own loop, same assembler). late exp: exponentials of the worst main \
+loop that stand behind its last wait for products, which then go on beside none of them (sm_90a). bytes: global memory asked for over the \
 least possible, in a small batch on the emulator. conflicts: passes over shared memory lost to bank conflicts. \
 Limits: bench/README.md says how they are taken. `kgen cost KERNEL --head-dim N --shape CLASS` shows one kernel whole.";
 
@@ -241,7 +244,8 @@ impl Row {
         let cost = Cost::of(tools, &compiled, spec.shape, gpu)?;
         let options =
             LaunchOptions { arch: Some(spec.arch), tuning: spec.tuning, ..LaunchOptions::default() };
-        let counted = count(program, spec.dtype, spec.head_dim, spec.block_size, &options, spec.shape)?;
+        let count = || count(program, spec.dtype, spec.head_dim, spec.block_size, &options, spec.shape);
+        let counted = (!spec.work.is_planned()).then(count).transpose()?;
         Ok(Row { program: program.clone(), spec: *spec, cost, counted })
     }
 
@@ -255,15 +259,24 @@ impl Row {
         leaders::nearest(self.spec.arch, self.spec.head_dim, mask, self.spec.block_size.is_some())
     }
 
+    /// The shape, and where tiles come from where that is no grid.
+    fn made_for(&self) -> String {
+        match self.spec.work {
+            Work::Grid => self.spec.shape.to_string(),
+            work => format!("{} {work}", self.spec.shape),
+        }
+    }
+
     fn machine_code(&self) -> Vec<String> {
         let assembled = &self.cost.code.assembled;
         let inside = self.cost.code.inside();
         let per_score =
             |of: fn(&InnerLoop) -> f64| inside.map_or("-".to_owned(), |code| format!("{:.2}", of(code)));
-        vec![
+        let counted = |of: fn(&Counted) -> String| self.counted.as_ref().map_or_else(|| "-".to_owned(), of);
+        let mut cells = vec![
             self.program.name.clone(),
             self.spec.head_dim.to_string(),
-            self.spec.shape.to_string(),
+            self.made_for(),
             format!("{}x{}", self.cost.schedule.rows, self.cost.schedule.cols),
             assembled.registers.to_string(),
             (assembled.spill_stores + assembled.spill_loads).to_string(),
@@ -273,17 +286,25 @@ impl Row {
             per_score(InnerLoop::non_products),
             per_score(InnerLoop::executed_non_products),
             self.leader().map_or("-".to_owned(), |leader| format!("{:.2}", leader.per_score)),
-            format!("{:.2}", self.counted.global_bytes / self.counted.least_bytes),
-            format!("{:.1} %", 100.0 * self.counted.conflicts()),
+        ];
+        if self.spec.arch == Arch::Sm90a {
+            let leaders = self.leader().and_then(|leader| leader.late_exponentials);
+            cells.push(late(self.cost.code.late_exponentials()));
+            cells.push(late(leaders.map(|percent| f64::from(percent) / 100.0)));
+        }
+        cells.extend([
+            counted(|counted| format!("{:.2}", counted.global_bytes / counted.least_bytes)),
+            counted(|counted| format!("{:.1} %", 100.0 * counted.conflicts())),
             if assembled.complaints.is_empty() { "none".to_owned() } else { assembled.complaints.join("; ") },
-        ]
+        ]);
+        cells
     }
 
     fn limits(&self) -> Vec<String> {
         let mut cells = vec![
             self.program.name.clone(),
             self.spec.head_dim.to_string(),
-            self.spec.shape.to_string(),
+            self.made_for(),
             (self.cost.schedule.warps * self.cost.occupancy.blocks).to_string(),
         ];
         cells.extend(self.cost.bounds.iter().map(|bound| tera(bound.flops)));
@@ -300,17 +321,20 @@ impl Row {
         json!({
             "kernel": self.program.name, "arch": self.spec.arch.as_str(), "dtype": self.spec.dtype.as_str(),
             "head_dim": self.spec.head_dim, "block_size": self.spec.block_size, "shape": self.spec.shape.as_str(),
-            "tile": [self.cost.schedule.rows, self.cost.schedule.cols],
+            "work": self.spec.work.as_str(), "tile": [self.cost.schedule.rows, self.cost.schedule.cols],
             "shared_bytes": self.cost.schedule.shared_bytes(), "code": json_code(&self.cost.code),
             "gpu": gpu.name(), "blocks_per_sm": self.cost.occupancy.blocks,
             "occupancy_limited_by": self.cost.occupancy.limited_by, "bounds_flops": bounds,
             "limit_flops": limit.map(|limit| limit.flops), "limited_by": limit.map(|limit| limit.unit),
-            "leader": self.leader().map(|leader| json!({ "who": leader.who, "non_products_per_score": leader.per_score })),
-            "counted": {
-                "workload": self.counted.workload, "global_bytes": self.counted.global_bytes,
-                "distinct_bytes": self.counted.distinct_bytes, "least_bytes": self.counted.least_bytes,
-                "wavefronts": self.counted.wavefronts, "least_wavefronts": self.counted.least_wavefronts,
-            },
+            "leader": self.leader().map(|leader| json!({
+                "who": leader.who, "non_products_per_score": leader.per_score,
+                "late_exponentials_percent": leader.late_exponentials,
+            })),
+            "counted": self.counted.as_ref().map(|counted| json!({
+                "workload": counted.workload, "global_bytes": counted.global_bytes,
+                "distinct_bytes": counted.distinct_bytes, "least_bytes": counted.least_bytes,
+                "wavefronts": counted.wavefronts, "least_wavefronts": counted.least_wavefronts,
+            })),
         })
     }
 
@@ -319,11 +343,17 @@ impl Row {
         let Row { program, spec, cost, counted } = self;
         println!(
             "{} for {}, {} head_dim {}, {}",
-            program.name, spec.arch, spec.dtype, spec.head_dim, spec.shape
+            program.name,
+            spec.arch,
+            spec.dtype,
+            spec.head_dim,
+            self.made_for()
         );
         print_code(&cost.code);
         if let Some(leader) = self.leader() {
-            println!("  beside it: {}, {:.2} static", leader.who, leader.per_score);
+            let its =
+                leader.late_exponentials.map_or(String::new(), |n| format!(", {n} % late exponentials"));
+            println!("  beside it: {}, {:.2} static{its}", leader.who, leader.per_score);
         }
         println!(
             "occupancy of {}: {} blocks of {} warps, limited by {}; {} bytes of shared memory a block",
@@ -348,25 +378,17 @@ impl Row {
         if let Some(limit) = cost.limit() {
             println!("  limit {} by {}", tera(limit.flops), limit.unit);
         }
-        println!("counted on the emulator, {}", counted.workload);
-        println!(
-            "  global memory: {:.0} bytes asked for, {:.2} of the least possible; {:.0} different",
-            counted.global_bytes,
-            counted.global_bytes / counted.least_bytes,
-            counted.distinct_bytes
-        );
-        println!(
-            "  shared memory: {} passes, {:.1} % lost to bank conflicts{}",
-            counted.wavefronts,
-            100.0 * counted.conflicts(),
-            counted
-                .worst_line
-                .map_or(String::new(), |(line, lost)| format!(", most at line {line} of the PTX ({lost})"))
-        );
+        if let Some(counted) = counted {
+            print_counted(counted);
+        }
         let block_size = spec.block_size.map_or(String::new(), |size| format!(" --block-size {size}"));
+        let work = match spec.work {
+            Work::Grid => String::new(),
+            work => format!(" --work {work}"),
+        };
         println!("again, with the public tools:");
         println!(
-            "  kgen emit {} --arch {} --dtype {} --head-dim {} --shape {}{block_size}{} -o k.ptx",
+            "  kgen emit {} --arch {} --dtype {} --head-dim {} --shape {}{block_size}{work}{} -o k.ptx",
             program.name,
             spec.arch,
             spec.dtype,
@@ -394,6 +416,29 @@ fn tera(flops: f64) -> String {
     format!("{:.0}", flops / 1e12)
 }
 
+/// A share of exponentials.
+fn late(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+}
+
+fn print_counted(counted: &Counted) {
+    println!("counted on the emulator, {}", counted.workload);
+    println!(
+        "  global memory: {:.0} bytes asked for, {:.2} of the least possible; {:.0} different",
+        counted.global_bytes,
+        counted.global_bytes / counted.least_bytes,
+        counted.distinct_bytes
+    );
+    println!(
+        "  shared memory: {} passes, {:.1} % lost to bank conflicts{}",
+        counted.wavefronts,
+        100.0 * counted.conflicts(),
+        counted
+            .worst_line
+            .map_or(String::new(), |(line, lost)| format!(", most at line {line} of the PTX ({lost})"))
+    );
+}
+
 fn print_code(code: &Code) {
     let assembled = &code.assembled;
     println!(
@@ -407,8 +452,12 @@ fn print_code(code: &Code) {
     }
     println!("main loops: instructions that are no products, per score of a thread");
     for code in &code.loops {
+        let late = match code.late_exponentials {
+            None => String::new(),
+            share => format!(", {} of its exponentials behind the last wait for products", late(share)),
+        };
         println!(
-            "  {:04x}..{:04x} {:<8} {:>4} scores {:>4} products  {:>6.2} static {:>6.2} executed",
+            "  {:04x}..{:04x} {:<8} {:>4} scores {:>4} products  {:>6.2} static {:>6.2} executed{late}",
             code.addresses.0,
             code.addresses.1,
             if code.is_boundary { "boundary" } else { "inside" },
@@ -434,7 +483,7 @@ fn json_code(code: &Code) -> serde_json::Value {
                 "scores": code.scores, "products": code.products, "instructions": code.instructions,
                 "skippable": code.skippable, "non_products_per_score": code.non_products(),
                 "executed_non_products_per_score": code.executed_non_products(), "mix": code.mix,
-                "shared_passes": code.shared_passes,
+                "shared_passes": code.shared_passes, "late_exponentials": code.late_exponentials,
             })
         })
         .collect();

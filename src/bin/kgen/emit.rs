@@ -5,7 +5,9 @@ use crate::{Failure, Outcome, picture};
 use clap::Args;
 use flashpage::codegen::bounds::Interval;
 use flashpage::codegen::schedule::HopperRow;
+use flashpage::codegen::{Arch, Compiled};
 use flashpage::kernels;
+use flashpage::measure::cost::Tools;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -101,6 +103,9 @@ impl Explain {
         println!("  between     {inside}");
         println!();
         print!("{}", compiled.schedule);
+        if let Some(said) = overlap(&compiled) {
+            println!("  overlap     {said}");
+        }
         if let Some(row) = HopperRow::of(&self.target.spec(&program), attention) {
             println!("  chosen by   the row of {row}");
             if !row.why.is_empty() {
@@ -129,4 +134,31 @@ impl Explain {
         }
         Ok(())
     }
+}
+
+/// What the assembler makes of the main loop's overlap, which the timeline draws as the source has it. `None` of a kernel
+/// that has none.
+fn overlap(compiled: &Compiled) -> Option<String> {
+    let schedule = compiled.schedule;
+    if schedule.arch != Arch::Sm90a {
+        return None;
+    }
+    let read = || -> Result<Option<f64>, String> {
+        let tools = Tools::find().map_err(|error| error.to_string())?;
+        let code = tools.read(schedule.arch.as_str(), &compiled.text(), schedule.head_dim);
+        Ok(code.map_err(|error| error.to_string())?.late_exponentials())
+    };
+    Some(match read() {
+        Ok(Some(late)) => format!(
+            "in the machine code {:.0} % of the worst loop's exponentials stand behind the wait for O += P V:\n              \
+             {}",
+            100.0 * late,
+            match schedule.consumers() {
+                1 => "no products go on beside these",
+                _ => "products of the other consumers alone go on beside these",
+            }
+        ),
+        Ok(None) => "the machine code has no loop that waits for products twice".to_owned(),
+        Err(why) => format!("as the source has it; what the assembler makes of it is not known here: {why}"),
+    })
 }

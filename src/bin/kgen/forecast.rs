@@ -50,13 +50,15 @@ impl KernelCost {
             let took = took(workload);
             documents.push(json!({
                 "workload": workload, "gpu": gpu.name(), "predicted_us": predicted, "bound": prediction.bound,
-                "waves": prediction.waves, "measured_us": took,
+                "dram_bytes": prediction.dram_bytes, "least_bytes": workload.bytes(), "waves": prediction.waves,
+                "measured_us": took,
             }));
             cells.push(vec![
                 workload.to_string(),
                 format!("{predicted:.1}"),
                 format!("{rate_of:.0} {unit}"),
                 prediction.bound.to_owned(),
+                format!("{:.2}", prediction.dram_bytes / workload.bytes()),
                 format!("{:.2}", prediction.waves),
                 took.map_or("-".to_owned(), |took| format!("{took:.1}")),
                 took.map_or("-".to_owned(), |took| format!("{:.2}", predicted / took)),
@@ -69,10 +71,19 @@ impl KernelCost {
         let style = Style::of(self.markdown);
         println!("{}The least time on one {} ({}), by what bounds it", style.title(), gpu.name(), self.arch);
         println!();
-        let heads =
-            ["workload", "predicted µs", "at most", "bound by", "waves", "measured µs", "of it predicted"];
+        let heads = [
+            "workload",
+            "predicted µs",
+            "at most",
+            "bound by",
+            "bytes",
+            "waves",
+            "measured µs",
+            "of it predicted",
+        ];
         style.print(&heads, cells.into_iter());
         println!();
+        println!("bytes: what memory moves over the least, by the model of the L2 cache (prefill).");
         match &run {
             Some(run) => {
                 let machine = run.machine.clone().unwrap_or_default();

@@ -57,6 +57,9 @@ pub struct Target {
     /// most 16). Every kernel is right for every shape
     #[arg(long, default_value = "prefill")]
     pub shape: ShapeClass,
+    /// Where tiles come from: grid, or list or partials for a planned kernel
+    #[arg(long, default_value = "grid")]
+    pub work: Work,
     #[command(flatten)]
     pub schedule: ScheduleChoice,
 }
@@ -143,7 +146,7 @@ impl Target {
             block_size: paged.then_some(self.block_size),
             shape: self.shape,
             tuning: self.schedule.tuning(),
-            work: Work::Grid,
+            work: self.work,
             fold_scale: true,
         }
     }

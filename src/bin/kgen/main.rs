@@ -11,6 +11,7 @@ mod check;
 mod cost;
 mod doctor;
 mod emit;
+mod experiments;
 mod forecast;
 mod isolate;
 mod kernel;
@@ -63,7 +64,7 @@ enum Command {
     Launch(run::RunCase),
     /// Numeric equivalence of kernels with the f64 reference, over a table of shapes
     Check(check::Check),
-    /// Every kernel through the real ptxas: registers, spills, warnings
+    /// Every kernel through the real ptxas: registers, spills, warnings; with --overlap pinned, late exponentials
     Verify(verify::Verify),
     /// What the machine code of kernels costs, and the limits that follow from it; needs no GPU
     Cost(cost::KernelCost),
@@ -75,6 +76,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Timings on a GPU, beside what the GPU can do at most
     Bench(bench::Bench),
+    /// The choices of a schedule that only a GPU can settle, timed beside each other
+    Experiments(experiments::Experiments),
     /// What a run on a GPU left behind, as a report with plots
     Report(report::Report),
 }
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Command::Parity(parity) => parity.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Experiments(experiments) => experiments.run(),
         Command::Report(report) => report.run(),
     };
     match outcome {

@@ -51,7 +51,8 @@ impl KgenParity {
         let passed = rows.iter().filter(|row| row.passed).count();
         let identical = rows.iter().filter(|row| row.identical).count();
         if !self.rows.json {
-            println!("{passed} of {} agree, {identical} of them to the bit", rows.len());
+            let left = self.rows.not_begun(rows.len(), cases.len());
+            println!("{passed} of {} agree, {identical} of them to the bit{left}", rows.len());
         }
         if passed == cases.len() { Ok(()) } else { Err(Failure::Check) }
     }

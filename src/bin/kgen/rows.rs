@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub struct RowArgs {
@@ -24,6 +24,9 @@ pub struct RowArgs {
     /// On a GPU, give up a row that has not come after so many seconds, and go on with the next in a new process
     #[arg(long, value_name = "SECONDS", default_value_t = 45, value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: u64,
+    /// Begin no further row after so many seconds
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
     /// Compute rows from this one on, for the process that started this one
     #[arg(long, hide = true)]
     worker: Option<usize>,
@@ -40,6 +43,19 @@ impl RowArgs {
     /// Whether this process computes rows for another, and so must print nothing else.
     pub fn is_worker(&self) -> bool {
         self.worker.is_some()
+    }
+
+    /// Whether no further row is to be begun, so long after the first.
+    pub fn is_over(&self, begun: Instant) -> bool {
+        self.seconds.is_some_and(|most| begun.elapsed() >= Duration::from_secs(most))
+    }
+
+    /// What is said of rows that were not begun in time, of so many in all; nothing if there are none.
+    pub fn not_begun(&self, done: usize, total: usize) -> String {
+        match total - done {
+            0 => String::new(),
+            left => format!("; {left} were not begun within {} s", self.seconds.unwrap_or(0)),
+        }
     }
 
     /// Computes the rows: here on the emulator, in processes that may be lost on a GPU. Calls `found` with each until
@@ -71,8 +87,8 @@ impl RowArgs {
         failed
     }
 
-    /// Computes all rows, under a progress bar named `what`, and prints each with `print`, or at the end as JSON. `None`
-    /// in a worker.
+    /// Computes the rows, as many as there is time for, under a progress bar named `what`, and prints each with `print`, or
+    /// at the end as JSON. `None` in a worker.
     pub fn collect<R: Serialize + DeserializeOwned>(
         &self,
         what: &str,
@@ -82,7 +98,7 @@ impl RowArgs {
     ) -> Result<Option<Vec<R>>, Failure> {
         let mut lines = Lines::open(self.append.as_deref().filter(|_| !self.is_worker()))?;
         let bar = progress::bar(rows.total, what);
-        let mut all = Vec::new();
+        let (begun, mut all) = (Instant::now(), Vec::new());
         self.each(device, rows, |row| {
             if !self.json {
                 bar.suspend(|| print(&row));
@@ -90,7 +106,7 @@ impl RowArgs {
             lines.push(&row)?;
             all.push(row);
             bar.inc(1);
-            Ok(ControlFlow::Continue(()))
+            Ok(if self.is_over(begun) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         bar.finish_and_clear();
         if self.is_worker() {

@@ -1,16 +1,16 @@
 //! `kgen verify`: the catalogue through the real assembler.
 
-use crate::kernel;
+use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::{Tuning, head_dims};
+use flashpage::codegen::schedule::{Overlap, head_dims};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
-use flashpage::measure::gpu::REGISTERS;
+use flashpage::measure::cost::{Code, LATE_ALLOWED, Tools};
 use flashpage::measure::parallel;
-use flashpage::measure::toolchain::{Assembled, Ptxas};
+use flashpage::measure::toolchain::Ptxas;
 use serde_json::json;
 
 #[derive(Args)]
@@ -29,6 +29,8 @@ pub struct Verify {
     /// Where tiles come from: grid, or list and partials for planned kernels
     #[arg(long, value_delimiter = ',', default_value = "grid")]
     work: Vec<Work>,
+    #[command(flatten)]
+    schedule: ScheduleChoice,
     /// One JSON array
     #[arg(long)]
     json: bool,
@@ -46,7 +48,6 @@ struct Row {
 
 impl Verify {
     pub fn run(&self) -> Outcome {
-        let ptxas = Ptxas::find()?;
         let names: Vec<String> = match self.kernels.is_empty() {
             true => kernels::catalogue().iter().map(|stock| stock.name.to_owned()).collect(),
             false => self.kernels.clone(),
@@ -59,14 +60,14 @@ impl Verify {
                 rows.push(Row { kernel: program.name.clone(), spec, compiled });
             }
         }
-        let results = assemble(&ptxas, &rows)?;
+        let results = self.assemble(&rows)?;
         if self.json {
             let rows: Vec<_> = rows.iter().zip(&results).map(|(row, result)| json_row(row, result)).collect();
             println!("{:#}", json!(rows));
         } else {
             print_table(&rows, &results);
         }
-        let are_clean = rows.iter().zip(&results).all(|(row, result)| row.is_clean(result));
+        let are_clean = rows.iter().zip(&results).all(|(row, code)| row.is_clean(code));
         if are_clean { Ok(()) } else { Err(Failure::Check) }
     }
 
@@ -91,7 +92,7 @@ impl Verify {
             for &head_dim in &head_dims {
                 for &block_size in &block_sizes {
                     for shape in ShapeClass::ALL {
-                        let tuning = Tuning::default();
+                        let tuning = self.schedule.tuning();
                         let spec = |work| Spec {
                             arch,
                             dtype,
@@ -112,48 +113,67 @@ impl Verify {
 }
 
 impl Row {
-    /// Registers of a thread that a kernel with roles is launched with, before its roles give and take: all that there
-    /// are, by the threads of as many blocks as should fit.
     fn planned_registers(&self) -> Option<u32> {
-        let schedule = &self.compiled.schedule;
-        let threads = schedule.threads() * schedule.blocks_per_sm as usize;
-        schedule.roles.map(|_| (REGISTERS / threads / 8 * 8).min(255) as u32)
+        self.compiled.schedule.registers_at_entry()
     }
 
-    fn is_clean(&self, result: &Assembled) -> bool {
-        result.is_clean() && self.planned_registers().is_none_or(|planned| planned == result.registers)
+    /// Whether exponentials are to stay before the wait for the products beside them.
+    fn is_pinned(&self) -> bool {
+        self.compiled.schedule.roles.is_some_and(|roles| roles.overlap == Overlap::Pinned)
+    }
+
+    /// Whether they do, where they are to.
+    fn overlaps(&self, code: &Code) -> bool {
+        !self.is_pinned() || code.overlaps()
+    }
+
+    fn is_clean(&self, code: &Code) -> bool {
+        let assembled = &code.assembled;
+        let as_planned = self.planned_registers().is_none_or(|planned| planned == assembled.registers);
+        assembled.is_clean() && as_planned && self.overlaps(code)
     }
 }
 
-/// Assembles on all cores.
-fn assemble(ptxas: &Ptxas, rows: &[Row]) -> Result<Vec<Assembled>, Failure> {
-    let bar = progress::bar(rows.len(), "ptxas");
-    let results = parallel::map(rows, |row| {
-        let result = ptxas.assemble(row.spec.arch.as_str(), &row.compiled.text());
-        bar.inc(1);
-        result
-    });
-    bar.finish_and_clear();
-    Ok(results.into_iter().collect::<Result<_, _>>()?)
+impl Verify {
+    /// Assembles on all cores, and reads the machine code where something is to be seen in it.
+    fn assemble(&self, rows: &[Row]) -> Result<Vec<Code>, Failure> {
+        let ptxas = Ptxas::find()?;
+        let tools = rows.iter().any(Row::is_pinned).then(Tools::find).transpose()?;
+        let bar = progress::bar(rows.len(), "ptxas");
+        let results = parallel::map(rows, |row| {
+            let (arch, text) = (row.spec.arch.as_str(), row.compiled.text());
+            let code = match &tools {
+                Some(tools) => tools.read(arch, &text, row.spec.head_dim),
+                None => ptxas.assemble(arch, &text).map(|assembled| Code { assembled, loops: Vec::new() }),
+            };
+            bar.inc(1);
+            code
+        });
+        bar.finish_and_clear();
+        Ok(results.into_iter().collect::<Result<_, _>>()?)
+    }
 }
 
-fn json_row(row: &Row, result: &Assembled) -> serde_json::Value {
+fn json_row(row: &Row, code: &Code) -> serde_json::Value {
+    let result = &code.assembled;
     json!({
         "kernel": row.kernel, "entry": row.compiled.entry, "arch": row.spec.arch.as_str(),
         "dtype": row.spec.dtype.as_str(), "head_dim": row.spec.head_dim, "block_size": row.spec.block_size,
         "shape": row.spec.shape.as_str(), "registers": result.registers,
         "spill_stores": result.spill_stores, "spill_loads": result.spill_loads,
         "planned_registers": row.planned_registers(), "shared_bytes": row.compiled.dynamic_shared_bytes,
-        "complaints": result.complaints, "clean": row.is_clean(result),
+        "late_exponentials": code.late_exponentials(),
+        "complaints": result.complaints, "clean": row.is_clean(code),
     })
 }
 
-fn print_table(rows: &[Row], results: &[Assembled]) {
+fn print_table(rows: &[Row], results: &[Code]) {
     println!(
         "{:<26} {:<5} {:>4} {:>6} {:<8} {:>9} {:>7} {:>7}  verdict",
         "kernel", "dtype", "dim", "block", "shape", "registers", "spills", "shared"
     );
-    for (row, result) in rows.iter().zip(results) {
+    for (row, code) in rows.iter().zip(results) {
+        let result = &code.assembled;
         let block = row.spec.block_size.map_or("-".to_owned(), |size| size.to_string());
         println!(
             "{:<26} {:<5} {:>4} {:>6} {:<8} {:>9} {:>7} {:>7}  {}",
@@ -165,15 +185,78 @@ fn print_table(rows: &[Row], results: &[Assembled]) {
             result.registers,
             result.spill_stores + result.spill_loads,
             row.compiled.dynamic_shared_bytes,
-            if row.is_clean(result) { "ok" } else { "FAILS" }
+            if row.is_clean(code) { "ok" } else { "FAILS" }
         );
         if let Some(planned) = row.planned_registers().filter(|planned| *planned != result.registers) {
             println!("    {planned} registers were planned");
+        }
+        if let Some(late) = code.late_exponentials().filter(|_| !row.overlaps(code)) {
+            println!(
+                "    {:.0} % of the exponentials of a main loop stand behind the wait for the products that they \
+                 should go on beside, of at most {:.0} %",
+                100.0 * late,
+                100.0 * LATE_ALLOWED
+            );
         }
         for complaint in &result.complaints {
             println!("    {complaint}");
         }
     }
-    let clean = rows.iter().zip(results).filter(|(row, result)| row.is_clean(result)).count();
+    let clean = rows.iter().zip(results).filter(|(row, code)| row.is_clean(code)).count();
     println!("{clean} of {} kernels assemble without spills or complaints", results.len());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flashpage::codegen::schedule::Tuning;
+    use flashpage::measure::machine_code::{Listing, inner_loops};
+    use flashpage::measure::toolchain::Assembled;
+
+    /// Machine code whose main loop has so many of ten exponentials behind its last wait.
+    fn code(late: usize, registers: u32) -> Code {
+        let (exponential, wait) = ("MUFU.EX2 R4, R4", "WARPGROUP.DEPBAR.LE gsb0, 0x0");
+        let mut body = vec!["HGMMA.64x128x16.F32 R24, gdesc[UR8], R24", wait];
+        body.extend(vec![exponential; 10 - late]);
+        body.push(wait);
+        body.extend(vec![exponential; late]);
+        body.push("@P0 BRA `(.L_x_0)");
+        let line = |(index, instruction): (usize, &&str)| format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
+        let text = ".L_x_0:\n".to_owned() + &body.iter().enumerate().map(line).collect::<String>();
+        let assembled = Assembled { registers, ..Assembled::default() };
+        Code { assembled, loops: inner_loops(&Listing::read(&text), 128) }
+    }
+
+    #[test]
+    fn a_pinned_kernel_that_loses_its_overlap_fails() {
+        let program = (kernels::find("attention").expect("a stock kernel").program)().clone();
+        let row = |overlap: Option<Overlap>| {
+            let spec = Spec {
+                arch: Arch::Sm90a,
+                dtype: DType::F16,
+                head_dim: 128,
+                block_size: None,
+                shape: ShapeClass::Prefill,
+                tuning: Tuning { overlap, ..Tuning::default() },
+                work: Work::Grid,
+                fold_scale: true,
+            };
+            let compiled = compile(&program, &spec).expect("a kernel");
+            Row { kernel: program.name.clone(), spec, compiled }
+        };
+        // What was asked for, late exponentials of ten, registers; whether all is well.
+        let table = [
+            (Some(Overlap::Pinned), 0, 168, true),
+            (Some(Overlap::Pinned), 1, 168, false),
+            (Some(Overlap::Pinned), 0, 152, false),
+            (Some(Overlap::Free), 10, 168, true),
+            (None, 10, 168, true),
+            (None, 10, 152, false),
+        ];
+        for (overlap, late, registers, expected) in table {
+            let (row, code) = (row(overlap), code(late, registers));
+            assert_eq!(code.late_exponentials(), Some(late as f64 / 10.0));
+            assert_eq!(row.is_clean(&code), expected, "{overlap:?}, {late} late, {registers} registers");
+        }
+    }
 }

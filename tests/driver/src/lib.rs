@@ -13,6 +13,8 @@
 //! - `FLASHPAGE_TEST_DRIVER_MIB=64` is how much memory it has; 8192 if it is not set.
 //! - `FLASHPAGE_TEST_DRIVER_VERSION=11040` is the version it says it has; no call goes away with it. 12000 otherwise.
 //! - `FLASHPAGE_TEST_DRIVER_FAULT=3` makes the third launch of a process fault, whatever it is.
+//! - `FLASHPAGE_TEST_DRIVER_REGISTERS=152` and `FLASHPAGE_TEST_DRIVER_LOCAL_BYTES=16` are what every entry is said to have
+//!   of these, and `FLASHPAGE_TEST_DRIVER_INFO="(C7510) …"` is what the compiler says of every module that it takes.
 //! - `FLASHPAGE_TEST_DRIVER_LOG=1` writes to stderr what the emulator says of a fault; a driver tells only a code.
 //!
 //! # What it keeps to

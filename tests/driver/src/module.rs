@@ -5,6 +5,8 @@ use crate::device::{Model, PTX_VERSION};
 use crate::driver::{Driver, Handle, Waits, fresh_handle, in_context};
 use crate::{Code, call, put};
 use flashpage_emulator::Module;
+use flashpage_ptx::ast::{Function as Entry, Item};
+use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ const SHARED_BYTES: i32 = 48 * 1024;
 pub(crate) struct Loaded {
     pub module: Module,
     target: u32,
+    /// Of each entry, what it begins with: see [`registers`].
+    registers: HashMap<String, c_int>,
 }
 
 /// An entry of a module, with what callers set for it.
@@ -32,6 +36,25 @@ pub(crate) struct Function {
     pub max_dynamic_shared: i32,
     /// Whether clusters of more than eight blocks are allowed.
     pub large_clusters: bool,
+    registers: c_int,
+}
+
+/// A plausible number of registers of a thread; or, of an entry that says how many threads and blocks it is for, all that
+/// there are, as the assembler gives to entries whose warps give and take some.
+fn registers(entry: &Entry) -> c_int {
+    let number = |name: &str| {
+        let found = entry.directives.iter().find(|(word, _)| word == name);
+        found.map(|(_, numbers)| numbers.iter().product::<u32>())
+    };
+    match (number("maxntid"), number("minnctapersm")) {
+        (Some(threads), Some(blocks)) => (65536 / (threads * blocks).max(1) / 8 * 8).min(255) as c_int,
+        _ => 64,
+    }
+}
+
+/// A number that a test has the driver tell, instead of its own.
+fn told(variable: &str, own: c_int) -> c_int {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(own)
 }
 
 /// Whether a device runs PTX for this target: code for an earlier one runs on later ones, but for that of `sm_90a` and its
@@ -71,10 +94,25 @@ fn load(model: &Model, image: &[u8]) -> Result<Loaded, (Code, String)> {
             "entry `{name}` declares {bytes} bytes of shared memory, of at most {SHARED_BYTES}"
         )));
     }
-    Ok(Loaded { module, target })
+    let entries = parsed.items.iter().filter_map(|item| match item {
+        Item::Function(entry) if entry.is_entry => Some((entry.name.to_string(), registers(entry))),
+        _ => None,
+    });
+    let registers = entries.collect();
+    Ok(Loaded { module, target, registers })
 }
 
-/// Where a log goes: `CU_JIT_ERROR_LOG_BUFFER` and its size, in and out.
+/// A log of the compiler: the numbers of its buffer and of that buffer's size in `CUjit_option`.
+#[derive(Clone, Copy)]
+struct Which {
+    buffer: c_uint,
+    size: c_uint,
+}
+
+const INFO: Which = Which { buffer: 3, size: 4 };
+const ERROR: Which = Which { buffer: 5, size: 6 };
+
+/// Where a log goes: a buffer and its size, in and out.
 struct Log {
     buffer: *mut u8,
     /// The option's value, whose low half is the number.
@@ -84,7 +122,7 @@ struct Log {
 impl Log {
     /// # Safety
     /// The lists have `count` values of the kinds that the options say.
-    unsafe fn of(count: c_uint, options: *const c_uint, values: *mut *mut c_void) -> Log {
+    unsafe fn of(which: Which, count: c_uint, options: *const c_uint, values: *mut *mut c_void) -> Log {
         let mut log = Log { buffer: std::ptr::null_mut(), size: std::ptr::null_mut() };
         if options.is_null() || values.is_null() {
             return log;
@@ -93,9 +131,9 @@ impl Log {
             // SAFETY: within the lists.
             match unsafe { options.add(i).read() } {
                 // SAFETY: likewise.
-                5 => log.buffer = unsafe { values.add(i).read() }.cast(),
+                option if option == which.buffer => log.buffer = unsafe { values.add(i).read() }.cast(),
                 // SAFETY: likewise.
-                6 => log.size = unsafe { values.add(i) }.cast(),
+                option if option == which.size => log.size = unsafe { values.add(i) }.cast(),
                 _ => {}
             }
         }
@@ -121,7 +159,7 @@ impl Log {
     }
 }
 
-/// Loads PTX text that ends in a zero; a log is written where the options ask for one.
+/// Loads PTX text that ends in a zero; logs are written where the options ask for them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuModuleLoadDataEx(
     module: *mut Handle,
@@ -137,14 +175,15 @@ pub unsafe extern "C" fn cuModuleLoadDataEx(
             }
             // SAFETY: the call's contract; an image that is no text has no less than its magic number, and is not read
             // past a zero.
-            let (log, text) = unsafe { (Log::of(count, options, values), CStr::from_ptr(image.cast())) };
+            let text = unsafe { CStr::from_ptr(image.cast()) };
+            // SAFETY: likewise, of the lists.
+            let log = |which, message: &str| unsafe { Log::of(which, count, options, values).write(message) };
             let loaded = load(model, text.to_bytes()).map_err(|(code, message)| {
-                // SAFETY: the call's contract.
-                unsafe { log.write(&message) };
+                log(ERROR, &message);
                 code
             })?;
-            // SAFETY: the call's contract.
-            unsafe { log.write("") };
+            log(ERROR, "");
+            log(INFO, &std::env::var("FLASHPAGE_TEST_DRIVER_INFO").unwrap_or_default());
             let handle = fresh_handle();
             // SAFETY: the call's contract.
             unsafe { put(module, handle) }?;
@@ -192,6 +231,7 @@ impl Driver {
             max_threads: threads.unwrap_or(1024) as i32,
             max_dynamic_shared: SHARED_BYTES - static_shared,
             large_clusters: false,
+            registers: loaded.registers.get(name).copied().unwrap_or(64),
             loaded: loaded.clone(),
         };
         let handle = fresh_handle();
@@ -245,7 +285,8 @@ pub extern "C" fn cuFuncSetAttribute(function: Handle, attribute: c_uint, value:
     })
 }
 
-/// What is known of an entry. Registers are not: the answer is a plausible number.
+/// What is known of an entry. Registers and local memory are not: the answers are what an assembler would give that has all
+/// that it needs, or what a test says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuFuncGetAttribute(value: *mut c_int, attribute: c_uint, function: Handle) -> Code {
     call(|| {
@@ -254,8 +295,9 @@ pub unsafe extern "C" fn cuFuncGetAttribute(value: *mut c_int, attribute: c_uint
             let found = match attribute {
                 0 => function.max_threads,
                 1 => function.static_shared,
-                2 | 3 | 7 => 0, // constants, local memory, caching of loads
-                4 => 64,
+                2 | 7 => 0, // constants, caching of loads
+                3 => told("FLASHPAGE_TEST_DRIVER_LOCAL_BYTES", 0),
+                4 => told("FLASHPAGE_TEST_DRIVER_REGISTERS", function.registers),
                 5 => function.loaded.target as c_int, // `cuda.h` calls it PTX version
                 6 => (model.cc.0 * 10 + model.cc.1) as c_int,
                 8 => function.max_dynamic_shared,

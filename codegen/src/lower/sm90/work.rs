@@ -1,8 +1,9 @@
 //! The list of row tiles, in which order, and how blocks take them.
 //!
-//! Tiles are done in sections: as many pairs of a sequence and a head block as have K and V that the L2 cache holds. In a
-//! section the longest tiles come first: row tiles from a sequence's end, which see the most columns under a causal mask.
-//! Within one row tile pairs are next to each other, so blocks at work together read the same K and V.
+//! Tiles are done in sections: all pairs of a sequence and a head block if the L2 cache holds their K and V, else so many
+//! that it holds those of two sections, since one begins while the one before ends. In a section the longest tiles come
+//! first: row tiles from a sequence's end, which see the most columns under a causal mask. Within one row tile pairs are
+//! next to each other, so blocks at work together read the same K and V.
 //!
 //! A block's first tile is its own number, every other is taken from a counter in memory, so that who is done early does
 //! more. The producer takes them, one ahead of the consumers, and works out which tile that is. The counter wraps round to

@@ -2,9 +2,11 @@
 //!
 //! Calls go to the driver API through `cudarc`'s thin wrappers. `cudarc` panics where `libcuda` is missing,
 //! so [`Cuda::new`] looks for it first; nothing else here runs without a `Cuda`. `timing.rs` times work by
-//! events, `matmul.rs` has cuBLAS multiply, `copies.rs` has streams and the host memory they copy from and to.
+//! events, `matmul.rs` has cuBLAS multiply, `copies.rs` has streams and the host memory they copy from and to; `guard.rs`
+//! refuses what the driver's compiler has made of our kernels where they would hang.
 
 mod copies;
+mod guard;
 mod matmul;
 mod timing;
 
@@ -12,12 +14,14 @@ pub(super) use copies::{Copy, CopyStream, Pinned};
 
 use super::signature::{Misfit, Signatures};
 use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
-use super::{DeviceError, Launch, Properties};
+use super::{CodePlan, DeviceError, Launch, Properties};
 use cudarc::driver::sys::{self, CUfunction_attribute_enum as Attribute};
 use cudarc::driver::{CudaContext, DriverError, result};
 use flashpage_codegen::Arch;
+use guard::MachineCode;
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
+use std::ptr::without_provenance_mut;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A GPU's primary context.
@@ -33,6 +37,8 @@ pub(super) struct CudaModule {
     signatures: Signatures,
     /// By entry: the dynamic shared memory that launches may have, where more than the driver gives was asked for.
     shared: Mutex<HashMap<String, i32>>,
+    /// What its compiler complained of, where it was compiled: see `guard.rs`.
+    complaints: Vec<String>,
 }
 
 // SAFETY: a CUmodule is a handle that the driver lets any thread use while its context is current, and
@@ -49,6 +55,15 @@ impl Drop for CudaModule {
             let _ = unsafe { result::module::unload(self.module) };
         }
     }
+}
+
+/// Room for what the driver's compiler says, of errors and of all else.
+const LOG_BYTES: usize = 16 * 1024;
+
+/// What was written to a log, which ends at its first zero.
+fn written(log: &[u8]) -> String {
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).trim().to_string()
 }
 
 /// Shared memory that a block may have without asking for more.
@@ -160,14 +175,23 @@ impl Cuda {
             flashpage_ptx::parse_apart(text).map_err(|error| DeviceError::Load(error.to_string()))?;
         let image =
             CString::new(text).map_err(|_| DeviceError::Load("the text has a zero byte in it".into()))?;
-        let mut log = vec![0u8; 16 * 1024];
+        let (mut log, mut info) = (vec![0u8; LOG_BYTES], vec![0u8; LOG_BYTES]);
         let mut options = [
             sys::CUjit_option_enum::CU_JIT_ERROR_LOG_BUFFER,
             sys::CUjit_option_enum::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+            sys::CUjit_option_enum::CU_JIT_INFO_LOG_BUFFER,
+            sys::CUjit_option_enum::CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES,
+            sys::CUjit_option_enum::CU_JIT_LOG_VERBOSE,
         ];
-        let mut values = [log.as_mut_ptr().cast::<c_void>(), log.len() as *mut c_void];
+        let mut values = [
+            log.as_mut_ptr().cast::<c_void>(),
+            without_provenance_mut(LOG_BYTES),
+            info.as_mut_ptr().cast::<c_void>(),
+            without_provenance_mut(LOG_BYTES),
+            without_provenance_mut(1),
+        ];
         let mut module = std::ptr::null_mut();
-        // SAFETY: the image ends in a zero; the log is as long as its option says and outlives the call.
+        // SAFETY: the image ends in a zero; the logs are as long as their options say and outlive the call.
         let loaded = unsafe {
             sys::cuModuleLoadDataEx(
                 &mut module,
@@ -178,8 +202,7 @@ impl Cuda {
             )
         };
         loaded.result().map_err(|error| {
-            let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-            let log = String::from_utf8_lossy(&log[..end]).trim().to_string();
+            let log = written(&log);
             // What the driver says of a target or a version that it does not take names neither.
             let (properties, target) = (&self.properties, parsed.target.first().map_or("no target", |t| t));
             let ((major, minor), has, cuda) =
@@ -195,7 +218,53 @@ impl Cuda {
             ))
         })?;
         let (context, signatures) = (self.context.clone(), Signatures::of(&parsed));
-        Ok(CudaModule { context, module, signatures, shared: Mutex::default() })
+        let complaints = guard::complaints(&written(&info));
+        Ok(CudaModule { context, module, signatures, shared: Mutex::default(), complaints })
+    }
+
+    /// Loads a kernel of ours, and says how many bytes of a thread are in local memory.
+    pub(super) fn load_kernel(
+        &self,
+        text: &str,
+        plan: &CodePlan<'_>,
+    ) -> Result<(CudaModule, u32), DeviceError> {
+        let module = self.load(text)?;
+        let code = self.machine_code(&module, plan.entry)?;
+        let may_be_slow = std::env::var_os(guard::ALLOW_SLOW).is_some_and(|value| value == "1");
+        match code.misfit(plan).filter(|misfit| !(misfit.ends && may_be_slow)) {
+            None => Ok((module, code.local_bytes)),
+            Some(misfit) => Err(DeviceError::Unfit {
+                entry: plan.entry.to_string(),
+                found: misfit.found,
+                cuda: self.properties.driver_supports_cuda,
+            }),
+        }
+    }
+
+    /// What the driver tells of an entry.
+    fn machine_code(&self, module: &CudaModule, entry: &str) -> Result<MachineCode, DeviceError> {
+        let function = self.function(module, entry)?;
+        let attribute = |attribute| {
+            // SAFETY: the function belongs to a loaded module.
+            unsafe { result::function::get_function_attribute(function, attribute) }
+                .map(|value| u32::try_from(value).unwrap_or(0))
+                .map_err(failed("cuFuncGetAttribute"))
+        };
+        Ok(MachineCode {
+            registers: attribute(Attribute::CU_FUNC_ATTRIBUTE_NUM_REGS)?,
+            local_bytes: attribute(Attribute::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?,
+            complaints: module.complaints.clone(),
+        })
+    }
+
+    /// The handle of an entry.
+    fn function(&self, module: &CudaModule, entry: &str) -> Result<sys::CUfunction, DeviceError> {
+        self.bind()?;
+        let refused = |message: String| DeviceError::Launch { entry: entry.to_string(), message };
+        let name = CString::new(entry).map_err(|_| refused("its name has a zero byte in it".into()))?;
+        // SAFETY: the module is loaded, the name ends in a zero.
+        unsafe { result::module::get_function(module.module, name) }
+            .map_err(|error| refused(failed("cuModuleGetFunction")(error).to_string()))
     }
 
     /// Runs an entry and waits for it.
@@ -228,16 +297,12 @@ impl Cuda {
         if !Arc::ptr_eq(&self.context, &module.context) {
             return Err(DeviceError::OtherDevice("the module"));
         }
-        self.bind()?;
         let refused = |message: String| DeviceError::Launch { entry: entry.to_string(), message };
         module.signatures.check(entry, &launch.params).map_err(|misfit| match misfit {
             Misfit::NoEntry(known) => DeviceError::NoEntry { entry: entry.to_string(), known },
             Misfit::Count(message) | Misfit::Size(_, message) => refused(message),
         })?;
-        let name = CString::new(entry).map_err(|_| refused("its name has a zero byte in it".into()))?;
-        // SAFETY: the module is loaded, the name ends in a zero.
-        let function = unsafe { result::module::get_function(module.module, name) }
-            .map_err(|error| refused(failed("cuModuleGetFunction")(error).to_string()))?;
+        let function = self.function(module, entry)?;
         self.allow_shared(module, entry, function, launch.dynamic_shared_bytes).map_err(refused)?;
         self.allow_cluster(function, launch.cluster).map_err(refused)?;
         Ok(Prepared { function, entry: entry.to_string(), launch })
