@@ -93,9 +93,12 @@ impl Hopper<'_> {
 
         self.b.place(&nothing);
         self.b.stage("no row sees a column");
+        let again = self.instance_again(block, &place);
         self.release_info(block, &place, &consumer.first_lane);
-        self.clear_accumulators(&state);
-        self.store_nothing(&instance, &state);
+        if again.part.is_some() {
+            self.clear_accumulators(&state);
+        }
+        self.store_nothing(&again, &state);
         self.b.bra(&top);
         self.b.place(&done);
         self.finish_stores(block);
