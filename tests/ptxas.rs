@@ -1,10 +1,16 @@
 //! What NVIDIA's assembler and disassembler say of our kernels: no spills, no complaints, and what the machine code
 //! costs. Skipped where they are not, but for CI, which must have them.
 
-use flashpage::codegen::ShapeClass;
-use flashpage::codegen::schedule::{MaskClass, Row, SM80, SM90};
+mod kernel_source;
+mod opaque_masks;
+
+use flashpage::codegen::program::DType;
+use flashpage::codegen::schedule::{Carries, MaskClass, Row, SM80, SM90, Tuning};
+use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
 use flashpage::measure::cost::Tools;
-use flashpage::measure::toolchain::{self, Tool};
+use flashpage::measure::parallel;
+use flashpage::measure::toolchain::{self, Ptxas, Tool};
+use kernel_source::{Cache, kernel, program};
 use serde_json::Value;
 use std::io::Write;
 use std::process::Command;
@@ -88,6 +94,48 @@ fn planned_kernels_assemble() {
         }
         assert_eq!(status, Some(0));
     }
+}
+
+/// Masks that users write and nobody foresaw: whatever they need on their way, no kernel spills.
+#[test]
+fn opaque_masks_do_not_spill() {
+    let ptxas = match Ptxas::find() {
+        Ok(ptxas) => ptxas,
+        Err(error) => return skip("opaque_masks_do_not_spill", &error.to_string()),
+    };
+    let mut specs = Vec::new();
+    for (index, row) in opaque_masks::OPAQUE.iter().enumerate() {
+        for arch in [Arch::Sm80, Arch::Sm90a] {
+            for head_dim in [64, 128] {
+                for shape in ShapeClass::ALL {
+                    specs.push((index, row, arch, head_dim, shape));
+                }
+            }
+        }
+    }
+    let faults = parallel::map(&specs, |(index, (what, params, steps, _), arch, head_dim, shape)| {
+        let cache = [Cache::Contiguous, Cache::Paged][index % 2];
+        let spec = Spec {
+            arch: *arch,
+            dtype: DType::Bf16,
+            head_dim: *head_dim,
+            block_size: (cache == Cache::Paged).then_some(16),
+            shape: *shape,
+            tuning: Tuning::default(),
+            work: Work::Grid,
+            fold_scale: true,
+        };
+        let compiled = compile(&program(&kernel(cache, params, steps)), &spec).unwrap();
+        let found = ptxas.assemble(arch.as_str(), &compiled.text()).unwrap();
+        (!found.is_clean()).then(|| {
+            format!(
+                "{what}, {arch}, head_dim {head_dim}, {shape}: {} bytes stored, {} loaded, {} of stack, {:?}",
+                found.spill_stores, found.spill_loads, found.stack, found.complaints
+            )
+        })
+    });
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), specs.len(), faults.join("\n"));
 }
 
 /// The figures of a kernel, each against what it cannot be otherwise.
@@ -209,11 +257,12 @@ fn the_schedule_table_is_what_tune_finds() {
     if !version.contains("13.0") {
         return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
     }
-    let Some((slots, _)) = json(test, "tune --head-dim 64 --shape decode --carries false --json") else {
+    let Some((slots, _)) = json(test, "tune --head-dim 64 --shape decode --carries little --json") else {
         return;
     };
     let best = &slots[0]["ranking"][0];
-    let is_slot = |row: &&Row| row.head_dim == 64 && row.shape == ShapeClass::Decode && !row.carries;
+    let is_slot =
+        |row: &&Row| row.head_dim == 64 && row.shape == ShapeClass::Decode && row.carries == Carries::Little;
     let row = SM80.iter().find(is_slot).unwrap();
     let found = (
         best["tile"].clone(),
@@ -244,9 +293,13 @@ fn the_schedule_table_says_what_is_so() {
         return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
     }
     for row in SM80 {
-        let (name, block_size) = if row.carries { ("alibi_attention", 16) } else { ("paged_attention", 16) };
+        let name = match row.carries {
+            Carries::Little => "paged_attention",
+            Carries::Rows => "alibi_attention",
+            Carries::Conditions => "src/bin/kgen/conditions.rs:strided_attention",
+        };
         let line = format!(
-            "cost {name} --head-dim {} --shape {} --block-size {block_size} --json",
+            "cost {name} --head-dim {} --shape {} --block-size 16 --json",
             row.head_dim,
             ShapeClass::as_str(row.shape)
         );

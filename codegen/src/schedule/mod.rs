@@ -19,7 +19,7 @@ pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
 
-use crate::attention::Attention;
+use crate::attention::{Attention, ScoreOp};
 use crate::bounds::Interval;
 use crate::layout::swizzle::Swizzle;
 use crate::program::Expr;
@@ -54,6 +54,67 @@ impl FromStr for QueryIn {
             "shared" => Ok(QueryIn::Shared),
             _ => Err(format!("Q cannot be in `{text}`: write registers or shared")),
         }
+    }
+}
+
+/// What a lane must keep through the main loop beside products, softmax and addresses. sm_80, whose products keep all
+/// their registers to themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Carries {
+    /// Limits of its rows at most.
+    Little,
+    /// Values of its rows (their positions or heads, for maps), or where its rows lie in blocks that do not line up with
+    /// tiles.
+    Rows,
+    /// What conditions ask that are evaluated for every score: values of its rows, of columns and of the whole block; and
+    /// of a tile, a bit for each of its scores.
+    Conditions,
+}
+
+impl Carries {
+    /// All of them.
+    pub const ALL: [Carries; 3] = [Carries::Little, Carries::Rows, Carries::Conditions];
+
+    fn of(spec: &Spec, attention: &Attention) -> Carries {
+        let kept = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let masks_before_maps = attention.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)));
+        if !kept.exact || masks_before_maps {
+            return Carries::Conditions;
+        }
+        // With a left boundary a planned kernel reads its item three times over; at 128 rows of 128 dimensions, which
+        // leave no register free, ptxas spills some twenty of them.
+        let is_tight = spec.head_dim == 128 && spec.shape == ShapeClass::Prefill;
+        let reads_again = kept.lo.is_some() && spec.work.is_planned() && is_tight;
+        let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
+        let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
+        let rows = reads_again || odd_blocks || attention.scores.iter().any(|op| of_place(op.expr()));
+        if rows { Carries::Rows } else { Carries::Little }
+    }
+
+    /// As on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Carries::Little => "little",
+            Carries::Rows => "rows",
+            Carries::Conditions => "conditions",
+        }
+    }
+}
+
+impl fmt::Display for Carries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Carries {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Carries::ALL
+            .into_iter()
+            .find(|carries| carries.as_str() == text)
+            .ok_or_else(|| format!("a lane does not carry `{text}`: write little, rows or conditions"))
     }
 }
 
@@ -184,20 +245,6 @@ pub enum ScheduleError {
     },
 }
 
-/// Whether a lane must keep more through the main loop than products, softmax and addresses: values of its rows
-/// (their positions or heads, for maps), or where its rows lie in blocks that do not line up with tiles.
-fn carries_registers(spec: &Spec, attention: &Attention) -> bool {
-    let of_row = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head));
-    let odd_blocks = spec.block_size.is_some_and(|size| !size.is_power_of_two());
-    // With a left boundary a planned kernel reads its item three times over; at 128 rows of 128 dimensions, which leave
-    // no register free, ptxas spills some twenty of them.
-    let left = attention.keep.as_ref().is_some_and(|keep| Interval::of(keep).lo.is_some());
-    if left && spec.work.is_planned() && spec.head_dim == 128 && spec.shape == ShapeClass::Prefill {
-        return true;
-    }
-    attention.scores.iter().any(|op| of_row(op.expr())) || (attention.table.is_some() && odd_blocks)
-}
-
 fn list(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -229,7 +276,7 @@ impl Schedule {
             let (head_dim, arch) = (spec.head_dim, spec.arch);
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM80_HEAD_DIMS });
         }
-        let carries = carries_registers(spec, attention);
+        let carries = Carries::of(spec, attention);
         Schedule::of_row(table::row(spec.head_dim, spec.shape, carries)).tuned(&spec.tuning)
     }
 
