@@ -8,10 +8,10 @@
 
 use super::instance::Instance;
 use super::kernel::{Kernel, State};
-use super::range::{Extreme, Rows, uses_row};
+use super::range::{Extreme, Rows};
 use super::scalar::Place;
 use crate::attention::{Attention, ScoreOp};
-use crate::bounds::Interval;
+use crate::bounds::{Bound, Interval};
 use crate::program::Expr;
 use flashpage_ptx::ast::{Axis, Operand};
 use flashpage_ptx::builder::{Reg, ty, word};
@@ -64,8 +64,9 @@ impl Kernel<'_> {
         let carried = slots <= CARRIED_SLOTS;
         let mut evaluated: Vec<&Expr> = maps(attention).collect();
         evaluated.extend(conditions.iter().copied().filter(|_| carried));
-        let limits =
-            masked && interval.exact && [&interval.lo, &interval.hi].into_iter().flatten().any(uses_row);
+        let limits = masked
+            && interval.exact
+            && [&interval.lo, &interval.hi].into_iter().flatten().any(Bound::uses_row);
         let mut rows = RowValues::default();
         if limits || asks(&evaluated, &Expr::Row) || asks(&evaluated, &Expr::Head) {
             for source in self.slot_rows(&instance.lane) {

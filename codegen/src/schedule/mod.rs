@@ -20,7 +20,7 @@ pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
 
 use crate::attention::{Attention, ScoreOp};
-use crate::bounds::Interval;
+use crate::bounds::{Bound, Interval};
 use crate::layout::swizzle::Swizzle;
 use crate::program::Expr;
 use crate::spec::{Arch, ShapeClass, Spec};
@@ -81,13 +81,13 @@ impl Carries {
         if !kept.exact || masks_before_maps {
             return Carries::Conditions;
         }
-        // With a left boundary a planned kernel reads its item three times over; at 128 rows of 128 dimensions, which
-        // leave no register free, ptxas spills some twenty of them.
-        let is_tight = spec.head_dim == 128 && spec.shape == ShapeClass::Prefill;
-        let reads_again = kept.lo.is_some() && spec.work.is_planned() && is_tight;
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
-        let rows = reads_again || odd_blocks || attention.scores.iter().any(|op| of_place(op.expr()));
+        let rows = attention.scores.iter().any(|op| of_place(op.expr()));
+        let tight = spec.head_dim == 128
+            && spec.shape == ShapeClass::Prefill
+            && !fits_tightly(spec, attention, &kept);
+        let rows = rows || odd_blocks || tight;
         if rows { Carries::Rows } else { Carries::Little }
     }
 
@@ -243,6 +243,15 @@ pub enum ScheduleError {
         /// what is wrong and what to write instead
         reason: String,
     },
+}
+
+/// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
+/// map and mask, or with a right end that goes with the row. With other masks and maps it spills some ten to thirty, and
+/// so it does with a left end where a planned kernel reads its item three times over.
+fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
+    let is_plain = attention.scores.is_empty() && *kept == Interval::ALL;
+    let follows_row = kept.hi.as_ref().is_some_and(Bound::uses_row);
+    (is_plain || follows_row) && !(kept.lo.is_some() && spec.work.is_planned())
 }
 
 fn list(numbers: &[usize]) -> String {
