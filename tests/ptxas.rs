@@ -38,8 +38,8 @@ fn skip(test: &str, why: &str) {
 fn the_catalogue_assembles() {
     let Some((rows, status)) = json("the_catalogue_assembles", "verify --json") else { return };
     let rows = rows.as_array().unwrap();
-    // Seven kernels in two types, two head dimensions and three shapes; two of them in four block sizes.
-    assert_eq!(rows.len(), (5 + 2 * 4) * 2 * 2 * 3);
+    // Seven kernels in two types, four head dimensions and three shapes; two of them in four block sizes.
+    assert_eq!(rows.len(), (5 + 2 * 4) * 2 * 4 * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -75,9 +75,9 @@ fn the_catalogue_assembles_for_hopper() {
 /// type, as types differ in nothing that takes registers.
 #[test]
 fn planned_kernels_assemble() {
-    // Target, rows: seven kernels, two of them in two block sizes, in two or five head dimensions and three shapes; of
+    // Target, rows: seven kernels, two of them in two block sizes, in four or five head dimensions and three shapes; of
     // each the one that writes outputs and the one that leaves partial results.
-    for (arch, expected) in [("sm_80", (5 + 2 * 2) * 2 * 3 * 2), ("sm_90a", (5 + 2 * 2) * 5 * 3 * 2)] {
+    for (arch, expected) in [("sm_80", (5 + 2 * 2) * 4 * 3 * 2), ("sm_90a", (5 + 2 * 2) * 5 * 3 * 2)] {
         let line = format!("verify --arch {arch} --dtype f16 --block-size 16,24 --work list,partials --json");
         let Some((rows, status)) = json("planned_kernels_assemble", &line) else { return };
         let rows = rows.as_array().unwrap();

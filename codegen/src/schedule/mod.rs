@@ -259,7 +259,7 @@ fn list(numbers: &[usize]) -> String {
 }
 
 /// Head dimensions of the sm_80 lowering.
-pub const SM80_HEAD_DIMS: &[usize] = &[64, 128];
+pub const SM80_HEAD_DIMS: &[usize] = &[64, 128, 192, 256];
 
 /// Head dimensions that there are kernels of.
 pub fn head_dims(arch: Arch) -> &'static [usize] {

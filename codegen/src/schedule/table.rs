@@ -70,6 +70,42 @@ pub const SM80: &[Row] = &[
           why: "executed per score 15.22, registers 205, blocks 4; at most 106 TFLOP/s on A100 by overlap; predicted 1191 µs; next 16x64, warps 1, stages 1, Q in shared: +0.1 % of time, predicted" },
     Row { head_dim: 128, shape: Decode, carries: Conditions, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
           why: "executed per score 30.75, registers 202; as little carries: registers are free here; at most 84 TFLOP/s on A100 by overlap" },
+    Row { head_dim: 192, shape: Prefill, carries: Little, rows: 128, cols: 64, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
+          why: "executed per score 9.81, registers 247; at most 270 TFLOP/s on A100 by shared memory; predicted 3350 µs; next 64x64, warps 4, stages 1, Q in registers: +10.2 % of time, predicted" },
+    Row { head_dim: 192, shape: Prefill, carries: Rows, rows: 128, cols: 64, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
+          why: "executed per score 13.56, registers 247; as little carries: registers suffice here" },
+    Row { head_dim: 192, shape: Prefill, carries: Conditions, rows: 128, cols: 64, warps: 8, stages: 1, query: Shared, blocks_per_sm: 1,
+          why: "executed per score 29.12, registers 209; Q in registers leaves conditions too few: a mask with a branch by row spilled 28 bytes" },
+    Row { head_dim: 192, shape: Append, carries: Little, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 10.50, registers 246; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
+    Row { head_dim: 192, shape: Append, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 14.12, registers 247; as little carries: registers suffice here" },
+    Row { head_dim: 192, shape: Append, carries: Conditions, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 29.50, registers 209; Q in registers leaves conditions too few: a mask with a branch by row spilled 28 bytes" },
+    Row { head_dim: 192, shape: Decode, carries: Little, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 3,
+          why: "executed per score 13.81, registers 249; three blocks fill shared memory with K and V in flight" },
+    Row { head_dim: 192, shape: Decode, carries: Rows, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 3,
+          why: "executed per score 17.22, registers 249; as little carries: registers suffice here" },
+    Row { head_dim: 192, shape: Decode, carries: Conditions, rows: 16, cols: 64, warps: 1, stages: 1, query: Shared, blocks_per_sm: 3,
+          why: "executed per score 33.19, registers 209; Q in registers leaves conditions too few: a mask with a branch by row spilled 32 bytes" },
+    Row { head_dim: 256, shape: Prefill, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 14.00, registers 255; at most 240 TFLOP/s on A100 by shared memory; predicted 4085 µs; next 64x32, warps 4, stages 1, Q in shared: +19.1 % of time, predicted" },
+    Row { head_dim: 256, shape: Prefill, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 17.50, registers 241; Q in registers spills in blocks of 24" },
+    Row { head_dim: 256, shape: Prefill, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 33.31, registers 237; Q in registers leaves conditions too few: a mask with a branch by row spilled 52 bytes" },
+    Row { head_dim: 256, shape: Append, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 14.00, registers 255; two blocks on a multiprocessor: one multiplies while the other is in its softmax; 64 columns would leave room for one" },
+    Row { head_dim: 256, shape: Append, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 17.50, registers 241; Q in registers spills in blocks of 24" },
+    Row { head_dim: 256, shape: Append, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 33.31, registers 237; Q in registers leaves conditions too few: a mask with a branch by row spilled 52 bytes" },
+    Row { head_dim: 256, shape: Decode, carries: Little, rows: 16, cols: 32, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+          why: "executed per score 17.94, registers 255; at most 138 TFLOP/s on A100 by overlap; predicted 2318 µs; next 16x32, warps 1, stages 1, Q in shared: +0.3 % of time, predicted" },
+    Row { head_dim: 256, shape: Decode, carries: Rows, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+          why: "executed per score 21.56, registers 241; Q in registers spills in blocks of 24" },
+    Row { head_dim: 256, shape: Decode, carries: Conditions, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+          why: "executed per score 37.56, registers 237; Q in registers leaves conditions too few: a mask with a branch by row spilled 28 bytes" },
 ];
 
 /// The row of a head dimension that there is; of the first if there is none.
@@ -77,4 +113,23 @@ pub(super) fn row(head_dim: usize, shape: ShapeClass, carries: Carries) -> &'sta
     SM80.iter()
         .find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
         .unwrap_or(&SM80[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::SM80_HEAD_DIMS;
+
+    #[test]
+    fn every_kernel_has_one_row() {
+        for &head_dim in SM80_HEAD_DIMS {
+            for shape in ShapeClass::ALL {
+                for carries in Carries::ALL {
+                    let is_its =
+                        |row: &&Row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries);
+                    assert_eq!(SM80.iter().filter(is_its).count(), 1, "{head_dim} {shape} {carries}");
+                }
+            }
+        }
+    }
 }
