@@ -101,11 +101,15 @@ fn launches() {
     type Spoil = fn(&mut Launch);
     let table: &[(&str, Spoil, &str)] = &[
         ("good", |_| (), ""),
-        ("head_dim 80", |l| l.head_dim(80), "head_dim 80 does not fit sm_80: kernels are made for 64, 128"),
         (
-            "head_dim 256",
-            |l| l.head_dim(256),
-            "head_dim 256 does not fit sm_80: kernels are made for 64, 128",
+            "head_dim 80",
+            |l| l.head_dim(80),
+            "head_dim 80 does not fit sm_80: kernels are made for 64, 128, 192, 256",
+        ),
+        (
+            "head_dim 96",
+            |l| l.head_dim(96),
+            "head_dim 96 does not fit sm_80: kernels are made for 64, 128, 192, 256",
         ),
         (
             "blocks of 12",

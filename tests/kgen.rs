@@ -256,7 +256,7 @@ fn bad_arguments() {
             &["no kernels of head_dim 80: there are [64, 96, 128, 192, 256]"],
         ),
         (
-            "tune --arch sm_90a --carries true",
+            "tune --arch sm_90a --carries rows",
             &["--carries tells rows of sm_80 apart, not of sm_90a: leave it out"],
         ),
         ("emit attention --arch sm_90a --rescale never", &["no rescaling `never`: write grown or always"]),

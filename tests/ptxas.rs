@@ -1,10 +1,16 @@
 //! What NVIDIA's assembler and disassembler say of our kernels: no spills, no complaints, and what the machine code
 //! costs. Skipped where they are not, but for CI, which must have them.
 
-use flashpage::codegen::ShapeClass;
-use flashpage::codegen::schedule::{MaskClass, Row, SM80, SM90};
+mod kernel_source;
+mod opaque_masks;
+
+use flashpage::codegen::program::DType;
+use flashpage::codegen::schedule::{Carries, MaskClass, Row, SM80, SM90, Tuning};
+use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
 use flashpage::measure::cost::Tools;
-use flashpage::measure::toolchain::{self, Tool};
+use flashpage::measure::parallel;
+use flashpage::measure::toolchain::{self, Ptxas, Tool};
+use kernel_source::{Cache, kernel, program};
 use serde_json::Value;
 use std::io::Write;
 use std::process::Command;
@@ -32,8 +38,8 @@ fn skip(test: &str, why: &str) {
 fn the_catalogue_assembles() {
     let Some((rows, status)) = json("the_catalogue_assembles", "verify --json") else { return };
     let rows = rows.as_array().unwrap();
-    // Seven kernels in two types, two head dimensions and three shapes; two of them in four block sizes.
-    assert_eq!(rows.len(), (5 + 2 * 4) * 2 * 2 * 3);
+    // Seven kernels in two types, four head dimensions and three shapes; two of them in four block sizes.
+    assert_eq!(rows.len(), (5 + 2 * 4) * 2 * 4 * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -69,9 +75,9 @@ fn the_catalogue_assembles_for_hopper() {
 /// type, as types differ in nothing that takes registers.
 #[test]
 fn planned_kernels_assemble() {
-    // Target, rows: seven kernels, two of them in two block sizes, in two or five head dimensions and three shapes; of
+    // Target, rows: seven kernels, two of them in two block sizes, in four or five head dimensions and three shapes; of
     // each the one that writes outputs and the one that leaves partial results.
-    for (arch, expected) in [("sm_80", (5 + 2 * 2) * 2 * 3 * 2), ("sm_90a", (5 + 2 * 2) * 5 * 3 * 2)] {
+    for (arch, expected) in [("sm_80", (5 + 2 * 2) * 4 * 3 * 2), ("sm_90a", (5 + 2 * 2) * 5 * 3 * 2)] {
         let line = format!("verify --arch {arch} --dtype f16 --block-size 16,24 --work list,partials --json");
         let Some((rows, status)) = json("planned_kernels_assemble", &line) else { return };
         let rows = rows.as_array().unwrap();
@@ -112,6 +118,73 @@ fn pinned_exponentials_stay_before_the_wait() {
     let worst = loops.iter().filter_map(|code| code["late_exponentials"].as_f64()).max_by(f64::total_cmp);
     assert!(worst.is_some_and(|late| late > 0.5), "{rows:#}");
     assert_eq!((rows[0]["leader"]["late_exponentials_percent"].as_u64(), status), (Some(85), Some(0)));
+}
+
+/// What users write and nobody foresaw assembles without a spill, on both targets, at two head dimensions, for every shape.
+fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
+    let ptxas = match Ptxas::find() {
+        Ok(ptxas) => ptxas,
+        Err(error) => return skip(test, &error.to_string()),
+    };
+    let mut specs = Vec::new();
+    for (index, row) in kernels.iter().enumerate() {
+        for arch in [Arch::Sm80, Arch::Sm90a] {
+            for head_dim in [64, 128] {
+                specs.extend(ShapeClass::ALL.map(|shape| (index, row, arch, head_dim, shape)));
+            }
+        }
+    }
+    let faults = parallel::map(&specs, |(index, (what, params, steps, _), arch, head_dim, shape)| {
+        let cache = [Cache::Contiguous, Cache::Paged][index % 2];
+        let spec = Spec {
+            arch: *arch,
+            dtype: DType::Bf16,
+            head_dim: *head_dim,
+            block_size: (cache == Cache::Paged).then_some(16),
+            shape: *shape,
+            tuning: Tuning::default(),
+            work: Work::Grid,
+            fold_scale: true,
+        };
+        let compiled = compile(&program(&kernel(cache, params, steps)), &spec).unwrap();
+        let found = ptxas.assemble(arch.as_str(), &compiled.text()).unwrap();
+        (!found.is_clean()).then(|| {
+            format!(
+                "{what}, {arch}, head_dim {head_dim}, {shape}: {} bytes stored, {} loaded, {} of stack, {:?}",
+                found.spill_stores, found.spill_loads, found.stack, found.complaints
+            )
+        })
+    });
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), specs.len(), faults.join("\n"));
+}
+
+#[test]
+fn opaque_masks_do_not_spill() {
+    assert_no_spills("opaque_masks_do_not_spill", opaque_masks::OPAQUE);
+}
+
+/// Kernels whose masks are intervals, or that have none, and are not of the catalogue.
+#[test]
+fn other_kernels_do_not_spill() {
+    let kernels: &[opaque_masks::Row] = &[
+        (
+            "the score in a condition",
+            "",
+            "let s = (s * scale).map(|x, _| if x > 0.0 { x } else { 0.5 * x });",
+            &[],
+        ),
+        ("anti-causal", "", "let s = (s * scale).mask(|at| at.col > at.row);", &[]),
+        ("no scale at all", "", "let s = s.map(|x, _| x * 0.1 + 0.0 * scale);", &[]),
+        ("a bound of the sequence", "", "let s = (s * scale).mask(|at| at.col < 100 - 60 * at.seq);", &[]),
+        (
+            "a mask before a map",
+            "",
+            "let s = s.mask(|at| at.col % 5 != 0); let s = s.map(|x, at| x * scale - 0.01 * at.col as f32);",
+            &[],
+        ),
+    ];
+    assert_no_spills("other_kernels_do_not_spill", kernels);
 }
 
 /// The figures of a kernel, each against what it cannot be otherwise.
@@ -233,11 +306,12 @@ fn the_schedule_table_is_what_tune_finds() {
     if !version.contains("13.0") {
         return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
     }
-    let Some((slots, _)) = json(test, "tune --head-dim 64 --shape decode --carries false --json") else {
+    let Some((slots, _)) = json(test, "tune --head-dim 64 --shape decode --carries little --json") else {
         return;
     };
     let best = &slots[0]["ranking"][0];
-    let is_slot = |row: &&Row| row.head_dim == 64 && row.shape == ShapeClass::Decode && !row.carries;
+    let is_slot =
+        |row: &&Row| row.head_dim == 64 && row.shape == ShapeClass::Decode && row.carries == Carries::Little;
     let row = SM80.iter().find(is_slot).unwrap();
     let found = (
         best["tile"].clone(),
@@ -268,9 +342,13 @@ fn the_schedule_table_says_what_is_so() {
         return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
     }
     for row in SM80 {
-        let (name, block_size) = if row.carries { ("alibi_attention", 16) } else { ("paged_attention", 16) };
+        let name = match row.carries {
+            Carries::Little => "paged_attention",
+            Carries::Rows => "alibi_attention",
+            Carries::Conditions => "src/bin/kgen/conditions.rs:strided_attention",
+        };
         let line = format!(
-            "cost {name} --head-dim {} --shape {} --block-size {block_size} --json",
+            "cost {name} --head-dim {} --shape {} --block-size 16 --json",
             row.head_dim,
             ShapeClass::as_str(row.shape)
         );

@@ -3,6 +3,7 @@
 
 mod judge;
 mod kernel_source;
+mod opaque_masks;
 mod targets;
 
 use flashpage::codegen::program::Generic;
@@ -268,6 +269,17 @@ fn maps() {
     let mut failures = Vec::new();
     for (index, (what, params, steps, scalars)) in MAPS.iter().enumerate() {
         let cache = [Cache::Paged, Cache::Contiguous][index % 2];
+        run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The masks that `ptxas.rs` holds against the assembler.
+#[test]
+fn opaque() {
+    let mut failures = Vec::new();
+    for (index, (what, params, steps, scalars)) in opaque_masks::OPAQUE.iter().enumerate() {
+        let cache = [Cache::Contiguous, Cache::Paged][index % 2];
         run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));

@@ -240,4 +240,9 @@ impl Expr {
     pub fn is_row_only(&self) -> bool {
         !self.any(&mut |e| matches!(e, Expr::X | Expr::Col))
     }
+
+    /// The same for every element of a column.
+    pub fn is_col_only(&self) -> bool {
+        !self.any(&mut |e| matches!(e, Expr::X | Expr::Row | Expr::Head))
+    }
 }

@@ -239,6 +239,14 @@ impl Affine {
 }
 
 impl Bound {
+    /// Whether it differs from row to row.
+    pub fn uses_row(&self) -> bool {
+        match self {
+            Bound::Affine(form) => form.row != 0,
+            Bound::Min(parts) | Bound::Max(parts) => parts.iter().any(Bound::uses_row),
+        }
+    }
+
     /// For a person, with the names of the program's parameters.
     pub fn show(&self, program: &Program) -> String {
         self.text(&|atom| program.expr_text(atom))

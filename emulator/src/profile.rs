@@ -28,6 +28,8 @@ pub struct Line {
     pub global_bytes: u64,
     /// Sectors of 32 bytes that moved for them.
     pub global_sectors: u64,
+    /// Requests that it took: of each access one for each line of 128 bytes.
+    pub global_lines: u64,
     /// Bytes of shared memory that lanes, `wgmma` and bulk copies asked for.
     pub shared_bytes: u64,
     /// Passes over the 32 banks that it took.
@@ -56,6 +58,8 @@ pub struct Totals {
     pub global_bytes: u64,
     /// Sectors of 32 bytes that moved for them, were there no cache.
     pub global_sectors: u64,
+    /// Requests that it took: of each access one for each line of 128 bytes.
+    pub global_lines: u64,
     /// Different sectors among these: what moves with a cache that forgets nothing.
     pub distinct_sectors: u64,
     /// Bytes of shared memory that lanes, `wgmma` and bulk copies asked for.
@@ -120,10 +124,18 @@ impl Profile {
             if *warps == 0 {
                 continue;
             }
-            let Count { lanes, global_bytes, global_sectors, shared_bytes, wavefronts, least_wavefronts } =
-                *count;
+            let Count {
+                lanes,
+                global_bytes,
+                global_sectors,
+                global_lines,
+                shared_bytes,
+                wavefronts,
+                least_wavefronts,
+            } = *count;
             totals.global_bytes += global_bytes;
             totals.global_sectors += global_sectors;
+            totals.global_lines += global_lines;
             totals.shared_bytes += shared_bytes;
             totals.wavefronts += wavefronts;
             totals.least_wavefronts += least_wavefronts;
@@ -137,6 +149,7 @@ impl Profile {
                 {
                     line.global_bytes += global_bytes;
                     line.global_sectors += global_sectors;
+                    line.global_lines += global_lines;
                     line.shared_bytes += shared_bytes;
                     line.wavefronts += wavefronts;
                     line.least_wavefronts += least_wavefronts;
@@ -178,6 +191,7 @@ impl Profile {
                 lanes,
                 global_bytes,
                 global_sectors,
+                global_lines,
                 shared_bytes,
                 wavefronts,
                 least_wavefronts,
@@ -347,11 +361,13 @@ impl fmt::Display for Profile {
         writeln!(f, "special functions: {} lanes; barriers: {} warps", t.special, t.barriers)?;
         writeln!(
             f,
-            "global memory: {} bytes asked for in {} sectors of 32 bytes ({:.2} for each byte moved), {} different",
+            "global memory: {} bytes asked for in {} sectors of 32 bytes ({:.2} for each byte moved), {} different; \
+             by {} requests for lines of 128",
             t.global_bytes,
             t.global_sectors,
             t.global_bytes as f64 / (32 * t.global_sectors).max(1) as f64,
-            t.distinct_sectors
+            t.distinct_sectors,
+            t.global_lines
         )?;
         writeln!(
             f,

@@ -121,6 +121,8 @@ pub struct Assembled {
     pub spill_stores: u32,
     /// Bytes of registers taken from memory.
     pub spill_loads: u32,
+    /// Bytes of local memory, a thread: spilled registers, and arrays.
+    pub stack: u32,
     /// Bytes of shared memory that the entry declares itself.
     pub static_shared: u32,
     /// Errors, warnings and `C75xx` notes.
@@ -132,7 +134,8 @@ pub struct Assembled {
 impl Assembled {
     /// Whether nothing is to be said against it.
     pub fn is_clean(&self) -> bool {
-        self.registers > 0 && self.spill_stores == 0 && self.spill_loads == 0 && self.complaints.is_empty()
+        let in_memory = self.spill_stores + self.spill_loads + self.stack;
+        self.registers > 0 && in_memory == 0 && self.complaints.is_empty()
     }
 }
 
@@ -211,6 +214,7 @@ fn read(said: &str) -> Assembled {
             before.and_then(|l| l.split_whitespace().last()).and_then(|n| n.parse().ok()).unwrap_or(0)
         };
         if line.contains("bytes spill stores") {
+            assembled.stack += number_before(" bytes stack frame");
             assembled.spill_stores += number_before(" bytes spill stores");
             assembled.spill_loads += number_before(" bytes spill loads");
         }
@@ -270,8 +274,15 @@ mod tests {
                     ptxas info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored";
         let got = read(said);
         assert_eq!(
-            (got.registers, got.spill_stores, got.spill_loads, got.static_shared, got.complaints.len()),
-            (255, 72, 84, 2048, 1)
+            (
+                got.registers,
+                got.spill_stores,
+                got.spill_loads,
+                got.stack,
+                got.static_shared,
+                got.complaints.len()
+            ),
+            (255, 72, 84, 40, 2048, 1)
         );
         assert!(!got.is_clean());
     }

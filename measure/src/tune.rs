@@ -11,7 +11,7 @@ use crate::parallel;
 use crate::workload::{Mask, Phase, Workload};
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::{
-    HopperRow, MAX_STAGES, MaskClass, OutputIn, QueryIn, Roles, Row, Schedule, Tuning,
+    Carries, HopperRow, MAX_STAGES, MaskClass, OutputIn, QueryIn, Roles, Row, Schedule, Tuning,
 };
 use flashpage_codegen::{Arch, ShapeClass, Spec, Work, compile};
 
@@ -31,8 +31,8 @@ pub struct Slot {
 pub enum Of {
     /// sm_80.
     Ampere {
-        /// Whether lanes carry more: maps that ask for their row or head, blocks that do not line up with tiles.
-        carries: bool,
+        /// What lanes carry.
+        carries: Carries,
     },
     /// sm_90a.
     Hopper {
@@ -87,9 +87,11 @@ impl Slot {
     /// What tells it from others of its head dimension and shape, for a person; empty where nothing does.
     pub fn what(&self) -> &'static str {
         match self.of {
-            Of::Ampere { carries: true } => ", lanes carry more",
+            Of::Ampere { carries: Carries::Rows } => ", values of rows",
+            Of::Ampere { carries: Carries::Conditions } => ", conditions",
             Of::Hopper { mask: Some(MaskClass::Full) } => ", no mask",
             Of::Hopper { mask: Some(MaskClass::Bounded) } => ", a mask",
+            Of::Hopper { mask: Some(MaskClass::Placed) } => ", maps of places",
             _ => "",
         }
     }
@@ -192,7 +194,7 @@ impl Slot {
         found
     }
 
-    fn ampere(&self, gpu: &Gpu, carries: bool) -> Vec<Schedule> {
+    fn ampere(&self, gpu: &Gpu, carries: Carries) -> Vec<Schedule> {
         let of_table = Row {
             head_dim: self.head_dim,
             shape: self.shape,
@@ -432,7 +434,7 @@ pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
             }
         };
         format!(
-            "    Row {{ head_dim: {}, shape: {}, carries: {carries}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n          why: {why:?} }},\n",
+            "    Row {{ head_dim: {}, shape: {}, carries: {carries:?}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n          why: {why:?} }},\n",
             slot.head_dim,
             name(slot.shape),
             query(schedule.query)

@@ -178,7 +178,7 @@ const HOPPER_BATCHES: &[Batch] = &[
 
 /// The problems on which a kernel is checked for a target, each with a name. Paged kernels see block sizes that are
 /// smaller than a tile, equal to it, larger, and neither multiple nor divisor, in both pool layouts. Of the two element
-/// types each problem for Hopper has one, by turns: its head dimensions are many.
+/// types each problem for Hopper, and in head dimensions above 128, has one, by turns.
 pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
@@ -191,12 +191,10 @@ pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
         Generic::Fixed(dtype) => vec![dtype],
         Generic::Open(_) => vec![DType::F16, DType::Bf16],
     };
-    let (more, types_by_turns) = match arch {
-        Arch::Sm80 => (&[][..], false),
-        Arch::Sm90a => (HOPPER_BATCHES, true),
-    };
+    let more = if arch == Arch::Sm90a { HOPPER_BATCHES } else { &[] };
     let mut problems = Vec::new();
     for (place, &head_dim) in head_dims.iter().enumerate() {
+        let types_by_turns = arch == Arch::Sm90a || head_dim > 128;
         for (turn, &dtype) in dtypes.iter().enumerate() {
             for (index, &(name, lens, q_heads, kv_heads)) in BATCHES.iter().chain(more).enumerate() {
                 if types_by_turns && (place + index) % dtypes.len() != turn {

@@ -139,7 +139,8 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
 /// The module around the entry, of the lowest version that has its instructions.
 fn module(program: &Program, schedule: &Schedule, function: Function) -> Module {
     let (version, align) = match schedule.arch {
-        Arch::Sm80 => ((7, 0), 128),
+        // `.L2::128B` of `cp.async`.
+        Arch::Sm80 => ((7, 4), 128),
         // The swizzle of bulk copies and `wgmma` goes by address: eight rows of 128 bytes.
         Arch::Sm90a => ((8, 0), 1024),
     };

@@ -22,7 +22,7 @@ impl Kernel<'_> {
         let o_base = o_base.map(|base| self.b.mad_wide("rd", &instance.lane_col, 4, &base));
         let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
         let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
-        let sources = self.slot_rows(instance);
+        let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
             let in_tile = self.b.add(Type::U32, "r", &instance.warp_row, source);
             let of_sequence = self.b.add(Type::U32, "r", &in_tile, &instance.row0);

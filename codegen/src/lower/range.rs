@@ -73,7 +73,7 @@ impl Kernel<'_> {
         let cols = self.schedule.cols;
         self.b.stage("columns that some row of the tile can see, in tiles; right to left");
         let ends = [&interval.lo, &interval.hi];
-        let rows = ends.into_iter().flatten().any(uses_row).then(|| self.tile_rows(extent));
+        let rows = ends.into_iter().flatten().any(Bound::uses_row).then(|| self.tile_rows(extent));
         let last_col = self.b.sub(Type::S32, "r", &extent.kv_len, 1);
 
         let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Greatest, &last_col);
@@ -228,12 +228,5 @@ impl Kernel<'_> {
     /// Whether tile `index` (s32) is at or right of the leftmost tile.
     pub(super) fn in_range(&mut self, index: &Reg, range: &ColumnRange) -> Reg {
         self.b.setp(Word::Ge, Type::S32, "p", index, &range.first)
-    }
-}
-
-pub(super) fn uses_row(bound: &Bound) -> bool {
-    match bound {
-        Bound::Affine(form) => form.row != 0,
-        Bound::Min(parts) | Bound::Max(parts) => parts.iter().any(uses_row),
     }
 }

@@ -1,33 +1,57 @@
 //! Maps and masks of the scores of one tile.
 //!
-//! A mask that is an interval of columns costs one comparison an element: the lane's limits are moved by the
-//! tile's first column, so that each element compares with a constant. Any other mask is evaluated as written.
+//! Every mask becomes a bit for each score, which ptxas moves to predicates several at a time (`R2P`). Where a mask is an
+//! interval of columns, its bits are two shifts by how many of a row's scores lie left of its ends. Any other condition is
+//! evaluated as written, *before* the tile's scores exist: a lane's scores and accumulators leave few registers free, and
+//! what a condition needs on its way (a division has a dozen temporaries) has theirs until the product writes them.
 
 use super::instance::Instance;
 use super::kernel::{Kernel, State};
-use super::range::{Extreme, Rows, uses_row};
+use super::range::{Extreme, Rows};
 use super::scalar::Place;
-use crate::attention::ScoreOp;
-use crate::bounds::Interval;
+use crate::attention::{Attention, ScoreOp};
+use crate::bounds::{Bound, Interval};
 use crate::program::Expr;
-use flashpage_ptx::builder::Reg;
-use flashpage_ptx::words::{Type, Word};
+use flashpage_ptx::ast::{Axis, Operand};
+use flashpage_ptx::builder::{Reg, ty, word};
+use flashpage_ptx::words::{Opcode, Special, Type, Word};
 
 /// What one part of the main loop needs to treat scores, computed before it.
 pub(super) struct Masks {
     /// Whether boundaries are masked in this part.
     masked: bool,
-    /// Position of each row slot, if anything asks for it.
-    rows: Vec<Reg>,
-    /// Query head of each row slot, if anything asks for it.
-    heads: Vec<Reg>,
+    /// What maps ask of the lane's rows, and conditions where they are carried.
+    rows: RowValues,
     /// Last column that each row slot keeps.
     hi: Vec<Reg>,
     /// First column that each row slot keeps, if the mask has a left end.
     lo: Vec<Reg>,
+    /// What conditions ask of rows is worked out for every tile, from the position of this lane's row.
+    position: Option<Reg>,
+}
+
+/// What expressions ask of the lane's rows.
+#[derive(Default)]
+struct RowValues {
+    /// Position of each row slot, if anything asks for it.
+    rows: Vec<Reg>,
+    /// Query head of each row slot, if anything asks for it.
+    heads: Vec<Reg>,
     /// Row-only subexpressions, per row slot.
     known: Vec<Vec<(Expr, Reg)>>,
 }
+
+/// The conditions of a tile that are no interval, evaluated.
+pub(super) struct Kept {
+    /// For each condition a bit a score, 32 in a register.
+    bits: Vec<Vec<Reg>>,
+    /// Whether the last of them is the mask after the last map: what it does not keep is nothing to the softmax.
+    is_final: bool,
+}
+
+/// Row slots of a lane up to which the values that conditions ask of rows are carried through the main loop. With more,
+/// as where a warp owns 32 rows, they are worked out again for every tile.
+const CARRIED_SLOTS: usize = 2;
 
 impl Kernel<'_> {
     /// Emits what does not change from tile to tile.
@@ -35,100 +59,175 @@ impl Kernel<'_> {
         let attention = self.attention;
         let slots = 2 * self.row_blocks();
         let interval = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
-        let opaque = attention.keep.as_ref().filter(|_| masked && !interval.exact);
-        let evaluated: Vec<&Expr> = attention.scores.iter().map(ScoreOp::expr).chain(opaque).collect();
-        let asks = |leaf: Expr| evaluated.iter().any(|expr| expr.any(&mut |e| *e == leaf));
-        let limits =
-            masked && interval.exact && [&interval.lo, &interval.hi].into_iter().flatten().any(uses_row);
-        let (mut rows, mut heads) = (Vec::new(), Vec::new());
-        if limits || asks(Expr::Row) || asks(Expr::Head) {
-            for source in self.slot_rows(instance) {
+        let conditions = conditions(attention, masked);
+        let carried = slots <= CARRIED_SLOTS;
+        let mut evaluated: Vec<&Expr> = maps(attention).collect();
+        evaluated.extend(conditions.iter().copied().filter(|_| carried));
+        let limits = masked
+            && interval.exact
+            && [&interval.lo, &interval.hi].into_iter().flatten().any(Bound::uses_row);
+        let mut rows = RowValues::default();
+        if limits || asks(&evaluated, &Expr::Row) || asks(&evaluated, &Expr::Head) {
+            for source in self.slot_rows(&instance.lane) {
                 let token = self.of_row("r", &instance.lane_token, &source);
-                rows.push(self.b.add(Type::S32, "row", &token, &instance.q_offset));
-                if asks(Expr::Head) {
-                    heads.push(self.of_row("head", &instance.lane_head, &source));
+                rows.rows.push(self.b.add(Type::S32, "row", &token, &instance.q_offset));
+                if asks(&evaluated, &Expr::Head) {
+                    rows.heads.push(self.of_row("head", &instance.lane_head, &source));
                 }
             }
         }
         let (mut hi, mut lo) = (Vec::new(), Vec::new());
-        if masked {
+        if masked && interval.exact {
             let last_col = self.b.sub(Type::S32, "last_col", &instance.kv_len, 1);
             for slot in 0..slots {
-                let range = rows.get(slot).filter(|_| limits).map(|row| {
+                let range = rows.rows.get(slot).filter(|_| limits).map(|row| {
                     let wide = self.b.cvt(&[], Type::S64, Type::S32, "rd", row);
                     Rows { first: wide.clone(), last: wide }
                 });
-                if !interval.exact {
-                    hi.push(last_col.clone());
-                    continue;
-                }
                 hi.push(self.right_end(instance, range.as_ref(), &interval, Extreme::Greatest, &last_col));
                 lo.extend(self.left_end(instance, range.as_ref(), &interval, Extreme::Least));
             }
         }
-        let mut known = Vec::new();
-        for slot in 0..slots {
-            let mut found = Vec::new();
-            for expr in &evaluated {
-                expr.maximal(
-                    &|e| e.is_row_only() && !e.is_uniform() && !matches!(e, Expr::Row | Expr::Head),
-                    &mut found,
-                );
-            }
-            let place = self.slot_place(instance, &rows, &heads, slot);
-            let values: Vec<(Expr, Reg)> = found
-                .into_iter()
-                .map(|e| {
-                    let reg = self.evaluate(&e, &place);
-                    (e, reg)
-                })
-                .collect();
-            known.push(values);
-        }
-        Masks { masked, rows, heads, hi, lo, known }
+        self.know_rows(instance, &mut rows, &evaluated);
+        let asks_row = asks(&conditions, &Expr::Row);
+        let position = (!carried && asks_row)
+            .then(|| self.b.add(Type::S32, "position", &instance.lane_token, &instance.q_offset));
+        Masks { masked, rows, hi, lo, position }
     }
 
-    fn slot_place<'p>(
-        &self,
-        instance: &'p Instance,
-        rows: &'p [Reg],
-        heads: &'p [Reg],
-        slot: usize,
-    ) -> Place<'p> {
-        Place {
-            sequence: Some(&instance.sequence),
-            row: rows.get(slot),
-            head: heads.get(slot),
-            ..Place::default()
+    /// Evaluates the row-only subexpressions of these.
+    fn know_rows(&mut self, instance: &Instance, rows: &mut RowValues, evaluated: &[&Expr]) {
+        let mut found = Vec::new();
+        for expr in evaluated {
+            expr.maximal(
+                &|e| e.is_row_only() && !e.is_uniform() && !matches!(e, Expr::Row | Expr::Head),
+                &mut found,
+            );
+        }
+        for slot in 0..2 * self.row_blocks() {
+            let place = slot_place(instance, rows, slot);
+            let values = found.iter().map(|e| (e.clone(), self.evaluate(e, &place))).collect();
+            rows.known.push(values);
         }
     }
 
-    /// Applies maps and masks to the scores of tile `tile`.
-    pub(super) fn scores(&mut self, instance: &Instance, masks: &Masks, state: &mut State, tile: &Reg) {
+    /// Evaluates the conditions of tile `tile` that are no interval, column by column.
+    pub(super) fn conditions(&mut self, instance: &Instance, masks: &Masks, tile: &Reg) -> Kept {
         let attention = self.attention;
-        let opaque = attention.keep.as_ref().filter(|keep| masks.masked && !Interval::of(keep).exact);
+        let conditions = conditions(attention, masks.masked);
+        if conditions.is_empty() {
+            return Kept { bits: Vec::new(), is_final: false };
+        }
+        self.b.comment("conditions, a bit for each score: before there are any");
+        let slots = 2 * self.row_blocks();
+        let mut again = RowValues::default();
+        // What a lane is, it can ask again: that costs no register from tile to tile.
+        let thread = self.b.special("r", Special::Tid, Some(Axis::X));
+        let lane = self.b.and(Type::B32, "r", &thread, 31);
+        let in_row = self.b.and(Type::B32, "r", &thread, 3);
+        let mut first_col = self.b.shl(Type::B32, "r", &in_row, 1);
+        if let Some(begin) = &instance.col_begin {
+            first_col = self.b.add(Type::U32, "r", begin, &first_col);
+        }
+        let rows = if slots <= CARRIED_SLOTS {
+            &masks.rows
+        } else {
+            for source in self.slot_rows(&lane) {
+                if let Some(position) = &masks.position {
+                    again.rows.push(self.of_row("row", position, &source));
+                }
+                if asks(&conditions, &Expr::Head) {
+                    again.heads.push(self.of_row("head", &instance.lane_head, &source));
+                }
+            }
+            self.know_rows(instance, &mut again, &conditions);
+            &again
+        };
+        let per_slot = self.schedule.cols / 4;
+        let registers = (slots * per_slot).div_ceil(32);
+        let bits: Vec<Vec<Reg>> = conditions
+            .iter()
+            .map(|_| (0..registers).map(|_| self.b.mov(Type::U32, "kept", 0)).collect())
+            .collect();
+        let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &first_col);
+        // The last condition may be the mask after the last map, which also ends the sequence.
+        let end =
+            opaque(attention, masks.masked).map(|_| self.b.sub(Type::S32, "r", &instance.kv_len, &col0));
+        let mut of_column = Vec::new();
+        for expr in &conditions {
+            expr.maximal(&|e| e.is_col_only() && !e.is_uniform() && *e != Expr::Col, &mut of_column);
+        }
+        for n in 0..per_slot {
+            let col =
+                asks(&conditions, &Expr::Col).then(|| self.b.add(Type::S32, "col", &col0, element_col(n)));
+            let place = Place { sequence: Some(&instance.sequence), col: col.as_ref(), ..Place::default() };
+            let known: Vec<(Expr, Reg)> =
+                of_column.iter().map(|e| (e.clone(), self.evaluate(e, &place))).collect();
+            let inside = end.as_ref().map(|end| self.b.setp(Word::Gt, Type::S32, "p", end, element_col(n)));
+            for slot in 0..slots {
+                let known = [&known[..], &rows.known[slot]].concat();
+                let place = Place { col: col.as_ref(), known: &known, ..slot_place(instance, rows, slot) };
+                let at = slot * per_slot + n;
+                for (index, condition) in conditions.iter().enumerate() {
+                    let mut keep = self.evaluate(condition, &place);
+                    if let (Some(inside), true) = (&inside, index + 1 == conditions.len()) {
+                        keep = self.b.and(Type::Pred, "p", &keep, inside);
+                    }
+                    let register = &bits[index][at / 32];
+                    self.b.guarded(&keep, false, |b| {
+                        b.or(Type::B32, register, register, 1u32 << (at % 32));
+                    });
+                }
+            }
+        }
+        Kept { bits, is_final: end.is_some() }
+    }
+
+    /// Whether the warp keeps any score of the tile, where a condition says so.
+    pub(super) fn keeps_any(&mut self, kept: &Kept) -> Option<Reg> {
+        let bits = kept.bits.last().filter(|_| kept.is_final)?;
+        let mut any = bits[0].clone();
+        for more in &bits[1..] {
+            any = self.b.or(Type::B32, "r", &any, more);
+        }
+        let own = self.b.setp(Word::Ne, Type::S32, "p", &any, 0);
+        let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
+        Some(self.b.op(Opcode::Vote, &mods, Type::Pred, "keeps_any", vec![(&own).into(), Operand::Int(-1)]))
+    }
+
+    /// Applies maps and masks to the scores of tile `tile`, of which `kept` has been worked out before.
+    pub(super) fn scores(
+        &mut self,
+        instance: &Instance,
+        masks: &Masks,
+        kept: &Kept,
+        state: &mut State,
+        tile: &Reg,
+    ) {
+        let attention = self.attention;
         if attention.scores.is_empty() && !masks.masked {
             return;
         }
         self.b.comment(if masks.masked { "maps and masks" } else { "maps" });
         let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.first_col);
-        let asks_col = |expr: &Expr| expr.any(&mut |e| *e == Expr::Col);
-        let cols_needed =
-            attention.scores.iter().any(|op| asks_col(op.expr())) || opaque.is_some_and(asks_col);
-        let cols: Vec<Reg> = (0..if cols_needed { self.schedule.cols / 4 } else { 0 })
+        let cols_needed = maps(attention).any(|expr| expr.any(&mut |e| *e == Expr::Col));
+        let per_slot = self.schedule.cols / 4;
+        let cols: Vec<Reg> = (0..if cols_needed { per_slot } else { 0 })
             .map(|n| self.b.add(Type::S32, "col", &col0, element_col(n)))
             .collect();
 
         for slot in 0..2 * self.row_blocks() {
-            let base = self.slot_place(instance, &masks.rows, &masks.heads, slot);
+            let base = slot_place(instance, &masks.rows, slot);
             let relative =
                 |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
             let (hi, lo) = (relative(self, &masks.hi), relative(self, &masks.lo));
-            for n in 0..self.schedule.cols / 4 {
+            let interval = hi.map(|hi| self.interval(&hi, lo.as_ref()));
+            for n in 0..per_slot {
                 let (block, element) = (n / 2, slot % 2 * 2 + n % 2);
                 let mut score = state.scores[slot / 2][block][element].clone();
+                let mut conditions = kept.bits.iter();
                 for op in &attention.scores {
-                    let known = &masks.known[slot];
+                    let known = &masks.rows.known[slot];
                     let place = Place { x: Some(&score), col: cols.get(n), known, ..base };
                     score = match op {
                         // The softmax works in place: a value that elements share must not be its register.
@@ -137,29 +236,108 @@ impl Kernel<'_> {
                             self.b.mov(Type::F32, "f", &shared)
                         }
                         ScoreOp::Map(expr) => self.evaluate(expr, &place),
-                        ScoreOp::Mask(keep) => {
-                            let keep = self.evaluate(keep, &place);
-                            self.b.selp(Type::F32, "f", &score, f32::NEG_INFINITY, &keep)
+                        ScoreOp::Mask(_) => {
+                            let bits = conditions.next().expect("every mask before a map is a condition");
+                            self.keep(&score, bits, slot * per_slot + n)
                         }
                     };
                 }
-                let mut keep =
-                    hi.as_ref().map(|hi| self.b.setp(Word::Ge, Type::S32, "p", hi, element_col(n)));
-                if let (Some(lo), Some(below)) = (&lo, &keep) {
-                    keep = Some(self.b.setp_and(Word::Le, Type::S32, "p", lo, element_col(n), below));
+                if let Some(bits) = conditions.next() {
+                    score = self.keep(&score, bits, slot * per_slot + n);
                 }
-                if let (Some(condition), Some(inside)) = (opaque, &keep) {
-                    let place = Place { col: cols.get(n), known: &masks.known[slot], ..base };
-                    let condition = self.evaluate(condition, &place);
-                    keep = Some(self.b.and(Type::Pred, "p", &condition, inside));
-                }
-                if let Some(keep) = &keep {
-                    score = self.b.selp(Type::F32, "f", &score, f32::NEG_INFINITY, keep);
+                if let Some(bits) = &interval {
+                    score = self.keep(&score, bits, n);
                 }
                 state.scores[slot / 2][block][element] = score;
             }
         }
     }
+
+    /// A bit for each score of a row slot, 32 in a register: set where its column is `hi` or left of it, and `lo` or
+    /// right of it. Both are counted from the lane's first column of the tile.
+    fn interval(&mut self, hi: &Reg, lo: Option<&Reg>) -> Vec<Reg> {
+        let last_before = lo.map(|lo| self.b.sub(Type::S32, "r", lo, 1));
+        let up_to = self.scores_up_to(hi);
+        let before = last_before.map(|last| self.scores_up_to(&last));
+        (0..self.schedule.cols.div_ceil(4 * 32))
+            .map(|register| {
+                let kept = self.ones(&up_to, 32 * register);
+                let Some(before) = &before else { return kept };
+                let not_kept = self.ones(before, 32 * register);
+                let right =
+                    self.b.op(Opcode::Not, &[ty(Type::B32)], Type::B32, "r", vec![(&not_kept).into()]);
+                self.b.and(Type::B32, "kept", &kept, &right)
+            })
+            .collect()
+    }
+
+    /// How many scores of a row slot lie in columns up to `last` ([`element_col`]).
+    fn scores_up_to(&mut self, last: &Reg) -> Reg {
+        let cols = self.schedule.cols;
+        let b = &mut self.b;
+        let last = b.max(Type::S32, "r", last, -1);
+        let last = b.min(Type::S32, "r", &last, cols);
+        let [even, odd] = [8, 7].map(|more| {
+            let past = b.add(Type::S32, "r", &last, more);
+            b.shr(Type::U32, "r", &past, 3)
+        });
+        b.add(Type::U32, "r", &even, &odd)
+    }
+
+    /// A register whose lowest bits are set, so many of them as `count` is above `first`.
+    fn ones(&mut self, count: &Reg, first: usize) -> Reg {
+        let b = &mut self.b;
+        let count = if first == 0 {
+            count.clone()
+        } else {
+            let above = b.sub(Type::S32, "r", count, first);
+            b.max(Type::S32, "r", &above, 0)
+        };
+        // A shift by 32 or more leaves nothing, and nothing less one is all bits.
+        let end = b.shl(Type::B32, "r", 1, &count);
+        b.sub(Type::U32, "kept", &end, 1)
+    }
+
+    /// The score, or minus infinity where its bit is 0.
+    fn keep(&mut self, score: &Reg, bits: &[Reg], at: usize) -> Reg {
+        let bit = self.b.and(Type::B32, "r", &bits[at / 32], 1u32 << (at % 32));
+        let keep = self.b.setp(Word::Ne, Type::S32, "p", &bit, 0);
+        self.b.selp(Type::F32, "f", score, f32::NEG_INFINITY, &keep)
+    }
+}
+
+fn slot_place<'p>(instance: &'p Instance, rows: &'p RowValues, slot: usize) -> Place<'p> {
+    Place {
+        sequence: Some(&instance.sequence),
+        row: rows.rows.get(slot),
+        head: rows.heads.get(slot),
+        ..Place::default()
+    }
+}
+
+fn maps(attention: &Attention) -> impl Iterator<Item = &Expr> {
+    attention.scores.iter().filter_map(|op| match op {
+        ScoreOp::Map(expr) => Some(expr),
+        ScoreOp::Mask(_) => None,
+    })
+}
+
+/// The mask after the last map, where it is masked at all and is no interval.
+fn opaque(attention: &Attention, masked: bool) -> Option<&Expr> {
+    attention.keep.as_ref().filter(|keep| masked && !Interval::of(keep).exact)
+}
+
+/// What is evaluated for every score: masks before maps, in order, and the mask after the last map if it is opaque.
+fn conditions(attention: &Attention, masked: bool) -> Vec<&Expr> {
+    let before = attention.scores.iter().filter_map(|op| match op {
+        ScoreOp::Mask(expr) => Some(expr),
+        ScoreOp::Map(_) => None,
+    });
+    before.chain(opaque(attention, masked)).collect()
+}
+
+fn asks(expressions: &[&Expr], leaf: &Expr) -> bool {
+    expressions.iter().any(|expr| expr.any(&mut |e| e == leaf))
 }
 
 /// Column of a lane's `n`th element of a row within the tile, less the lane's first column.

@@ -184,7 +184,7 @@ impl Kernel<'_> {
         let q_heads = self.param(Meaning::QueryHeads);
         let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
         let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
-        let sources = self.slot_rows(instance);
+        let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
             let lse = self.log_sum_exp(state, sums, slot);
             let token = self.of_row("r", &instance.lane_token, source);
@@ -229,8 +229,8 @@ impl Kernel<'_> {
     }
 
     /// For each row slot, its row within the warp's rows as a register: `lane / 4 + 16 block + 8 half`.
-    pub(super) fn slot_rows(&mut self, instance: &Instance) -> Vec<Reg> {
-        let quad = self.b.shr(Type::U32, "r", &instance.lane, 2);
+    pub(super) fn slot_rows(&mut self, lane: &Reg) -> Vec<Reg> {
+        let quad = self.b.shr(Type::U32, "r", lane, 2);
         (0..2 * self.row_blocks()).map(|slot| self.b.add(Type::U32, "r", &quad, slot * 8)).collect()
     }
 }

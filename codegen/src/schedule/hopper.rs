@@ -6,10 +6,10 @@
 
 use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
 use crate::abi::CopyBox;
-use crate::attention::Attention;
+use crate::attention::{Attention, ScoreOp};
 use crate::bounds::Interval;
 use crate::layout::panel::{Order, Panels};
-use crate::program::ParamKind;
+use crate::program::{Expr, ParamKind};
 use crate::spec::{Arch, ShapeClass, Spec};
 use std::fmt;
 use std::str::FromStr;
@@ -160,6 +160,8 @@ pub enum MaskClass {
     Full,
     /// Those between bounds, of which the outermost are masked; or an opaque mask, which masks every tile.
     Bounded,
+    /// Any of these, with maps that ask for a score's row, column or head, for which registers are needed.
+    Placed,
 }
 
 /// A row of the table for sm_90a.
@@ -169,7 +171,7 @@ pub struct HopperRow {
     pub head_dim: usize,
     /// What it is made for.
     pub shape: ShapeClass,
-    /// The mask, or `None` for either.
+    /// The mask, or `None` for any that has no row of its own.
     pub mask: Option<MaskClass>,
     /// Consumer warpgroups, of 64 rows each.
     pub consumers: usize,
@@ -188,10 +190,13 @@ pub struct HopperRow {
 }
 
 impl MaskClass {
-    /// The class of a recognised program.
-    pub fn of(attention: &Attention) -> MaskClass {
+    /// The class of a recognised program, and the one that it counts for where the first has no row.
+    pub fn of(attention: &Attention) -> [MaskClass; 2] {
+        let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Col | Expr::Head));
+        let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)));
         let kept = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
-        if kept == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded }
+        let by_mask = if kept == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
+        [if placed { MaskClass::Placed } else { by_mask }, by_mask]
     }
 }
 

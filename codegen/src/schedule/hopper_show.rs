@@ -24,6 +24,7 @@ impl fmt::Display for HopperRow {
             None => "any mask",
             Some(MaskClass::Full) => "no mask",
             Some(MaskClass::Bounded) => "a mask",
+            Some(MaskClass::Placed) => "maps of places",
         };
         let rows = self.consumers * WARPGROUP_ROWS;
         write!(

@@ -5,7 +5,7 @@
 //! bound by tensor cores. `kgen tune --arch sm_90a --device cuda:0` measures them.
 
 use super::hopper::HopperRow;
-use super::hopper::MaskClass::{self, Bounded, Full};
+use super::hopper::MaskClass::{self, Bounded, Full, Placed};
 use super::hopper::OutputIn::{OverQuery, Own};
 use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 
@@ -44,6 +44,8 @@ pub const SM90: &[HopperRow] = &[
                 why: "executed per score 7.59, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
     HopperRow { head_dim: 256, shape: Prefill, mask: None, consumers: 2, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
                 why: "executed per score 7.53, registers 168; 80 columns are what two stages have room for" },
+    HopperRow { head_dim: 256, shape: Prefill, mask: Some(Placed), consumers: 2, cols: 64, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
+                why: "executed per score 0.00, registers 168; with 80 columns maps that ask for rows, columns or heads spill" },
     HopperRow { head_dim: 256, shape: Append, mask: None, consumers: 1, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
                 why: "executed per score 7.35, registers 255; two blocks on a multiprocessor would have 32 columns each" },
     HopperRow { head_dim: 256, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 3, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
@@ -51,10 +53,10 @@ pub const SM90: &[HopperRow] = &[
 ];
 
 /// The row of a head dimension that there is; the first if there is none.
-pub(super) fn row(head_dim: usize, shape: ShapeClass, mask: MaskClass) -> &'static HopperRow {
-    SM90.iter()
-        .find(|row| (row.head_dim, row.shape) == (head_dim, shape) && row.mask.is_none_or(|m| m == mask))
-        .unwrap_or(&SM90[0])
+pub(super) fn row(head_dim: usize, shape: ShapeClass, [class, other]: [MaskClass; 2]) -> &'static HopperRow {
+    let mut rows = SM90.iter().filter(|row| (row.head_dim, row.shape) == (head_dim, shape));
+    let own = rows.clone().find(|row| row.mask == Some(class));
+    own.or_else(|| rows.find(|row| row.mask.is_none_or(|mask| mask == other))).unwrap_or(&SM90[0])
 }
 
 #[cfg(test)]
@@ -71,7 +73,7 @@ mod tests {
                         (row.head_dim, row.shape) == (head_dim, shape) && row.mask.is_none_or(|m| m == mask)
                     };
                     assert_eq!(SM90.iter().filter(fits).count(), 1, "{head_dim} {shape} {mask:?}");
-                    assert_eq!(row(head_dim, shape, mask).head_dim, head_dim);
+                    assert_eq!(row(head_dim, shape, [mask, mask]).head_dim, head_dim);
                 }
             }
         }

@@ -19,8 +19,8 @@ pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
 
-use crate::attention::Attention;
-use crate::bounds::Interval;
+use crate::attention::{Attention, ScoreOp};
+use crate::bounds::{Bound, Interval};
 use crate::layout::swizzle::Swizzle;
 use crate::program::Expr;
 use crate::spec::{Arch, ShapeClass, Spec};
@@ -54,6 +54,67 @@ impl FromStr for QueryIn {
             "shared" => Ok(QueryIn::Shared),
             _ => Err(format!("Q cannot be in `{text}`: write registers or shared")),
         }
+    }
+}
+
+/// What a lane must keep through the main loop beside products, softmax and addresses. sm_80, whose products keep all
+/// their registers to themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Carries {
+    /// Limits of its rows at most.
+    Little,
+    /// Values of its rows (their positions or heads, for maps), or where its rows lie in blocks that do not line up with
+    /// tiles.
+    Rows,
+    /// What conditions ask that are evaluated for every score: values of its rows, of columns and of the whole block; and
+    /// of a tile, a bit for each of its scores.
+    Conditions,
+}
+
+impl Carries {
+    /// All of them.
+    pub const ALL: [Carries; 3] = [Carries::Little, Carries::Rows, Carries::Conditions];
+
+    fn of(spec: &Spec, attention: &Attention) -> Carries {
+        let kept = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let masks_before_maps = attention.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)));
+        if !kept.exact || masks_before_maps {
+            return Carries::Conditions;
+        }
+        let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
+        let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
+        let rows = attention.scores.iter().any(|op| of_place(op.expr()));
+        let tight = spec.head_dim == 128
+            && spec.shape == ShapeClass::Prefill
+            && !fits_tightly(spec, attention, &kept);
+        let rows = rows || odd_blocks || tight;
+        if rows { Carries::Rows } else { Carries::Little }
+    }
+
+    /// As on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Carries::Little => "little",
+            Carries::Rows => "rows",
+            Carries::Conditions => "conditions",
+        }
+    }
+}
+
+impl fmt::Display for Carries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Carries {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Carries::ALL
+            .into_iter()
+            .find(|carries| carries.as_str() == text)
+            .ok_or_else(|| format!("a lane does not carry `{text}`: write little, rows or conditions"))
     }
 }
 
@@ -184,18 +245,13 @@ pub enum ScheduleError {
     },
 }
 
-/// Whether a lane must keep more through the main loop than products, softmax and addresses: values of its rows
-/// (their positions or heads, for maps), or where its rows lie in blocks that do not line up with tiles.
-fn carries_registers(spec: &Spec, attention: &Attention) -> bool {
-    let of_row = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head));
-    let odd_blocks = spec.block_size.is_some_and(|size| !size.is_power_of_two());
-    // With a left boundary a planned kernel reads its item three times over; at 128 rows of 128 dimensions, which leave
-    // no register free, ptxas spills some twenty of them.
-    let left = attention.keep.as_ref().is_some_and(|keep| Interval::of(keep).lo.is_some());
-    if left && spec.work.is_planned() && spec.head_dim == 128 && spec.shape == ShapeClass::Prefill {
-        return true;
-    }
-    attention.scores.iter().any(|op| of_row(op.expr())) || (attention.table.is_some() && odd_blocks)
+/// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
+/// map and mask, or with a right end that goes with the row. With other masks and maps it spills some ten to thirty, and
+/// so it does with a left end where a planned kernel reads its item three times over.
+fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
+    let is_plain = attention.scores.is_empty() && *kept == Interval::ALL;
+    let follows_row = kept.hi.as_ref().is_some_and(Bound::uses_row);
+    (is_plain || follows_row) && !(kept.lo.is_some() && spec.work.is_planned())
 }
 
 fn list(numbers: &[usize]) -> String {
@@ -203,7 +259,7 @@ fn list(numbers: &[usize]) -> String {
 }
 
 /// Head dimensions of the sm_80 lowering.
-pub const SM80_HEAD_DIMS: &[usize] = &[64, 128];
+pub const SM80_HEAD_DIMS: &[usize] = &[64, 128, 192, 256];
 
 /// Head dimensions that there are kernels of.
 pub fn head_dims(arch: Arch) -> &'static [usize] {
@@ -229,7 +285,7 @@ impl Schedule {
             let (head_dim, arch) = (spec.head_dim, spec.arch);
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM80_HEAD_DIMS });
         }
-        let carries = carries_registers(spec, attention);
+        let carries = Carries::of(spec, attention);
         Schedule::of_row(table::row(spec.head_dim, spec.shape, carries)).tuned(&spec.tuning)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! `kgen tune --write codegen/src/schedule/table.rs` makes this file.
 
+use super::Carries::{self, Conditions, Little, Rows};
 use super::QueryIn::{self, Registers, Shared};
 use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 
@@ -12,8 +13,8 @@ pub struct Row {
     pub head_dim: usize,
     /// What it is made for.
     pub shape: ShapeClass,
-    /// Whether a lane must keep more through the main loop than products, softmax and addresses.
-    pub carries: bool,
+    /// What a lane must keep through the main loop beside products, softmax and addresses.
+    pub carries: Carries,
     /// Query rows of a tile.
     pub rows: usize,
     /// Key columns of a tile.
@@ -33,35 +34,102 @@ pub struct Row {
 /// The table for sm_80.
 #[rustfmt::skip]
 pub const SM80: &[Row] = &[
-    Row { head_dim: 64, shape: Prefill, carries: false, rows: 128, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+    Row { head_dim: 64, shape: Prefill, carries: Little, rows: 128, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
           why: "executed per score 6.42, registers 255, blocks 2; at most 237 TFLOP/s on A100 by overlap; predicted 4034 µs; next 128x64, warps 4, stages 1, Q in shared: +1.2 % of time, predicted" },
-    Row { head_dim: 64, shape: Prefill, carries: true, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+    Row { head_dim: 64, shape: Prefill, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
           why: "executed per score 11.62, registers 144, blocks 3; at most 229 TFLOP/s on A100 by overlap; predicted 4191 µs; next 64x64, warps 4, stages 2, Q in registers: +0.6 % of time, predicted" },
-    Row { head_dim: 64, shape: Append, carries: false, rows: 64, cols: 128, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+    Row { head_dim: 64, shape: Prefill, carries: Conditions, rows: 128, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 25.06, registers 241; as little carries: registers are free here; at most 126 TFLOP/s on A100 by overlap" },
+    Row { head_dim: 64, shape: Append, carries: Little, rows: 64, cols: 128, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
           why: "executed per score 7.14, registers 206, blocks 2; at most 223 TFLOP/s on A100 by overlap; predicted 334 µs; next 64x128, warps 4, stages 1, Q in shared: +0.4 % of time, predicted" },
-    Row { head_dim: 64, shape: Append, carries: true, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+    Row { head_dim: 64, shape: Append, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
           why: "executed per score 11.62, registers 144, blocks 3; at most 229 TFLOP/s on A100 by overlap; predicted 363 µs; next 64x64, warps 4, stages 2, Q in registers: +0.2 % of time, predicted" },
-    Row { head_dim: 64, shape: Decode, carries: false, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 8,
+    Row { head_dim: 64, shape: Append, carries: Conditions, rows: 64, cols: 128, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 26.05, registers 247; as little carries: registers are free here; at most 121 TFLOP/s on A100 by overlap" },
+    Row { head_dim: 64, shape: Decode, carries: Little, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 8,
           why: "executed per score 9.78, registers 163, blocks 8; at most 147 TFLOP/s on A100 by shared memory; predicted 618 µs; next 16x64, warps 1, stages 1, Q in shared: +0.0 % of time, predicted" },
-    Row { head_dim: 64, shape: Decode, carries: true, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 8,
+    Row { head_dim: 64, shape: Decode, carries: Rows, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 8,
           why: "executed per score 13.38, registers 144, blocks 8; at most 142 TFLOP/s on A100 by overlap; predicted 630 µs; next 16x64, warps 1, stages 1, Q in shared: +0.1 % of time, predicted" },
-    Row { head_dim: 128, shape: Prefill, carries: false, rows: 128, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+    Row { head_dim: 64, shape: Decode, carries: Conditions, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 8,
+          why: "executed per score 28.72, registers 137; as little carries: registers are free here; at most 105 TFLOP/s on A100 by overlap" },
+    Row { head_dim: 128, shape: Prefill, carries: Little, rows: 128, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
           why: "executed per score 7.30, registers 255, blocks 2; at most 312 TFLOP/s on A100 by tensor cores; predicted 3205 µs; next 128x128, warps 8, stages 1, Q in registers: +9.9 % of time, predicted" },
-    Row { head_dim: 128, shape: Prefill, carries: true, rows: 128, cols: 128, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
+    Row { head_dim: 128, shape: Prefill, carries: Rows, rows: 128, cols: 128, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
           why: "executed per score 11.95, registers 255, blocks 1; at most 255 TFLOP/s on A100 by overlap; predicted 3737 µs; next 128x128, warps 8, stages 1, Q in shared: +0.6 % of time, predicted" },
-    Row { head_dim: 128, shape: Append, carries: false, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 3,
+    Row { head_dim: 128, shape: Prefill, carries: Conditions, rows: 128, cols: 128, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
+          why: "executed per score 26.66, registers 255; at most 196 TFLOP/s on A100 by overlap; 202 at 128x64 on four warps, which leave no register free: 5 of 12 masks spilled 8 to 20 bytes" },
+    Row { head_dim: 128, shape: Append, carries: Little, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 3,
           why: "executed per score 9.47, registers 165, blocks 3; at most 218 TFLOP/s on A100 by shared memory; predicted 642 µs; next 64x128, warps 4, stages 1, Q in registers: -2.0 % of time, predicted" },
-    Row { head_dim: 128, shape: Append, carries: true, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 3,
+    Row { head_dim: 128, shape: Append, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 3,
           why: "executed per score 13.12, registers 168, blocks 3; at most 221 TFLOP/s on A100 by shared memory; predicted 661 µs; next 64x128, warps 4, stages 1, Q in registers: -1.7 % of time, predicted" },
-    Row { head_dim: 128, shape: Decode, carries: false, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+    Row { head_dim: 128, shape: Append, carries: Conditions, rows: 64, cols: 128, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 27.23, registers 255; at most 193 TFLOP/s on A100 by overlap; three blocks of 64x64 leave a lane 168 registers, and a mask with a branch by row spilled 20 bytes" },
+    Row { head_dim: 128, shape: Decode, carries: Little, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
           why: "executed per score 11.88, registers 206, blocks 4; at most 123 TFLOP/s on A100 by overlap; predicted 1173 µs; next 16x64, warps 1, stages 1, Q in shared: +0.1 % of time, predicted" },
-    Row { head_dim: 128, shape: Decode, carries: true, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+    Row { head_dim: 128, shape: Decode, carries: Rows, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
           why: "executed per score 15.22, registers 205, blocks 4; at most 106 TFLOP/s on A100 by overlap; predicted 1191 µs; next 16x64, warps 1, stages 1, Q in shared: +0.1 % of time, predicted" },
+    Row { head_dim: 128, shape: Decode, carries: Conditions, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+          why: "executed per score 30.75, registers 202; as little carries: registers are free here; at most 84 TFLOP/s on A100 by overlap" },
+    Row { head_dim: 192, shape: Prefill, carries: Little, rows: 128, cols: 64, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
+          why: "executed per score 9.81, registers 247; at most 270 TFLOP/s on A100 by shared memory; predicted 3350 µs; next 64x64, warps 4, stages 1, Q in registers: +10.2 % of time, predicted" },
+    Row { head_dim: 192, shape: Prefill, carries: Rows, rows: 128, cols: 64, warps: 8, stages: 1, query: Registers, blocks_per_sm: 1,
+          why: "executed per score 13.56, registers 247; as little carries: registers suffice here" },
+    Row { head_dim: 192, shape: Prefill, carries: Conditions, rows: 128, cols: 64, warps: 8, stages: 1, query: Shared, blocks_per_sm: 1,
+          why: "executed per score 29.12, registers 209; Q in registers leaves conditions too few: a mask with a branch by row spilled 28 bytes" },
+    Row { head_dim: 192, shape: Append, carries: Little, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 10.50, registers 246; two blocks on a multiprocessor: one multiplies while the other is in its softmax" },
+    Row { head_dim: 192, shape: Append, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 14.12, registers 247; as little carries: registers suffice here" },
+    Row { head_dim: 192, shape: Append, carries: Conditions, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 29.50, registers 209; Q in registers leaves conditions too few: a mask with a branch by row spilled 28 bytes" },
+    Row { head_dim: 192, shape: Decode, carries: Little, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 3,
+          why: "executed per score 13.81, registers 249; three blocks fill shared memory with K and V in flight" },
+    Row { head_dim: 192, shape: Decode, carries: Rows, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 3,
+          why: "executed per score 17.22, registers 249; as little carries: registers suffice here" },
+    Row { head_dim: 192, shape: Decode, carries: Conditions, rows: 16, cols: 64, warps: 1, stages: 1, query: Shared, blocks_per_sm: 3,
+          why: "executed per score 33.19, registers 209; Q in registers leaves conditions too few: a mask with a branch by row spilled 32 bytes" },
+    Row { head_dim: 256, shape: Prefill, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 14.00, registers 255; at most 240 TFLOP/s on A100 by shared memory; predicted 4085 µs; next 64x32, warps 4, stages 1, Q in shared: +19.1 % of time, predicted" },
+    Row { head_dim: 256, shape: Prefill, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 17.50, registers 241; Q in registers spills in blocks of 24" },
+    Row { head_dim: 256, shape: Prefill, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 33.31, registers 237; Q in registers leaves conditions too few: a mask with a branch by row spilled 52 bytes" },
+    Row { head_dim: 256, shape: Append, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+          why: "executed per score 14.00, registers 255; two blocks on a multiprocessor: one multiplies while the other is in its softmax; 64 columns would leave room for one" },
+    Row { head_dim: 256, shape: Append, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 17.50, registers 241; Q in registers spills in blocks of 24" },
+    Row { head_dim: 256, shape: Append, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+          why: "executed per score 33.31, registers 237; Q in registers leaves conditions too few: a mask with a branch by row spilled 52 bytes" },
+    Row { head_dim: 256, shape: Decode, carries: Little, rows: 16, cols: 32, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+          why: "executed per score 17.94, registers 255; at most 138 TFLOP/s on A100 by overlap; predicted 2318 µs; next 16x32, warps 1, stages 1, Q in shared: +0.3 % of time, predicted" },
+    Row { head_dim: 256, shape: Decode, carries: Rows, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+          why: "executed per score 21.56, registers 241; Q in registers spills in blocks of 24" },
+    Row { head_dim: 256, shape: Decode, carries: Conditions, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+          why: "executed per score 37.56, registers 237; Q in registers leaves conditions too few: a mask with a branch by row spilled 28 bytes" },
 ];
 
 /// The row of a head dimension that there is; of the first if there is none.
-pub(super) fn row(head_dim: usize, shape: ShapeClass, carries: bool) -> &'static Row {
+pub(super) fn row(head_dim: usize, shape: ShapeClass, carries: Carries) -> &'static Row {
     SM80.iter()
         .find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
         .unwrap_or(&SM80[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::SM80_HEAD_DIMS;
+
+    #[test]
+    fn every_kernel_has_one_row() {
+        for &head_dim in SM80_HEAD_DIMS {
+            for shape in ShapeClass::ALL {
+                for carries in Carries::ALL {
+                    let is_its =
+                        |row: &&Row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries);
+                    assert_eq!(SM80.iter().filter(is_its).count(), 1, "{head_dim} {shape} {carries}");
+                }
+            }
+        }
+    }
 }

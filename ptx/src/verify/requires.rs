@@ -119,6 +119,7 @@ fn needs(instruction: &Instruction) -> Vec<(&'static str, Need)> {
         Opcode::Setmaxnreg => ("", specific(8, 0, 90)),
         Opcode::Cp if has(Word::Bulk) && has(Word::Tensor) => (".async.bulk.tensor", need(8, 0, 90)),
         Opcode::Cp if has(Word::Bulk) => (".async.bulk", need(8, 0, 90)),
+        Opcode::Cp if has(Word::L2128B) => (".async.L2::128B", need(7, 4, 80)),
         Opcode::Cp => (".async", need(7, 0, 80)),
         Opcode::Mbarrier if has(Word::TryWait) => (".try_wait", need(7, 8, 90)),
         Opcode::Mbarrier if has(Word::ExpectTx) => (".expect_tx", need(8, 0, 90)),

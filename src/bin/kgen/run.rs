@@ -188,7 +188,7 @@ fn json_profile(profile: &Profile, roofline: &Roofline) -> serde_json::Value {
         .map(|l| {
             json!({
                 "line": l.line, "nth": l.nth, "instruction": l.instruction, "warps": l.warps, "lanes": l.lanes,
-                "global_bytes": l.global_bytes, "global_sectors": l.global_sectors,
+                "global_bytes": l.global_bytes, "global_sectors": l.global_sectors, "global_lines": l.global_lines,
                 "shared_bytes": l.shared_bytes, "wavefronts": l.wavefronts,
                 "least_wavefronts": l.least_wavefronts,
             })
@@ -203,7 +203,7 @@ fn json_profile(profile: &Profile, roofline: &Roofline) -> serde_json::Value {
         "warp_instructions": totals.warps, "by_opcode": by_opcode, "tensor_operations": totals.tensor,
         "fp32_lanes": totals.fp32, "special_lanes": totals.special, "barriers": totals.barriers,
         "global_bytes": totals.global_bytes, "global_sectors": totals.global_sectors,
-        "distinct_sectors": totals.distinct_sectors, "shared_bytes": totals.shared_bytes,
+        "global_lines": totals.global_lines, "distinct_sectors": totals.distinct_sectors, "shared_bytes": totals.shared_bytes,
         "wavefronts": totals.wavefronts, "least_wavefronts": totals.least_wavefronts,
         "roofline": { "target": roofline.target.name, "limits": limits }, "lines": lines,
     })

@@ -5,8 +5,10 @@ use crate::progress;
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::schedule::{MaskClass, SM80, SM80_HEAD_DIMS, SM90, SM90_HEAD_DIMS, Schedule};
-use flashpage::codegen::{Arch, Program, ShapeClass};
+use flashpage::codegen::schedule::{
+    Carries, MaskClass, SM80, SM80_HEAD_DIMS, SM90, SM90_HEAD_DIMS, Schedule,
+};
+use flashpage::codegen::{Arch, Program, ShapeClass, frontend};
 use flashpage::kernels;
 use flashpage::measure::bench::problem;
 use flashpage::measure::cost::Tools;
@@ -16,6 +18,7 @@ use flashpage::measure::tune::{Candidate, Client, Of, Slot, rank, sort, table_ro
 use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 #[derive(Args)]
 pub struct Tune {
@@ -28,9 +31,10 @@ pub struct Tune {
     /// Shape classes: prefill, append, decode; all if absent
     #[arg(long, value_delimiter = ',')]
     shape: Vec<ShapeClass>,
-    /// On sm_80 only the rows for kernels whose lanes carry more (ALiBi, odd block sizes), or only the others
+    /// On sm_80 only the rows for kernels whose lanes carry little, values of rows (ALiBi, odd block sizes) or conditions
+    /// (masks that are no interval of columns)
     #[arg(long)]
-    carries: Option<bool>,
+    carries: Option<Carries>,
     /// GPU that times are predicted for: a100, h100 or h200
     #[arg(long, value_parser = gpu)]
     gpu: Option<Gpu>,
@@ -118,7 +122,14 @@ fn table(arch: Arch) -> Vec<(Slot, Schedule, String)> {
     }
 }
 
-/// The stock kernels that a row of the table serves; the first is the one that schedules are ranked with.
+/// Kernels whose masks are evaluated for every score, as users write them: no stock kernel has one.
+static CONDITIONS: LazyLock<Vec<Program>> = LazyLock::new(|| {
+    const TEXT: &str = include_str!("conditions.rs");
+    let parse = |name| frontend::parse_file(TEXT, Some(name)).expect("they compile");
+    ["strided_attention", "blockwise_attention"].map(parse).to_vec()
+});
+
+/// The kernels that a row of the table serves; the first is the one that schedules are ranked with.
 fn clients(slot: &Slot) -> Vec<Client<'static>> {
     let program =
         |name: &str| -> Option<&'static Program> { kernels::find(name).map(|stock| (stock.program)()) };
@@ -138,6 +149,7 @@ fn clients(slot: &Slot) -> Vec<Client<'static>> {
             ("paged_attention", Some(8)),
             ("paged_attention", Some(24)),
         ],
+        Of::Hopper { mask: Some(MaskClass::Placed) } => &[("alibi_attention", None)],
         Of::Hopper { mask: None } => &[
             ("paged_attention", Some(16)),
             ("attention", None),
@@ -146,10 +158,13 @@ fn clients(slot: &Slot) -> Vec<Client<'static>> {
             ("paged_attention", Some(8)),
             ("paged_full_attention", Some(24)),
         ],
-        Of::Ampere { carries: true } => {
+        Of::Ampere { carries: Carries::Conditions } => {
+            return CONDITIONS.iter().map(|program| (program, Some(16))).collect();
+        }
+        Of::Ampere { carries: Carries::Rows } => {
             &[("alibi_attention", None), ("paged_attention", Some(24)), ("paged_full_attention", Some(40))]
         }
-        Of::Ampere { carries: false } => &[
+        Of::Ampere { carries: Carries::Little } => &[
             ("paged_attention", Some(16)),
             ("attention", None),
             ("causal_attention", None),

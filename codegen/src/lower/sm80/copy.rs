@@ -430,6 +430,12 @@ enum Which {
     Values,
 }
 
-/// `cp.async.cg.shared.global`: past L1, which tiles would only sweep.
-const COPY: [Mod; 4] =
-    [Mod::Word(Word::Async), Mod::Word(Word::Cg), Mod::Space(Space::Shared), Mod::Space(Space::Global)];
+/// `cp.async.cg.shared.global.L2::128B`: past L1, which tiles would only sweep. The four lanes of a row ask for half a
+/// line of 128 bytes; L2 fetches all of it, and has the other half when the next instruction asks.
+const COPY: [Mod; 5] = [
+    Mod::Word(Word::Async),
+    Mod::Word(Word::Cg),
+    Mod::Space(Space::Shared),
+    Mod::Space(Space::Global),
+    Mod::Word(Word::L2128B),
+];

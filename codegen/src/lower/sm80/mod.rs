@@ -18,7 +18,8 @@ use crate::program::Program;
 use crate::schedule::{QueryIn, Schedule};
 use crate::spec::Spec;
 use copy::Ring;
-use flashpage_ptx::ast::{Axis, Function, Mod};
+use flashpage_ptx::ast::{Axis, Function, Mod, Name};
+use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Special, Type, Word};
 use product::Fragments;
 
@@ -124,19 +125,23 @@ impl Kernel<'_> {
             self.b.guarded(&finished, false, |b| b.bra(&done));
             self.b.place(&top);
 
+            let kept = self.conditions(instance, &masks, &tile);
+            let keeps_any = self.keeps_any(&kept);
             self.b.comment("wait for K, let V come");
             self.acquire();
             // Only the first part has the tile that can reach past the end. Planned kernels, which carry more, save
             // what it takes to know.
             let may_end = phase.masked && (index == 0 || !self.spec.work.is_planned());
             self.copy_values(ring, range, may_end);
+            let nothing_kept = keeps_any.map(|any| self.pass_over(&any, ring, range));
             self.product_scores(state, fragments, ring);
             self.b.comment("wait for V, let the next K come");
             self.acquire();
             self.copy_next_keys(ring, range);
-            self.scores(instance, &masks, state, &tile);
+            self.scores(instance, &masks, &kept, state, &tile);
             self.softmax_step(state);
             self.product_output(state, fragments, ring);
+            nothing_kept.iter().for_each(|label| self.b.place(label));
             self.next_stage(ring);
 
             self.b.sub(Type::S32, &tile, &tile, 1);
@@ -144,6 +149,20 @@ impl Kernel<'_> {
             self.b.guarded(&more, false, |b| b.bra(&top));
             self.b.place(&done);
         }
+    }
+
+    /// Where a warp keeps no score of a tile, it takes part in the copies and leaves the rest out, up to the label that this
+    /// gives. Besides, nothing moves past a branch that depends on all conditions: ptxas would put off parts of them into
+    /// the products, whose registers they were to use before.
+    fn pass_over(&mut self, keeps_any: &Reg, ring: &mut Ring, range: &ColumnRange) -> Name {
+        let (some, nothing) = (self.b.label("some_kept"), self.b.label("nothing_kept"));
+        self.b.guarded(keeps_any, false, |b| b.bra(&some));
+        self.b.comment("this warp keeps nothing: wait for V, let the next K come");
+        self.acquire();
+        self.copy_next_keys(ring, range);
+        self.b.bra(&nothing);
+        self.b.place(&some);
+        nothing
     }
 
     /// Waits until the oldest slot in flight has arrived, for all warps. The slot before it is free then.

@@ -133,6 +133,7 @@ impl Hopper<'_> {
     ) -> Masks {
         self.b.stage("the rightmost tile, masked");
         let masks = self.prepare_scores(instance, true);
+        let kept = self.conditions(instance, &masks, &consumer.tile);
         self.wait(&block.barriers, FULL, query_parity);
         // K that was not copied comes with a table only.
         if self.attention.table.is_some() {
@@ -145,7 +146,7 @@ impl Hopper<'_> {
         self.wait_products(0);
         self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
         let mut state = state.clone();
-        self.scores(instance, &masks, &mut state, &consumer.tile);
+        self.scores(instance, &masks, &kept, &mut state, &consumer.tile);
         self.b.comment("online softmax");
         let maxima = self.tile_maxima(&state);
         for (slot, maximum) in maxima.iter().enumerate() {
@@ -176,6 +177,7 @@ impl Hopper<'_> {
         self.b.guarded(&finished, false, |b| b.bra(&done));
         self.b.place(&top);
 
+        let kept = self.conditions(instance, masks, &consumer.tile);
         let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
         let values_at = self.before(&consumer.keys);
         let values = self.slot_barriers(block, Which::Values, &values_at);
@@ -208,7 +210,7 @@ impl Hopper<'_> {
 
         let polynomials = self.roles().polynomial;
         let mut scored = state.clone();
-        self.scores(instance, masks, &mut scored, &consumer.tile);
+        self.scores(instance, masks, &kept, &mut scored, &consumer.tile);
         self.b.comment("online softmax");
         let maxima = self.tile_maxima(&scored);
         let factors: Vec<Reg> = maxima.iter().map(|_| self.b.reg(Type::F32, "grow")).collect();

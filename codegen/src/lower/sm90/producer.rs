@@ -31,16 +31,10 @@ pub(super) struct Producer {
     pub query_parity: Reg,
     /// The box that a lane copies of every tile.
     lane_box: LaneBox,
-    policies: Policies,
+    /// What the L2 cache is to do with K and V; `None`: as with anything.
+    policy: Option<Reg>,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
-}
-
-/// What the L2 cache is to do with what is copied.
-struct Policies {
-    query: Reg,
-    /// `None`: as with anything.
-    keys_and_values: Option<Reg>,
 }
 
 /// The box of a lane.
@@ -90,10 +84,10 @@ impl Hopper<'_> {
         let (keys, values) = (self.first_position(1), self.first_position(1));
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
         self.prefetch_maps(&first_lane);
-        let policies = self.policies();
+        let policy = self.policy_of_keys();
         let lane_box = self.lane_box(block);
         let mut producer =
-            Producer { first_lane, keys, values, query_parity, lane_box, policies, table_row: None };
+            Producer { first_lane, keys, values, query_parity, lane_box, policy, table_row: None };
 
         let (walk, work) = self.begin_taking(&producer.first_lane);
         self.uniform.clear();
@@ -141,16 +135,14 @@ impl Hopper<'_> {
         self.b.set_guard(None);
     }
 
-    /// Q is read once. K and V are read once by a decode, whose rows are a single tile, and then make room for others; a
-    /// prefill reads them again for every tile of rows, and everything else makes room for them.
-    fn policies(&mut self) -> Policies {
-        let first = self.policy("evict_first", Word::L2EvictFirst);
-        let keys_and_values = match self.spec.shape {
+    /// K and V are read once by a decode, whose rows are a single tile, and then make room for others; a prefill reads them
+    /// again for every tile of rows, and everything else makes room for them.
+    fn policy_of_keys(&mut self) -> Option<Reg> {
+        match self.spec.shape {
             ShapeClass::Prefill => Some(self.policy("evict_last", Word::L2EvictLast)),
             ShapeClass::Append => None,
-            ShapeClass::Decode => Some(first.clone()),
-        };
-        Policies { query: first, keys_and_values }
+            ShapeClass::Decode => Some(self.policy("evict_first", Word::L2EvictFirst)),
+        }
     }
 
     fn policy(&mut self, group: &str, priority: Word) -> Reg {
@@ -254,9 +246,10 @@ impl Hopper<'_> {
         let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_stride(), &block.shared);
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         let map = self.map(query);
+        // Q is read once. Its policy is made anew, since it would take two registers to keep.
+        let policy = self.policy("evict_first", Word::L2EvictFirst);
         self.b.set_guard(Some(&present));
-        let policy = Some(&producer.policies.query);
-        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers, policy);
+        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers, Some(&policy));
         self.b.set_guard(None);
     }
 
@@ -273,7 +266,7 @@ impl Hopper<'_> {
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
         let LaneBox { present, offset, part } = &producer.lane_box;
-        let policy = producer.policies.keys_and_values.as_ref();
+        let policy = producer.policy.as_ref();
         match part {
             Part::Panel { col } => {
                 self.expect(&barriers, cols * row_bytes, &producer.first_lane);
