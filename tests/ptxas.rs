@@ -358,6 +358,7 @@ fn the_schedule_table_says_what_is_so() {
         let kernel = match row.mask {
             Some(MaskClass::Full) => "attention",
             Some(MaskClass::Bounded) => "causal_attention",
+            Some(MaskClass::Placed) => "alibi_attention",
             None => "paged_attention",
         };
         let line =

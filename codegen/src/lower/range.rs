@@ -50,8 +50,19 @@ pub(super) struct Phase {
     pub title: &'static str,
     /// Its leftmost tile.
     pub first: Edge,
-    /// Whether its tiles need masks.
-    pub masked: bool,
+    /// Which ends of what the mask keeps may lie in its tiles.
+    pub ends: Ends,
+}
+
+/// Ends of the columns that a mask keeps of a row, or of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Ends {
+    /// Every row sees the tiles whole.
+    None,
+    /// Any.
+    Both,
+    /// The left end alone: the tiles lie left of those on the right boundary.
+    Left,
 }
 
 /// Which row of a range makes a bound extreme.
@@ -111,18 +122,22 @@ impl Kernel<'_> {
     /// The parts of the main loop, right to left.
     pub(super) fn phases(&self) -> Vec<Phase> {
         let interval = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
-        let phase = |title, first, masked| Phase { title, first, masked };
+        let phase = |title, first, ends| Phase { title, first, ends };
         if !interval.exact {
-            return vec![phase("all tiles: the mask is evaluated element by element", Edge::First, true)];
+            return vec![phase(
+                "all tiles: the mask is evaluated element by element",
+                Edge::First,
+                Ends::Both,
+            )];
         }
         let has_left_end = interval.lo.is_some();
         let inner_first = if has_left_end { Edge::InnerFirst } else { Edge::First };
         let mut phases = vec![
-            phase("tiles on the right boundary, masked", Edge::InnerEnd, true),
-            phase("tiles inside, no masks", inner_first, false),
+            phase("tiles on the right boundary, masked", Edge::InnerEnd, Ends::Both),
+            phase("tiles inside, no masks", inner_first, Ends::None),
         ];
         if has_left_end {
-            phases.push(phase("tiles on the left boundary, masked", Edge::First, true));
+            phases.push(phase("tiles on the left boundary, masked", Edge::First, Ends::Left));
         }
         phases
     }
@@ -203,26 +218,35 @@ impl Kernel<'_> {
 
     fn affine(&mut self, extent: &Extent, rows: Option<&Rows>, form: &Affine, extreme: Extreme) -> Reg {
         let mut terms = Vec::new();
-        for (atom, coefficient) in &form.atoms {
-            let value = self.uniform_value(atom, extent);
-            let wide = self.b.cvt(&[], Type::S64, Type::S32, "rd", value);
-            terms.push(self.times(&wide, *coefficient));
-        }
         if let (true, Some(rows)) = (form.row != 0, rows) {
             let at_last = (form.row > 0) == (extreme == Extreme::Greatest);
             let row = if at_last { &rows.last } else { &rows.first };
-            terms.push(self.times(row, form.row));
+            terms.push((row.clone(), form.row));
         }
-        let mut terms = terms.into_iter();
-        let Some(mut sum) = terms.next() else { return self.b.mov(Type::S64, "rd", form.constant) };
-        for term in terms {
-            sum = self.b.add(Type::S64, "rd", &sum, &term);
+        for (atom, coefficient) in &form.atoms {
+            let value = self.uniform_value(atom, extent);
+            terms.push((self.b.cvt(&[], Type::S64, Type::S32, "rd", value), *coefficient));
         }
-        if form.constant == 0 { sum } else { self.b.add(Type::S64, "rd", &sum, form.constant) }
-    }
-
-    fn times(&mut self, value: &Reg, coefficient: i64) -> Reg {
-        if coefficient == 1 { value.clone() } else { self.b.mul_lo(Type::S64, "rd", value, coefficient) }
+        // What is added comes first, so that the rest can be taken from it.
+        terms.sort_by_key(|(_, coefficient)| *coefficient < 0);
+        let mut sum: Option<Reg> = None;
+        for (value, coefficient) in &terms {
+            sum = Some(match (sum, *coefficient) {
+                (None, 1) => value.clone(),
+                (None, coefficient) => self.b.mul_lo(Type::S64, "rd", value, coefficient),
+                (Some(sum), 1) => self.b.add(Type::S64, "rd", &sum, value),
+                (Some(sum), -1) => self.b.sub(Type::S64, "rd", &sum, value),
+                (Some(sum), coefficient) => {
+                    let term = self.b.mul_lo(Type::S64, "rd", value, coefficient);
+                    self.b.add(Type::S64, "rd", &sum, &term)
+                }
+            });
+        }
+        match sum {
+            None => self.b.mov(Type::S64, "rd", form.constant),
+            Some(sum) if form.constant == 0 => sum,
+            Some(sum) => self.b.add(Type::S64, "rd", &sum, form.constant),
+        }
     }
 
     /// Whether tile `index` (s32) is at or right of the leftmost tile.

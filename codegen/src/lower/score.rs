@@ -7,7 +7,7 @@
 
 use super::instance::Instance;
 use super::kernel::{Kernel, State};
-use super::range::{Extreme, Rows};
+use super::range::{Ends, Extreme, Rows};
 use super::scalar::Place;
 use crate::attention::{Attention, ScoreOp};
 use crate::bounds::{Bound, Interval};
@@ -18,7 +18,7 @@ use flashpage_ptx::words::{Opcode, Special, Type, Word};
 
 /// What one part of the main loop needs to treat scores, computed before it.
 pub(super) struct Masks {
-    /// Whether boundaries are masked in this part.
+    /// Whether tiles of this part are masked.
     masked: bool,
     /// What maps ask of the lane's rows, and conditions where they are carried.
     rows: RowValues,
@@ -55,7 +55,8 @@ const CARRIED_SLOTS: usize = 2;
 
 impl Kernel<'_> {
     /// Emits what does not change from tile to tile.
-    pub(super) fn prepare_scores(&mut self, instance: &Instance, masked: bool) -> Masks {
+    pub(super) fn prepare_scores(&mut self, instance: &Instance, ends: Ends) -> Masks {
+        let masked = ends != Ends::None;
         let attention = self.attention;
         let slots = 2 * self.row_blocks();
         let interval = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
@@ -84,7 +85,15 @@ impl Kernel<'_> {
                     let wide = self.b.cvt(&[], Type::S64, Type::S32, "rd", row);
                     Rows { first: wide.clone(), last: wide }
                 });
-                hi.push(self.right_end(instance, range.as_ref(), &interval, Extreme::Greatest, &last_col));
+                if ends == Ends::Both {
+                    hi.push(self.right_end(
+                        instance,
+                        range.as_ref(),
+                        &interval,
+                        Extreme::Greatest,
+                        &last_col,
+                    ));
+                }
                 lo.extend(self.left_end(instance, range.as_ref(), &interval, Extreme::Least));
             }
         }
@@ -221,7 +230,7 @@ impl Kernel<'_> {
             let relative =
                 |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
             let (hi, lo) = (relative(self, &masks.hi), relative(self, &masks.lo));
-            let interval = hi.map(|hi| self.interval(&hi, lo.as_ref()));
+            let interval = (hi.is_some() || lo.is_some()).then(|| self.interval(hi.as_ref(), lo.as_ref()));
             for n in 0..per_slot {
                 let (block, element) = (n / 2, slot % 2 * 2 + n % 2);
                 let mut score = state.scores[slot / 2][block][element].clone();
@@ -253,20 +262,24 @@ impl Kernel<'_> {
         }
     }
 
-    /// A bit for each score of a row slot, 32 in a register: set where its column is `hi` or left of it, and `lo` or
-    /// right of it. Both are counted from the lane's first column of the tile.
-    fn interval(&mut self, hi: &Reg, lo: Option<&Reg>) -> Vec<Reg> {
+    /// A bit for each score of a row slot, 32 in a register: set where its column is not right of `hi` nor left of `lo`, of
+    /// which one may be no end. Both are counted from the lane's first column of the tile.
+    fn interval(&mut self, hi: Option<&Reg>, lo: Option<&Reg>) -> Vec<Reg> {
         let last_before = lo.map(|lo| self.b.sub(Type::S32, "r", lo, 1));
-        let up_to = self.scores_up_to(hi);
-        let before = last_before.map(|last| self.scores_up_to(&last));
+        let [up_to, before] = [hi, last_before.as_ref()].map(|last| last.map(|last| self.scores_up_to(last)));
         (0..self.schedule.cols.div_ceil(4 * 32))
             .map(|register| {
-                let kept = self.ones(&up_to, 32 * register);
-                let Some(before) = &before else { return kept };
-                let not_kept = self.ones(before, 32 * register);
-                let right =
-                    self.b.op(Opcode::Not, &[ty(Type::B32)], Type::B32, "r", vec![(&not_kept).into()]);
-                self.b.and(Type::B32, "kept", &kept, &right)
+                let [mut up_to, before] = [&up_to, &before]
+                    .map(|count| count.as_ref().map(|count| self.ones(count, 32 * register)));
+                if let Some(before) = before {
+                    let mods = [ty(Type::B32)];
+                    let right = self.b.op(Opcode::Not, &mods, Type::B32, "kept", vec![(&before).into()]);
+                    up_to = Some(match up_to {
+                        Some(up_to) => self.b.and(Type::B32, "kept", &up_to, &right),
+                        None => right,
+                    });
+                }
+                up_to.expect("an interval has an end")
             })
             .collect()
     }

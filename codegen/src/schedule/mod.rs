@@ -247,11 +247,12 @@ pub enum ScheduleError {
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
 /// map and mask, or with a right end that goes with the row. With other masks and maps it spills some ten to thirty, and
-/// so it does with a left end where a planned kernel reads its item three times over.
+/// so it does with a left end where a planned kernel reads its item three times over, or a block is wider than a tile.
 fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
     let is_plain = attention.scores.is_empty() && *kept == Interval::ALL;
     let follows_row = kept.hi.as_ref().is_some_and(Bound::uses_row);
-    (is_plain || follows_row) && !(kept.lo.is_some() && spec.work.is_planned())
+    let wide_blocks = spec.block_size.is_some_and(|size| size > 64);
+    (is_plain || follows_row) && !(kept.lo.is_some() && (spec.work.is_planned() || wide_blocks))
 }
 
 fn list(numbers: &[usize]) -> String {

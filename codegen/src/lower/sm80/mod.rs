@@ -11,7 +11,7 @@ mod product;
 
 use super::instance::{Instance, Work};
 use super::kernel::{Kernel, State};
-use super::range::ColumnRange;
+use super::range::{ColumnRange, Ends};
 use crate::abi::SHARED_TILES as SHARED;
 use crate::attention::Attention;
 use crate::program::Program;
@@ -115,11 +115,12 @@ impl Kernel<'_> {
         let tile = ring.tile.clone();
         for (index, phase) in self.phases().into_iter().enumerate() {
             let first = range.at(phase.first).expect("every part has its edge").clone();
+            let masked = phase.ends != Ends::None;
             self.b.stage(phase.title);
             // A left boundary comes last: rather than carry rows and lengths through the inner loop, ask again.
-            let again = (index > 0 && phase.masked).then(|| self.own_instance());
+            let again = (index > 0 && masked).then(|| self.own_instance());
             let instance = again.as_ref().unwrap_or(instance);
-            let masks = self.prepare_scores(instance, phase.masked);
+            let masks = self.prepare_scores(instance, phase.ends);
             let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
             let finished = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
             self.b.guarded(&finished, false, |b| b.bra(&done));
@@ -131,7 +132,7 @@ impl Kernel<'_> {
             self.acquire();
             // Only the first part has the tile that can reach past the end. Planned kernels, which carry more, save
             // what it takes to know.
-            let may_end = phase.masked && (index == 0 || !self.spec.work.is_planned());
+            let may_end = masked && (index == 0 || !self.spec.work.is_planned());
             self.copy_values(ring, range, may_end);
             let nothing_kept = keeps_any.map(|any| self.pass_over(&any, ring, range));
             self.product_scores(state, fragments, ring);

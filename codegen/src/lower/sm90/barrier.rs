@@ -161,12 +161,6 @@ impl Hopper<'_> {
         }
     }
 
-    /// Takes the position of another.
-    pub(super) fn move_position(&mut self, to: &Position, from: &Position) {
-        self.b.mov(Type::U32, &to.stage, &from.stage);
-        self.b.mov(Type::U32, &to.parity, &from.parity);
-    }
-
     /// The barrier of a consumer's turn, and of the one that comes after it.
     pub(super) fn turns(&mut self, warpgroup: &Reg) -> Option<Turns> {
         if !self.roles().take_turns {

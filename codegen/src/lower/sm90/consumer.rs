@@ -15,6 +15,7 @@ use super::{Block, Hopper};
 use crate::bounds::Interval;
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
+use crate::lower::range::Ends;
 use crate::lower::score::Masks;
 use crate::schedule::{Overlap, PassTurn, Rescale};
 use flashpage_ptx::ast::Operand;
@@ -71,16 +72,16 @@ impl Hopper<'_> {
         let bounded = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
         for (index, phase) in self.phases().into_iter().enumerate() {
             // Without a bound on the right only the rightmost tile needs its end masked.
-            if index == 0 && phase.masked && bounded.exact && bounded.hi.is_none() {
+            if index == 0 && bounded.exact && bounded.hi.is_none() {
                 continue;
             }
             self.b.stage(phase.title);
             let first = self.read_edge(block, &place, phase.first);
             // The first part goes on with what the rightmost tile has.
-            let asks = phase.masked || !self.attention.scores.is_empty();
+            let asks = phase.ends != Ends::None || !self.attention.scores.is_empty();
             let again = (index > 0 && asks).then(|| self.instance_again(block, &place));
             let instance = again.as_ref().unwrap_or(&instance);
-            let own = (index > 0).then(|| self.prepare_scores(instance, phase.masked));
+            let own = (index > 0).then(|| self.prepare_scores(instance, phase.ends));
             let masks = own.as_ref().unwrap_or(&masks);
             self.columns(block, instance, &consumer, masks, &state, &first);
         }
@@ -132,7 +133,7 @@ impl Hopper<'_> {
         state: &State,
     ) -> Masks {
         self.b.stage("the rightmost tile, masked");
-        let masks = self.prepare_scores(instance, true);
+        let masks = self.prepare_scores(instance, Ends::Both);
         let kept = self.conditions(instance, &masks, &consumer.tile);
         self.wait(&block.barriers, FULL, query_parity);
         // K that was not copied comes with a table only.

@@ -24,15 +24,11 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 pub(super) struct Producer {
     /// Whether this lane says how many bytes come.
     pub first_lane: Reg,
-    /// Slot of the K to copy next.
+    /// Slot of the K to copy next. The V to copy next, one tile behind, has the slot before it.
     keys: Position,
-    /// Slot of the V to copy next, one tile behind.
-    values: Position,
     pub query_parity: Reg,
     /// The box that a lane copies of every tile.
     lane_box: LaneBox,
-    /// What the L2 cache is to do with K and V; `None`: as with anything.
-    policy: Option<Reg>,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
 }
@@ -41,8 +37,6 @@ pub(super) struct Producer {
 struct LaneBox {
     /// Whether the lane has one.
     present: Reg,
-    /// Byte offset within a tile.
-    offset: Reg,
     /// What of a tile it is.
     part: Part,
 }
@@ -57,8 +51,6 @@ enum Part {
 
 /// Rows of a tile that lie in one block.
 struct Run {
-    /// The first, within the tile.
-    row: Reg,
     /// Where they lie of the K to copy next.
     of_keys: InPool,
     /// And of the V.
@@ -81,13 +73,11 @@ impl Hopper<'_> {
         let idle = self.b.setp(Word::Ne, Type::U32, "p", &block.warp, warps);
         self.b.guarded(&idle, false, |b| b.ret());
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
-        let (keys, values) = (self.first_position(1), self.first_position(1));
+        let keys = self.first_position(1);
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
         self.prefetch_maps(&first_lane);
-        let policy = self.policy_of_keys();
         let lane_box = self.lane_box(block);
-        let mut producer =
-            Producer { first_lane, keys, values, query_parity, lane_box, policy, table_row: None };
+        let mut producer = Producer { first_lane, keys, query_parity, lane_box, table_row: None };
 
         let (walk, work) = self.begin_taking(&producer.first_lane);
         self.uniform.clear();
@@ -102,7 +92,7 @@ impl Hopper<'_> {
         producer.table_row = self.table_row(&extent);
 
         self.b.stage("K of the rightmost tile, and Q");
-        self.look_up(&extent, &producer, &tile);
+        self.look_up(&block.lane, &extent, &producer, &tile);
         self.copy_tile(block, &extent, &producer, Which::Keys, &tile);
         self.copy_query(block, &extent, &producer);
 
@@ -114,7 +104,7 @@ impl Hopper<'_> {
         self.b.sub(Type::S32, &tile, &tile, 1);
         let over = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
         self.b.guarded(&over, false, |b| b.bra(&done));
-        self.look_up(&extent, &producer, &tile);
+        self.look_up(&block.lane, &extent, &producer, &tile);
         self.copy_tile(block, &extent, &producer, Which::Keys, &tile);
         self.copy_tile(block, &extent, &producer, Which::Values, &before);
         self.b.bra(&top);
@@ -152,7 +142,6 @@ impl Hopper<'_> {
 
     /// Goes on to the next tile: what was K's is V's now.
     fn pass_on(&mut self, producer: &Producer) {
-        self.move_position(&producer.values, &producer.keys);
         self.advance(&producer.keys);
         if let Part::Run(Run { of_keys, of_values, .. }) = &producer.lane_box.part {
             self.b.mov(Type::U32, &of_values.block, &of_keys.block);
@@ -170,23 +159,19 @@ impl Hopper<'_> {
     fn lane_box(&mut self, block: &Block) -> LaneBox {
         let panels = self.column_panels();
         let count = self.schedule.kv_copies().boxes;
-        let row_bytes = self.schedule.head_dim * 2;
         let kv_box = self.roles().kv_box;
         let b = &mut self.b;
         let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, count);
         match kv_box {
             KvBox::Panel => {
                 let col = b.mul_lo(Type::U32, "box_col", &block.lane, panels.span / 2);
-                let offset = b.mul_lo(Type::U32, "box_at", &block.lane, panels.panel_stride());
-                LaneBox { present, offset, part: Part::Panel { col } }
+                LaneBox { present, part: Part::Panel { col } }
             }
-            KvBox::Run { rows } => {
-                let row = b.mul_lo(Type::U32, "box_row", &block.lane, rows);
-                let offset = b.mul_lo(Type::U32, "box_at", &row, row_bytes);
+            KvBox::Run { .. } => {
                 let mut in_pool =
                     || InPool { block: b.reg(Type::U32, "block"), group: b.reg(Type::U32, "group") };
                 let (of_keys, of_values) = (in_pool(), in_pool());
-                LaneBox { present, offset, part: Part::Run(Run { row, of_keys, of_values }) }
+                LaneBox { present, part: Part::Run(Run { of_keys, of_values }) }
             }
         }
     }
@@ -201,15 +186,17 @@ impl Hopper<'_> {
     }
 
     /// Looks up the physical blocks of tile `tile`. Past the sequence's end a table may hold anything.
-    fn look_up(&mut self, extent: &Extent, producer: &Producer, tile: &Reg) {
+    fn look_up(&mut self, lane: &Reg, extent: &Extent, producer: &Producer, tile: &Reg) {
         let Some(table_row) = &producer.table_row else { return };
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;
-        let Part::Run(Run { row, of_keys: InPool { block, group }, .. }) = &producer.lane_box.part else {
+        let Part::Run(Run { of_keys: InPool { block, group }, .. }) = &producer.lane_box.part else {
             return;
         };
+        let rows = self.schedule.kv_copies().rows;
         let b = &mut self.b;
-        let position = b.mad_lo(Type::U32, "r", tile, cols, row);
+        let start = b.mul_lo(Type::U32, "r", tile, cols);
+        let position = b.mad_lo(Type::U32, "r", lane, rows, &start);
         let position = match &extent.col_begin {
             None => position,
             Some(begin) => b.add(Type::U32, "r", &position, begin),
@@ -246,7 +233,7 @@ impl Hopper<'_> {
         let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_stride(), &block.shared);
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         let map = self.map(query);
-        // Q is read once. Its policy is made anew, since it would take two registers to keep.
+        // Q is read once. A policy is made where it is used, since it would take two registers to keep.
         let policy = self.policy("evict_first", Word::L2EvictFirst);
         self.b.set_guard(Some(&present));
         self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers, Some(&policy));
@@ -256,23 +243,25 @@ impl Hopper<'_> {
     /// Copies a tile of K or V into its slot, once that is empty.
     fn copy_tile(&mut self, block: &Block, extent: &Extent, producer: &Producer, which: Which, tile: &Reg) {
         let (name, param, at) = match which {
-            Which::Keys => ("K", self.attention.k, &producer.keys),
-            Which::Values => ("V", self.attention.v, &producer.values),
+            Which::Keys => ("K", self.attention.k, producer.keys.clone()),
+            Which::Values => ("V", self.attention.v, self.before(&producer.keys)),
         };
         self.b.comment(name);
-        let barriers = self.slot_barriers(block, which, at);
-        let slot = self.slot_address(block, which, at);
+        let barriers = self.slot_barriers(block, which, &at);
+        let slot = self.slot_address(block, which, &at);
         self.wait(&barriers, EMPTY, &at.parity);
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
-        let LaneBox { present, offset, part } = &producer.lane_box;
-        let policy = producer.policy.as_ref();
+        let LaneBox { present, part } = &producer.lane_box;
+        let policy = self.policy_of_keys();
+        let policy = policy.as_ref();
         match part {
             Part::Panel { col } => {
                 self.expect(&barriers, cols * row_bytes, &producer.first_lane);
                 let map = self.map(param);
+                let panel = self.column_panels().panel_stride();
                 let b = &mut self.b;
-                let to = b.add(Type::U32, "r", &slot, offset);
+                let to = b.mad_lo(Type::U32, "r", &block.lane, panel, &slot);
                 let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
                 let row = b.mad_lo(Type::U32, "r", tile, cols, begin);
                 let row = match &extent.col_begin {
@@ -283,7 +272,7 @@ impl Hopper<'_> {
                 b.set_guard(Some(present));
                 self.bulk_load(&map, &coordinates, &to, &barriers, policy);
             }
-            Part::Run(Run { row, of_keys, of_values }) => {
+            Part::Run(Run { of_keys, of_values }) => {
                 // Rows of this tile that exist: runs past the end are left out.
                 let start = self.tile_start(extent, tile);
                 let left = self.b.sub(Type::U32, "r", &extent.kv_len, &start);
@@ -296,11 +285,11 @@ impl Hopper<'_> {
                 self.expect(&barriers, &bytes, &producer.first_lane);
                 let (map, step) = (self.map(param), self.param(Meaning::BlockStep(param)));
                 let b = &mut self.b;
-                let to = b.add(Type::U32, "r", &slot, offset);
+                let to = b.mad_lo(Type::U32, "r", &block.lane, rows * row_bytes, &slot);
+                let exists = b.setp(Word::Lt, Type::U32, "p", &block.lane, &runs);
                 let InPool { block, group } = if which == Which::Keys { of_keys } else { of_values };
                 let place = b.mad_lo(Type::U32, "place", block, &step, &extent.kv_head);
                 let zero = b.mov(Type::U32, "r", 0);
-                let exists = b.setp_and(Word::Lt, Type::U32, "p", row, &left, present);
                 b.set_guard(Some(&exists));
                 self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &to, &barriers, policy);
             }
