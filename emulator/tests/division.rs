@@ -140,8 +140,14 @@ fn signed_by_what_the_host_knows() {
                 let by = b.mov(Type::S32, "by", divisor);
                 b.quotient_signed("q", n, &by, &reciprocal, never_negative)
             });
-            for (n, quotient) in numbers.iter().map(|n| *n as i32).zip(quotients) {
-                assert_eq!(quotient as i32, n.wrapping_div(divisor), "{n} by {divisor}");
+            let rests = run(&numbers, &|b, n| {
+                let reciprocal = reciprocal(b, divisor.unsigned_abs());
+                let by = b.mov(Type::S32, "by", divisor);
+                b.rest_signed("q", n, &by, &reciprocal, never_negative)
+            });
+            for ((n, quotient), rest) in numbers.iter().map(|n| *n as i32).zip(quotients).zip(rests) {
+                let want = (n.wrapping_div(divisor), n.wrapping_rem(divisor));
+                assert_eq!((quotient as i32, rest as i32), want, "{n} by {divisor}");
             }
         }
     }

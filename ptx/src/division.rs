@@ -150,13 +150,46 @@ impl Builder {
             }
         };
         let quotient = self.quotient("r", size, by);
-        let sign = self.shr(Type::S32, "r", &signs, 31);
-        let flipped = self.xor(Type::B32, "r", &quotient, &sign);
-        self.sub(Type::S32, d, &flipped, &sign)
+        self.with_sign(d, &quotient, (&signs).into())
     }
 
-    fn mul_hi(&mut self, t: Type, a: &Operand, b: i64) -> Reg {
-        self.op(Opcode::Mul, &[word(Word::Hi), ty(t)], t, "r", vec![a.clone(), b.into()])
+    /// `a % b` of s32, with the sign of `a`, likewise. By 0 it is `a`.
+    pub fn rest_signed(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: &Reg,
+        by: &ReciprocalRegs,
+        never_negative: bool,
+    ) -> Reg {
+        let a = a.into();
+        let b_size = self.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "r", vec![b.into()]);
+        let size = match never_negative {
+            true => a.clone(),
+            false => Operand::from(&self.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "r", vec![a.clone()])),
+        };
+        let quotient = self.quotient("r", size.clone(), by);
+        let whole = self.mul_lo(Type::U32, "r", &quotient, &b_size);
+        if never_negative {
+            return self.sub(Type::S32, d, size, &whole);
+        }
+        let rest = self.sub(Type::S32, "r", size, &whole);
+        self.with_sign(d, &rest, a)
+    }
+
+    /// `size`, or its negative where `sign` is negative.
+    fn with_sign(&mut self, d: impl Destination, size: &Reg, sign: Operand) -> Reg {
+        let is_negative = self.setp(Word::Lt, Type::S32, "p", sign, 0);
+        let negative = self.neg(Type::S32, "r", size);
+        self.selp(Type::S32, d, &negative, size, &is_negative)
+    }
+
+    /// The high half of a product. Not by `mul.hi`, with which ptxas spills where registers are few.
+    fn mul_high(&mut self, t: Type, a: &Operand, b: i64) -> Reg {
+        let wide = if t == Type::S32 { Type::S64 } else { Type::U64 };
+        let product = self.op(Opcode::Mul, &[word(Word::Wide), ty(t)], wide, "rd", vec![a.clone(), b.into()]);
+        let high = self.shr(wide, "rd", &product, 32);
+        self.cvt(&[], t, wide, "r", &high)
     }
 
     fn div_unsigned(&mut self, d: &Reg, a: Operand, divisor: u32) {
@@ -173,7 +206,7 @@ impl Builder {
             0 => a,
             _ => Operand::from(&self.shr(Type::U32, "r", a, before)),
         };
-        let high = self.mul_hi(Type::U32, &a, i64::from(multiplier));
+        let high = self.mul_high(Type::U32, &a, i64::from(multiplier));
         if !is_long {
             self.shr(Type::U32, d, &high, after);
             return;
@@ -197,7 +230,7 @@ impl Builder {
             self.shr(Type::S32, &to, &moved, bits);
         } else {
             let (multiplier, shift) = signed_constant(size);
-            let mut high = self.mul_hi(Type::S32, &a, i64::from(multiplier));
+            let mut high = self.mul_high(Type::S32, &a, i64::from(multiplier));
             if multiplier < 0 {
                 high = self.add(Type::S32, "r", &high, a.clone());
             }

@@ -199,9 +199,7 @@ impl Kernel<'_> {
         if op == BinaryOp::Div {
             return b.quotient_signed("i", value, &by, &reciprocal, never_negative);
         }
-        let quotient = b.quotient_signed("r", value.clone(), &by, &reciprocal, never_negative);
-        let whole = b.mul_lo(Type::S32, "r", &quotient, &by);
-        let rest = b.sub(Type::S32, "i", value, &whole);
+        let rest = b.rest_signed("i", value, &by, &reciprocal, never_negative);
         let by_zero = b.setp(Word::Eq, Type::S32, "p", &by, 0);
         b.selp(Type::S32, "i", 0, &rest, &by_zero)
     }
