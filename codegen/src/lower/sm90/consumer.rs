@@ -55,15 +55,15 @@ impl Hopper<'_> {
         self.b.place(&top);
         self.b.stage("the next tile of rows");
         self.await_info(block, &place);
-        let info = self.read_info(block, &place);
+        let mut info = self.read_info(block, &place);
+        self.agree(&mut info);
         let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
         self.b.guarded(&over, false, |b| b.bra(&done));
         self.uniform.clear();
         let instance = self.instance_told(&info);
         self.hoist_uniform(&instance);
         let state = self.state();
-        let last = self.b.sub(Type::S32, "r", &info.tiles_end(), 1);
-        self.b.shfl(Word::Idx, Type::U32, &consumer.tile, &last, 0);
+        self.b.sub(Type::S32, &consumer.tile, &info.tiles_end(), 1);
         let nothing = self.b.label("no_columns");
         let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, &info.first_tile());
         self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));

@@ -44,6 +44,11 @@ enum Field {
     QueryParity,
 }
 
+/// What branches and waits depend on. ptxas must know it to be the same in all lanes: else it takes the lanes of a warp to
+/// go separate ways, and has no uniform registers for whatever comes after.
+const DECIDE: [Field; 5] =
+    [Field::IsOver, Field::TilesEnd, Field::Edge(Edge::First), Field::KvLen, Field::QueryParity];
+
 /// A place as it was read.
 pub(super) struct TileInfo(Vec<(Field, Reg)>);
 
@@ -189,6 +194,16 @@ impl Hopper<'_> {
             words.extend(quad.iter().copied().zip(regs));
         }
         TileInfo(words)
+    }
+
+    /// Makes what branches depend on the same in all lanes, as far as ptxas knows.
+    pub(super) fn agree(&mut self, info: &mut TileInfo) {
+        self.b.comment("the same in all lanes");
+        for (field, value) in &mut info.0 {
+            if DECIDE.contains(field) {
+                *value = self.same_in_all_lanes(value);
+            }
+        }
     }
 
     /// Reads where a part of the columns begins.
