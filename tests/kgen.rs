@@ -298,16 +298,16 @@ fn no_gpu() {
 #[test]
 fn check() {
     let text = kgen(&["check", "attention", "--device", "emulator"]).with(0).out;
-    assert!(text.contains("40 of 40 hold") && !text.contains("FAILS"), "{text}");
+    assert!(text.contains("60 of 60 hold") && !text.contains("FAILS"), "{text}");
     let text = kgen(&words("check attention --device emulator --arch sm_80 --every 20")).with(0).out;
-    assert!(text.contains("2 of 2 hold"), "{text}");
+    assert!(text.contains("3 of 3 hold") && text.contains(" 192 "), "{text}");
     let text = kgen(&words("check attention --device emulator --arch sm_90a --every 15")).with(0).out;
     assert!(text.contains("5 of 5 hold") && text.contains(" 256 "), "{text}");
     let folder = sources();
     let rows =
         kgen_in(folder.path(), &words("check one.rs --device emulator --async lazy --sanitize --json"));
     let rows = rows.with(0).json();
-    assert_eq!(rows.as_array().unwrap().len(), 40);
+    assert_eq!(rows.as_array().unwrap().len(), 60);
     for row in rows.as_array().unwrap() {
         assert_eq!((row["kernel"].as_str(), row["passed"].as_bool()), (Some("mine"), Some(true)), "{row:#}");
         assert_eq!(row["outputs"][0]["output"], "o", "{row:#}");
@@ -699,7 +699,7 @@ fn a_whole_run_rehearsed() {
     let (status, said) = gpu(&["--dry-run", "-o", run.to_str().unwrap()]);
     assert_eq!(status, Some(0), "{said}");
     let report = std::fs::read_to_string(run.join("report.md")).unwrap();
-    for part in ["EMULATED, DRY RUN", "Correctness: 35 of 35", "Parity with the emulator", "all 5 ended well"]
+    for part in ["EMULATED, DRY RUN", "Correctness: 53 of 53", "Parity with the emulator", "all 5 ended well"]
     {
         assert!(report.contains(part), "`{part}` is not in\n{report}");
     }

@@ -124,9 +124,9 @@ fn a_schedule_knows_its_row() {
 fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
     // Of Q, and of each of the four copies of K and V.
     let kept = |shape| match shape {
-        ShapeClass::Prefill => ("%evict_first0", Some("%evict_last0")),
-        ShapeClass::Append => ("%evict_first0", None),
-        ShapeClass::Decode => ("%evict_first0", Some("%evict_first0")),
+        ShapeClass::Prefill => ("%evict_first", Some("%evict_last")),
+        ShapeClass::Append => ("%evict_first", None),
+        ShapeClass::Decode => ("%evict_first", Some("%evict_first")),
     };
     for Compiled { module, entry, abi, .. } in compiled() {
         let text = flashpage_ptx::print(&module);
@@ -138,7 +138,9 @@ fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
             .filter(|line| line.contains("mbarrier::complete_tx::bytes"))
             .map(|line| {
                 let last = line.rsplit(' ').next().map(|last| last.trim_end_matches(';'));
-                last.filter(|_| line.contains("L2::cache_hint"))
+                // Each copy makes its policy itself: they differ by number.
+                let policy = last.map(|last| last.trim_end_matches(|c: char| c.is_ascii_digit()));
+                policy.filter(|_| line.contains("L2::cache_hint"))
             })
             .collect();
         policies.sort_unstable();
