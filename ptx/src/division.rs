@@ -267,7 +267,7 @@ mod tests {
         for divisor in divisors() {
             let Reciprocal { multiplier, shift } = Reciprocal::of(divisor);
             for n in dividends(divisor).filter(|n| *n <= 1 << 31) {
-                let quotient = u64::from(n) * u64::from(multiplier) >> shift;
+                let quotient = (u64::from(n) * u64::from(multiplier)) >> shift;
                 assert_eq!(quotient, u64::from(n / divisor), "{n} / {divisor}");
             }
         }
@@ -282,7 +282,7 @@ mod tests {
             let Constant { before, multiplier, is_long, after } = Constant::of(divisor);
             for n in dividends(divisor) {
                 let a = n >> before;
-                let high = (u64::from(a) * u64::from(multiplier) >> 32) as u32;
+                let high = ((u64::from(a) * u64::from(multiplier)) >> 32) as u32;
                 let quotient =
                     if is_long { (((a - high) >> 1) + high) >> (after - 1) } else { high >> after };
                 assert_eq!(quotient, n / divisor, "{n} / {divisor}");
@@ -295,7 +295,7 @@ mod tests {
         for divisor in divisors().filter(|d| !d.is_power_of_two() && *d < 1 << 31) {
             let (multiplier, shift) = signed_constant(divisor);
             for n in dividends(divisor).map(|n| n as i32).flat_map(|n| [n, n.wrapping_neg()]) {
-                let mut high = (i64::from(n) * i64::from(multiplier) >> 32) as i32;
+                let mut high = ((i64::from(n) * i64::from(multiplier)) >> 32) as i32;
                 if multiplier < 0 {
                     high = high.wrapping_add(n);
                 }
