@@ -285,6 +285,19 @@ fn opaque() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
+/// A scalar that expressions divide by, whose multiplier the host makes: of any sign and size, and 0, by which all is 0.
+#[test]
+fn divisors() {
+    let steps = "let s = (s * scale).mask(|at| (at.row - at.col) % n != 1 && at.col / n <= at.row / n + 3);
+        let s = s.map(|x, at| x + 0.01 * ((at.col - 40) / n % 7) as f32 + 0.02 * (100 / n) as f32);";
+    let mut failures = Vec::new();
+    for (index, n) in [0, 1, -1, 3, -3, 64, 1000, i32::MAX, -i32::MAX, i32::MIN].into_iter().enumerate() {
+        let source = kernel([Cache::Contiguous, Cache::Paged][index % 2], "n: i32", steps);
+        run(&format!("by {n}"), &source, &[("n", f64::from(n))], index, &mut failures);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
 /// Scales that cannot be folded into the exponential, and scores so large that one key takes all.
 #[test]
 fn scales() {

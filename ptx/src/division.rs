@@ -144,10 +144,7 @@ impl Builder {
         let a = a.into();
         let (size, signs) = match never_negative {
             true => (a, b.clone()),
-            false => {
-                let size = self.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "r", vec![a.clone()]);
-                (Operand::from(&size), self.xor(Type::B32, "r", a, b))
-            }
+            false => (Operand::from(&self.size(a.clone())), self.xor(Type::B32, "r", a, b)),
         };
         let quotient = self.quotient("r", size, by);
         self.with_sign(d, &quotient, (&signs).into())
@@ -163,11 +160,8 @@ impl Builder {
         never_negative: bool,
     ) -> Reg {
         let a = a.into();
-        let b_size = self.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "r", vec![b.into()]);
-        let size = match never_negative {
-            true => a.clone(),
-            false => Operand::from(&self.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "r", vec![a.clone()])),
-        };
+        let b_size = self.size(b.into());
+        let size = if never_negative { a.clone() } else { Operand::from(&self.size(a.clone())) };
         let quotient = self.quotient("r", size.clone(), by);
         let whole = self.mul_lo(Type::U32, "r", &quotient, &b_size);
         if never_negative {
@@ -175,6 +169,11 @@ impl Builder {
         }
         let rest = self.sub(Type::S32, "r", size, &whole);
         self.with_sign(d, &rest, a)
+    }
+
+    /// `|a|` of an s32.
+    fn size(&mut self, a: Operand) -> Reg {
+        self.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "r", vec![a])
     }
 
     /// `size`, or its negative where `sign` is negative.
