@@ -190,7 +190,7 @@ fn launches() {
         (
             "polynomials of sm_80",
             |l| l.options.tuning.polynomial = Some(4),
-            "tile 16x64: `--polynomial 4` is for sm_90a, not for sm_80: leave it out",
+            "tile 16x128: `--polynomial 4` is for sm_90a, not for sm_80: leave it out",
         ),
         (
             "a tile of 48 rows",

@@ -178,6 +178,12 @@ const EXEMPT: &[Exempt] = &[
         why: "registers are never short on the emulator",
     },
     Exempt {
+        instruction: "mbarrier.try_wait",
+        place: ("", "consumers are told that this was all"),
+        kernels: &["paged", "decode", "head_dim 256", "packed"],
+        why: "O over Q: the last Q was copied once the tile before it had been stored, when it had been read",
+    },
+    Exempt {
         instruction: "bar.sync %turn",
         place: ("", ""),
         kernels: &["dense", "one stage", "head_dim 256"],
@@ -386,7 +392,7 @@ fn every_mutant_for_hopper_is_caught_decode() {
         kernel: "paged_full_attention",
         head_dim: 96,
         shape: ShapeClass::Decode,
-        lens: &[(1, 410), (1, 64), (1, 20), (1, 180), (1, 300), (3, 0)],
+        lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
         heads: (8, 1),
         window: None,
         tile: (64, 64),
