@@ -63,8 +63,6 @@ pub enum Meaning {
     Scalar(ParamId),
     /// Query heads. u32.
     QueryHeads,
-    /// Query heads per KV head. u32.
-    Group,
     /// Query heads packed into the rows of a tile: see [`Schedule::packed_heads`]. u32.
     PackedHeads,
     /// Row tiles of the longest sequence, where blocks walk a list of tiles. u32.
@@ -205,7 +203,6 @@ impl Meaning {
             Meaning::TableStride(param) => format!("entries of {} per sequence", name(param)),
             Meaning::Scalar(param) => format!("the scalar {}", name(param)),
             Meaning::QueryHeads => "query heads".to_owned(),
-            Meaning::Group => "query heads per KV head".to_owned(),
             Meaning::PackedHeads => "query heads packed into the rows of a tile".to_owned(),
             Meaning::RowTiles => "row tiles of the longest sequence".to_owned(),
             Meaning::HeadBlocks => "query heads over packed heads".to_owned(),
@@ -304,11 +301,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
             ParamKind::RowOutput | ParamKind::PerHead(_) | ParamKind::Scalar(_) => {}
         }
     }
-    let mut shared = vec![
-        ("q_heads", Meaning::QueryHeads),
-        ("group", Meaning::Group),
-        ("packed_heads", Meaning::PackedHeads),
-    ];
+    let mut shared = vec![("q_heads", Meaning::QueryHeads), ("packed_heads", Meaning::PackedHeads)];
     if maps && !work.is_planned() {
         shared.extend([
             ("row_tiles", Meaning::RowTiles),
@@ -390,7 +383,7 @@ mod tests {
     fn parameters_have_names_of_their_own() {
         let source = "#[attention_kernel]
             fn add<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, o: Output<T, D>,
-                q_starts: f32, max: f32, shared_tiles: f32, WARP_SZ: f32, grid_group: i32, é: f32, ue9: f32) {
+                q_starts: f32, max: f32, shared_tiles: f32, WARP_SZ: f32, grid_q_heads: i32, é: f32, ue9: f32) {
                 let q = q.tile();
                 let mut softmax = OnlineSoftmax::new();
                 let mut acc = Tile::zeros();
@@ -403,17 +396,16 @@ mod tests {
         let program = parse_source(source).expect("a kernel");
         let names: Vec<String> =
             abi(&program, &Schedule::of_row(&SM80[0]), Work::Grid).into_iter().map(|arg| arg.name).collect();
-        let of_scalars = &names[names.len() - 14..names.len() - 4];
+        let of_scalars = &names[names.len() - 13..names.len() - 4];
         let expected = [
             "q_starts_",
             "max_",
             "shared_tiles_",
             "WARP_SZ_",
-            "grid_group",
+            "grid_q_heads",
             "ue9",
             "ue9_",
-            "grid_q_heads",
-            "grid_group_",
+            "grid_q_heads_",
             "grid_packed_heads",
         ];
         assert_eq!(of_scalars, expected);

@@ -327,7 +327,6 @@ pub(crate) fn parameter(
         Meaning::HeadStride(param) => (of("head stride", param), batch.strides(param).2 * element),
         Meaning::BlockStep(param) => (of("block step", param), block_step(batch, param)),
         Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
-        Meaning::Group => ("the group".into(), batch.group()),
         Meaning::PackedHeads => ("packed heads".into(), tiles.packed_heads),
         Meaning::RowTiles => ("the number of row tiles".into(), tiles.row_tiles),
         Meaning::HeadBlocks => ("the number of head groups".into(), tiles.head_blocks),

@@ -124,12 +124,11 @@ impl Kernel<'_> {
                 let (reg, kind) = self.unary(*op, a);
                 self.remember(reg, kind)
             }
-            Expr::Binary(op @ (BinaryOp::Div | BinaryOp::Rem), a, by) if self.scalar_i32(by).is_some() => {
-                let by = self.scalar_i32(by).expect("the guard has seen it");
-                let reg = self.divide_by_scalar(*op, a, by, place);
-                self.remember(reg, I32)
-            }
             Expr::Binary(op, a, b) => {
+                if let (BinaryOp::Div | BinaryOp::Rem, Some(by)) = (op, self.scalar_i32(b)) {
+                    let reg = self.divide_by_scalar(*op, a, by, place);
+                    return self.remember(reg, I32);
+                }
                 let (a, b) = (self.operand(a, place), self.operand(b, place));
                 let (reg, kind) = self.binary(*op, a, b, place.x.is_some() || place.col.is_some());
                 self.remember(reg, kind)
