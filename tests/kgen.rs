@@ -147,6 +147,10 @@ fn explain_for_hopper() {
         assert!(drawn.starts_with("<svg") && drawn.contains("consumer 1"), "{name}");
     }
     kgen_in(folder.path(), &words("explain attention --svg drawn")).with(2);
+    for line in ["cost --svg drawn/loops.svg", "cost attention causal_attention --svg drawn/loops.svg"] {
+        let said = kgen_in(folder.path(), &words(line)).with(2).err;
+        assert!(said.contains("--svg draws one kernel"), "{said}");
+    }
 }
 
 const ONE: &str = "

@@ -245,6 +245,28 @@ fn what_a_kernel_for_hopper_costs() {
     assert_eq!(counted["wavefronts"], counted["least_wavefronts"], "bank conflicts: {counted:#}");
 }
 
+/// `docs/hopper.md` shows what the assembler leaves of a main loop; here it is drawn again.
+#[test]
+fn the_picture_of_the_machine_code_is_what_it_was_drawn_from() {
+    let test = "the_picture_of_the_machine_code_is_what_it_was_drawn_from";
+    let ptxas = match Tool::Ptxas.find() {
+        Ok(ptxas) => ptxas,
+        Err(error) => return skip(test, &error.to_string()),
+    };
+    let version = toolchain::version(&ptxas).unwrap();
+    if !version.contains("13.0") {
+        return skip(test, &format!("the picture was made with ptxas 13.0, and this is {version}"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("assembled.svg");
+    let line = "cost causal_attention --arch sm_90a --head-dim 128 --shape prefill --json --svg";
+    let Some((_, status)) = json(test, &format!("{line} {}", file.display())) else { return };
+    assert_eq!(status, Some(0));
+    let drawn = std::fs::read_to_string(&file).unwrap();
+    let shown = include_str!("../docs/hopper/assembled.svg");
+    assert!(drawn == shown, "draw it again: kgen {} docs/hopper/assembled.svg", line.replace(" --json", ""));
+}
+
 /// The machine code of somebody else's kernel: Triton's, from the emulator's corpus.
 #[test]
 fn what_a_foreign_kernel_costs() {

@@ -45,7 +45,7 @@ pub const SM90: &[HopperRow] = &[
     HopperRow { head_dim: 256, shape: Prefill, mask: None, consumers: 2, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
                 why: "executed per score 7.47, registers 168; 80 columns are what two stages have room for" },
     HopperRow { head_dim: 256, shape: Prefill, mask: Some(Placed), consumers: 2, cols: 64, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-                why: "executed per score 12.72, registers 168; with 80 columns maps that ask for rows, columns or heads spill" },
+                why: "executed per score 12.69, registers 168; with 80 columns maps that ask for rows, columns or heads spill" },
     HopperRow { head_dim: 256, shape: Append, mask: None, consumers: 1, cols: 80, stages: 2, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
                 why: "executed per score 7.30, registers 255; two blocks on a multiprocessor would have 32 columns each" },
     HopperRow { head_dim: 256, shape: Decode, mask: None, consumers: 1, cols: 64, stages: 3, blocks_per_sm: 1, output: OverQuery, polynomial: 0,

@@ -11,11 +11,15 @@
 //! behind its last wait ([`InnerLoop::late_exponentials`]) is where the assembler has put them, whatever the source says.
 
 use super::{Instruction, Listing, Unit, products, shared_passes, unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A loop that holds matrix products, and none that does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InnerLoop {
+    /// Its instructions, in the order of the code.
+    pub code: Vec<Instruction>,
+    /// Which of them can be jumped over.
+    pub skipped: Vec<bool>,
     /// Addresses of its first and last instruction.
     pub addresses: (u64, u64),
     /// Matrix products.
@@ -26,7 +30,7 @@ pub struct InnerLoop {
     pub mix: BTreeMap<String, usize>,
     /// All instructions.
     pub instructions: usize,
-    /// Instructions that can be jumped over.
+    /// How many can be jumped over.
     pub skippable: usize,
     /// What is executed when that is jumped over, by unit.
     pub executed: BTreeMap<Unit, usize>,
@@ -52,6 +56,31 @@ impl InnerLoop {
     /// Of these, the ones executed while the rescale is jumped over.
     pub fn executed_non_products(&self) -> f64 {
         (self.instructions - self.products - self.skippable) as f64 / self.scores
+    }
+
+    /// The groups of warpgroup products that the loop begins, in order: the places of a group's first product, of its last,
+    /// and of the wait that ends it; `None` where no wait of the loop does.
+    pub fn groups(&self) -> Vec<(usize, usize, Option<usize>)> {
+        let (mut groups, mut open, mut under_way) = (Vec::new(), None, VecDeque::new());
+        for (at, instruction) in self.code.iter().enumerate() {
+            if instruction.base().ends_with("GMMA") {
+                let first = *open.get_or_insert(at);
+                // The last product of a group names the counter that waits look at.
+                if instruction.operands.contains("gsb0") {
+                    under_way.push_back(groups.len());
+                    groups.push((first, at, None));
+                    open = None;
+                }
+            } else if instruction.opcode.starts_with("WARPGROUP.DEPBAR") {
+                let left =
+                    instruction.operands.rsplit("0x").next().and_then(|n| usize::from_str_radix(n, 16).ok());
+                while under_way.len() > left.unwrap_or(0) {
+                    let Some(group) = under_way.pop_front() else { break };
+                    groups[group].2 = Some(at);
+                }
+            }
+        }
+        groups
     }
 
     /// The mix, most frequent first.
@@ -125,6 +154,8 @@ fn read(listing: &Listing, first: usize, last: usize, head_dim: usize) -> InnerL
         is_boundary: mix.get("FSEL").is_some_and(|n| *n as f64 > scores / 2.0),
         late_exponentials: late_exponentials(code),
         mix,
+        code: code.to_vec(),
+        skipped,
     }
 }
 
@@ -204,6 +235,20 @@ mod tests {
             }
             assert_eq!(inner_loops(&Listing::read(&text), 64)[0].late_exponentials, late, "{mix:?}");
         }
+    }
+
+    #[test]
+    fn groups_of_products_end_at_their_wait() {
+        let text = "
+.L_x_0:
+        /*0000*/ HGMMA.64x128x16.F32 R24, gdesc[UR8], R24 ;
+        /*0010*/ HGMMA.64x128x16.F32 R24, gdesc[UR8], R24, gsb0 ;
+        /*0020*/ HGMMA.64x128x16.F32 R88, R4, gdesc[UR8], R88, gsb0 ;
+        /*0030*/ WARPGROUP.DEPBAR.LE gsb0, 0x1 ;
+        /*0040*/ HGMMA.64x128x16.F32 R88, R4, gdesc[UR8], R88, gsb0 ;
+        /*0050*/ @P0 BRA `(.L_x_0) ;";
+        let found = &inner_loops(&Listing::read(text), 64)[0];
+        assert_eq!(found.groups(), [(0, 1, Some(3)), (2, 2, None), (4, 4, None)]);
     }
 
     #[test]

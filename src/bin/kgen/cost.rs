@@ -1,6 +1,7 @@
 //! `kgen cost`: what a kernel costs, told without a GPU. Every number is one that `ptxas -v`, `nvdisasm -c` and
 //! `kgen launch --profile` show; `kgen cost` of a single kernel says how.
 
+use crate::assembled;
 use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::table::Style;
@@ -21,7 +22,7 @@ use flashpage::measure::suite::Suite;
 use flashpage::measure::workload::Mask;
 use flashpage::runtime::LaunchOptions;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct KernelCost {
@@ -57,6 +58,9 @@ pub struct KernelCost {
     /// newest
     #[arg(long, value_name = "DIR", requires = "predict")]
     pub results: Option<PathBuf>,
+    /// Also draws the main loops as the assembler left them, of the one kernel that is named
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "predict")]
+    pub svg: Option<PathBuf>,
     /// One JSON array
     #[arg(long)]
     pub json: bool,
@@ -98,6 +102,10 @@ impl KernelCost {
             let message = "--predict goes by the kernels that launches run: leave out --work".to_owned();
             return Err(Failure::Usage(message));
         }
+        if self.svg.is_some() && self.kernels.len() != 1 {
+            let message = format!("--svg draws one kernel, and {} are named: name one", self.kernels.len());
+            return Err(Failure::Usage(message));
+        }
         let tools = Tools::find()?;
         if let Some(suite) = self.predict {
             return self.forecast(&tools, suite);
@@ -112,6 +120,16 @@ impl KernelCost {
             return Ok(());
         }
         let rows = self.rows(&tools, &gpu, &kernels)?;
+        if let Some(path) = &self.svg {
+            let [row] = &rows[..] else {
+                let message = format!(
+                    "--svg draws one kernel, and these are {}: say one --head-dim, --shape and --work",
+                    rows.len()
+                );
+                return Err(Failure::Usage(message));
+            };
+            draw(path, &row.title(), &row.cost.code)?;
+        }
         if self.json {
             println!("{:#}", json!(rows.iter().map(|row| row.json(&gpu)).collect::<Vec<_>>()));
         } else if let ([row], false) = (&rows[..], self.markdown) {
@@ -175,6 +193,9 @@ impl KernelCost {
             .and_then(|rest| rest.split([' ', ',', '\t']).find(|word| !word.is_empty()))
             .unwrap_or(self.arch.as_str());
         let code = tools.read(target, &text, head_dim)?;
+        if let Some(svg) = &self.svg {
+            draw(svg, &format!("{path} for {target}, head_dim {head_dim}"), &code)?;
+        }
         if self.json {
             println!("{:#}", json!({ "file": path, "code": json_code(&code) }));
         } else {
@@ -267,6 +288,12 @@ impl Row {
         }
     }
 
+    /// The kernel in words.
+    fn title(&self) -> String {
+        let Spec { arch, dtype, head_dim, .. } = self.spec;
+        format!("{} for {arch}, {dtype} head_dim {head_dim}, {}", self.program.name, self.made_for())
+    }
+
     fn machine_code(&self) -> Vec<String> {
         let assembled = &self.cost.code.assembled;
         let inside = self.cost.code.inside();
@@ -341,14 +368,7 @@ impl Row {
     /// Everything, and how to see it again with the public tools.
     fn print(&self, gpu: &Gpu) {
         let Row { program, spec, cost, counted } = self;
-        println!(
-            "{} for {}, {} head_dim {}, {}",
-            program.name,
-            spec.arch,
-            spec.dtype,
-            spec.head_dim,
-            self.made_for()
-        );
+        println!("{}", self.title());
         print_code(&cost.code);
         if let Some(leader) = self.leader() {
             let its =
@@ -405,6 +425,16 @@ impl Row {
             );
         }
     }
+}
+
+/// Writes the picture of a kernel's main loops.
+fn draw(path: &Path, title: &str, code: &Code) -> Outcome {
+    let drawn = assembled::draw(title, &code.loops).ok_or_else(|| {
+        Failure::Usage(format!(
+            "{title}: its machine code has no loop with products, so there is nothing to draw"
+        ))
+    })?;
+    std::fs::write(path, drawn).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))
 }
 
 /// What was said of the schedule by hand, behind what it is said of.

@@ -5,6 +5,7 @@
 #[macro_use]
 mod output;
 
+mod assembled;
 mod bench;
 mod case;
 mod check;

@@ -5,30 +5,30 @@
 use flashpage::codegen::schedule::{Event, Lane, Region, Schedule, Timeline, Work};
 use std::fmt::Write;
 
-const INK: &str = "#222222";
+pub const INK: &str = "#222222";
 const FAINT: &str = "#666666";
-const QUERY: &str = "#cccccc";
-const KEYS: &str = "#56b4e9";
-const VALUES: &str = "#e69f00";
+pub const QUERY: &str = "#cccccc";
+pub const KEYS: &str = "#56b4e9";
+pub const VALUES: &str = "#e69f00";
 const SOFTMAX: &str = "#f0e442";
 const PRODUCER: &str = "#e5e5e5";
 /// Of consumers, and of their products.
 const CONSUMERS: [&str; 3] = ["#009e73", "#cc79a7", "#8da0cb"];
-const WIDTH: usize = 960;
+pub const WIDTH: usize = 960;
 
 /// A picture in the making.
-struct Picture {
+pub struct Picture {
     body: String,
     height: usize,
 }
 
 impl Picture {
-    fn new(height: usize) -> Picture {
+    pub fn new(height: usize) -> Picture {
         Picture { body: String::new(), height }
     }
 
     /// Formatting into a string cannot fail.
-    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+    pub fn put(&mut self, text: std::fmt::Arguments<'_>) {
         let _ = self.body.write_fmt(text);
         self.body.push('\n');
     }
@@ -39,7 +39,7 @@ impl Picture {
         ));
     }
 
-    fn text(&mut self, (x, y): (usize, usize), anchor: &str, text: &str) {
+    pub fn text(&mut self, (x, y): (usize, usize), anchor: &str, text: &str) {
         self.put(format_args!(r##"<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>"##));
     }
 
@@ -49,7 +49,7 @@ impl Picture {
         ));
     }
 
-    fn finish(self) -> String {
+    pub fn finish(self) -> String {
         let Picture { body, height } = self;
         format!(
             r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="13" fill="{INK}">
@@ -61,7 +61,7 @@ impl Picture {
     }
 }
 
-fn consumer_colour(consumer: usize) -> &'static str {
+pub fn consumer_colour(consumer: usize) -> &'static str {
     CONSUMERS[consumer % CONSUMERS.len()]
 }
 
