@@ -18,8 +18,7 @@
 //! a program or a spec that a user can write.
 
 pub mod abi;
-pub mod attention;
-pub mod bounds;
+pub mod analysis;
 mod dump;
 pub mod frontend;
 pub mod layout;

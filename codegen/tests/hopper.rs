@@ -1,7 +1,7 @@
 //! What is said of a Hopper kernel against its PTX: barriers where the plan has them, with its counts and numbers.
 
 use flashpage_codegen::abi::AbiType;
-use flashpage_codegen::attention::recognise;
+use flashpage_codegen::analysis::attention::recognise;
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{BarrierAt, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
 use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};

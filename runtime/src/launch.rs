@@ -9,7 +9,7 @@ use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Precision};
 use flashpage_codegen::abi::{AbiArg, AbiType, Divisor, Meaning};
-use flashpage_codegen::attention::recognise;
+use flashpage_codegen::analysis::attention::{Attention, recognise};
 use flashpage_codegen::program::{Expr, ParamId, Program};
 use flashpage_codegen::schedule::{Schedule, Tuning};
 use flashpage_codegen::{Arch, ShapeClass, Spec, Work};
@@ -174,24 +174,22 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
         shape: options.shape.unwrap_or(ShapeClass::for_rows(rows)),
         tuning: options.tuning,
         work: Work::Grid,
-        fold_scale: may_fold(batch),
+        // Of what is not recognised the compiler says what is wrong.
+        fold_scale: recognise(batch.program, true).is_ok_and(|attention| may_fold(batch, &attention)),
     }
 }
 
 /// Whether the kernel may fold its score scale into the exponential, which takes a scale above zero: the row
-/// maximum is taken of unscaled scores. A scale that depends on more than scalars is not folded.
-pub(crate) fn may_fold(batch: &Batch<'_>) -> bool {
-    let Ok(attention) = recognise(batch.program, true) else {
-        // The compiler will say what is wrong.
-        return false;
-    };
-    let Some(scale) = attention.scale else { return true };
+/// maximum is taken of unscaled scores. A scale that depends on more than scalars is not folded. `folded` is the program
+/// recognised with its scale taken off.
+pub(crate) fn may_fold(batch: &Batch<'_>, folded: &Attention) -> bool {
+    let Some(scale) = &folded.scale else { return true };
     if scale.any(&mut |e| matches!(e, Expr::Seq | Expr::Index(..))) {
         return false;
     }
     let scalars: Vec<HostArgument> = batch.arguments.iter().map(HostArgument::of_scalar).collect();
     let place = Place { arguments: &scalars, precision: Precision::Exact, row: 0, col: 0, head: 0, seq: 0 };
-    place.float(&scale, f64::NAN) as f32 > 0.0
+    place.float(scale, f64::NAN) as f32 > 0.0
 }
 
 /// How a batch falls into tiles.

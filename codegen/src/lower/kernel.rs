@@ -2,7 +2,7 @@
 
 use super::softmax::Softmax;
 use crate::abi::{AbiType, Divisor, Meaning, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, abi};
-use crate::attention::Attention;
+use crate::analysis::attention::Attention;
 use crate::program::{DType, Expr, Program};
 use crate::schedule::Schedule;
 use crate::spec::Spec;

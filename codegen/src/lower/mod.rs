@@ -11,7 +11,7 @@ mod sm90;
 mod softmax;
 
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
-use crate::attention::{Attention, NotAttention, recognise};
+use crate::analysis::attention::{Attention, NotAttention, recognise};
 use crate::program::{DType, Generic, Program};
 use crate::schedule::{Schedule, ScheduleError};
 use crate::spec::{Arch, Spec};

@@ -1,12 +1,12 @@
 //! Which tiles of columns a row tile needs, and which of them need masks.
 //!
-//! The mask's interval ([`crate::bounds`]) is evaluated at the first and last row of the tile. Ends are
+//! The mask's interval ([`crate::analysis::bounds`]) is evaluated at the first and last row of the tile. Ends are
 //! computed in 64 bits, so a window of `i32::MAX` cannot wrap, and clamped to the sequence.
 
 use super::instance::Extent;
 use super::kernel::Kernel;
 use crate::abi::Divisor;
-use crate::bounds::{Affine, Bound, Interval};
+use crate::analysis::bounds::{Affine, Bound, Interval};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 
@@ -80,7 +80,7 @@ pub(super) struct Rows {
 
 impl Kernel<'_> {
     pub(super) fn column_range(&mut self, extent: &Extent) -> ColumnRange {
-        let interval = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let interval = &self.attention.seen;
         let cols = self.schedule.cols;
         self.b.stage("columns that some row of the tile can see, in tiles; right to left");
         let ends = [&interval.lo, &interval.hi];
@@ -121,7 +121,7 @@ impl Kernel<'_> {
 
     /// The parts of the main loop, right to left.
     pub(super) fn phases(&self) -> Vec<Phase> {
-        let interval = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let interval = &self.attention.seen;
         let phase = |title, first, ends| Phase { title, first, ends };
         if !interval.exact {
             return vec![phase(

@@ -8,7 +8,7 @@
 use super::instance::Extent;
 use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning};
-use crate::attention::ScoreOp;
+use crate::analysis::attention::ScoreOp;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Builder, Reg, ty, word};

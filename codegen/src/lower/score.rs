@@ -9,8 +9,8 @@ use super::instance::Instance;
 use super::kernel::{Kernel, State};
 use super::range::{Ends, Extreme, Rows};
 use super::scalar::Place;
-use crate::attention::{Attention, ScoreOp};
-use crate::bounds::{Bound, Interval};
+use crate::analysis::attention::{Attention, ScoreOp};
+use crate::analysis::bounds::Bound;
 use crate::program::Expr;
 use flashpage_ptx::ast::{Axis, Operand};
 use flashpage_ptx::builder::{Reg, ty, word};
@@ -59,7 +59,7 @@ impl Kernel<'_> {
         let masked = ends != Ends::None;
         let attention = self.attention;
         let slots = 2 * self.row_blocks();
-        let interval = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let interval = &attention.seen;
         let conditions = conditions(attention, masked);
         let carried = slots <= CARRIED_SLOTS;
         let mut evaluated: Vec<&Expr> = maps(attention).collect();
@@ -337,7 +337,7 @@ fn maps(attention: &Attention) -> impl Iterator<Item = &Expr> {
 
 /// The mask after the last map, where it is masked at all and is no interval.
 fn opaque(attention: &Attention, masked: bool) -> Option<&Expr> {
-    attention.keep.as_ref().filter(|keep| masked && !Interval::of(keep).exact)
+    attention.keep.as_ref().filter(|_| masked && !attention.seen.exact)
 }
 
 /// What is evaluated for every score: masks before maps, in order, and the mask after the last map if it is opaque.

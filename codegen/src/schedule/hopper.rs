@@ -6,8 +6,8 @@
 
 use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
 use crate::abi::CopyBox;
-use crate::attention::{Attention, ScoreOp};
-use crate::bounds::Interval;
+use crate::analysis::attention::{Attention, ScoreOp};
+use crate::analysis::bounds::Interval;
 use crate::layout::panel::{Order, Panels};
 use crate::program::{Expr, ParamKind};
 use crate::spec::{Arch, ShapeClass, Spec};
@@ -194,8 +194,7 @@ impl MaskClass {
     pub fn of(attention: &Attention) -> [MaskClass; 2] {
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Col | Expr::Head));
         let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)));
-        let kept = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
-        let by_mask = if kept == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
+        let by_mask = if attention.seen == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
         [if placed { MaskClass::Placed } else { by_mask }, by_mask]
     }
 }

@@ -3,7 +3,7 @@
 use super::hopper::WARPGROUP_WARPS;
 use super::hopper_timeline::{Event, Lane, Span, Timeline};
 use super::{BarrierAt, HopperRow, MaskClass, OutputIn, Rescale, Roles, Schedule, WARPGROUP_ROWS};
-use crate::attention::Attention;
+use crate::analysis::attention::Attention;
 use crate::spec::{Arch, Spec};
 use std::fmt::{self, Formatter};
 

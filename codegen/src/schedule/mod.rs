@@ -19,8 +19,8 @@ pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
 
-use crate::attention::{Attention, ScoreOp};
-use crate::bounds::{Bound, Interval};
+use crate::analysis::attention::{Attention, ScoreOp};
+use crate::analysis::bounds::{Bound, Interval};
 use crate::layout::swizzle::Swizzle;
 use crate::program::Expr;
 use crate::spec::{Arch, ShapeClass, Spec};
@@ -76,7 +76,7 @@ impl Carries {
     pub const ALL: [Carries; 3] = [Carries::Little, Carries::Rows, Carries::Conditions];
 
     fn of(spec: &Spec, attention: &Attention) -> Carries {
-        let kept = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let kept = &attention.seen;
         let masks_before_maps = attention.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)));
         if !kept.exact || masks_before_maps {
             return Carries::Conditions;
@@ -84,9 +84,8 @@ impl Carries {
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
         let rows = attention.scores.iter().any(|op| of_place(op.expr()));
-        let tight = spec.head_dim == 128
-            && spec.shape == ShapeClass::Prefill
-            && !fits_tightly(spec, attention, &kept);
+        let tight =
+            spec.head_dim == 128 && spec.shape == ShapeClass::Prefill && !fits_tightly(spec, attention, kept);
         let rows = rows || odd_blocks || tight;
         if rows { Carries::Rows } else { Carries::Little }
     }

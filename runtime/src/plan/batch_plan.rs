@@ -52,7 +52,7 @@ impl Planner {
         same("kv_heads", setup.kv_heads.to_string(), batch.kv_heads.to_string())?;
         same("the block size", format!("{:?}", setup.block_size), format!("{:?}", batch.block_size))?;
         let sign = |folds: bool| if folds { "above zero" } else { "not above zero" }.to_owned();
-        same("the scale of the scores", sign(setup.folds), sign(may_fold(batch)))
+        same("the scale of the scores", sign(setup.folds), sign(may_fold(batch, &self.attention)))
     }
 
     fn within_capacity(&self, batch: &Batch<'_>) -> Result<(), PlanError> {

@@ -16,7 +16,7 @@ use super::error::PlanError;
 use super::visible::Visible;
 use crate::args::Argument;
 use crate::batch::Batch;
-use flashpage_codegen::attention::{Attention, ScoreOp};
+use flashpage_codegen::analysis::attention::{Attention, ScoreOp};
 use flashpage_codegen::program::Expr;
 
 /// How many times the traffic that merging adds must be saved.

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::launch::may_fold;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
-use flashpage_codegen::attention::recognise;
+use flashpage_codegen::analysis::attention::recognise;
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::{ShapeClass, Spec, Work};
 
@@ -29,9 +29,9 @@ impl Planner {
         capacity.check()?;
         let batch = Batch::check(program, arguments)?;
         batch.on_device(device)?;
-        let folds = may_fold(&batch);
-        let attention = recognise(program, folds).map_err(flashpage_codegen::CompileError::from);
+        let attention = recognise(program, true).map_err(flashpage_codegen::CompileError::from);
         let attention = attention.map_err(LaunchError::from)?;
+        let folds = may_fold(&batch, &attention);
         let spec = |shape, work| Spec {
             arch: options.arch.unwrap_or(device.arch()),
             dtype: batch.dtype,

@@ -80,7 +80,7 @@ use crate::device::Device;
 use crate::kernels::Kernel;
 use crate::tensor::Tensor;
 use capacity::{ClassSetup, MergeSetup};
-use flashpage_codegen::attention::Attention;
+use flashpage_codegen::analysis::attention::Attention;
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::Tuning;
 use flashpage_codegen::{Arch, ShapeClass};

@@ -1,10 +1,10 @@
-//! Which columns some row of a tile can see: the mask's interval ([`flashpage_codegen::bounds`]) evaluated on the host,
+//! Which columns some row of a tile can see: the mask's interval ([`flashpage_codegen::analysis::bounds`]) evaluated on the host,
 //! as kernels evaluate it, so that work is cut where it is.
 
 use crate::args::Argument;
 use crate::scalar::{HostArgument, Place, Precision, Scalar};
-use flashpage_codegen::attention::Attention;
-use flashpage_codegen::bounds::{Affine, Bound, Interval};
+use flashpage_codegen::analysis::attention::Attention;
+use flashpage_codegen::analysis::bounds::{Affine, Bound, Interval};
 use flashpage_codegen::program::Expr;
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ pub(super) struct Visible {
 impl Visible {
     pub(super) fn new(attention: &Attention, arguments: &[Argument<'_>]) -> Visible {
         Visible {
-            interval: attention.keep.as_ref().map_or(Interval::ALL, Interval::of),
+            interval: attention.seen.clone(),
             arguments: arguments.iter().map(HostArgument::of_scalar).collect(),
         }
     }
@@ -88,7 +88,7 @@ impl Visible {
 mod tests {
     use super::*;
     use crate::test_kernels::edited;
-    use flashpage_codegen::attention::recognise;
+    use flashpage_codegen::analysis::attention::recognise;
 
     /// A mask, rows (first and last position), columns: those seen of them; and whether every row sees all before it.
     #[test]

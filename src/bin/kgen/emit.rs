@@ -3,7 +3,6 @@
 use crate::kernel::Target;
 use crate::{Failure, Outcome, picture};
 use clap::Args;
-use flashpage::codegen::bounds::Interval;
 use flashpage::codegen::schedule::HopperRow;
 use flashpage::codegen::{Arch, Compiled};
 use flashpage::kernels;
@@ -87,8 +86,8 @@ impl Explain {
         let (program, compiled) = self.target.compile(&self.kernel)?;
         println!("{program}");
         let attention = &compiled.attention;
-        let interval = attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
-        let end = |bound: &Option<flashpage::codegen::bounds::Bound>, none: &str| match bound {
+        let interval = &attention.seen;
+        let end = |bound: &Option<flashpage::codegen::analysis::bounds::Bound>, none: &str| match bound {
             Some(bound) => bound.show(&program),
             None => none.to_owned(),
         };

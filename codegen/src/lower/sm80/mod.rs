@@ -13,7 +13,7 @@ use super::instance::{Instance, Work};
 use super::kernel::{Kernel, State};
 use super::range::{ColumnRange, Ends};
 use crate::abi::SHARED_TILES as SHARED;
-use crate::attention::Attention;
+use crate::analysis::attention::Attention;
 use crate::program::Program;
 use crate::schedule::{QueryIn, Schedule};
 use crate::spec::Spec;

@@ -12,7 +12,6 @@ use super::barrier::{EMPTY, FULL, Position, Turns, Which};
 use super::product::Factors;
 use super::tile_info::{Place, TileInfo};
 use super::{Block, Hopper};
-use crate::bounds::Interval;
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::range::Ends;
@@ -69,7 +68,7 @@ impl Hopper<'_> {
         self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));
 
         let masks = self.rightmost_tile(block, &instance, &info.query_parity(), &consumer, &state);
-        let bounded = self.attention.keep.as_ref().map_or(Interval::ALL, Interval::of);
+        let bounded = &self.attention.seen;
         for (index, phase) in self.phases().into_iter().enumerate() {
             // Without a bound on the right only the rightmost tile needs its end masked.
             if index == 0 && bounded.exact && bounded.hi.is_none() {

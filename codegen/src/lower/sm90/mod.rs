@@ -20,7 +20,7 @@ mod work;
 
 use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
-use crate::attention::Attention;
+use crate::analysis::attention::Attention;
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
 use crate::program::Program;

@@ -52,7 +52,7 @@ impl Interval {
     const UNKNOWN: Interval = Interval { lo: None, hi: None, exact: false };
 
     /// The interval of `keep`.
-    pub fn of(keep: &Expr) -> Interval {
+    pub(super) fn of(keep: &Expr) -> Interval {
         interval(keep, false)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! The lowerings take programs of this form. Anything else the language can say is refused here, by name.
 
+use super::bounds::Interval;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, ValueId};
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
@@ -22,6 +23,8 @@ pub struct Attention {
     pub scale: Option<Expr>,
     /// Masks after the last map, as one condition: `None` keeps everything.
     pub keep: Option<Expr>,
+    /// The columns that `keep` leaves a row.
+    pub seen: Interval,
     /// Where the output goes, if it is stored.
     pub output: Option<ParamId>,
     /// Where the log-sum-exp goes, if it is stored.
@@ -129,7 +132,8 @@ impl Recogniser<'_> {
 
         let (output, lse) = self.stores(softmax, acc)?;
         let (scores, scale, keep) = split_scores(score_ops, fold_scale);
-        Ok(Attention { q: *q, k, v, table: k_table, scores, scale, keep, output, lse })
+        let seen = keep.as_ref().map_or(Interval::ALL, Interval::of);
+        Ok(Attention { q: *q, k, v, table: k_table, scores, scale, keep, seen, output, lse })
     }
 
     fn op(&self, id: ValueId) -> &TileOp {
@@ -217,32 +221,4 @@ fn split_scores(mut ops: Vec<ScoreOp>, fold_scale: bool) -> (Vec<ScoreOp>, Optio
         }
     }
     (ops, scale, keep)
-}
-
-impl Expr {
-    /// Whether `predicate` holds for this node or any below it.
-    pub fn any(&self, predicate: &mut impl FnMut(&Expr) -> bool) -> bool {
-        predicate(self)
-            || match self {
-                Expr::Index(_, a) | Expr::Unary(_, a) => a.any(predicate),
-                Expr::Binary(_, a, b) => a.any(predicate) || b.any(predicate),
-                Expr::Select(c, a, b) => c.any(predicate) || a.any(predicate) || b.any(predicate),
-                _ => false,
-            }
-    }
-
-    /// The same for every element of an instance's tiles, and for every head packed into its rows.
-    pub fn is_uniform(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Row | Expr::Col | Expr::Head))
-    }
-
-    /// The same for every element of a row.
-    pub fn is_row_only(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Col))
-    }
-
-    /// The same for every element of a column.
-    pub fn is_col_only(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Row | Expr::Head))
-    }
 }

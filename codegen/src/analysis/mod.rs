@@ -1,0 +1,9 @@
+//! What is found out of a program once, before it is placed on a target, and passed on.
+//!
+//! - [`attention`]: which values are Q, K and V, and what happens to a score.
+//! - [`bounds`]: the columns that a mask leaves a row.
+//! - `varies`: what an expression is the same for.
+
+pub mod attention;
+pub mod bounds;
+mod varies;
