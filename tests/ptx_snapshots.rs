@@ -59,19 +59,28 @@ fn kernels() {
     }
 }
 
-/// Two consumers; blocks of a cache and a tail; O over Q.
+/// Two consumers that take turns; one alone, with blocks of a cache; O over Q; partial results.
 #[test]
-fn kernels_for_hopper() {
+fn plans() {
     use ShapeClass::*;
     let table = [
         ("causal_attention", spec(DType::Bf16, 128, None, Prefill)),
         ("paged_full_attention", spec(DType::F16, 64, Some(16), Decode)),
         ("attention", spec(DType::F16, 256, None, Prefill)),
+        ("paged_attention", Spec { work: Work::Partials, ..spec(DType::F16, 128, Some(16), Append) }),
     ];
     for (kernel, spec) in table {
         let compiled = compiled(kernel, &for_hopper(spec));
-        insta::assert_snapshot!(format!("sm_90a_{}", compiled.entry), compiled.text());
+        insta::assert_snapshot!(format!("plan_{}", compiled.entry), compiled.plan.unwrap());
     }
+}
+
+/// What becomes of a plan.
+#[test]
+fn a_kernel_for_hopper() {
+    let spec = for_hopper(spec(DType::Bf16, 128, None, ShapeClass::Prefill));
+    let compiled = compiled("causal_attention", &spec);
+    insta::assert_snapshot!(format!("sm_90a_{}", compiled.entry), compiled.text());
 }
 
 /// Blocks smaller than a tile, equal, larger, and neither multiple nor divisor.

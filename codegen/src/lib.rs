@@ -23,6 +23,7 @@ mod dump;
 pub mod frontend;
 pub mod layout;
 mod lower;
+pub mod plan;
 pub mod program;
 pub mod schedule;
 pub mod spec;

@@ -41,13 +41,14 @@ fn compiled() -> Vec<Compiled> {
 
 #[test]
 fn barriers_of_the_plan_are_those_of_the_kernel() {
-    for Compiled { schedule, module, entry, dynamic_shared_bytes, .. } in compiled() {
+    for Compiled { schedule, plan, module, entry, dynamic_shared_bytes, .. } in compiled() {
         let text = flashpage_ptx::print(&module);
+        let plan = plan.expect("a kernel for Hopper has a plan");
         assert_eq!(dynamic_shared_bytes as usize, schedule.shared_bytes(), "{entry}");
         for meeting in schedule.meetings() {
             let What { line, what } = match meeting.at {
                 BarrierAt::Shared(offset) => {
-                    let at = match offset - schedule.barriers_offset() {
+                    let at = match offset - plan.barriers_offset() {
                         0 => "[%barriers0]".to_owned(),
                         along => format!("[%barriers0+{along}]"),
                     };
@@ -76,7 +77,7 @@ fn barriers_of_the_plan_are_those_of_the_kernel() {
             };
             assert!(text.contains(&line), "{entry}: {} has not {what}: no `{line}`", meeting.name);
         }
-        assert_eq!(text.matches("mbarrier.init").count(), schedule.barriers(), "{entry}");
+        assert_eq!(text.matches("mbarrier.init").count(), plan.mbarriers().len(), "{entry}");
         assert_eq!(schedule.roles.is_some_and(|roles| roles.take_turns), text.contains("%turn0"), "{entry}");
     }
 }

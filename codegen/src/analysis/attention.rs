@@ -49,6 +49,13 @@ impl ScoreOp {
     }
 }
 
+impl Attention {
+    /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
+    pub fn has_conditions(&self) -> bool {
+        !self.seen.exact || self.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)))
+    }
+}
+
 /// Why a well-formed program cannot be lowered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("kernel `{kernel}`: {message}")]

@@ -87,11 +87,11 @@ impl Kernel<'_> {
         let rows = ends.into_iter().flatten().any(Bound::uses_row).then(|| self.tile_rows(extent));
         let last_col = self.b.sub(Type::S32, "r", &extent.kv_len, 1);
 
-        let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Greatest, &last_col);
+        let hi = self.right_end(extent, rows.as_ref(), interval, Extreme::Greatest, &last_col);
         let hi = self.relative_to_begin(extent, hi, -1);
         let hi = self.b.add(Type::S32, "r", &hi, cols);
         let end = self.b.div(Type::U32, "tiles_end", &hi, cols);
-        let first = match self.left_end(extent, rows.as_ref(), &interval, Extreme::Least) {
+        let first = match self.left_end(extent, rows.as_ref(), interval, Extreme::Least) {
             Some(lo) => {
                 let lo = self.relative_to_begin(extent, lo, 0);
                 self.b.div(Type::U32, "tiles_first", &lo, cols)
@@ -101,12 +101,12 @@ impl Kernel<'_> {
         let mut range = ColumnRange { first, end, inner_end: None, inner_first: None };
         if interval.exact {
             self.b.comment("tiles that every row sees whole");
-            let hi = self.right_end(extent, rows.as_ref(), &interval, Extreme::Least, &last_col);
+            let hi = self.right_end(extent, rows.as_ref(), interval, Extreme::Least, &last_col);
             let hi = self.relative_to_begin(extent, hi, -1);
             let hi = self.b.add(Type::S32, "r", &hi, 1);
             let inner_end = self.b.div(Type::U32, "inner_end", &hi, cols);
             self.b.max(Type::S32, &inner_end, &inner_end, &range.first);
-            if let Some(lo) = self.left_end(extent, rows.as_ref(), &interval, Extreme::Greatest) {
+            if let Some(lo) = self.left_end(extent, rows.as_ref(), interval, Extreme::Greatest) {
                 let lo = self.relative_to_begin(extent, lo, 0);
                 let lo = self.b.add(Type::S32, "r", &lo, cols - 1);
                 let inner_first = self.b.div(Type::U32, "inner_first", &lo, cols);

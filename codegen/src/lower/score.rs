@@ -42,6 +42,7 @@ struct RowValues {
 }
 
 /// The conditions of a tile that are no interval, evaluated.
+#[derive(Default)]
 pub(super) struct Kept {
     /// For each condition a bit a score, 32 in a register.
     bits: Vec<Vec<Reg>>,
@@ -89,12 +90,12 @@ impl Kernel<'_> {
                     hi.push(self.right_end(
                         instance,
                         range.as_ref(),
-                        &interval,
+                        interval,
                         Extreme::Greatest,
                         &last_col,
                     ));
                 }
-                lo.extend(self.left_end(instance, range.as_ref(), &interval, Extreme::Least));
+                lo.extend(self.left_end(instance, range.as_ref(), interval, Extreme::Least));
             }
         }
         self.know_rows(instance, &mut rows, &evaluated);

@@ -1,7 +1,6 @@
 //! Schedules for Hopper: one producer warpgroup that copies, one to three consumer warpgroups that multiply.
 //!
-//! Shared memory, from its start: Q, then O where it has room of its own, the K ring, the V ring, the barriers.
-//! Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension, swizzled within eight rows, as bulk
+//! What lies where in shared memory is the plan's ([`crate::plan::roles`]). Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension, swizzled within eight rows, as bulk
 //! copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
 use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
@@ -394,40 +393,6 @@ impl Schedule {
     /// Bytes of a K or V tile.
     pub fn kv_tile_bytes(&self) -> usize {
         self.cols * self.head_dim * 2
-    }
-
-    /// Byte offset of O.
-    pub fn output_offset(&self) -> usize {
-        match self.roles.map(|roles| roles.output) {
-            Some(OutputIn::Own) => self.rows * self.head_dim * 2,
-            _ => 0,
-        }
-    }
-
-    /// Byte offset of the K ring.
-    pub fn keys_offset(&self) -> usize {
-        self.output_offset() + self.rows * self.head_dim * 2
-    }
-
-    /// Byte offset of the V ring.
-    pub fn values_offset(&self) -> usize {
-        self.keys_offset() + self.stages * self.kv_tile_bytes()
-    }
-
-    /// Byte offset of the barriers, eight bytes each: full and empty of Q, then of each K stage, of each V stage, and of
-    /// each place where a row tile is described.
-    pub fn barriers_offset(&self) -> usize {
-        self.values_offset() + self.stages * self.kv_tile_bytes()
-    }
-
-    /// Barriers of the kernel.
-    pub fn barriers(&self) -> usize {
-        2 * (1 + 2 * self.stages + TILE_INFOS)
-    }
-
-    /// Byte offset of the [`TILE_INFOS`] places where the producer describes row tiles, [`TILE_INFO_BYTES`] each.
-    pub fn tile_infos_offset(&self) -> usize {
-        self.barriers_offset() + 8 * self.barriers()
     }
 
     /// Query heads whose rows share a tile. The rest of a group, if any, has tiles of its own.

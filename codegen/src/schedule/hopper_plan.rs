@@ -1,25 +1,15 @@
-//! What a Hopper kernel keeps where, and who waits for whom: its shared memory and its barriers, as data.
-//!
-//! The lowering works these numbers out where it needs them; here they are listed, for people to read and for tests
-//! to hold against the PTX.
+//! What a Hopper kernel keeps where, and who waits for whom: the buffers of its plan ([`crate::plan::roles`]) one by one,
+//! for people to read.
 
-use super::hopper::{TILE_INFO_BYTES, TILE_INFOS, WARPGROUP_WARPS};
+use super::hopper::WARPGROUP_WARPS;
 use super::{KvBox, OutputIn, Roles, Schedule, WARPGROUP_ROWS};
 use crate::layout::panel::{Order, Panels};
 use crate::layout::swizzle::PERIOD;
+use crate::plan::roles::{self, CONSUMERS, FIRST_ALONE, FIRST_TURN, INFO, OUTPUT, QUERY, WHOLE_BLOCK};
+use crate::plan::{BARRIER_BYTES, BufferId, Place};
 
 /// Threads of a warpgroup.
 const WARPGROUP: usize = WARPGROUP_WARPS * 32;
-/// Bytes of an `mbarrier`.
-const BARRIER_BYTES: usize = 8;
-/// Named barrier of the whole block.
-const WHOLE_BLOCK: usize = 0;
-/// Named barrier of the first consumer warpgroup's turn; the others' follow.
-const FIRST_TURN: usize = 1;
-/// Named barrier of all consumers.
-const CONSUMERS: usize = 4;
-/// Named barrier of the first consumer warpgroup alone; the others' follow.
-const FIRST_ALONE: usize = 5;
 
 /// A piece of shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,47 +67,46 @@ impl Schedule {
     /// Shared memory from its start to its end, in order; empty without roles.
     pub fn regions(&self) -> Vec<Region> {
         let Some(roles) = self.roles else { return Vec::new() };
+        let over_query = roles.output == OutputIn::OverQuery;
         let mut regions = Vec::new();
-        let (rows, columns) = (self.row_panels(), self.column_panels());
-        let mut tile = |name: String, offset: usize, layout: Panels| {
-            let bytes = layout.bytes();
-            regions.push(Region { name, offset, bytes, layout: Some(layout), is_barrier: false });
-        };
-        match roles.output {
-            OutputIn::Own => {
-                tile("Q".to_owned(), 0, rows);
-                tile("O".to_owned(), self.output_offset(), rows);
+        for (index, buffer) in roles::buffers(self, roles).0.into_iter().enumerate() {
+            let Place::Shared(shared) = buffer.place else { continue };
+            let id = BufferId(index);
+            if id == OUTPUT && over_query {
+                continue;
             }
-            OutputIn::OverQuery => tile("Q, then O".to_owned(), 0, rows),
-        }
-        for (ring, first) in [("K", self.keys_offset()), ("V", self.values_offset())] {
-            for stage in 0..self.stages {
-                tile(format!("{ring} stage {stage}"), first + stage * self.kv_tile_bytes(), columns);
+            for slot in 0..shared.slots {
+                let name = match id {
+                    QUERY if over_query => "Q, then O".to_owned(),
+                    QUERY => "Q".to_owned(),
+                    OUTPUT => "O".to_owned(),
+                    INFO => format!("{} {slot}", buffer.name),
+                    _ => format!("{} stage {slot}", buffer.name),
+                };
+                let (offset, bytes, layout) =
+                    (shared.offset + slot * shared.bytes, shared.bytes, shared.layout);
+                regions.push(Region { name, offset, bytes, layout, is_barrier: false });
+                let Some(barriers) = shared.barriers else { continue };
+                let of = match id {
+                    QUERY => "Q".to_owned(),
+                    INFO => format!("info{slot}"),
+                    _ => format!("{}{slot}", buffer.name),
+                };
+                let pair = barriers.offset + slot * 2 * BARRIER_BYTES;
+                for (side, offset) in [("full", pair), ("empty", pair + BARRIER_BYTES)] {
+                    let name = format!("{of} {side}");
+                    regions.push(Region {
+                        name,
+                        offset,
+                        bytes: BARRIER_BYTES,
+                        layout: None,
+                        is_barrier: true,
+                    });
+                }
             }
         }
-        for (index, name) in self.barrier_names().into_iter().enumerate() {
-            let offset = self.barriers_offset() + index * BARRIER_BYTES;
-            regions.push(Region { name, offset, bytes: BARRIER_BYTES, layout: None, is_barrier: true });
-        }
-        regions.extend((0..TILE_INFOS).map(|place| Region {
-            name: format!("tile info {place}"),
-            offset: self.tile_infos_offset() + place * TILE_INFO_BYTES,
-            bytes: TILE_INFO_BYTES,
-            layout: None,
-            is_barrier: false,
-        }));
+        regions.sort_by_key(|region| region.offset);
         regions
-    }
-
-    /// Names of the `mbarrier`s, in order: a pair for each slot.
-    fn barrier_names(&self) -> Vec<String> {
-        let slots = |ring: &'static str| (0..self.stages).map(move |stage| format!("{ring}{stage}"));
-        std::iter::once("Q".to_owned())
-            .chain(slots("K"))
-            .chain(slots("V"))
-            .chain((0..TILE_INFOS).map(|place| format!("info{place}")))
-            .flat_map(|slot| [format!("{slot} full"), format!("{slot} empty")])
-            .collect()
     }
 
     /// Every barrier: the `mbarrier`s in order, then the named ones. Empty without roles.
@@ -280,7 +269,7 @@ mod tests {
                 })
                 .collect();
             assert_eq!(shared, barriers.iter().map(|r| (r.name.as_str(), r.offset)).collect::<Vec<_>>());
-            assert_eq!(shared.len(), schedule.barriers());
+            assert_eq!(shared.len(), barriers.len());
             // No two named barriers share a number, of the sixteen that there are.
             let mut numbers: Vec<usize> = meetings
                 .iter()

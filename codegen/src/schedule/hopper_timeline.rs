@@ -132,7 +132,7 @@ impl Costs {
             // All maxima come before the first exponential; the rest goes on beside the special-function unit.
             softmax: per_thread * BEFORE + special.max(issued),
             round: per_thread / 2,
-            copy: s.kv_tile_bytes() / COPY_BYTES_PER_CYCLE,
+            copy: s.column_panels().bytes() / COPY_BYTES_PER_CYCLE,
         }
     }
 }

@@ -19,7 +19,7 @@ pub use hopper_table::SM90;
 pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
 pub use table::{Row, SM80};
 
-use crate::analysis::attention::{Attention, ScoreOp};
+use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::layout::swizzle::Swizzle;
 use crate::program::Expr;
@@ -77,8 +77,7 @@ impl Carries {
 
     fn of(spec: &Spec, attention: &Attention) -> Carries {
         let kept = &attention.seen;
-        let masks_before_maps = attention.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)));
-        if !kept.exact || masks_before_maps {
+        if attention.has_conditions() {
             return Carries::Conditions;
         }
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
@@ -438,8 +437,8 @@ impl Schedule {
 
     /// Dynamic shared memory of a block.
     pub fn shared_bytes(&self) -> usize {
-        if self.roles.is_some() {
-            return self.tile_infos_offset() + TILE_INFOS * TILE_INFO_BYTES;
+        if let Some(roles) = self.roles {
+            return crate::plan::roles::buffers(self, roles).1;
         }
         self.ring_offset() + self.slots() * self.slot_bytes()
     }

@@ -141,7 +141,7 @@ pub fn memory(schedule: &Schedule) -> Option<String> {
     picture.text(
         (MAP.0 + MAP.1 / 2, y + 18),
         "middle",
-        &format!("{} barriers, full and empty", schedule.barriers()),
+        &format!("{} barriers, full and empty", regions.iter().filter(|region| region.is_barrier).count()),
     );
     let end = format!("{} bytes of {}", schedule.shared_bytes(), schedule.shared_limit());
     picture.text((MAP.0 + MAP.1 / 2, y + 48), "middle", &end);

@@ -1,4 +1,4 @@
-//! Where roles meet: `mbarrier`s for the slots of Q and of the K and V rings, named barriers for turns.
+//! Where roles meet: `mbarrier`s for the slots of buffers, named barriers for turns, each where the plan has it.
 //!
 //! | barriers | arrivals of a phase | completed by |
 //! |---|---|---|
@@ -9,6 +9,8 @@
 //! the first counts as over, so that empty slots are free at once.
 
 use super::{Block, Hopper};
+use crate::plan::roles::FIRST_TURN;
+use crate::plan::{BARRIER_BYTES, BufferId, Shared};
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -16,26 +18,12 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 /// Byte offset of a slot's full barrier from the slot's pair.
 pub(super) const FULL: usize = 0;
 /// Byte offset of a slot's empty barrier from the slot's pair.
-pub(super) const EMPTY: usize = 8;
+pub(super) const EMPTY: usize = BARRIER_BYTES;
 /// Bytes of a slot's pair of barriers.
-pub(super) const PAIR: usize = 16;
-
-/// Named barriers: 0 is the whole block's.
-const FIRST_TURN: usize = 1;
-/// Named barrier of all consumers.
-pub(super) const CONSUMERS: usize = 4;
-/// Named barrier of the first consumer warpgroup alone; the others' follow.
-pub(super) const FIRST_ALONE: usize = 5;
+pub(super) const PAIR: usize = 2 * BARRIER_BYTES;
 
 /// Threads of a warpgroup.
 pub(super) const WARPGROUP: usize = 128;
-
-/// Which ring.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Which {
-    Keys,
-    Values,
-}
 
 /// A place in a ring.
 #[derive(Clone)]
@@ -47,26 +35,21 @@ pub(super) struct Position {
 }
 
 impl Hopper<'_> {
-    /// Byte offset of the pair of barriers of a ring's first slot.
-    fn ring_barriers(&self, which: Which) -> usize {
-        match which {
-            Which::Keys => PAIR,
-            Which::Values => PAIR * (1 + self.schedule.stages),
-        }
+    /// Byte offset, from the first barrier, of the pair of barriers of a buffer's first slot.
+    pub(super) fn first_pair(&self, buffer: BufferId) -> usize {
+        let barriers = self.plan.shared(buffer).barriers.expect("what is awaited has barriers");
+        barriers.offset - self.plan.barriers_offset()
     }
 
     /// By the block's first thread; others see it after the block's barrier.
     pub(super) fn initialise_barriers(&mut self, block: &Block) {
-        let warps = self.schedule.warps;
-        let slots = self.schedule.barriers() / 2;
+        let counts: Vec<usize> = self.plan.mbarriers().into_iter().map(|(.., arrivals)| arrivals).collect();
         let first = self.b.setp(Word::Eq, Type::U32, "p", &block.thread, 0);
         self.b.set_guard(Some(&first));
-        for slot in 0..slots {
-            for (offset, count) in [(FULL, 1), (EMPTY, warps)] {
-                let at = address(&block.barriers, (slot * PAIR + offset) as i64);
-                let mods = [word(Word::Init), space(Space::Shared), ty(Type::B64)];
-                self.b.emit(Opcode::Mbarrier, &mods, vec![at, count.into()]);
-            }
+        for (index, count) in counts.into_iter().enumerate() {
+            let at = address(&block.barriers, (index * BARRIER_BYTES) as i64);
+            let mods = [word(Word::Init), space(Space::Shared), ty(Type::B64)];
+            self.b.emit(Opcode::Mbarrier, &mods, vec![at, count.into()]);
         }
         let mods = [word(Word::MbarrierInit), word(Word::Release), word(Word::Cluster)];
         self.b.emit(Opcode::Fence, &mods, vec![]);
@@ -74,10 +57,17 @@ impl Hopper<'_> {
     }
 
     /// The pair of barriers of a ring's slot.
-    pub(super) fn slot_barriers(&mut self, block: &Block, which: Which, at: &Position) -> Reg {
-        let first = self.ring_barriers(which);
+    pub(super) fn slot_barriers(&mut self, block: &Block, ring: BufferId, at: &Position) -> Reg {
+        let first = self.first_pair(ring);
         let pair = self.b.mad_lo(Type::U32, "r", &at.stage, PAIR, &block.barriers);
         self.b.add(Type::U32, "r", &pair, first)
+    }
+
+    /// Shared address of a ring's slot.
+    pub(super) fn slot_address(&mut self, block: &Block, ring: BufferId, at: &Position) -> Reg {
+        let Shared { bytes, offset: first, .. } = *self.plan.shared(ring);
+        let slot = self.b.mad_lo(Type::U32, "r", &at.stage, bytes, &block.shared);
+        self.b.add(Type::U32, "r", &slot, first)
     }
 
     /// Waits until the phase of parity `parity` is over.

@@ -1,247 +1,275 @@
-//! A consumer warpgroup: 64 rows of the tile, all columns.
-//!
-//! ```text
-//! tile j:  │ issue S(j) = Q K(j)ᵀ │ issue O += P(j+1) V(j+1) │ wait S │ softmax of S(j) │ wait O │ P(j) := S(j), rescale O │
-//! ```
-//!
-//! Tiles go from right to left. The rightmost is peeled: it has no O += P V before it. The last O += P V follows the
-//! loops. Tensor cores are busy with O += P V while a warpgroup is in its softmax, and with the other warpgroups'
-//! products: they take turns issuing theirs.
+//! A consumer warpgroup: 64 rows of the tile, all columns. What it does in which order is the plan's
+//! ([`crate::plan::roles`]); here are the instructions.
 
-use super::barrier::{EMPTY, FULL, Position, Turns, Which};
-use super::product::Factors;
+use super::barrier::{EMPTY, Turns, WARPGROUP};
+use super::flow::{Flow, RoleFlow};
+use super::product::{Factors, Product};
 use super::tile_info::{Place, TileInfo};
 use super::{Block, Hopper};
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::range::Ends;
-use crate::lower::score::Masks;
-use crate::schedule::{Overlap, PassTurn, Rescale};
-use flashpage_ptx::ast::Operand;
+use crate::lower::score::{Kept, Masks};
+use crate::plan::roles::{ACCUMULATORS, CONSUMERS, FIRST_ALONE};
+use crate::plan::{Compute, Condition, Function, Meeting, Node, Step};
+use crate::schedule::Rescale;
+use flashpage_ptx::ast::{Name, Operand};
 use flashpage_ptx::builder::{Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
+use std::rc::Rc;
 
-/// What a consumer warp carries from tile to tile.
+/// What a consumer warp carries beside what every role does.
 pub(super) struct Consumer {
     /// Warpgroup among the consumers.
     pub warpgroup: Reg,
-    /// Whether this lane arrives at barriers for its warp.
-    pub first_lane: Reg,
-    factors: Factors,
+    pub factors: Factors,
     turns: Option<Turns>,
-    /// K slot of the tile whose scores are computed. The V slot of the tile before, whose probabilities wait to be
-    /// multiplied, is the one before it.
-    keys: Position,
     /// The tile whose scores are computed.
-    tile: Reg,
+    pub tile: Reg,
+    /// Where the next item begins, and where there is none.
+    next: Name,
+    done: Name,
+    /// What was read of the item first.
+    info: Option<TileInfo>,
+    /// The item, as it was read last.
+    pub instance: Option<Rc<Instance>>,
+    /// Accumulators and softmax; scores as the products leave them.
+    pub state: Option<State>,
+    /// The same with scores after maps and masks.
+    scored: Option<State>,
+    masks: Option<Rc<Masks>>,
+    kept: Kept,
+    maxima: Vec<Reg>,
+    growth: Vec<Reg>,
+    grown: Option<Reg>,
+    /// Columns of the tile that exist.
+    left: Option<Reg>,
+    /// Row sums, at last.
+    pub sums: Vec<Reg>,
+    /// The thread of the warpgroup that begins its bulk copies.
+    pub issuer: Option<Reg>,
+    /// The warpgroup's own named barrier.
+    alone: Option<Reg>,
+    /// First row of the warpgroup.
+    pub first_row: Option<Reg>,
+    /// Shared address of O.
+    pub o_tile: Option<Reg>,
+}
+
+impl Consumer {
+    /// The item.
+    pub fn instance(&self) -> Rc<Instance> {
+        self.instance.clone().expect("an item has been read")
+    }
+
+    /// Accumulators and softmax.
+    pub fn state(&self) -> State {
+        self.state.clone().expect("an item has been begun")
+    }
+
+    fn scored(&self) -> State {
+        self.scored.clone().expect("scores have been computed")
+    }
 }
 
 impl Hopper<'_> {
-    pub(super) fn consumer(&mut self, block: &Block) {
+    pub(super) fn consumer(&mut self, block: Block) {
         self.b.stage("CONSUMERS: a warpgroup for 64 rows each");
         let registers = self.roles().consumer_registers;
         self.set_registers(Word::Inc, registers);
         let warpgroup = self.b.shr(Type::U32, "warpgroup", &block.warp, 2);
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
-        let factors = self.factors(block, &warpgroup);
+        let factors = self.factors(&block, &warpgroup);
         let turns = self.turns(&warpgroup);
-        let keys = self.first_position(0);
+        let columns = self.first_position(0);
         let tile = self.b.reg(Type::U32, "tile");
-        let consumer = Consumer { warpgroup, first_lane, factors, turns, keys, tile };
-
         let place = self.first_place(false);
-        let (top, done) = (self.b.label("tile"), self.b.label("tiles_done"));
-        self.b.place(&top);
-        self.b.stage("the next tile of rows");
-        self.await_info(block, &place);
-        let mut info = self.read_info(block, &place);
-        self.agree(&mut info);
-        let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
-        self.b.guarded(&over, false, |b| b.bra(&done));
-        self.uniform.clear();
-        let instance = self.instance_told(&info);
-        self.hoist_uniform(&instance);
-        let state = self.state();
-        self.b.sub(Type::S32, &consumer.tile, &info.tiles_end(), 1);
-        let nothing = self.b.label("no_columns");
-        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, &info.first_tile());
-        self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));
-
-        let masks = self.rightmost_tile(block, &instance, &info.query_parity(), &consumer, &state);
-        let bounded = &self.attention.seen;
-        for (index, phase) in self.phases().into_iter().enumerate() {
-            // Without a bound on the right only the rightmost tile needs its end masked.
-            if index == 0 && bounded.exact && bounded.hi.is_none() {
-                continue;
-            }
-            self.b.stage(phase.title);
-            let first = self.read_edge(block, &place, phase.first);
-            // The first part goes on with what the rightmost tile has.
-            let asks = phase.ends != Ends::None || !self.attention.scores.is_empty();
-            let again = (index > 0 && asks).then(|| self.instance_again(block, &place));
-            let instance = again.as_ref().unwrap_or(&instance);
-            let own = (index > 0).then(|| self.prepare_scores(instance, phase.ends));
-            let masks = own.as_ref().unwrap_or(&masks);
-            self.columns(block, instance, &consumer, masks, &state, &first);
-        }
-        self.last_output(block, &consumer, &state);
-
-        let again = self.instance_again(block, &place);
-        self.release_info(block, &place, &consumer.first_lane);
-        self.epilogue(block, &again, &consumer, &state);
-        self.b.bra(&top);
-
-        self.b.place(&nothing);
-        self.b.stage("no row sees a column");
-        let again = self.instance_again(block, &place);
-        self.release_info(block, &place, &consumer.first_lane);
-        if again.part.is_some() {
-            self.clear_accumulators(&state);
-        }
-        self.store_nothing(&again, &state);
-        self.b.bra(&top);
-        self.b.place(&done);
-        self.finish_stores(block);
+        let (next, done) = (self.b.label("tile"), self.b.label("tiles_done"));
+        let consumer = Consumer {
+            warpgroup,
+            factors,
+            turns,
+            tile,
+            next,
+            done,
+            info: None,
+            instance: None,
+            state: None,
+            scored: None,
+            masks: None,
+            kept: Kept::default(),
+            maxima: Vec::new(),
+            growth: Vec::new(),
+            grown: None,
+            left: None,
+            sums: Vec::new(),
+            issuer: None,
+            alone: None,
+            first_row: None,
+            o_tile: None,
+        };
+        let mut flow = Flow::new(block, first_lane, columns, place, consumer);
+        let body = self.body("consumer");
+        self.walk(&mut flow, &body);
     }
 
-    /// What was read and worked out at first: to carry it through the loops would cost registers there.
+    /// What is told of an item. The first time it also decides whether there is one.
+    fn read(&mut self, flow: &mut Flow<Consumer>) {
+        let mut info = self.read_info(&flow.block, &flow.place);
+        let begins = flow.role.info.is_none();
+        if begins {
+            self.agree(&mut info);
+            let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
+            let done = flow.role.done.clone();
+            self.b.guarded(&over, false, |b| b.bra(&done));
+            self.uniform.clear();
+            flow.query_parity = Some(info.query_parity());
+        }
+        let lanes = self.lanes();
+        let extent = self.extent_of(&info);
+        let instance = self.instance(lanes, extent);
+        if begins {
+            self.hoist_uniform(&instance);
+            flow.role.info = Some(info);
+        }
+        flow.role.instance = Some(Rc::new(instance));
+    }
+
+    /// What was read and worked out at first, again: to carry it through the loops would cost registers there.
     fn instance_again(&mut self, block: &Block, place: &Place) -> Instance {
         let info = self.read_info(block, place);
-        self.instance_told(&info)
-    }
-
-    fn instance_told(&mut self, info: &TileInfo) -> Instance {
         let lanes = self.lanes();
-        let extent = self.extent_of(info);
+        let extent = self.extent_of(&info);
         self.instance(lanes, extent)
     }
 
-    fn clear_accumulators(&mut self, state: &State) {
-        for register in state.acc.iter().flatten().flatten() {
-            self.b.mov(Type::F32, register, 0.0f32);
+    fn compute(&mut self, flow: &mut Flow<Consumer>, compute: &Compute) {
+        let Compute { what, writes, reads } = compute;
+        match what {
+            Function::Read => self.read(flow),
+            Function::Clear if writes.iter().any(|view| view.buffer == ACCUMULATORS) => {
+                for register in flow.role.state().acc.iter().flatten().flatten() {
+                    self.b.mov(Type::F32, register, 0.0f32);
+                }
+            }
+            Function::Clear => flow.role.state = Some(self.state()),
+            Function::ClearRows => {
+                let left = flow.role.left.clone().expect("what exists of a tile was asked");
+                self.clear_rows(flow, writes[0], &left);
+            }
+            Function::Conditions => {
+                let (instance, masks) = (flow.role.instance(), flow.role.masks.clone());
+                let masks = masks.expect("masks are prepared before columns");
+                flow.role.kept = self.conditions(&instance, &masks, &flow.role.tile);
+            }
+            Function::Scores => {
+                let (instance, masks) = (flow.role.instance(), flow.role.masks.clone());
+                let masks = masks.expect("masks are prepared before columns");
+                let mut scored = flow.role.state();
+                self.scores(&instance, &masks, &flow.role.kept, &mut scored, &flow.role.tile);
+                flow.role.scored = Some(scored);
+            }
+            Function::RowMaxima => flow.role.maxima = self.tile_maxima(&flow.role.scored()),
+            Function::RaiseMaxima => {
+                for (max, maximum) in flow.role.scored().softmax.max.iter().zip(&flow.role.maxima) {
+                    self.b.max(Type::F32, max, max, maximum);
+                }
+            }
+            Function::Growth => {
+                flow.role.growth = flow.role.maxima.iter().map(|_| self.b.reg(Type::F32, "grow")).collect();
+                flow.role.grown = match self.schedule.rescale {
+                    Rescale::Always => None,
+                    Rescale::Grown { threshold } => {
+                        Some(self.any_grown(&flow.role.scored(), &flow.role.maxima, threshold))
+                    }
+                };
+            }
+            Function::MoveMaxima => {
+                let scored = flow.role.scored();
+                for (slot, maximum) in flow.role.maxima.iter().enumerate() {
+                    self.move_maximum(&scored, slot, maximum, &flow.role.growth[slot]);
+                }
+            }
+            Function::Exponentials => {
+                let polynomials = self.roles().polynomial;
+                self.exponentials(&flow.role.scored(), polynomials);
+            }
+            Function::AddToSums => self.add_to_sums(&flow.role.scored()),
+            Function::Pin => self.pin_sums(&flow.role.scored()),
+            Function::Round => self.round_probabilities(&flow.role.scored(), &flow.role.factors),
+            Function::Rescale => {
+                let scored = flow.role.scored();
+                for (slot, factor) in flow.role.growth.iter().enumerate() {
+                    self.scale_row(&scored, slot, factor);
+                }
+            }
+            Function::RowSums => {
+                self.b.stage("row sums across the four lanes of a row");
+                let sums = flow.role.state().softmax.sum;
+                flow.role.sums = sums.into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+            }
+            Function::StoreLse => {
+                let (instance, state) = (flow.role.instance(), flow.role.state());
+                let lse = self.attention.lse.expect("the plan stores what the program does");
+                self.store_lse(&instance, &state, &flow.role.sums, lse);
+            }
+            Function::StorePartial => {
+                let (instance, state) = (flow.role.instance(), flow.role.state());
+                self.store_partial(&instance, &state, &flow.role.sums);
+            }
+            Function::StoreNothing => self.store_nothing(&flow.role.instance(), &flow.role.state()),
+            Function::Divide => self.write_output(flow),
+            Function::StoreRows => self.store_shared_rows(flow),
+            Function::Describe | Function::LookUp => unreachable!("a producer's: {what} of {reads:?}"),
         }
     }
 
-    /// The first tile: nothing is in flight before it. Gives its masks, which serve every tile on the right boundary.
-    fn rightmost_tile(
-        &mut self,
-        block: &Block,
-        instance: &Instance,
-        query_parity: &Reg,
-        consumer: &Consumer,
-        state: &State,
-    ) -> Masks {
-        self.b.stage("the rightmost tile, masked");
-        let masks = self.prepare_scores(instance, Ends::Both);
-        let kept = self.conditions(instance, &masks, &consumer.tile);
-        self.wait(&block.barriers, FULL, query_parity);
-        // K that was not copied comes with a table only.
-        if self.attention.table.is_some() {
-            self.zero_tail(block, instance, Which::Keys, &consumer.tile, &consumer.keys);
-        }
-        let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
-        self.wait(&keys, FULL, &consumer.keys.parity);
-        self.fence_products();
-        self.issue_scores(state, &consumer.factors, &consumer.keys);
-        self.wait_products(0);
-        self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
-        let mut state = state.clone();
-        self.scores(instance, &masks, &kept, &mut state, &consumer.tile);
-        self.b.comment("online softmax");
-        let maxima = self.tile_maxima(&state);
-        for (slot, maximum) in maxima.iter().enumerate() {
-            // Nothing has been summed or accumulated: only the maximum moves.
-            let max = &state.softmax.max[slot];
-            self.b.max(Type::F32, max, max, maximum);
-        }
-        self.probabilities(&state, consumer);
-        self.zero_tail(block, instance, Which::Values, &consumer.tile, &consumer.keys);
-        self.next_tile(consumer);
-        // Not earlier: until here they would only take registers.
-        self.clear_accumulators(&state);
-        masks
+    /// Emits `then`, jumped over where no maximum has grown.
+    fn where_grown(&mut self, flow: &mut Flow<Consumer>, then: &[Node]) {
+        let grown = flow.role.grown.clone().expect("growth was asked");
+        let kept = self.b.label("maximum_kept");
+        self.b.guarded(&grown, true, |b| b.bra(&kept));
+        self.walk(flow, then);
+        self.b.place(&kept);
     }
 
-    /// Tiles from the current one down to `first`.
-    fn columns(
-        &mut self,
-        block: &Block,
-        instance: &Instance,
-        consumer: &Consumer,
-        masks: &Masks,
-        state: &State,
-        first: &Reg,
-    ) {
-        let (top, done) = (self.b.label("columns"), self.b.label("columns_done"));
-        let finished = self.b.setp(Word::Lt, Type::S32, "p", &consumer.tile, first);
-        self.b.guarded(&finished, false, |b| b.bra(&done));
-        self.b.place(&top);
-
-        let kept = self.conditions(instance, masks, &consumer.tile);
-        let keys = self.slot_barriers(block, Which::Keys, &consumer.keys);
-        let values_at = self.before(&consumer.keys);
-        let values = self.slot_barriers(block, Which::Values, &values_at);
-        // Who takes turns has all that its products need before it does: a turn is not held while V is on its way. Who is
-        // alone begins with what is there.
-        let takes_turns = self.roles().take_turns;
-        self.wait(&keys, FULL, &consumer.keys.parity);
-        if takes_turns {
-            self.wait(&values, FULL, &values_at.parity);
-        }
-        self.take_turn(&consumer.turns);
-        self.fence_products();
-        self.issue_scores(state, &consumer.factors, &consumer.keys);
-        if !takes_turns {
-            self.wait(&values, FULL, &values_at.parity);
-            // Behind a wait ptxas wants a fence again, or adds one and complains (C7519).
-            self.fence_products();
-        }
-        self.issue_output(state, &consumer.factors, &values_at);
-        let pass = self.roles().pass;
-        if pass == PassTurn::Issued {
-            self.pass_turn(&consumer.turns);
-        }
-        self.b.comment("scores are there; the output is on its way");
-        self.wait_products(1);
-        if pass == PassTurn::Scored {
-            self.pass_turn(&consumer.turns);
-        }
-        self.arrive(&keys, EMPTY, &consumer.first_lane, 1);
-
-        let polynomials = self.roles().polynomial;
-        let mut scored = state.clone();
-        self.scores(instance, masks, &kept, &mut scored, &consumer.tile);
-        self.b.comment("online softmax");
-        let maxima = self.tile_maxima(&scored);
-        let factors: Vec<Reg> = maxima.iter().map(|_| self.b.reg(Type::F32, "grow")).collect();
-        let skips = match self.schedule.rescale {
-            Rescale::Always => None,
-            Rescale::Grown { threshold } => Some(self.any_grown(&scored, &maxima, threshold)),
-        };
-        self.unless_kept(&skips, |k| {
-            for (slot, (maximum, factor)) in maxima.iter().zip(&factors).enumerate() {
-                k.move_maximum(&scored, slot, maximum, factor);
-            }
-        });
-        self.exponentials(&scored, polynomials);
-        self.add_to_sums(&scored);
-        if self.roles().overlap == Overlap::Pinned {
-            self.pin_sums(&scored);
-        }
-        self.b.comment("the output is there");
-        self.wait_products(0);
-        self.arrive(&values, EMPTY, &consumer.first_lane, 1);
-        self.round_probabilities(&scored, &consumer.factors);
-        self.unless_kept(&skips, |k| {
-            for (slot, factor) in factors.iter().enumerate() {
-                k.scale_row(&scored, slot, factor);
-            }
-        });
-        self.next_tile(consumer);
-
-        let more = self.b.setp(Word::Ge, Type::S32, "p", &consumer.tile, first);
-        self.b.guarded(&more, false, |b| b.bra(&top));
+    /// Emits `then` for a tile in which the sequence ends. All lanes of all consumers find the same.
+    fn where_it_ends(&mut self, flow: &mut Flow<Consumer>, then: &[Node]) {
+        let instance = flow.role.instance();
+        let cols = self.schedule.cols;
+        let start = self.tile_start(&instance, &flow.role.tile);
+        let left = self.b.sub(Type::U32, "r", &instance.kv_len, &start);
+        let whole = self.b.setp(Word::Ge, Type::U32, "p", &left, cols);
+        let done = self.b.label("whole_tile");
+        self.b.guarded(&whole, false, |b| b.bra(&done));
+        flow.role.left = Some(left);
+        flow.inside(|flow| self.walk(flow, then));
         self.b.place(&done);
+    }
+
+    /// One of two ends of an item, which both go on to the next.
+    fn where_columns_are_seen(&mut self, flow: &mut Flow<Consumer>, then: &[Node], otherwise: &[Node]) {
+        let info = flow.role.info.as_ref().expect("an item has been read");
+        self.b.sub(Type::S32, &flow.role.tile, &info.tiles_end(), 1);
+        let nothing = self.b.label("no_columns");
+        let is_nothing = self.b.setp(Word::Lt, Type::S32, "p", &flow.role.tile, &info.first_tile());
+        self.b.guarded(&is_nothing, false, |b| b.bra(&nothing));
+        let next = flow.role.next.clone();
+        self.walk(flow, then);
+        self.b.bra(&next);
+        self.b.place(&nothing);
+        self.b.stage("no row sees a column");
+        self.walk(flow, otherwise);
+        self.b.bra(&next);
+    }
+
+    /// The named barrier of this warpgroup.
+    fn alone(&mut self, flow: &mut Flow<Consumer>) -> Reg {
+        let known = flow.role.alone.take();
+        let alone =
+            known.unwrap_or_else(|| self.b.add(Type::U32, "alone", &flow.role.warpgroup, FIRST_ALONE));
+        flow.role.alone = Some(alone.clone());
+        alone
     }
 
     /// Keeps what the sums are made of before what follows. ptxas moves arithmetic across the wait for products freely, and
@@ -266,41 +294,108 @@ impl Hopper<'_> {
         self.b.emit(Opcode::Membar, &[word(Word::Cta)], vec![]);
         self.b.place(&summed);
     }
+}
 
-    /// Emits `body`, jumped over where no maximum has grown.
-    fn unless_kept(&mut self, grown: &Option<Reg>, body: impl FnOnce(&mut Self)) {
-        let Some(grown) = grown else { return body(self) };
-        let kept = self.b.label("maximum_kept");
-        self.b.guarded(grown, true, |b| b.bra(&kept));
-        body(self);
-        self.b.place(&kept);
-    }
-
-    fn probabilities(&mut self, state: &State, consumer: &Consumer) {
-        let polynomials = self.roles().polynomial;
-        self.exponentials(state, polynomials);
-        self.add_to_sums(state);
-        self.round_probabilities(state, &consumer.factors);
-    }
-
-    /// The tile to the left, and its K slot.
-    fn next_tile(&mut self, consumer: &Consumer) {
-        self.advance(&consumer.keys);
-        self.b.sub(Type::S32, &consumer.tile, &consumer.tile, 1);
-    }
-
-    /// O += P V of the leftmost tile.
-    fn last_output(&mut self, block: &Block, consumer: &Consumer, state: &State) {
-        self.b.stage("the last O += P V");
-        if !self.output_over_query() {
-            self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
+impl RoleFlow for Consumer {
+    fn step(k: &mut Hopper<'_>, flow: &mut Flow<Consumer>, step: &Step) {
+        match step {
+            Step::Multiply { into, a, b, transposed, fresh } => {
+                let product = Product { into: *into, a: *a, b: *b, transposed: *transposed, fresh: *fresh };
+                k.multiply(flow, product);
+            }
+            Step::FenceProducts => k.fence_products(),
+            Step::AwaitProducts(groups) => k.wait_products(*groups),
+            Step::TakeTurn => k.take_turn(&flow.role.turns),
+            Step::PassTurn => k.pass_turn(&flow.role.turns),
+            Step::Meet(Meeting::Consumers) => {
+                let threads = k.schedule.consumers() * WARPGROUP;
+                k.meet(CONSUMERS, threads);
+            }
+            Step::Meet(Meeting::Alone) => {
+                let alone = k.alone(flow);
+                k.meet(&alone, WARPGROUP);
+            }
+            Step::Store { .. } => k.store_output(flow),
+            Step::AwaitStoresRead => {
+                let issuer = k.issuer(flow);
+                k.wait_stores_read(&issuer);
+            }
+            Step::ReleaseForAll(view) => {
+                let issuer = k.issuer(flow);
+                let (barriers, offset) = k.barriers_of(flow, *view);
+                k.arrive(&barriers, offset + EMPTY, &issuer, WARPGROUP / 32);
+            }
+            Step::Compute(compute) => k.compute(flow, compute),
+            other => unreachable!("no consumer's: {other:?}"),
         }
-        let values_at = self.before(&consumer.keys);
-        let values = self.slot_barriers(block, Which::Values, &values_at);
-        self.wait(&values, FULL, &values_at.parity);
-        self.fence_products();
-        self.issue_output(state, &consumer.factors, &values_at);
-        self.wait_products(0);
-        self.arrive(&values, EMPTY, &consumer.first_lane, 1);
+    }
+
+    fn items(k: &mut Hopper<'_>, flow: &mut Flow<Consumer>, next: &[Node], each: &[Node], last: &[Node]) {
+        let (top, done) = (flow.role.next.clone(), flow.role.done.clone());
+        k.b.place(&top);
+        k.b.stage("the next tile of rows");
+        k.walk(flow, next);
+        k.walk(flow, each);
+        k.b.place(&done);
+        flow.role.issuer = None;
+        k.walk(flow, last);
+    }
+
+    fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Consumer>, first: &[Node], each: &[Node], last: &[Node]) {
+        k.b.stage("the rightmost tile, masked");
+        let next_tile = |k: &mut Hopper<'_>, flow: &Flow<Consumer>| {
+            k.advance(&flow.columns);
+            k.b.sub(Type::S32, &flow.role.tile, &flow.role.tile, 1);
+        };
+        let instance = flow.role.instance();
+        flow.role.masks = Some(Rc::new(k.prepare_scores(&instance, Ends::Both)));
+        flow.forget();
+        k.walk(flow, first);
+        next_tile(k, flow);
+
+        let seen = &k.attention.seen;
+        // Without a bound on the right only the rightmost tile needs its end masked.
+        let skipped = usize::from(seen.exact && seen.hi.is_none());
+        for (index, phase) in k.phases().into_iter().enumerate().skip(skipped) {
+            k.b.stage(phase.title);
+            let edge = k.read_edge(&flow.block, &flow.place, phase.first);
+            // The first part goes on with what the rightmost tile has.
+            if index > 0 {
+                let asks = phase.ends != Ends::None || !k.attention.scores.is_empty();
+                let part =
+                    if asks { Rc::new(k.instance_again(&flow.block, &flow.place)) } else { instance.clone() };
+                flow.role.masks = Some(Rc::new(k.prepare_scores(&part, phase.ends)));
+                flow.role.instance = Some(part);
+            }
+            let (top, done) = (k.b.label("columns"), k.b.label("columns_done"));
+            let finished = k.b.setp(Word::Lt, Type::S32, "p", &flow.role.tile, &edge);
+            k.b.guarded(&finished, false, |b| b.bra(&done));
+            k.b.place(&top);
+            flow.forget();
+            flow.look_ahead(each);
+            k.walk(flow, each);
+            next_tile(k, flow);
+            let more = k.b.setp(Word::Ge, Type::S32, "p", &flow.role.tile, &edge);
+            k.b.guarded(&more, false, |b| b.bra(&top));
+            k.b.place(&done);
+        }
+        k.b.stage("the last O += P V");
+        flow.forget();
+        k.walk(flow, last);
+    }
+
+    fn branch(
+        k: &mut Hopper<'_>,
+        flow: &mut Flow<Consumer>,
+        when: Condition,
+        then: &[Node],
+        otherwise: &[Node],
+    ) {
+        match when {
+            Condition::SeesColumns => k.where_columns_are_seen(flow, then, otherwise),
+            Condition::EndsInTile => k.where_it_ends(flow, then),
+            Condition::MaximumGrew => k.where_grown(flow, then),
+            Condition::WholeRows => k.where_rows_are_whole(flow, then, otherwise),
+        }
     }
 }

@@ -4,53 +4,24 @@
 //! A bulk copy stores whole boxes of tokens: where a warpgroup's rows reach past their sequence, or heads are packed
 //! that do not divide them, its warps store their rows themselves.
 
-use super::barrier::{EMPTY, FIRST_ALONE, WARPGROUP};
+use super::Hopper;
+use super::barrier::WARPGROUP;
 use super::consumer::Consumer;
-use super::{Block, Hopper};
+use super::flow::Flow;
 use crate::abi::{Divisor, Meaning};
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::softmax::row;
+use crate::plan::Node;
+use crate::plan::roles::OUTPUT;
 use crate::program::ParamId;
 use crate::schedule::WARPGROUP_ROWS;
-use crate::spec::Work;
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 impl Hopper<'_> {
-    pub(super) fn epilogue(
-        &mut self,
-        block: &Block,
-        instance: &Instance,
-        consumer: &Consumer,
-        state: &State,
-    ) {
-        self.b.stage("row sums across the four lanes of a row");
-        let sums: Vec<Reg> =
-            state.softmax.sum.clone().into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
-        if instance.part.is_some() {
-            self.store_partial(instance, state, &sums);
-            if self.output_over_query() {
-                // Nothing is put over Q, but it is free now.
-                self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
-            }
-            return;
-        }
-        if let Some(lse) = self.attention.lse {
-            self.store_lse(instance, state, &sums, lse);
-        }
-        match self.attention.output {
-            Some(output) => self.store_output(block, instance, consumer, state, &sums, output),
-            // Nothing is put over Q, but it is free now.
-            None if self.output_over_query() => {
-                self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
-            }
-            None => {}
-        }
-    }
-
     /// O = 0 and a log-sum-exp of minus infinity.
     pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State) {
         if instance.part.is_some() {
@@ -69,69 +40,61 @@ impl Hopper<'_> {
     }
 
     /// The thread of a warpgroup that issues its bulk copies.
-    fn issuer(&mut self, block: &Block) -> Reg {
-        let within = self.b.and(Type::B32, "r", &block.thread, WARPGROUP - 1);
-        self.b.setp(Word::Eq, Type::U32, "issuer", &within, 0)
-    }
-
-    /// Before the kernel ends: its bulk copies have read shared memory.
-    pub(super) fn finish_stores(&mut self, block: &Block) {
-        let by_bulk_copies = self.attention.output.is_some() && self.spec.work != Work::Partials;
-        if by_bulk_copies && !self.output_over_query() {
-            let issuer = self.issuer(block);
-            self.wait_stores_read(&issuer);
+    pub(super) fn issuer(&mut self, flow: &mut Flow<Consumer>) -> Reg {
+        if let Some(issuer) = &flow.role.issuer {
+            return issuer.clone();
         }
+        let within = self.b.and(Type::B32, "r", &flow.block.thread, WARPGROUP - 1);
+        let issuer = self.b.setp(Word::Eq, Type::U32, "issuer", &within, 0);
+        flow.role.issuer = Some(issuer.clone());
+        issuer
     }
 
-    fn wait_stores_read(&mut self, issuer: &Reg) {
+    pub(super) fn wait_stores_read(&mut self, issuer: &Reg) {
         self.b.set_guard(Some(issuer));
         let mods = [word(Word::Async), word(Word::Bulk), word(Word::WaitGroup), word(Word::Read)];
         self.b.emit(Opcode::Cp, &mods, vec![0.into()]);
         self.b.set_guard(None);
     }
 
-    fn store_output(
+    /// Emits `then` where all rows of the warpgroup exist, as whole tokens, and `otherwise` where some do not.
+    pub(super) fn where_rows_are_whole(
         &mut self,
-        block: &Block,
-        instance: &Instance,
-        consumer: &Consumer,
-        state: &State,
-        sums: &[Reg],
-        output: ParamId,
+        flow: &mut Flow<Consumer>,
+        then: &[Node],
+        otherwise: &[Node],
     ) {
-        self.b.stage("O / row sum, rounded, to shared memory");
-        let over_query = self.output_over_query();
-        let issuer = self.issuer(block);
-        let alone = self.b.add(Type::U32, "alone", &consumer.warpgroup, FIRST_ALONE);
-        if !over_query {
-            self.b.comment("the last tile's O has left");
-            self.wait_stores_read(&issuer);
-        }
-        self.meet(&alone, WARPGROUP);
-        let offset = self.schedule.output_offset();
-        let tile = self.b.add(Type::U32, "o_tile", &block.shared, offset);
-        self.write_output(instance, state, sums, &tile);
-        // Bulk copies read this memory, or write the next Q to it.
-        self.fence_proxy_async();
-
-        let by_packed = self.reciprocal(Divisor::PackedHeads);
-        let panels = self.row_panels();
+        let instance = flow.role.instance();
         let used = self.whole_tokens(WARPGROUP_ROWS);
         let b = &mut self.b;
-        let first = b.mad_lo(Type::U32, "r", &consumer.warpgroup, WARPGROUP_ROWS, &instance.row0);
+        let first = b.mad_lo(Type::U32, "r", &flow.role.warpgroup, WARPGROUP_ROWS, &instance.row0);
         let past = b.add(Type::U32, "r", &first, WARPGROUP_ROWS);
         let divides = b.setp(Word::Eq, Type::U32, "p", &used, WARPGROUP_ROWS);
         let whole = b.setp_and(Word::Le, Type::U32, "p", &past, &instance.end, &divides);
         let (by_rows, done) = (b.label("by_rows"), b.label("stored"));
         b.guarded(&whole, true, |b| b.bra(&by_rows));
+        flow.role.first_row = Some(first);
+        self.walk(flow, then);
+        self.b.bra(&done);
+        self.b.place(&by_rows);
+        self.walk(flow, otherwise);
+        self.b.place(&done);
+    }
 
-        b.comment("whole rows of tokens: bulk copies");
-        self.meet(&alone, WARPGROUP);
+    /// Bulk copies of this warpgroup's rows of O: one for each panel.
+    pub(super) fn store_output(&mut self, flow: &mut Flow<Consumer>) {
+        let issuer = self.issuer(flow);
+        let instance = flow.role.instance();
+        let by_packed = self.reciprocal(Divisor::PackedHeads);
+        let panels = self.row_panels();
+        let map = self.map(self.output());
+        let Consumer { first_row, o_tile, warpgroup, .. } = &flow.role;
+        let (first, tile) = (first_row.as_ref(), o_tile.as_ref());
+        let (first, tile) = (first.expect("rows are known to be whole"), tile.expect("O has been written"));
         let b = &mut self.b;
-        let token = b.quotient("r", &first, &by_packed);
+        let token = b.quotient("r", first, &by_packed);
         let token = b.add(Type::U32, "r", &token, &instance.q_begin);
-        let from = b.mad_lo(Type::U32, "r", &consumer.warpgroup, WARPGROUP_ROWS * panels.span, &tile);
-        let map = self.map(output);
+        let from = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * panels.span, tile);
         for panel in 0..self.schedule.panels() {
             let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
             let to = Operand::AddressList(vec![(&map).into(), vector(&[&col, &instance.head0, &token])]);
@@ -153,26 +116,19 @@ impl Hopper<'_> {
         self.b.set_guard(Some(&issuer));
         self.b.emit(Opcode::Cp, &[word(Word::Async), word(Word::Bulk), word(Word::CommitGroup)], vec![]);
         self.b.set_guard(None);
-        if over_query {
-            self.wait_stores_read(&issuer);
-            let warps = WARPGROUP / 32;
-            self.arrive(&block.barriers, EMPTY, &issuer, warps);
-        }
-        self.b.bra(&done);
-
-        self.b.place(&by_rows);
-        self.b.comment("rows of a tile that is cut short: each warp its own");
-        self.b.bar_warp_sync();
-        self.store_shared_rows(instance, &tile, output);
-        if over_query {
-            self.b.bar_warp_sync();
-            self.arrive(&block.barriers, EMPTY, &consumer.first_lane, 1);
-        }
-        self.b.place(&done);
     }
 
-    /// Writes this warp's rows of O, divided by their sums, to the tile at `tile`.
-    fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg], tile: &Reg) {
+    fn output(&self) -> ParamId {
+        self.attention.output.expect("the plan stores what the program does")
+    }
+
+    /// Writes this warp's rows of O, divided by their sums, to shared memory.
+    pub(super) fn write_output(&mut self, flow: &mut Flow<Consumer>) {
+        self.b.stage("O / row sum, rounded, to shared memory");
+        let offset = self.plan.shared(OUTPUT).offset;
+        let tile = &self.b.add(Type::U32, "o_tile", &flow.block.shared, offset);
+        flow.role.o_tile = Some(tile.clone());
+        let (instance, state, sums) = (flow.role.instance(), flow.role.state(), &flow.role.sums);
         let panels = self.row_panels();
         let steps = panels.steps();
         let b = &mut self.b;
@@ -232,7 +188,10 @@ impl Hopper<'_> {
         self.b.xor(Type::B32, "r", chunk, &phase)
     }
 
-    fn store_shared_rows(&mut self, instance: &Instance, tile: &Reg, output: ParamId) {
+    /// Stores this warp's rows of O that exist, from shared memory.
+    pub(super) fn store_shared_rows(&mut self, flow: &Flow<Consumer>) {
+        let (instance, output) = (&flow.role.instance(), self.output());
+        let tile = flow.role.o_tile.as_ref().expect("O has been written");
         let panels = self.row_panels();
         let lanes_per_row = panels.span / CHUNK;
         let b = &mut self.b;

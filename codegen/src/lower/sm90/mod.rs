@@ -12,6 +12,7 @@
 mod barrier;
 mod consumer;
 mod epilogue;
+mod flow;
 mod producer;
 mod product;
 mod tail;
@@ -23,8 +24,9 @@ use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
 use crate::analysis::attention::Attention;
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
+use crate::plan::{Node, Plan};
 use crate::program::Program;
-use crate::schedule::{OutputIn, Roles, Schedule};
+use crate::schedule::{Roles, Schedule};
 use crate::spec::Spec;
 use flashpage_ptx::ast::{Axis, Function};
 use flashpage_ptx::builder::{Reg, space, ty, word};
@@ -38,39 +40,45 @@ pub(super) fn lower(
     attention: &Attention,
     schedule: &Schedule,
     spec: &Spec,
+    plan: &Plan,
 ) -> Function {
-    let mut k = Hopper(Kernel::new(entry, program, attention, schedule, spec));
+    let kernel = Kernel::new(entry, program, attention, schedule, spec);
+    let mut k = Hopper { kernel, plan };
     k.parameters();
     let block = k.set_up();
     let produce = k.b.label("producer");
     let is_producer = k.b.setp(Word::Ge, Type::U32, "p", &block.warp, schedule.warps);
     k.b.guarded(&is_producer, false, |b| b.bra(&produce));
-    k.consumer(&block);
+    k.consumer(block.clone());
     k.b.ret();
     k.b.place(&produce);
-    k.producer(&block);
+    k.producer(block);
     k.b.ret();
-    k.0.finish()
+    k.kernel.finish()
 }
 
 /// A kernel in the making, and how it is made for Hopper.
-struct Hopper<'a>(Kernel<'a>);
+struct Hopper<'a> {
+    kernel: Kernel<'a>,
+    plan: &'a Plan,
+}
 
 impl<'a> Deref for Hopper<'a> {
     type Target = Kernel<'a>;
 
     fn deref(&self) -> &Kernel<'a> {
-        &self.0
+        &self.kernel
     }
 }
 
 impl DerefMut for Hopper<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        &mut self.kernel
     }
 }
 
 /// What every thread knows of its block.
+#[derive(Clone)]
 struct Block {
     thread: Reg,
     lane: Reg,
@@ -100,7 +108,7 @@ impl Hopper<'_> {
     /// Barriers are initialised and rows of Q that no copy reaches are zeroed, for all to see.
     fn set_up(&mut self) -> Block {
         self.b.stage("barriers, and who this thread is");
-        let offset = self.schedule.barriers_offset();
+        let offset = self.plan.barriers_offset();
         let b = &mut self.b;
         let thread = b.special("thread", Special::Tid, Some(Axis::X));
         let lane = b.and(Type::B32, "lane", &thread, 31);
@@ -179,8 +187,9 @@ impl Hopper<'_> {
         self.b.emit(Opcode::Setmaxnreg, &mods, vec![registers.into()]);
     }
 
-    /// Whether the next Q waits for this tile's O.
-    fn output_over_query(&self) -> bool {
-        self.roles().output == OutputIn::OverQuery
+    /// What a role does.
+    fn body(&self, name: &str) -> Vec<Node> {
+        let role = self.plan.roles.iter().find(|role| role.name == name);
+        role.map(|role| role.body.clone()).unwrap_or_default()
     }
 }

@@ -8,11 +8,16 @@
 //! V is copied one tile behind K: consumers ask for it so, and a K does not wait for the slot of a V that is needed
 //! after it.
 
-use super::barrier::{EMPTY, FULL, Position, Which};
+use super::barrier::FULL;
+use super::flow::{Flow, RoleFlow};
+use super::work::Walk;
 use super::{Block, Hopper};
 use crate::abi::{CopyBox, Divisor, Meaning};
 use crate::layout::swizzle::PERIOD;
-use crate::lower::instance::Extent;
+use crate::lower::instance::{Extent, Work};
+use crate::lower::range::ColumnRange;
+use crate::plan::roles::{BLOCKS, INFO, QUERY, TENSORS};
+use crate::plan::{Compute, Condition, Function, Node, Step, View};
 use crate::program::ParamId;
 use crate::schedule::KvBox;
 use crate::spec::ShapeClass;
@@ -20,17 +25,39 @@ use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
-/// What the producer carries from tile to tile.
+/// What the producer carries beside what every role does.
 pub(super) struct Producer {
-    /// Whether this lane says how many bytes come.
-    pub first_lane: Reg,
-    /// Slot of the K to copy next. The V to copy next, one tile behind, has the slot before it.
-    keys: Position,
-    pub query_parity: Reg,
+    walk: Walk,
+    /// The item to read next; `None` after the last.
+    work: Option<Work>,
+    /// What an item covers, and the columns it sees.
+    item: Option<(Extent, ColumnRange)>,
+    /// What consumers are to be told.
+    description: Vec<[Reg; 4]>,
+    /// The tile of columns whose K is copied.
+    tile: Option<Reg>,
+    /// The one before it, whose V is copied.
+    before: Option<Reg>,
+    /// The leftmost.
+    first: Option<Reg>,
     /// The box that a lane copies of every tile.
     lane_box: LaneBox,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
+    /// Address of the slot to copy to.
+    slot: Option<Reg>,
+}
+
+impl Producer {
+    fn extent(&self) -> &Extent {
+        &self.item.as_ref().expect("an item has been read").0
+    }
+
+    /// The tile of columns whose K or V is copied.
+    fn tile(&self, view: View) -> Reg {
+        let tile = if view.ago == 0 { &self.tile } else { &self.before };
+        tile.clone().expect("columns have been begun")
+    }
 }
 
 /// The box of a lane.
@@ -66,54 +93,64 @@ struct InPool {
 }
 
 impl Hopper<'_> {
-    pub(super) fn producer(&mut self, block: &Block) {
+    pub(super) fn producer(&mut self, block: Block) {
         self.b.stage("PRODUCER: one warp copies");
         let (registers, warps) = (self.roles().producer_registers, self.schedule.warps);
         self.set_registers(Word::Dec, registers);
         let idle = self.b.setp(Word::Ne, Type::U32, "p", &block.warp, warps);
         self.b.guarded(&idle, false, |b| b.ret());
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
-        let keys = self.first_position(1);
+        let columns = self.first_position(1);
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
         self.prefetch_maps(&first_lane);
-        let lane_box = self.lane_box(block);
-        let mut producer = Producer { first_lane, keys, query_parity, lane_box, table_row: None };
+        let lane_box = self.lane_box(&block);
+        let place = self.first_place(true);
+        let (walk, work) = self.begin_taking(&first_lane);
+        let producer = Producer {
+            walk,
+            work: Some(work),
+            item: None,
+            description: Vec::new(),
+            tile: None,
+            before: None,
+            first: None,
+            lane_box,
+            table_row: None,
+            slot: None,
+        };
+        let mut flow = Flow::new(block, first_lane, columns, place, producer);
+        flow.query_parity = Some(query_parity);
+        let body = self.body("producer");
+        self.walk(&mut flow, &body);
+    }
 
-        let (walk, work) = self.begin_taking(&producer.first_lane);
+    /// What an item covers, and what consumers are to be told of it; or that there is none.
+    fn read_item(&mut self, flow: &mut Flow<Producer>) {
+        let Some(work) = flow.role.work.take() else {
+            flow.role.description = self.description_of_end();
+            return;
+        };
         self.uniform.clear();
-        let extent = self.extent(work, |b| b.bra(&walk.next));
+        let next = flow.role.walk.next.clone();
+        let extent = self.extent(work, |b| b.bra(&next));
         let range = self.column_range(&extent);
-        self.tell(block, &walk.place, (&extent, &range), &producer);
+        let query_parity = flow.query_parity.as_ref().expect("the producer has its own");
+        flow.role.description = self.description(&extent, &range, query_parity);
+        flow.role.item = Some((extent, range));
+    }
+
+    /// Emits `then` for an item that sees a column.
+    fn where_seen(&mut self, flow: &mut Flow<Producer>, then: &[Node]) {
+        let (_, range) = flow.role.item.as_ref().expect("an item has been read");
         let first = self.same_in_all_lanes(&range.first);
         let tile = self.b.sub(Type::S32, "r", &range.end, 1);
         let tile = self.b.shfl(Word::Idx, Type::U32, "tile", &tile, 0);
         let nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
-        self.b.guarded(&nothing, false, |b| b.bra(&walk.next));
-        producer.table_row = self.table_row(&extent);
-
-        self.b.stage("K of the rightmost tile, and Q");
-        self.look_up(&block.lane, &extent, &producer, &tile);
-        self.copy_tile(block, &extent, &producer, Which::Keys, &tile);
-        self.copy_query(block, &extent, &producer);
-
-        self.b.stage("right to left: K of a tile, and V of the one before it");
-        let (top, done) = (self.b.label("copy"), self.b.label("copied"));
-        self.b.place(&top);
-        let before = self.b.mov(Type::U32, "before", &tile);
-        self.pass_on(&producer);
-        self.b.sub(Type::S32, &tile, &tile, 1);
-        let over = self.b.setp(Word::Lt, Type::S32, "p", &tile, &first);
-        self.b.guarded(&over, false, |b| b.bra(&done));
-        self.look_up(&block.lane, &extent, &producer, &tile);
-        self.copy_tile(block, &extent, &producer, Which::Keys, &tile);
-        self.copy_tile(block, &extent, &producer, Which::Values, &before);
-        self.b.bra(&top);
-        self.b.place(&done);
-
-        self.b.stage("V of the leftmost tile");
-        self.copy_tile(block, &extent, &producer, Which::Values, &before);
-        self.next_taken(&walk);
-        self.tell_over(block, &walk.place, &producer.first_lane);
+        let next = flow.role.walk.next.clone();
+        self.b.guarded(&nothing, false, |b| b.bra(&next));
+        flow.role.table_row = self.table_row(flow.role.extent());
+        (flow.role.first, flow.role.tile) = (Some(first), Some(tile));
+        self.walk(flow, then);
     }
 
     /// Has the tensor maps fetched before the first copy asks for them.
@@ -141,9 +178,9 @@ impl Hopper<'_> {
     }
 
     /// Goes on to the next tile: what was K's is V's now.
-    fn pass_on(&mut self, producer: &Producer) {
-        self.advance(&producer.keys);
-        if let Part::Run(Run { of_keys, of_values, .. }) = &producer.lane_box.part {
+    fn pass_on(&mut self, flow: &Flow<Producer>) {
+        self.advance(&flow.columns);
+        if let Part::Run(Run { of_keys, of_values, .. }) = &flow.role.lane_box.part {
             self.b.mov(Type::U32, &of_values.block, &of_keys.block);
             self.b.mov(Type::U32, &of_values.group, &of_keys.group);
         }
@@ -186,8 +223,9 @@ impl Hopper<'_> {
     }
 
     /// Looks up the physical blocks of tile `tile`. Past the sequence's end a table may hold anything.
-    fn look_up(&mut self, lane: &Reg, extent: &Extent, producer: &Producer, tile: &Reg) {
+    fn look_up(&mut self, lane: &Reg, producer: &Producer) {
         let Some(table_row) = &producer.table_row else { return };
+        let (extent, tile) = (producer.extent(), producer.tile.as_ref().expect("columns have been begun"));
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;
         let Part::Run(Run { of_keys: InPool { block, group }, .. }) = &producer.lane_box.part else {
@@ -214,18 +252,17 @@ impl Hopper<'_> {
     }
 
     /// Copies the Q of this tile.
-    fn copy_query(&mut self, block: &Block, extent: &Extent, producer: &Producer) {
-        let parity = &producer.query_parity;
-        self.b.comment("Q");
+    fn copy_query(&mut self, flow: &Flow<Producer>) {
+        let parity = flow.query_parity.as_ref().expect("the producer has its own");
+        let (block, extent) = (&flow.block, flow.role.extent());
         let query = self.attention.q;
         let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.row_panels();
         let (row_bytes, count) = (self.schedule.head_dim * 2, self.schedule.panels());
-        self.wait(&block.barriers, EMPTY, parity);
         self.b.xor(Type::B32, parity, parity, 1);
         let used = self.whole_tokens(panels.rows);
         let bytes = self.b.mul_lo(Type::U32, "r", &used, row_bytes);
-        self.expect(&block.barriers, &bytes, &producer.first_lane);
+        self.expect(&block.barriers, &bytes, &flow.first_lane);
         let b = &mut self.b;
         let token = b.quotient("r", &extent.row0, &by_packed);
         let token = b.add(Type::U32, "r", &token, &extent.q_begin);
@@ -240,24 +277,19 @@ impl Hopper<'_> {
         self.b.set_guard(None);
     }
 
-    /// Copies a tile of K or V into its slot, once that is empty.
-    fn copy_tile(&mut self, block: &Block, extent: &Extent, producer: &Producer, which: Which, tile: &Reg) {
-        let (name, param, at) = match which {
-            Which::Keys => ("K", self.attention.k, producer.keys.clone()),
-            Which::Values => ("V", self.attention.v, self.before(&producer.keys)),
-        };
-        self.b.comment(name);
-        let barriers = self.slot_barriers(block, which, &at);
-        let slot = self.slot_address(block, which, &at);
-        self.wait(&barriers, EMPTY, &at.parity);
+    /// Copies a tile of K or V into its slot.
+    fn copy_tile(&mut self, flow: &mut Flow<Producer>, to: View, param: ParamId) {
+        let barriers = self.slot(flow, to).barriers;
+        let slot = flow.role.slot.clone().expect("a slot is awaited before it is copied to");
+        let (block, extent, tile) = (&flow.block, flow.role.extent(), &flow.role.tile(to));
         let cols = self.schedule.cols;
         let row_bytes = self.schedule.head_dim * 2;
-        let LaneBox { present, part } = &producer.lane_box;
+        let LaneBox { present, part } = &flow.role.lane_box;
         let policy = self.policy_of_keys();
         let policy = policy.as_ref();
         match part {
             Part::Panel { col } => {
-                self.expect(&barriers, cols * row_bytes, &producer.first_lane);
+                self.expect(&barriers, cols * row_bytes, &flow.first_lane);
                 let map = self.map(param);
                 let panel = self.column_panels().panel_stride();
                 let b = &mut self.b;
@@ -282,16 +314,16 @@ impl Hopper<'_> {
                 let runs = b.div(Type::U32, "r", &runs, rows);
                 let runs = b.min(Type::U32, "r", &runs, cols / rows);
                 let bytes = b.mul_lo(Type::U32, "r", &runs, rows * row_bytes);
-                self.expect(&barriers, &bytes, &producer.first_lane);
+                self.expect(&barriers, &bytes, &flow.first_lane);
                 let (map, step) = (self.map(param), self.param(Meaning::BlockStep(param)));
                 let b = &mut self.b;
-                let to = b.mad_lo(Type::U32, "r", &block.lane, rows * row_bytes, &slot);
+                let piece = b.mad_lo(Type::U32, "r", &block.lane, rows * row_bytes, &slot);
                 let exists = b.setp(Word::Lt, Type::U32, "p", &block.lane, &runs);
-                let InPool { block, group } = if which == Which::Keys { of_keys } else { of_values };
+                let InPool { block, group } = if to.ago == 0 { of_keys } else { of_values };
                 let place = b.mad_lo(Type::U32, "place", block, &step, &extent.kv_head);
                 let zero = b.mov(Type::U32, "r", 0);
                 b.set_guard(Some(&exists));
-                self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &to, &barriers, policy);
+                self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &piece, &barriers, policy);
             }
         }
         self.b.set_guard(None);
@@ -322,5 +354,69 @@ impl Hopper<'_> {
         let mut operands = vec![address(to, 0), from, address(barrier, FULL as i64)];
         operands.extend(policy.map(Operand::from));
         self.b.emit(Opcode::Cp, &mods, operands);
+    }
+}
+
+impl RoleFlow for Producer {
+    fn step(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, step: &Step) {
+        match step {
+            Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow),
+            Step::Copy { to, from, .. } => {
+                let param = if *from == TENSORS[1] { k.attention.k } else { k.attention.v };
+                k.copy_tile(flow, *to, param);
+            }
+            Step::Compute(Compute { what: Function::Read, .. }) => k.read_item(flow),
+            Step::Compute(Compute { what: Function::Describe, writes, .. }) if writes[0].buffer == INFO => {
+                k.describe(&flow.block, &flow.place, &flow.role.description, &flow.first_lane);
+            }
+            Step::Compute(Compute { what: Function::LookUp, writes, .. }) if writes[0].buffer == BLOCKS => {
+                k.look_up(&flow.block.lane, &flow.role);
+            }
+            other => unreachable!("no producer's: {other:?}"),
+        }
+    }
+
+    fn items(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, next: &[Node], each: &[Node], last: &[Node]) {
+        k.walk(flow, next);
+        k.walk(flow, each);
+        k.next_taken(&flow.role.walk);
+        k.walk(flow, last);
+    }
+
+    fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, first: &[Node], each: &[Node], last: &[Node]) {
+        k.b.stage("the rightmost tile");
+        flow.forget();
+        k.walk(flow, first);
+        k.b.stage("right to left");
+        let (top, done) = (k.b.label("copy"), k.b.label("copied"));
+        k.b.place(&top);
+        let (tile, leftmost) = (flow.role.tile.clone(), flow.role.first.clone());
+        let (tile, leftmost) = tile.zip(leftmost).expect("an item sees columns");
+        flow.role.before = Some(k.b.mov(Type::U32, "before", &tile));
+        k.pass_on(flow);
+        k.b.sub(Type::S32, &tile, &tile, 1);
+        let over = k.b.setp(Word::Lt, Type::S32, "p", &tile, &leftmost);
+        k.b.guarded(&over, false, |b| b.bra(&done));
+        flow.forget();
+        k.walk(flow, each);
+        k.b.bra(&top);
+        k.b.place(&done);
+        flow.forget();
+        k.walk(flow, last);
+    }
+
+    fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, view: View) {
+        // What the copy needs is worked out before the wait.
+        if view.buffer != QUERY && view.buffer != INFO {
+            let at = k.slot(flow, view).at;
+            flow.role.slot = Some(k.slot_address(&flow.block, view.buffer, &at));
+        }
+    }
+
+    fn branch(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, when: Condition, then: &[Node], _: &[Node]) {
+        match when {
+            Condition::SeesColumns => k.where_seen(flow, then),
+            other => unreachable!("no producer asks whether {other}"),
+        }
     }
 }

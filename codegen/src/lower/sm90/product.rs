@@ -4,25 +4,36 @@
 //! have written, `commit` closes a group, `wait` leaves at most so many groups in flight; until then nothing touches
 //! what a product reads or writes.
 
-use super::barrier::{Position, Which};
+use super::consumer::Consumer;
+use super::flow::Flow;
 use super::{Block, Hopper};
 use crate::layout::fragment::K;
 use crate::layout::swizzle::CHUNK;
 use crate::lower::kernel::State;
+use crate::plan::roles::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
+use crate::plan::{BufferId, View};
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
 
+/// A product: [`crate::plan::Step::Multiply`].
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    pub into: BufferId,
+    pub a: View,
+    pub b: View,
+    pub transposed: bool,
+    pub fresh: bool,
+}
+
 /// Descriptors of the factors in shared memory, in halves, and what the products share.
 pub(super) struct Factors {
-    query_low: Reg,
-    query_high: Reg,
-    keys_low: Reg,
-    values_low: Reg,
-    /// Of K and V.
-    high: Reg,
+    /// Lower halves, of the first slots.
+    low: Vec<(BufferId, Reg)>,
+    /// Upper halves.
+    high: Vec<(BufferId, Reg)>,
     /// False: a product that starts from nothing.
     fresh: Reg,
     /// True: one that adds.
@@ -31,11 +42,18 @@ pub(super) struct Factors {
     probabilities: Vec<[Reg; 4]>,
 }
 
+impl Factors {
+    fn of(halves: &[(BufferId, Reg)], buffer: BufferId) -> Reg {
+        let found = halves.iter().find(|(of, _)| *of == buffer);
+        found.map(|(_, half)| half.clone()).expect("every factor in shared memory has a descriptor")
+    }
+}
+
 impl Hopper<'_> {
     /// Descriptors of this warpgroup's rows of Q, and of the first slots of K and V.
     pub(super) fn factors(&mut self, block: &Block, warpgroup: &Reg) -> Factors {
         let (rows, cols) = (self.row_panels(), self.column_panels());
-        let (keys, values) = (self.schedule.keys_offset(), self.schedule.values_offset());
+        let [keys, values] = [KEYS, VALUES].map(|ring| self.plan.shared(ring).offset);
         self.b.comment("descriptors: Q of this warpgroup, K and V of the first slots");
         let b = &mut self.b;
         let mine = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * rows.span, &block.shared);
@@ -58,54 +76,49 @@ impl Hopper<'_> {
         let probabilities = (0..self.schedule.cols / K)
             .map(|_| std::array::from_fn(|_| self.b.reg(Type::B32, "pf")))
             .collect();
-        Factors { query_low, query_high, keys_low, values_low, high, fresh, add, probabilities }
+        let low = vec![(QUERY, query_low), (KEYS, keys_low), (VALUES, values_low)];
+        let high = vec![(QUERY, query_high), (KEYS, high.clone()), (VALUES, high)];
+        Factors { low, high, fresh, add, probabilities }
     }
 
-    /// Begins S = Q Kᵀ for the tile in slot `at`.
-    pub(super) fn issue_scores(&mut self, state: &State, factors: &Factors, at: &Position) {
-        self.b.comment("S = Q Kt");
-        let (rows, cols) = (self.row_panels(), self.column_panels());
-        let keys = self.slot_low(Which::Keys, factors, at);
-        let d = accumulators(&state.scores);
-        for step in 0..self.schedule.head_dim / K {
-            let a = self.descriptor(&factors.query_low, &factors.query_high, rows.along_row(step));
-            let b = self.descriptor(&keys, &factors.high, cols.along_row(step));
-            let scale = if step == 0 { &factors.fresh } else { &factors.add };
-            // Both factors as they are: their depth runs along rows of memory.
-            let operands = vec![
-                vector(&d),
-                (&a).into(),
-                (&b).into(),
-                scale.into(),
-                1.into(),
-                1.into(),
-                0.into(),
-                0.into(),
-            ];
-            self.product(self.schedule.cols, operands);
-        }
-        self.commit();
-    }
-
-    /// Begins O += P V for the tile in slot `at`.
-    pub(super) fn issue_output(&mut self, state: &State, factors: &Factors, at: &Position) {
-        self.b.comment("O += P V");
-        let cols = self.column_panels();
-        let values = self.slot_low(Which::Values, factors, at);
-        let d = accumulators(&state.acc);
-        for (step, a) in factors.probabilities.iter().enumerate() {
-            let b = self.descriptor(&values, &factors.high, cols.along_rows(step));
-            let operands = vec![
-                vector(&d),
-                vector(&a.each_ref()),
-                (&b).into(),
-                (&factors.add).into(),
-                1.into(),
-                1.into(),
-                // V is transposed: its depth runs over rows of memory.
-                1.into(),
-            ];
-            self.product(self.schedule.head_dim, operands);
+    /// Begins a product whose second factor is in a ring's slot, with its first in shared memory or in registers.
+    pub(super) fn multiply(&mut self, flow: &mut Flow<Consumer>, product: Product) {
+        let Product { into, a, b, transposed, fresh } = product;
+        let slot = self.slot(flow, b);
+        let Consumer { factors, state, .. } = &flow.role;
+        let state = state.as_ref().expect("an item has been begun");
+        let layout = |k: &Self, buffer| k.plan.shared(buffer).layout.expect("a factor is a tile");
+        let b_panels = layout(self, b.buffer);
+        let chunks = self.plan.shared(b.buffer).bytes / CHUNK;
+        let b_low =
+            self.b.mad_lo(Type::U32, "r", &slot.at.stage, chunks, &Factors::of(&factors.low, b.buffer));
+        let b_high = Factors::of(&factors.high, b.buffer);
+        let grid = if into == SCORES { &state.scores } else { &state.acc };
+        let d = accumulators(grid);
+        // As deep as the factor's other side, which the accumulators do not have.
+        let (n, depth) = match transposed {
+            true => (self.schedule.head_dim, self.schedule.cols),
+            false => (self.schedule.cols, self.schedule.head_dim),
+        };
+        for step in 0..depth / K {
+            let in_registers =
+                (a.buffer == PROBABILITIES).then(|| vector(&factors.probabilities[step].each_ref()));
+            let a_in_registers = in_registers.is_some();
+            let first: Operand = in_registers.unwrap_or_else(|| {
+                let (low, high) = (Factors::of(&factors.low, a.buffer), Factors::of(&factors.high, a.buffer));
+                let along = layout(self, a.buffer).along_row(step);
+                (&self.descriptor(&low, &high, along)).into()
+            });
+            let along = if transposed { b_panels.along_rows(step) } else { b_panels.along_row(step) };
+            let second = self.descriptor(&b_low, &b_high, along);
+            let scale = if fresh && step == 0 { &factors.fresh } else { &factors.add };
+            let mut operands = vec![vector(&d), first, (&second).into(), scale.into(), 1.into(), 1.into()];
+            // Whether factors in shared memory are read transposed: a factor's depth runs along its rows, or over them.
+            if !a_in_registers {
+                operands.push(0.into());
+            }
+            operands.push(i32::from(transposed).into());
+            self.product(n, operands);
         }
         self.commit();
     }
@@ -121,13 +134,6 @@ impl Hopper<'_> {
                 self.b.pack(packed, &a[half + 1], &s[3], &s[2]);
             }
         }
-    }
-
-    /// Lower half of the descriptor of a ring's slot.
-    fn slot_low(&mut self, which: Which, factors: &Factors, at: &Position) -> Reg {
-        let first = if which == Which::Keys { &factors.keys_low } else { &factors.values_low };
-        let chunks = self.schedule.kv_tile_bytes() / CHUNK;
-        self.b.mad_lo(Type::U32, "r", &at.stage, chunks, first)
     }
 
     /// The descriptor that begins `chunks` behind `low`. The sum stays within the start's bits; added as 64 bits it costs

@@ -5,11 +5,11 @@
 //! a pair of barriers: *full* when it has been written, *empty* when every consumer warp has read it for the last time.
 //! Rather than carry what they need late through their loops, consumers read it again.
 
-use super::barrier::{EMPTY, FULL, PAIR};
-use super::producer::Producer;
+use super::barrier::PAIR;
 use super::{Block, Hopper};
 use crate::lower::instance::Extent;
 use crate::lower::range::{ColumnRange, Edge};
+use crate::plan::roles::INFO;
 use crate::schedule::{TILE_INFO_BYTES, TILE_INFOS};
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -85,50 +85,49 @@ impl Hopper<'_> {
     }
 
     /// Which of the places it is.
-    fn slot(&mut self, Place(told): &Place) -> Reg {
+    fn info_slot(&mut self, Place(told): &Place) -> Reg {
         self.b.rem(Type::U32, "r", told, TILE_INFOS)
     }
 
     /// Parity of the phase to wait for there.
-    fn parity(&mut self, Place(told): &Place) -> Reg {
+    pub(super) fn parity(&mut self, Place(told): &Place) -> Reg {
         let turn = self.b.div(Type::U32, "r", told, TILE_INFOS);
         self.b.and(Type::B32, "r", &turn, 1)
     }
 
     /// The pair of barriers of a place.
-    fn info_barriers(&mut self, block: &Block, place: &Place) -> Reg {
-        let first = PAIR * (self.schedule.barriers() / 2 - TILE_INFOS);
-        let slot = self.slot(place);
+    pub(super) fn info_barriers(&mut self, block: &Block, place: &Place) -> Reg {
+        let first = self.first_pair(INFO);
+        let slot = self.info_slot(place);
         let pair = self.b.mad_lo(Type::U32, "r", &slot, PAIR, &block.barriers);
         self.b.add(Type::U32, "r", &pair, first)
     }
 
     /// Shared address of a place.
     fn info_words(&mut self, block: &Block, place: &Place) -> Reg {
-        let first = self.schedule.tile_infos_offset() - self.schedule.barriers_offset();
-        let slot = self.slot(place);
+        let first = self.plan.shared(INFO).offset - self.plan.barriers_offset();
+        let slot = self.info_slot(place);
         let place = self.b.mad_lo(Type::U32, "r", &slot, TILE_INFO_BYTES, &block.barriers);
         self.b.add(Type::U32, "r", &place, first)
     }
 
     /// Goes on to the other place.
-    fn other_place(&mut self, Place(told): &Place) {
+    pub(super) fn other_place(&mut self, Place(told): &Place) {
         self.b.add(Type::U32, told, told, 1);
     }
 
-    /// Tells consumers what a tile covers and which columns it sees, and goes on to the other place.
-    pub(super) fn tell(
+    /// What consumers are told of a tile: what it covers and which columns it sees.
+    pub(super) fn description(
         &mut self,
-        block: &Block,
-        place: &Place,
-        (extent, range): (&Extent, &ColumnRange),
-        producer: &Producer,
-    ) {
+        extent: &Extent,
+        range: &ColumnRange,
+        query_parity: &Reg,
+    ) -> Vec<[Reg; 4]> {
         let Extent {
             sequence, q_begin, col_begin, kv_len, q_offset, kv_head, head0, row0, end, part, ..
         } = extent;
         // The producer waits for the phase before.
-        let query_parity = self.b.xor(Type::B32, "r", &producer.query_parity, 1);
+        let query_parity = self.b.xor(Type::B32, "r", query_parity, 1);
         let value = |field: Field| match field {
             Field::IsOver => None,
             Field::TilesEnd => Some(&range.end),
@@ -145,41 +144,26 @@ impl Hopper<'_> {
             Field::Part => part.as_ref(),
             Field::QueryParity => Some(&query_parity),
         };
-        self.b.comment("consumers are told");
         let zero = self.b.mov(Type::U32, "r", 0);
-        let quads = QUADS.map(|quad| quad.map(|field| value(field).unwrap_or(&zero)));
-        self.write(block, place, &quads, &producer.first_lane);
+        QUADS.map(|quad| quad.map(|field| value(field).unwrap_or(&zero).clone())).to_vec()
     }
 
-    /// Tells consumers that no tile is left.
-    pub(super) fn tell_over(&mut self, block: &Block, place: &Place, first_lane: &Reg) {
-        self.b.comment("consumers are told that this was all");
+    /// What consumers are told when no tile is left.
+    pub(super) fn description_of_end(&mut self) -> Vec<[Reg; 4]> {
         let [yes, no] = [1, 0].map(|flag| self.b.mov(Type::U32, "r", flag));
-        let quad = QUADS[0].map(|field| if field == Field::IsOver { &yes } else { &no });
-        self.write(block, place, &[quad], first_lane);
+        vec![QUADS[0].map(|field| if field == Field::IsOver { yes.clone() } else { no.clone() })]
     }
 
-    fn write(&mut self, block: &Block, place: &Place, quads: &[[&Reg; 4]], first_lane: &Reg) {
-        let barriers = self.info_barriers(block, place);
+    /// Writes a description to its place, by the first lane.
+    pub(super) fn describe(&mut self, block: &Block, place: &Place, quads: &[[Reg; 4]], first_lane: &Reg) {
         let words = self.info_words(block, place);
-        let parity = self.parity(place);
-        self.wait(&barriers, EMPTY, &parity);
         self.b.set_guard(Some(first_lane));
         for (index, quad) in quads.iter().enumerate() {
             let mods = [space(Space::Shared), word(Word::V4), ty(Type::B32)];
             let to = address(&words, 16 * index as i64);
-            self.b.emit(Opcode::St, &mods, vec![to, vector(quad)]);
+            self.b.emit(Opcode::St, &mods, vec![to, vector(&quad.each_ref())]);
         }
         self.b.set_guard(None);
-        self.arrive(&barriers, FULL, first_lane, 1);
-        self.other_place(place);
-    }
-
-    /// Waits until a tile is described.
-    pub(super) fn await_info(&mut self, block: &Block, place: &Place) {
-        let barriers = self.info_barriers(block, place);
-        let parity = self.parity(place);
-        self.wait(&barriers, FULL, &parity);
     }
 
     /// Reads what is described.
@@ -214,15 +198,6 @@ impl Hopper<'_> {
         let from = address(&self.info_words(block, place), offset);
         let value = self.b.op(Opcode::Ld, &mods, Type::U32, "r", vec![from]);
         self.same_in_all_lanes(&value)
-    }
-
-    /// This warp needs the description no more.
-    pub(super) fn release_info(&mut self, block: &Block, place: &Place, first_lane: &Reg) {
-        self.b.comment("what is told of this tile has been read");
-        let barriers = self.info_barriers(block, place);
-        self.b.bar_warp_sync();
-        self.arrive(&barriers, EMPTY, first_lane, 1);
-        self.other_place(place);
     }
 
     /// The extent that is described.

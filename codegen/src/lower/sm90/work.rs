@@ -13,7 +13,6 @@
 //! `i + blocks`, …
 
 use super::Hopper;
-use super::tile_info::Place;
 use crate::abi::{Divisor, Meaning};
 use crate::lower::instance::Work;
 use flashpage_ptx::ast::{Axis, Name};
@@ -23,8 +22,6 @@ use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 
 /// The producer's walk along the list.
 pub(super) struct Walk {
-    /// Where consumers are told of the next tile.
-    pub place: Place,
     /// Where the next tile is taken.
     top: Name,
     /// Where a tile ends.
@@ -39,7 +36,6 @@ pub(super) struct Walk {
 impl Hopper<'_> {
     /// Begins the walk. Gives the first tile, and every later one after [`Hopper::next_taken`].
     pub(super) fn begin_taking(&mut self, first_lane: &Reg) -> (Walk, Work) {
-        let place = self.first_place(true);
         let b = &mut self.b;
         let index = b.special("index", Special::Ctaid, Some(Axis::X));
         let (total, counter) = if self.spec.work.is_planned() {
@@ -57,7 +53,7 @@ impl Hopper<'_> {
         let counted = counter.map(|counter| self.count(&counter, &index, &total, first_lane));
         self.b.guarded(&over, false, |b| b.bra(&done));
         let work = self.decode(&index);
-        (Walk { place, top, next, done, index, counted }, work)
+        (Walk { top, next, done, index, counted }, work)
     }
 
     /// Pairs of a sequence and a head block.

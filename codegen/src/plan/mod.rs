@@ -1,0 +1,368 @@
+//! A kernel as data, before any PTX: what lies where, and who does what in which order.
+//!
+//! A [`Plan`] has *buffers* (tiles and words in shared memory or in registers), *barriers*, and *roles*: warps with a body
+//! each. A body is a list of [`Node`]s: control around [`Step`]s. A step names the buffers that it reads and writes, as
+//! [`View`]s: `K@0` is the tile of this iteration, `V@1` that of the iteration before it. Slots of a ring and parities of
+//! phases are not said: they follow from how often a body has come by.
+//!
+//! Families ([`roles`]) construct plans, [`verify`] finds what is wrong with one, [`show`] prints it, and `lower/` makes the
+//! instructions of each step.
+
+pub mod roles;
+mod show;
+pub mod verify;
+
+use crate::layout::panel::Panels;
+
+/// Index into [`Plan::buffers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(pub usize);
+
+/// A kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Shared memory in order of offsets, then registers.
+    pub buffers: Vec<Buffer>,
+    /// Bytes of shared memory.
+    pub shared_bytes: usize,
+    /// Who does what.
+    pub roles: Vec<Role>,
+}
+
+/// A tile, a vector or words, once or in a ring of slots.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// `K`, `S`, `tile info`.
+    pub name: &'static str,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a buffer is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// In shared memory.
+    Shared(Shared),
+    /// In registers of the threads of a role: so many each.
+    Registers(usize),
+    /// In device memory: a tensor.
+    Memory,
+}
+
+/// A buffer of shared memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shared {
+    /// Byte offset of its first slot from the start of dynamic shared memory.
+    pub offset: usize,
+    /// Bytes of a slot.
+    pub bytes: usize,
+    /// Slots, one after the other.
+    pub slots: usize,
+    /// How the rows of a tile lie; `None` for words.
+    pub layout: Option<Panels>,
+    /// Its barriers; `None` of a buffer that shares them with another, or has none.
+    pub barriers: Option<Barriers>,
+    /// What takes it from slot to slot.
+    pub turns: Turns,
+}
+
+/// The `mbarrier`s of a buffer: a pair for each slot, *full* and *empty*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Barriers {
+    /// Byte offset of the first pair from the start of dynamic shared memory.
+    pub offset: usize,
+    /// Arrivals that end a phase of *full*, beside the bytes that come.
+    pub fills: usize,
+    /// Arrivals that end a phase of *empty*.
+    pub empties: usize,
+    /// Bytes of bulk copies that a phase of *full* waits for as well. Fewer where a tile is cut short.
+    pub bytes: usize,
+}
+
+/// Bytes of an `mbarrier`.
+pub const BARRIER_BYTES: usize = 8;
+
+/// What takes a ring from slot to slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turns {
+    /// Every item of the walk.
+    Items,
+    /// Every item that sees a column.
+    SeenItems,
+    /// Every tile of columns.
+    Columns,
+}
+
+/// A buffer at an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct View {
+    /// Which.
+    pub buffer: BufferId,
+    /// Iterations since: 0 is this one's.
+    pub ago: usize,
+}
+
+/// Warps with a body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Role {
+    /// `producer`, `consumer`.
+    pub name: &'static str,
+    /// How many act as one, each on rows of its own: warpgroups of consumers.
+    pub copies: usize,
+    /// Warps of each copy that do something.
+    pub warps: usize,
+    /// Registers of a thread, by `setmaxnreg`.
+    pub registers: u32,
+    /// What they do.
+    pub body: Vec<Node>,
+}
+
+/// Control, around steps.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// One step.
+    Step(Step),
+    /// For each item that the block does.
+    Items {
+        /// What is done to learn of the next one, or that there is none.
+        next: Vec<Node>,
+        /// What is done for each.
+        each: Vec<Node>,
+        /// What is done after the last.
+        last: Vec<Node>,
+    },
+    /// The tiles of columns that some row of the item sees, from the right to the left.
+    Columns {
+        /// The rightmost.
+        first: Vec<Node>,
+        /// Every other one.
+        each: Vec<Node>,
+        /// After the leftmost: what it left to be done is one iteration ago.
+        last: Vec<Node>,
+    },
+    /// One of two.
+    If {
+        /// What decides.
+        when: Condition,
+        /// Where it holds.
+        then: Vec<Node>,
+        /// Where it does not.
+        otherwise: Vec<Node>,
+    },
+}
+
+/// What a branch depends on. All warps of all roles that ask find the same, but for [`Condition::MaximumGrew`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// Some row of the item sees a column.
+    SeesColumns,
+    /// The sequence ends inside this tile of columns.
+    EndsInTile,
+    /// Some row maximum of the warp has grown by more than the threshold.
+    MaximumGrew,
+    /// All rows of the warpgroup exist, as whole tokens.
+    WholeRows,
+}
+
+/// Named barriers, by who meets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Meeting {
+    /// Every thread of the block.
+    Block,
+    /// All consumers.
+    Consumers,
+    /// One consumer warpgroup.
+    Alone,
+}
+
+/// What a role does at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Waits until a slot is full.
+    AwaitFull(View),
+    /// Waits until a slot is empty.
+    AwaitEmpty(View),
+    /// Each warp arrives at a slot's full barrier, its writes to the slot done.
+    Fill(View),
+    /// Arrives at a slot's empty barrier: for every warp its share, once what it read has been read.
+    Release(View),
+    /// The thread that began bulk stores arrives at a slot's empty barrier for all warps of its warpgroup.
+    ReleaseForAll(View),
+    /// Bulk copies from a tensor into a slot, which count their bytes at its full barrier.
+    Copy {
+        /// The slot.
+        to: View,
+        /// The tensor.
+        from: BufferId,
+        /// Where in a pool that is, for a paged tensor.
+        at: Option<View>,
+    },
+    /// Bulk copies of a tile of shared memory to a tensor, a group of them.
+    Store {
+        /// The tile.
+        from: View,
+        /// The tensor.
+        to: BufferId,
+    },
+    /// Waits until the bulk stores that this thread began have read their tiles.
+    AwaitStoresRead,
+    /// A product of a warpgroup begins, in a group of its own.
+    Multiply {
+        /// The accumulators.
+        into: BufferId,
+        /// First factor, its depth along its rows.
+        a: View,
+        /// Second factor.
+        b: View,
+        /// Whether `b` is read transposed: its depth runs over its rows.
+        transposed: bool,
+        /// Whether the accumulators begin at zero.
+        fresh: bool,
+    },
+    /// Registers written before are visible to products begun after.
+    FenceProducts,
+    /// Waits until at most so many groups of products are under way.
+    AwaitProducts(usize),
+    /// Ordinary writes to shared memory are visible to bulk copies and products.
+    FenceProxy,
+    /// Waits for this warpgroup's turn to begin products.
+    TakeTurn,
+    /// Lets the next warpgroup begin its products.
+    PassTurn,
+    /// Meets others at a named barrier.
+    Meet(Meeting),
+    /// The lanes of a warp have written and read what they did before.
+    MeetWarp,
+    /// Something worked out, lane by lane, at once.
+    Compute(Compute),
+}
+
+/// A map or a reduction: what it makes of what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compute {
+    /// What is done.
+    pub what: Function,
+    /// What it reads.
+    pub reads: Vec<View>,
+    /// What it writes, by ordinary writes.
+    pub writes: Vec<View>,
+}
+
+/// What is worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// What an item covers and which columns it sees.
+    Describe,
+    /// What was described is read.
+    Read,
+    /// Which blocks the columns of a tile lie in.
+    LookUp,
+    /// A bit a score for each condition that is no interval.
+    Conditions,
+    /// Maps and masks of scores.
+    Scores,
+    /// The greatest score of each row, by its four lanes.
+    RowMaxima,
+    /// A running maximum becomes the greater of two.
+    RaiseMaxima,
+    /// Whether some maximum has grown, and by how much what went before shrinks.
+    Growth,
+    /// Running maxima and sums move on.
+    MoveMaxima,
+    /// Scores become exponentials.
+    Exponentials,
+    /// Exponentials are added to a lane's sums.
+    AddToSums,
+    /// Nothing, but the sums are there before what follows.
+    Pin,
+    /// Exponentials are rounded to the type of the factors.
+    Round,
+    /// Accumulators shrink as a maximum has grown.
+    Rescale,
+    /// All is zero.
+    Clear,
+    /// Rows past the sequence's end become zero.
+    ClearRows,
+    /// Sums of the four lanes of a row.
+    RowSums,
+    /// Accumulators over their sums, rounded.
+    Divide,
+    /// The log-sum-exp is stored.
+    StoreLse,
+    /// Rows of a tile are stored, each by the lanes of its warp.
+    StoreRows,
+    /// Accumulators over their sums and the log-sum-exp are stored, in f32.
+    StorePartial,
+    /// O = 0 and a log-sum-exp of minus infinity.
+    StoreNothing,
+}
+
+impl Plan {
+    /// A buffer.
+    pub fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.buffers[id.0]
+    }
+
+    /// A buffer of shared memory.
+    ///
+    /// # Panics
+    /// If it is elsewhere.
+    pub fn shared(&self, id: BufferId) -> &Shared {
+        match &self.buffer(id).place {
+            Place::Shared(shared) => shared,
+            place => panic!("{} is in {place:?}", self.buffer(id).name),
+        }
+    }
+
+    /// Byte offset of the first `mbarrier`.
+    pub fn barriers_offset(&self) -> usize {
+        let of = |buffer: &Buffer| match &buffer.place {
+            Place::Shared(shared) => shared.barriers.map(|barriers| barriers.offset),
+            _ => None,
+        };
+        self.buffers.iter().filter_map(of).min().unwrap_or(self.shared_bytes)
+    }
+
+    /// Every `mbarrier`, in order of offsets: the buffer's name, the slot, which of the pair, and its arrivals.
+    pub fn mbarriers(&self) -> Vec<(&Buffer, usize, Side, usize)> {
+        let mut all = Vec::new();
+        for buffer in &self.buffers {
+            let Place::Shared(Shared { slots, barriers: Some(barriers), .. }) = buffer.place else {
+                continue;
+            };
+            for slot in 0..slots {
+                let at = barriers.offset + slot * 2 * BARRIER_BYTES;
+                all.push((at, (buffer, slot, Side::Full, barriers.fills)));
+                all.push((at + BARRIER_BYTES, (buffer, slot, Side::Empty, barriers.empties)));
+            }
+        }
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, barrier)| barrier).collect()
+    }
+}
+
+/// Which of a slot's two barriers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// What is awaited by those who read.
+    Full,
+    /// What is awaited by those who fill.
+    Empty,
+}
+
+impl View {
+    /// Of this iteration.
+    pub fn now(buffer: BufferId) -> View {
+        View { buffer, ago: 0 }
+    }
+
+    /// Of the iteration before.
+    pub fn before(buffer: BufferId) -> View {
+        View { buffer, ago: 1 }
+    }
+}
+
+/// A map or reduction of these.
+pub(crate) fn compute(what: Function, reads: &[View], writes: &[View]) -> Node {
+    Node::Step(Step::Compute(Compute { what, reads: reads.to_vec(), writes: writes.to_vec() }))
+}

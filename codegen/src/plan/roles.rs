@@ -1,0 +1,409 @@
+//! Attention by warps of two roles, FlashAttention-3's: a producer that copies, and consumers that multiply.
+//!
+//! A consumer's iteration, with both products under way at once:
+//!
+//! ```text
+//! S(j) = Q K(j)ᵀ │ O += P V(j+1) │ wait for S │ softmax of S(j) │ wait for O │ round P(j), rescale O
+//! ```
+//!
+//! `V@1` is the tile to the right, which came before. The rightmost tile has no `O += P V` before it, and one follows the
+//! leftmost. The producer copies in the order in which consumers ask: K(j), then V(j+1).
+
+use super::Function::*;
+use super::{BARRIER_BYTES, compute};
+use super::{
+    Barriers, Buffer, BufferId, Condition, Meeting, Node, Place, Plan, Role, Shared, Step, Turns, View,
+};
+use crate::analysis::attention::Attention;
+use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, Schedule, TILE_INFO_BYTES, TILE_INFOS};
+use crate::spec::{Spec, Work};
+
+/// Q in shared memory.
+pub const QUERY: BufferId = BufferId(0);
+/// O on its way to device memory.
+pub const OUTPUT: BufferId = BufferId(1);
+/// The ring of K.
+pub const KEYS: BufferId = BufferId(2);
+/// The ring of V.
+pub const VALUES: BufferId = BufferId(3);
+/// What the producer tells consumers of an item.
+pub const INFO: BufferId = BufferId(4);
+/// Scores, then exponentials.
+pub const SCORES: BufferId = BufferId(5);
+/// Rounded exponentials: P.
+pub const PROBABILITIES: BufferId = BufferId(6);
+/// Accumulators of O.
+pub const ACCUMULATORS: BufferId = BufferId(7);
+/// Running row maxima.
+pub const MAXIMA: BufferId = BufferId(8);
+/// A lane's part of the row sums.
+pub const SUMS: BufferId = BufferId(9);
+/// Row maxima of a tile.
+pub const TILE_MAXIMA: BufferId = BufferId(10);
+/// By what a row's past shrinks.
+pub const GROWTH: BufferId = BufferId(11);
+/// A bit a score, of conditions.
+pub const BITS: BufferId = BufferId(12);
+/// An item, as it was described.
+pub const ITEM: BufferId = BufferId(13);
+/// Where the columns of a tile lie in the pool, for the producer's lanes.
+pub const BLOCKS: BufferId = BufferId(14);
+/// Tensors: the query, keys, values, the output.
+pub const TENSORS: [BufferId; 4] = [BufferId(15), BufferId(16), BufferId(17), BufferId(18)];
+
+/// Named barriers: the whole block's.
+pub const WHOLE_BLOCK: usize = 0;
+/// Of the first consumer's turn; the others' follow.
+pub const FIRST_TURN: usize = 1;
+/// Of all consumers.
+pub const CONSUMERS: usize = 4;
+/// Of the first consumer warpgroup alone; the others' follow.
+pub const FIRST_ALONE: usize = 5;
+
+/// What of a kernel its plan depends on, beside its schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Keys and values lie in blocks.
+    pub paged: bool,
+    /// The output is stored.
+    pub output: bool,
+    /// The log-sum-exp is stored.
+    pub lse: bool,
+    /// Results are partial, in f32.
+    pub partial: bool,
+    /// Some condition of the mask is no interval.
+    pub conditions: bool,
+}
+
+impl Form {
+    /// Of a recognised program, made for `spec`.
+    pub fn of(attention: &Attention, spec: &Spec) -> Form {
+        Form {
+            paged: attention.table.is_some(),
+            output: attention.output.is_some(),
+            lse: attention.lse.is_some(),
+            partial: spec.work == Work::Partials,
+            conditions: attention.has_conditions(),
+        }
+    }
+}
+
+/// The buffers of a schedule, and the bytes of shared memory.
+pub fn buffers(schedule: &Schedule, roles: Roles) -> (Vec<Buffer>, usize) {
+    let (rows, columns) = (schedule.row_panels(), schedule.column_panels());
+    let (stages, warps) = (schedule.stages, schedule.warps);
+    let output = match roles.output {
+        OutputIn::Own => rows.bytes(),
+        OutputIn::OverQuery => 0,
+    };
+    let keys = output + rows.bytes();
+    let values = keys + stages * columns.bytes();
+    let barriers = values + stages * columns.bytes();
+    let pairs = 1 + 2 * stages + TILE_INFOS;
+    let infos = barriers + pairs * 2 * BARRIER_BYTES;
+    let pair = |before: usize, bytes: usize| {
+        Some(Barriers { offset: barriers + before * 2 * BARRIER_BYTES, fills: 1, empties: warps, bytes })
+    };
+    let tile = |offset, slots, layout: crate::layout::panel::Panels, barriers, turns| {
+        Place::Shared(Shared { offset, bytes: layout.bytes(), slots, layout: Some(layout), barriers, turns })
+    };
+    let info = Shared {
+        offset: infos,
+        bytes: TILE_INFO_BYTES,
+        slots: TILE_INFOS,
+        layout: None,
+        barriers: pair(1 + 2 * stages, 0),
+        turns: Turns::Items,
+    };
+    let [of_output, of_scores, of_probabilities] = schedule.consumer_holds();
+    let registers = Place::Registers;
+    let all = [
+        ("Q", tile(0, 1, rows, pair(0, rows.bytes()), Turns::SeenItems)),
+        ("O tile", tile(output, 1, rows, None, Turns::SeenItems)),
+        ("K", tile(keys, stages, columns, pair(1, columns.bytes()), Turns::Columns)),
+        ("V", tile(values, stages, columns, pair(1 + stages, columns.bytes()), Turns::Columns)),
+        ("tile info", Place::Shared(info)),
+        ("S", registers(of_scores)),
+        ("P", registers(of_probabilities)),
+        ("O", registers(of_output)),
+        ("maxima", registers(2)),
+        ("sums", registers(2)),
+        ("tile maxima", registers(2)),
+        ("growth", registers(2)),
+        ("bits", registers(of_scores.div_ceil(32))),
+        ("item", registers(TILE_INFO_BYTES / 4)),
+        ("blocks", registers(2)),
+        ("q", Place::Memory),
+        ("k", Place::Memory),
+        ("v", Place::Memory),
+        ("o", Place::Memory),
+    ];
+    let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
+    (buffers, infos + TILE_INFOS * TILE_INFO_BYTES)
+}
+
+/// The plan of a kernel.
+pub fn plan(schedule: &Schedule, roles: Roles, form: Form) -> Plan {
+    let (buffers, shared_bytes) = buffers(schedule, roles);
+    let family = Family { schedule, roles, form };
+    let producer = Role {
+        name: "producer",
+        copies: 1,
+        warps: 1,
+        registers: roles.producer_registers,
+        body: family.producer(),
+    };
+    let consumer = Role {
+        name: "consumer",
+        copies: schedule.consumers(),
+        warps: schedule.warps / schedule.consumers(),
+        registers: roles.consumer_registers,
+        body: family.consumer(),
+    };
+    Plan { buffers, shared_bytes, roles: vec![producer, consumer] }
+}
+
+struct Family<'a> {
+    schedule: &'a Schedule,
+    roles: Roles,
+    form: Form,
+}
+
+/// What both ends of a piece of code have in common: nodes put together.
+fn nodes<const N: usize>(parts: [Vec<Node>; N]) -> Vec<Node> {
+    parts.into_iter().flatten().collect()
+}
+
+fn step(step: Step) -> Vec<Node> {
+    vec![Node::Step(step)]
+}
+
+fn steps<const N: usize>(all: [Step; N]) -> Vec<Node> {
+    all.into_iter().map(Node::Step).collect()
+}
+
+fn only_if(holds: bool, nodes: Vec<Node>) -> Vec<Node> {
+    if holds { nodes } else { Vec::new() }
+}
+
+fn when(when: Condition, then: Vec<Node>) -> Vec<Node> {
+    vec![Node::If { when, then, otherwise: Vec::new() }]
+}
+
+const K: View = View { buffer: KEYS, ago: 0 };
+const V: View = View { buffer: VALUES, ago: 0 };
+const V_BEFORE: View = View { buffer: VALUES, ago: 1 };
+const Q: View = View { buffer: QUERY, ago: 0 };
+const O_TILE: View = View { buffer: OUTPUT, ago: 0 };
+const TOLD: View = View { buffer: INFO, ago: 0 };
+
+fn registers<const N: usize>(ids: [BufferId; N]) -> [View; N] {
+    ids.map(View::now)
+}
+
+impl Family<'_> {
+    fn producer(&self) -> Vec<Node> {
+        let [q, k, v, _] = TENSORS;
+        let look_up =
+            || only_if(self.form.paged, vec![compute(LookUp, &[View::now(ITEM)], &[View::now(BLOCKS)])]);
+        let blocks = |ago| self.form.paged.then_some(View { buffer: BLOCKS, ago });
+        let copy = |to: View, from, at| steps([Step::AwaitEmpty(to), Step::Copy { to, from, at }]);
+        let columns = Node::Columns {
+            first: nodes([look_up(), copy(K, k, blocks(0)), copy(Q, q, None)]),
+            each: nodes([look_up(), copy(K, k, blocks(0)), copy(V_BEFORE, v, blocks(1))]),
+            last: copy(V_BEFORE, v, blocks(1)),
+        };
+        let tell = || {
+            nodes([
+                vec![compute(Read, &[], &registers([ITEM]))],
+                step(Step::AwaitEmpty(TOLD)),
+                vec![compute(Describe, &registers([ITEM]), &[TOLD])],
+                step(Step::Fill(TOLD)),
+            ])
+        };
+        let seen =
+            vec![Node::If { when: Condition::SeesColumns, then: vec![columns], otherwise: Vec::new() }];
+        vec![Node::Items { next: Vec::new(), each: nodes([tell(), seen]), last: tell() }]
+    }
+
+    fn consumer(&self) -> Vec<Node> {
+        let read = || vec![compute(Read, &[TOLD], &registers([ITEM]))];
+        let columns =
+            Node::Columns { first: self.rightmost(), each: self.iteration(), last: self.last_output() };
+        // What is needed late is read again: to carry it through the loops would cost registers there.
+        let read_again = || nodes([read(), steps([Step::MeetWarp, Step::Release(TOLD)])]);
+        let seen = nodes([vec![columns], read_again(), self.epilogue()]);
+        let clear = only_if(self.form.partial, vec![compute(Clear, &[], &registers([ACCUMULATORS]))]);
+        let nothing: &[View] = if self.form.partial {
+            &registers([ITEM, ACCUMULATORS, MAXIMA, SUMS])
+        } else {
+            &registers([ITEM])
+        };
+        let store = vec![compute(StoreNothing, nothing, &[])];
+        let unseen = nodes([read_again(), clear, store]);
+        let by_copies = self.form.output && !self.form.partial && !self.over_query();
+        vec![Node::Items {
+            next: nodes([step(Step::AwaitFull(TOLD)), read()]),
+            each: nodes([
+                vec![compute(Clear, &[], &registers([MAXIMA, SUMS]))],
+                vec![Node::If { when: Condition::SeesColumns, then: seen, otherwise: unseen }],
+            ]),
+            last: only_if(by_copies, step(Step::AwaitStoresRead)),
+        }]
+    }
+
+    fn over_query(&self) -> bool {
+        self.roles.output == OutputIn::OverQuery
+    }
+
+    /// The rightmost tile: nothing is under way before it. It has the end of the sequence, and always masks.
+    fn rightmost(&self) -> Vec<Node> {
+        let tail = |of: View| {
+            when(
+                Condition::EndsInTile,
+                nodes([
+                    step(Step::AwaitFull(of)),
+                    vec![compute(ClearRows, &[View::now(ITEM)], &[of])],
+                    steps([Step::FenceProxy, Step::Meet(Meeting::Consumers)]),
+                ]),
+            )
+        };
+        nodes([
+            self.conditions(),
+            step(Step::AwaitFull(Q)),
+            // K that was not copied comes with a table only.
+            only_if(self.form.paged, tail(K)),
+            steps([Step::AwaitFull(K), Step::FenceProducts]),
+            self.scores(),
+            steps([Step::AwaitProducts(0), Step::Release(K)]),
+            self.map_scores(),
+            vec![
+                compute(RowMaxima, &registers([SCORES]), &registers([TILE_MAXIMA])),
+                // Nothing has been summed or accumulated: only the maximum moves.
+                compute(RaiseMaxima, &registers([TILE_MAXIMA, MAXIMA]), &registers([MAXIMA])),
+            ],
+            exponentials(),
+            vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
+            tail(V),
+            // Not earlier: until here they would only take registers.
+            vec![compute(Clear, &[], &registers([ACCUMULATORS]))],
+        ])
+    }
+
+    /// Any other tile. Who takes turns has all that its products need before it does: a turn is not held while V is on its
+    /// way. Who is alone begins with what is there.
+    fn iteration(&self) -> Vec<Node> {
+        let turns = self.roles.take_turns;
+        let (issued, scored) =
+            (self.roles.pass == PassTurn::Issued && turns, self.roles.pass == PassTurn::Scored && turns);
+        let may_skip = self.schedule.rescale != Rescale::Always;
+        let unless_kept = |then: Vec<Node>| if may_skip { when(Condition::MaximumGrew, then) } else { then };
+        nodes([
+            self.conditions(),
+            step(Step::AwaitFull(K)),
+            only_if(turns, steps([Step::AwaitFull(V_BEFORE), Step::TakeTurn])),
+            step(Step::FenceProducts),
+            self.scores(),
+            // Behind a wait ptxas wants a fence again, or adds one and complains (C7519).
+            only_if(!turns, steps([Step::AwaitFull(V_BEFORE), Step::FenceProducts])),
+            self.output(),
+            only_if(issued, step(Step::PassTurn)),
+            step(Step::AwaitProducts(1)),
+            only_if(scored, step(Step::PassTurn)),
+            step(Step::Release(K)),
+            self.map_scores(),
+            vec![
+                compute(RowMaxima, &registers([SCORES]), &registers([TILE_MAXIMA])),
+                compute(Growth, &registers([TILE_MAXIMA, MAXIMA]), &registers([GROWTH])),
+            ],
+            unless_kept(vec![compute(
+                MoveMaxima,
+                &registers([TILE_MAXIMA, MAXIMA, SUMS]),
+                &registers([MAXIMA, SUMS, GROWTH]),
+            )]),
+            exponentials(),
+            only_if(self.roles.overlap == Overlap::Pinned, vec![compute(Pin, &registers([SUMS]), &[])]),
+            steps([Step::AwaitProducts(0), Step::Release(V_BEFORE)]),
+            vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
+            unless_kept(vec![compute(
+                Rescale,
+                &registers([GROWTH, ACCUMULATORS]),
+                &registers([ACCUMULATORS]),
+            )]),
+        ])
+    }
+
+    fn conditions(&self) -> Vec<Node> {
+        only_if(self.form.conditions, vec![compute(Conditions, &registers([ITEM]), &registers([BITS]))])
+    }
+
+    fn map_scores(&self) -> Vec<Node> {
+        let bits: &[View] =
+            if self.form.conditions { &registers([SCORES, ITEM, BITS]) } else { &registers([SCORES, ITEM]) };
+        vec![compute(Scores, bits, &registers([SCORES]))]
+    }
+
+    /// S = Q Kᵀ
+    fn scores(&self) -> Vec<Node> {
+        step(Step::Multiply { into: SCORES, a: Q, b: K, transposed: false, fresh: true })
+    }
+
+    /// O += P V of the tile before.
+    fn output(&self) -> Vec<Node> {
+        let (a, b) = (View::before(PROBABILITIES), V_BEFORE);
+        step(Step::Multiply { into: ACCUMULATORS, a, b, transposed: true, fresh: false })
+    }
+
+    /// O += P V of the leftmost tile.
+    fn last_output(&self) -> Vec<Node> {
+        nodes([
+            only_if(!self.over_query(), step(Step::Release(Q))),
+            steps([Step::AwaitFull(V_BEFORE), Step::FenceProducts]),
+            self.output(),
+            steps([Step::AwaitProducts(0), Step::Release(V_BEFORE)]),
+        ])
+    }
+
+    /// O over the row sums, and the log-sum-exp. Where O goes over Q, Q is free only then.
+    fn epilogue(&self) -> Vec<Node> {
+        let Form { output, lse, partial, .. } = self.form;
+        let release_query = || only_if(self.over_query(), step(Step::Release(Q)));
+        let sums = vec![compute(RowSums, &registers([SUMS]), &registers([SUMS]))];
+        if partial {
+            let store = compute(StorePartial, &registers([ACCUMULATORS, SUMS, MAXIMA, ITEM]), &[]);
+            return nodes([sums, vec![store], release_query()]);
+        }
+        let lse = only_if(lse, vec![compute(StoreLse, &registers([SUMS, MAXIMA, ITEM]), &[])]);
+        if !output {
+            return nodes([sums, lse, release_query()]);
+        }
+        let by_copies = nodes([
+            steps([Step::Meet(Meeting::Alone), Step::Store { from: O_TILE, to: TENSORS[3] }]),
+            only_if(self.over_query(), steps([Step::AwaitStoresRead, Step::ReleaseForAll(Q)])),
+        ]);
+        let by_rows = nodes([
+            step(Step::MeetWarp),
+            vec![compute(StoreRows, &[O_TILE, View::now(ITEM)], &[])],
+            only_if(self.over_query(), nodes([step(Step::MeetWarp), step(Step::Release(Q))])),
+        ]);
+        nodes([
+            sums,
+            lse,
+            // The last tile's O has left.
+            only_if(!self.over_query(), step(Step::AwaitStoresRead)),
+            step(Step::Meet(Meeting::Alone)),
+            vec![compute(Divide, &registers([ACCUMULATORS, SUMS]), &[O_TILE])],
+            // Bulk copies read this memory, or write the next Q to it.
+            step(Step::FenceProxy),
+            vec![Node::If { when: Condition::WholeRows, then: by_copies, otherwise: by_rows }],
+        ])
+    }
+}
+
+/// Scores become exponentials, relative to the running maxima, and are summed.
+fn exponentials() -> Vec<Node> {
+    vec![
+        compute(Exponentials, &registers([SCORES, MAXIMA]), &registers([SCORES])),
+        compute(AddToSums, &registers([SCORES, SUMS]), &registers([SUMS])),
+    ]
+}

@@ -1,0 +1,175 @@
+//! A plan for people: buffers, then each role's body, a line a step.
+
+use super::{Buffer, BufferId, Compute, Condition, Function, Meeting, Node, Place, Plan, Shared, Step, View};
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "buffers")?;
+        for buffer in &self.buffers {
+            if buffer.place != Place::Memory {
+                writeln!(f, "  {buffer}")?;
+            }
+        }
+        for role in &self.roles {
+            let copies = if role.copies == 1 { String::new() } else { format!("{} x ", role.copies) };
+            let plural = if role.warps == 1 { "" } else { "s" };
+            writeln!(
+                f,
+                "{}: {copies}{} warp{plural}, {} registers a thread",
+                role.name, role.warps, role.registers
+            )?;
+            self.body(&role.body, 1, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Buffer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = self.name;
+        match &self.place {
+            Place::Memory => write!(f, "{name:<12} in device memory"),
+            Place::Registers(each) => write!(f, "{name:<12} {each} registers a thread"),
+            Place::Shared(Shared { offset, bytes, slots, layout, barriers, .. }) => {
+                write!(f, "{name:<12} at {offset}, {slots} x {bytes} B")?;
+                if let Some(layout) = layout {
+                    write!(f, ": {layout}")?;
+                }
+                match barriers {
+                    Some(b) => {
+                        write!(f, "; full and empty at {}, {} and {} arrivals", b.offset, b.fills, b.empties)
+                    }
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn body(&self, nodes: &[Node], depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+        let indent = "  ".repeat(depth);
+        let part = |f: &mut Formatter<'_>, title: &str, nodes: &[Node]| {
+            if nodes.is_empty() {
+                return Ok(());
+            }
+            writeln!(f, "{indent}{title}")?;
+            self.body(nodes, depth + 1, f)
+        };
+        for node in nodes {
+            match node {
+                Node::Step(step) => writeln!(f, "{indent}{}", self.line(step))?,
+                Node::Items { next, each, last } => {
+                    part(f, "for the next item", next)?;
+                    part(f, "for each item", each)?;
+                    part(f, "after the last item", last)?;
+                }
+                Node::Columns { first, each, last } => {
+                    part(f, "the rightmost tile of columns", first)?;
+                    part(f, "for each other tile, to the left", each)?;
+                    part(f, "after the leftmost", last)?;
+                }
+                Node::If { when, then, otherwise } => {
+                    part(f, &format!("if {when}"), then)?;
+                    part(f, "else", otherwise)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&self, id: BufferId) -> &'static str {
+        self.buffer(id).name
+    }
+
+    /// `K@0`: with its iteration where that is not the only one.
+    fn view(&self, view: View) -> String {
+        match (&self.buffer(view.buffer).place, view.ago) {
+            (Place::Registers(_) | Place::Memory, 0) => self.name(view.buffer).to_owned(),
+            (Place::Shared(Shared { slots: 1, .. }), 0) => self.name(view.buffer).to_owned(),
+            (_, ago) => format!("{}@{ago}", self.name(view.buffer)),
+        }
+    }
+
+    fn views(&self, views: &[View]) -> String {
+        views.iter().map(|view| self.view(*view)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A step in a line.
+    pub fn line(&self, step: &Step) -> String {
+        let view = |view: &View| self.view(*view);
+        match step {
+            Step::AwaitFull(of) => format!("await full {}", view(of)),
+            Step::AwaitEmpty(of) => format!("await empty {}", view(of)),
+            Step::Fill(of) => format!("fill {}", view(of)),
+            Step::Release(of) => format!("release {}", view(of)),
+            Step::ReleaseForAll(of) => format!("release {} for all warps", view(of)),
+            Step::Copy { to, from, at: None } => format!("copy {} <- {}", view(to), self.name(*from)),
+            Step::Copy { to, from, at: Some(at) } => {
+                format!("copy {} <- {} at {}", view(to), self.name(*from), view(at))
+            }
+            Step::Store { from, to } => format!("store {} -> {}", view(from), self.name(*to)),
+            Step::AwaitStoresRead => "await stores read".to_owned(),
+            Step::Multiply { into, a, b, transposed, fresh } => {
+                let sum = if *fresh { "=" } else { "+=" };
+                let transposed = if *transposed { "" } else { "t" };
+                format!("multiply {} {sum} {} {}{transposed}", self.name(*into), view(a), view(b))
+            }
+            Step::FenceProducts => "fence products".to_owned(),
+            Step::AwaitProducts(groups) => format!("await products, {groups} left"),
+            Step::FenceProxy => "fence proxy".to_owned(),
+            Step::TakeTurn => "take turn".to_owned(),
+            Step::PassTurn => "pass turn".to_owned(),
+            Step::Meet(Meeting::Block) => "meet all".to_owned(),
+            Step::Meet(Meeting::Consumers) => "meet consumers".to_owned(),
+            Step::Meet(Meeting::Alone) => "meet warpgroup".to_owned(),
+            Step::MeetWarp => "meet warp".to_owned(),
+            Step::Compute(Compute { what, reads, writes }) => match (reads.as_slice(), writes.as_slice()) {
+                (reads, []) => format!("{what} of {}", self.views(reads)),
+                ([], writes) => format!("{} <- {what}", self.views(writes)),
+                (reads, writes) => format!("{} <- {what} of {}", self.views(writes), self.views(reads)),
+            },
+        }
+    }
+}
+
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Condition::SeesColumns => "some row sees a column",
+            Condition::EndsInTile => "the sequence ends in this tile",
+            Condition::MaximumGrew => "some maximum of the warp grew",
+            Condition::WholeRows => "all rows of the warpgroup exist",
+        })
+    }
+}
+
+impl Display for Function {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Function::Describe => "description",
+            Function::Read => "reading",
+            Function::LookUp => "look-up",
+            Function::Conditions => "conditions",
+            Function::Scores => "maps and masks",
+            Function::RowMaxima => "row maxima",
+            Function::RaiseMaxima => "the greater",
+            Function::Growth => "growth",
+            Function::MoveMaxima => "moving",
+            Function::Exponentials => "exponentials",
+            Function::AddToSums => "adding up",
+            Function::Pin => "pin",
+            Function::Round => "rounding",
+            Function::Rescale => "rescaling",
+            Function::Clear => "zero",
+            Function::ClearRows => "zero past the end",
+            Function::RowSums => "row sums",
+            Function::Divide => "quotients, rounded",
+            Function::StoreLse => "log-sum-exp",
+            Function::StoreRows => "stores by rows",
+            Function::StorePartial => "partial results",
+            Function::StoreNothing => "nothing seen",
+        })
+    }
+}

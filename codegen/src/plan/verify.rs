@@ -1,0 +1,1079 @@
+//! What is wrong with a plan: its roles are run against each other on a few items, with everything that is asynchronous as
+//! late as its waits allow and as early as its issue allows.
+//!
+//! Each warp, and each engine that works beside one (its bulk copies, its products), is a *thread* with a vector clock. A
+//! barrier passes clocks on; what no clock orders may happen in any order, so every pair of accesses to a slot of which one
+//! writes has to be ordered. Besides, every read has to find what its view says: the tile of this iteration or of the one
+//! before, all of it, and of this item.
+//!
+//! Two warps stand for the four of a warpgroup: one that begins its bulk copies, and one that does not.
+
+use super::{
+    Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Place, Plan, Shared, Side, Step, Turns,
+    View,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+/// An item to be run: tiles of columns that it sees, and what holds of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Item {
+    tiles: usize,
+    /// The sequence ends inside its rightmost tile.
+    ends_in_tile: bool,
+    whole_rows: bool,
+    grows: bool,
+}
+
+/// What is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Who came upon it: role, warp, and the step as the plan prints it.
+    pub at: String,
+    /// What it is.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)
+    }
+}
+
+/// Runs a plan, and gives the first fault.
+///
+/// # Errors
+/// What is wrong.
+pub fn verify(plan: &Plan) -> Result<(), Fault> {
+    limits(plan)?;
+    factors(plan)?;
+    let slots = |buffer: &super::Buffer| match &buffer.place {
+        Place::Shared(shared) => shared.slots,
+        _ => 1,
+    };
+    let stages = plan.buffers.iter().map(slots).max().unwrap_or(1);
+    let item = |tiles, ends_in_tile, whole_rows, grows| Item { tiles, ends_in_tile, whole_rows, grows };
+    // Around every ring more than once, with items that see nothing between.
+    let items = [
+        item(0, false, true, false),
+        item(1, true, false, true),
+        item(2 * stages + 1, false, true, false),
+        item(2, true, true, true),
+        item(0, false, false, true),
+        item(stages, false, false, true),
+        item(1, false, true, false),
+        item(3, true, true, false),
+        // At last nothing but descriptions holds the producer back.
+        item(0, false, true, false),
+        item(0, false, true, false),
+        item(0, false, true, false),
+    ];
+    Run::new(plan, &items).run()
+}
+
+/// Shared memory and barriers are laid out one after the other, and nothing lies over anything but O over Q.
+fn limits(plan: &Plan) -> Result<(), Fault> {
+    let fault = |what: String| Err(Fault { at: "shared memory".to_owned(), what });
+    let mut ranges = Vec::new();
+    for buffer in &plan.buffers {
+        let Place::Shared(shared) = &buffer.place else { continue };
+        let name = buffer.name;
+        ranges.push((shared.offset, shared.offset + shared.slots * shared.bytes, name));
+        if let Some(Barriers { offset, .. }) = shared.barriers {
+            ranges.push((offset, offset + shared.slots * 2 * super::BARRIER_BYTES, name));
+        }
+        if let Some(layout) = shared.layout
+            && (layout.bytes() != shared.bytes || !shared.offset.is_multiple_of(layout.period_bytes()))
+        {
+            return fault(format!("{name} at {} does not fit its layout, {layout}", shared.offset));
+        }
+    }
+    ranges.sort_unstable();
+    ranges.dedup_by_key(|(from, to, _)| (*from, *to));
+    for pair in ranges.windows(2) {
+        if pair[0].1 > pair[1].0 {
+            return fault(format!("{} and {} overlap at {}", pair[0].2, pair[1].2, pair[1].0));
+        }
+    }
+    match ranges.last() {
+        Some((_, end, name)) if *end > plan.shared_bytes => {
+            fault(format!("{name} ends at {end}, behind the {} bytes that there are", plan.shared_bytes))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Both factors of a product have the contracted axis, as long and in the same order.
+fn factors(plan: &Plan) -> Result<(), Fault> {
+    for role in &plan.roles {
+        let mut products = Vec::new();
+        each_step(&role.body, &mut |step| {
+            if let Step::Multiply { a, b, transposed, .. } = step {
+                products.push((plan.line(step), *a, *b, *transposed));
+            }
+        });
+        for (line, a, b, transposed) in products {
+            let Place::Shared(Shared { layout: Some(second), .. }) = &plan.buffer(b.buffer).place else {
+                return Err(Fault {
+                    at: line,
+                    what: "the second factor is no tile of shared memory".to_owned(),
+                });
+            };
+            // In elements of 16 bits: along rows of the head dimension, or over rows.
+            let of_second = if transposed { second.rows } else { second.span * second.count / 2 };
+            let of_first = match &plan.buffer(a.buffer).place {
+                Place::Shared(Shared { layout: Some(first), .. }) if !transposed => {
+                    first.span * first.count / 2
+                }
+                // 64 rows over 128 threads, two elements a register.
+                Place::Registers(each) => 4 * each,
+                place => return Err(Fault { at: line, what: format!("the first factor is in {place:?}") }),
+            };
+            if of_first != of_second {
+                let what = format!("{of_first} elements of the first factor meet {of_second} of the second");
+                return Err(Fault { at: line, what });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every step of a body, once.
+pub(crate) fn each_step(nodes: &[Node], visit: &mut impl FnMut(&Step)) {
+    for node in nodes {
+        match node {
+            Node::Step(step) => visit(step),
+            Node::Items { next, each, last } => {
+                for part in [next, each, last] {
+                    each_step(part, visit);
+                }
+            }
+            Node::Columns { first, each, last } => {
+                for part in [first, each, last] {
+                    each_step(part, visit);
+                }
+            }
+            Node::If { then, otherwise, .. } => {
+                each_step(then, visit);
+                each_step(otherwise, visit);
+            }
+        }
+    }
+}
+
+/// A thread: a warp, or an engine beside it.
+type Thread = usize;
+
+/// How far each thread had come.
+#[derive(Clone, Default)]
+struct Clock(Vec<u64>);
+
+impl Clock {
+    fn at(&self, thread: Thread) -> u64 {
+        self.0.get(thread).copied().unwrap_or(0)
+    }
+
+    fn set(&mut self, thread: Thread, at: u64) {
+        if self.0.len() <= thread {
+            self.0.resize(thread + 1, 0);
+        }
+        self.0[thread] = at;
+    }
+
+    fn join(&mut self, other: &Clock) {
+        for (thread, at) in other.0.iter().enumerate() {
+            if *at > self.at(thread) {
+                self.set(thread, *at);
+            }
+        }
+    }
+}
+
+/// A slot of a buffer, or a part of one: the rows of a warpgroup, the registers of a warp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cell {
+    /// By where it is: O may lie over Q.
+    place: usize,
+    slot: usize,
+    part: usize,
+}
+
+/// Who has touched a cell, and what is in it.
+#[derive(Clone, Default)]
+struct Contents {
+    /// Warps write parts of a shared tile, each its own.
+    written: BTreeMap<Thread, u64>,
+    /// Warps whose ordinary writes to it no fence has shown to bulk copies and products.
+    unfenced: BTreeSet<usize>,
+    read: BTreeMap<Thread, u64>,
+    /// Which buffer's, and of which turn of it.
+    tag: Option<(BufferId, usize)>,
+    /// Whether somebody has read it.
+    used: bool,
+    /// Rows past the sequence's end, not cleared.
+    has_tail: bool,
+}
+
+/// A phase of a barrier under way.
+#[derive(Clone, Default)]
+struct Phases {
+    done: usize,
+    arrived: usize,
+    /// What those who arrived in it had seen.
+    clock: Clock,
+    /// The same, of phases that are over.
+    over: Vec<Clock>,
+}
+
+/// A step with its turns.
+#[derive(Clone)]
+struct Op {
+    step: Step,
+    turns: Counts,
+    item: Item,
+    /// The turn of its item's rightmost tile.
+    rightmost: usize,
+}
+
+/// How often rings have turned.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    items: usize,
+    seen: usize,
+    columns: usize,
+}
+
+struct Warp {
+    role: usize,
+    copy: usize,
+    /// Begins bulk stores.
+    issues: bool,
+    clock: Clock,
+    /// As of its last fence of products.
+    fenced: Option<Clock>,
+    /// Clocks of its groups of products under way.
+    products: VecDeque<Clock>,
+    copies: Clock,
+    ops: Vec<Op>,
+    at: usize,
+}
+
+/// Warps that stand for a warpgroup.
+const WARPS: usize = 2;
+
+struct Run<'p> {
+    plan: &'p Plan,
+    warps: Vec<Warp>,
+    cells: BTreeMap<Cell, Contents>,
+    barriers: BTreeMap<(BufferId, usize, Side), Phases>,
+    /// By (what meets there, which copy): who has come, and what they had seen.
+    meetings: BTreeMap<(usize, usize), (Vec<usize>, Clock)>,
+    /// Of each copy: whether its turn has come, and what was seen by who passed it.
+    turns: BTreeMap<usize, Clock>,
+}
+
+impl<'p> Run<'p> {
+    fn new(plan: &'p Plan, items: &'p [Item]) -> Run<'p> {
+        let mut warps = Vec::new();
+        for (index, role) in plan.roles.iter().enumerate() {
+            for copy in 0..role.copies {
+                for warp in 0..role.warps.min(WARPS) {
+                    let mut ops = Vec::new();
+                    flatten(&role.body, items, &mut Counts::default(), (None, 0), &mut ops);
+                    let clock = Clock::default();
+                    warps.push(Warp {
+                        role: index,
+                        copy,
+                        issues: warp == 0,
+                        fenced: None,
+                        copies: clock.clone(),
+                        clock,
+                        products: VecDeque::new(),
+                        ops,
+                        at: 0,
+                    });
+                }
+            }
+        }
+        let turns = BTreeMap::from([(0, Clock::default())]);
+        Run {
+            plan,
+            warps,
+            cells: BTreeMap::new(),
+            barriers: BTreeMap::new(),
+            meetings: BTreeMap::new(),
+            turns,
+        }
+    }
+
+    /// Lets warps go on by turns, each as far as it can, until all are done or nobody can.
+    fn run(mut self) -> Result<(), Fault> {
+        loop {
+            let mut moved = false;
+            for warp in 0..self.warps.len() {
+                while self.warps[warp].at < self.warps[warp].ops.len() && self.step(warp)? {
+                    self.warps[warp].at += 1;
+                    moved = true;
+                }
+            }
+            if self.warps.iter().all(|warp| warp.at == warp.ops.len()) {
+                return self.end();
+            }
+            if !moved {
+                let stuck = self.warps.iter().position(|warp| warp.at < warp.ops.len()).unwrap_or(0);
+                return Err(self.fault(stuck, "waits for ever".to_owned()));
+            }
+        }
+    }
+
+    /// Nothing may be left under way, and barriers have come by as often as there was reason to.
+    fn end(&self) -> Result<(), Fault> {
+        for (warp, state) in self.warps.iter().enumerate() {
+            if !state.products.is_empty() {
+                return Err(self.fault_at(warp, "at its end", "products are under way".to_owned()));
+            }
+        }
+        for ((buffer, slot, side), phases) in &self.barriers {
+            if phases.arrived != 0 {
+                let name = self.plan.buffer(*buffer).name;
+                let what =
+                    format!("{} have arrived of the next phase of {side:?} {name}{slot}", phases.arrived);
+                return Err(Fault { at: "at the end".to_owned(), what });
+            }
+        }
+        for (cell, contents) in &self.cells {
+            if let (Some((buffer, _)), false) = (contents.tag, contents.used)
+                && self.shared(buffer).is_some()
+            {
+                let name = self.plan.buffer(buffer).name;
+                let what = format!("{name}{} was filled and never read", cell.slot);
+                return Err(Fault { at: "at the end".to_owned(), what });
+            }
+        }
+        // Bulk stores read shared memory, which is not to be given up before they have.
+        let stores = |warp: &Warp| warp.copies.0.iter().enumerate().any(|(t, at)| *at > warp.clock.at(t));
+        match self.warps.iter().position(stores) {
+            Some(warp) => {
+                Err(self.fault_at(warp, "at its end", "bulk stores have not read shared memory".to_owned()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn fault(&self, warp: usize, what: String) -> Fault {
+        let state = &self.warps[warp];
+        let line = state.ops.get(state.at).map_or_else(String::new, |op| self.plan.line(&op.step));
+        self.fault_at(warp, &line, what)
+    }
+
+    fn fault_at(&self, warp: usize, line: &str, what: String) -> Fault {
+        let state = &self.warps[warp];
+        Fault { at: format!("{} {}, {line}", self.plan.roles[state.role].name, state.copy), what }
+    }
+
+    /// Engines beside a warp have numbers of their own.
+    fn tensor_cores(&self, warp: usize) -> Thread {
+        self.warps.len() + warp
+    }
+
+    fn stores_of(&self, warp: usize) -> Thread {
+        2 * self.warps.len() + warp
+    }
+
+    /// Copies into different slots land in any order.
+    fn copies_into(&self, cell: Cell, buffer: BufferId) -> Thread {
+        3 * self.warps.len() + 64 * buffer.0 + cell.slot
+    }
+
+    fn shared(&self, buffer: BufferId) -> Option<&'p Shared> {
+        match &self.plan.buffer(buffer).place {
+            Place::Shared(shared) => Some(shared),
+            _ => None,
+        }
+    }
+
+    /// Where a view is for a warp, part by part, and which turn of its buffer it names.
+    fn cells(&self, warp: usize, view: View, op: &Op) -> Result<(Vec<Cell>, usize), Fault> {
+        let missing = || self.fault(warp, format!("there is no {} of so long ago", self.name(view)));
+        let Some(shared) = self.shared(view.buffer) else {
+            let turn = op.turns.columns.checked_sub(view.ago).ok_or_else(missing)?;
+            // What is looked up for a tile of K is kept for its V, which is copied one iteration later.
+            let slot = if view.buffer == super::roles::BLOCKS { turn % 2 } else { 0 };
+            return Ok((vec![Cell { place: usize::MAX - view.buffer.0, slot, part: warp }], turn));
+        };
+        let turn = turn(shared.turns, op.turns).checked_sub(view.ago).ok_or_else(missing)?;
+        let role = &self.plan.roles[self.warps[warp].role];
+        // Rows of Q and O are shared out among the copies of a role; who is alone copies those of all.
+        let parts = match (shared.turns, role.copies) {
+            (Turns::SeenItems, 1) => 0..self.plan.roles.iter().map(|role| role.copies).max().unwrap_or(1),
+            (Turns::SeenItems, _) => self.warps[warp].copy..self.warps[warp].copy + 1,
+            _ => 0..1,
+        };
+        let slot = turn % shared.slots;
+        Ok((parts.map(|part| Cell { place: shared.offset, slot, part }).collect(), turn))
+    }
+
+    fn name(&self, view: View) -> &'static str {
+        self.plan.buffer(view.buffer).name
+    }
+
+    /// A read by `thread`, which has seen `clock`.
+    fn read(&mut self, warp: usize, thread: Thread, clock: &Clock, view: View, op: &Op) -> Result<(), Fault> {
+        if self.plan.buffer(view.buffer).place == Place::Memory {
+            return Ok(());
+        }
+        let (cells, turn) = self.cells(warp, view, op)?;
+        let name = self.name(view);
+        let by_engine = thread >= self.warps.len() && self.shared(view.buffer).is_some();
+        let expected = (view.buffer, self.tag(view, turn, op));
+        let acts_with = self.those_with_own_rows(warp, thread, view);
+        for cell in cells {
+            let contents = self.cells.entry(cell).or_default();
+            let is_seen =
+                |(writer, at): (&Thread, &u64)| clock.at(*writer) >= *at || acts_with.contains(writer);
+            let wrong = match &contents.written {
+                none if none.is_empty() => Some("has nothing in it"),
+                written if !written.iter().all(is_seen) => Some("may not have come yet"),
+                _ if by_engine && !contents.unfenced.is_empty() => {
+                    Some("was written by ordinary writes, and no fence has shown them")
+                }
+                _ if contents.tag != Some(expected) => Some("is not the one of this turn"),
+                _ => None,
+            };
+            contents.read.insert(thread, clock.at(thread));
+            contents.used = true;
+            if let Some(wrong) = wrong {
+                return Err(self.fault(warp, format!("{name} {wrong}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What running values belong to is the item, what is made for a tile the tile.
+    fn tag(&self, view: View, turn: usize, op: &Op) -> usize {
+        use super::roles::{ACCUMULATORS, ITEM, MAXIMA, SUMS};
+        let running = [ACCUMULATORS, ITEM, MAXIMA, SUMS].contains(&view.buffer);
+        if running { op.turns.items } else { turn }
+    }
+
+    fn write(
+        &mut self,
+        warp: usize,
+        thread: Thread,
+        clock: &Clock,
+        view: View,
+        op: &Op,
+    ) -> Result<(), Fault> {
+        let (cells, turn) = self.cells(warp, view, op)?;
+        let tag = self.tag(view, turn, op);
+        let is_engine = thread >= self.warps.len();
+        let shared = self.shared(view.buffer);
+        let turns_with_columns = shared.is_some_and(|shared| shared.turns == Turns::Columns);
+        for cell in cells {
+            self.alone(warp, thread, clock, view, cell)?;
+            let contents = self.cells.entry(cell).or_default();
+            if shared.is_some() && contents.tag.is_some_and(|old| old != (view.buffer, tag)) {
+                if let (false, Some((old, _))) = (contents.used, contents.tag) {
+                    let what = format!("{} was filled and never read", self.plan.buffer(old).name);
+                    return Err(self.fault(warp, what));
+                }
+                contents.used = false;
+            }
+            if contents.tag != Some((view.buffer, tag)) || is_engine || shared.is_none() {
+                contents.written.clear();
+            }
+            contents.written.insert(thread, clock.at(thread));
+            if shared.is_some() && !is_engine {
+                contents.unfenced.insert(warp);
+            } else {
+                contents.unfenced.clear();
+            }
+            // Warps write parts of a shared tile: who reads the others is not done with those.
+            if shared.is_none() || is_engine {
+                contents.read.clear();
+            }
+            contents.tag = Some((view.buffer, tag));
+            contents.has_tail =
+                is_engine && turns_with_columns && op.item.ends_in_tile && turn == op.rightmost;
+        }
+        Ok(())
+    }
+
+    /// Warps of the same role, which read and write rows of their own of a shared tile; none for an engine.
+    fn those_with_own_rows(&self, warp: usize, thread: Thread, view: View) -> Vec<Thread> {
+        if thread != warp || self.shared(view.buffer).is_none() {
+            return Vec::new();
+        }
+        self.those(|other| other.role == self.warps[warp].role)
+    }
+
+    /// Everybody who has touched a cell is done with it. Warps of one role write rows of their own in shared memory.
+    fn alone(&self, warp: usize, thread: Thread, clock: &Clock, view: View, cell: Cell) -> Result<(), Fault> {
+        let Some(contents) = self.cells.get(&cell) else { return Ok(()) };
+        let acts_with = self.those_with_own_rows(warp, thread, view);
+        let before = contents.read.iter().chain(&contents.written).map(|(other, at)| (*other, *at));
+        for (other, at) in before {
+            if other != thread && clock.at(other) < at && !acts_with.contains(&other) {
+                return Err(self.fault(warp, format!("{} may still be in use", self.name(view))));
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, warp: usize) -> Clock {
+        let state = &mut self.warps[warp];
+        let at = state.clock.at(warp) + 1;
+        state.clock.set(warp, at);
+        state.clock.clone()
+    }
+
+    /// Arrives at a barrier so many times.
+    fn arrive(
+        &mut self,
+        warp: usize,
+        view: View,
+        side: Side,
+        share: usize,
+        clock: &Clock,
+        op: &Op,
+    ) -> Result<(), Fault> {
+        let (cells, _) = self.cells(warp, view, op)?;
+        let slot = cells[0].slot;
+        let Some(Barriers { fills, empties, .. }) =
+            self.shared(view.buffer).and_then(|shared| shared.barriers)
+        else {
+            return Err(self.fault(warp, format!("{} has no barriers", self.name(view))));
+        };
+        // In shares of a modelled warp.
+        let all = if side == Side::Full { fills } else { self.shares_of(empties) };
+        let phases = self.barriers.entry((view.buffer, slot, side)).or_default();
+        phases.clock.join(clock);
+        phases.arrived += share;
+        if phases.arrived >= all {
+            phases.arrived -= all;
+            phases.done += 1;
+            let clock = std::mem::take(&mut phases.clock);
+            phases.over.push(clock);
+            if phases.arrived > 0 {
+                return Err(self.fault(warp, "more arrive than the barrier counts".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the arrivals that a barrier counts, those of warps that are modelled.
+    fn shares_of(&self, empties: usize) -> usize {
+        let roles = self.plan.roles.iter().filter(|role| role.copies * role.warps == empties);
+        roles.map(|role| role.copies * role.warps.min(WARPS)).next().unwrap_or(empties)
+    }
+
+    /// Waits for a phase; false if it is not over.
+    fn wait(&mut self, warp: usize, view: View, side: Side, op: &Op) -> Result<bool, Fault> {
+        let (cells, turn) = self.cells(warp, view, op)?;
+        let slots = self.shared(view.buffer).map_or(1, |shared| shared.slots);
+        // Who fills waits for the phase before: the first is free.
+        let phase = match side {
+            Side::Full => Some(turn / slots),
+            Side::Empty => (turn / slots).checked_sub(1),
+        };
+        let Some(phase) = phase else { return Ok(true) };
+        let phases = self.barriers.entry((view.buffer, cells[0].slot, side)).or_default();
+        if phases.done <= phase {
+            return Ok(false);
+        }
+        if phases.done > phase + 1 {
+            let what = format!("{} is a phase ahead: its parity says that it is not over", self.name(view));
+            return Err(self.fault(warp, what));
+        }
+        let clock = phases.over[phase].clone();
+        self.warps[warp].clock.join(&clock);
+        Ok(true)
+    }
+
+    /// Meets `others` and itself; false until all have come.
+    fn meet(&mut self, warp: usize, key: (usize, usize), others: &[usize]) -> bool {
+        let clock = self.warps[warp].clock.clone();
+        let (come, seen) = self.meetings.entry(key).or_default();
+        if !come.contains(&warp) {
+            come.push(warp);
+            seen.join(&clock);
+        }
+        if come.len() < others.len() {
+            return false;
+        }
+        // The last to come lets all go on.
+        let seen = seen.clone();
+        self.meetings.remove(&key);
+        for other in others {
+            self.warps[*other].clock.join(&seen);
+            if *other != warp {
+                self.warps[*other].at += 1;
+            }
+        }
+        true
+    }
+
+    fn those(&self, holds: impl Fn(&Warp) -> bool) -> Vec<usize> {
+        (0..self.warps.len()).filter(|warp| holds(&self.warps[*warp])).collect()
+    }
+
+    /// One step of a warp; false if it has to wait.
+    fn step(&mut self, warp: usize) -> Result<bool, Fault> {
+        let op = self.warps[warp].ops[self.warps[warp].at].clone();
+        let (role, copy, issues) = (self.warps[warp].role, self.warps[warp].copy, self.warps[warp].issues);
+        match &op.step {
+            Step::AwaitFull(view) => return self.wait(warp, *view, Side::Full, &op),
+            Step::AwaitEmpty(view) => return self.wait(warp, *view, Side::Empty, &op),
+            Step::Fill(view) => {
+                let clock = self.tick(warp);
+                self.arrive(warp, *view, Side::Full, 1, &clock, &op)?;
+            }
+            Step::Release(view) => {
+                let clock = self.tick(warp);
+                self.arrive(warp, *view, Side::Empty, 1, &clock, &op)?;
+            }
+            Step::ReleaseForAll(view) if issues => {
+                let clock = self.tick(warp);
+                let warps = self.those(|other| other.role == role && other.copy == copy).len();
+                self.arrive(warp, *view, Side::Empty, warps, &clock, &op)?;
+            }
+            Step::Copy { to, at, .. } => {
+                let clock = self.tick(warp);
+                if let Some(at) = at {
+                    self.read(warp, warp, &clock, *at, &op)?;
+                }
+                // It lands by itself; who waits for its barrier has seen it.
+                let engine = self.copies_into(self.cells(warp, *to, &op)?.0[0], to.buffer);
+                let mut landed = clock.clone();
+                landed.set(engine, clock.at(warp));
+                self.write(warp, engine, &landed, *to, &op)?;
+                self.arrive(warp, *to, Side::Full, 1, &landed, &op)?;
+            }
+            Step::Store { from, .. } if issues => {
+                let clock = self.tick(warp);
+                let engine = self.stores_of(warp);
+                let mut begun = clock.clone();
+                begun.set(engine, clock.at(warp));
+                self.read(warp, engine, &begun, *from, &op)?;
+                self.warps[warp].copies = begun;
+            }
+            Step::AwaitStoresRead if issues => {
+                let copies = self.warps[warp].copies.clone();
+                self.warps[warp].clock.join(&copies);
+            }
+            Step::Multiply { into, a, b, fresh, .. } => self.multiply(warp, (*into, *a, *b, *fresh), &op)?,
+            Step::FenceProducts => self.warps[warp].fenced = Some(self.warps[warp].clock.clone()),
+            Step::AwaitProducts(left) => {
+                while self.warps[warp].products.len() > *left {
+                    if let Some(done) = self.warps[warp].products.pop_front() {
+                        self.warps[warp].clock.join(&done);
+                    }
+                }
+            }
+            Step::FenceProxy => {
+                for contents in self.cells.values_mut() {
+                    contents.unfenced.remove(&warp);
+                }
+            }
+            Step::TakeTurn => {
+                // A turn is a warpgroup's: its first warp speaks for it.
+                if issues {
+                    let Some(clock) = self.turns.remove(&copy) else { return Ok(false) };
+                    self.warps[warp].clock.join(&clock);
+                }
+            }
+            Step::PassTurn if issues => {
+                let clock = self.tick(warp);
+                let next = (copy + 1) % self.plan.roles[role].copies;
+                if self.turns.insert(next, clock).is_some() {
+                    return Err(self.fault(warp, "the turn has been passed already".to_owned()));
+                }
+            }
+            Step::Meet(Meeting::Consumers) => {
+                let all = self.those(|other| other.role == role);
+                self.tick(warp);
+                return Ok(self.meet(warp, (0, 0), &all));
+            }
+            Step::Meet(Meeting::Alone) => {
+                let all = self.those(|other| other.role == role && other.copy == copy);
+                self.tick(warp);
+                return Ok(self.meet(warp, (1, copy), &all));
+            }
+            Step::Meet(Meeting::Block) => {
+                let all = self.those(|_| true);
+                self.tick(warp);
+                return Ok(self.meet(warp, (2, 0), &all));
+            }
+            Step::Compute(compute) => self.compute(warp, compute, &op)?,
+            // Of lanes; and what one warp does for all.
+            Step::MeetWarp
+            | Step::ReleaseForAll(_)
+            | Step::Store { .. }
+            | Step::AwaitStoresRead
+            | Step::PassTurn => {}
+        }
+        Ok(true)
+    }
+
+    fn multiply(
+        &mut self,
+        warp: usize,
+        (into, a, b, fresh): (BufferId, View, View, bool),
+        op: &Op,
+    ) -> Result<(), Fault> {
+        let clock = self.tick(warp);
+        let engine = self.tensor_cores(warp);
+        // Of registers it sees what the last fence has shown, and products before it.
+        let Some(mut fenced) = self.warps[warp].fenced.clone() else {
+            return Err(self.fault(warp, "no fence has come before the first product".to_owned()));
+        };
+        for earlier in &self.warps[warp].products {
+            fenced.set(engine, earlier.at(engine).max(fenced.at(engine)));
+        }
+        let mut begun = clock.clone();
+        for clock in [&mut fenced, &mut begun] {
+            clock.set(engine, self.warps[warp].clock.at(warp));
+        }
+        for factor in [a, b] {
+            let seen = if self.shared(factor.buffer).is_some() { &begun } else { &fenced };
+            self.read(warp, engine, seen, factor, op)?;
+            let (cells, _) = self.cells(warp, factor, op)?;
+            let has_tail = |cell: &Cell| self.cells.get(cell).is_some_and(|contents| contents.has_tail);
+            if cells.iter().any(has_tail) && self.needs_clear_rows(factor) {
+                let what = format!("rows of {} past the sequence's end are not zero", self.name(factor));
+                return Err(self.fault(warp, what));
+            }
+        }
+        let into = View::now(into);
+        if !fresh {
+            self.read(warp, engine, &fenced, into, op)?;
+        }
+        // Another product may be under way into the same accumulators: they are in order.
+        self.write(warp, engine, &fenced, into, op)?;
+        self.warps[warp].products.push_back(begun);
+        Ok(())
+    }
+
+    /// K past the end comes along with contiguous keys, and is masked; of blocks it does not come at all.
+    fn needs_clear_rows(&self, factor: View) -> bool {
+        use super::roles::{KEYS, VALUES};
+        let paged = self
+            .warps
+            .iter()
+            .flat_map(|warp| &warp.ops)
+            .any(|op| matches!(op.step, Step::Copy { at: Some(_), .. }));
+        factor.buffer == VALUES || (factor.buffer == KEYS && paged)
+    }
+
+    fn compute(
+        &mut self,
+        warp: usize,
+        Compute { what, reads, writes }: &Compute,
+        op: &Op,
+    ) -> Result<(), Fault> {
+        let clock = self.tick(warp);
+        if *what == Function::ClearRows {
+            // A part of what is there: all consumers clear some.
+            for view in writes {
+                for cell in self.cells(warp, *view, op)?.0 {
+                    self.alone(warp, warp, &clock, *view, cell)?;
+                    let contents = self.cells.entry(cell).or_default();
+                    contents.has_tail = false;
+                    contents.unfenced.insert(warp);
+                    contents.written.insert(warp, clock.at(warp));
+                }
+            }
+            return Ok(());
+        }
+        for view in reads {
+            self.read(warp, warp, &clock, *view, op)?;
+        }
+        for view in writes {
+            self.write(warp, warp, &clock, *view, op)?;
+        }
+        Ok(())
+    }
+}
+
+fn turn(turns: Turns, counts: Counts) -> usize {
+    match turns {
+        Turns::Items => counts.items,
+        Turns::SeenItems => counts.seen,
+        Turns::Columns => counts.columns,
+    }
+}
+
+/// A body as a list of steps, for these items; inside one of them, whose rightmost tile has this turn.
+fn flatten(
+    nodes: &[Node],
+    items: &[Item],
+    counts: &mut Counts,
+    (item, rightmost): (Option<Item>, usize),
+    ops: &mut Vec<Op>,
+) {
+    for node in nodes {
+        match node {
+            Node::Step(step) => {
+                let item =
+                    item.unwrap_or(Item { tiles: 0, ends_in_tile: false, whole_rows: true, grows: false });
+                ops.push(Op { step: step.clone(), turns: *counts, item, rightmost });
+            }
+            Node::Items { next, each, last } => {
+                for item in items {
+                    flatten(next, items, counts, (Some(*item), counts.columns), ops);
+                    flatten(each, items, counts, (Some(*item), counts.columns), ops);
+                    counts.items += 1;
+                    counts.seen += usize::from(item.tiles > 0);
+                }
+                flatten(next, items, counts, (None, counts.columns), ops);
+                flatten(last, items, counts, (None, counts.columns), ops);
+            }
+            Node::Columns { first, each, last } => {
+                for tile in 0..item.map_or(0, |item| item.tiles) {
+                    let body = if tile == 0 { first } else { each };
+                    flatten(body, items, counts, (item, rightmost), ops);
+                    counts.columns += 1;
+                }
+                flatten(last, items, counts, (item, rightmost), ops);
+            }
+            Node::If { when, then, otherwise } => {
+                let holds = item.is_some_and(|item| match when {
+                    Condition::SeesColumns => item.tiles > 0,
+                    Condition::EndsInTile => item.ends_in_tile,
+                    Condition::MaximumGrew => item.grows,
+                    Condition::WholeRows => item.whole_rows,
+                });
+                flatten(if holds { then } else { otherwise }, items, counts, (item, rightmost), ops);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::roles::{Form, KEYS, VALUES, plan};
+    use crate::schedule::{OutputIn, PassTurn, SM90, Schedule};
+
+    /// Plans of every row of the table, in every form.
+    fn plans() -> Vec<(String, Plan)> {
+        let mut plans = Vec::new();
+        for row in SM90 {
+            let schedule = Schedule::of_hopper_row(row);
+            let roles = schedule.roles.expect("a Hopper schedule has roles");
+            for bits in 0..32 {
+                let has = |bit: usize| bits >> bit & 1 == 1;
+                let form =
+                    Form { paged: has(0), output: has(1), lse: has(2), partial: has(3), conditions: has(4) };
+                if !form.output && !form.lse {
+                    continue;
+                }
+                for output in [OutputIn::Own, OutputIn::OverQuery] {
+                    for pass in [PassTurn::Issued, PassTurn::Scored] {
+                        let roles = crate::schedule::Roles { output, pass, ..roles };
+                        let schedule = Schedule { roles: Some(roles), ..schedule };
+                        plans.push((format!("{row} {form:?} {output} {pass}"), plan(&schedule, roles, form)));
+                    }
+                }
+            }
+        }
+        plans
+    }
+
+    #[test]
+    fn every_plan_is_right() {
+        for (what, plan) in plans() {
+            assert_eq!(verify(&plan), Ok(()), "{what}\n{plan}");
+        }
+    }
+
+    /// What may be done to a body: the node at `path` goes, or is weakened.
+    fn mutants(plan: &Plan) -> Vec<(String, String, Plan)> {
+        let mut mutants = Vec::new();
+        for role in 0..plan.roles.len() {
+            let mut count = 0;
+            each_step(&plan.roles[role].body, &mut |_| count += 1);
+            for target in 0..count {
+                for weaker in [false, true] {
+                    let mut mutant = plan.clone();
+                    let mut at = 0;
+                    let mut done = None;
+                    change(&mut mutant.roles[role].body, &mut at, target, weaker, &mut done);
+                    let Some(step) = done else { continue };
+                    let kind = kind(&step);
+                    let what = format!("{} without `{}`", plan.roles[role].name, plan.line(&step));
+                    let what = if weaker { format!("{what}, but weaker") } else { what };
+                    mutants.push((kind, what, mutant));
+                }
+            }
+        }
+        mutants
+    }
+
+    /// Removes or weakens the step numbered `target`, and says which it was.
+    fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, done: &mut Option<Step>) {
+        let mut index = 0;
+        while index < nodes.len() {
+            match &mut nodes[index] {
+                Node::Step(step) => {
+                    if *at == target {
+                        let before = step.clone();
+                        match step {
+                            Step::AwaitProducts(left) if weaker => *left += 1,
+                            // What comes later is awaited longer.
+                            Step::AwaitEmpty(view) if weaker && view.ago > 0 => return,
+                            Step::AwaitFull(view)
+                            | Step::AwaitEmpty(view)
+                            | Step::Release(view)
+                            | Step::Copy { to: view, .. }
+                            | Step::Multiply { b: view, .. }
+                                if weaker && [KEYS, VALUES].contains(&view.buffer) =>
+                            {
+                                view.ago = 1 - view.ago;
+                            }
+                            _ if weaker => return,
+                            _ => _ = nodes.remove(index),
+                        }
+                        *done = Some(before);
+                        *at += 1;
+                        return;
+                    }
+                    *at += 1;
+                }
+                Node::Items { next, each, last } => {
+                    for part in [next, each, last] {
+                        change(part, at, target, weaker, done);
+                    }
+                }
+                Node::Columns { first, each, last } => {
+                    for part in [first, each, last] {
+                        change(part, at, target, weaker, done);
+                    }
+                }
+                Node::If { then, otherwise, .. } => {
+                    for part in [then, otherwise] {
+                        change(part, at, target, weaker, done);
+                    }
+                }
+            }
+            if done.is_some() {
+                return;
+            }
+            index += 1;
+        }
+    }
+
+    /// What sort of step it is.
+    fn kind(step: &Step) -> String {
+        let name = format!("{step:?}");
+        let name = name.split([' ', '(', '{']).next().unwrap_or_default();
+        match step {
+            Step::Compute(Compute { what, .. }) => format!("{what:?}"),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Arithmetic, of which a plan cannot tell whether it is right, and stores straight from registers.
+    const ARITHMETIC: [&str; 14] = [
+        "Conditions",
+        "Scores",
+        "RowMaxima",
+        "RaiseMaxima",
+        "Growth",
+        "MoveMaxima",
+        "Exponentials",
+        "AddToSums",
+        "Pin",
+        "Rescale",
+        "RowSums",
+        "StoreLse",
+        "StorePartial",
+        "StoreNothing",
+    ];
+
+    /// What may go without the plan being wrong, and why.
+    fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
+        let takes_turns = {
+            let mut found = false;
+            plan.roles.iter().for_each(|role| each_step(&role.body, &mut |s| found |= *s == Step::TakeTurn));
+            found
+        };
+        match kind {
+            "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),
+            "Read" => Some("what is read again has been read before: to keep it would cost registers"),
+            "FenceProducts" if !takes_turns => {
+                Some("behind a wait that stands between products ptxas wants one more, or complains (C7519)")
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn mutants_of_every_plan_are_found() {
+        let mut survivors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut excused: BTreeMap<&str, usize> = BTreeMap::new();
+        for (what, plan) in plans().into_iter().step_by(7) {
+            for (kind, mutation, mutant) in mutants(&plan) {
+                if ARITHMETIC.contains(&kind.as_str()) {
+                    continue;
+                }
+                *counts.entry(kind.clone()).or_default() += 1;
+                if verify(&mutant).is_ok() {
+                    match may_go(&kind, &plan) {
+                        Some(why) => *excused.entry(why).or_default() += 1,
+                        None => survivors.entry(kind).or_default().push(format!("{mutation} of {what}")),
+                    }
+                }
+            }
+        }
+        let total: usize = counts.values().sum();
+        println!("{total} mutants of plans: {counts:?}");
+        for (why, count) in &excused {
+            println!("{count} excused: {why}");
+        }
+        for (kind, all) in &survivors {
+            println!("{kind}: {} survive, {}", all.len(), all[0]);
+        }
+        assert!(survivors.is_empty() && excused.len() <= 5);
+    }
+
+    /// Counts of barriers and places in shared memory.
+    #[test]
+    fn numbers_of_plans_are_held() {
+        type Change = (&'static str, fn(&mut Shared));
+        let changes: [Change; 5] = [
+            ("one arrival more", |shared| {
+                if let Some(barriers) = &mut shared.barriers {
+                    barriers.empties += 1;
+                }
+            }),
+            ("one fill more", |shared| {
+                if let Some(barriers) = &mut shared.barriers {
+                    barriers.fills += 1;
+                }
+            }),
+            ("a slot more", |shared| shared.slots += 1),
+            ("sixteen bytes on", |shared| shared.offset += 16),
+            ("barriers of another", |shared| {
+                if let Some(barriers) = &mut shared.barriers {
+                    barriers.offset += crate::plan::BARRIER_BYTES;
+                }
+            }),
+        ];
+        for (what, plan) in plans().into_iter().step_by(13) {
+            for index in 0..plan.buffers.len() {
+                for (how, change) in changes {
+                    let mut mutant = plan.clone();
+                    let Place::Shared(shared) = &mut mutant.buffers[index].place else { continue };
+                    let before = shared.clone();
+                    change(shared);
+                    if *shared != before {
+                        let name = plan.buffers[index].name;
+                        assert!(verify(&mutant).is_err(), "{name} with {how} of {what}");
+                    }
+                }
+            }
+        }
+    }
+}
