@@ -4,11 +4,14 @@
 mod planning;
 mod targets;
 
+use flashpage::codegen::Arch;
 use flashpage::prelude::*;
 use flashpage::runtime::device::Launch;
 use flashpage::runtime::plan::PlannedLaunch;
 use flashpage::runtime::problem::{Inputs, Problem};
-use flashpage::runtime::{Argument, Capacity, EmulatorOptions, PlanOptions, Planner, SharedPrefix};
+use flashpage::runtime::{
+    Argument, AsyncPolicy, Capacity, EmulatorOptions, PlanOptions, Planner, Sanitize, Schedule, SharedPrefix,
+};
 use planning::{capacity, forced, judge_arguments, stock, wrong};
 use targets::{ARCHS, harsh, plain};
 
@@ -178,7 +181,6 @@ fn launches_do_not_depend_on_the_batch() {
 /// under every order of what goes on; `Planner::run` begins with the first that has items.
 #[test]
 fn launches_of_a_step_may_begin_early() {
-    use flashpage::runtime::{AsyncPolicy, EmulatorOptions, Sanitize, Schedule};
     let program = stock("paged_attention");
     let problem =
         Problem { lens: vec![(1, 700), (70, 131), (5, 200)], q_heads: 4, kv_heads: 2, ..Problem::default() };
@@ -217,11 +219,8 @@ fn launches_of_a_step_may_begin_early() {
 /// What is said of batches on a device of 132 multiprocessors. Nothing is run.
 #[test]
 fn plans_read_well() {
-    let device = Device::emulator_with(EmulatorOptions {
-        sms: 132,
-        arch: flashpage::codegen::Arch::Sm90a,
-        ..EmulatorOptions::default()
-    });
+    let device =
+        Device::emulator_with(EmulatorOptions { sms: 132, arch: Arch::Sm90a, ..EmulatorOptions::default() });
     let program = stock("paged_full_attention");
     let problem = |lens: Vec<(usize, usize)>| Problem {
         lens,
