@@ -59,7 +59,7 @@ fn kernels() {
     }
 }
 
-/// Two consumers; blocks of a cache and a tail; O over Q.
+/// Two consumers; blocks of a cache and a tail; O over Q; planned, with partial results.
 #[test]
 fn kernels_for_hopper() {
     use ShapeClass::*;
@@ -67,6 +67,7 @@ fn kernels_for_hopper() {
         ("causal_attention", spec(DType::Bf16, 128, None, Prefill)),
         ("paged_full_attention", spec(DType::F16, 64, Some(16), Decode)),
         ("attention", spec(DType::F16, 256, None, Prefill)),
+        ("paged_attention", Spec { work: Work::Partials, ..spec(DType::F16, 128, Some(16), Decode) }),
     ];
     for (kernel, spec) in table {
         let compiled = compiled(kernel, &for_hopper(spec));
