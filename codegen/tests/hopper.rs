@@ -180,7 +180,7 @@ fn planned_kernels_wait_for_the_grid_before_them() {
                 let at = |text: &str| -> Vec<usize> {
                     (0..lines.len()).filter(|at| lines[*at].contains(text)).collect()
                 };
-                let [wait, dependents] = both.map(|text| at(text)).map(|at| {
+                let [wait, dependents] = both.map(at).map(|at| {
                     assert_eq!(at.len(), 1, "{entry}");
                     at[0]
                 });
