@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod planning;
 mod stand_in;
 
 use flashpage::codegen::Arch;
@@ -13,7 +14,9 @@ use flashpage::runtime::device::{
 };
 use flashpage::runtime::device_kernels::{AppendKv, KvScales, append_kv};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{DType, Device, LaunchOptions, Pool, PoolLayout, Tensor, TimingOptions, launch};
+use flashpage::runtime::{
+    DType, Device, LaunchOptions, PlanOptions, Planner, Pool, PoolLayout, Tensor, TimingOptions, launch,
+};
 use stand_in::{NAME, Ran, driver, kgen, run_on, with_driver};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -422,6 +425,96 @@ fn cooperative_launches() {
         );
         let error = launch_of(&device, &text, one_block()).unwrap_err();
         assert!(matches!(error, DeviceError::Fault { .. }), "{error}");
+    });
+}
+
+/// A launch that may begin before the one before it has ended, beside a cluster too: by which GPUs, drivers and entries, and
+/// that the driver is told. Then sequences, whose faults name whoever may have caused them.
+#[test]
+fn programmatic_launches() {
+    with_driver("programmatic_launches", &["8.0", "9.0@11040", "9.0", "12.0"], |cc| {
+        let device = Device::cuda(0).unwrap();
+        let takes =
+            matches!(cc, "9.0" | "12.0") && device.properties().unwrap().driver_supports_cuda >= (11, 8);
+        assert_eq!(device.has_programmatic_launches(), takes);
+        let text = |body: &str| {
+            let text = kernel(body);
+            if cc == "8.0" { text } else { text.replace("sm_80", "sm_90") }
+        };
+        let waits = text("griddepcontrol.wait;\ngriddepcontrol.launch_dependents;\nst.global.u32 [%o], %v;");
+        let early = Launch { programmatic: true, ..one_block() };
+        if !takes {
+            let error = launch_of(&device, &waits, early).unwrap_err().to_string();
+            let message = match cc {
+                "8.0" => "programmatic launches need compute capability 9.0, and this GPU has 8.0: clear",
+                _ => "programmatic launches need a driver for CUDA 11.8, this one is for 11.4",
+            };
+            assert!(error.contains(message), "{error}");
+            assert_eq!(launch_of(&device, &waits, one_block()).unwrap(), 7);
+            return;
+        }
+        assert_eq!(launch_of(&device, &waits, early.clone()).unwrap(), 7);
+        if cc == "9.0" {
+            let cluster = Launch { grid: [4, 1, 1], cluster: [2, 1, 1], ..early.clone() };
+            let ranks = "griddepcontrol.wait;\nmov.u32 %v, %cluster_nctarank;\nst.global.u32 [%o], %v;";
+            assert_eq!(launch_of(&device, &text(ranks), cluster).unwrap(), 2);
+        }
+        let table = [
+            (text("st.global.u32 [%o], %v;"), early.clone(), "this entry has no `griddepcontrol.wait`"),
+            (
+                waits.clone(),
+                Launch { cooperative: true, ..early.clone() },
+                "programmatic or cooperative, not both",
+            ),
+        ];
+        for (text, launch, message) in table {
+            let error = launch_of(&device, &text, launch).unwrap_err();
+            assert!(matches!(&error, DeviceError::Launch { entry, .. } if entry == "k"), "{error}");
+            assert!(error.to_string().contains(message), "{error}");
+        }
+
+        // A step of a planner, begun and timed as one.
+        let program = kernels::paged_attention::program();
+        let problem =
+            Problem { lens: vec![(1, 500), (40, 90)], q_heads: 4, kv_heads: 2, ..Problem::default() };
+        let inputs = problem.inputs(&device, program).unwrap();
+        let arguments = inputs.arguments();
+        let options = PlanOptions { parts: Some(2), ..PlanOptions::default() };
+        let planner =
+            Planner::new(&device, program, &arguments, planning::capacity(&problem), options).unwrap();
+        let plan = planner.plan(&arguments, &[]).unwrap();
+        let launches = planner.launches(&arguments).unwrap();
+        // GPUs after Hopper have the kernels for sm_80, and the merge alone waits.
+        let marked = launches.iter().filter(|launch| launch.launch.programmatic).count();
+        assert_eq!(marked, if cc == "9.0" { launches.len() - 1 } else { 1 });
+        let entries = planner.run(&plan, &arguments).unwrap().entries;
+        assert!(entries.len() > 1 && entries.last().unwrap().starts_with("merge_states"), "{entries:?}");
+        assert_eq!(planning::wrong(program, &arguments), None);
+        let brief = TimingOptions {
+            warm_up: Duration::ZERO,
+            measure: Duration::ZERO,
+            samples: (2, 2),
+            ..Default::default()
+        };
+        assert_eq!(planner.time(&plan, &arguments, &brief).unwrap().samples(), 2);
+        assert_eq!(planning::wrong(program, &arguments), None);
+
+        // The stand-in judges what the driver was told of: an access before the wait is a fault there, if the launch may
+        // begin early.
+        let late = text("st.global.u32 [%o], %v;\ngriddepcontrol.wait;");
+        assert_eq!(launch_of(&device, &late, one_block()).unwrap(), 7);
+        let [good, bad] = [&waits, &late].map(|text| device.load(text).unwrap());
+        let out = device.upload(&[0; 4]).unwrap();
+        let params = vec![out.address().to_le_bytes().to_vec()];
+        let [first, next] = [one_block(), early].map(|launch| Launch { params: params.clone(), ..launch });
+        device.launch_all(&[(&good, "k", &first), (&good, "k", &next), (&bad, "k", &first)]).unwrap();
+        assert_eq!(out.to_bytes().unwrap(), [7, 0, 0, 0]);
+        let error = device.launch_all(&[(&good, "k", &first), (&bad, "k", &next)]).unwrap_err();
+        assert!(matches!(&error, DeviceError::Fault { entry, .. } if entry == "k, k"), "{error}");
+        assert!(
+            error.to_string().contains("one of these launches, which were waited for together"),
+            "{error}"
+        );
     });
 }
 

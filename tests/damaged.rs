@@ -297,6 +297,9 @@ fn hostile_launches() {
         .unwrap();
     fs::write(folder.path().join("deep.json"), "[".repeat(100_000)).unwrap();
     fs::create_dir(folder.path().join("folder")).unwrap();
+    let late = format!(
+        "{HEAD}.global .b32 G;\n.visible .entry k() {{\n.reg .b32 %r1;\nld.global.u32 %r1, [G];\ngriddepcontrol.wait;\nret;\n}}"
+    );
     let huge = json!([1u64 << 40]);
     // What runs, how, what more is asked for, how it ends and what is said.
     let rows: Vec<(String, Value, &[&str], i32, &str)> = vec![
@@ -413,6 +416,43 @@ fn hostile_launches() {
             &[],
             2,
             "cooperative: expected true or false, found `yes`",
+        ),
+        (
+            kernel("griddepcontrol.wait;"),
+            with(json!({ "programmatic": true })),
+            &["--sanitize"],
+            0,
+            "k on emulator",
+        ),
+        (
+            kernel(""),
+            with(json!({ "programmatic": true })),
+            &[],
+            2,
+            "this entry has no `griddepcontrol.wait`: put one before its first access to global memory",
+        ),
+        (
+            kernel("griddepcontrol.wait;"),
+            with(json!({ "programmatic": true, "cooperative": true })),
+            &[],
+            2,
+            "a launch is programmatic or cooperative, not both",
+        ),
+        (late.clone(), with(json!({ "programmatic": true })), &[], 0, "k on emulator"),
+        (late.clone(), with(json!({ "programmatic": false })), &["--sanitize"], 0, "k on emulator"),
+        (
+            late.clone(),
+            with(json!({ "programmatic": true })),
+            &["--sanitize=waits"],
+            1,
+            "reads global memory before `griddepcontrol.wait`: the launch before may still be writing",
+        ),
+        (
+            kernel(""),
+            with(json!({ "programmatic": 1 })),
+            &[],
+            2,
+            "programmatic: expected true or false, found 1",
         ),
         (two.clone(), with(json!({})), &[], 0, "k on emulator"),
         (

@@ -1,5 +1,6 @@
 //! Whatever synchronises in a planned kernel is needed, and the emulator says so when it is gone: as `mutation.rs` has
-//! it of grid kernels, here of one paged kernel with a window in every class, with and without partial results.
+//! it of grid kernels, here of one paged kernel with a window in every class, with and without partial results. On Hopper
+//! what is mutated is what a planned kernel has beyond a grid kernel: that it waits for the launch before it.
 
 mod mutants;
 mod planning;
@@ -7,6 +8,7 @@ mod planning;
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
 use flashpage::prelude::*;
+use flashpage::runtime::device::Launch;
 use flashpage::runtime::problem::{Inputs, Problem};
 use flashpage::runtime::{AsyncPolicy, EmulatorOptions, Plan, Planner, Schedule};
 use mutants::mutants;
@@ -41,17 +43,28 @@ impl Harness {
 
     /// Whether this text in place of the kernel `entry` is objected to, or leaves other outputs.
     fn objects(&self, entry: &str, text: &str, want: &[Vec<u8>]) -> bool {
+        self.objection(entry, text, want).is_some()
+    }
+
+    /// What is objected to. On Hopper the launch may begin before the one before it has ended.
+    fn objection(&self, entry: &str, text: &str, want: &[Vec<u8>]) -> Option<String> {
         let launches = self.planner.launches(&self.inputs.arguments()).unwrap();
         let planned = launches.iter().find(|launch| launch.entry == entry).unwrap();
         let merge = launches.last().unwrap();
-        let Ok(module) = self.device.load(text) else { return true };
-        let ran = self.device.launch(&module, entry, &planned.launch).is_ok();
-        let same = ran && merge.run(&self.device).is_ok() && self.outputs() == want;
+        let module = match self.device.load(text) {
+            Ok(module) => module,
+            Err(error) => return Some(error.to_string()),
+        };
+        let programmatic = self.device.has_programmatic_launches();
+        let launch = Launch { programmatic, ..planned.launch.clone() };
+        let ran = self.device.launch(&module, entry, &launch);
+        let same = ran.is_ok() && merge.run(&self.device).is_ok() && self.outputs() == want;
         if !same {
             // Nothing of the mutant is left for the next.
             self.planner.run(&self.plan, &self.inputs.arguments()).unwrap();
         }
-        !same
+        let other = || "other results".to_string();
+        (!same).then(|| ran.err().map_or_else(other, |error| error.to_string()))
     }
 }
 
@@ -113,4 +126,73 @@ fn every_mutant_of_a_planned_kernel_is_caught() {
         }
     }
     assert!(survivors.is_empty(), "nobody objects to\n  {}", survivors.join("\n  "));
+}
+
+/// What is for speed alone: instruction and reason.
+const FOR_SPEED: &[(&str, &str)] =
+    &[("griddepcontrol.launch_dependents", "without it dependents begin when the grid has ended")];
+
+/// A planned kernel for Hopper that may begin before the launch before it has ended: it has to wait, every thread that
+/// touches global memory of it.
+#[test]
+fn every_mutant_of_a_programmatic_launch_is_caught() {
+    for (class, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Append, 20), (ShapeClass::Decode, 3)] {
+        let problem = Problem {
+            q_heads: 2,
+            kv_heads: 1,
+            lens: vec![(q_len, 900), (q_len, 0)],
+            scalars: [("window".to_owned(), 500.0)].into(),
+            ..Problem::default()
+        };
+        for (parts, work) in [(1, Work::List), (2, Work::Partials)] {
+            let spec = Spec {
+                arch: Arch::Sm90a,
+                dtype: problem.dtype,
+                head_dim: problem.head_dim,
+                block_size: Some(problem.block_size),
+                shape: class,
+                tuning: Tuning::default(),
+                work,
+                fold_scale: true,
+            };
+            let compiled = compile(stock("paged_attention"), &spec).unwrap();
+            let ways = [
+                (AsyncPolicy::Eager, Schedule::InOrder),
+                (AsyncPolicy::Lazy, Schedule::InOrder),
+                (AsyncPolicy::Random(1), Schedule::Random(1)),
+            ];
+            let harnesses = ways.map(|(policy, schedule)| {
+                let sanitize = true.into();
+                let arch = Arch::Sm90a;
+                let options = EmulatorOptions { arch, policy, schedule, sanitize, ..Default::default() };
+                Harness::new(&problem, parts, options)
+            });
+            let want = harnesses[0].outputs();
+            let text = compiled.text();
+            let all: Vec<_> =
+                mutants(&text).into_iter().filter(|mutant| mutant.what.contains("griddepcontrol")).collect();
+            assert_eq!(
+                all.len(),
+                3,
+                "the wait in two ways and what lets dependents begin: {}",
+                compiled.entry
+            );
+            for harness in &harnesses {
+                assert_eq!(harness.objection(&compiled.entry, &text, &want), None, "the kernel itself");
+                for mutant in &all {
+                    let found = harness.objection(&compiled.entry, &mutant.text, &want);
+                    let is_gone = mutant.what.contains("became `nothing`");
+                    let expected = match FOR_SPEED.iter().any(|(known, _)| mutant.what.contains(known)) {
+                        true => None,
+                        false if is_gone => Some("this entry has no `griddepcontrol.wait`"),
+                        false => Some("reads global memory before `griddepcontrol.wait`"),
+                    };
+                    let told = found.as_deref().unwrap_or_default();
+                    let entry = &compiled.entry;
+                    assert_eq!(found.is_some(), expected.is_some(), "{entry}: {}: {told}", mutant.what);
+                    assert!(told.contains(expected.unwrap_or_default()), "{entry}: {}: {told}", mutant.what);
+                }
+            }
+        }
+    }
 }

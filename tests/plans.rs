@@ -4,11 +4,14 @@
 mod planning;
 mod targets;
 
+use flashpage::codegen::Arch;
 use flashpage::prelude::*;
 use flashpage::runtime::device::Launch;
 use flashpage::runtime::plan::PlannedLaunch;
 use flashpage::runtime::problem::{Inputs, Problem};
-use flashpage::runtime::{Argument, Capacity, EmulatorOptions, PlanOptions, Planner, SharedPrefix};
+use flashpage::runtime::{
+    Argument, AsyncPolicy, Capacity, EmulatorOptions, PlanOptions, Planner, Sanitize, Schedule, SharedPrefix,
+};
 use planning::{capacity, forced, judge_arguments, stock, wrong};
 use targets::{ARCHS, harsh, plain};
 
@@ -174,14 +177,50 @@ fn launches_do_not_depend_on_the_batch() {
     }
 }
 
+/// On Hopper every launch of a step but the first may begin before the one before it has ended, and is as right alone and
+/// under every order of what goes on; `Planner::run` begins with the first that has items.
+#[test]
+fn launches_of_a_step_may_begin_early() {
+    let program = stock("paged_attention");
+    let problem =
+        Problem { lens: vec![(1, 700), (70, 131), (5, 200)], q_heads: 4, kv_heads: 2, ..Problem::default() };
+    for arch in ARCHS {
+        for (policy, schedule) in [
+            (AsyncPolicy::Eager, Schedule::InOrder),
+            (AsyncPolicy::Lazy, Schedule::InOrder),
+            (AsyncPolicy::Random(5), Schedule::Random(6)),
+            (AsyncPolicy::Random(7), Schedule::Random(8)),
+        ] {
+            let options =
+                EmulatorOptions { arch, policy, schedule, sanitize: Sanitize::ALL, ..Default::default() };
+            let device = Device::emulator_with(options);
+            let inputs = problem.inputs(&device, program).unwrap();
+            let arguments = inputs.arguments();
+            let planner = Planner::new(&device, program, &arguments, capacity(&problem), forced(2)).unwrap();
+            let plan = planner.plan(&arguments, &[]).unwrap();
+            planner.run(&plan, &arguments).unwrap();
+            assert_eq!(wrong(program, &arguments), None, "{arch}, {policy}, {schedule}\n{plan}");
+
+            let launches = planner.launches(&arguments).unwrap();
+            assert!(launches.len() > 3 && launches.last().unwrap().entry.starts_with("merge_states"));
+            for (index, launch) in launches.iter().enumerate() {
+                let expected = arch == Arch::Sm90a && index > 0;
+                assert_eq!(launch.launch.programmatic, expected, "{arch}: {}", launch.entry);
+            }
+            planner.upload(&plan).unwrap();
+            for launch in &launches {
+                launch.run(&device).unwrap();
+            }
+            assert_eq!(wrong(program, &arguments), None, "{arch}, {policy}, {schedule}: one by one\n{plan}");
+        }
+    }
+}
+
 /// What is said of batches on a device of 132 multiprocessors. Nothing is run.
 #[test]
 fn plans_read_well() {
-    let device = Device::emulator_with(EmulatorOptions {
-        sms: 132,
-        arch: flashpage::codegen::Arch::Sm90a,
-        ..EmulatorOptions::default()
-    });
+    let device =
+        Device::emulator_with(EmulatorOptions { sms: 132, arch: Arch::Sm90a, ..EmulatorOptions::default() });
     let program = stock("paged_full_attention");
     let problem = |lens: Vec<(usize, usize)>| Problem {
         lens,

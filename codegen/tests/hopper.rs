@@ -161,6 +161,51 @@ fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
     }
 }
 
+/// A planned kernel waits for the grid before it once, in every thread, behind all that needs no global memory and before
+/// roles part; dependents may begin right then. No other kernel does.
+#[test]
+fn planned_kernels_wait_for_the_grid_before_them() {
+    let both = ["griddepcontrol.wait;", "griddepcontrol.launch_dependents;"];
+    for Compiled { module, entry, .. } in compiled() {
+        assert!(!flashpage_ptx::print(&module).contains("griddepcontrol"), "{entry}");
+    }
+    for (name, block_size) in [("causal_attention", None), ("paged_attention", Some(16))] {
+        for work in [Work::List, Work::Partials] {
+            for (shape, &head_dim) in
+                ShapeClass::ALL.iter().flat_map(|shape| SM90_HEAD_DIMS.iter().map(move |dim| (shape, dim)))
+            {
+                let spec = Spec { work, ..spec(head_dim, *shape, block_size) };
+                let Compiled { module, entry, abi, .. } = compile(&kernel(name), &spec).expect("a kernel");
+                let text = flashpage_ptx::print(&module);
+                let lines: Vec<&str> = text.lines().map(str::trim).collect();
+                let at = |text: &str| -> Vec<usize> {
+                    (0..lines.len()).filter(|at| lines[*at].contains(text)).collect()
+                };
+                let [wait, dependents] = both.map(at).map(|at| {
+                    assert_eq!(at.len(), 1, "{entry}");
+                    at[0]
+                });
+                assert_eq!([lines[wait], lines[dependents]], both, "{entry}: no guard");
+                assert_eq!(wait + 1, dependents, "{entry}");
+                let before = ["mbarrier.init", "bar.sync 0", "prefetch.tensormap"];
+                assert!(before.iter().flat_map(|text| at(text)).all(|at| at < wait), "{entry}");
+                let maps = abi.iter().filter(|arg| arg.ty == AbiType::TensorMap).count();
+                assert_eq!(at("prefetch.tensormap").len(), maps, "{entry}");
+                let behind = [".global", "bra", "setmaxnreg", "ret;"];
+                // The loop that zeroes rows of Q which no copy reaches stays in shared memory.
+                let spare = at("spare_rows").into_iter().collect::<Vec<_>>();
+                assert!(
+                    behind.iter().flat_map(|text| at(text)).all(|at| at > dependents || spare.contains(&at)),
+                    "{entry}"
+                );
+            }
+        }
+        let spec = Spec { arch: Arch::Sm80, work: Work::List, ..spec(64, ShapeClass::Decode, block_size) };
+        let text = flashpage_ptx::print(&compile(&kernel(name), &spec).expect("a kernel").module);
+        assert!(!text.contains("griddepcontrol"));
+    }
+}
+
 #[test]
 fn v_is_waited_for_before_a_turn_or_else_behind_the_scores() {
     for Compiled { schedule, module, entry, .. } in compiled() {

@@ -243,6 +243,12 @@ pub enum FaultKind {
     /// Shared memory of a block is touched that may not have begun.
     #[error("{0}")]
     NotStarted(String),
+    /// Global memory is touched while the launch before may still be at work there.
+    #[error("{does} global memory before `griddepcontrol.wait`: the launch before may still be writing")]
+    Prerequisites {
+        /// `reads`, `writes`, `updates`
+        does: &'static str,
+    },
     /// `assert` of a condition that is false.
     #[error("assertion failed: {0}")]
     Assertion(String),

@@ -33,6 +33,10 @@ pub struct Launch {
     /// Whether all blocks run at once, so that they may wait for one another at the grid's barrier (`grid.sync()` of
     /// cooperative groups).
     pub cooperative: bool,
+    /// Whether it may begin before the launch before it has ended (programmatic dependent launch: CUDA C++ Programming
+    /// Guide). Launches run one after the other here all the same; [`Sanitize::waits`] finds what touches global memory
+    /// before `griddepcontrol.wait`.
+    pub programmatic: bool,
     /// Little-endian bytes of each parameter of the entry, in order.
     pub params: Vec<Vec<u8>>,
 }
@@ -45,6 +49,7 @@ impl Default for Launch {
             cluster: [1; 3],
             dynamic_shared_bytes: 0,
             cooperative: false,
+            programmatic: false,
             params: Vec::new(),
         }
     }
@@ -365,6 +370,7 @@ fn run(
         policy: options.policy,
         schedule: options.schedule,
         sanitize: options.sanitize,
+        programmatic: launch.programmatic,
         keep_going: options.keep_going,
         profile: options.profile,
         workspace,

@@ -52,6 +52,11 @@
 //!   mbarrier's making and a write in its place none is asked for: compilers leave it out). Races on global memory are not
 //!   looked for. What is found does not hang on who comes first: it is told by vector clocks, of warps. So a flag that one
 //!   lane sets tells what the whole warp did before, which is more than it does on hardware with no `bar.warp.sync` before.
+//! - **A launch that may begin early** ([`Launch::programmatic`]: programmatic dependent launch) must not touch global memory
+//!   before `griddepcontrol.wait`: under [`Sanitize::waits`] that is a finding, whether the launch before writes there or
+//!   not. A wait counts for its thread, and for whoever is behind it by a barrier or another synchronisation, since it makes
+//!   what the prerequisite grids wrote visible to the whole grid. Constants, parameters and prefetches are free. Elsewhere
+//!   `griddepcontrol` does nothing, and launches never really overlap.
 //! - **What nobody wrote is named where it is used**, with the load that it came from: in an address, in a branch, vote or
 //!   guard that decides more than which values are computed, in an atomic, in a store to global memory. From memory and
 //!   registers that were never written it is followed bit by bit through registers, shared memory, copies and, row by row

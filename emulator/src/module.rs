@@ -4,7 +4,7 @@ use crate::decode::{self, Fail, Located, Source, variable_align, variable_bytes}
 use crate::fault::{Fault, LoadError};
 use crate::launch::{self, Launch, Options, Report};
 use crate::memory::Memory;
-use crate::program::{Inst, Parameter, Program};
+use crate::program::{Inst, Op, Parameter, Program};
 use crate::text::Text;
 use flashpage_ptx::ast::{Init, Operand, Variable};
 use flashpage_ptx::words::Type;
@@ -177,6 +177,15 @@ impl Module {
                 },
             }
         })
+    }
+
+    /// Whether a kernel that can run here, or what it calls, has a `griddepcontrol.wait`.
+    pub fn waits_for_prerequisites(&self, entry: &str) -> bool {
+        let waits = |inst: &Inst| matches!(inst.op, Op::GridDependencyWait);
+        let kernel = self.kernels.iter().find(|kernel| kernel.name == entry);
+        kernel
+            .and_then(|kernel| self.program(kernel).ok())
+            .is_some_and(|program| program.code.iter().any(waits))
     }
 
     /// Runs a kernel to its end.

@@ -25,7 +25,9 @@ pub struct Sanitize {
     pub unwritten: bool,
     /// Uses of what a copy or a `wgmma` may still be working at, shared memory that is given up before that is over or
     /// used before its block has begun, and barriers and mbarriers whose phase ends before all that it waits for has come,
-    /// or is counted for before the last is over.
+    /// or is counted for before the last is over. In a launch that may begin before the one before it has ended
+    /// ([`Launch::programmatic`](crate::Launch::programmatic)), also what touches global memory before
+    /// `griddepcontrol.wait`.
     pub waits: bool,
     /// A missing `fence.proxy.async` or `wgmma.fence`, and what makes the assembler serialise a `wgmma`.
     pub fences: bool,
@@ -77,7 +79,8 @@ impl Sanitize {
             FaultKind::InFlight { .. }
             | FaultKind::RegisterInFlight(_)
             | FaultKind::Abandoned(_)
-            | FaultKind::NotStarted(_) => self.waits,
+            | FaultKind::NotStarted(_)
+            | FaultKind::Prerequisites { .. } => self.waits,
             FaultKind::Unfenced { .. } | FaultKind::WarpgroupFence(_) | FaultKind::WarpgroupSerialised(_) => {
                 self.fences
             }

@@ -207,6 +207,7 @@ fn run(text: &str, seed: u64, counts: &mut Counts) {
             cluster: entry.required_cluster.unwrap_or([1; 3]),
             dynamic_shared_bytes: 16384,
             cooperative: seed.is_multiple_of(5),
+            programmatic: seed.is_multiple_of(3),
             params: entry.parameters.iter().map(|p| parameter(p.bytes)).collect(),
         };
         let policy = [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)][seed as usize % 3];

@@ -485,6 +485,16 @@ impl Builder {
         self.emit(Opcode::Bar, &[word(Word::Warp), word(Word::Sync)], vec![Operand::Int(-1)]);
     }
 
+    /// `griddepcontrol.wait`: until all prerequisite grids have ended, and what they wrote is visible.
+    pub fn griddepcontrol_wait(&mut self) {
+        self.emit(Opcode::Griddepcontrol, &[word(Word::Wait)], vec![]);
+    }
+
+    /// `griddepcontrol.launch_dependents`: dependent grids may begin once every block has come here or has ended.
+    pub fn griddepcontrol_launch_dependents(&mut self) {
+        self.emit(Opcode::Griddepcontrol, &[word(Word::LaunchDependents)], vec![]);
+    }
+
     /// `ret`
     pub fn ret(&mut self) {
         self.emit(Opcode::Ret, &[], vec![]);

@@ -1,6 +1,7 @@
 //! Compiled kernels that a device has loaded, by program and spec.
 
 use crate::device::{CodePlan, Device, DeviceError, Module};
+use crate::device_kernels::dependent;
 use crate::launch_error::LaunchError;
 use flashpage_codegen::{Compiled, Program, Spec, compile};
 use std::collections::HashMap;
@@ -57,7 +58,11 @@ impl KernelCache {
         }
         let text = flashpage_device_kernels::module_of(entry);
         // An entry that is not there is named by the device.
-        let module = device.load(text.as_deref().unwrap_or(flashpage_device_kernels::PTX))?;
+        let mut text = text.unwrap_or_else(|| flashpage_device_kernels::PTX.into());
+        if device.has_programmatic_launches() {
+            text = dependent(&text).map_err(|error| DeviceError::Load(error.to_string()))?;
+        }
+        let module = device.load(&text)?;
         helpers.insert(entry.to_string(), module.clone());
         Ok(module)
     }

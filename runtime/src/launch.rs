@@ -158,6 +158,7 @@ pub(crate) fn plan(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) 
         cluster: [1, 1, 1],
         dynamic_shared_bytes: compiled.dynamic_shared_bytes,
         cooperative: false,
+        programmatic: false,
         params,
     };
     Ok(Plan { spec, ready: Some(Ready { kernel, tiles, launch, counter }) })

@@ -87,13 +87,7 @@ impl Kernel<'_> {
                     Rows { first: wide.clone(), last: wide }
                 });
                 if ends == Ends::Both {
-                    hi.push(self.right_end(
-                        instance,
-                        range.as_ref(),
-                        interval,
-                        Extreme::Greatest,
-                        &last_col,
-                    ));
+                    hi.push(self.right_end(instance, range.as_ref(), interval, Extreme::Greatest, &last_col));
                 }
                 lo.extend(self.left_end(instance, range.as_ref(), interval, Extreme::Least));
             }

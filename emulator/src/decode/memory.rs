@@ -111,6 +111,7 @@ impl Decoder<'_> {
             signed: ty.is_signed(),
             strength: strength_of(inst),
             elements: elements.into(),
+            constant: inst.space() == Some(Written::Const),
         })));
         Ok(())
     }
@@ -143,6 +144,7 @@ impl Decoder<'_> {
             signed: false,
             strength: strength_of(inst),
             elements: elements.into(),
+            constant: false,
         })));
         Ok(())
     }

@@ -427,9 +427,13 @@ impl<'m> Decoder<'m> {
             | Opcode::Prefetchu
             | Opcode::Applypriority
             | Opcode::Discard
-            | Opcode::Griddepcontrol
             | Opcode::Pmevent => {
                 self.emit(Op::Nothing);
+                Ok(())
+            }
+            Opcode::Griddepcontrol => {
+                // Dependents begin once this launch has ended.
+                self.emit(if inst.has(Word::Wait) { Op::GridDependencyWait } else { Op::Nothing });
                 Ok(())
             }
             Opcode::Nanosleep => {

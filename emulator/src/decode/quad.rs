@@ -9,7 +9,7 @@ use crate::address::Space;
 use crate::alu::lanes::{lift1, lift2};
 use crate::program::{Access, Address, AtomicQuad, Op, Reg, Touch};
 use flashpage_ptx::ast::{Instruction, Operand};
-use flashpage_ptx::words::{Opcode, Type, Word};
+use flashpage_ptx::words::{Opcode, Space as Written, Type, Word};
 
 /// The registers of 64 bits in one of 128.
 fn halves(reg: Reg) -> [Reg; 2] {
@@ -18,8 +18,8 @@ fn halves(reg: Reg) -> [Reg; 2] {
 
 /// The access of a 128-bit value: its two halves.
 fn of_halves(inst: &Instruction, (space, base): (Space, Address), elements: [(Reg, bool); 2]) -> Box<Access> {
-    let strength = strength_of(inst);
-    Box::new(Access { space, base, width: 8, signed: false, strength, elements: elements.into() })
+    let (strength, constant) = (strength_of(inst), inst.space() == Some(Written::Const));
+    Box::new(Access { space, base, width: 8, signed: false, strength, elements: elements.into(), constant })
 }
 
 impl Decoder<'_> {

@@ -7,7 +7,7 @@ use super::stamp::Proxy;
 use super::unknown::Unknown;
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching, Watch};
-use super::{Result, defined, lanes};
+use super::{Result, defined, dependency, lanes};
 use crate::address::{SHARED_WINDOW, Space, resolve};
 use crate::fault::{FaultKind, Trouble};
 use crate::memory::Span;
@@ -113,7 +113,11 @@ pub(crate) fn load(
         let address = address(warp, access.base, lane);
         let request = Request { access: "read", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
-        watch(env, warp, request, Touching::Read, access.strength)?;
+        if access.constant {
+            order(env, warp, request, Touching::Read, access.strength)?;
+        } else {
+            watch(env, warp, request, Touching::Read, access.strength)?;
+        }
         if env.sanitize.unwritten && span.unwritten(count).is_some() {
             for (i, (reg, _)) in access.elements.iter().enumerate() {
                 let mut bits = span.unknown(i * width as usize, width);
@@ -148,6 +152,7 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
         let address = address(warp, access.base, lane);
         let request = Request { access: "write", space: access.space, address, count, lane };
         let span = locate(env, warp, request)?;
+        dependency::judge(env, warp, request)?;
         if let Some(watch) = &mut env.watch {
             // Warps that all store the same constants do no harm: what is there does not change.
             let learns = hand(watch, warp.agent, request, Touching::Write, access.strength);
@@ -173,9 +178,22 @@ pub(crate) fn store(env: &mut Env, warp: &mut Warp, access: &Access, mask: u32) 
     Ok(())
 }
 
-/// Tells the race check of an access; strong ones also order what is around them.
+/// Judges an access by what nobody may be writing any more, and by races.
 #[inline(always)]
 pub(crate) fn watch(
+    env: &mut Env,
+    warp: &mut Warp,
+    request: Request,
+    touching: Touching,
+    strength: Strength,
+) -> Result<()> {
+    dependency::judge(env, warp, request)?;
+    order(env, warp, request, touching, strength)
+}
+
+/// Tells the race check of an access; strong ones also order what is around them.
+#[inline(always)]
+fn order(
     env: &mut Env,
     warp: &mut Warp,
     request: Request,
@@ -369,6 +387,7 @@ pub(crate) fn async_copy(env: &mut Env, warp: &mut Warp, copy: &AsyncCopy, mask:
             if env.memory.span(from, read, &mut warp.hint).is_none() {
                 return Err(refuse_copy(env, request));
             }
+            dependency::judge(env, warp, request)?;
         }
         issued.to[lane] = to as u32;
         issued.from[lane] = from;

@@ -39,6 +39,8 @@ pub(crate) struct Setting<'l> {
     pub policy: AsyncPolicy,
     pub schedule: Schedule,
     pub sanitize: Sanitize,
+    /// Whether the launch before may still be running.
+    pub programmatic: bool,
     pub keep_going: bool,
     pub profile: bool,
     /// Where the grid's barrier lies, in a cooperative launch.
@@ -177,7 +179,12 @@ impl<'l> Env<'l> {
         self.warpgroups.reset(setting.blocks() * setting.warps());
         self.cluster_barrier = ClusterBarrier::default();
         let watch = || {
-            Box::new(Watch::new(setting.blocks(), setting.warps(), setting.shared_bytes, setting.sanitize))
+            let (blocks, warps) = (setting.blocks(), setting.warps());
+            let mut watch = Watch::new(blocks, warps, setting.shared_bytes, setting.sanitize);
+            if setting.programmatic && setting.sanitize.waits {
+                watch.has_prerequisites();
+            }
+            Box::new(watch)
         };
         self.watch = setting.sanitize.watches().then(watch);
     }

@@ -71,6 +71,19 @@ impl Transfer {
         joined(self.pieces.iter().filter_map(|p| Some((p.from? as u32, p.bytes))))
     }
 
+    /// The first bytes of global memory that are read or written.
+    pub fn global_access(&self) -> Option<Request> {
+        let (reads, writes) = (self.from_space == Space::Global, self.to_space == Space::Global);
+        let access = match self.reduction {
+            _ if !writes => "read",
+            None => "write",
+            Some(_) => "atomic",
+        };
+        let at = |piece: &Piece| if writes { Some(piece.to) } else { piece.from.filter(|_| reads) };
+        let (address, count) = self.pieces.iter().find_map(|piece| Some((at(piece)?, piece.bytes)))?;
+        Some(Request { access, space: Space::Global, address, count, lane: self.lane })
+    }
+
     /// Runs of global memory that are read or written, as long as they come, for counting.
     pub fn global_runs(&self) -> Vec<(u64, u64)> {
         let (reads, writes) = (self.from_space == Space::Global, self.to_space == Space::Global);

@@ -10,7 +10,9 @@ use super::pipeline::{Issued, Objection, product_at};
 use super::stamp::Proxy;
 use super::warp::Warp;
 use super::watch::{Behalf, By, Touching};
-use super::{FULL, Result, access, defined_products, lanes, objects, warpgroup, warpgroup_product};
+use super::{
+    FULL, Result, access, defined_products, dependency, lanes, objects, warpgroup, warpgroup_product,
+};
 use crate::address::{RANK_SHIFT, Space};
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::{AsyncStore, LeftMatrix, Reg, Strength, WarpgroupProduct};
@@ -205,6 +207,9 @@ pub(crate) fn wait_products(env: &mut Env, group: &mut [Warp], at: usize, number
 
 /// Sets a bulk copy of one lane going.
 pub(crate) fn issue_transfer(env: &mut Env, warp: &mut Warp, lane: usize, transfer: Transfer) -> Result<()> {
+    if let Some(request) = transfer.global_access() {
+        dependency::judge(env, warp, request)?;
+    }
     let mut number = 0;
     let tells = if transfer.mbarriers.is_empty() {
         number = warp.bulk.issue(lane as u32, warp.pc, !transfer.shared_reads().is_empty());

@@ -4,7 +4,7 @@
 //! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
 //! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for values
 //! that nobody computed, over [`unknown`], [`depends`] and [`doubt`], and [`watch`] for who touches shared memory, over
-//! [`order`], [`race`] and [`stamp`]; [`assembler`] tells it what `ptxas` makes of a `wgmma`'s registers. The other files are
+//! [`order`], [`race`] and [`stamp`], and global memory while the launch before may be running ([`dependency`]); [`assembler`] tells it what `ptxas` makes of a `wgmma`'s registers. The other files are
 //! the instructions that are more than a kernel over registers.
 
 pub(crate) mod access;
@@ -21,6 +21,7 @@ pub(crate) mod control;
 pub(crate) mod counters;
 pub(crate) mod defined;
 pub(crate) mod defined_products;
+pub(crate) mod dependency;
 pub(crate) mod depends;
 pub(crate) mod doubt;
 pub(crate) mod engines;

@@ -5,8 +5,8 @@ use super::objects::Outcome;
 use super::order::View;
 use super::warp::{Sleep, Warp};
 use super::{
-    FULL, Result, access, bulk, collective, control, defined, engines, matrix, objects, print, product, quad,
-    recursion, tensor, tile, warpgroup,
+    FULL, Result, access, bulk, collective, control, defined, dependency, engines, matrix, objects, print,
+    product, quad, recursion, tensor, tile, warpgroup,
 };
 use crate::alu::lanes::{LANES, Row};
 use crate::fault::{FaultKind, Trouble};
@@ -416,6 +416,7 @@ pub(crate) fn run(env: &mut Env, warp: &mut Warp, turns: u32) -> Result<Stop> {
                 warp.syncs += 1;
                 tensor::copy_map(env, warp, mask.trailing_zeros() as usize, (*to, *from, *bytes))?;
             }
+            Op::GridDependencyWait => dependency::wait(env, warp, mask),
             Op::Nothing => {}
             Op::Pause => {
                 advance(warp);

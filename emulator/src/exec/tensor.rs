@@ -1,12 +1,12 @@
 //! Bulk tensor copies: from a tensor map and coordinates to the runs of bytes that [`super::bulk`] moves, and changes of
 //! tensor maps in memory.
 
-use super::Result;
 use super::access::{Request, address, check_written, locate, watch};
 use super::block::Env;
 use super::bulk::{Piece, Transfer, address_in, check_there, mbarriers, own_source, ranks, refuse};
 use super::warp::Warp;
 use super::watch::Touching;
+use super::{Result, dependency};
 use crate::address::Space;
 use crate::alu::reduction;
 use crate::fault::Place;
@@ -200,6 +200,7 @@ pub(crate) fn copy_map(
     let address = address_in(warp, to, Space::Global, lane);
     let request = Request { access: "write", space: Space::Global, address, count, lane };
     let target = locate(env, warp, request)?;
+    dependency::judge(env, warp, request)?;
     source.copy_to(target, count);
     Ok(())
 }

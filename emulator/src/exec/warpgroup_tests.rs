@@ -29,6 +29,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         policy: AsyncPolicy::Eager,
         schedule: Schedule::default(),
         sanitize: Sanitize::NONE,
+        programmatic: false,
         keep_going: false,
         profile: false,
         workspace: None,

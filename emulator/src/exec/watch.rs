@@ -1,6 +1,8 @@
-//! The sanitizer's view of shared memory: who touches it, through what, and whether that was ordered.
+//! The sanitizer's view of shared memory: who touches it, through what, and whether that was ordered. Of global memory it
+//! knows whether the launch before, where that may still be running, was waited for (`dependency.rs`).
 
 use super::Result;
+use super::dependency::Dependency;
 use super::mbarrier::Mbarriers;
 use super::order::{Agent, Engine, Order, View, agent};
 use super::race::{Conflict, Fresh, Made, Races};
@@ -28,6 +30,8 @@ pub(crate) struct Watch {
     fresh: Vec<Fresh>,
     /// The stamp made last, and its record.
     last: Option<(Stamp, u32)>,
+    /// The launch before, if it may still be running.
+    pub dependency: Option<Dependency>,
     /// What is looked for.
     sanitize: Sanitize,
 }
@@ -104,8 +108,14 @@ impl Watch {
             warps,
             fresh: vec![Fresh { from: 0, sync: u32::MAX }; (blocks * warps) as usize],
             last: None,
+            dependency: None,
             sanitize,
         }
+    }
+
+    /// The launch before may still be running.
+    pub fn has_prerequisites(&mut self) {
+        self.dependency = Some(Dependency::new(self.order.hire(), self.fresh.len()));
     }
 
     fn stamp(&self, by: By, touching: Touching) -> Stamp {

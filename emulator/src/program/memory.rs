@@ -51,6 +51,8 @@ pub struct Access {
     pub strength: Strength,
     /// Register of each element, and whether it has 64 bits.
     pub elements: Box<[(Reg, bool)]>,
+    /// Whether it is a read of constant memory, which no kernel writes.
+    pub constant: bool,
 }
 
 /// A register with an offset.

@@ -250,6 +250,8 @@ pub enum Op {
     TensorMapCopy { to: Address, from: Address, bytes: u32 },
     /// `fence`, `membar`: between threads.
     Fence,
+    /// `griddepcontrol.wait`
+    GridDependencyWait,
     /// Prefetches, hints, fences of proxies that are not looked at.
     Nothing,
     /// Gives other warps a turn.

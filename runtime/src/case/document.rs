@@ -164,6 +164,7 @@ pub(super) fn load(path: &Path) -> Result<Case> {
         "cluster",
         "dynamic_shared_bytes",
         "cooperative",
+        "programmatic",
         "buffers",
         "args",
         "expected",
@@ -205,6 +206,7 @@ pub(super) fn load(path: &Path) -> Result<Case> {
             .get("dynamic_shared_bytes")
             .map_or(Ok(0), |field| field.unsigned(0, i128::from(u32::MAX)))?,
         cooperative: object.get("cooperative").map_or(Ok(false), |field| field.flag())?,
+        programmatic: object.get("programmatic").map_or(Ok(false), |field| field.flag())?,
         buffers,
         args,
         expected,

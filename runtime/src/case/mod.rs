@@ -2,6 +2,14 @@
 //!
 //! `launch.json` is read by `document.rs`, which says what is wrong with one by field. A case does not know who
 //! made its PTX. [`Case::run`] writes every output next to `launch.json` as `out_NAME.npy`.
+//!
+//! | field | |
+//! |---|---|
+//! | `ptx`, `entry` | the text's file, and which of its kernels |
+//! | `grid`, `block`, `cluster`, `dynamic_shared_bytes` | the shape; the last two may be absent |
+//! | `cooperative` | `true` where blocks wait for one another at the grid's barrier ([`Launch::cooperative`]) |
+//! | `programmatic` | `true` for a launch that may begin before the one before it has ended ([`Launch::programmatic`]): its entry must wait by `griddepcontrol.wait`, and the emulator's sanitizer finds what touches global memory before that |
+//! | `buffers`, `args`, `expected` | memory, parameters in order, and what should come out |
 
 mod compare;
 mod document;
@@ -91,6 +99,7 @@ pub struct Case {
     cluster: [u32; 3],
     dynamic_shared_bytes: u32,
     cooperative: bool,
+    programmatic: bool,
     buffers: BTreeMap<String, BufferSource>,
     args: Vec<Arg>,
     expected: BTreeMap<String, Expectation>,
@@ -276,6 +285,7 @@ impl Case {
             cluster: self.cluster,
             dynamic_shared_bytes: self.dynamic_shared_bytes,
             cooperative: self.cooperative,
+            programmatic: self.programmatic,
             params,
         };
         let run = device.launch(&module, &self.entry, &launch)?;

@@ -49,7 +49,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             r#"{"ptx": "kernel.ptx", "blocks": []}"#.into(),
-            "the document: unknown field `blocks`: it takes `ptx`, `entry`, `grid`, `block`, `cluster`, `dynamic_shared_bytes`, `cooperative`, `buffers`, `args`, `expected`",
+            "the document: unknown field `blocks`: it takes `ptx`, `entry`, `grid`, `block`, `cluster`, `dynamic_shared_bytes`, `cooperative`, `programmatic`, `buffers`, `args`, `expected`",
         ),
         (
             r#"{"ptx": "kernel.ptx", "entry": "k", "grid": [1, 1, 1], "block": [1, 1, 1], "cooperative": 1}"#

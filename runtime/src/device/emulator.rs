@@ -7,7 +7,7 @@ pub(super) mod queue;
 use super::faults::{Faults, Operation};
 use super::host_buffer;
 use super::tensor_map::TensorMap;
-use super::{DeviceError, Launch, PIECE};
+use super::{DeviceError, Launch, PIECE, programmatic};
 use flashpage_codegen::Arch;
 use flashpage_emulator as engine;
 use flashpage_emulator::{Memory, Module};
@@ -158,6 +158,12 @@ pub use engine::{Finding, Monitor, Profile, Report, Roofline, Sanitize, Target};
 
 /// A loaded module.
 pub(super) struct LoadedModule(Box<Module>);
+
+impl LoadedModule {
+    pub(super) fn waits(&self, entry: &str) -> bool {
+        self.0.waits_for_prerequisites(entry)
+    }
+}
 
 /// The emulator and its memory.
 pub(super) struct Emulator {
@@ -313,6 +319,7 @@ impl Emulator {
             cluster: launch.cluster,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             cooperative: launch.cooperative,
+            programmatic: launch.programmatic,
             params: launch.params.clone(),
         };
         let EmulatorOptions { policy, schedule, sanitize, keep_going, profile, threads, .. } = self.options;
@@ -331,6 +338,8 @@ impl Emulator {
             let known = module.0.names().map(str::to_string).collect();
             return Err(DeviceError::NoEntry { entry: entry.to_string(), known });
         }
+        programmatic::check(launch, || module.waits(entry))
+            .map_err(|message| DeviceError::Launch { entry: entry.to_string(), message })?;
         module.0.launch(&mut self.memory(), entry, &config, &options).map_err(|fault| {
             let (entry, mut message) = (entry.to_string(), fault.to_string());
             for finding in &fault.findings {

@@ -3,8 +3,9 @@
 //! A [`Device`] is a cheap handle to either, with the same calls: allocate, copy, load PTX text, launch.
 //! Kernel parameters are the raw bytes of each, so that any PTX can be launched, not only ours. Launches are
 //! synchronous: when [`Device::launch`] returns, the kernel has run and its faults are known. So are the copies of a
-//! [`Buffer`]; those of a [`Stream`] go on beside the caller (`stream.rs` says what is ordered). The emulator fails on
-//! request, for tests of what comes after a failure (`faults.rs`).
+//! [`Buffer`]; those of a [`Stream`] go on beside the caller (`stream.rs` says what is ordered). [`Device::launch_all`] waits
+//! once for several launches, of which one may begin while the one before it is finishing (`programmatic.rs`). The emulator
+//! fails on request, for tests of what comes after a failure (`faults.rs`).
 
 mod buffer;
 mod counters;
@@ -13,6 +14,7 @@ mod cuda;
 pub(crate) mod emulator;
 mod faults;
 mod host_buffer;
+mod programmatic;
 pub(crate) mod signature;
 mod stream;
 mod tensor_map;
@@ -474,6 +476,36 @@ impl Device {
         }
     }
 
+    /// Runs launches one after the other on one stream and waits once, at the end; on the emulator each ends before the next
+    /// begins. One that is marked [`Launch::programmatic`] may begin before the one before it has ended, every other begins
+    /// when that has.
+    ///
+    /// # Errors
+    /// As [`Device::launch`]. On a GPU all are checked before the first begins; a fault names every launch that may have
+    /// caused it, for the driver does not tell which it was.
+    pub fn launch_all(&self, launches: &[(&Module, &str, &Launch)]) -> Result<Vec<Run>, DeviceError> {
+        match &self.0.backend {
+            Backend::Emulator(_) => {
+                launches.iter().map(|(module, entry, launch)| self.launch(module, entry, launch)).collect()
+            }
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => {
+                cuda.launch_all(&loaded(launches)?)?;
+                Ok(launches.iter().map(|_| Run { report: None }).collect())
+            }
+        }
+    }
+
+    /// Whether launches may be marked [`Launch::programmatic`]: on a GPU of compute capability 9.0 or later whose driver is
+    /// for CUDA 11.8 or later. The emulator takes them always, and says what a GPU of its target would.
+    pub fn has_programmatic_launches(&self) -> bool {
+        match &self.0.backend {
+            Backend::Emulator(emulator) => emulator.options().arch == Arch::Sm90a,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda(cuda) => cuda.has_programmatic_launches(),
+        }
+    }
+
     /// Runs one entry of a module many times and times each.
     ///
     /// # Errors
@@ -501,16 +533,7 @@ impl Device {
         match &self.0.backend {
             Backend::Emulator(_) => Err(DeviceError::NoClock),
             #[cfg(feature = "cuda")]
-            Backend::Cuda(cuda) => {
-                let mut loaded = Vec::new();
-                for (module, entry, launch) in launches {
-                    let Loaded::Cuda(module) = &*module.0 else {
-                        return Err(DeviceError::OtherDevice("the module"));
-                    };
-                    loaded.push((module, *entry, *launch));
-                }
-                cuda.time(&loaded, options)
-            }
+            Backend::Cuda(cuda) => cuda.time(&loaded(launches)?, options),
         }
     }
 
@@ -578,6 +601,18 @@ impl Device {
     }
 }
 
+/// Launches with what a GPU has loaded.
+#[cfg(feature = "cuda")]
+fn loaded<'l>(
+    launches: &[(&'l Module, &'l str, &'l Launch)],
+) -> Result<Vec<(&'l cuda::CudaModule, &'l str, &'l Launch)>, DeviceError> {
+    let loaded = |(module, entry, launch): &(&'l Module, &'l str, &'l Launch)| match &*module.0 {
+        Loaded::Cuda(module) => Ok((module, *entry, *launch)),
+        Loaded::Emulator(_) => Err(DeviceError::OtherDevice("the module")),
+    };
+    launches.iter().map(loaded).collect()
+}
+
 /// What a GPU says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -616,6 +651,18 @@ enum Loaded {
     Cuda(cuda::CudaModule),
 }
 
+impl Module {
+    /// Whether an entry waits for the launch before it, as a launch that is [`Launch::programmatic`] has to: whether
+    /// `griddepcontrol.wait` is in it, or in what it may call.
+    pub fn waits(&self, entry: &str) -> bool {
+        match &*self.0 {
+            Loaded::Emulator(module) => module.waits(entry),
+            #[cfg(feature = "cuda")]
+            Loaded::Cuda(module) => module.waits(entry),
+        }
+    }
+}
+
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Module")
@@ -645,6 +692,11 @@ pub struct Launch {
     pub dynamic_shared_bytes: u32,
     /// Whether all blocks are on the device at once, and may wait for one another at the grid's barrier.
     pub cooperative: bool,
+    /// Whether it may begin before the launch before it in the stream has ended: `griddepcontrol.wait` of its entry waits
+    /// for that. Elsewhere known as programmatic dependent launch (CUDA C++ Programming Guide, "Programmatic Dependent
+    /// Launch and Synchronization"; `CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION`). Refused of an entry that does
+    /// not wait, of a cooperative launch and by GPUs before compute capability 9.0. Correctness needs it nowhere.
+    pub programmatic: bool,
     /// The bytes of each parameter, in order.
     pub params: Vec<Vec<u8>>,
 }
@@ -658,6 +710,7 @@ impl Default for Launch {
             cluster: [1; 3],
             dynamic_shared_bytes: 0,
             cooperative: false,
+            programmatic: false,
             params: Vec::new(),
         }
     }
@@ -748,6 +801,62 @@ mod tests {
         assert!(matches!(device.launch(&module, "k", &bad), Err(DeviceError::Launch { .. })));
         let error = device.load(".version 7.0\n.target sm_80\n.entry k { frob; }").unwrap_err().to_string();
         assert!(error.contains("unknown opcode `frob`"), "{error}");
+    }
+
+    /// What may begin before the launch before it has ended has to wait for that; launches of a sequence see what those
+    /// before them wrote, and the one that fails is named.
+    #[test]
+    fn launches_in_sequence() {
+        let options = EmulatorOptions { arch: Arch::Sm90a, sanitize: Sanitize::USUAL, ..Default::default() };
+        let device = Device::emulator_with(options);
+        assert!(device.has_programmatic_launches() && !Device::emulator().has_programmatic_launches());
+        let text = ".version 8.0\n.target sm_90a\n.address_size 64\n
+            .entry add(.param .u64 at) { .reg .b64 %rd<2>; .reg .b32 %r<2>; griddepcontrol.wait;
+              ld.param.u64 %rd1, [at]; ld.global.u32 %r1, [%rd1]; add.u32 %r1, %r1, 1; st.global.u32 [%rd1], %r1; ret; }
+            .entry late(.param .u64 at) { .reg .b64 %rd<2>; .reg .b32 %r<2>; ld.param.u64 %rd1, [at];
+              ld.global.u32 %r1, [%rd1]; griddepcontrol.wait; ret; }
+            .entry never(.param .u64 at) { ret; }";
+        let module = device.load(text).unwrap();
+        let at = device.upload(&[0; 4]).unwrap();
+        let plain = Launch { params: vec![at.address().to_le_bytes().to_vec()], ..Launch::default() };
+        let early = Launch { programmatic: true, ..plain.clone() };
+        let both = Launch { cooperative: true, ..early.clone() };
+        let runs = device.launch_all(&[
+            (&module, "add", &plain),
+            (&module, "add", &early),
+            (&module, "never", &plain),
+        ]);
+        assert_eq!(runs.unwrap().iter().filter(|run| run.report.is_some()).count(), 3);
+        assert_eq!(at.to_bytes().unwrap(), [2, 0, 0, 0]);
+        assert!(device.launch_all(&[]).unwrap().is_empty());
+        let table = [
+            ("late", &plain, ""),
+            ("never", &plain, ""),
+            ("add", &early, ""),
+            ("late", &early, "`late` failed: reads global memory before `griddepcontrol.wait`"),
+            (
+                "never",
+                &early,
+                "cannot launch `never`: a programmatic launch may begin before the one before it has ended",
+            ),
+            (
+                "never",
+                &early,
+                "put one before its first access to global memory, or clear `Launch::programmatic`",
+            ),
+            ("add", &both, "cannot launch `add`: a launch is programmatic or cooperative, not both: clear"),
+            ("gone", &early, "the module has no entry `gone`"),
+        ];
+        for (entry, launch, message) in table {
+            let outcome = device.launch_all(&[(&module, "add", &plain), (&module, entry, launch)]);
+            match outcome {
+                Ok(_) => assert_eq!(message, "", "{entry}"),
+                Err(error) => assert!(!message.is_empty() && error.to_string().contains(message), "{error}"),
+            }
+        }
+        for (entry, waits) in [("add", true), ("late", true), ("never", false), ("gone", false)] {
+            assert_eq!(module.waits(entry), waits, "{entry}");
+        }
     }
 
     #[test]

@@ -13,10 +13,13 @@
 //! each call says, and a slot or block outside its pool is an address outside it. Where the host has the numbers at
 //! hand, it gives them, and they are checked. Work of size zero launches nothing. Sizes of grids follow from what is
 //! given here and from no number on the device, so that a launch can be recorded and replayed.
+//!
+//! Where a device has programmatic launches, kernels are loaded with a wait for the launch before them (`dependent.rs`).
 
 mod append;
 mod arguments;
 mod blocks;
+mod dependent;
 mod error;
 mod gather;
 mod merge;
@@ -26,6 +29,7 @@ mod scatter;
 pub use append::{AppendKv, KvScales, append_kv};
 pub use arguments::DeviceArray;
 pub use blocks::{PoolTable, copy_blocks, stage_blocks, unstage_blocks};
+pub(crate) use dependent::dependent;
 pub use error::MoveError;
 pub use gather::{GatherKv, gather_kv};
 pub(crate) use merge::merge_launch;

@@ -22,7 +22,10 @@
 //! | `merge_states` | rows with several parts | the outputs |
 //!
 //! All classes pack the same heads into the rows of a tile, so that row `r` of a sequence is the same token and head in
-//! each. Launches follow one another; how well one class fills the device does not depend on another's.
+//! each. Launches follow one another; how well one class fills the device does not depend on another's. On Hopper a launch
+//! begins while the one before it is finishing, and waits for its end before it reads anything ([`Launch::programmatic`]).
+//!
+//! [`Launch::programmatic`]: crate::device::Launch::programmatic
 //!
 //! ```
 //! use flashpage_codegen::frontend::parse_source;

@@ -10,6 +10,9 @@ use crate::kernels::Kernel;
 use crate::launch::{Planned, Tiles, parameter};
 
 /// A launch that does not change from batch to batch: entry, grid and parameters are the same for all.
+///
+/// Where the device has programmatic launches, every launch after the first is marked
+/// [`Launch::programmatic`]: its entry waits for the one before it, so it may be run alone as well, or behind anything.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PlannedLaunch {
@@ -67,6 +70,10 @@ impl Planner {
             }
         }
         launches.extend(self.merge_launch(batch.arguments)?);
+        for next in launches.iter_mut().skip(1) {
+            next.launch.programmatic =
+                self.device.has_programmatic_launches() && next.module.waits(&next.entry);
+        }
         Ok(launches)
     }
 
@@ -91,6 +98,7 @@ impl Planner {
             cluster: [1, 1, 1],
             dynamic_shared_bytes: compiled.dynamic_shared_bytes,
             cooperative: false,
+            programmatic: false,
             params: params.collect::<Result<_, _>>()?,
         };
         Ok(PlannedLaunch {
@@ -113,17 +121,17 @@ impl Planner {
         Ok(self.workspace.write(0, &plan.words)?)
     }
 
-    /// Runs a plan on the arguments it was made of.
+    /// Runs a plan on the arguments it was made of: all its launches are begun, then waited for.
     ///
     /// # Errors
     /// Arguments that do not fit, a plan of another planner, or a device that fails.
     pub fn run(&self, plan: &Plan, arguments: &[Argument<'_>]) -> Result<PlanReport, PlanError> {
-        let mut report = PlanReport::default();
-        for planned in self.begin(plan, arguments)? {
-            report.emulated.extend(planned.run(&self.device)?.report);
-            report.entries.push(planned.entry);
-        }
-        Ok(report)
+        let launches = self.begin(plan, arguments)?;
+        let runs = self.device.launch_all(&sequence(&launches))?;
+        Ok(PlanReport {
+            emulated: runs.into_iter().filter_map(|run| run.report).collect(),
+            entries: launches.into_iter().map(|planned| planned.entry).collect(),
+        })
     }
 
     /// Runs a plan's launches many times and times them together: the upload of its words is not in the times.
@@ -137,9 +145,7 @@ impl Planner {
         options: &TimingOptions,
     ) -> Result<Timing, PlanError> {
         let launches = self.begin(plan, arguments)?;
-        let each: Vec<_> =
-            launches.iter().map(|each| (&each.module, each.entry.as_str(), &each.launch)).collect();
-        Ok(self.device.time_all(&each, options)?)
+        Ok(self.device.time_all(&sequence(&launches), options)?)
     }
 
     /// Checks a plan and its arguments and uploads its words. Gives the launches that have items, in order.
@@ -160,6 +166,15 @@ impl Planner {
         let mut launches = self.launches_of(&batch)?;
         self.upload(plan)?;
         launches.retain(|planned| plan.words[planned.count] != 0);
+        // What comes before the first has ended, whatever it was.
+        if let Some(first) = launches.first_mut() {
+            first.launch.programmatic = false;
+        }
         Ok(launches)
     }
+}
+
+/// As a device takes launches that follow one another.
+fn sequence(launches: &[PlannedLaunch]) -> Vec<(&Module, &str, &Launch)> {
+    launches.iter().map(|planned| (&planned.module, planned.entry.as_str(), &planned.launch)).collect()
 }

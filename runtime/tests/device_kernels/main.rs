@@ -11,20 +11,26 @@ mod refusals;
 mod rotary;
 mod scatter;
 
+use flashpage_codegen::Arch;
 use flashpage_runtime::device::Buffer;
 use flashpage_runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, Schedule};
 
-/// The emulator, looking at everything, with blocks and warps in order and by two other turns.
+/// The emulator, looking at everything, with blocks and warps in order and by two other turns; for Hopper kernels are loaded
+/// with a wait for the launch before them.
 fn devices() -> Vec<Device> {
-    let with = |policy, schedule| {
+    let with = |arch, policy, schedule| {
         Device::emulator_with(EmulatorOptions {
+            arch,
             policy,
             schedule,
             sanitize: Sanitize::USUAL,
             ..EmulatorOptions::default()
         })
     };
-    vec![with(AsyncPolicy::Eager, Schedule::InOrder), with(AsyncPolicy::Random(3), Schedule::Random(11))]
+    vec![
+        with(Arch::Sm80, AsyncPolicy::Eager, Schedule::InOrder),
+        with(Arch::Sm90a, AsyncPolicy::Random(3), Schedule::Random(11)),
+    ]
 }
 
 fn ints(device: &Device, values: &[i32]) -> Buffer {

@@ -3,7 +3,7 @@
 use crate::device::Model;
 use crate::driver::{Driver, Handle, Health, Waits, in_context};
 use crate::{Answer, Code, call};
-use flashpage_emulator::{FaultKind, Launch, Options};
+use flashpage_emulator::{FaultKind, Launch, Options, Sanitize};
 use std::ffi::{c_uint, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +19,7 @@ pub struct LaunchConfig {
     pub attribute_count: c_uint,
 }
 
-/// `CUlaunchAttribute`: the cluster's dimensions are the first words of its value.
+/// `CUlaunchAttribute`: the cluster's dimensions are the first words of its value, a flag is the first.
 #[repr(C)]
 #[allow(missing_docs)]
 pub struct LaunchAttribute {
@@ -32,6 +32,8 @@ pub struct LaunchAttribute {
 const COOPERATIVE: c_uint = 2;
 /// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`
 const CLUSTER: c_uint = 4;
+/// `CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION`
+const PROGRAMMATIC: c_uint = 6;
 /// The last attribute of CUDA 12.0, `CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN`.
 const LAST: c_uint = 10;
 /// Blocks of a cluster that every GPU with clusters has.
@@ -96,6 +98,13 @@ unsafe fn run(
     if blocks != 1 && model.cc.0 < 9 {
         return Err(Code::NOT_SUPPORTED);
     }
+    // That a launch cannot be both is taken for granted: no documentation says what a driver answers.
+    if launch.programmatic && launch.cooperative {
+        return Err(Code::INVALID_VALUE);
+    }
+    if launch.programmatic && model.cc.0 < 9 {
+        return Err(Code::NOT_SUPPORTED);
+    }
     if blocks > PORTABLE_CLUSTER && !function.large_clusters {
         return Err(Code::INVALID_CLUSTER_SIZE);
     }
@@ -109,8 +118,10 @@ unsafe fn run(
         return Ok(());
     }
     let memory = &mut driver.contents.memory;
-    let Err(fault) = function.loaded.module.launch(memory, &function.name, &launch, &Options::default())
-    else {
+    // A GPU would not tell that a launch reads what the one before may still be writing, and give another's results.
+    let sanitize = Sanitize { waits: launch.programmatic, ..Sanitize::NONE };
+    let options = Options { sanitize, ..Options::default() };
+    let Err(fault) = function.loaded.module.launch(memory, &function.name, &launch, &options) else {
         return Ok(());
     };
     if std::env::var_os("FLASHPAGE_TEST_DRIVER_LOG").is_some() {
@@ -183,7 +194,7 @@ pub unsafe extern "C" fn cuLaunchCooperativeKernel(
     unsafe { cuLaunchKernelEx(&config, function, params, std::ptr::null()) }
 }
 
-/// With attributes, of which clusters and cooperation mean something here. Parameters come as a list, not packed.
+/// With attributes, of which clusters, cooperation and programmatic launches mean something here. Parameters come as a list, not packed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuLaunchKernelEx(
     config: *const LaunchConfig,
@@ -214,6 +225,7 @@ pub unsafe extern "C" fn cuLaunchKernelEx(
                 match attribute.id {
                     COOPERATIVE => launch.cooperative = attribute.value[0] != 0,
                     CLUSTER => launch.cluster.copy_from_slice(&attribute.value[..3]),
+                    PROGRAMMATIC => launch.programmatic = attribute.value[0] != 0,
                     id if id > LAST => return Err(Code::INVALID_VALUE),
                     _ => {}
                 }

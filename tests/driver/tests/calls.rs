@@ -151,6 +151,40 @@ fn launches_read_what_the_entry_declares() {
     for (what, code, expected) in table {
         assert_eq!(code, expected, "{what}");
     }
+    // Cooperative, programmatic and one that is none, of a kernel that touches no memory before it waits.
+    let [cooperative, programmatic, unknown] = [2, 6, 99];
+    let wait = "griddepcontrol.wait;\nld.param.u64 %to, [to];";
+    let text = COPY.replace("sm_80", "sm_90").replacen("ld.param.u64 %to, [to];", wait, 1);
+    let waits = function(load(&text.replace(".version 7.0", ".version 7.8")).unwrap(), c"copy").unwrap();
+    let with = |attributes: &[(u32, u32)]| {
+        let attribute = |(id, flag): &(u32, u32)| {
+            let mut value = [0; 16];
+            value[0] = *flag;
+            LaunchAttribute { id: *id, pad: [0; 4], value }
+        };
+        let attributes: Vec<LaunchAttribute> = attributes.iter().map(attribute).collect();
+        let config = LaunchConfig {
+            grid: [1; 3],
+            block: [1; 3],
+            shared_bytes: 0,
+            stream: 0,
+            attributes: attributes.as_ptr(),
+            attribute_count: attributes.len() as u32,
+        };
+        unsafe { cuLaunchKernelEx(&config, waits, params.as_ptr(), null()) }
+    };
+    let table: [(&[(u32, u32)], Code); 6] = [
+        (&[], OK),
+        (&[(programmatic, 1)], OK),
+        (&[(programmatic, 0), (cooperative, 1)], OK),
+        (&[(programmatic, 1), (cooperative, 0)], OK),
+        (&[(programmatic, 1), (cooperative, 1)], Code::INVALID_VALUE),
+        (&[(unknown, 1)], Code::INVALID_VALUE),
+    ];
+    for (attributes, expected) in table {
+        assert_eq!(with(attributes), expected, "{attributes:?}");
+    }
+    assert_eq!(cuCtxSynchronize(), OK);
 }
 
 /// `CU_JIT_ERROR_LOG_BUFFER` and its size: a message is cut to the room there is, and ends in a zero.

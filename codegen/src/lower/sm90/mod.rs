@@ -6,6 +6,8 @@
 //! - They meet at barriers ([`barrier`]): a slot is *full* when its bytes have come, *empty* when every consumer
 //!   warp is done with it.
 //! - Blocks walk the list of row tiles ([`work`]); the producer tells consumers what each covers ([`tile_info`]).
+//! - Blocks of a planned kernel set up while the grid before still runs, and wait for it before they read anything
+//!   ([`Hopper::await_prerequisites`]).
 //! - A sequence that ends inside a tile has the rest of its K and V tile zeroed ([`tail`]).
 //! - O leaves through swizzled shared memory ([`epilogue`]).
 
@@ -120,7 +122,21 @@ impl Hopper<'_> {
         self.initialise_barriers(&block);
         self.zero_spare_query_rows(&block);
         self.b.bar_sync(0);
+        if self.spec.work.is_planned() {
+            self.await_prerequisites(&block);
+        }
         block
+    }
+
+    /// A planned launch may begin before the one before it has ended. All that needs no global memory comes before this
+    /// wait; every thread executes it, so that every grid of a step ends after all grids before it. Dependents may begin
+    /// at once, for they wait as well.
+    fn await_prerequisites(&mut self, block: &Block) {
+        self.b.stage("the grid before this one ends, the one after it may begin");
+        let first = self.b.setp(Word::Eq, Type::U32, "p", &block.thread, 0);
+        self.prefetch_maps(&first);
+        self.b.griddepcontrol_wait();
+        self.b.griddepcontrol_launch_dependents();
     }
 
     /// With heads packed that do not divide the tile, its last rows are never copied. They are multiplied all the same.

@@ -102,7 +102,9 @@ impl Hopper<'_> {
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let columns = self.first_position(1);
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
-        self.prefetch_maps(&first_lane);
+        if !self.spec.work.is_planned() {
+            self.prefetch_maps(&first_lane);
+        }
         let lane_box = self.lane_box(&block);
         let place = self.first_place(true);
         let (walk, work) = self.begin_taking(&first_lane);
@@ -153,9 +155,10 @@ impl Hopper<'_> {
         self.walk(flow, then);
     }
 
-    /// Has the tensor maps fetched before the first copy asks for them.
-    fn prefetch_maps(&mut self, first_lane: &Reg) {
-        self.b.set_guard(Some(first_lane));
+    /// Has one thread ask for the tensor maps before the first copy needs them: in a planned kernel before the block
+    /// waits for the grid before it.
+    pub(super) fn prefetch_maps(&mut self, who: &Reg) {
+        self.b.set_guard(Some(who));
         for map in self.maps() {
             self.b.emit(Opcode::Prefetch, &[word(Word::Tensormap)], vec![address(&map, 0)]);
         }

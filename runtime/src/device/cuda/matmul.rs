@@ -108,7 +108,7 @@ impl Cuda {
         let n = c_int::try_from(n).map_err(too_large)?;
         let ty = if dtype == DType::Bf16 { CUDA_R_16BF } else { CUDA_R_16F };
         let (one, zero) = (1f32, 0f32);
-        self.samples("matrix product", options, || {
+        self.samples(&["matrix product"], options, || {
             // SAFETY: the matrices are n x n elements of this type, as `Device::time_matmul` has checked, and live
             // until `samples` has waited for the products; alpha and beta are read on the host.
             status("cublasGemmEx", unsafe {

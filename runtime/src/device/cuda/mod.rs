@@ -14,7 +14,7 @@ pub(super) use copies::{Copy, CopyStream, Pinned};
 
 use super::signature::{Misfit, Signatures};
 use super::tensor_map::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
-use super::{CodePlan, DeviceError, Launch, Properties};
+use super::{CodePlan, DeviceError, Launch, Properties, programmatic};
 use cudarc::driver::sys::{self, CUfunction_attribute_enum as Attribute};
 use cudarc::driver::{CudaContext, DriverError, result};
 use flashpage_codegen::Arch;
@@ -47,6 +47,12 @@ unsafe impl Send for CudaModule {}
 // SAFETY: as above; the driver's module calls are thread-safe.
 unsafe impl Sync for CudaModule {}
 
+impl CudaModule {
+    pub(super) fn waits(&self, entry: &str) -> bool {
+        self.signatures.waits(entry)
+    }
+}
+
 impl Drop for CudaModule {
     fn drop(&mut self) {
         if self.context.bind_to_thread().is_ok() {
@@ -71,6 +77,9 @@ const DEFAULT_SHARED_BYTES: u64 = 48 * 1024;
 
 /// The version of CUDA that brought tensor maps.
 const TENSOR_MAPS: (u32, u32) = (12, 0);
+
+/// The version of CUDA that brought `cuLaunchKernelEx`, and with it clusters and programmatic launches.
+const LAUNCH_ATTRIBUTES: (u32, u32) = (11, 8);
 
 /// Blocks of a cluster that every GPU with clusters runs.
 const PORTABLE_CLUSTER: u32 = 8;
@@ -129,6 +138,11 @@ impl Cuda {
             return Arch::Sm80;
         }
         Arch::for_compute_capability(self.properties.compute_capability.0)
+    }
+
+    pub(super) fn has_programmatic_launches(&self) -> bool {
+        self.properties.compute_capability >= programmatic::CAPABILITY
+            && self.properties.driver_supports_cuda >= LAUNCH_ATTRIBUTES
     }
 
     fn bind(&self) -> Result<(), DeviceError> {
@@ -274,16 +288,46 @@ impl Cuda {
         entry: &str,
         launch: &Launch,
     ) -> Result<(), DeviceError> {
-        let prepared = self.prepare(module, entry, launch)?;
-        prepared.enqueue()?;
-        self.finish(entry)
+        self.launch_all(&[(module, entry, launch)])
     }
 
-    /// Waits for everything that was begun; a fault of `entry` shows here.
-    fn finish(&self, entry: &str) -> Result<(), DeviceError> {
-        self.context.synchronize().map_err(|error| DeviceError::Fault {
-            entry: entry.to_string(),
-            message: failed("the kernel")(error).to_string(),
+    /// Runs entries one after the other and waits for all.
+    pub(super) fn launch_all(&self, launches: &[(&CudaModule, &str, &Launch)]) -> Result<(), DeviceError> {
+        let prepared = self.prepare_all(launches)?;
+        for (index, next) in prepared.iter().enumerate() {
+            if let Err(refused) = next.enqueue() {
+                // What the driver says may be the fault of a launch that has begun, and that one is waited for either way.
+                if index > 0 {
+                    self.finish(&prepared[..index])?;
+                }
+                return Err(refused);
+            }
+        }
+        self.finish(&prepared)
+    }
+
+    /// As [`Cuda::prepare`], of each.
+    fn prepare_all<'l>(
+        &self,
+        launches: &[(&CudaModule, &str, &'l Launch)],
+    ) -> Result<Vec<Prepared<'l>>, DeviceError> {
+        launches.iter().map(|(module, entry, launch)| self.prepare(module, entry, launch)).collect()
+    }
+
+    /// Waits for everything that was begun; a fault of these launches shows here.
+    fn finish(&self, begun: &[Prepared<'_>]) -> Result<(), DeviceError> {
+        self.synchronize(&begun.iter().map(|launch| launch.entry.as_str()).collect::<Vec<_>>())
+    }
+
+    /// Likewise, of the work of these names.
+    fn synchronize(&self, names: &[&str]) -> Result<(), DeviceError> {
+        self.context.synchronize().map_err(|error| {
+            let mut message = failed("the kernel")(error).to_string();
+            if names.len() > 1 {
+                message += "; one of these launches, which were waited for together: run them one by one \
+                            (`Device::launch`) to learn which";
+            }
+            DeviceError::Fault { entry: names.join(", "), message }
         })
     }
 
@@ -302,6 +346,10 @@ impl Cuda {
             Misfit::NoEntry(known) => DeviceError::NoEntry { entry: entry.to_string(), known },
             Misfit::Count(message) | Misfit::Size(_, message) => refused(message),
         })?;
+        programmatic::check(launch, || module.waits(entry)).map_err(refused)?;
+        if launch.programmatic {
+            self.allow_programmatic().map_err(refused)?;
+        }
         let function = self.function(module, entry)?;
         self.allow_shared(module, entry, function, launch.dynamic_shared_bytes).map_err(refused)?;
         self.allow_cluster(function, launch.cluster).map_err(refused)?;
@@ -344,12 +392,25 @@ impl Cuda {
         Ok(())
     }
 
+    /// Launches that begin early need a GPU and a driver that know them.
+    fn allow_programmatic(&self) -> Result<(), String> {
+        let ((major, minor), has) = (programmatic::CAPABILITY, self.properties.compute_capability);
+        if has < programmatic::CAPABILITY {
+            return Err(format!(
+                "programmatic launches need compute capability {major}.{minor}, and this GPU has {}.{}: clear \
+                 `Launch::programmatic` (`\"programmatic\"` in launch.json)",
+                has.0, has.1
+            ));
+        }
+        self.need(LAUNCH_ATTRIBUTES, "programmatic launches").map_err(|error| error.to_string())
+    }
+
     /// Clusters need a driver that knows them, and those of more than eight blocks have to be asked for.
     fn allow_cluster(&self, function: sys::CUfunction, cluster: [u32; 3]) -> Result<(), String> {
         if cluster == [1, 1, 1] {
             return Ok(());
         }
-        self.need((11, 8), "clusters").map_err(|error| error.to_string())?;
+        self.need(LAUNCH_ATTRIBUTES, "clusters").map_err(|error| error.to_string())?;
         let blocks = cluster.iter().fold(1u32, |blocks, n| blocks.saturating_mul(*n));
         if blocks <= PORTABLE_CLUSTER {
             return Ok(());
@@ -463,18 +524,12 @@ impl Prepared<'_> {
         let launched = if launch.cluster == [1, 1, 1] && launch.cooperative {
             unsafe { result::launch_cooperative_kernel(*function, grid, block, shared, stream, &mut params) }
                 .map_err(failed("cuLaunchCooperativeKernel"))
-        } else if launch.cluster == [1, 1, 1] {
+        } else if launch.cluster == [1, 1, 1] && !launch.programmatic {
             // Drivers before 11.8 do not know the call below.
             unsafe { result::launch_kernel(*function, grid, block, shared, stream, &mut params) }
                 .map_err(failed("cuLaunchKernel"))
         } else {
-            let [x, y, z] = launch.cluster;
-            // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
-            let mut attributes: [sys::CUlaunchAttribute; 2] = unsafe { std::mem::zeroed() };
-            attributes[0].id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-            attributes[0].value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
-            attributes[1].id = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
-            attributes[1].value.cooperative = i32::from(launch.cooperative);
+            let mut attributes = attributes(launch);
             let config = sys::CUlaunchConfig {
                 gridDimX: gx,
                 gridDimY: gy,
@@ -485,7 +540,7 @@ impl Prepared<'_> {
                 sharedMemBytes: shared,
                 hStream: stream,
                 attrs: attributes.as_mut_ptr(),
-                numAttrs: 1 + u32::from(launch.cooperative),
+                numAttrs: attributes.len() as u32,
             };
             unsafe { sys::cuLaunchKernelEx(&config, *function, params.as_mut_ptr(), std::ptr::null_mut()) }
                 .result()
@@ -493,6 +548,34 @@ impl Prepared<'_> {
         };
         launched.map_err(|error| DeviceError::Launch { entry: entry.clone(), message: error.to_string() })
     }
+}
+
+/// What of a launch is told by attributes.
+fn attributes(launch: &Launch) -> Vec<sys::CUlaunchAttribute> {
+    use sys::CUlaunchAttributeID_enum as Id;
+    let mut attributes = Vec::new();
+    let mut add = |id: Id, set: &dyn Fn(&mut sys::CUlaunchAttributeValue)| {
+        // SAFETY: an all-zero attribute is a valid one of the kind "ignore".
+        let mut attribute: sys::CUlaunchAttribute = unsafe { std::mem::zeroed() };
+        attribute.id = id;
+        set(&mut attribute.value);
+        attributes.push(attribute);
+    };
+    if launch.cluster != [1, 1, 1] {
+        let [x, y, z] = launch.cluster;
+        add(Id::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, &|value| {
+            value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z };
+        });
+    }
+    if launch.cooperative {
+        add(Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &|value| value.cooperative = 1);
+    }
+    if launch.programmatic {
+        add(Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, &|value| {
+            value.programmaticStreamSerializationAllowed = 1;
+        });
+    }
+    attributes
 }
 
 /// The CUDA version that the driver supports, as in (13, 0).

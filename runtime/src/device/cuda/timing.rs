@@ -69,12 +69,9 @@ impl Cuda {
         launches: &[(&CudaModule, &str, &Launch)],
         options: &TimingOptions,
     ) -> Result<Timing, DeviceError> {
-        let mut prepared = Vec::new();
-        for (module, entry, launch) in launches {
-            prepared.push(self.prepare(module, entry, launch)?);
-        }
+        let prepared = self.prepare_all(launches)?;
         let entries: Vec<&str> = launches.iter().map(|(_, entry, _)| *entry).collect();
-        self.samples(&entries.join(", "), options, || prepared.iter().try_for_each(|launch| launch.enqueue()))
+        self.samples(&entries, options, || prepared.iter().try_for_each(|launch| launch.enqueue()))
     }
 
     pub(in crate::device) fn time_copy(
@@ -84,7 +81,7 @@ impl Cuda {
         options: &TimingOptions,
     ) -> Result<Timing, DeviceError> {
         let bytes = to.len().min(from.len());
-        self.samples("copy", options, || {
+        self.samples(&["copy"], options, || {
             // SAFETY: both buffers are alive until `samples` has waited for the copies, and as long as that.
             unsafe { result::memcpy_dtod_async(to.address(), from.address(), bytes, std::ptr::null_mut()) }
                 .map_err(failed("cuMemcpyDtoDAsync"))
@@ -94,17 +91,17 @@ impl Cuda {
     /// Times `work`, which begins something on the null stream.
     pub(super) fn samples(
         &self,
-        what: &str,
+        what: &[&str],
         options: &TimingOptions,
         work: impl Fn() -> Result<(), DeviceError>,
     ) -> Result<Timing, DeviceError> {
         self.bind()?;
         // Once alone, so that a fault is found before it is repeated and what is loaded lazily is loaded.
         work()?;
-        self.finish(what)?;
+        self.synchronize(what)?;
         let begun = Instant::now();
         work()?;
-        self.finish(what)?;
+        self.synchronize(what)?;
         let (warm_up, samples) = options.counts(begun.elapsed());
 
         // Twice the cache, and enough to keep the GPU busy while the host catches up.
@@ -126,7 +123,7 @@ impl Cuda {
                 work()?;
                 interval.record(interval.end)?;
             }
-            self.finish(what)?;
+            self.synchronize(what)?;
             intervals.iter().map(Interval::elapsed).collect()
         };
         let times = times();
