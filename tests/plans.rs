@@ -249,7 +249,7 @@ fn plans_read_well() {
 fn refusals_name_the_way_out() {
     let device = plain(flashpage::codegen::Arch::Sm80);
     let program = stock("paged_full_attention");
-    let problem = Problem { lens: vec![(2, 90), (3, 100)], ..Problem::default() };
+    let problem = Problem { lens: vec![(2, 290), (3, 300)], ..Problem::default() };
     let inputs = problem.inputs(&device, program).unwrap();
     let own = table(&inputs);
     let arguments = inputs.arguments();
@@ -301,8 +301,8 @@ fn refusals_name_the_way_out() {
             "the prefix of 20 tokens shared by sequences 0 to 1: blocks have 16 tokens: share whole blocks",
         ),
         (
-            refuse(&[prefix(0..2, 96)]),
-            "the prefix of 96 tokens shared by sequences 0 to 1: sequence 0 has 90 tokens: share no more",
+            refuse(&[prefix(0..2, 304)]),
+            "the prefix of 304 tokens shared by sequences 0 to 1: sequence 0 has 290 tokens: share no more",
         ),
         (
             refuse(&[prefix(1..3, 16)]),
@@ -334,7 +334,7 @@ fn refusals_name_the_way_out() {
     let longer = Problem { lens: vec![(2, 91), (3, 100)], ..problem }.inputs(&device, program).unwrap();
     assert_eq!(
         planner.run(&plan, &longer.arguments()).unwrap_err().to_string(),
-        "the plan is for 5 query tokens and 190 keys in other sequences than these, which have 5 and 191: plan them"
+        "the plan is for 5 query tokens and 590 keys in other sequences than these, which have 5 and 191: plan them"
     );
     // Nothing of a size that a person may write panics.
     for capacity in [
