@@ -1,13 +1,14 @@
 //! From a kernel function to PTX, in one direction:
 //!
 //! ```text
-//! tokens ─ frontend ─▶ program ─ attention, bounds ─▶ schedule ─ lower ─▶ flashpage_ptx::ast::Module
+//! tokens ─ frontend ─▶ program ─ analysis ─▶ schedule ─▶ plan ─ lower ─▶ flashpage_ptx::ast::Module
 //! ```
 //!
 //! - [`frontend`]: Rust syntax to a program, with its own checks of axes and types.
 //! - [`program`]: the tile IR and its meaning.
-//! - [`attention`], [`bounds`]: what a program is found to be; what its mask says of loops.
+//! - [`analysis`]: what a program is found to be; what its mask says of loops.
 //! - [`spec`], [`schedule`]: what a program is specialised to, and how it runs there.
+//! - [`plan`]: a kernel as data, step by step; so far for `sm_90a`.
 //! - `lower`: to the entry of a target, `sm80` or `sm90` (for `sm_90a`), both made of the same ranges, masks and softmax.
 //! - [`layout`]: where elements lie in shared memory and in registers.
 //! - [`abi`]: the entry's parameters; [`work_list`]: the list that planned kernels take their tiles from.
