@@ -13,6 +13,7 @@ mod softmax;
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
 use crate::analysis::attention::{Attention, NotAttention, recognise};
 use crate::plan::Plan;
+use crate::plan::ring;
 use crate::plan::roles::{self, Form};
 use crate::plan::verify::verify;
 use crate::program::{DType, Generic, Program};
@@ -30,8 +31,8 @@ pub struct Compiled {
     pub entry: String,
     /// The schedule it follows.
     pub schedule: Schedule,
-    /// What it does, step by step; `None` for a target that is lowered without one yet.
-    pub plan: Option<Plan>,
+    /// What it does, step by step.
+    pub plan: Plan,
     /// What was recognised in the program.
     pub attention: Attention,
     /// The entry's parameters.
@@ -121,17 +122,18 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     }
     let schedule = Schedule::choose(spec, &attention)?;
     let entry = entry_name(program, spec, &attention);
-    let plan = schedule.roles.map(|roles| roles::plan(&schedule, roles, Form::of(&attention, spec)));
+    let form = Form::of(&attention, spec);
+    let plan = match schedule.roles {
+        Some(roles) => roles::plan(&schedule, roles, form),
+        None => ring::plan(&schedule, form),
+    };
     if cfg!(debug_assertions)
-        && let Some(plan) = &plan
-        && let Err(fault) = verify(plan)
+        && let Err(fault) = verify(&plan)
     {
         panic!("the plan of {entry} is wrong: {fault}\n{plan}");
     }
-    let function = match &plan {
-        Some(plan) => sm90::lower(&entry, program, &attention, &schedule, spec, plan),
-        None => sm80::lower(&entry, program, &attention, &schedule, spec),
-    };
+    let lower = if schedule.roles.is_some() { sm90::lower } else { sm80::lower };
+    let function = lower(&entry, program, &attention, &schedule, spec, &plan);
     let module = module(program, &schedule, function);
     if cfg!(debug_assertions) {
         let problems = flashpage_ptx::verify(&module);

@@ -9,7 +9,6 @@ use super::instance::Instance;
 use super::kernel::{Kernel, State};
 use crate::abi::Meaning;
 use crate::program::ParamId;
-use crate::schedule::Rescale;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -44,24 +43,6 @@ impl Kernel<'_> {
         let max = (0..slots).map(|_| self.b.mov(Type::F32, "max", NOTHING_SEEN)).collect();
         let sum = (0..slots).map(|_| self.b.mov(Type::F32, "sum", 0.0f32)).collect();
         Softmax { max, sum, factor }
-    }
-
-    /// Turns the scores of the current tile into unnormalised probabilities and rescales what came before.
-    pub(super) fn softmax_step(&mut self, state: &State) {
-        self.b.comment("online softmax");
-        let maxima = self.tile_maxima(state);
-        match self.schedule.rescale {
-            Rescale::Always => self.rescale(state, &maxima),
-            Rescale::Grown { threshold } => {
-                let grown = self.any_grown(state, &maxima, threshold);
-                let kept = self.b.label("maximum_kept");
-                self.b.guarded(&grown, true, |b| b.bra(&kept));
-                self.rescale(state, &maxima);
-                self.b.place(&kept);
-            }
-        }
-        self.exponentials(state, 0);
-        self.add_to_sums(state);
     }
 
     /// The scaled maximum of each row slot over this tile.
@@ -152,7 +133,7 @@ impl Kernel<'_> {
     }
 
     /// Moves the running maxima on and multiplies sums and accumulators by 2^(old - new).
-    fn rescale(&mut self, state: &State, maxima: &[Reg]) {
+    pub(super) fn rescale(&mut self, state: &State, maxima: &[Reg]) {
         for (slot, maximum) in maxima.iter().enumerate() {
             let factor = self.b.reg(Type::F32, "f");
             self.move_maximum(state, slot, maximum, &factor);

@@ -8,11 +8,13 @@
 //! Families ([`roles`]) construct plans, [`verify`] finds what is wrong with one, [`show`] prints it, and `lower/` makes the
 //! instructions of each step.
 
+pub mod ring;
 pub mod roles;
 mod show;
 pub mod verify;
 
 use crate::layout::panel::Panels;
+use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
 
 /// Index into [`Plan::buffers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,8 +45,15 @@ pub struct Buffer {
 pub enum Place {
     /// In shared memory.
     Shared(Shared),
-    /// In registers of the threads of a role: so many each.
-    Registers(usize),
+    /// In registers of the threads of a role.
+    Registers {
+        /// How many of a thread a slot takes.
+        each: usize,
+        /// Slots.
+        slots: usize,
+        /// What makes it another value.
+        turns: Turns,
+    },
     /// In device memory: a tensor.
     Memory,
 }
@@ -56,14 +65,80 @@ pub struct Shared {
     pub offset: usize,
     /// Bytes of a slot.
     pub bytes: usize,
-    /// Slots, one after the other.
+    /// Slots.
     pub slots: usize,
+    /// Bytes from a slot to the next.
+    pub stride: usize,
     /// How the rows of a tile lie; `None` for words.
-    pub layout: Option<Panels>,
+    pub layout: Option<Layout>,
+    /// Whose the rows are.
+    pub owner: Owner,
     /// Its barriers; `None` of a buffer that shares them with another, or has none.
     pub barriers: Option<Barriers>,
     /// What takes it from slot to slot.
     pub turns: Turns,
+}
+
+/// How the rows of a tile lie in shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// In panels, as bulk copies write and `wgmma` reads them.
+    Panels(Panels),
+    /// So many rows, one after the other, as `ldmatrix` reads them.
+    Rows(usize, Swizzle),
+}
+
+impl Layout {
+    /// Bytes of the tile.
+    pub fn bytes(self) -> usize {
+        match self {
+            Layout::Panels(panels) => panels.bytes(),
+            Layout::Rows(rows, swizzle) => rows * swizzle.row_bytes,
+        }
+    }
+
+    /// Rows of the tile.
+    pub fn rows(self) -> usize {
+        match self {
+            Layout::Panels(panels) => panels.rows,
+            Layout::Rows(rows, _) => rows,
+        }
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(self) -> usize {
+        match self {
+            Layout::Panels(panels) => panels.span * panels.count,
+            Layout::Rows(_, swizzle) => swizzle.row_bytes,
+        }
+    }
+
+    /// What the tile's offset is a multiple of, since the swizzle is bits of the address.
+    pub fn align(self) -> usize {
+        match self {
+            Layout::Panels(panels) => panels.period_bytes(),
+            Layout::Rows(..) => PERIOD * CHUNK,
+        }
+    }
+
+    /// The panels of a tile that has them.
+    pub fn panels(self) -> Option<Panels> {
+        match self {
+            Layout::Panels(panels) => Some(panels),
+            Layout::Rows(..) => None,
+        }
+    }
+}
+
+/// Whose the rows of a tile in shared memory are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Everybody reads all of them.
+    All,
+    /// Each copy of a role has its own.
+    Copies,
+    /// Each warp has its own.
+    Warps,
 }
 
 /// The `mbarrier`s of a buffer: a pair for each slot, *full* and *empty*.
@@ -98,8 +173,8 @@ pub enum Turns {
 pub struct View {
     /// Which.
     pub buffer: BufferId,
-    /// Iterations since: 0 is this one's.
-    pub ago: usize,
+    /// Iterations since: 0 is this one's, -1 the next one's.
+    pub ago: isize,
 }
 
 /// Warps with a body.
@@ -111,8 +186,8 @@ pub struct Role {
     pub copies: usize,
     /// Warps of each copy that do something.
     pub warps: usize,
-    /// Registers of a thread, by `setmaxnreg`.
-    pub registers: u32,
+    /// Registers of a thread, by `setmaxnreg`; `None` where all have the same.
+    pub registers: Option<u32>,
     /// What they do.
     pub body: Vec<Node>,
 }
@@ -133,9 +208,9 @@ pub enum Node {
     },
     /// The tiles of columns that some row of the item sees, from the right to the left.
     Columns {
-        /// The rightmost.
-        first: Vec<Node>,
-        /// Every other one.
+        /// The rightmost, where it is not like the others.
+        first: Option<Vec<Node>>,
+        /// Every one, or every other one.
         each: Vec<Node>,
         /// After the leftmost: what it left to be done is one iteration ago.
         last: Vec<Node>,
@@ -151,13 +226,15 @@ pub enum Node {
     },
 }
 
-/// What a branch depends on. All warps of all roles that ask find the same, but for [`Condition::MaximumGrew`].
+/// What a branch depends on. All warps of all roles that ask find the same, but for what is said to be of a warp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// Some row of the item sees a column.
     SeesColumns,
     /// The sequence ends inside this tile of columns.
     EndsInTile,
+    /// The warp keeps some score of this tile.
+    KeepsAny,
     /// Some row maximum of the warp has grown by more than the threshold.
     MaximumGrew,
     /// All rows of the warpgroup exist, as whole tokens.
@@ -197,6 +274,23 @@ pub enum Step {
         /// Where in a pool that is, for a paged tensor.
         at: Option<View>,
     },
+    /// Each warp's lanes copy rows from a tensor (`cp.async`), in the group that is open.
+    CopyAsync {
+        /// The slot.
+        to: View,
+        /// The tensor.
+        from: BufferId,
+        /// Where in a pool that is, for a paged tensor.
+        at: Option<View>,
+        /// Whether rows past the sequence's end become zero, where the tile may have some.
+        checked: bool,
+    },
+    /// Closes the warp's group of copies.
+    CommitCopies,
+    /// Waits until at most so many groups of this warp's copies are under way.
+    AwaitCopies(usize),
+    /// Waits for all copies of this warp, in a group or not.
+    AwaitAllCopies,
     /// Bulk copies of a tile of shared memory to a tensor, a group of them.
     Store {
         /// The tile.
@@ -215,6 +309,19 @@ pub enum Step {
         /// Second factor.
         b: View,
         /// Whether `b` is read transposed: its depth runs over its rows.
+        transposed: bool,
+        /// Whether the accumulators begin at zero.
+        fresh: bool,
+    },
+    /// A product that is there when the step is over (`mma.sync`).
+    MultiplyAtOnce {
+        /// The accumulators.
+        into: BufferId,
+        /// First factor, its depth along its rows.
+        a: View,
+        /// Second factor.
+        b: View,
+        /// Whether `b` is read transposed.
         transposed: bool,
         /// Whether the accumulators begin at zero.
         fresh: bool,
@@ -257,6 +364,8 @@ pub enum Function {
     Read,
     /// Which blocks the columns of a tile lie in.
     LookUp,
+    /// Fragments of a factor are read once.
+    Load,
     /// A bit a score for each condition that is no interval.
     Conditions,
     /// Maps and masks of scores.

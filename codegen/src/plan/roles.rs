@@ -12,7 +12,8 @@
 use super::Function::*;
 use super::{BARRIER_BYTES, compute};
 use super::{
-    Barriers, Buffer, BufferId, Condition, Meeting, Node, Place, Plan, Role, Shared, Step, Turns, View,
+    Barriers, Buffer, BufferId, Condition, Layout, Meeting, Node, Owner, Place, Plan, Role, Shared, Step,
+    Turns, View,
 };
 use crate::analysis::attention::Attention;
 use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, Schedule, TILE_INFO_BYTES, TILE_INFOS};
@@ -71,8 +72,10 @@ pub struct Form {
     pub lse: bool,
     /// Results are partial, in f32.
     pub partial: bool,
-    /// Some condition of the mask is no interval.
+    /// Some condition of the mask is no interval, or stands before a map.
     pub conditions: bool,
+    /// What the last one does not keep is nothing to the softmax.
+    pub ends_with_condition: bool,
 }
 
 impl Form {
@@ -84,6 +87,7 @@ impl Form {
             lse: attention.lse.is_some(),
             partial: spec.work == Work::Partials,
             conditions: attention.has_conditions(),
+            ends_with_condition: !attention.seen.exact,
         }
     }
 }
@@ -104,35 +108,41 @@ pub fn buffers(schedule: &Schedule, roles: Roles) -> (Vec<Buffer>, usize) {
     let pair = |before: usize, bytes: usize| {
         Some(Barriers { offset: barriers + before * 2 * BARRIER_BYTES, fills: 1, empties: warps, bytes })
     };
-    let tile = |offset, slots, layout: crate::layout::panel::Panels, barriers, turns| {
-        Place::Shared(Shared { offset, bytes: layout.bytes(), slots, layout: Some(layout), barriers, turns })
+    let tile = |offset, slots, panels: crate::layout::panel::Panels, barriers, turns| {
+        let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
+        let owner = if turns == Turns::Columns { Owner::All } else { Owner::Copies };
+        Place::Shared(Shared { offset, bytes, slots, stride: bytes, layout, owner, barriers, turns })
     };
     let info = Shared {
         offset: infos,
         bytes: TILE_INFO_BYTES,
         slots: TILE_INFOS,
+        stride: TILE_INFO_BYTES,
         layout: None,
+        owner: Owner::All,
         barriers: pair(1 + 2 * stages, 0),
         turns: Turns::Items,
     };
     let [of_output, of_scores, of_probabilities] = schedule.consumer_holds();
-    let registers = Place::Registers;
+    let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
+    let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let all = [
         ("Q", tile(0, 1, rows, pair(0, rows.bytes()), Turns::SeenItems)),
         ("O tile", tile(output, 1, rows, None, Turns::SeenItems)),
         ("K", tile(keys, stages, columns, pair(1, columns.bytes()), Turns::Columns)),
         ("V", tile(values, stages, columns, pair(1 + stages, columns.bytes()), Turns::Columns)),
         ("tile info", Place::Shared(info)),
-        ("S", registers(of_scores)),
-        ("P", registers(of_probabilities)),
-        ("O", registers(of_output)),
-        ("maxima", registers(2)),
-        ("sums", registers(2)),
-        ("tile maxima", registers(2)),
-        ("growth", registers(2)),
-        ("bits", registers(of_scores.div_ceil(32))),
-        ("item", registers(TILE_INFO_BYTES / 4)),
-        ("blocks", registers(2)),
+        ("S", of_tile(of_scores)),
+        ("P", of_tile(of_probabilities)),
+        ("O", of_item(of_output)),
+        ("maxima", of_item(2)),
+        ("sums", of_item(2)),
+        ("tile maxima", of_tile(2)),
+        ("growth", of_tile(2)),
+        ("bits", of_tile(of_scores.div_ceil(32))),
+        ("item", of_item(TILE_INFO_BYTES / 4)),
+        // What is looked up for a tile of K is kept for its V, which may be copied an iteration later.
+        ("blocks", Place::Registers { each: 2, slots: 2, turns: Turns::Columns }),
         ("q", Place::Memory),
         ("k", Place::Memory),
         ("v", Place::Memory),
@@ -150,14 +160,14 @@ pub fn plan(schedule: &Schedule, roles: Roles, form: Form) -> Plan {
         name: "producer",
         copies: 1,
         warps: 1,
-        registers: roles.producer_registers,
+        registers: Some(roles.producer_registers),
         body: family.producer(),
     };
     let consumer = Role {
         name: "consumer",
         copies: schedule.consumers(),
         warps: schedule.warps / schedule.consumers(),
-        registers: roles.consumer_registers,
+        registers: Some(roles.consumer_registers),
         body: family.consumer(),
     };
     Plan { buffers, shared_bytes, roles: vec![producer, consumer] }
@@ -209,7 +219,7 @@ impl Family<'_> {
         let blocks = |ago| self.form.paged.then_some(View { buffer: BLOCKS, ago });
         let copy = |to: View, from, at| steps([Step::AwaitEmpty(to), Step::Copy { to, from, at }]);
         let columns = Node::Columns {
-            first: nodes([look_up(), copy(K, k, blocks(0)), copy(Q, q, None)]),
+            first: Some(nodes([look_up(), copy(K, k, blocks(0)), copy(Q, q, None)])),
             each: nodes([look_up(), copy(K, k, blocks(0)), copy(V_BEFORE, v, blocks(1))]),
             last: copy(V_BEFORE, v, blocks(1)),
         };
@@ -229,7 +239,7 @@ impl Family<'_> {
     fn consumer(&self) -> Vec<Node> {
         let read = || vec![compute(Read, &[TOLD], &registers([ITEM]))];
         let columns =
-            Node::Columns { first: self.rightmost(), each: self.iteration(), last: self.last_output() };
+            Node::Columns { first: Some(self.rightmost()), each: self.iteration(), last: self.last_output() };
         // What is needed late is read again: to carry it through the loops would cost registers there.
         let read_again = || nodes([read(), steps([Step::MeetWarp, Step::Release(TOLD)])]);
         let seen = nodes([vec![columns], read_again(), self.epilogue()]);

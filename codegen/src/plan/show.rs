@@ -1,24 +1,24 @@
 //! A plan for people: buffers, then each role's body, a line a step.
 
-use super::{Buffer, BufferId, Compute, Condition, Function, Meeting, Node, Place, Plan, Shared, Step, View};
+use super::{
+    Buffer, BufferId, Compute, Condition, Function, Layout, Meeting, Node, Place, Plan, Shared, Step, View,
+};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "buffers")?;
         for buffer in &self.buffers {
-            if buffer.place != Place::Memory {
+            let is_empty = matches!(buffer.place, Place::Memory | Place::Registers { each: 0, .. });
+            if !is_empty {
                 writeln!(f, "  {buffer}")?;
             }
         }
         for role in &self.roles {
             let copies = if role.copies == 1 { String::new() } else { format!("{} x ", role.copies) };
             let plural = if role.warps == 1 { "" } else { "s" };
-            writeln!(
-                f,
-                "{}: {copies}{} warp{plural}, {} registers a thread",
-                role.name, role.warps, role.registers
-            )?;
+            let registers = role.registers.map_or_else(String::new, |n| format!(", {n} registers a thread"));
+            writeln!(f, "{}: {copies}{} warp{plural}{registers}", role.name, role.warps)?;
             self.body(&role.body, 1, f)?;
         }
         Ok(())
@@ -30,7 +30,9 @@ impl Display for Buffer {
         let name = self.name;
         match &self.place {
             Place::Memory => write!(f, "{name:<12} in device memory"),
-            Place::Registers(each) => write!(f, "{name:<12} {each} registers a thread"),
+            Place::Registers { each, slots, .. } => {
+                write!(f, "{name:<12} {} registers a thread", each * slots)
+            }
             Place::Shared(Shared { offset, bytes, slots, layout, barriers, .. }) => {
                 write!(f, "{name:<12} at {offset}, {slots} x {bytes} B")?;
                 if let Some(layout) = layout {
@@ -66,8 +68,14 @@ impl Plan {
                     part(f, "after the last item", last)?;
                 }
                 Node::Columns { first, each, last } => {
-                    part(f, "the rightmost tile of columns", first)?;
-                    part(f, "for each other tile, to the left", each)?;
+                    let others = match first {
+                        Some(first) => {
+                            part(f, "the rightmost tile of columns", first)?;
+                            "for each other tile, to the left"
+                        }
+                        None => "for each tile of columns, from the right to the left",
+                    };
+                    part(f, others, each)?;
                     part(f, "after the leftmost", last)?;
                 }
                 Node::If { when, then, otherwise } => {
@@ -86,7 +94,7 @@ impl Plan {
     /// `K@0`: with its iteration where that is not the only one.
     fn view(&self, view: View) -> String {
         match (&self.buffer(view.buffer).place, view.ago) {
-            (Place::Registers(_) | Place::Memory, 0) => self.name(view.buffer).to_owned(),
+            (Place::Registers { .. } | Place::Memory, 0) => self.name(view.buffer).to_owned(),
             (Place::Shared(Shared { slots: 1, .. }), 0) => self.name(view.buffer).to_owned(),
             (_, ago) => format!("{}@{ago}", self.name(view.buffer)),
         }
@@ -109,9 +117,18 @@ impl Plan {
             Step::Copy { to, from, at: Some(at) } => {
                 format!("copy {} <- {} at {}", view(to), self.name(*from), view(at))
             }
+            Step::CopyAsync { to, from, at, checked } => {
+                let at = at.map_or_else(String::new, |at| format!(" at {}", view(&at)));
+                let checked = if *checked { ", zero past the end" } else { "" };
+                format!("copy {} <- {}{at}{checked}", view(to), self.name(*from))
+            }
+            Step::CommitCopies => "commit copies".to_owned(),
+            Step::AwaitAllCopies => "await all copies".to_owned(),
+            Step::AwaitCopies(groups) => format!("await copies, {groups} left"),
             Step::Store { from, to } => format!("store {} -> {}", view(from), self.name(*to)),
             Step::AwaitStoresRead => "await stores read".to_owned(),
-            Step::Multiply { into, a, b, transposed, fresh } => {
+            Step::Multiply { into, a, b, transposed, fresh }
+            | Step::MultiplyAtOnce { into, a, b, transposed, fresh } => {
                 let sum = if *fresh { "=" } else { "+=" };
                 let transposed = if *transposed { "" } else { "t" };
                 format!("multiply {} {sum} {} {}{transposed}", self.name(*into), view(a), view(b))
@@ -134,11 +151,21 @@ impl Plan {
     }
 }
 
+impl Display for Layout {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Layout::Panels(panels) => panels.fmt(f),
+            Layout::Rows(rows, swizzle) => write!(f, "[{rows} rows][{} B], swizzled", swizzle.row_bytes),
+        }
+    }
+}
+
 impl Display for Condition {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Condition::SeesColumns => "some row sees a column",
             Condition::EndsInTile => "the sequence ends in this tile",
+            Condition::KeepsAny => "the warp keeps some score",
             Condition::MaximumGrew => "some maximum of the warp grew",
             Condition::WholeRows => "all rows of the warpgroup exist",
         })
@@ -151,6 +178,7 @@ impl Display for Function {
             Function::Describe => "description",
             Function::Read => "reading",
             Function::LookUp => "look-up",
+            Function::Load => "fragments",
             Function::Conditions => "conditions",
             Function::Scores => "maps and masks",
             Function::RowMaxima => "row maxima",

@@ -6,7 +6,7 @@ use super::{KvBox, OutputIn, Roles, Schedule, WARPGROUP_ROWS};
 use crate::layout::panel::{Order, Panels};
 use crate::layout::swizzle::PERIOD;
 use crate::plan::roles::{self, CONSUMERS, FIRST_ALONE, FIRST_TURN, INFO, OUTPUT, QUERY, WHOLE_BLOCK};
-use crate::plan::{BARRIER_BYTES, BufferId, Place};
+use crate::plan::{BARRIER_BYTES, BufferId, Layout, Place};
 
 /// Threads of a warpgroup.
 const WARPGROUP: usize = WARPGROUP_WARPS * 32;
@@ -83,8 +83,11 @@ impl Schedule {
                     INFO => format!("{} {slot}", buffer.name),
                     _ => format!("{} stage {slot}", buffer.name),
                 };
-                let (offset, bytes, layout) =
-                    (shared.offset + slot * shared.bytes, shared.bytes, shared.layout);
+                let (offset, bytes, layout) = (
+                    shared.offset + slot * shared.stride,
+                    shared.bytes,
+                    shared.layout.and_then(Layout::panels),
+                );
                 regions.push(Region { name, offset, bytes, layout, is_barrier: false });
                 let Some(barriers) = shared.barriers else { continue };
                 let of = match id {

@@ -440,7 +440,7 @@ impl Schedule {
         if let Some(roles) = self.roles {
             return crate::plan::roles::buffers(self, roles).1;
         }
-        self.ring_offset() + self.slots() * self.slot_bytes()
+        crate::plan::ring::buffers(self).1
     }
 }
 

@@ -127,15 +127,13 @@ impl Explain {
                     .map_err(|e| Failure::Usage(format!("{}: {e}", file.display())))?;
             }
         }
-        if let Some(plan) = &compiled.plan {
-            println!(
-                "plan, which the PTX follows step by step: X@0 is of this tile of columns, X@1 of the one before it"
-            );
-            for line in plan.to_string().lines() {
-                println!("  {line}");
-            }
-            println!();
+        println!(
+            "plan, which the PTX follows step by step: X@0 is of this tile of columns, X@1 of the one before it"
+        );
+        for line in compiled.plan.to_string().lines() {
+            println!("  {line}");
         }
+        println!();
         println!("entry {} of {} threads", compiled.entry, compiled.block[0]);
         for arg in &compiled.abi {
             println!("  {:<20} {}", arg.name, arg.meaning.describe(&program));

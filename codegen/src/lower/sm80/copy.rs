@@ -16,7 +16,6 @@ use crate::lower::instance::Instance;
 use crate::lower::kernel::Kernel;
 use crate::lower::range::ColumnRange;
 use crate::program::ParamId;
-use crate::schedule::QueryIn;
 use crate::schedule::gcd;
 use flashpage_ptx::ast::{Mod, Operand};
 use flashpage_ptx::builder::{Builder, Reg, address};
@@ -123,10 +122,6 @@ impl Kernel<'_> {
             let offset = first * self.schedule.swizzle().row_bytes;
             self.copy_row(&target, offset, &from, None);
         }
-        // Q that stays in shared memory is first used with the first K, and comes in one group with it.
-        if self.schedule.query == QueryIn::Registers {
-            self.cp_async_commit();
-        }
     }
 
     /// The row of eight and the chunk of four that a lane copies: `swizzle::copy_row`.
@@ -224,7 +219,7 @@ impl Kernel<'_> {
 
     /// Looks up the blocks of tile `index`, a granule a lane. Positions outside the sequence, those of a tile
     /// left of column 0 among them, give block 0 and no access.
-    fn look_up(&mut self, ring: &Ring, index: &Reg) {
+    pub(super) fn look_up(&mut self, ring: &Ring, index: &Reg) {
         let Some(table) = &ring.table else { return };
         let b = &mut self.b;
         let position = b.mad_lo(Type::U32, "r", index, self.schedule.cols, &table.lane_row);
@@ -241,57 +236,41 @@ impl Kernel<'_> {
         });
     }
 
-    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are consumed.
-    pub(super) fn fill_ring(&mut self, ring: &mut Ring, range: &ColumnRange) {
-        let stages = self.schedule.stages;
-        self.b.stage("fill the ring");
-        let mut index = ring.tile.clone();
-        self.look_up(ring, &index);
-        for stage in 0..stages {
-            let present = self.in_range(&index, range);
-            let at = |k: &Kernel, slot: usize| k.slot_offset(2 * stage + slot);
-            let (k_slot, v_slot) = (at(self, 0), at(self, 1));
-            let checked = stage == 0;
-            self.copy_tile(ring, (Which::Keys, &index), (None, k_slot), checked, Some(&present));
-            self.cp_async_commit();
-            if stage + 1 < stages {
-                self.copy_tile(ring, (Which::Values, &index), (None, v_slot), checked, Some(&present));
-                self.cp_async_commit();
-                index = self.b.sub(Type::S32, "r", &index, 1);
-                self.look_up(ring, &index);
-            }
-        }
+    /// Fills a slot before the loop: K or V of tile `tile`, so many stages ahead, if it is `present`.
+    pub(super) fn fill_slot(
+        &mut self,
+        ring: &Ring,
+        keys: bool,
+        stage: usize,
+        tile: &Reg,
+        checked: bool,
+        present: &Reg,
+    ) {
+        let slot = self.slot_offset(2 * stage + usize::from(!keys));
+        let which = if keys { Which::Keys } else { Which::Values };
+        self.copy_tile(ring, (which, tile), (None, slot), checked, Some(present));
     }
 
-    /// At the K step: V of the tile `stages - 1` to the left, then the table entries for the K step after it.
-    pub(super) fn copy_values(&mut self, ring: &mut Ring, range: &ColumnRange, may_end: bool) {
+    /// At the K step: V of the tile `stages - 1` to the left.
+    pub(super) fn copy_values(&mut self, ring: &Ring, range: &ColumnRange, may_end: bool) {
         let ahead = self.schedule.stages - 1;
-        let tile = ring.tile.clone();
+        let slot = self.slot_offset(1);
         if ahead == 0 {
-            let slot = self.slot_offset(1);
-            self.copy_tile(ring, (Which::Values, &tile), (None, slot), may_end, None);
+            self.copy_tile(ring, (Which::Values, &ring.tile), (None, slot), may_end, None);
         } else {
-            let index = self.b.sub(Type::S32, "r", &tile, ahead);
+            let index = self.b.sub(Type::S32, "r", &ring.tile, ahead);
             let present = self.in_range(&index, range);
             let stage = self.stage_before(ring);
-            let slot = self.slot_offset(1);
             self.copy_tile(ring, (Which::Values, &index), (Some(&stage), slot), false, Some(&present));
-        }
-        self.cp_async_commit();
-        if ring.table.is_some() {
-            let next = self.b.sub(Type::S32, "r", &tile, ahead + 1);
-            self.look_up(ring, &next);
         }
     }
 
     /// At the V step: K of the tile `stages` to the left, into the slot of the K just used.
-    pub(super) fn copy_next_keys(&mut self, ring: &mut Ring, range: &ColumnRange) {
+    pub(super) fn copy_next_keys(&mut self, ring: &Ring, range: &ColumnRange) {
         let index = self.b.sub(Type::S32, "r", &ring.tile, self.schedule.stages);
         let present = self.in_range(&index, range);
-        let stage = ring.stage.clone();
         let slot = self.slot_offset(0);
-        self.copy_tile(ring, (Which::Keys, &index), (stage.as_ref(), slot), false, Some(&present));
-        self.cp_async_commit();
+        self.copy_tile(ring, (Which::Keys, &index), (ring.stage.as_ref(), slot), false, Some(&present));
     }
 
     /// Moves on to the next stage of the ring.

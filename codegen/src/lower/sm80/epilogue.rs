@@ -11,34 +11,13 @@ use crate::lower::instance::Instance;
 use crate::lower::kernel::{Kernel, State};
 use crate::lower::softmax::row;
 use crate::program::ParamId;
-use crate::schedule::QueryIn;
-use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 impl Kernel<'_> {
-    pub(super) fn epilogue(&mut self, instance: &Instance, state: &State) {
-        self.b.stage("row sums across the four lanes of a row");
-        let sums: Vec<Reg> =
-            state.softmax.sum.clone().into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
-        if instance.part.is_some() {
-            return self.store_partial(instance, state, &sums);
-        }
-        if let Some(lse) = self.attention.lse {
-            self.store_lse(instance, state, &sums, lse);
-        }
-        if let Some(output) = self.attention.output {
-            self.store_output(instance, state, &sums, output);
-        }
-    }
-
-    fn store_output(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
+    /// O over the row sums, rounded, to the warp's rows of shared memory.
+    pub(super) fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg]) {
         self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
-        // A block that saw no column may have Q still in flight to the memory that O is about to use.
-        if self.schedule.query == QueryIn::Shared {
-            self.b.emit(Opcode::Cp, &[Mod::Word(Word::Async), Mod::Word(Word::WaitAll)], vec![]);
-        }
-        self.b.bar_warp_sync();
         let row_bytes = self.schedule.swizzle().row_bytes;
         let quad_row = self.b.shr(Type::U32, "r", &instance.lane, 2);
         let quad_bytes = self.b.shl(Type::B32, "r", &instance.lane_col, 1);
@@ -66,11 +45,10 @@ impl Kernel<'_> {
                 self.b.emit(Opcode::St, &[space(Space::Shared), ty(Type::B32)], vec![to, (&both).into()]);
             }
         }
-        self.b.bar_warp_sync();
-        self.copy_output(instance, param);
     }
 
-    fn copy_output(&mut self, instance: &Instance, param: ParamId) {
+    /// Stores the warp's rows of O from shared memory.
+    pub(super) fn copy_output(&mut self, instance: &Instance, param: ParamId) {
         self.b.stage("store O, four lanes a row");
         let row_bytes = self.schedule.swizzle().row_bytes;
         let base = self.param(Meaning::Pointer(param));

@@ -220,7 +220,9 @@ impl Hopper<'_> {
             Function::StoreNothing => self.store_nothing(&flow.role.instance(), &flow.role.state()),
             Function::Divide => self.write_output(flow),
             Function::StoreRows => self.store_shared_rows(flow),
-            Function::Describe | Function::LookUp => unreachable!("a producer's: {what} of {reads:?}"),
+            Function::Describe | Function::LookUp | Function::Load => {
+                unreachable!("no consumer's: {what} of {reads:?}")
+            }
         }
     }
 
@@ -396,6 +398,7 @@ impl RoleFlow for Consumer {
             Condition::EndsInTile => k.where_it_ends(flow, then),
             Condition::MaximumGrew => k.where_grown(flow, then),
             Condition::WholeRows => k.where_rows_are_whole(flow, then, otherwise),
+            Condition::KeepsAny => unreachable!("consumers multiply together"),
         }
     }
 }

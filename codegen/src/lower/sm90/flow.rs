@@ -90,7 +90,9 @@ impl Hopper<'_> {
                     self.step(flow, step);
                 }
                 Node::Items { next, each, last } => R::items(self, flow, next, each, last),
-                Node::Columns { first, each, last } => R::columns(self, flow, first, each, last),
+                Node::Columns { first, each, last } => {
+                    R::columns(self, flow, first.as_ref().unwrap_or(each), each, last);
+                }
                 Node::If { when, then, otherwise } => R::branch(self, flow, *when, then, otherwise),
             }
         }

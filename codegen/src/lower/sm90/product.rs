@@ -11,7 +11,7 @@ use crate::layout::fragment::K;
 use crate::layout::swizzle::CHUNK;
 use crate::lower::kernel::State;
 use crate::plan::roles::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
-use crate::plan::{BufferId, View};
+use crate::plan::{BufferId, Layout, View};
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;
 use flashpage_ptx::ast::{Mod, Operand};
@@ -87,7 +87,10 @@ impl Hopper<'_> {
         let slot = self.slot(flow, b);
         let Consumer { factors, state, .. } = &flow.role;
         let state = state.as_ref().expect("an item has been begun");
-        let layout = |k: &Self, buffer| k.plan.shared(buffer).layout.expect("a factor is a tile");
+        let layout = |k: &Self, buffer| {
+            let panels = k.plan.shared(buffer).layout.and_then(Layout::panels);
+            panels.expect("a factor lies in panels")
+        };
         let b_panels = layout(self, b.buffer);
         let chunks = self.plan.shared(b.buffer).bytes / CHUNK;
         let b_low =

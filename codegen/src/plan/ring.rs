@@ -1,0 +1,230 @@
+//! Attention by warps that are all alike, FlashAttention-2's: each copies its share of a tile, waits for its own copies, meets
+//! the others, and multiplies rows of its own.
+//!
+//! K and V take turns in a ring. A meeting says that a tile has come, and that everybody is done with the slot used before,
+//! which is refilled at once: `K@-s` is the tile `s` iterations from now.
+
+use super::Function::*;
+use super::roles::{
+    ACCUMULATORS, BITS, BLOCKS, Form, GROWTH, ITEM, KEYS, MAXIMA, OUTPUT, PROBABILITIES, QUERY, SCORES, SUMS,
+    TENSORS, TILE_MAXIMA, VALUES,
+};
+use super::{
+    Buffer, BufferId, Condition, Layout, Meeting, Node, Owner, Place, Plan, Role, Shared, Step, Turns, View,
+    compute,
+};
+use crate::schedule::{QueryIn, Rescale, Schedule};
+
+/// Fragments of Q, where they stay in registers.
+pub const FRAGMENTS: BufferId = BufferId(4);
+
+/// The buffers of a schedule, and the bytes of shared memory.
+pub fn buffers(schedule: &Schedule) -> (Vec<Buffer>, usize) {
+    let swizzle = schedule.swizzle();
+    let tile = |offset, rows, slots, stride, owner, turns| {
+        let layout = Layout::Rows(rows, swizzle);
+        let (bytes, layout) = (layout.bytes(), Some(layout));
+        Place::Shared(Shared { offset, bytes, slots, stride, layout, owner, barriers: None, turns })
+    };
+    let (rows, cols, stages) = (schedule.rows, schedule.cols, schedule.stages);
+    let ring = rows * swizzle.row_bytes;
+    let slot = cols * swizzle.row_bytes;
+    // 16 or 32 rows of a warp over its 32 lanes.
+    let of = |columns: usize| schedule.rows_per_warp() * columns / 32;
+    let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
+    let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
+    let slots = 2 * schedule.rows_per_warp() / 16;
+    let fragments = if schedule.query == QueryIn::Registers { of(schedule.head_dim) / 2 } else { 0 };
+    let all = [
+        ("Q", tile(0, rows, 1, ring, Owner::Warps, Turns::Items)),
+        ("O tile", tile(0, rows, 1, ring, Owner::Warps, Turns::Items)),
+        ("K", tile(ring, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
+        ("V", tile(ring + slot, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
+        ("fragments of Q", of_item(fragments)),
+        ("S", of_tile(of(cols))),
+        ("P", of_tile(of(cols) / 2)),
+        ("O", of_item(of(schedule.head_dim))),
+        ("maxima", of_item(slots)),
+        ("sums", of_item(slots)),
+        ("tile maxima", of_tile(slots)),
+        ("growth", of_tile(slots)),
+        ("bits", of_tile(of(cols).div_ceil(32))),
+        ("item", of_item(10)),
+        // What is looked up for a tile of K is kept for its V, which may be copied an iteration later.
+        ("blocks", Place::Registers { each: 2, slots: 2, turns: Turns::Columns }),
+        ("q", Place::Memory),
+        ("k", Place::Memory),
+        ("v", Place::Memory),
+        ("o", Place::Memory),
+    ];
+    let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
+    (buffers, ring + 2 * stages * slot)
+}
+
+/// The plan of a kernel.
+pub fn plan(schedule: &Schedule, form: Form) -> Plan {
+    let (buffers, shared_bytes) = buffers(schedule);
+    let family = Family { schedule, form };
+    let warps =
+        Role { name: "warps", copies: 1, warps: schedule.warps, registers: None, body: family.body() };
+    Plan { buffers, shared_bytes, roles: vec![warps] }
+}
+
+struct Family<'a> {
+    schedule: &'a Schedule,
+    form: Form,
+}
+
+fn view(buffer: BufferId, ago: isize) -> View {
+    View { buffer, ago }
+}
+
+fn registers<const N: usize>(ids: [BufferId; N]) -> [View; N] {
+    ids.map(View::now)
+}
+
+fn steps<const N: usize>(all: [Step; N]) -> Vec<Node> {
+    all.into_iter().map(Node::Step).collect()
+}
+
+impl Family<'_> {
+    fn body(&self) -> Vec<Node> {
+        let in_registers = self.schedule.query == QueryIn::Registers;
+        let [q, ..] = TENSORS;
+        let query = View::now(QUERY);
+        let mut body = vec![compute(Read, &[], &registers([ITEM]))];
+        body.extend(steps([Step::CopyAsync { to: query, from: q, at: None, checked: false }]));
+        if in_registers {
+            body.extend(steps([Step::CommitCopies]));
+        }
+        body.extend(self.fill());
+        body.push(compute(Clear, &[], &registers([MAXIMA, SUMS, ACCUMULATORS])));
+        if in_registers {
+            // All of K and V that has been asked for may still be under way.
+            body.extend(steps([Step::AwaitCopies(self.schedule.slots() - 1), Step::MeetWarp]));
+            body.push(compute(Load, &[query], &registers([FRAGMENTS])));
+        }
+        body.push(Node::Columns { first: None, each: self.iteration(), last: Vec::new() });
+        // What is needed late is worked out again: to carry it through the loop would cost registers there.
+        body.push(compute(Read, &[], &registers([ITEM])));
+        body.extend(self.epilogue());
+        body
+    }
+
+    /// K or V of a tile to come, in a group of its own.
+    fn copy(&self, to: View, checked: bool) -> Vec<Node> {
+        let from = if to.buffer == KEYS { TENSORS[1] } else { TENSORS[2] };
+        let at = self.form.paged.then_some(view(BLOCKS, to.ago));
+        steps([Step::CopyAsync { to, from, at, checked }, Step::CommitCopies])
+    }
+
+    fn look_up(&self, ago: isize) -> Vec<Node> {
+        match self.form.paged {
+            true => vec![compute(LookUp, &[View::now(ITEM)], &[view(BLOCKS, ago)])],
+            false => Vec::new(),
+        }
+    }
+
+    /// Fills all slots but one: K and V of the rightmost tiles, in the order in which they are asked for. The rightmost
+    /// alone may reach past the sequence's end.
+    fn fill(&self) -> Vec<Node> {
+        let mut nodes = self.look_up(0);
+        let stages = self.schedule.stages as isize;
+        for stage in 0..stages {
+            let checked = stage == 0;
+            nodes.extend(self.copy(view(KEYS, -stage), checked));
+            if stage + 1 < stages {
+                nodes.extend(self.copy(view(VALUES, -stage), checked));
+                nodes.extend(self.look_up(-stage - 1));
+            }
+        }
+        nodes
+    }
+
+    /// Waits until the oldest slot that is asked for has come, for all warps. The slot before it is free then.
+    fn acquire(&self) -> Vec<Node> {
+        steps([Step::AwaitCopies(self.schedule.slots() - 2), Step::Meet(Meeting::Block)])
+    }
+
+    fn iteration(&self) -> Vec<Node> {
+        let stages = self.schedule.stages as isize;
+        let mut nodes = Vec::new();
+        if self.form.conditions {
+            nodes.push(compute(Conditions, &registers([ITEM]), &registers([BITS])));
+        }
+        nodes.extend(self.acquire());
+        nodes.extend(self.copy(view(VALUES, 1 - stages), stages == 1));
+        nodes.extend(self.look_up(-stages));
+        let next_keys = || [self.acquire(), self.copy(view(KEYS, -stages), false)].concat();
+        let mut kept = steps([Step::MultiplyAtOnce {
+            into: SCORES,
+            a: View::now(if self.schedule.query == QueryIn::Registers { FRAGMENTS } else { QUERY }),
+            b: View::now(KEYS),
+            transposed: false,
+            fresh: true,
+        }]);
+        kept.extend(next_keys());
+        kept.extend(self.softmax());
+        kept.extend(steps([Step::MultiplyAtOnce {
+            into: ACCUMULATORS,
+            a: View::now(PROBABILITIES),
+            b: View::now(VALUES),
+            transposed: true,
+            fresh: false,
+        }]));
+        match self.form.ends_with_condition {
+            // Where a warp keeps no score of a tile, it takes part in the copies and leaves the rest out.
+            true => nodes.push(Node::If { when: Condition::KeepsAny, then: kept, otherwise: next_keys() }),
+            false => nodes.extend(kept),
+        }
+        nodes
+    }
+
+    fn softmax(&self) -> Vec<Node> {
+        let with_bits = registers([SCORES, ITEM, BITS]);
+        let scored = if self.form.conditions { &with_bits[..] } else { &with_bits[..2] };
+        // Row by row, so that no row's factor is kept.
+        let moved = [TILE_MAXIMA, MAXIMA, SUMS, ACCUMULATORS];
+        let rescale = vec![compute(Rescale, &registers(moved), &registers([MAXIMA, SUMS, ACCUMULATORS]))];
+        let rescale = match self.schedule.rescale {
+            Rescale::Always => rescale,
+            Rescale::Grown { .. } => {
+                vec![Node::If { when: Condition::MaximumGrew, then: rescale, otherwise: Vec::new() }]
+            }
+        };
+        let before = vec![
+            compute(Scores, scored, &registers([SCORES])),
+            compute(RowMaxima, &registers([SCORES]), &registers([TILE_MAXIMA])),
+            compute(Growth, &registers([TILE_MAXIMA, MAXIMA]), &registers([GROWTH])),
+        ];
+        let after = vec![
+            compute(Exponentials, &registers([SCORES, MAXIMA]), &registers([SCORES])),
+            compute(AddToSums, &registers([SCORES, SUMS]), &registers([SUMS])),
+            compute(Round, &registers([SCORES]), &registers([PROBABILITIES])),
+        ];
+        [before, rescale, after].concat()
+    }
+
+    /// O over the row sums goes through the warp's own rows of shared memory, where Q was.
+    fn epilogue(&self) -> Vec<Node> {
+        let mut nodes = vec![compute(RowSums, &registers([SUMS]), &registers([SUMS]))];
+        if self.form.partial {
+            nodes.push(compute(StorePartial, &registers([ACCUMULATORS, SUMS, MAXIMA, ITEM]), &[]));
+            return nodes;
+        }
+        if self.form.lse {
+            nodes.push(compute(StoreLse, &registers([SUMS, MAXIMA, ITEM]), &[]));
+        }
+        if self.form.output {
+            // A block that saw no column may have Q still in flight to the memory that O is about to use.
+            if self.schedule.query == QueryIn::Shared {
+                nodes.extend(steps([Step::AwaitAllCopies]));
+            }
+            nodes.extend(steps([Step::MeetWarp]));
+            nodes.push(compute(Divide, &registers([ACCUMULATORS, SUMS]), &registers([OUTPUT])));
+            nodes.extend(steps([Step::MeetWarp]));
+            nodes.push(compute(StoreRows, &registers([OUTPUT, ITEM]), &[]));
+        }
+        nodes
+    }
+}
