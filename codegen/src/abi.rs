@@ -4,6 +4,7 @@
 //! kernels share come last. The same list names the entry's parameters in PTX and tells the runtime what to
 //! pass, so the two cannot disagree. Strides are in bytes, except a table's, which is in entries.
 
+use crate::layout::copy_box::CopyBox;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, TileOp};
 use crate::schedule::Schedule;
 use crate::spec::Work;
@@ -159,30 +160,6 @@ fn scalar_divisors(program: &Program) -> Vec<ParamId> {
         }
     }
     found
-}
-
-/// What one bulk copy moves: `rows` rows of one head, and of each `span` bytes of the head dimension, which are also
-/// the span of the swizzle in shared memory, or, of a pool, all of it.
-///
-/// Dimensions of the map, innermost first, and the box along each (elements):
-///
-/// | parameter | dimensions | box |
-/// |---|---|---|
-/// | query, output | head_dim, heads, tokens | span, packed heads, rows / packed heads |
-/// | keys, values | head_dim, tokens, heads | span, rows, 1 |
-/// | paged keys, values | span, 8, head_dim / span, block size / 8, places | span, 8, head_dim / span, rows / 8, 1 |
-///
-/// A pool's box is whole rows, in the order in which `wgmma` takes them: eight rows of a panel, all panels, the next eight
-/// rows. That is four dimensions, and a map has five, so the last is for head and block together. A *place* is one head of
-/// one block; places are a head's stride apart. A block's stride is a multiple of a head's in either layout of a pool, so
-/// head `h` of block `b` begins at place `b * step + h`, where [`Meaning::BlockStep`] has the step. Where heads are inside
-/// tokens (NHD) most places begin at other tokens than a block's first, and are not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CopyBox {
-    /// Rows: (token, packed head) pairs of a query or an output, tokens of the rest. Of a pool, a multiple of 8.
-    pub rows: u32,
-    /// Bytes of a panel of a row: 64 or 128.
-    pub span: u32,
 }
 
 impl Meaning {

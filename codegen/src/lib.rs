@@ -7,13 +7,13 @@
 //! - [`frontend`]: Rust syntax to a program, with its own checks of axes and types.
 //! - [`program`]: the tile IR and its meaning.
 //! - [`analysis`]: what a program is found to be; what its mask says of loops.
-//! - [`spec`], [`schedule`]: what a program is specialised to, and how it runs there.
+//! - [`spec`], [`tuning`], [`schedule`]: what a program is specialised to, what is asked of it by hand, and how it runs.
 //! - [`plan`]: a kernel as data, step by step; so far for `sm_90a`.
 //! - `lower`: to the entry of a target, `sm80` or `sm90` (for `sm_90a`), both made of the same ranges, masks and softmax.
 //! - [`layout`]: where elements lie in shared memory and in registers.
 //! - [`abi`]: the entry's parameters; [`work_list`]: the list that planned kernels take their tiles from.
 //!
-//! `FLASHPAGE_DUMP=program,schedule,ptx` prints these stages of every compilation.
+//! `FLASHPAGE_DUMP=program,schedule,plan,ptx` prints these stages of every compilation.
 //!
 //! Invariants: no device is touched here; PTX is built as data, never by pasting strings; nothing panics on
 //! a program or a spec that a user can write.
@@ -28,6 +28,7 @@ pub mod plan;
 pub mod program;
 pub mod schedule;
 pub mod spec;
+pub mod tuning;
 pub mod work_list;
 
 pub use lower::{CompileError, Compiled, compile};

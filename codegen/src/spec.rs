@@ -2,7 +2,7 @@
 //! and values lie, and the class of shapes it will be launched on.
 
 use crate::program::DType;
-use crate::schedule::Tuning;
+use crate::tuning::Tuning;
 use std::fmt;
 use std::str::FromStr;
 

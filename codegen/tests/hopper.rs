@@ -211,9 +211,9 @@ fn v_is_waited_for_before_a_turn_or_else_behind_the_scores() {
         let text = flashpage_ptx::print(&module);
         let takes_turns = schedule.roles.is_some_and(|roles| roles.take_turns);
         let mut loops = 0;
-        for issued in text.split("// S = Q Kt").skip(1) {
+        for issued in text.split("// multiply S = Q K@0t").skip(1) {
             // The rightmost tile's scores have no O += P V beside them.
-            let Some((between, _)) = issued.split_once("// O += P V") else { continue };
+            let Some((between, _)) = issued.split_once("// multiply O += P@1 V@1") else { continue };
             if between.contains("wait_group") {
                 continue;
             }

@@ -7,7 +7,7 @@ use crate::args::{Argument, PoolShape, Ragged};
 use crate::batch::Batch;
 use crate::device::{Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapType};
 use crate::tensor::Tensor;
-use flashpage_codegen::abi::CopyBox;
+use flashpage_codegen::layout::copy_box::CopyBox;
 use flashpage_codegen::program::{DType, ParamId, ParamKind};
 use std::iter::once;
 

@@ -389,7 +389,7 @@ mod tests {
     use crate::device::EmulatorOptions;
     use crate::problem::Problem;
     use crate::test_kernels::contiguous;
-    use flashpage_codegen::abi::CopyBox;
+    use flashpage_codegen::layout::copy_box::CopyBox;
     use flashpage_codegen::schedule::{SM80, SM90};
 
     fn problem(q_heads: usize, kv_heads: usize, lens: &[(usize, usize)]) -> Problem {

@@ -1,6 +1,7 @@
 //! Layouts as values: where an element of a tile lies in shared memory ([`swizzle`]) or in a warp's
 //! registers ([`fragment`]). Lowerings take every such number from here.
 
+pub mod copy_box;
 pub mod fragment;
 pub mod panel;
 pub mod swizzle;

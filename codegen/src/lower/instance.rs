@@ -71,7 +71,7 @@ impl Deref for Instance {
 
 /// What a block does next.
 #[derive(Clone)]
-pub(super) enum Work {
+pub(super) enum Assignment {
     /// A tile of rows of the whole launch.
     Tile {
         sequence: Reg,
@@ -131,13 +131,13 @@ impl Kernel<'_> {
     }
 
     /// What a tile of rows covers. `past` leaves where it lies past its sequence's end, which no item of a list does.
-    pub(super) fn extent(&mut self, work: Work, past: impl FnOnce(&mut Builder)) -> Extent {
+    pub(super) fn extent(&mut self, work: Assignment, past: impl FnOnce(&mut Builder)) -> Extent {
         let group_blocks = self.reciprocal(Divisor::GroupBlocks);
         let attention = self.attention;
         let packed = self.param(Meaning::PackedHeads);
         let (sequence, head_block, row_tile) = match work {
-            Work::Tile { sequence, head_block, row_tile } => (sequence, head_block, row_tile),
-            Work::Item(item) => return self.extent_of_item(&item),
+            Assignment::Tile { sequence, head_block, row_tile } => (sequence, head_block, row_tile),
+            Assignment::Item(item) => return self.extent_of_item(&item),
         };
         let (q_begin, q_len) = self.sequence_extent(Meaning::Starts(attention.q), &sequence, "q");
         let (kv_begin, kv_len) = match attention.table {

@@ -149,7 +149,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
         dynamic_shared_bytes: schedule.shared_bytes() as u32,
         block: [schedule.threads() as u32, 1, 1],
     };
-    crate::dump::dump(program, &compiled);
+    crate::dump::dump(program, &compiled.schedule, &compiled.plan, &compiled.module);
     Ok(compiled)
 }
 

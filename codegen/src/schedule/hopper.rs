@@ -3,15 +3,13 @@
 //! What lies where in shared memory is the plan's ([`crate::plan::roles`]). Every tile is cut into panels of [`Schedule::span`] bytes of the head dimension, swizzled within eight rows, as bulk
 //! copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
-use super::{QueryIn, Rescale, Schedule, ScheduleError, Tuning};
-use crate::abi::CopyBox;
+use super::{OutputIn, Overlap, PassTurn, QueryIn, Rescale, Schedule, ScheduleError, Tuning};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
+use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
 use crate::program::{Expr, ParamKind};
 use crate::spec::{Arch, ShapeClass, Spec};
-use std::fmt;
-use std::str::FromStr;
 
 /// Warps of a warpgroup.
 pub const WARPGROUP_WARPS: usize = 4;
@@ -27,96 +25,6 @@ const REGISTERS: usize = 64 * 1024;
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 /// Head dimensions of the sm_90a lowering.
 pub const SM90_HEAD_DIMS: &[usize] = &[64, 96, 128, 192, 256];
-
-/// Where O is on its way to global memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OutputIn {
-    /// Memory of its own: the next tile's Q is copied while this tile is still multiplied and stored.
-    Own,
-    /// Where Q was: the next Q waits until O has left.
-    OverQuery,
-}
-
-impl fmt::Display for OutputIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OutputIn::Own => "own",
-            OutputIn::OverQuery => "over-query",
-        })
-    }
-}
-
-impl FromStr for OutputIn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "own" => Ok(OutputIn::Own),
-            "over-query" => Ok(OutputIn::OverQuery),
-            _ => Err(format!("O cannot be in `{text}`: write own or over-query")),
-        }
-    }
-}
-
-/// Whether a tile's exponentials stay before the wait for the O += P V that is in flight beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Overlap {
-    /// The wait depends on the sums, so they do.
-    Pinned,
-    /// The assembler puts them where it likes, mostly behind the wait.
-    Free,
-}
-
-impl fmt::Display for Overlap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Overlap::Pinned => "pinned",
-            Overlap::Free => "free",
-        })
-    }
-}
-
-impl FromStr for Overlap {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "pinned" => Ok(Overlap::Pinned),
-            "free" => Ok(Overlap::Free),
-            _ => Err(format!("no overlap `{text}`: write pinned or free")),
-        }
-    }
-}
-
-/// When a consumer passes its turn to issue products on to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PassTurn {
-    /// Once both of its products are issued.
-    Issued,
-    /// Once its scores are there.
-    Scored,
-}
-
-impl fmt::Display for PassTurn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            PassTurn::Issued => "issued",
-            PassTurn::Scored => "scored",
-        })
-    }
-}
-
-impl FromStr for PassTurn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "issued" => Ok(PassTurn::Issued),
-            "scored" => Ok(PassTurn::Scored),
-            _ => Err(format!("a turn is not passed when `{text}`: write issued or scored")),
-        }
-    }
-}
 
 /// What warps of several roles agree on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -216,6 +124,7 @@ impl Schedule {
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM90_HEAD_DIMS });
         }
         let row = super::hopper_table::row(spec.head_dim, spec.shape, MaskClass::of(attention));
+        let row = row.ok_or_else(|| ScheduleError::no_row(spec))?;
         let mut schedule = Schedule::of_hopper_row(row);
         let block_size = spec.block_size.filter(|_| attention.table.is_some());
         if let Some(block_size) = block_size {

@@ -15,6 +15,7 @@ impl HopperRow {
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static HopperRow> {
         (spec.arch == Arch::Sm90a)
             .then(|| super::hopper_table::row(spec.head_dim, spec.shape, MaskClass::of(attention)))
+            .flatten()
     }
 }
 

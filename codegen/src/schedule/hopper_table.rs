@@ -6,8 +6,8 @@
 
 use super::hopper::HopperRow;
 use super::hopper::MaskClass::{self, Bounded, Full, Placed};
-use super::hopper::OutputIn::{OverQuery, Own};
 use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
+use crate::tuning::OutputIn::{OverQuery, Own};
 
 /// The table for sm_90a.
 #[rustfmt::skip]
@@ -52,11 +52,15 @@ pub const SM90: &[HopperRow] = &[
                 why: "executed per score 8.16, registers 255; 192 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
 ];
 
-/// The row of a head dimension that there is; the first if there is none.
-pub(super) fn row(head_dim: usize, shape: ShapeClass, [class, other]: [MaskClass; 2]) -> &'static HopperRow {
+/// The row of a kernel; `None` where the table has none.
+pub(super) fn row(
+    head_dim: usize,
+    shape: ShapeClass,
+    [class, other]: [MaskClass; 2],
+) -> Option<&'static HopperRow> {
     let mut rows = SM90.iter().filter(|row| (row.head_dim, row.shape) == (head_dim, shape));
     let own = rows.clone().find(|row| row.mask == Some(class));
-    own.or_else(|| rows.find(|row| row.mask.is_none_or(|mask| mask == other))).unwrap_or(&SM90[0])
+    own.or_else(|| rows.find(|row| row.mask.is_none_or(|mask| mask == other)))
 }
 
 #[cfg(test)]
@@ -73,7 +77,7 @@ mod tests {
                         (row.head_dim, row.shape) == (head_dim, shape) && row.mask.is_none_or(|m| m == mask)
                     };
                     assert_eq!(SM90.iter().filter(fits).count(), 1, "{head_dim} {shape} {mask:?}");
-                    assert_eq!(row(head_dim, shape, [mask, mask]).head_dim, head_dim);
+                    assert!(row(head_dim, shape, [mask, mask]).is_some_and(|row| row.head_dim == head_dim));
                 }
             }
         }

@@ -36,7 +36,7 @@ pub enum Lane {
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Work {
+pub enum Activity {
     /// A tile of K is copied.
     CopyKeys,
     /// A tile of V is copied.
@@ -68,7 +68,7 @@ pub struct Span {
     /// Who.
     pub lane: Lane,
     /// What.
-    pub work: Work,
+    pub work: Activity,
     /// Which tile: 0 is `j`, 1 the one to its right, which came before.
     pub tile: isize,
     /// First cycle, from the start of the period.
@@ -187,14 +187,14 @@ impl Timeline {
             // The producer waits for slots in the order of its copies: K, V of the tile before, the next K.
             keys.push(copy(
                 &mut spans,
-                Work::CopyKeys,
+                Activity::CopyKeys,
                 at,
                 released(&done, s.stages, at, |history| &history.scores),
             ));
             if let Some(before) = at.checked_sub(1) {
                 values.push(copy(
                     &mut spans,
-                    Work::CopyValues,
+                    Activity::CopyValues,
                     before,
                     released(&done, s.stages, before, |history| &history.freed),
                 ));
@@ -211,24 +211,24 @@ impl Timeline {
                 let from = tensor.max(issue);
                 tensor = from + costs.scores;
                 let scored = tensor;
-                put(&mut spans, Lane::TensorCores, Work::Scores(consumer), at, from, scored);
+                put(&mut spans, Lane::TensorCores, Activity::Scores(consumer), at, from, scored);
                 moments.push((at, Moment { consumer, event: Event::FreeKeys, at: scored }));
                 let mut accumulated = scored;
                 if let Some((before, there)) = before {
                     let from = scored.max(there);
                     accumulated = from + costs.output;
                     tensor = accumulated;
-                    put(&mut spans, Lane::TensorCores, Work::Output(consumer), before, from, accumulated);
+                    put(&mut spans, Lane::TensorCores, Activity::Output(consumer), before, from, accumulated);
                 }
                 let softmax = scored + costs.softmax;
-                put(&mut spans, Lane::Consumer(consumer), Work::Softmax, at, scored, softmax);
+                put(&mut spans, Lane::Consumer(consumer), Activity::Softmax, at, scored, softmax);
                 let begin = softmax.max(accumulated);
                 moments.push((at, Moment { consumer, event: Event::FreeValues, at: begin }));
                 if at > 0 {
                     done[consumer].freed.push(begin);
                 }
                 ready[consumer] = begin + costs.round;
-                put(&mut spans, Lane::Consumer(consumer), Work::Round, at, begin, ready[consumer]);
+                put(&mut spans, Lane::Consumer(consumer), Activity::Round, at, begin, ready[consumer]);
                 done[consumer].issue.push(issue);
                 done[consumer].scores.push(scored);
             }
@@ -295,12 +295,12 @@ impl Span {
     pub fn label(&self) -> String {
         let tile = tile(self.tile);
         match self.work {
-            Work::CopyKeys => format!("K({tile})"),
-            Work::CopyValues => format!("V({tile})"),
-            Work::Scores(consumer) => format!("{consumer} S({tile})"),
-            Work::Output(consumer) => format!("{consumer} PV({tile})"),
-            Work::Softmax => format!("softmax({tile})"),
-            Work::Round => format!("P({tile})"),
+            Activity::CopyKeys => format!("K({tile})"),
+            Activity::CopyValues => format!("V({tile})"),
+            Activity::Scores(consumer) => format!("{consumer} S({tile})"),
+            Activity::Output(consumer) => format!("{consumer} PV({tile})"),
+            Activity::Softmax => format!("softmax({tile})"),
+            Activity::Round => format!("P({tile})"),
         }
     }
 }

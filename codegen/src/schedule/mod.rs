@@ -9,14 +9,15 @@ mod hopper_table;
 mod hopper_timeline;
 mod table;
 
+pub use crate::tuning::{OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 pub(crate) use hopper::gcd;
 pub use hopper::{
-    HopperRow, KvBox, MaskClass, OutputIn, Overlap, PassTurn, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT,
-    TILE_INFO_BYTES, TILE_INFOS, WARPGROUP_ROWS,
+    HopperRow, KvBox, MaskClass, Roles, SM90_HEAD_DIMS, SM90_SHARED_LIMIT, TILE_INFO_BYTES, TILE_INFOS,
+    WARPGROUP_ROWS,
 };
 pub use hopper_plan::{BarrierAt, Copies, Meeting, Region};
 pub use hopper_table::SM90;
-pub use hopper_timeline::{Costs, Event, Lane, Moment, Span, Timeline, Work};
+pub use hopper_timeline::{Activity, Costs, Event, Lane, Moment, Span, Timeline};
 pub use table::{Row, SM80};
 
 use crate::analysis::attention::Attention;
@@ -26,36 +27,6 @@ use crate::program::Expr;
 use crate::spec::{Arch, ShapeClass, Spec};
 use std::fmt;
 use std::str::FromStr;
-
-/// Where the fragments of Q are during the main loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum QueryIn {
-    /// Loaded once: costs `rows_per_warp * head_dim / 64` registers a lane.
-    Registers,
-    /// Read from shared memory for every tile of columns.
-    Shared,
-}
-
-impl fmt::Display for QueryIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            QueryIn::Registers => "registers",
-            QueryIn::Shared => "shared",
-        })
-    }
-}
-
-impl FromStr for QueryIn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "registers" => Ok(QueryIn::Registers),
-            "shared" => Ok(QueryIn::Shared),
-            _ => Err(format!("Q cannot be in `{text}`: write registers or shared")),
-        }
-    }
-}
 
 /// What a lane must keep through the main loop beside products, softmax and addresses. sm_80, whose products keep all
 /// their registers to themselves.
@@ -130,68 +101,6 @@ pub enum Rescale {
     },
 }
 
-/// What a schedule is told to be instead of what the table says; nothing, by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tuning {
-    /// Rows × columns of a tile. Warps, the ring's depth and where Q lies follow from it unless they are given too.
-    pub tile: Option<(usize, usize)>,
-    /// Warps of a block.
-    pub warps: Option<usize>,
-    /// Column tiles in flight.
-    pub stages: Option<usize>,
-    /// Where Q is.
-    pub query: Option<QueryIn>,
-    /// Blocks that should fit on a multiprocessor together.
-    pub blocks_per_sm: Option<u32>,
-    /// Whether rescaling the accumulator is skipped while the maxima grow little; sm_90a only.
-    pub rescale: Option<bool>,
-    /// Where O is before it is stored; sm_90a only.
-    pub output: Option<OutputIn>,
-    /// Of every 16 exponentials, how many are polynomials; sm_90a only.
-    pub polynomial: Option<usize>,
-    /// Whether exponentials stay before the wait for O; sm_90a only.
-    pub overlap: Option<Overlap>,
-    /// When a consumer passes its turn on; sm_90a only.
-    pub pass: Option<PassTurn>,
-}
-
-impl fmt::Display for Tuning {
-    /// The arguments of `kgen` that say so.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if let Some((rows, cols)) = self.tile {
-            parts.push(format!("--tile {rows}x{cols}"));
-        }
-        let mut number = |name: &str, value: Option<usize>| {
-            if let Some(value) = value {
-                parts.push(format!("--{name} {value}"));
-            }
-        };
-        number("warps", self.warps);
-        number("stages", self.stages);
-        number("blocks-per-sm", self.blocks_per_sm.map(|blocks| blocks as usize));
-        if let Some(query) = self.query {
-            parts.push(format!("--query {query}"));
-        }
-        if let Some(skips) = self.rescale {
-            parts.push(format!("--rescale {}", if skips { "grown" } else { "always" }));
-        }
-        if let Some(output) = self.output {
-            parts.push(format!("--output-in {output}"));
-        }
-        if let Some(polynomial) = self.polynomial {
-            parts.push(format!("--polynomial {polynomial}"));
-        }
-        if let Some(overlap) = self.overlap {
-            parts.push(format!("--overlap {overlap}"));
-        }
-        if let Some(pass) = self.pass {
-            parts.push(format!("--pass-turn {pass}"));
-        }
-        f.write_str(&parts.join(" "))
-    }
-}
-
 /// How a kernel runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
@@ -231,6 +140,18 @@ pub enum ScheduleError {
         /// what there is
         supported: &'static [usize],
     },
+    /// A head dimension that has a layout, but no row in the table.
+    #[error(
+        "no row of the table of {arch} is for head_dim {head_dim}, {shape}: say a tile, as in --tile 64x64"
+    )]
+    NoRow {
+        /// asked for
+        head_dim: usize,
+        /// the target
+        arch: Arch,
+        /// asked for
+        shape: ShapeClass,
+    },
     /// A schedule asked for by hand.
     #[error("tile {rows}x{cols}: {reason}")]
     Tile {
@@ -241,6 +162,13 @@ pub enum ScheduleError {
         /// what is wrong and what to write instead
         reason: String,
     },
+}
+
+impl ScheduleError {
+    fn no_row(spec: &Spec) -> ScheduleError {
+        let Spec { head_dim, arch, shape, .. } = *spec;
+        ScheduleError::NoRow { head_dim, arch, shape }
+    }
 }
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
@@ -285,7 +213,9 @@ impl Schedule {
             return Err(ScheduleError::HeadDim { head_dim, arch, supported: SM80_HEAD_DIMS });
         }
         let carries = Carries::of(spec, attention);
-        Schedule::of_row(table::row(spec.head_dim, spec.shape, carries)).tuned(&spec.tuning)
+        let row =
+            table::row(spec.head_dim, spec.shape, carries).ok_or_else(|| ScheduleError::no_row(spec))?;
+        Schedule::of_row(row).tuned(&spec.tuning)
     }
 
     /// The schedule of a row of the table.

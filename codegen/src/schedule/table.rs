@@ -108,11 +108,9 @@ pub const SM80: &[Row] = &[
           why: "executed per score 32.62, registers 237; with Q in registers a mask with strides by head spills in a decode; one with a branch by row spills 56 bytes either way" },
 ];
 
-/// The row of a head dimension that there is; of the first if there is none.
-pub(super) fn row(head_dim: usize, shape: ShapeClass, carries: Carries) -> &'static Row {
-    SM80.iter()
-        .find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
-        .unwrap_or(&SM80[0])
+/// The row of a kernel; `None` where the table has none.
+pub(super) fn row(head_dim: usize, shape: ShapeClass, carries: Carries) -> Option<&'static Row> {
+    SM80.iter().find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Drawn on white, so that they read in a light and in a dark page. Colours are Okabe and Ito's.
 
-use flashpage::codegen::schedule::{Event, Lane, Region, Schedule, Timeline, Work};
+use flashpage::codegen::schedule::{Activity, Event, Lane, Region, Schedule, Timeline};
 use std::fmt::Write;
 
 pub const INK: &str = "#222222";
@@ -184,11 +184,11 @@ pub fn iteration(schedule: &Schedule) -> Option<String> {
         for span in timeline.on(*lane) {
             let (from, to) = (x(span.from), x(span.to));
             let colour = match span.work {
-                Work::CopyKeys => KEYS,
-                Work::CopyValues => VALUES,
-                Work::Scores(consumer) | Work::Output(consumer) => consumer_colour(consumer),
-                Work::Softmax => SOFTMAX,
-                Work::Round => QUERY,
+                Activity::CopyKeys => KEYS,
+                Activity::CopyValues => VALUES,
+                Activity::Scores(consumer) | Activity::Output(consumer) => consumer_colour(consumer),
+                Activity::Softmax => SOFTMAX,
+                Activity::Round => QUERY,
             };
             picture.rect((from, y + 4), (to - from, 32), colour);
             let label = span.label();

@@ -9,7 +9,7 @@ mod epilogue;
 mod flow;
 mod product;
 
-use super::instance::{Instance, Work};
+use super::instance::{Assignment, Instance};
 use super::kernel::Kernel;
 use crate::abi::SHARED_TILES as SHARED;
 use crate::analysis::attention::Attention;
@@ -53,16 +53,16 @@ impl Kernel<'_> {
     }
 
     /// The item of this block.
-    fn listed_work(&mut self) -> Work {
+    fn listed_work(&mut self) -> Assignment {
         let index = self.b.special("r", Special::Ctaid, Some(Axis::X));
         let items = self.items();
         let none = self.b.setp(Word::Ge, Type::U32, "p", &index, &items);
         self.b.guarded(&none, false, |b| b.ret());
-        Work::Item(self.item(&index))
+        Assignment::Item(self.item(&index))
     }
 
     /// The tile of this block's place in the grid.
-    fn grid_work(&mut self) -> Work {
+    fn grid_work(&mut self) -> Assignment {
         let b = &mut self.b;
         let head_block = b.special("head_block", Special::Ctaid, Some(Axis::Y));
         let sequence = b.special("sequence", Special::Ctaid, Some(Axis::Z));
@@ -71,6 +71,6 @@ impl Kernel<'_> {
         let last = b.special("r", Special::Nctaid, Some(Axis::X));
         let last = b.sub(Type::U32, "r", &last, 1);
         let row_tile = b.sub(Type::U32, "row_tile", &last, &x);
-        Work::Tile { sequence, head_block, row_tile }
+        Assignment::Tile { sequence, head_block, row_tile }
     }
 }

@@ -12,9 +12,10 @@ use super::barrier::FULL;
 use super::flow::{Flow, RoleFlow};
 use super::work::Walk;
 use super::{Block, Hopper};
-use crate::abi::{CopyBox, Divisor, Meaning};
+use crate::abi::{Divisor, Meaning};
+use crate::layout::copy_box::CopyBox;
 use crate::layout::swizzle::PERIOD;
-use crate::lower::instance::{Extent, Work};
+use crate::lower::instance::{Assignment, Extent};
 use crate::lower::range::ColumnRange;
 use crate::plan::roles::{BLOCKS, INFO, QUERY, TENSORS};
 use crate::plan::{Compute, Condition, Function, Node, Step, View};
@@ -29,7 +30,7 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 pub(super) struct Producer {
     walk: Walk,
     /// The item to read next; `None` after the last.
-    work: Option<Work>,
+    work: Option<Assignment>,
     /// What an item covers, and the columns it sees.
     item: Option<(Extent, ColumnRange)>,
     /// What consumers are to be told.

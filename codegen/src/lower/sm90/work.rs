@@ -14,7 +14,7 @@
 
 use super::Hopper;
 use crate::abi::{Divisor, Meaning};
-use crate::lower::instance::Work;
+use crate::lower::instance::Assignment;
 use flashpage_ptx::ast::{Axis, Name};
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::division::ReciprocalRegs;
@@ -35,7 +35,7 @@ pub(super) struct Walk {
 
 impl Hopper<'_> {
     /// Begins the walk. Gives the first tile, and every later one after [`Hopper::next_taken`].
-    pub(super) fn begin_taking(&mut self, first_lane: &Reg) -> (Walk, Work) {
+    pub(super) fn begin_taking(&mut self, first_lane: &Reg) -> (Walk, Assignment) {
         let b = &mut self.b;
         let index = b.special("index", Special::Ctaid, Some(Axis::X));
         let (total, counter) = if self.spec.work.is_planned() {
@@ -77,9 +77,9 @@ impl Hopper<'_> {
     }
 
     /// Which tile that is.
-    fn decode(&mut self, index: &Reg) -> Work {
+    fn decode(&mut self, index: &Reg) -> Assignment {
         if self.spec.work.is_planned() {
-            return Work::Item(self.item(index));
+            return Assignment::Item(self.item(index));
         }
         let (row_tiles, head_blocks) = (self.param(Meaning::RowTiles), self.param(Meaning::HeadBlocks));
         let (section, pairs) = (self.param(Meaning::Section), self.pairs());
@@ -107,7 +107,7 @@ impl Hopper<'_> {
         let head_block = b.sub(Type::U32, "head_block", &pair, &before);
         let last = b.sub(Type::U32, "r", &row_tiles, 1);
         let row_tile = b.sub(Type::U32, "row_tile", &last, &from_end);
-        Work::Tile { sequence, head_block, row_tile }
+        Assignment::Tile { sequence, head_block, row_tile }
     }
 
     /// Ends the work on one tile and goes on to the next, or on after the last.

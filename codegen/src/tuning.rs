@@ -1,0 +1,186 @@
+//! What a schedule is told to be instead of what the table says, choice by choice.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Where the fragments of Q are during the main loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueryIn {
+    /// Loaded once: costs `rows_per_warp * head_dim / 64` registers a lane.
+    Registers,
+    /// Read from shared memory for every tile of columns.
+    Shared,
+}
+
+impl fmt::Display for QueryIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            QueryIn::Registers => "registers",
+            QueryIn::Shared => "shared",
+        })
+    }
+}
+
+impl FromStr for QueryIn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "registers" => Ok(QueryIn::Registers),
+            "shared" => Ok(QueryIn::Shared),
+            _ => Err(format!("Q cannot be in `{text}`: write registers or shared")),
+        }
+    }
+}
+
+/// Where O is on its way to global memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutputIn {
+    /// Memory of its own: the next tile's Q is copied while this tile is still multiplied and stored.
+    Own,
+    /// Where Q was: the next Q waits until O has left.
+    OverQuery,
+}
+
+impl fmt::Display for OutputIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OutputIn::Own => "own",
+            OutputIn::OverQuery => "over-query",
+        })
+    }
+}
+
+impl FromStr for OutputIn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "own" => Ok(OutputIn::Own),
+            "over-query" => Ok(OutputIn::OverQuery),
+            _ => Err(format!("O cannot be in `{text}`: write own or over-query")),
+        }
+    }
+}
+
+/// Whether a tile's exponentials stay before the wait for the O += P V that is in flight beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overlap {
+    /// The wait depends on the sums, so they do.
+    Pinned,
+    /// The assembler puts them where it likes, mostly behind the wait.
+    Free,
+}
+
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Overlap::Pinned => "pinned",
+            Overlap::Free => "free",
+        })
+    }
+}
+
+impl FromStr for Overlap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "pinned" => Ok(Overlap::Pinned),
+            "free" => Ok(Overlap::Free),
+            _ => Err(format!("no overlap `{text}`: write pinned or free")),
+        }
+    }
+}
+
+/// When a consumer passes its turn to issue products on to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassTurn {
+    /// Once both of its products are issued.
+    Issued,
+    /// Once its scores are there.
+    Scored,
+}
+
+impl fmt::Display for PassTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PassTurn::Issued => "issued",
+            PassTurn::Scored => "scored",
+        })
+    }
+}
+
+impl FromStr for PassTurn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "issued" => Ok(PassTurn::Issued),
+            "scored" => Ok(PassTurn::Scored),
+            _ => Err(format!("a turn is not passed when `{text}`: write issued or scored")),
+        }
+    }
+}
+
+/// What a schedule is told to be instead of what the table says; nothing, by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tuning {
+    /// Rows × columns of a tile. Warps, the ring's depth and where Q lies follow from it unless they are given too.
+    pub tile: Option<(usize, usize)>,
+    /// Warps of a block.
+    pub warps: Option<usize>,
+    /// Column tiles in flight.
+    pub stages: Option<usize>,
+    /// Where Q is.
+    pub query: Option<QueryIn>,
+    /// Blocks that should fit on a multiprocessor together.
+    pub blocks_per_sm: Option<u32>,
+    /// Whether rescaling the accumulator is skipped while the maxima grow little; sm_90a only.
+    pub rescale: Option<bool>,
+    /// Where O is before it is stored; sm_90a only.
+    pub output: Option<OutputIn>,
+    /// Of every 16 exponentials, how many are polynomials; sm_90a only.
+    pub polynomial: Option<usize>,
+    /// Whether exponentials stay before the wait for O; sm_90a only.
+    pub overlap: Option<Overlap>,
+    /// When a consumer passes its turn on; sm_90a only.
+    pub pass: Option<PassTurn>,
+}
+
+impl fmt::Display for Tuning {
+    /// The arguments of `kgen` that say so.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some((rows, cols)) = self.tile {
+            parts.push(format!("--tile {rows}x{cols}"));
+        }
+        let mut number = |name: &str, value: Option<usize>| {
+            if let Some(value) = value {
+                parts.push(format!("--{name} {value}"));
+            }
+        };
+        number("warps", self.warps);
+        number("stages", self.stages);
+        number("blocks-per-sm", self.blocks_per_sm.map(|blocks| blocks as usize));
+        if let Some(query) = self.query {
+            parts.push(format!("--query {query}"));
+        }
+        if let Some(skips) = self.rescale {
+            parts.push(format!("--rescale {}", if skips { "grown" } else { "always" }));
+        }
+        if let Some(output) = self.output {
+            parts.push(format!("--output-in {output}"));
+        }
+        if let Some(polynomial) = self.polynomial {
+            parts.push(format!("--polynomial {polynomial}"));
+        }
+        if let Some(overlap) = self.overlap {
+            parts.push(format!("--overlap {overlap}"));
+        }
+        if let Some(pass) = self.pass {
+            parts.push(format!("--pass-turn {pass}"));
+        }
+        f.write_str(&parts.join(" "))
+    }
+}
