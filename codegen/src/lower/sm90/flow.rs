@@ -19,6 +19,8 @@ pub(super) struct Flow<R> {
     pub query_parity: Option<Reg>,
     /// Where the item is described.
     pub place: Place,
+    /// Shared address of its barriers, between a wait and what it is for.
+    place_barriers: Option<Reg>,
     /// Slots that have been worked out where we are.
     known: Vec<(View, Slot)>,
     /// Slots that the body will ask for: worked out together, with the first.
@@ -52,7 +54,17 @@ pub(super) trait RoleFlow: Sized {
 impl<R> Flow<R> {
     pub fn new(block: Block, first_lane: Reg, columns: Position, place: Place, role: R) -> Flow<R> {
         let query_parity = None;
-        Flow { block, first_lane, columns, query_parity, place, known: Vec::new(), ahead: Vec::new(), role }
+        Flow {
+            block,
+            first_lane,
+            columns,
+            query_parity,
+            place,
+            place_barriers: None,
+            known: Vec::new(),
+            ahead: Vec::new(),
+            role,
+        }
     }
 
     /// Begins a body that is come by again and again, or once more elsewhere: nothing is known there.
@@ -127,12 +139,16 @@ impl Hopper<'_> {
 
     fn await_slot<R: RoleFlow>(&mut self, flow: &mut Flow<R>, view: View, side: Side) {
         let (barriers, offset) = self.barriers_of(flow, view);
+        // Who fills a place goes on with what it has worked out; who reads one would carry it through its loops.
+        if side == Side::Empty && self.plan.shared(view.buffer).turns == Turns::Items {
+            flow.place_barriers = Some(barriers.clone());
+        }
+        R::awaits(self, flow, view);
         let parity = match self.plan.shared(view.buffer).turns {
             Turns::Items => self.parity(&flow.place),
             Turns::SeenItems => flow.query_parity.clone().expect("whose turn it is has been read"),
             Turns::Columns => self.slot(flow, view).at.parity,
         };
-        R::awaits(self, flow, view);
         let side = if side == Side::Full { FULL } else { EMPTY };
         self.wait(&barriers, offset + side, &parity);
     }
@@ -140,7 +156,10 @@ impl Hopper<'_> {
     /// The barriers of a view's slot: a shared address, and what is added to it.
     pub(super) fn barriers_of<R>(&mut self, flow: &mut Flow<R>, view: View) -> (Reg, usize) {
         match self.plan.shared(view.buffer).turns {
-            Turns::Items => (self.info_barriers(&flow.block, &flow.place), 0),
+            Turns::Items => match flow.place_barriers.take() {
+                Some(barriers) => (barriers, 0),
+                None => (self.info_barriers(&flow.block, &flow.place), 0),
+            },
             Turns::SeenItems => (flow.block.barriers.clone(), self.first_pair(view.buffer)),
             Turns::Columns => (self.slot(flow, view).barriers, 0),
         }

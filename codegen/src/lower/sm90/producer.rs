@@ -47,6 +47,8 @@ pub(super) struct Producer {
     table_row: Option<Reg>,
     /// Address of the slot to copy to.
     slot: Option<Reg>,
+    /// Address of the place to describe an item at.
+    words: Option<Reg>,
 }
 
 impl Producer {
@@ -120,6 +122,7 @@ impl Hopper<'_> {
             lane_box,
             table_row: None,
             slot: None,
+            words: None,
         };
         let mut flow = Flow::new(block, first_lane, columns, place, producer);
         flow.query_parity = Some(query_parity);
@@ -371,7 +374,8 @@ impl RoleFlow for Producer {
             }
             Step::Compute(Compute { what: Function::Read, .. }) => k.read_item(flow),
             Step::Compute(Compute { what: Function::Describe, writes, .. }) if writes[0].buffer == INFO => {
-                k.describe(&flow.block, &flow.place, &flow.role.description, &flow.first_lane);
+                let words = flow.role.words.as_ref().expect("a place is awaited before it is written");
+                k.describe(words, &flow.role.description, &flow.first_lane);
             }
             Step::Compute(Compute { what: Function::LookUp, writes, .. }) if writes[0].buffer == BLOCKS => {
                 k.look_up(&flow.block.lane, &flow.role);
@@ -410,8 +414,10 @@ impl RoleFlow for Producer {
     }
 
     fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, view: View) {
-        // What the copy needs is worked out before the wait.
-        if view.buffer != QUERY && view.buffer != INFO {
+        // What the copy or the description needs is worked out before the wait.
+        if view.buffer == INFO {
+            flow.role.words = Some(k.info_words(&flow.block, &flow.place));
+        } else if view.buffer != QUERY {
             let at = k.slot(flow, view).at;
             flow.role.slot = Some(k.slot_address(&flow.block, view.buffer, &at));
         }

@@ -104,7 +104,7 @@ impl Hopper<'_> {
     }
 
     /// Shared address of a place.
-    fn info_words(&mut self, block: &Block, place: &Place) -> Reg {
+    pub(super) fn info_words(&mut self, block: &Block, place: &Place) -> Reg {
         let first = self.plan.shared(INFO).offset - self.plan.barriers_offset();
         let slot = self.info_slot(place);
         let place = self.b.mad_lo(Type::U32, "r", &slot, TILE_INFO_BYTES, &block.barriers);
@@ -155,12 +155,11 @@ impl Hopper<'_> {
     }
 
     /// Writes a description to its place, by the first lane.
-    pub(super) fn describe(&mut self, block: &Block, place: &Place, quads: &[[Reg; 4]], first_lane: &Reg) {
-        let words = self.info_words(block, place);
+    pub(super) fn describe(&mut self, words: &Reg, quads: &[[Reg; 4]], first_lane: &Reg) {
         self.b.set_guard(Some(first_lane));
         for (index, quad) in quads.iter().enumerate() {
             let mods = [space(Space::Shared), word(Word::V4), ty(Type::B32)];
-            let to = address(&words, 16 * index as i64);
+            let to = address(words, 16 * index as i64);
             self.b.emit(Opcode::St, &mods, vec![to, vector(&quad.each_ref())]);
         }
         self.b.set_guard(None);
