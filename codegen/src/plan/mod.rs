@@ -5,9 +5,10 @@
 //! [`View`]s: `K@0` is the tile of this iteration, `V@1` that of the iteration before it. Slots of a ring and parities of
 //! phases are not said: they follow from how often a body has come by.
 //!
-//! Families ([`roles`]) construct plans, [`verify`] finds what is wrong with one, [`show`] prints it, and `lower/` makes the
+//! Families ([`ring`], [`roles`]; [`attention`] has what they share) construct plans, [`verify`] finds what is wrong with one, [`show`] prints it, and `lower/` makes the
 //! instructions of each step.
 
+pub mod attention;
 pub mod ring;
 pub mod roles;
 mod show;

@@ -5,10 +5,7 @@
 //! which is refilled at once: `K@-s` is the tile `s` iterations from now.
 
 use super::Function::*;
-use super::roles::{
-    ACCUMULATORS, BITS, BLOCKS, Form, GROWTH, ITEM, KEYS, MAXIMA, OUTPUT, PROBABILITIES, QUERY, SCORES, SUMS,
-    TENSORS, TILE_MAXIMA, VALUES,
-};
+use super::attention::*;
 use super::{
     Buffer, BufferId, Condition, Layout, Meeting, Node, Owner, Place, Plan, Role, Shared, Step, Turns, View,
     compute,
@@ -16,7 +13,7 @@ use super::{
 use crate::schedule::{QueryIn, Rescale, Schedule};
 
 /// Fragments of Q, where they stay in registers.
-pub const FRAGMENTS: BufferId = BufferId(4);
+pub const FRAGMENTS: BufferId = OWN;
 
 /// The buffers of a schedule, and the bytes of shared memory.
 pub fn buffers(schedule: &Schedule) -> (Vec<Buffer>, usize) {
@@ -77,14 +74,6 @@ struct Family<'a> {
 
 fn view(buffer: BufferId, ago: isize) -> View {
     View { buffer, ago }
-}
-
-fn registers<const N: usize>(ids: [BufferId; N]) -> [View; N] {
-    ids.map(View::now)
-}
-
-fn steps<const N: usize>(all: [Step; N]) -> Vec<Node> {
-    all.into_iter().map(Node::Step).collect()
 }
 
 impl Family<'_> {
@@ -197,12 +186,8 @@ impl Family<'_> {
             compute(RowMaxima, &registers([SCORES]), &registers([TILE_MAXIMA])),
             compute(Growth, &registers([TILE_MAXIMA, MAXIMA]), &registers([GROWTH])),
         ];
-        let after = vec![
-            compute(Exponentials, &registers([SCORES, MAXIMA]), &registers([SCORES])),
-            compute(AddToSums, &registers([SCORES, SUMS]), &registers([SUMS])),
-            compute(Round, &registers([SCORES]), &registers([PROBABILITIES])),
-        ];
-        [before, rescale, after].concat()
+        let after = vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))];
+        [before, rescale, exponentials(), after].concat()
     }
 
     /// O over the row sums goes through the warp's own rows of shared memory, where Q was.

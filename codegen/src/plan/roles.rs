@@ -10,47 +10,16 @@
 //! leftmost. The producer copies in the order in which consumers ask: K(j), then V(j+1).
 
 use super::Function::*;
+use super::attention::*;
 use super::{BARRIER_BYTES, compute};
 use super::{
     Barriers, Buffer, BufferId, Condition, Layout, Meeting, Node, Owner, Place, Plan, Role, Shared, Step,
     Turns, View,
 };
-use crate::analysis::attention::Attention;
 use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, Schedule, TILE_INFO_BYTES, TILE_INFOS};
-use crate::spec::{Spec, Work};
 
-/// Q in shared memory.
-pub const QUERY: BufferId = BufferId(0);
-/// O on its way to device memory.
-pub const OUTPUT: BufferId = BufferId(1);
-/// The ring of K.
-pub const KEYS: BufferId = BufferId(2);
-/// The ring of V.
-pub const VALUES: BufferId = BufferId(3);
 /// What the producer tells consumers of an item.
-pub const INFO: BufferId = BufferId(4);
-/// Scores, then exponentials.
-pub const SCORES: BufferId = BufferId(5);
-/// Rounded exponentials: P.
-pub const PROBABILITIES: BufferId = BufferId(6);
-/// Accumulators of O.
-pub const ACCUMULATORS: BufferId = BufferId(7);
-/// Running row maxima.
-pub const MAXIMA: BufferId = BufferId(8);
-/// A lane's part of the row sums.
-pub const SUMS: BufferId = BufferId(9);
-/// Row maxima of a tile.
-pub const TILE_MAXIMA: BufferId = BufferId(10);
-/// By what a row's past shrinks.
-pub const GROWTH: BufferId = BufferId(11);
-/// A bit a score, of conditions.
-pub const BITS: BufferId = BufferId(12);
-/// An item, as it was described.
-pub const ITEM: BufferId = BufferId(13);
-/// Where the columns of a tile lie in the pool, for the producer's lanes.
-pub const BLOCKS: BufferId = BufferId(14);
-/// Tensors: the query, keys, values, the output.
-pub const TENSORS: [BufferId; 4] = [BufferId(15), BufferId(16), BufferId(17), BufferId(18)];
+pub const INFO: BufferId = OWN;
 
 /// Named barriers: the whole block's.
 pub const WHOLE_BLOCK: usize = 0;
@@ -60,37 +29,6 @@ pub const FIRST_TURN: usize = 1;
 pub const CONSUMERS: usize = 4;
 /// Of the first consumer warpgroup alone; the others' follow.
 pub const FIRST_ALONE: usize = 5;
-
-/// What of a kernel its plan depends on, beside its schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
-    /// Keys and values lie in blocks.
-    pub paged: bool,
-    /// The output is stored.
-    pub output: bool,
-    /// The log-sum-exp is stored.
-    pub lse: bool,
-    /// Results are partial, in f32.
-    pub partial: bool,
-    /// Some condition of the mask is no interval, or stands before a map.
-    pub conditions: bool,
-    /// What the last one does not keep is nothing to the softmax.
-    pub ends_with_condition: bool,
-}
-
-impl Form {
-    /// Of a recognised program, made for `spec`.
-    pub fn of(attention: &Attention, spec: &Spec) -> Form {
-        Form {
-            paged: attention.table.is_some(),
-            output: attention.output.is_some(),
-            lse: attention.lse.is_some(),
-            partial: spec.work == Work::Partials,
-            conditions: attention.has_conditions(),
-            ends_with_condition: !attention.seen.exact,
-        }
-    }
-}
 
 /// The buffers of a schedule, and the bytes of shared memory.
 pub fn buffers(schedule: &Schedule, roles: Roles) -> (Vec<Buffer>, usize) {
@@ -179,37 +117,12 @@ struct Family<'a> {
     form: Form,
 }
 
-/// What both ends of a piece of code have in common: nodes put together.
-fn nodes<const N: usize>(parts: [Vec<Node>; N]) -> Vec<Node> {
-    parts.into_iter().flatten().collect()
-}
-
-fn step(step: Step) -> Vec<Node> {
-    vec![Node::Step(step)]
-}
-
-fn steps<const N: usize>(all: [Step; N]) -> Vec<Node> {
-    all.into_iter().map(Node::Step).collect()
-}
-
-fn only_if(holds: bool, nodes: Vec<Node>) -> Vec<Node> {
-    if holds { nodes } else { Vec::new() }
-}
-
-fn when(when: Condition, then: Vec<Node>) -> Vec<Node> {
-    vec![Node::If { when, then, otherwise: Vec::new() }]
-}
-
 const K: View = View { buffer: KEYS, ago: 0 };
 const V: View = View { buffer: VALUES, ago: 0 };
 const V_BEFORE: View = View { buffer: VALUES, ago: 1 };
 const Q: View = View { buffer: QUERY, ago: 0 };
 const O_TILE: View = View { buffer: OUTPUT, ago: 0 };
 const TOLD: View = View { buffer: INFO, ago: 0 };
-
-fn registers<const N: usize>(ids: [BufferId; N]) -> [View; N] {
-    ids.map(View::now)
-}
 
 impl Family<'_> {
     fn producer(&self) -> Vec<Node> {
@@ -408,12 +321,4 @@ impl Family<'_> {
             vec![Node::If { when: Condition::WholeRows, then: by_copies, otherwise: by_rows }],
         ])
     }
-}
-
-/// Scores become exponentials, relative to the running maxima, and are summed.
-fn exponentials() -> Vec<Node> {
-    vec![
-        compute(Exponentials, &registers([SCORES, MAXIMA]), &registers([SCORES])),
-        compute(AddToSums, &registers([SCORES, SUMS]), &registers([SUMS])),
-    ]
 }

@@ -999,8 +999,9 @@ fn flatten(nodes: &[Node], items: &[Item], counts: &mut Counts, at: At, ops: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::attention::{Form, KEYS, VALUES};
     use crate::plan::ring;
-    use crate::plan::roles::{Form, KEYS, VALUES, plan};
+    use crate::plan::roles::plan;
     use crate::schedule::{OutputIn, PassTurn, Rescale, SM80, SM90, Schedule};
 
     fn forms() -> Vec<Form> {

@@ -5,7 +5,8 @@ use super::hopper::WARPGROUP_WARPS;
 use super::{KvBox, OutputIn, Roles, Schedule, WARPGROUP_ROWS};
 use crate::layout::panel::{Order, Panels};
 use crate::layout::swizzle::PERIOD;
-use crate::plan::roles::{self, CONSUMERS, FIRST_ALONE, FIRST_TURN, INFO, OUTPUT, QUERY, WHOLE_BLOCK};
+use crate::plan::attention::{OUTPUT, QUERY};
+use crate::plan::roles::{self, CONSUMERS, FIRST_ALONE, FIRST_TURN, INFO, WHOLE_BLOCK};
 use crate::plan::{BARRIER_BYTES, BufferId, Layout, Place};
 
 /// Threads of a warpgroup.

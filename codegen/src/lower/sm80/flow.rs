@@ -6,7 +6,7 @@ use crate::lower::instance::Instance;
 use crate::lower::kernel::{Kernel, State};
 use crate::lower::range::{ColumnRange, Ends};
 use crate::lower::score::{Kept, Masks};
-use crate::plan::roles::{KEYS, QUERY, SCORES};
+use crate::plan::attention::{KEYS, QUERY, SCORES};
 use crate::plan::{Compute, Condition, Function, Meeting, Node, Plan, Step, View};
 use crate::schedule::Rescale;
 use flashpage_ptx::ast::Mod;

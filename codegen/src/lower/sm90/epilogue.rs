@@ -14,7 +14,7 @@ use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::softmax::row;
 use crate::plan::Node;
-use crate::plan::roles::OUTPUT;
+use crate::plan::attention::OUTPUT;
 use crate::program::ParamId;
 use crate::schedule::WARPGROUP_ROWS;
 use flashpage_ptx::ast::Operand;

@@ -10,7 +10,7 @@ use super::{Block, Hopper};
 use crate::layout::fragment::K;
 use crate::layout::swizzle::CHUNK;
 use crate::lower::kernel::State;
-use crate::plan::roles::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
+use crate::plan::attention::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
 use crate::plan::{BufferId, Layout, View};
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;

@@ -1,0 +1,105 @@
+//! What the families of attention have in common: the buffers by name, what of a kernel a plan depends on, and small
+//! constructors.
+
+use super::Function::{AddToSums, Exponentials};
+use super::{BufferId, Condition, Node, Step, View, compute};
+use crate::analysis::attention::Attention;
+use crate::spec::{Spec, Work};
+
+/// Q in shared memory.
+pub const QUERY: BufferId = BufferId(0);
+/// O on its way to device memory.
+pub const OUTPUT: BufferId = BufferId(1);
+/// The ring of K.
+pub const KEYS: BufferId = BufferId(2);
+/// The ring of V.
+pub const VALUES: BufferId = BufferId(3);
+/// What a family has of its own.
+pub const OWN: BufferId = BufferId(4);
+/// Scores, then exponentials.
+pub const SCORES: BufferId = BufferId(5);
+/// Rounded exponentials: P.
+pub const PROBABILITIES: BufferId = BufferId(6);
+/// Accumulators of O.
+pub const ACCUMULATORS: BufferId = BufferId(7);
+/// Running row maxima.
+pub const MAXIMA: BufferId = BufferId(8);
+/// A lane's part of the row sums.
+pub const SUMS: BufferId = BufferId(9);
+/// Row maxima of a tile.
+pub const TILE_MAXIMA: BufferId = BufferId(10);
+/// By what a row's past shrinks.
+pub const GROWTH: BufferId = BufferId(11);
+/// A bit a score, of conditions.
+pub const BITS: BufferId = BufferId(12);
+/// An item, as it was described.
+pub const ITEM: BufferId = BufferId(13);
+/// Where the columns of a tile lie in the pool, for the producer's lanes.
+pub const BLOCKS: BufferId = BufferId(14);
+/// Tensors: the query, keys, values, the output.
+pub const TENSORS: [BufferId; 4] = [BufferId(15), BufferId(16), BufferId(17), BufferId(18)];
+
+/// What of a kernel its plan depends on, beside its schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Keys and values lie in blocks.
+    pub paged: bool,
+    /// The output is stored.
+    pub output: bool,
+    /// The log-sum-exp is stored.
+    pub lse: bool,
+    /// Results are partial, in f32.
+    pub partial: bool,
+    /// Some condition of the mask is no interval, or stands before a map.
+    pub conditions: bool,
+    /// What the last one does not keep is nothing to the softmax.
+    pub ends_with_condition: bool,
+}
+
+impl Form {
+    /// Of a recognised program, made for `spec`.
+    pub fn of(attention: &Attention, spec: &Spec) -> Form {
+        Form {
+            paged: attention.table.is_some(),
+            output: attention.output.is_some(),
+            lse: attention.lse.is_some(),
+            partial: spec.work == Work::Partials,
+            conditions: attention.has_conditions(),
+            ends_with_condition: !attention.seen.exact,
+        }
+    }
+}
+
+/// Nodes put together.
+pub(super) fn nodes<const N: usize>(parts: [Vec<Node>; N]) -> Vec<Node> {
+    parts.into_iter().flatten().collect()
+}
+
+pub(super) fn step(step: Step) -> Vec<Node> {
+    vec![Node::Step(step)]
+}
+
+pub(super) fn steps<const N: usize>(all: [Step; N]) -> Vec<Node> {
+    all.into_iter().map(Node::Step).collect()
+}
+
+pub(super) fn only_if(holds: bool, nodes: Vec<Node>) -> Vec<Node> {
+    if holds { nodes } else { Vec::new() }
+}
+
+pub(super) fn when(when: Condition, then: Vec<Node>) -> Vec<Node> {
+    vec![Node::If { when, then, otherwise: Vec::new() }]
+}
+
+/// These registers, of this iteration.
+pub(super) fn registers<const N: usize>(ids: [BufferId; N]) -> [View; N] {
+    ids.map(View::now)
+}
+
+/// Scores become exponentials, relative to the running maxima, and are summed.
+pub(super) fn exponentials() -> Vec<Node> {
+    vec![
+        compute(Exponentials, &registers([SCORES, MAXIMA]), &registers([SCORES])),
+        compute(AddToSums, &registers([SCORES, SUMS]), &registers([SUMS])),
+    ]
+}
