@@ -12,8 +12,8 @@ use super::scalar::Place;
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Bound;
 use crate::program::Expr;
-use flashpage_ptx::ast::{Axis, Operand};
-use flashpage_ptx::builder::{Reg, ty, word};
+use flashpage_ptx::ast::Axis;
+use flashpage_ptx::builder::{Reg, ty};
 use flashpage_ptx::words::{Opcode, Special, Type, Word};
 
 /// What one part of the main loop needs to treat scores, computed before it.
@@ -195,8 +195,7 @@ impl Kernel<'_> {
             any = self.b.or(Type::B32, "r", &any, more);
         }
         let own = self.b.setp(Word::Ne, Type::S32, "p", &any, 0);
-        let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
-        Some(self.b.op(Opcode::Vote, &mods, Type::Pred, "keeps_any", vec![(&own).into(), Operand::Int(-1)]))
+        Some(self.b.vote_any("keeps_any", &own))
     }
 
     /// Applies maps and masks to the scores of tile `tile`, of which `kept` has been worked out before.

@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::kernel::{Kernel, State};
 use crate::abi::Meaning;
 use crate::program::ParamId;
-use flashpage_ptx::ast::{Mod, Operand};
+use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
@@ -62,9 +62,7 @@ impl Kernel<'_> {
             });
         }
         let any = any.expect("a lane has rows");
-        let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
-        let operands = vec![(&any).into(), Operand::Int(-1)];
-        self.b.op(Opcode::Vote, &mods, Type::Pred, "p", operands)
+        self.b.vote_any("p", &any)
     }
 
     /// Scores to probabilities, `2^(score · factor - max)`, in place; `polynomials` of every 16 on the FMA pipe.

@@ -17,9 +17,9 @@ use crate::lower::kernel::Kernel;
 use crate::lower::range::ColumnRange;
 use crate::program::ParamId;
 use crate::schedule::gcd;
-use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Builder, Reg, address};
-use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use flashpage_ptx::ast::Operand;
+use flashpage_ptx::builder::{Builder, Reg};
+use flashpage_ptx::words::{Type, Word};
 
 /// The K/V ring and what walks it.
 pub(super) struct Ring {
@@ -390,15 +390,13 @@ impl Kernel<'_> {
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)
     }
 
-    /// `cp.async.cg` of this lane's chunk of every segment of a row, of which `size` bytes are read and the
-    /// rest is zero.
+    /// Copies this lane's chunk of every segment of a row, of which `size` bytes are read and the rest is zero. It goes past L1,
+    /// which tiles would only sweep. The four lanes of a row ask for half a line of 128 bytes; L2 fetches all of it, and has the
+    /// other half when the next instruction asks.
     fn copy_row(&mut self, target: &Segments, offset: usize, from: &Reg, size: Option<&Reg>) {
         for segment in 0..self.segments() {
             let (to, along) = target.at(segment);
-            let to = address(to, (offset + along) as i64);
-            let mut operands = vec![to, address(from, (segment * SEGMENT) as i64), CHUNK.into()];
-            operands.extend(size.map(Operand::from));
-            self.b.emit(Opcode::Cp, &COPY, operands);
+            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), size);
         }
     }
 }
@@ -408,13 +406,3 @@ enum Which {
     Keys,
     Values,
 }
-
-/// `cp.async.cg.shared.global.L2::128B`: past L1, which tiles would only sweep. The four lanes of a row ask for half a
-/// line of 128 bytes; L2 fetches all of it, and has the other half when the next instruction asks.
-const COPY: [Mod; 5] = [
-    Mod::Word(Word::Async),
-    Mod::Word(Word::Cg),
-    Mod::Space(Space::Shared),
-    Mod::Space(Space::Global),
-    Mod::Word(Word::L2128B),
-];

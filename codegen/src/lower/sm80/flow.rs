@@ -9,7 +9,6 @@ use crate::lower::score::{Kept, Masks};
 use crate::plan::attention::{KEYS, QUERY, SCORES};
 use crate::plan::{Compute, Condition, Function, Meeting, Node, Plan, Step, View};
 use crate::schedule::Rescale;
-use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::rc::Rc;
@@ -97,15 +96,13 @@ impl Kernel<'_> {
             Step::CopyAsync { to, .. } if to.buffer == QUERY => self.copy_query(&flow.instance()),
             Step::CopyAsync { to, checked, .. } => self.copy_columns(flow, *to, *checked),
             Step::CommitCopies => {
-                let mods = [Mod::Word(Word::Async), Mod::Word(Word::CommitGroup)];
-                self.b.emit(Opcode::Cp, &mods, vec![]);
+                self.b.cp_async_commit_group();
             }
             Step::AwaitCopies(groups) => {
-                let mods = [Mod::Word(Word::Async), Mod::Word(Word::WaitGroup)];
-                self.b.emit(Opcode::Cp, &mods, vec![(*groups).into()]);
+                self.b.cp_async_wait_group(*groups);
             }
             Step::AwaitAllCopies => {
-                self.b.emit(Opcode::Cp, &[Mod::Word(Word::Async), Mod::Word(Word::WaitAll)], vec![]);
+                self.b.cp_async_wait_all();
             }
             Step::Meet(Meeting::Block) => self.b.bar_sync(0),
             Step::MeetWarp => self.b.bar_warp_sync(),

@@ -10,9 +10,8 @@ use crate::lower::instance::Instance;
 use crate::lower::kernel::{Kernel, State};
 use crate::program::DType;
 use crate::schedule::QueryIn;
-use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
-use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use flashpage_ptx::builder::Reg;
+use flashpage_ptx::words::Type;
 
 /// Chunks that one k16 step of a product covers.
 const STEP_CHUNKS: usize = 2;
@@ -75,7 +74,7 @@ impl Kernel<'_> {
         let row_bytes = self.schedule.swizzle().row_bytes;
         let (at, offset) = (&fragments.query_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
         (0..self.row_blocks())
-            .map(|block| self.ldmatrix("qf", at, offset + block * M * row_bytes, false))
+            .map(|block| self.b.ldmatrix_x4("qf", at, offset + block * M * row_bytes, false))
             .collect()
     }
 
@@ -92,7 +91,7 @@ impl Kernel<'_> {
             };
             let (at, along) = (&tile_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
             for pair in 0..self.schedule.cols / 16 {
-                let keys = self.ldmatrix("kf", at, slot + along + pair * 16 * row_bytes, false);
+                let keys = self.b.ldmatrix_x4("kf", at, slot + along + pair * 16 * row_bytes, false);
                 for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
                     for (rows, a) in query.iter().enumerate() {
                         let d = &state.scores[rows][2 * pair + half];
@@ -125,7 +124,7 @@ impl Kernel<'_> {
             for dims in 0..self.schedule.head_dim / 16 {
                 let along = Swizzle::step(dims * STEP_CHUNKS).1;
                 let at = &tile_at[dims % VARIANTS];
-                let values = self.ldmatrix("vf", at, slot + along + step * K * row_bytes, true);
+                let values = self.b.ldmatrix_x4("vf", at, slot + along + step * K * row_bytes, true);
                 for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
                     for (rows, a) in probabilities.iter().enumerate() {
                         let d = &state.acc[rows][2 * dims + half];
@@ -144,33 +143,11 @@ impl Kernel<'_> {
         }
     }
 
-    fn ldmatrix(&mut self, group: &str, at: &Reg, offset: usize, trans: bool) -> [Reg; 4] {
-        let d: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, group));
-        let mut mods = vec![word(Word::Sync), word(Word::Aligned), word(Word::M8n8), word(Word::X4)];
-        mods.extend(trans.then_some(word(Word::Trans)));
-        mods.extend([space(Space::Shared), ty(Type::B16)]);
-        let data = vector(&d.each_ref());
-        self.b.emit(Opcode::Ldmatrix, &mods, vec![data, address(at, offset as i64)]);
-        d
-    }
-
     /// `d = a b + d`, or `a b` if `fresh`.
     fn mma(&mut self, d: &[Reg; 4], a: &[Reg; 4], b: (&Reg, &Reg), fresh: bool) {
         let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
-        let mods = [
-            word(Word::Sync),
-            word(Word::Aligned),
-            Mod::Shape { m: 16, n: 8, k: 16 },
-            word(Word::Row),
-            word(Word::Col),
-            ty(Type::F32),
-            ty(element),
-            ty(element),
-            ty(Type::F32),
-        ];
         let zero = self.zero.clone().expect("lower() comes first");
-        let c: Operand = if fresh { vector(&[&zero; 4]) } else { vector(&d.each_ref()) };
-        let operands = vec![vector(&d.each_ref()), vector(&a.each_ref()), vector(&[b.0, b.1]), c];
-        self.b.emit(Opcode::Mma, &mods, operands);
+        let c = if fresh { [&zero; 4] } else { d.each_ref() };
+        self.b.mma_m16n8k16(element, d, a, [b.0, b.1], c);
     }
 }

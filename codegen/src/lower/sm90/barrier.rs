@@ -11,9 +11,9 @@
 use super::{Block, Hopper};
 use crate::plan::roles::FIRST_TURN;
 use crate::plan::{BARRIER_BYTES, BufferId, Shared};
-use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, address, space, ty, word};
-use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use flashpage_ptx::ast::Operand;
+use flashpage_ptx::builder::Reg;
+use flashpage_ptx::words::{Type, Word};
 
 /// Byte offset of a slot's full barrier from the slot's pair.
 pub(super) const FULL: usize = 0;
@@ -47,12 +47,9 @@ impl Hopper<'_> {
         let first = self.b.setp(Word::Eq, Type::U32, "p", &block.thread, 0);
         self.b.set_guard(Some(&first));
         for (index, count) in counts.into_iter().enumerate() {
-            let at = address(&block.barriers, (index * BARRIER_BYTES) as i64);
-            let mods = [word(Word::Init), space(Space::Shared), ty(Type::B64)];
-            self.b.emit(Opcode::Mbarrier, &mods, vec![at, count.into()]);
+            self.b.mbarrier_init(&block.barriers, index * BARRIER_BYTES, count);
         }
-        let mods = [word(Word::MbarrierInit), word(Word::Release), word(Word::Cluster)];
-        self.b.emit(Opcode::Fence, &mods, vec![]);
+        self.b.fence_mbarrier_init();
         self.b.set_guard(None);
     }
 
@@ -74,28 +71,21 @@ impl Hopper<'_> {
     pub(super) fn wait(&mut self, barrier: &Reg, offset: usize, parity: &Reg) {
         let again = self.b.label("wait");
         self.b.place(&again);
-        let mods = [word(Word::TryWait), word(Word::Parity), space(Space::Shared), ty(Type::B64)];
-        let from = vec![address(barrier, offset as i64), parity.into()];
-        let over = self.b.op(Opcode::Mbarrier, &mods, Type::Pred, "p", from);
+        let over = self.b.mbarrier_try_wait_parity("p", barrier, offset, parity);
         self.b.guarded(&over, true, |b| b.bra(&again));
     }
 
     /// One arrival, or `count`, where `who` holds.
     pub(super) fn arrive(&mut self, barrier: &Reg, offset: usize, who: &Reg, count: usize) {
         self.b.set_guard(Some(who));
-        let mods = [word(Word::Arrive), space(Space::Shared), ty(Type::B64)];
-        let mut from = vec![address(barrier, offset as i64)];
-        from.extend((count > 1).then(|| Operand::from(count)));
-        self.b.op(Opcode::Mbarrier, &mods, Type::B64, "arrival", from);
+        self.b.mbarrier_arrive(barrier, offset, count);
         self.b.set_guard(None);
     }
 
     /// Arrives at a full barrier and says how many bytes come, where `who` holds.
     pub(super) fn expect(&mut self, barrier: &Reg, bytes: impl Into<Operand>, who: &Reg) {
         self.b.set_guard(Some(who));
-        let mods = [word(Word::Arrive), word(Word::ExpectTx), space(Space::Shared), ty(Type::B64)];
-        let from = vec![address(barrier, FULL as i64), bytes.into()];
-        self.b.op(Opcode::Mbarrier, &mods, Type::B64, "arrival", from);
+        self.b.mbarrier_arrive_expect_tx(barrier, FULL, bytes);
         self.b.set_guard(None);
     }
 
@@ -163,27 +153,27 @@ impl Hopper<'_> {
         let next = b.add(Type::U32, "r", &mine, 1);
         let next = b.selp(Type::U32, "turn", FIRST_TURN, &next, &is_last);
         // The first turn is the first warpgroup's.
-        b.guarded(&is_last, false, |b| named(b, Word::Arrive, FIRST_TURN, 2 * WARPGROUP));
+        b.guarded(&is_last, false, |b| b.named_arrive(FIRST_TURN, 2 * WARPGROUP));
         Some(Turns { mine, next })
     }
 
     /// Waits for this warpgroup's turn to issue products.
     pub(super) fn take_turn(&mut self, turns: &Option<Turns>) {
         if let Some(turns) = turns {
-            named(&mut self.b, Word::Sync, &turns.mine, 2 * WARPGROUP);
+            self.b.named_sync(&turns.mine, 2 * WARPGROUP);
         }
     }
 
     /// Lets the next warpgroup issue its products.
     pub(super) fn pass_turn(&mut self, turns: &Option<Turns>) {
         if let Some(turns) = turns {
-            named(&mut self.b, Word::Arrive, &turns.next, 2 * WARPGROUP);
+            self.b.named_arrive(&turns.next, 2 * WARPGROUP);
         }
     }
 
     /// A barrier of `threads` threads.
     pub(super) fn meet(&mut self, barrier: impl Into<Operand>, threads: usize) {
-        named(&mut self.b, Word::Sync, barrier, threads);
+        self.b.named_sync(barrier, threads);
     }
 }
 
@@ -191,9 +181,4 @@ impl Hopper<'_> {
 pub(super) struct Turns {
     mine: Reg,
     next: Reg,
-}
-
-fn named(b: &mut flashpage_ptx::builder::Builder, what: Word, barrier: impl Into<Operand>, threads: usize) {
-    let mods: [Mod; 1] = [word(what)];
-    b.emit(Opcode::Bar, &mods, vec![barrier.into(), threads.into()]);
 }

@@ -14,8 +14,8 @@ use crate::plan::attention::ACCUMULATORS;
 use crate::plan::roles::{CONSUMERS, FIRST_ALONE};
 use crate::plan::{Compute, Condition, Function, Meeting, Node, Step};
 use crate::schedule::Rescale;
-use flashpage_ptx::ast::{Name, Operand};
-use flashpage_ptx::builder::{Reg, ty, word};
+use flashpage_ptx::ast::Name;
+use flashpage_ptx::builder::{Reg, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::rc::Rc;
 
@@ -76,8 +76,8 @@ impl Consumer {
 impl Hopper<'_> {
     pub(super) fn consumer(&mut self, block: Block) {
         self.b.stage("CONSUMERS: a warpgroup for 64 rows each");
-        let registers = self.roles().consumer_registers;
-        self.set_registers(Word::Inc, registers);
+        let role = self.role("consumer");
+        self.set_registers_of(role, Word::Inc);
         let warpgroup = self.b.shr(Type::U32, "warpgroup", &block.warp, 2);
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let factors = self.factors(&block, &warpgroup);
@@ -110,8 +110,7 @@ impl Hopper<'_> {
             o_tile: None,
         };
         let mut flow = Flow::new(block, first_lane, columns, place, consumer);
-        let body = self.body("consumer");
-        self.walk(&mut flow, &body);
+        self.walk(&mut flow, &role.body);
     }
 
     /// What is told of an item. The first time it also decides whether there is one.
@@ -290,8 +289,7 @@ impl Hopper<'_> {
             });
         }
         let below = below.expect("a lane has rows");
-        let mods = [word(Word::Sync), word(Word::Any), ty(Type::Pred)];
-        let any = self.b.op(Opcode::Vote, &mods, Type::Pred, "p", vec![(&below).into(), Operand::Int(-1)]);
+        let any = self.b.vote_any("p", &below);
         let summed = self.b.label("summed");
         self.b.guarded(&any, true, |b| b.bra(&summed));
         self.b.emit(Opcode::Membar, &[word(Word::Cta)], vec![]);
@@ -306,8 +304,8 @@ impl RoleFlow for Consumer {
                 let product = Product { into: *into, a: *a, b: *b, transposed: *transposed, fresh: *fresh };
                 k.multiply(flow, product);
             }
-            Step::FenceProducts => k.fence_products(),
-            Step::AwaitProducts(groups) => k.wait_products(*groups),
+            Step::FenceProducts => k.b.wgmma_fence(),
+            Step::AwaitProducts(groups) => k.b.wgmma_wait_group(*groups),
             Step::TakeTurn => k.take_turn(&flow.role.turns),
             Step::PassTurn => k.pass_turn(&flow.role.turns),
             Step::Meet(Meeting::Consumers) => {

@@ -17,8 +17,7 @@ use crate::plan::Node;
 use crate::plan::attention::OUTPUT;
 use crate::program::ParamId;
 use crate::schedule::WARPGROUP_ROWS;
-use flashpage_ptx::ast::Operand;
-use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
+use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 impl Hopper<'_> {
@@ -52,8 +51,7 @@ impl Hopper<'_> {
 
     pub(super) fn wait_stores_read(&mut self, issuer: &Reg) {
         self.b.set_guard(Some(issuer));
-        let mods = [word(Word::Async), word(Word::Bulk), word(Word::WaitGroup), word(Word::Read)];
-        self.b.emit(Opcode::Cp, &mods, vec![0.into()]);
+        self.b.bulk_wait_group_read(0);
         self.b.set_guard(None);
     }
 
@@ -97,24 +95,13 @@ impl Hopper<'_> {
         let from = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * panels.span, tile);
         for panel in 0..self.schedule.panels() {
             let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
-            let to = Operand::AddressList(vec![(&map).into(), vector(&[&col, &instance.head0, &token])]);
-            let from = address(&from, (panel * panels.panel_stride()) as i64);
-            let mods = [
-                word(Word::Async),
-                word(Word::Bulk),
-                word(Word::Tensor),
-                word(Word::D3),
-                space(Space::Global),
-                space(Space::SharedCta),
-                word(Word::Tile),
-                word(Word::BulkGroup),
-            ];
             self.b.set_guard(Some(&issuer));
-            self.b.emit(Opcode::Cp, &mods, vec![to, from]);
+            let coordinates = [&col, &instance.head0, &token];
+            self.b.bulk_tensor_store_3d((&map, coordinates), &from, panel * panels.panel_stride());
             self.b.set_guard(None);
         }
         self.b.set_guard(Some(&issuer));
-        self.b.emit(Opcode::Cp, &[word(Word::Async), word(Word::Bulk), word(Word::CommitGroup)], vec![]);
+        self.b.bulk_commit_group();
         self.b.set_guard(None);
     }
 
@@ -167,16 +154,7 @@ impl Hopper<'_> {
         for step in 0..self.schedule.head_dim / 16 {
             let data =
                 [&pairs[0][2 * step], &pairs[1][2 * step], &pairs[0][2 * step + 1], &pairs[1][2 * step + 1]];
-            let to = address(&at[step % steps], (step / steps * panels.panel_stride()) as i64);
-            let mods = [
-                word(Word::Sync),
-                word(Word::Aligned),
-                word(Word::M8n8),
-                word(Word::X4),
-                space(Space::Shared),
-                ty(Type::B16),
-            ];
-            self.b.emit(Opcode::Stmatrix, &mods, vec![to, vector(&data)]);
+            self.b.stmatrix_x4(&at[step % steps], step / steps * panels.panel_stride(), data);
         }
     }
 

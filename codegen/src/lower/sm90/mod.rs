@@ -26,12 +26,12 @@ use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
 use crate::analysis::attention::Attention;
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
-use crate::plan::{Node, Plan};
+use crate::plan::{Plan, Role};
 use crate::program::Program;
 use crate::schedule::{Roles, Schedule};
 use crate::spec::Spec;
 use flashpage_ptx::ast::{Axis, Function};
-use flashpage_ptx::builder::{Reg, space, ty, word};
+use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 use std::ops::{Deref, DerefMut};
 
@@ -92,7 +92,7 @@ struct Block {
     barriers: Reg,
 }
 
-impl Hopper<'_> {
+impl<'a> Hopper<'a> {
     fn roles(&self) -> Roles {
         self.schedule.roles.expect("sm_90a schedules have roles")
     }
@@ -157,8 +157,7 @@ impl Hopper<'_> {
 
     /// Generic writes to shared memory before reads of it by `wgmma` and bulk copies.
     fn fence_proxy_async(&mut self) {
-        let mods = [word(Word::Proxy), word(Word::Async), space(Space::SharedCta)];
-        self.b.emit(Opcode::Fence, &mods, vec![]);
+        self.b.fence_proxy_async_shared();
     }
 
     /// Zeroes rows from `first` on of the tile at `tile`, by `threads` threads: each a chunk of every panel, then the one
@@ -197,15 +196,16 @@ impl Hopper<'_> {
         b.place(&done);
     }
 
-    /// `setmaxnreg`: gives registers back to the multiprocessor or takes some.
-    fn set_registers(&mut self, change: Word, registers: u32) {
-        let mods = [word(change), word(Word::Sync), word(Word::Aligned), ty(Type::U32)];
-        self.b.emit(Opcode::Setmaxnreg, &mods, vec![registers.into()]);
+    /// A role of the plan; those of this family are a producer and a consumer.
+    fn role(&self, name: &str) -> &'a Role {
+        let role = self.plan.roles.iter().find(|role| role.name == name);
+        role.expect("a plan with roles has a producer and a consumer")
     }
 
-    /// What a role does.
-    fn body(&self, name: &str) -> Vec<Node> {
-        let role = self.plan.roles.iter().find(|role| role.name == name);
-        role.map(|role| role.body.clone()).unwrap_or_default()
+    /// `setmaxnreg`, as the plan has it.
+    fn set_registers_of(&mut self, role: &Role, change: Word) {
+        if let Some(registers) = role.registers {
+            self.b.setmaxnreg(change, registers);
+        }
     }
 }

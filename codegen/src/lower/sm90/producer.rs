@@ -23,9 +23,8 @@ use crate::plan::{Compute, Condition, Function, Node, Step, View};
 use crate::program::ParamId;
 use crate::schedule::KvBox;
 use crate::spec::ShapeClass;
-use flashpage_ptx::ast::Operand;
-use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
-use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use flashpage_ptx::builder::Reg;
+use flashpage_ptx::words::{Type, Word};
 
 /// What the producer carries beside what every role does.
 pub(super) struct Producer {
@@ -99,8 +98,8 @@ struct InPool {
 impl Hopper<'_> {
     pub(super) fn producer(&mut self, block: Block) {
         self.b.stage("PRODUCER: one warp copies");
-        let (registers, warps) = (self.roles().producer_registers, self.schedule.warps);
-        self.set_registers(Word::Dec, registers);
+        let (role, warps) = (self.role("producer"), self.schedule.warps);
+        self.set_registers_of(role, Word::Dec);
         let idle = self.b.setp(Word::Ne, Type::U32, "p", &block.warp, warps);
         self.b.guarded(&idle, false, |b| b.ret());
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
@@ -127,8 +126,7 @@ impl Hopper<'_> {
         };
         let mut flow = Flow::new(block, first_lane, columns, place, producer);
         flow.query_parity = Some(query_parity);
-        let body = self.body("producer");
-        self.walk(&mut flow, &body);
+        self.walk(&mut flow, &role.body);
     }
 
     /// What an item covers, and what consumers are to be told of it; or that there is none.
@@ -165,7 +163,7 @@ impl Hopper<'_> {
     pub(super) fn prefetch_maps(&mut self, who: &Reg) {
         self.b.set_guard(Some(who));
         for map in self.maps() {
-            self.b.emit(Opcode::Prefetch, &[word(Word::Tensormap)], vec![address(&map, 0)]);
+            self.b.prefetch_tensormap(&map);
         }
         self.b.set_guard(None);
     }
@@ -174,15 +172,10 @@ impl Hopper<'_> {
     /// again for every tile of rows, and everything else makes room for them.
     fn policy_of_keys(&mut self) -> Option<Reg> {
         match self.spec.shape {
-            ShapeClass::Prefill => Some(self.policy("evict_last", Word::L2EvictLast)),
+            ShapeClass::Prefill => Some(self.b.createpolicy("evict_last", Word::L2EvictLast)),
             ShapeClass::Append => None,
-            ShapeClass::Decode => Some(self.policy("evict_first", Word::L2EvictFirst)),
+            ShapeClass::Decode => Some(self.b.createpolicy("evict_first", Word::L2EvictFirst)),
         }
-    }
-
-    fn policy(&mut self, group: &str, priority: Word) -> Reg {
-        let mods = [word(Word::Fractional), word(priority), ty(Type::B64)];
-        self.b.op(Opcode::Createpolicy, &mods, Type::B64, group, vec![1.0f32.into()])
     }
 
     /// Goes on to the next tile: what was K's is V's now.
@@ -279,9 +272,14 @@ impl Hopper<'_> {
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         let map = self.map(query);
         // Q is read once. A policy is made where it is used, since it would take two registers to keep.
-        let policy = self.policy("evict_first", Word::L2EvictFirst);
+        let policy = self.b.createpolicy("evict_first", Word::L2EvictFirst);
         self.b.set_guard(Some(&present));
-        self.bulk_load(&map, &[&col, &extent.head0, &token], &to, &block.barriers, Some(&policy));
+        self.b.bulk_tensor_load(
+            &to,
+            (&map, &[&col, &extent.head0, &token]),
+            (&block.barriers, FULL),
+            Some(&policy),
+        );
         self.b.set_guard(None);
     }
 
@@ -310,7 +308,7 @@ impl Hopper<'_> {
                 };
                 let coordinates = [col, &row, &extent.kv_head];
                 b.set_guard(Some(present));
-                self.bulk_load(&map, &coordinates, &to, &barriers, policy);
+                self.b.bulk_tensor_load(&to, (&map, &coordinates), (&barriers, FULL), policy);
             }
             Part::Run(Run { of_keys, of_values }) => {
                 // Rows of this tile that exist: runs past the end are left out.
@@ -331,7 +329,12 @@ impl Hopper<'_> {
                 let place = b.mad_lo(Type::U32, "place", block, &step, &extent.kv_head);
                 let zero = b.mov(Type::U32, "r", 0);
                 b.set_guard(Some(&exists));
-                self.bulk_load(&map, &[&zero, &zero, &zero, group, &place], &piece, &barriers, policy);
+                self.b.bulk_tensor_load(
+                    &piece,
+                    (&map, &[&zero, &zero, &zero, group, &place]),
+                    (&barriers, FULL),
+                    policy,
+                );
             }
         }
         self.b.set_guard(None);
@@ -342,26 +345,6 @@ impl Hopper<'_> {
         let kind = self.program.params[param.0].kind;
         let of: CopyBox = self.schedule.copy_box(kind);
         self.param(Meaning::TensorMap(param, of))
-    }
-
-    /// A bulk copy into shared memory that counts its bytes at `barrier`.
-    fn bulk_load(&mut self, map: &Reg, coordinates: &[&Reg], to: &Reg, barrier: &Reg, policy: Option<&Reg>) {
-        let rank = if coordinates.len() == 3 { Word::D3 } else { Word::D5 };
-        let mut mods = vec![
-            word(Word::Async),
-            word(Word::Bulk),
-            word(Word::Tensor),
-            word(rank),
-            space(Space::SharedCluster),
-            space(Space::Global),
-            word(Word::Tile),
-            word(Word::MbarrierCompleteTxBytes),
-        ];
-        let from = Operand::AddressList(vec![map.into(), vector(coordinates)]);
-        mods.extend(policy.map(|_| word(Word::L2CacheHint)));
-        let mut operands = vec![address(to, 0), from, address(barrier, FULL as i64)];
-        operands.extend(policy.map(Operand::from));
-        self.b.emit(Opcode::Cp, &mods, operands);
     }
 }
 

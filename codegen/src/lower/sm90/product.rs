@@ -14,8 +14,7 @@ use crate::plan::attention::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
 use crate::plan::{BufferId, Layout, View};
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;
-use flashpage_ptx::ast::{Mod, Operand};
-use flashpage_ptx::builder::{Reg, ty, vector, word};
+use flashpage_ptx::builder::{Reg, WgmmaFactor, ty, vector};
 use flashpage_ptx::words::{Opcode, Type, Word};
 
 /// A product: [`crate::plan::Step::Multiply`].
@@ -98,32 +97,27 @@ impl Hopper<'_> {
         let b_high = Factors::of(&factors.high, b.buffer);
         let grid = if into == SCORES { &state.scores } else { &state.acc };
         let d = accumulators(grid);
+        let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
         // As deep as the factor's other side, which the accumulators do not have.
         let (n, depth) = match transposed {
             true => (self.schedule.head_dim, self.schedule.cols),
             false => (self.schedule.cols, self.schedule.head_dim),
         };
         for step in 0..depth / K {
-            let in_registers =
-                (a.buffer == PROBABILITIES).then(|| vector(&factors.probabilities[step].each_ref()));
-            let a_in_registers = in_registers.is_some();
-            let first: Operand = in_registers.unwrap_or_else(|| {
-                let (low, high) = (Factors::of(&factors.low, a.buffer), Factors::of(&factors.high, a.buffer));
-                let along = layout(self, a.buffer).along_row(step);
-                (&self.descriptor(&low, &high, along)).into()
-            });
             let along = if transposed { b_panels.along_rows(step) } else { b_panels.along_row(step) };
-            let second = self.descriptor(&b_low, &b_high, along);
             let scale = if fresh && step == 0 { &factors.fresh } else { &factors.add };
-            let mut operands = vec![vector(&d), first, (&second).into(), scale.into(), 1.into(), 1.into()];
-            // Whether factors in shared memory are read transposed: a factor's depth runs along its rows, or over them.
-            if !a_in_registers {
-                operands.push(0.into());
+            if a.buffer == PROBABILITIES {
+                let second = self.descriptor(&b_low, &b_high, along);
+                let first = WgmmaFactor::Registers(&factors.probabilities[step]);
+                self.b.wgmma_m64k16((n, element), &d, first, (&second, transposed), scale);
+                continue;
             }
-            operands.push(i32::from(transposed).into());
-            self.product(n, operands);
+            let (low, high) = (Factors::of(&factors.low, a.buffer), Factors::of(&factors.high, a.buffer));
+            let first = self.descriptor(&low, &high, layout(self, a.buffer).along_row(step));
+            let second = self.descriptor(&b_low, &b_high, along);
+            self.b.wgmma_m64k16((n, element), &d, WgmmaFactor::Shared(&first), (&second, transposed), scale);
         }
-        self.commit();
+        self.b.wgmma_commit_group();
     }
 
     /// Rounds the probabilities into the A factor: an accumulator's two blocks of eight columns, in pairs, are a
@@ -145,34 +139,6 @@ impl Hopper<'_> {
         let halves = vector(&[low, high]);
         let first = self.b.op(Opcode::Mov, &[ty(Type::B64)], Type::B64, "desc", vec![halves]);
         if chunks == 0 { first } else { self.b.add(Type::S64, "desc", &first, chunks) }
-    }
-
-    fn product(&mut self, n: usize, operands: Vec<Operand>) {
-        let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
-        let mods = [
-            word(Word::MmaAsync),
-            word(Word::Sync),
-            word(Word::Aligned),
-            Mod::Shape { m: 64, n: n as u16, k: 16 },
-            ty(Type::F32),
-            ty(element),
-            ty(element),
-        ];
-        self.b.emit(Opcode::Wgmma, &mods, operands);
-    }
-
-    pub(super) fn fence_products(&mut self) {
-        self.b.emit(Opcode::Wgmma, &[word(Word::Fence), word(Word::Sync), word(Word::Aligned)], vec![]);
-    }
-
-    fn commit(&mut self) {
-        self.b.emit(Opcode::Wgmma, &[word(Word::CommitGroup), word(Word::Sync), word(Word::Aligned)], vec![]);
-    }
-
-    /// Waits until at most `groups` groups are in flight.
-    pub(super) fn wait_products(&mut self, groups: usize) {
-        let mods = [word(Word::WaitGroup), word(Word::Sync), word(Word::Aligned)];
-        self.b.emit(Opcode::Wgmma, &mods, vec![groups.into()]);
     }
 }
 

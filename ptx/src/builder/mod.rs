@@ -4,6 +4,12 @@
 //! so that the printed kernel can be read. Every instruction method takes its destination first, either a
 //! group name (a fresh register) or a register that exists, and returns it.
 
+mod barriers;
+mod copies;
+mod products;
+
+pub use products::WgmmaFactor;
+
 use crate::ast::*;
 use crate::words::{Opcode, Space, Special, Type, Word};
 use std::collections::HashMap;
