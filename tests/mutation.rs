@@ -156,15 +156,15 @@ struct Exempt {
     instruction: &'static str,
     /// The stage of the kernel, and the comment before the instruction; any if empty.
     place: (&'static str, &'static str),
+    /// What the comment after it begins with.
+    next: &'static str,
     /// In which of the kernels; in all if empty.
     kernels: &'static [&'static str],
     why: &'static str,
 }
 
 const SET_UP: &str = "barriers, and who this thread is";
-const STORE: &str = "O / row sum, rounded, to shared memory";
-const READ: &str = "what is told of this tile has been read";
-const BY_ROWS: &str = "rows of a tile that is cut short: each warp its own";
+const OVER: &str = "consumers are told that this was all";
 /// Kernels with one consumer, which waits for V between its two products.
 const ALONE: &[&str] = &["paged", "decode", "packed"];
 const ONE_OF_TWO: &str = "a fence before each product of an iteration, as ptxas wants it where a wait stands between them: it puts in what is \
@@ -174,85 +174,91 @@ const EXEMPT: &[Exempt] = &[
     Exempt {
         instruction: "setmaxnreg",
         place: ("", ""),
+        next: "",
         kernels: &[],
         why: "registers are never short on the emulator",
     },
     Exempt {
         instruction: "mbarrier.try_wait",
-        place: ("", "consumers are told that this was all"),
+        place: (OVER, "await empty tile info@0"),
+        next: "",
         kernels: &["paged", "decode", "head_dim 256", "packed"],
         why: "O over Q: the last Q was copied once the tile before it had been stored, when it had been read",
     },
     Exempt {
         instruction: "bar.sync %turn",
         place: ("", ""),
+        next: "",
         kernels: &["dense", "one stage", "head_dim 256"],
         why: "turns are for speed: nothing is handed over with them",
     },
     Exempt {
         instruction: "fence.mbarrier_init",
         place: (SET_UP, ""),
+        next: "",
         kernels: &[],
         why: "for the other blocks of a cluster: within the block its barrier orders, too",
     },
     Exempt {
         instruction: "fence.proxy.async",
         place: (SET_UP, ""),
+        next: "",
         kernels: &["dense", "one stage", "paged", "decode", "head_dim 256"],
         why: "for rows of Q that are zeroed: here the heads packed divide a tile, and there are none",
     },
     Exempt {
         instruction: "mbarrier.try_wait",
-        place: ("K of the rightmost tile, and Q", "Q"),
+        place: ("the rightmost tile", "await empty Q"),
+        next: "",
         kernels: &["one stage"],
         why: "the only slot of K is free when the last scores of the tile before are there: then Q is, too",
     },
     Exempt {
         instruction: "bar.sync %alone",
-        place: (STORE, STORE),
+        place: ("store the log-sum-exp", "meet warpgroup"),
+        next: "",
         kernels: &["paged", "decode", "head_dim 256", "packed"],
         why: "O over Q: on the emulator a warp reads its own rows alone of the factor A",
     },
     Exempt {
         instruction: "wgmma.fence",
         place: ("tiles on the right boundary, masked", ""),
+        next: "",
         kernels: ALONE,
         why: ONE_OF_TWO,
     },
     Exempt {
         instruction: "wgmma.fence",
         place: ("tiles inside, no masks", ""),
+        next: "",
         kernels: ALONE,
         why: ONE_OF_TWO,
     },
     Exempt {
         instruction: "wgmma.fence",
         place: ("tiles on the left boundary, masked", ""),
+        next: "",
         kernels: ALONE,
         why: ONE_OF_TWO,
     },
     Exempt {
         instruction: "bar.warp.sync",
-        place: (STORE, BY_ROWS),
-        kernels: &["paged", "decode", "head_dim 256", "packed"],
-        why: "before an arrival: what a lane releases is released for its whole warp on the emulator",
-    },
-    Exempt {
-        instruction: "bar.warp.sync",
-        place: ("", READ),
+        place: ("", "meet warp"),
+        next: "release",
         kernels: &[],
-        why: "before an arrival, as above: all lanes have read it",
+        why: "before an arrival: what a lane releases is released for its whole warp on the emulator",
     },
 ];
 
-/// The stage of a kernel that a line is in, which stands behind an empty line, and the comment before it.
-fn place(text: &str, line: usize) -> (&str, &str) {
-    let lines: Vec<&str> = text.lines().take(line).collect();
-    let is_comment = |at: usize| lines[at].trim().starts_with("// ");
-    let last = (0..lines.len()).rev().find(|at| is_comment(*at));
-    let stage = (1..lines.len()).rev().find(|at| is_comment(*at) && lines[at - 1].trim().is_empty());
+/// The stage of a kernel that a line is in, which stands behind an empty line, and the comments before and after it.
+fn place(text: &str, line: usize) -> (&str, &str, &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_comment = |at: &usize| lines[*at].trim().starts_with("// ");
+    let last = (0..line).rev().find(is_comment);
+    let stage = (1..line).rev().find(|at| is_comment(at) && lines[at - 1].trim().is_empty());
+    let next = (line..lines.len()).find(is_comment);
     let text = |at: Option<usize>| at.map_or("", |at| lines[at].trim().trim_start_matches("// "));
-    (text(stage), text(last))
+    (text(stage), text(last), text(next))
 }
 
 /// All mutants of a kernel for Hopper, run by one block that walks every tile.
@@ -306,7 +312,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
         if objection(&folder.0, &want).is_some() {
             continue;
         }
-        let (stage, comment) = place(original.ptx(), line);
+        let (stage, comment, next) = place(original.ptx(), line);
         let bare = what.trim_start_matches('`');
         let bare =
             if bare.starts_with('@') { bare.split_once(' ').map_or("", |(_, rest)| rest) } else { bare };
@@ -315,6 +321,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
             bare.starts_with(known.instruction)
                 && same(known.place.0, stage)
                 && same(known.place.1, comment)
+                && next.starts_with(known.next)
                 && (known.kernels.is_empty() || known.kernels.contains(&name))
                 && !known.why.is_empty()
         });

@@ -372,6 +372,7 @@ impl RoleFlow for Producer {
         k.walk(flow, next);
         k.walk(flow, each);
         k.next_taken(&flow.role.walk);
+        k.b.stage("consumers are told that this was all");
         k.walk(flow, last);
     }
 
