@@ -25,6 +25,8 @@ pub struct Region {
     pub layout: Option<Panels>,
     /// Whether an `mbarrier` is there.
     pub is_barrier: bool,
+    /// What ends a phase of it: arrivals, and bytes of bulk copies.
+    pub awaits: (usize, usize),
 }
 
 /// A barrier.
@@ -89,7 +91,7 @@ impl Schedule {
                     shared.bytes,
                     shared.layout.and_then(Layout::panels),
                 );
-                regions.push(Region { name, offset, bytes, layout, is_barrier: false });
+                regions.push(Region { name, offset, bytes, layout, is_barrier: false, awaits: (0, 0) });
                 let Some(barriers) = shared.barriers else { continue };
                 let of = match id {
                     QUERY => "Q".to_owned(),
@@ -97,7 +99,9 @@ impl Schedule {
                     _ => format!("{}{slot}", buffer.name),
                 };
                 let pair = barriers.offset + slot * 2 * BARRIER_BYTES;
-                for (side, offset) in [("full", pair), ("empty", pair + BARRIER_BYTES)] {
+                let full = ("full", pair, (barriers.fills, barriers.bytes));
+                let empty = ("empty", pair + BARRIER_BYTES, (barriers.empties, 0));
+                for (side, offset, awaits) in [full, empty] {
                     let name = format!("{of} {side}");
                     regions.push(Region {
                         name,
@@ -105,6 +109,7 @@ impl Schedule {
                         bytes: BARRIER_BYTES,
                         layout: None,
                         is_barrier: true,
+                        awaits,
                     });
                 }
             }
@@ -122,19 +127,17 @@ impl Schedule {
         meetings
     }
 
-    fn slot(&self, Region { name, offset, .. }: Region) -> Meeting {
+    fn slot(&self, Region { name, offset, awaits: (arrivals, bytes), .. }: Region) -> Meeting {
         let full = name.ends_with("full");
-        let (waits, arrives, rows) = match (name.chars().next(), full) {
-            (Some('Q'), true) => ("consumers, before a tile's first S = Q Kᵀ", "copies of Q", self.rows),
-            (Some('Q'), false) => ("producer, before the next Q", "each consumer warp", self.rows),
-            (Some('i'), true) => ("consumers, before a row tile", "producer, who describes it", 0),
-            (Some('i'), false) => ("producer, before it describes the next", "each consumer warp", 0),
-            (Some('K'), true) => ("consumers, before S = Q Kᵀ", "copies of K", self.cols),
-            (Some('K'), false) => {
-                ("producer, before the next K here", "each consumer warp, S there", self.cols)
-            }
-            (_, true) => ("consumers, before O += P V", "copies of V", self.cols),
-            (_, false) => ("producer, before the next V here", "each consumer warp, O there", self.cols),
+        let (waits, arrives) = match (name.chars().next(), full) {
+            (Some('Q'), true) => ("consumers, before a tile's first S = Q Kᵀ", "copies of Q"),
+            (Some('Q'), false) => ("producer, before the next Q", "each consumer warp"),
+            (Some('i'), true) => ("consumers, before a row tile", "producer, who describes it"),
+            (Some('i'), false) => ("producer, before it describes the next", "each consumer warp"),
+            (Some('K'), true) => ("consumers, before S = Q Kᵀ", "copies of K"),
+            (Some('K'), false) => ("producer, before the next K here", "each consumer warp, S there"),
+            (_, true) => ("consumers, before O += P V", "copies of V"),
+            (_, false) => ("producer, before the next V here", "each consumer warp, O there"),
         };
         let arrives = match (full, name.starts_with('Q'), self.output_over_query()) {
             (true, ..) if name.starts_with('i') => arrives.to_owned(),
@@ -143,7 +146,6 @@ impl Schedule {
             (false, true, false) => format!("{arrives}, last S there"),
             (false, false, _) => arrives.to_owned(),
         };
-        let (arrivals, bytes) = if full { (1, rows * self.head_dim * 2) } else { (self.warps, 0) };
         Meeting { name, at: BarrierAt::Shared(offset), waits: waits.to_owned(), arrives, arrivals, bytes }
     }
 

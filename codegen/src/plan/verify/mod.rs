@@ -8,23 +8,17 @@
 //!
 //! Two warps stand for the four of a warpgroup: one that begins its bulk copies, and one that does not.
 
+mod shape;
+mod unrolled;
+
 use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
     Turns, View,
 };
-use crate::schedule::WARPGROUP_ROWS;
+use shape::{factors, limits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-
-/// An item to be run: tiles of columns that it sees, and what holds of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Item {
-    tiles: usize,
-    /// The sequence ends inside its rightmost tile.
-    ends_in_tile: bool,
-    whole_rows: bool,
-    grows: bool,
-}
+use unrolled::{At, Counts, Item, Op, asks, flatten, turn};
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,107 +68,6 @@ pub fn verify(plan: &Plan) -> Result<(), Fault> {
         true => Run::new(plan, &items).run(),
         // A block does one item.
         false => items.iter().try_for_each(|item| Run::new(plan, std::slice::from_ref(item)).run()),
-    }
-}
-
-/// Shared memory and barriers are laid out one after the other, and nothing lies over anything but O over Q.
-fn limits(plan: &Plan) -> Result<(), Fault> {
-    let fault = |what: String| Err(Fault { at: "shared memory".to_owned(), what });
-    let mut ranges = Vec::new();
-    for buffer in &plan.buffers {
-        let Place::Shared(shared) = &buffer.place else { continue };
-        let name = buffer.name;
-        for slot in 0..shared.slots {
-            let from = shared.offset + slot * shared.stride;
-            ranges.push((from, from + shared.bytes, name, shared.slots));
-        }
-        if let Some(Barriers { offset, .. }) = shared.barriers {
-            ranges.push((offset, offset + shared.slots * 2 * super::BARRIER_BYTES, name, 0));
-        }
-        if let Some(layout) = shared.layout
-            && (layout.bytes() != shared.bytes || !shared.offset.is_multiple_of(layout.align()))
-        {
-            return fault(format!("{name} at {} does not fit its layout, {layout:?}", shared.offset));
-        }
-    }
-    ranges.sort_unstable();
-    // O may lie over Q.
-    ranges.dedup_by(|a, b| (a.0, a.1) == (b.0, b.1) && (a.3, b.3) == (1, 1));
-    for pair in ranges.windows(2) {
-        if pair[0].1 > pair[1].0 {
-            return fault(format!("{} and {} overlap at {}", pair[0].2, pair[1].2, pair[1].0));
-        }
-    }
-    match ranges.last() {
-        Some((_, end, name, _)) if *end > plan.shared_bytes => {
-            fault(format!("{name} ends at {end}, behind the {} bytes that there are", plan.shared_bytes))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Both factors of a product have the contracted axis, as long and in the same order.
-fn factors(plan: &Plan) -> Result<(), Fault> {
-    for role in &plan.roles {
-        let mut products = Vec::new();
-        each_step(&role.body, &mut |step| {
-            if let Step::Multiply { a, b, transposed, .. } = step {
-                products.push((plan.line(step), *a, *b, *transposed, WARPGROUP_ROWS / 4));
-            }
-            if let Step::MultiplyAtOnce { a, b, transposed, .. } = step {
-                let rows = plan.buffers.iter().find_map(|buffer| match &buffer.place {
-                    Place::Shared(Shared { owner: Owner::Warps, layout: Some(layout), .. }) => {
-                        Some(layout.rows())
-                    }
-                    _ => None,
-                });
-                products.push((plan.line(step), *a, *b, *transposed, rows.unwrap_or(0) / role.warps));
-            }
-        });
-        for (line, a, b, transposed, rows_of_warp) in products {
-            let Place::Shared(Shared { layout: Some(second), .. }) = &plan.buffer(b.buffer).place else {
-                return Err(Fault {
-                    at: line,
-                    what: "the second factor is no tile of shared memory".to_owned(),
-                });
-            };
-            // In elements of 16 bits: along rows of the head dimension, or over rows.
-            let of_second = if transposed { second.rows() } else { second.row_bytes() / 2 };
-            let of_first = match &plan.buffer(a.buffer).place {
-                Place::Shared(Shared { layout: Some(first), .. }) if !transposed => first.row_bytes() / 2,
-                // A warp's rows over its 32 lanes, two elements a register.
-                Place::Registers { each, .. } => 64 * each / rows_of_warp.max(1),
-                place => return Err(Fault { at: line, what: format!("the first factor is in {place:?}") }),
-            };
-            if of_first != of_second {
-                let what = format!("{of_first} elements of the first factor meet {of_second} of the second");
-                return Err(Fault { at: line, what });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Every step of a body, once.
-pub(crate) fn each_step(nodes: &[Node], visit: &mut impl FnMut(&Step)) {
-    for node in nodes {
-        match node {
-            Node::Step(step) => visit(step),
-            Node::Items { next, each, last } => {
-                for part in [next, each, last] {
-                    each_step(part, visit);
-                }
-            }
-            Node::Columns { first, each, last } => {
-                for part in first.iter().chain([each, last]) {
-                    each_step(part, visit);
-                }
-            }
-            Node::If { then, otherwise, .. } => {
-                each_step(then, visit);
-                each_step(otherwise, visit);
-            }
-        }
     }
 }
 
@@ -242,24 +135,6 @@ struct Phases {
     clock: Clock,
     /// The same, of phases that are over.
     over: Vec<Clock>,
-}
-
-/// A step with its turns.
-#[derive(Clone)]
-struct Op {
-    step: Step,
-    turns: Counts,
-    item: Item,
-    /// The turn of its item's rightmost tile.
-    rightmost: usize,
-}
-
-/// How often rings have turned.
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    items: usize,
-    seen: usize,
-    columns: usize,
 }
 
 struct Warp {
@@ -519,22 +394,21 @@ impl<'p> Run<'p> {
         op: &Op,
     ) -> Result<(), Fault> {
         let (cells, turn) = self.cells(warp, view, op)?;
-        let tag = turn;
         let is_engine = thread >= self.warps.len();
         let shared = self.shared(view.buffer);
         let is_whole = is_engine && !self.is_share(thread);
         let turns_with_columns = shared.is_some_and(|shared| shared.turns == Turns::Columns);
         for cell in cells {
-            self.alone((warp, thread), clock, (view, tag), cell)?;
+            self.alone((warp, thread), clock, (view, turn), cell)?;
             let contents = self.cells.entry(cell).or_default();
-            if shared.is_some() && contents.tag.is_some_and(|old| old != (view.buffer, tag)) {
+            if shared.is_some() && contents.tag.is_some_and(|old| old != (view.buffer, turn)) {
                 if let (false, Some((old, _))) = (contents.used, contents.tag) {
                     let what = format!("{} was filled and never read", self.plan.buffer(old).name);
                     return Err(self.fault(warp, what));
                 }
                 contents.used = false;
             }
-            if contents.tag != Some((view.buffer, tag)) || is_whole || shared.is_none() {
+            if contents.tag != Some((view.buffer, turn)) || is_whole || shared.is_none() {
                 contents.written.clear();
                 contents.shares.clear();
             }
@@ -548,7 +422,7 @@ impl<'p> Run<'p> {
             if shared.is_none() || is_whole {
                 contents.read.clear();
             }
-            contents.tag = Some((view.buffer, tag));
+            contents.tag = Some((view.buffer, turn));
             contents.has_tail =
                 is_engine && turns_with_columns && op.item.ends_in_tile && turn == op.rightmost;
         }
@@ -568,11 +442,11 @@ impl<'p> Run<'p> {
         &self,
         (warp, thread): (usize, Thread),
         clock: &Clock,
-        (view, tag): (View, usize),
+        (view, turn): (View, usize),
         cell: Cell,
     ) -> Result<(), Fault> {
         let Some(contents) = self.cells.get(&cell) else { return Ok(()) };
-        let same = contents.tag == Some((view.buffer, tag));
+        let same = contents.tag == Some((view.buffer, turn));
         let acts_with = self.those_with_own_rows(warp, thread, view);
         // Warps that copy by their lanes do so together, each its share of the same tile.
         let together = |other: Thread| self.is_share(thread) && self.is_share(other) && same;
@@ -922,330 +796,5 @@ impl<'p> Run<'p> {
     }
 }
 
-fn turn(turns: Turns, counts: Counts) -> usize {
-    match turns {
-        Turns::Items => counts.items,
-        Turns::SeenItems => counts.seen,
-        Turns::Columns => counts.columns,
-    }
-}
-
-/// Whether a body asks for something.
-fn asks(nodes: &[Node], what: Condition) -> bool {
-    nodes.iter().any(|node| match node {
-        Node::Step(_) => false,
-        Node::Items { next, each, last } => [next, each, last].into_iter().any(|nodes| asks(nodes, what)),
-        Node::Columns { first, each, last } => {
-            first.iter().chain([each, last]).any(|nodes| asks(nodes, what))
-        }
-        Node::If { when, then, otherwise } => *when == what || asks(then, what) || asks(otherwise, what),
-    })
-}
-
-/// Where in a body a warp is.
-#[derive(Clone, Copy)]
-struct At {
-    item: Option<Item>,
-    /// The turn of its rightmost tile.
-    rightmost: usize,
-    /// Keeps some score of every tile.
-    keeps: bool,
-}
-
-/// A body as a list of steps, for these items.
-fn flatten(nodes: &[Node], items: &[Item], counts: &mut Counts, at: At, ops: &mut Vec<Op>) {
-    let At { item, rightmost, keeps } = at;
-    for node in nodes {
-        match node {
-            Node::Step(step) => {
-                let nothing = Item { tiles: 0, ends_in_tile: false, whole_rows: true, grows: false };
-                let item = item.unwrap_or(nothing);
-                ops.push(Op { step: step.clone(), turns: *counts, item, rightmost });
-            }
-            Node::Items { next, each, last } => {
-                for item in items {
-                    let at = At { item: Some(*item), rightmost: counts.columns, keeps };
-                    flatten(next, items, counts, at, ops);
-                    flatten(each, items, counts, at, ops);
-                    counts.items += 1;
-                    counts.seen += usize::from(item.tiles > 0);
-                }
-                let after = At { item: None, rightmost: counts.columns, keeps };
-                flatten(next, items, counts, after, ops);
-                flatten(last, items, counts, after, ops);
-            }
-            Node::Columns { first, each, last } => {
-                for tile in 0..item.map_or(0, |item| item.tiles) {
-                    let body = first.as_ref().filter(|_| tile == 0).unwrap_or(each);
-                    flatten(body, items, counts, at, ops);
-                    counts.columns += 1;
-                }
-                flatten(last, items, counts, at, ops);
-            }
-            Node::If { when, then, otherwise } => {
-                let holds = item.is_some_and(|item| match when {
-                    Condition::SeesColumns => item.tiles > 0,
-                    Condition::EndsInTile => item.ends_in_tile,
-                    Condition::KeepsAny => keeps || item.grows || counts.columns.is_multiple_of(2),
-                    Condition::MaximumGrew => item.grows,
-                    Condition::WholeRows => item.whole_rows,
-                });
-                flatten(if holds { then } else { otherwise }, items, counts, at, ops);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::attention::{Form, KEYS, VALUES};
-    use crate::plan::ring;
-    use crate::plan::roles::plan;
-    use crate::schedule::{OutputIn, PassTurn, Rescale, SM80, SM90, Schedule};
-
-    fn forms() -> Vec<Form> {
-        let all = (0..64).map(|bits: usize| {
-            let has = |bit: usize| bits >> bit & 1 == 1;
-            Form {
-                paged: has(0),
-                output: has(1),
-                lse: has(2),
-                partial: has(3),
-                conditions: has(4),
-                ends_with_condition: has(4) && has(5),
-            }
-        });
-        all.filter(|form| (form.output || form.lse) && (form.conditions || !form.ends_with_condition))
-            .collect()
-    }
-
-    /// Plans of every row of both tables, in every form.
-    fn plans() -> Vec<(String, Plan)> {
-        let mut plans = Vec::new();
-        for row in SM90 {
-            let schedule = Schedule::of_hopper_row(row);
-            let roles = schedule.roles.expect("a Hopper schedule has roles");
-            for form in forms() {
-                for output in [OutputIn::Own, OutputIn::OverQuery] {
-                    for pass in [PassTurn::Issued, PassTurn::Scored] {
-                        let roles = crate::schedule::Roles { output, pass, ..roles };
-                        let schedule = Schedule { roles: Some(roles), ..schedule };
-                        plans.push((format!("{row} {form:?} {output} {pass}"), plan(&schedule, roles, form)));
-                    }
-                }
-            }
-        }
-        for row in SM80 {
-            for form in forms() {
-                for rescale in [Rescale::Always, Rescale::Grown { threshold: 8.0 }] {
-                    let schedule = Schedule { rescale, ..Schedule::of_row(row) };
-                    plans.push((format!("{row:?} {form:?} {rescale:?}"), ring::plan(&schedule, form)));
-                }
-            }
-        }
-        plans
-    }
-
-    #[test]
-    fn every_plan_is_right() {
-        for (what, plan) in plans() {
-            assert_eq!(verify(&plan), Ok(()), "{what}\n{plan}");
-        }
-    }
-
-    /// What may be done to a body: the node at `path` goes, or is weakened.
-    fn mutants(plan: &Plan) -> Vec<(String, String, Plan)> {
-        let mut mutants = Vec::new();
-        for role in 0..plan.roles.len() {
-            let mut count = 0;
-            each_step(&plan.roles[role].body, &mut |_| count += 1);
-            for target in 0..count {
-                for weaker in [false, true] {
-                    let mut mutant = plan.clone();
-                    let mut at = 0;
-                    let mut done = None;
-                    change(&mut mutant.roles[role].body, &mut at, target, weaker, &mut done);
-                    let Some(step) = done else { continue };
-                    let kind = kind(&step);
-                    let what = format!("{} without `{}`", plan.roles[role].name, plan.line(&step));
-                    let what = if weaker { format!("{what}, but weaker") } else { what };
-                    mutants.push((kind, what, mutant));
-                }
-            }
-        }
-        mutants
-    }
-
-    /// Removes or weakens the step numbered `target`, and says which it was.
-    fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, done: &mut Option<Step>) {
-        let mut index = 0;
-        while index < nodes.len() {
-            match &mut nodes[index] {
-                Node::Step(step) => {
-                    if *at == target {
-                        let before = step.clone();
-                        match step {
-                            Step::AwaitProducts(left) if weaker => *left += 1,
-                            // What comes later is awaited longer.
-                            Step::AwaitEmpty(view) if weaker && view.ago > 0 => return,
-                            Step::AwaitFull(view)
-                            | Step::AwaitEmpty(view)
-                            | Step::Release(view)
-                            | Step::Copy { to: view, .. }
-                            | Step::Multiply { b: view, .. }
-                                if weaker && [KEYS, VALUES].contains(&view.buffer) =>
-                            {
-                                view.ago = 1 - view.ago;
-                            }
-                            _ if weaker => return,
-                            _ => _ = nodes.remove(index),
-                        }
-                        *done = Some(before);
-                        *at += 1;
-                        return;
-                    }
-                    *at += 1;
-                }
-                Node::Items { next, each, last } => {
-                    for part in [next, each, last] {
-                        change(part, at, target, weaker, done);
-                    }
-                }
-                Node::Columns { first, each, last } => {
-                    for part in first.iter_mut().chain([each, last]) {
-                        change(part, at, target, weaker, done);
-                    }
-                }
-                Node::If { then, otherwise, .. } => {
-                    for part in [then, otherwise] {
-                        change(part, at, target, weaker, done);
-                    }
-                }
-            }
-            if done.is_some() {
-                return;
-            }
-            index += 1;
-        }
-    }
-
-    /// What sort of step it is.
-    fn kind(step: &Step) -> String {
-        let name = format!("{step:?}");
-        let name = name.split([' ', '(', '{']).next().unwrap_or_default();
-        match step {
-            Step::Compute(Compute { what, .. }) => format!("{what:?}"),
-            _ => name.to_owned(),
-        }
-    }
-
-    /// Arithmetic, of which a plan cannot tell whether it is right, and stores straight from registers.
-    const ARITHMETIC: [&str; 14] = [
-        "Conditions",
-        "Scores",
-        "RowMaxima",
-        "RaiseMaxima",
-        "Growth",
-        "MoveMaxima",
-        "Exponentials",
-        "AddToSums",
-        "Pin",
-        "Rescale",
-        "RowSums",
-        "StoreLse",
-        "StorePartial",
-        "StoreNothing",
-    ];
-
-    /// What may go without the plan being wrong, and why.
-    fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
-        let takes_turns = {
-            let mut found = false;
-            plan.roles.iter().for_each(|role| each_step(&role.body, &mut |s| found |= *s == Step::TakeTurn));
-            found
-        };
-        let warps: usize = plan.roles.iter().map(|role| role.copies * role.warps).sum();
-        match kind {
-            "Meet" if warps == 1 => Some("a block of one warp, whose lanes it lets meet"),
-            "AwaitCopies" if warps == 1 && asks(&plan.roles[0].body, Condition::KeepsAny) => Some(
-                "where a tile is passed over, V is awaited for the sake of other warps, of which there are none",
-            ),
-            "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),
-            "Read" => Some("what is read again has been read before: to keep it would cost registers"),
-            "FenceProducts" if !takes_turns => {
-                Some("behind a wait that stands between products ptxas wants one more, or complains (C7519)")
-            }
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn mutants_of_every_plan_are_found() {
-        let mut survivors: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        let mut excused: BTreeMap<&str, usize> = BTreeMap::new();
-        for (what, plan) in plans().into_iter().step_by(29) {
-            for (kind, mutation, mutant) in mutants(&plan) {
-                if ARITHMETIC.contains(&kind.as_str()) {
-                    continue;
-                }
-                *counts.entry(kind.clone()).or_default() += 1;
-                if verify(&mutant).is_ok() {
-                    match may_go(&kind, &plan) {
-                        Some(why) => *excused.entry(why).or_default() += 1,
-                        None => survivors.entry(kind).or_default().push(format!("{mutation} of {what}")),
-                    }
-                }
-            }
-        }
-        let total: usize = counts.values().sum();
-        println!("{total} mutants of plans: {counts:?}");
-        for (why, count) in &excused {
-            println!("{count} excused: {why}");
-        }
-        for (kind, all) in &survivors {
-            println!("{kind}: {} survive, {}", all.len(), all[0]);
-        }
-        assert!(survivors.is_empty() && excused.len() <= 5);
-    }
-
-    /// Counts of barriers and places in shared memory.
-    #[test]
-    fn numbers_of_plans_are_held() {
-        type Change = (&'static str, fn(&mut Shared));
-        let changes: [Change; 5] = [
-            ("one arrival more", |shared| {
-                if let Some(barriers) = &mut shared.barriers {
-                    barriers.empties += 1;
-                }
-            }),
-            ("one fill more", |shared| {
-                if let Some(barriers) = &mut shared.barriers {
-                    barriers.fills += 1;
-                }
-            }),
-            ("a slot more", |shared| shared.slots += 1),
-            ("sixteen bytes on", |shared| shared.offset += 16),
-            ("barriers of another", |shared| {
-                if let Some(barriers) = &mut shared.barriers {
-                    barriers.offset += crate::plan::BARRIER_BYTES;
-                }
-            }),
-        ];
-        for (what, plan) in plans().into_iter().step_by(31) {
-            for index in 0..plan.buffers.len() {
-                for (how, change) in changes {
-                    let mut mutant = plan.clone();
-                    let Place::Shared(shared) = &mut mutant.buffers[index].place else { continue };
-                    let before = shared.clone();
-                    change(shared);
-                    if *shared != before {
-                        let name = plan.buffers[index].name;
-                        assert!(verify(&mutant).is_err(), "{name} with {how} of {what}");
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

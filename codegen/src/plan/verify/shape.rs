@@ -1,0 +1,106 @@
+//! What can be told of a plan without running it: where buffers lie, and whether factors fit each other.
+
+use super::Fault;
+use crate::plan::{BARRIER_BYTES, Barriers, Node, Owner, Place, Plan, Shared, Step};
+use crate::schedule::WARPGROUP_ROWS;
+
+/// Shared memory and barriers are laid out one after the other, and nothing lies over anything but O over Q.
+pub(super) fn limits(plan: &Plan) -> Result<(), Fault> {
+    let fault = |what: String| Err(Fault { at: "shared memory".to_owned(), what });
+    let mut ranges = Vec::new();
+    for buffer in &plan.buffers {
+        let Place::Shared(shared) = &buffer.place else { continue };
+        let name = buffer.name;
+        for slot in 0..shared.slots {
+            let from = shared.offset + slot * shared.stride;
+            ranges.push((from, from + shared.bytes, name, shared.slots));
+        }
+        if let Some(Barriers { offset, .. }) = shared.barriers {
+            ranges.push((offset, offset + shared.slots * 2 * BARRIER_BYTES, name, 0));
+        }
+        if let Some(layout) = shared.layout
+            && (layout.bytes() != shared.bytes || !shared.offset.is_multiple_of(layout.align()))
+        {
+            return fault(format!("{name} at {} does not fit its layout, {layout:?}", shared.offset));
+        }
+    }
+    ranges.sort_unstable();
+    // O may lie over Q.
+    ranges.dedup_by(|a, b| (a.0, a.1) == (b.0, b.1) && (a.3, b.3) == (1, 1));
+    for pair in ranges.windows(2) {
+        if pair[0].1 > pair[1].0 {
+            return fault(format!("{} and {} overlap at {}", pair[0].2, pair[1].2, pair[1].0));
+        }
+    }
+    match ranges.last() {
+        Some((_, end, name, _)) if *end > plan.shared_bytes => {
+            fault(format!("{name} ends at {end}, behind the {} bytes that there are", plan.shared_bytes))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Both factors of a product have the contracted axis, as long and in the same order.
+pub(super) fn factors(plan: &Plan) -> Result<(), Fault> {
+    for role in &plan.roles {
+        let mut products = Vec::new();
+        each_step(&role.body, &mut |step| {
+            if let Step::Multiply { a, b, transposed, .. } = step {
+                products.push((plan.line(step), *a, *b, *transposed, WARPGROUP_ROWS / 4));
+            }
+            if let Step::MultiplyAtOnce { a, b, transposed, .. } = step {
+                let rows = plan.buffers.iter().find_map(|buffer| match &buffer.place {
+                    Place::Shared(Shared { owner: Owner::Warps, layout: Some(layout), .. }) => {
+                        Some(layout.rows())
+                    }
+                    _ => None,
+                });
+                products.push((plan.line(step), *a, *b, *transposed, rows.unwrap_or(0) / role.warps));
+            }
+        });
+        for (line, a, b, transposed, rows_of_warp) in products {
+            let Place::Shared(Shared { layout: Some(second), .. }) = &plan.buffer(b.buffer).place else {
+                return Err(Fault {
+                    at: line,
+                    what: "the second factor is no tile of shared memory".to_owned(),
+                });
+            };
+            // In elements of 16 bits: along rows of the head dimension, or over rows.
+            let of_second = if transposed { second.rows() } else { second.row_bytes() / 2 };
+            let of_first = match &plan.buffer(a.buffer).place {
+                Place::Shared(Shared { layout: Some(first), .. }) if !transposed => first.row_bytes() / 2,
+                // A warp's rows over its 32 lanes, two elements a register.
+                Place::Registers { each, .. } => 64 * each / rows_of_warp.max(1),
+                place => return Err(Fault { at: line, what: format!("the first factor is in {place:?}") }),
+            };
+            if of_first != of_second {
+                let what = format!("{of_first} elements of the first factor meet {of_second} of the second");
+                return Err(Fault { at: line, what });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every step of a body, once.
+pub(super) fn each_step(nodes: &[Node], visit: &mut impl FnMut(&Step)) {
+    for node in nodes {
+        match node {
+            Node::Step(step) => visit(step),
+            Node::Items { next, each, last } => {
+                for part in [next, each, last] {
+                    each_step(part, visit);
+                }
+            }
+            Node::Columns { first, each, last } => {
+                for part in first.iter().chain([each, last]) {
+                    each_step(part, visit);
+                }
+            }
+            Node::If { then, otherwise, .. } => {
+                each_step(then, visit);
+                each_step(otherwise, visit);
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Every plan is right, and what is taken from one or weakened is found.
+
+use super::shape::each_step;
+use super::*;
+use crate::plan::attention::{Form, KEYS, VALUES};
+use crate::plan::ring;
+use crate::plan::roles::plan;
+use crate::schedule::{OutputIn, PassTurn, Rescale, SM80, SM90, Schedule};
+
+fn forms() -> Vec<Form> {
+    let all = (0..64).map(|bits: usize| {
+        let has = |bit: usize| bits >> bit & 1 == 1;
+        Form {
+            paged: has(0),
+            output: has(1),
+            lse: has(2),
+            partial: has(3),
+            conditions: has(4),
+            ends_with_condition: has(4) && has(5),
+        }
+    });
+    all.filter(|form| (form.output || form.lse) && (form.conditions || !form.ends_with_condition)).collect()
+}
+
+/// Plans of every row of both tables, in every form.
+fn plans() -> Vec<(String, Plan)> {
+    let mut plans = Vec::new();
+    for row in SM90 {
+        let schedule = Schedule::of_hopper_row(row);
+        let roles = schedule.roles.expect("a Hopper schedule has roles");
+        for form in forms() {
+            for output in [OutputIn::Own, OutputIn::OverQuery] {
+                for pass in [PassTurn::Issued, PassTurn::Scored] {
+                    let roles = crate::schedule::Roles { output, pass, ..roles };
+                    let schedule = Schedule { roles: Some(roles), ..schedule };
+                    plans.push((format!("{row} {form:?} {output} {pass}"), plan(&schedule, roles, form)));
+                }
+            }
+        }
+    }
+    for row in SM80 {
+        for form in forms() {
+            for rescale in [Rescale::Always, Rescale::Grown { threshold: 8.0 }] {
+                let schedule = Schedule { rescale, ..Schedule::of_row(row) };
+                plans.push((format!("{row:?} {form:?} {rescale:?}"), ring::plan(&schedule, form)));
+            }
+        }
+    }
+    plans
+}
+
+#[test]
+fn every_plan_is_right() {
+    for (what, plan) in plans() {
+        assert_eq!(verify(&plan), Ok(()), "{what}\n{plan}");
+    }
+}
+
+/// What may be done to a body: the node at `path` goes, or is weakened.
+fn mutants(plan: &Plan) -> Vec<(String, String, Plan)> {
+    let mut mutants = Vec::new();
+    for role in 0..plan.roles.len() {
+        let mut count = 0;
+        each_step(&plan.roles[role].body, &mut |_| count += 1);
+        for target in 0..count {
+            for weaker in [false, true] {
+                let mut mutant = plan.clone();
+                let mut at = 0;
+                let mut done = None;
+                change(&mut mutant.roles[role].body, &mut at, target, weaker, &mut done);
+                let Some(step) = done else { continue };
+                let kind = kind(&step);
+                let what = format!("{} without `{}`", plan.roles[role].name, plan.line(&step));
+                let what = if weaker { format!("{what}, but weaker") } else { what };
+                mutants.push((kind, what, mutant));
+            }
+        }
+    }
+    mutants
+}
+
+/// Removes or weakens the step numbered `target`, and says which it was.
+fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, done: &mut Option<Step>) {
+    let mut index = 0;
+    while index < nodes.len() {
+        match &mut nodes[index] {
+            Node::Step(step) => {
+                if *at == target {
+                    let before = step.clone();
+                    match step {
+                        Step::AwaitProducts(left) if weaker => *left += 1,
+                        // What comes later is awaited longer.
+                        Step::AwaitEmpty(view) if weaker && view.ago > 0 => return,
+                        Step::AwaitFull(view)
+                        | Step::AwaitEmpty(view)
+                        | Step::Release(view)
+                        | Step::Copy { to: view, .. }
+                        | Step::Multiply { b: view, .. }
+                            if weaker && [KEYS, VALUES].contains(&view.buffer) =>
+                        {
+                            view.ago = 1 - view.ago;
+                        }
+                        _ if weaker => return,
+                        _ => _ = nodes.remove(index),
+                    }
+                    *done = Some(before);
+                    *at += 1;
+                    return;
+                }
+                *at += 1;
+            }
+            Node::Items { next, each, last } => {
+                for part in [next, each, last] {
+                    change(part, at, target, weaker, done);
+                }
+            }
+            Node::Columns { first, each, last } => {
+                for part in first.iter_mut().chain([each, last]) {
+                    change(part, at, target, weaker, done);
+                }
+            }
+            Node::If { then, otherwise, .. } => {
+                for part in [then, otherwise] {
+                    change(part, at, target, weaker, done);
+                }
+            }
+        }
+        if done.is_some() {
+            return;
+        }
+        index += 1;
+    }
+}
+
+/// What sort of step it is.
+fn kind(step: &Step) -> String {
+    let name = format!("{step:?}");
+    let name = name.split([' ', '(', '{']).next().unwrap_or_default();
+    match step {
+        Step::Compute(Compute { what, .. }) => format!("{what:?}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// Arithmetic, of which a plan cannot tell whether it is right, and stores straight from registers.
+const ARITHMETIC: [&str; 14] = [
+    "Conditions",
+    "Scores",
+    "RowMaxima",
+    "RaiseMaxima",
+    "Growth",
+    "MoveMaxima",
+    "Exponentials",
+    "AddToSums",
+    "Pin",
+    "Rescale",
+    "RowSums",
+    "StoreLse",
+    "StorePartial",
+    "StoreNothing",
+];
+
+/// What may go without the plan being wrong, and why.
+fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
+    let takes_turns = {
+        let mut found = false;
+        plan.roles.iter().for_each(|role| each_step(&role.body, &mut |s| found |= *s == Step::TakeTurn));
+        found
+    };
+    let warps: usize = plan.roles.iter().map(|role| role.copies * role.warps).sum();
+    match kind {
+        "Meet" if warps == 1 => Some("a block of one warp, whose lanes it lets meet"),
+        "AwaitCopies" if warps == 1 && asks(&plan.roles[0].body, Condition::KeepsAny) => Some(
+            "where a tile is passed over, V is awaited for the sake of other warps, of which there are none",
+        ),
+        "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),
+        "Read" => Some("what is read again has been read before: to keep it would cost registers"),
+        "FenceProducts" if !takes_turns => {
+            Some("behind a wait that stands between products ptxas wants one more, or complains (C7519)")
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn mutants_of_every_plan_are_found() {
+    let mut survivors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut excused: BTreeMap<&str, usize> = BTreeMap::new();
+    for (what, plan) in plans().into_iter().step_by(29) {
+        for (kind, mutation, mutant) in mutants(&plan) {
+            if ARITHMETIC.contains(&kind.as_str()) {
+                continue;
+            }
+            *counts.entry(kind.clone()).or_default() += 1;
+            if verify(&mutant).is_ok() {
+                match may_go(&kind, &plan) {
+                    Some(why) => *excused.entry(why).or_default() += 1,
+                    None => survivors.entry(kind).or_default().push(format!("{mutation} of {what}")),
+                }
+            }
+        }
+    }
+    let total: usize = counts.values().sum();
+    println!("{total} mutants of plans: {counts:?}");
+    for (why, count) in &excused {
+        println!("{count} excused: {why}");
+    }
+    for (kind, all) in &survivors {
+        println!("{kind}: {} survive, {}", all.len(), all[0]);
+    }
+    assert!(survivors.is_empty() && excused.len() <= 5);
+}
+
+/// Counts of barriers and places in shared memory.
+#[test]
+fn numbers_of_plans_are_held() {
+    type Change = (&'static str, fn(&mut Shared));
+    let changes: [Change; 5] = [
+        ("one arrival more", |shared| {
+            if let Some(barriers) = &mut shared.barriers {
+                barriers.empties += 1;
+            }
+        }),
+        ("one fill more", |shared| {
+            if let Some(barriers) = &mut shared.barriers {
+                barriers.fills += 1;
+            }
+        }),
+        ("a slot more", |shared| shared.slots += 1),
+        ("sixteen bytes on", |shared| shared.offset += 16),
+        ("barriers of another", |shared| {
+            if let Some(barriers) = &mut shared.barriers {
+                barriers.offset += crate::plan::BARRIER_BYTES;
+            }
+        }),
+    ];
+    for (what, plan) in plans().into_iter().step_by(31) {
+        for index in 0..plan.buffers.len() {
+            for (how, change) in changes {
+                let mut mutant = plan.clone();
+                let Place::Shared(shared) = &mut mutant.buffers[index].place else { continue };
+                let before = shared.clone();
+                change(shared);
+                if *shared != before {
+                    let name = plan.buffers[index].name;
+                    assert!(verify(&mutant).is_err(), "{name} with {how} of {what}");
+                }
+            }
+        }
+    }
+}
