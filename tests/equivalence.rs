@@ -5,8 +5,9 @@
 mod judge;
 mod targets;
 
+use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::program::{ParamKind, Program};
-use flashpage::codegen::schedule::{Overlap, PassTurn, Tuning, head_dims};
+use flashpage::codegen::schedule::{Overlap, PassTurn, Tuning};
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find, paged_attention};
 use flashpage::prelude::f16;

@@ -10,8 +10,9 @@ mod opaque_masks;
 mod user_sources;
 
 use canonical::{canonical, hash};
+use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::{Tuning, head_dims};
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::catalogue;
 use kernel_source::{Cache, kernel, program};

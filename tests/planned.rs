@@ -8,7 +8,7 @@ mod planning;
 mod targets;
 
 use flashpage::codegen::Arch;
-use flashpage::codegen::schedule::head_dims;
+use flashpage::codegen::choice::head_dims;
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::check_rows;
 use flashpage::runtime::problem::Problem;

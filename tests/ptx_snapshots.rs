@@ -4,8 +4,9 @@
 //! And what must hold of all kernels: the text parses back to the module it was printed from, and the verifier
 //! finds nothing.
 
+use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::program::{DType, ParamKind, Program};
-use flashpage::codegen::schedule::{SM80_HEAD_DIMS, Tuning, head_dims};
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use flashpage::ptx::ast::{Function, Item, Module, Statement};
@@ -32,16 +33,39 @@ fn compiled(kernel: &str, spec: &Spec) -> Compiled {
     compile((find(kernel).unwrap().program)(), spec).unwrap()
 }
 
+/// What the tables choose: Ampere for what lanes carry, Hopper for masks.
 #[test]
 fn schedules() {
-    // Score functions that carry registers have schedules of their own.
-    for kernel in ["causal_attention", "alibi_attention"] {
-        for &head_dim in SM80_HEAD_DIMS {
-            for shape in ShapeClass::ALL {
-                let schedule = compiled(kernel, &spec(DType::F16, head_dim, None, shape)).schedule;
-                insta::assert_snapshot!(format!("schedule_{kernel}_d{head_dim}_{shape}"), schedule);
+    let mut text = String::new();
+    for arch in Arch::ALL {
+        for kernel in ["attention", "causal_attention", "alibi_attention"] {
+            for &head_dim in head_dims(arch) {
+                for shape in ShapeClass::ALL {
+                    let spec = Spec { arch, ..spec(DType::F16, head_dim, None, shape) };
+                    let tuning = compiled(kernel, &spec).schedule.tuning();
+                    text += &format!("{arch} {kernel} head_dim {head_dim} {shape}: {tuning}\n");
+                }
             }
         }
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// A schedule of each family, in words.
+#[test]
+fn schedules_in_words() {
+    let prefill = spec(DType::F16, 128, None, ShapeClass::Prefill);
+    for (name, spec) in [("schedule_ring", prefill), ("schedule_roles", for_hopper(prefill))] {
+        insta::assert_snapshot!(name, compiled("causal_attention", &spec).schedule);
+    }
+}
+
+/// A main loop of each family, run.
+#[test]
+fn timelines() {
+    let prefill = spec(DType::F16, 128, None, ShapeClass::Prefill);
+    for (name, spec) in [("timeline_ring", prefill), ("timeline_roles", for_hopper(prefill))] {
+        insta::assert_snapshot!(name, compiled("causal_attention", &spec).plan.timeline().unwrap());
     }
 }
 

@@ -4,8 +4,9 @@
 mod kernel_source;
 mod opaque_masks;
 
+use flashpage::codegen::choice::{Carries, MaskClass, RingRow, SM80, SM90};
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{Carries, MaskClass, Row, SM80, SM90, Tuning};
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
 use flashpage::measure::cost::Tools;
 use flashpage::measure::parallel;
@@ -332,8 +333,9 @@ fn the_schedule_table_is_what_tune_finds() {
         return;
     };
     let best = &slots[0]["ranking"][0];
-    let is_slot =
-        |row: &&Row| row.head_dim == 64 && row.shape == ShapeClass::Decode && row.carries == Carries::Little;
+    let is_slot = |row: &&RingRow| {
+        row.head_dim == 64 && row.shape == ShapeClass::Decode && row.carries == Carries::Little
+    };
     let row = SM80.iter().find(is_slot).unwrap();
     let found = (
         best["tile"].clone(),

@@ -8,7 +8,7 @@ mod judge;
 mod kernel_source;
 mod targets;
 
-use flashpage::codegen::schedule::head_dims;
+use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;

@@ -4,7 +4,8 @@
 
 mod targets;
 
-use flashpage::codegen::schedule::{Tuning, head_dims};
+use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::emulator::Line;
 use flashpage::kernels::find;

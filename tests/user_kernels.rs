@@ -7,8 +7,8 @@ mod opaque_masks;
 mod targets;
 mod user_sources;
 
+use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::program::Generic;
-use flashpage::codegen::schedule::head_dims;
 use flashpage::codegen::{Arch, Program};
 use flashpage::runtime::equivalence;
 use flashpage::runtime::problem::Problem;

@@ -209,33 +209,34 @@ impl Meaning {
 ///
 /// - A kernel whose warps are all alike has the grid `[row tiles of the longest sequence, q_heads / packed heads,
 ///   sequences]`, where a sequence has `q_len * packed heads` rows; tiles past a sequence's end return at once.
-/// - A kernel with warps of several roles ([`Schedule::roles`]) has as many blocks as the device holds at once, or as
+/// - A kernel with warps of several roles ([`Schedule::Roles`]) has as many blocks as the device holds at once, or as
 ///   there are tiles if they are fewer; the blocks walk the list of the same tiles.
 /// - A planned kernel has any grid `[blocks, 1, 1]`: its tiles come from a list, and where sequences begin and how long
 ///   they are is written there. Without roles its blocks do one item each, so there are as many as the list can hold.
 pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
     let mut args = Vec::new();
-    let maps = schedule.roles.is_some();
+    let maps = schedule.roles();
     for (index, param) in program.params.iter().enumerate() {
         let id = ParamId(index);
         let mut push = |suffix: &str, ty, meaning| {
             args.push(AbiArg { name: format!("{}{suffix}", ptx_name(&param.name)), ty, meaning });
         };
-        match param.kind {
-            ParamKind::Output | ParamKind::RowOutput if work == Work::Partials => continue,
-            ParamKind::Scalar(ty) => {
+        match (param.kind, maps) {
+            (ParamKind::Output | ParamKind::RowOutput, _) if work == Work::Partials => continue,
+            (ParamKind::Scalar(ty), _) => {
                 let ty = if ty == ScalarType::F32 { AbiType::F32 } else { AbiType::I32 };
                 push("", ty, Meaning::Scalar(id));
                 continue;
             }
-            ParamKind::Query
-            | ParamKind::Keys
-            | ParamKind::Values
-            | ParamKind::PagedKeys
-            | ParamKind::PagedValues
-                if maps =>
-            {
-                push("_map", AbiType::TensorMap, Meaning::TensorMap(id, schedule.copy_box(param.kind)));
+            (
+                ParamKind::Query
+                | ParamKind::Keys
+                | ParamKind::Values
+                | ParamKind::PagedKeys
+                | ParamKind::PagedValues,
+                Some(roles),
+            ) => {
+                push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
                 if !work.is_planned()
                     && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)
                 {
@@ -246,8 +247,8 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
                 }
                 continue;
             }
-            ParamKind::Output if maps => {
-                push("_map", AbiType::TensorMap, Meaning::TensorMap(id, schedule.copy_box(param.kind)));
+            (ParamKind::Output, Some(roles)) => {
+                push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
             }
             _ => {}
         }
@@ -279,7 +280,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
         }
     }
     let mut shared = vec![("q_heads", Meaning::QueryHeads), ("packed_heads", Meaning::PackedHeads)];
-    if maps && !work.is_planned() {
+    if maps.is_some() && !work.is_planned() {
         shared.extend([
             ("row_tiles", Meaning::RowTiles),
             ("head_blocks", Meaning::HeadBlocks),
@@ -291,7 +292,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
     let mut divisors = vec![Divisor::PackedHeads, Divisor::GroupBlocks];
-    if maps && !work.is_planned() {
+    if maps.is_some() && !work.is_planned() {
         divisors.extend([Divisor::HeadBlocks, Divisor::SectionTiles, Divisor::Section, Divisor::LastSection]);
     }
     divisors.extend(scalar_divisors(program).into_iter().map(Divisor::Scalar));
@@ -303,7 +304,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
             args.push(AbiArg { name: format!("{name}_{suffix}"), ty: AbiType::U32, meaning });
         }
     }
-    if maps && !work.is_planned() {
+    if maps.is_some() && !work.is_planned() {
         args.push(AbiArg {
             name: "tile_counter".to_owned(),
             ty: AbiType::U64,
@@ -353,8 +354,8 @@ pub fn ptx_name(identifier: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choice::SM80;
     use crate::frontend::parse_source;
-    use crate::schedule::SM80;
 
     #[test]
     fn parameters_have_names_of_their_own() {
@@ -372,7 +373,7 @@ mod tests {
             }";
         let program = parse_source(source).expect("a kernel");
         let names: Vec<String> =
-            abi(&program, &Schedule::of_row(&SM80[0]), Work::Grid).into_iter().map(|arg| arg.name).collect();
+            abi(&program, &SM80[0].schedule().into(), Work::Grid).into_iter().map(|arg| arg.name).collect();
         let of_scalars = &names[names.len() - 13..names.len() - 4];
         let expected = [
             "q_starts_",

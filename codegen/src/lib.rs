@@ -7,8 +7,9 @@
 //! - [`frontend`]: Rust syntax to a program, with its own checks of axes and types.
 //! - [`program`]: the tile IR and its meaning.
 //! - [`analysis`]: what a program is found to be; what its mask says of loops.
-//! - [`spec`], [`tuning`], [`schedule`]: what a program is specialised to, what is asked of it by hand, and how it runs.
-//! - [`plan`]: a kernel as data, step by step; so far for `sm_90a`.
+//! - [`spec`], [`tuning`]: what a program is specialised to, and what is asked of it by hand.
+//! - [`schedule`]: how it runs, as numbers for a family of plans; [`choice`]: the tables that those come from.
+//! - [`plan`]: a kernel as data, step by step.
 //! - `lower`: to the entry of a target, `sm80` or `sm90` (for `sm_90a`), both made of the same ranges, masks and softmax.
 //! - [`layout`]: where elements lie in shared memory and in registers.
 //! - [`abi`]: the entry's parameters; [`work_list`]: the list that planned kernels take their tiles from.
@@ -20,6 +21,7 @@
 
 pub mod abi;
 pub mod analysis;
+pub mod choice;
 mod dump;
 pub mod frontend;
 pub mod layout;

@@ -16,6 +16,9 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// All of them.
+    pub const ALL: [Arch; 2] = [Arch::Sm80, Arch::Sm90a];
+
     /// As `.target` spells it.
     pub fn as_str(self) -> &'static str {
         match self {

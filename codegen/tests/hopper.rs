@@ -2,8 +2,10 @@
 
 use flashpage_codegen::abi::AbiType;
 use flashpage_codegen::analysis::attention::recognise;
+use flashpage_codegen::choice::{RolesRow, SM90_HEAD_DIMS, choose};
+use flashpage_codegen::plan::{BARRIER_BYTES, Meeting, Named, NamedBarrier};
 use flashpage_codegen::program::DType;
-use flashpage_codegen::schedule::{BarrierAt, HopperRow, SM90_HEAD_DIMS, Schedule, Tuning};
+use flashpage_codegen::schedule::{Roles, Schedule, Tuning};
 use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
 
 const KERNELS: &str = include_str!("../../src/kernels.rs");
@@ -44,52 +46,38 @@ fn barriers_of_the_plan_are_those_of_the_kernel() {
     for Compiled { schedule, plan, module, entry, dynamic_shared_bytes, .. } in compiled() {
         let text = flashpage_ptx::print(&module);
         assert_eq!(dynamic_shared_bytes as usize, schedule.shared_bytes(), "{entry}");
-        for meeting in schedule.meetings() {
-            let What { line, what } = match meeting.at {
-                BarrierAt::Shared(offset) => {
-                    let at = match offset - plan.barriers_offset() {
-                        0 => "[%barriers0]".to_owned(),
-                        along => format!("[%barriers0+{along}]"),
-                    };
-                    What {
-                        line: format!("mbarrier.init.shared.b64 {at}, {};", meeting.arrivals),
-                        what: "its count",
-                    }
-                }
-                // Of turns and of barriers of one warpgroup only the first's number is a constant.
-                BarrierAt::Named(number) => match meeting.name.split_once(' ') {
-                    Some(("turn", "0")) => What {
-                        line: format!("add.u32 %turn0, %warpgroup0, {number};"),
-                        what: "the first turn",
-                    },
-                    Some(("alone", "0")) => What {
-                        line: format!("add.u32 %alone0, %warpgroup0, {number};"),
-                        what: "the first alone",
-                    },
-                    Some(("turn" | "alone", _)) => continue,
-                    _ if number == 0 => What { line: "bar.sync 0;".to_owned(), what: "all threads" },
-                    _ => What {
-                        line: format!("bar.sync {number}, {};", meeting.arrivals),
-                        what: "its threads",
-                    },
-                },
+        for (index, (buffer, slot, side, arrivals)) in plan.mbarriers().into_iter().enumerate() {
+            let at = match index {
+                0 => "[%barriers0]".to_owned(),
+                index => format!("[%barriers0+{}]", index * BARRIER_BYTES),
             };
-            assert!(text.contains(&line), "{entry}: {} has not {what}: no `{line}`", meeting.name);
+            let line = format!("mbarrier.init.shared.b64 {at}, {arrivals};");
+            assert!(text.contains(&line), "{entry}: {side:?} of {} {slot}: no `{line}`", buffer.name);
+        }
+        for NamedBarrier { of, copy, number, threads } in &plan.named {
+            // Of turns and of barriers of one warpgroup only the first's number is a constant.
+            let line = match (of, copy) {
+                (Named::Meet(Meeting::Block), _) => format!("bar.sync {number};"),
+                (Named::Meet(Meeting::Consumers), _) => format!("bar.sync {number}, {threads};"),
+                (Named::Meet(Meeting::Alone), 0) => format!("add.u32 %alone0, %warpgroup0, {number};"),
+                (Named::Turn, 0) => format!("add.u32 %turn0, %warpgroup0, {number};"),
+                _ => continue,
+            };
+            assert!(text.contains(&line), "{entry}: {of:?} has no `{line}`");
         }
         assert_eq!(text.matches("mbarrier.init").count(), plan.mbarriers().len(), "{entry}");
-        assert_eq!(schedule.roles.is_some_and(|roles| roles.take_turns), text.contains("%turn0"), "{entry}");
+        assert_eq!(roles(&schedule).take_turns(), text.contains("%turn0"), "{entry}");
     }
 }
 
-struct What {
-    line: String,
-    what: &'static str,
+fn roles(schedule: &Schedule) -> &Roles {
+    schedule.roles().expect("kernels for Hopper have roles")
 }
 
 #[test]
 fn boxes_of_the_plan_are_those_of_the_kernel() {
     for Compiled { schedule, module, entry, .. } in compiled() {
-        let (kv, query) = (schedule.kv_copies(), schedule.query_copies());
+        let (kv, query) = (roles(&schedule).kv_copies(), roles(&schedule).query_copies());
         // Whole tiles: the boxes' bytes are those that a full barrier waits for.
         assert_eq!(kv.boxes * kv.rows * kv.row_bytes, schedule.kv_tile_bytes(), "{entry}");
         assert_eq!(
@@ -110,14 +98,14 @@ fn a_schedule_knows_its_row() {
     let attention = recognise(&kernel("causal_attention"), true).expect("attention");
     for &head_dim in SM90_HEAD_DIMS {
         for shape in ShapeClass::ALL {
-            let row = HopperRow::of(&spec(head_dim, shape, None), &attention).expect("a row");
+            let row = RolesRow::of(&spec(head_dim, shape, None), &attention).expect("a row");
             assert_eq!((row.head_dim, row.shape), (head_dim, shape));
-            let chosen = Schedule::choose(&spec(head_dim, shape, None), &attention);
-            assert_eq!(chosen, Ok(Schedule::of_hopper_row(row)));
+            let chosen = choose(&spec(head_dim, shape, None), &attention);
+            assert_eq!(chosen, Ok(row.schedule().into()));
         }
     }
     let old = Spec { arch: Arch::Sm80, ..spec(128, ShapeClass::Prefill, None) };
-    assert_eq!(HopperRow::of(&old, &attention), None);
+    assert_eq!(RolesRow::of(&old, &attention), None);
 }
 
 #[test]
@@ -209,7 +197,7 @@ fn planned_kernels_wait_for_the_grid_before_them() {
 fn v_is_waited_for_before_a_turn_or_else_behind_the_scores() {
     for Compiled { schedule, module, entry, .. } in compiled() {
         let text = flashpage_ptx::print(&module);
-        let takes_turns = schedule.roles.is_some_and(|roles| roles.take_turns);
+        let takes_turns = roles(&schedule).take_turns();
         let mut loops = 0;
         for issued in text.split("// multiply S = Q K@0t").skip(1) {
             // The rightmost tile's scores have no O += P V beside them.

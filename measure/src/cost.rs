@@ -116,7 +116,7 @@ impl Cost {
     /// A tool that cannot be run.
     pub fn of(tools: &Tools, compiled: &Compiled, shape: ShapeClass, gpu: &Gpu) -> Result<Cost, ToolError> {
         let schedule = compiled.schedule;
-        let code = tools.read(schedule.arch.as_str(), &compiled.text(), schedule.head_dim)?;
+        let code = tools.read(schedule.arch().as_str(), &compiled.text(), schedule.head_dim)?;
         let shared = compiled.dynamic_shared_bytes as usize + code.assembled.static_shared as usize;
         let occupancy = gpu.occupancy(code.assembled.registers, shared, schedule.threads());
         let bounds = code.inside().map_or(Vec::new(), |inside| {

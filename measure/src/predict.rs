@@ -132,7 +132,7 @@ impl Tiling<'_> {
     /// As lowered: the last tile first, which is the longest under a causal mask. A grid has tiles fastest, then heads,
     /// then sequences; blocks with roles have so many pairs in a section, and tiles slowest in it.
     fn order(&self, section: usize) -> Vec<Place> {
-        let section = if self.schedule.roles.is_some() { section.max(1) } else { 1 };
+        let section = if self.schedule.roles().is_some() { section.max(1) } else { 1 };
         let place = |pair: usize, tile: usize| Place {
             sequence: pair / self.head_blocks.max(1),
             head_block: pair % self.head_blocks.max(1),
@@ -195,7 +195,7 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
 
     let tile_bytes = 2.0 * (schedule.cols * schedule.head_dim * 2) as f64;
     // One slot of the ring is in use; what was asked for into the others is on its way.
-    let in_flight = ((schedule.slots() - 1) * schedule.slot_bytes()) as f64;
+    let in_flight = ((schedule.slots() - 1) * schedule.kv_tile_bytes()) as f64;
     // What another block reads too lies in the cache for most of them.
     let readers = tiling.tiles * tiling.head_blocks / workload.kv_heads.max(1);
     let latency = if readers > 1 { gpu.cache_latency } else { gpu.memory_latency };
@@ -221,7 +221,7 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
     let slots = sms * together;
     let order = tiling.order(tiling.section(gpu));
     // Trips of a tile, and of a block's beginning.
-    let (each, begin) = match schedule.roles {
+    let (each, begin) = match schedule.roles() {
         None => (2.0 * trip, 0.0),
         Some(roles) if roles.output == OutputIn::OverQuery => (trip, 2.0 * trip),
         Some(_) => (0.0, 2.0 * trip),
@@ -255,7 +255,7 @@ fn last_of_next_free(blocks: impl Iterator<Item = f64>, slots: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flashpage_codegen::schedule::{MaskClass, SM80, SM90};
+    use flashpage_codegen::choice::{MaskClass, SM80, SM90};
 
     #[test]
     fn the_next_free_slot_takes_the_next_tile() {
@@ -301,7 +301,7 @@ mod tests {
                 .iter()
                 .find(|row| row.head_dim == 128 && row.shape == ShapeClass::Prefill && is_made_for(row.mask))
                 .expect("a prefill");
-            let schedule = Schedule::of_hopper_row(row);
+            let schedule = Schedule::from(row.schedule());
             let tiling = Tiling::of(&workload, &schedule, ShapeClass::Prefill);
             let times = |section: usize| {
                 let order = tiling.order(section);
@@ -325,13 +325,15 @@ mod tests {
             tiling.order(section).iter().map(|at| (at.sequence, at.head_block, at.tile)).collect()
         };
         let row = SM90.iter().find(|row| row.consumers == 2).expect("two consumers");
-        let hopper = Schedule { head_dim: 128, ..Schedule::of_hopper_row(row) };
+        let mut hopper = row.schedule();
+        hopper.sizes.head_dim = 128;
+        let hopper = Schedule::from(hopper);
         let three = [(0, 0, 1), (0, 1, 1), (1, 0, 1), (0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1), (1, 1, 0)];
         assert_eq!(places(&hopper, 3), three);
         let grid = [(0, 0, 1), (0, 0, 0), (0, 1, 1), (0, 1, 0), (1, 0, 1), (1, 0, 0), (1, 1, 1), (1, 1, 0)];
         assert_eq!(places(&hopper, 1), grid);
         let row = SM80.iter().find(|row| row.rows == 128).expect("a row of 128 rows");
-        assert_eq!(places(&Schedule::of_row(row), 3), grid);
+        assert_eq!(places(&Schedule::from(row.schedule()), 3), grid);
     }
 
     fn workload(mask: Mask, window: Option<usize>) -> Workload {

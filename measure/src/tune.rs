@@ -9,10 +9,9 @@ use crate::gpu::Gpu;
 use crate::machine_code::InnerLoop;
 use crate::parallel;
 use crate::workload::{Mask, Phase, Workload};
+use flashpage_codegen::choice::{Carries, MAX_STAGES, MaskClass, RingRow, RolesRow};
 use flashpage_codegen::program::{DType, Program};
-use flashpage_codegen::schedule::{
-    Carries, HopperRow, MAX_STAGES, MaskClass, OutputIn, QueryIn, Roles, Row, Schedule, Tuning,
-};
+use flashpage_codegen::schedule::{OutputIn, QueryIn, Schedule, Sizes, Tuning};
 use flashpage_codegen::{Arch, ShapeClass, Spec, Work, compile};
 
 /// What a row of the table is for.
@@ -63,14 +62,14 @@ pub struct Candidate {
     pub measured: Option<f64>,
 }
 
-impl From<&Row> for Slot {
-    fn from(row: &Row) -> Slot {
+impl From<&RingRow> for Slot {
+    fn from(row: &RingRow) -> Slot {
         Slot { head_dim: row.head_dim, shape: row.shape, of: Of::Ampere { carries: row.carries } }
     }
 }
 
-impl From<&HopperRow> for Slot {
-    fn from(row: &HopperRow) -> Slot {
+impl From<&RolesRow> for Slot {
+    fn from(row: &RolesRow) -> Slot {
         Slot { head_dim: row.head_dim, shape: row.shape, of: Of::Hopper { mask: row.mask } }
     }
 }
@@ -147,7 +146,7 @@ impl Slot {
     }
 
     fn hopper(&self, mask: Option<MaskClass>) -> Vec<Schedule> {
-        let of_table = HopperRow {
+        let of_table = RolesRow {
             head_dim: self.head_dim,
             shape: self.shape,
             mask,
@@ -179,7 +178,7 @@ impl Slot {
                                 polynomial: Some(polynomial),
                                 ..Tuning::default()
                             };
-                            Schedule::of_hopper_row(&of_table).tuned(&tuning).ok()
+                            Schedule::from(of_table.schedule()).tuned(&tuning).ok()
                         };
                         let Some(stages) =
                             (least_stages..=MAX_STAGES).rev().find(|stages| tuned(*stages, 0).is_some())
@@ -195,7 +194,7 @@ impl Slot {
     }
 
     fn ampere(&self, gpu: &Gpu, carries: Carries) -> Vec<Schedule> {
-        let of_table = Row {
+        let of_table = RingRow {
             head_dim: self.head_dim,
             shape: self.shape,
             carries,
@@ -227,7 +226,7 @@ impl Slot {
                                     blocks_per_sm: Some(blocks),
                                     ..Tuning::default()
                                 };
-                                let Ok(schedule) = Schedule::of_row(&of_table).tuned(&tuning) else {
+                                let Ok(schedule) = Schedule::from(of_table.schedule()).tuned(&tuning) else {
                                     continue;
                                 };
                                 if fits(&schedule, gpu) {
@@ -247,7 +246,10 @@ impl Slot {
 fn fits(schedule: &Schedule, gpu: &Gpu) -> bool {
     let rows = schedule.rows_per_warp();
     // Accumulators, scores and Q of a lane, and some 40 registers for the rest.
-    let query = if schedule.query == QueryIn::Registers { rows * schedule.head_dim / 64 } else { 0 };
+    let query = match schedule {
+        Schedule::Ring(ring) if ring.query == QueryIn::Registers => rows * schedule.head_dim / 64,
+        _ => 0,
+    };
     let held = rows * (schedule.head_dim + schedule.cols) / 32 + query;
     let room = |registers: usize| {
         gpu.occupancy(registers.min(255) as u32, schedule.shared_bytes(), schedule.threads()).blocks
@@ -395,18 +397,22 @@ pub fn why(ranked: &[Candidate], gpu: &Gpu) -> Option<String> {
 
 /// What tells a schedule from others, blocks on a multiprocessor aside.
 fn in_words(schedule: &Schedule) -> String {
-    let Schedule { rows, cols, warps, stages, query, .. } = schedule;
-    match schedule.roles {
-        None => format!("{rows}x{cols}, warps {warps}, stages {stages}, Q in {query}"),
-        Some(Roles { output, polynomial, .. }) => {
-            let polynomials =
-                if polynomial == 0 { String::new() } else { format!(", polynomial {polynomial}") };
-            format!("{rows}x{cols}, stages {stages}, O in {output}{polynomials}")
+    let Sizes { rows, cols, warps, stages, .. } = **schedule;
+    match schedule {
+        Schedule::Ring(ring) => {
+            format!("{rows}x{cols}, warps {warps}, stages {stages}, Q in {}", ring.query)
+        }
+        Schedule::Roles(roles) => {
+            let polynomials = match roles.polynomial {
+                0 => String::new(),
+                polynomial => format!(", polynomial {polynomial}"),
+            };
+            format!("{rows}x{cols}, stages {stages}, O in {}{polynomials}", roles.output)
         }
     }
 }
 
-/// The source of a schedule table, `codegen/src/schedule/{table,hopper_table}.rs`, between its first row and its last.
+/// The source of a schedule table, `codegen/src/choice/{ring_table,roles_table}.rs`, between its first row and its last.
 pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
     let name = |shape: ShapeClass| match shape {
         ShapeClass::Prefill => "Prefill",
@@ -418,27 +424,24 @@ pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
         QueryIn::Shared => "Shared",
     };
     let row = |(slot, schedule, why): &(Slot, Schedule, String)| {
-        let Schedule { rows, cols, warps, stages, blocks_per_sm, .. } = schedule;
-        let carries = match slot.of {
-            Of::Ampere { carries } => carries,
-            Of::Hopper { mask } => {
+        let Sizes { rows, cols, warps, stages, blocks_per_sm, .. } = **schedule;
+        let (head_dim, shape) = (slot.head_dim, name(slot.shape));
+        match (schedule, slot.of) {
+            (Schedule::Roles(roles), Of::Hopper { mask }) => {
                 let mask = mask.map_or("None".to_owned(), |mask| format!("Some({mask:?})"));
-                let (output, polynomial) =
-                    schedule.roles.map_or((OutputIn::Own, 0), |roles| (roles.output, roles.polynomial));
-                return format!(
-                    "    HopperRow {{ head_dim: {}, shape: {}, mask: {mask}, consumers: {}, cols: {cols}, stages: {stages}, blocks_per_sm: {blocks_per_sm}, output: {output:?}, polynomial: {polynomial},\n                why: {why:?} }},\n",
-                    slot.head_dim,
-                    name(slot.shape),
-                    schedule.consumers(),
-                );
+                format!(
+                    "    RolesRow {{ head_dim: {head_dim}, shape: {shape}, mask: {mask}, consumers: {}, cols: {cols}, stages: {stages}, blocks_per_sm: {blocks_per_sm}, output: {:?}, polynomial: {},\n               why: {why:?} }},\n",
+                    roles.consumers(),
+                    roles.output,
+                    roles.polynomial,
+                )
             }
-        };
-        format!(
-            "    Row {{ head_dim: {}, shape: {}, carries: {carries:?}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n          why: {why:?} }},\n",
-            slot.head_dim,
-            name(slot.shape),
-            query(schedule.query)
-        )
+            (Schedule::Ring(ring), Of::Ampere { carries }) => format!(
+                "    RingRow {{ head_dim: {head_dim}, shape: {shape}, carries: {carries:?}, rows: {rows}, cols: {cols}, warps: {warps}, stages: {stages}, query: {}, blocks_per_sm: {blocks_per_sm},\n              why: {why:?} }},\n",
+                query(ring.query)
+            ),
+            _ => unreachable!("a slot's schedules are of its target"),
+        }
     };
     chosen.iter().map(row).collect()
 }

@@ -12,8 +12,8 @@ use crate::problem::{Inputs, Problem, ProblemError};
 use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
+use flashpage_codegen::choice::head_dims;
 use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage_codegen::schedule::head_dims;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 

@@ -3,6 +3,7 @@
 use crate::device::{CodePlan, Device, DeviceError, Module};
 use crate::device_kernels::dependent;
 use crate::launch_error::LaunchError;
+use flashpage_codegen::schedule::Roles;
 use flashpage_codegen::{Compiled, Program, Spec, compile};
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -83,7 +84,8 @@ impl KernelCache {
         }
         // Not under the lock: other kernels may be launched while this one is compiled.
         let compiled = compile(program, spec)?;
-        let plan = CodePlan { entry: &compiled.entry, registers: compiled.schedule.registers_at_entry() };
+        let registers = compiled.schedule.roles().map(Roles::registers_at_entry);
+        let plan = CodePlan { entry: &compiled.entry, registers };
         let (module, local_bytes) = device.load_kernel(&compiled.text(), &plan)?;
         let kernel = Arc::new(Kernel { program: program.clone(), compiled, module, local_bytes });
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);

@@ -275,7 +275,7 @@ impl Tiles {
             fits.ok_or(LaunchError::TooLarge { what, value, most })
         };
         let Tiles { row_tiles, head_blocks, sequences, .. } = *self;
-        if schedule.roles.is_some() {
+        if schedule.roles().is_some() {
             // Blocks count tiles in 32 bits with a sign.
             let tiles = row_tiles.saturating_mul(head_blocks).saturating_mul(sequences);
             let tiles = limited("the number of tiles", tiles, i32::MAX as usize)?;
@@ -389,8 +389,8 @@ mod tests {
     use crate::device::EmulatorOptions;
     use crate::problem::Problem;
     use crate::test_kernels::contiguous;
+    use flashpage_codegen::choice::{SM80, SM90};
     use flashpage_codegen::layout::copy_box::CopyBox;
-    use flashpage_codegen::schedule::{SM80, SM90};
 
     fn problem(q_heads: usize, kv_heads: usize, lens: &[(usize, usize)]) -> Problem {
         Problem { q_heads, kv_heads, lens: lens.to_vec(), ..Problem::default() }
@@ -520,7 +520,7 @@ mod tests {
 
     #[test]
     fn grids_that_are_too_large() {
-        let (ampere, hopper) = (Schedule::of_row(&SM80[0]), Schedule::of_hopper_row(&SM90[0]));
+        let (ampere, hopper) = (SM80[0].schedule().into(), SM90[0].schedule().into());
         let table: [(&Schedule, [usize; 3], &str); 6] = [
             (
                 &ampere,

@@ -13,6 +13,8 @@
 //! product as they stand. `ldmatrix.x4` gives lane `l` its part of four 8×8 matrices whose rows the lanes'
 //! addresses name, eight lanes a matrix.
 
+use super::lane::{LaneMap, field};
+
 /// Rows of an accumulator tile.
 pub const M: usize = 16;
 /// Columns of an accumulator tile.
@@ -20,30 +22,49 @@ pub const N: usize = 8;
 /// Depth of one product.
 pub const K: usize = 16;
 
-/// Row of accumulator element `e` of a lane.
-pub fn accumulator_row(lane: usize, e: usize) -> usize {
-    lane / 4 + e / 2 * 8
+/// The four lanes of a row of an accumulator: which of them a lane is.
+pub const QUAD_LANE: LaneMap = LaneMap(&[field(0, 2, 1)]);
+/// Row of a lane's first accumulator element.
+pub const FIRST_ROW: LaneMap = LaneMap(&[field(2, 3, 1)]);
+/// Column of a lane's first accumulator element.
+pub const FIRST_COL: LaneMap = LaneMap(&[field(0, 2, 2)]);
+
+/// Row slots of a lane in an accumulator, each with two elements.
+pub const SLOTS: usize = 2;
+
+/// Rows from a lane's first to that of row slot `slot`, in accumulators one below the other.
+pub const fn slot_row(slot: usize) -> usize {
+    slot * M / SLOTS
 }
 
-/// Column of accumulator element `e` of a lane.
-pub fn accumulator_col(lane: usize, e: usize) -> usize {
-    lane % 4 * 2 + e % 2
+/// Columns from a lane's first to that of a row slot's element `n`, in accumulators side by side.
+pub const fn slot_col(n: usize) -> usize {
+    n / 2 * N + n % 2
 }
 
-/// The row and 16-byte chunk that a lane addresses so that `ldmatrix.x4` on a 16-row, two-chunk block gives
-/// r0: rows 0–7 chunk 0, r1: rows 8–15 chunk 0, r2: rows 0–7 chunk 1, r3: rows 8–15 chunk 1.
+/// Where in a 16-row, two-chunk block a lane addresses: a row and a 16-byte chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addressed {
+    /// The row.
+    pub row: LaneMap,
+    /// The chunk.
+    pub chunk: LaneMap,
+}
+
+/// So that `ldmatrix.x4` gives r0: rows 0–7 chunk 0, r1: rows 8–15 chunk 0, r2: rows 0–7 chunk 1, r3: rows 8–15 chunk 1.
 ///
 /// Of Q (rows are m, chunks are k) these are `a0..a3`. Of V read with `.trans` (rows are k, chunks are n) they
 /// are (b0, b1) of two column blocks, [`B_PAIRS`].
-pub fn rows_first(lane: usize) -> (usize, usize) {
-    (lane % 16, lane / 16)
-}
+///
+/// The row is cut at eight, as the swizzle is: written as four bits, with the swizzle's three apart, ptxas spilled 84 bytes
+/// of a prefill that leaves no register free.
+pub const ROWS_FIRST: Addressed =
+    Addressed { row: LaneMap(&[field(0, 3, 1), field(3, 1, 8)]), chunk: LaneMap(&[field(4, 1, 1)]) };
 
 /// The same with r1 and r2 exchanged. Of K (rows are n, chunks are k) these are (b0, b1) of two column blocks,
 /// [`B_PAIRS`].
-pub fn chunks_first(lane: usize) -> (usize, usize) {
-    (lane % 8 + lane / 16 * 8, lane / 8 % 2)
-}
+pub const CHUNKS_FIRST: Addressed =
+    Addressed { row: LaneMap(&[field(0, 3, 1), field(4, 1, 8)]), chunk: LaneMap(&[field(3, 1, 1)]) };
 
 /// Registers (b0, b1) of the two blocks of eight columns that one `ldmatrix.x4` brings. A product takes its B
 /// operand from an aligned pair of registers: any other pairing costs two moves a block.
@@ -58,7 +79,10 @@ mod tests {
         let mut seen = [[false; N]; M];
         for lane in 0..32 {
             for e in 0..4 {
-                let cell = &mut seen[accumulator_row(lane, e)][accumulator_col(lane, e)];
+                let (row, col) = (FIRST_ROW.of(lane) + slot_row(e / 2), FIRST_COL.of(lane) + slot_col(e % 2));
+                // The lanes of a row are neighbours.
+                assert_eq!(QUAD_LANE.of(lane), lane - lane / 4 * 4);
+                let cell = &mut seen[row][col];
                 assert!(!std::mem::replace(cell, true));
             }
         }
@@ -66,7 +90,8 @@ mod tests {
 
     #[test]
     fn ldmatrix_sources_name_four_matrices() {
-        for source in [rows_first, chunks_first] {
+        for Addressed { row, chunk } in [ROWS_FIRST, CHUNKS_FIRST] {
+            let source = |lane| (row.of(lane), chunk.of(lane));
             let mut seen = [[false; 2]; 16];
             for lane in 0..32 {
                 let (row, chunk) = source(lane);
@@ -86,6 +111,8 @@ mod tests {
     /// Register r holds what lanes 8r..8r+8 address.
     #[test]
     fn register_pairs_are_b_operands() {
+        let [rows_first, chunks_first] = [ROWS_FIRST, CHUNKS_FIRST]
+            .map(|Addressed { row, chunk }| move |lane| (row.of(lane), chunk.of(lane)));
         for (first, second) in B_PAIRS {
             let (k, k_next) = (chunks_first(first * 8), chunks_first(second * 8));
             assert_eq!((k.0, k.1 + 1), k_next, "K: the same keys, the next eight of k");

@@ -1,7 +1,9 @@
 //! Layouts as values: where an element of a tile lies in shared memory ([`swizzle`]) or in a warp's
-//! registers ([`fragment`]). Lowerings take every such number from here.
+//! registers ([`fragment`]). Lowerings take every such number from here; those that go by lane are
+//! data ([`lane`]) from which the emitter makes instructions.
 
 pub mod copy_box;
 pub mod fragment;
+pub mod lane;
 pub mod panel;
 pub mod swizzle;

@@ -17,7 +17,7 @@
 //! bytes, bits 62–63 the swizzle. So either order is one that it can be told of.
 
 use super::fragment::K;
-use super::swizzle::{CHUNK, PERIOD};
+use super::swizzle::{CHUNK, PERIOD, phase};
 
 /// A tile of `rows` rows of the head dimension, in panels of `span` bytes of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Panels {
 
     /// What is XORed onto the chunks of a row.
     pub fn phase(self, row: usize) -> usize {
-        row % PERIOD / (128 / self.span)
+        phase(row, self.span)
     }
 
     /// Bytes of eight rows.

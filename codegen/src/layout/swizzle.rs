@@ -12,11 +12,24 @@
 //! - chunk bits above the third, and rows in steps of eight, are plain additions: instruction offsets;
 //! - a chunk `c | d` of disjoint bits lies at `offset(c) ^ (d << 4)`, so walking along a row is one XOR.
 
+use super::lane::{LaneMap, field};
+
 /// Bytes of a chunk: the unit of `cp.async.cg`, `ldmatrix` rows and vector accesses.
 pub const CHUNK: usize = 16;
 
 /// Rows after which the pattern repeats, and chunks over which it runs.
 pub const PERIOD: usize = 8;
+
+/// Rows that share what is XORed onto their chunks, where the pattern is bits of the address and a piece has `span` bytes of
+/// a row: 128 or 64.
+pub const fn rows_per_phase(span: usize) -> usize {
+    PERIOD * CHUNK / span
+}
+
+/// What is XORed onto the chunks of a row.
+pub const fn phase(row: usize, span: usize) -> usize {
+    row % PERIOD / rows_per_phase(span)
+}
 
 /// A swizzled tile of rows of `row_bytes`, a multiple of 128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +41,7 @@ pub struct Swizzle {
 impl Swizzle {
     /// Byte offset of a chunk in the tile.
     pub fn offset(self, row: usize, chunk: usize) -> usize {
-        row * self.row_bytes + ((chunk ^ (row % PERIOD)) * CHUNK)
+        row * self.row_bytes + ((chunk ^ phase(row, PERIOD * CHUNK)) * CHUNK)
     }
 
     /// Chunks of a row.
@@ -50,15 +63,15 @@ impl Swizzle {
 /// two stock kernels of a prefill, which have no register free, spilled 72 and 244 bytes.
 pub const COPY_LANES: usize = 4;
 
-/// The row, of eight, that a lane copies; its first chunk is `lane % COPY_LANES`.
+/// The first chunk that a lane copies of its row.
+pub const COPY_CHUNK: LaneMap = LaneMap(&[field(0, 2, 1)]);
+
+/// The row, of eight, that a lane copies.
 ///
 /// A warp copies eight rows at a time and walks along them, so that an address is worked out once for a row
 /// and not for every chunk. Neighbouring groups of lanes are four rows apart: the swizzle puts their chunks
 /// into different halves of the banks.
-pub fn copy_row(lane: usize) -> usize {
-    let group = lane / COPY_LANES;
-    group % 2 * 4 + group / 2
-}
+pub const COPY_ROW: LaneMap = LaneMap(&[field(3, 2, 1), field(2, 1, 4)]);
 
 #[cfg(test)]
 mod tests {
@@ -71,12 +84,12 @@ mod tests {
             for first_chunk in (0..tile.chunks()).step_by(COPY_LANES) {
                 for quarter in 0..4 {
                     let lanes = 8 * quarter..8 * quarter + 8;
-                    let at = |lane| tile.offset(copy_row(lane), first_chunk + lane % COPY_LANES);
+                    let at = |lane| tile.offset(COPY_ROW.of(lane), first_chunk + COPY_CHUNK.of(lane));
                     assert_eq!(banks(lanes.map(at)), 8, "{row_bytes} {first_chunk} {quarter}");
                 }
             }
         }
-        let mut rows: Vec<usize> = (0..32).map(copy_row).collect();
+        let mut rows: Vec<usize> = (0..32).map(|lane| COPY_ROW.of(lane)).collect();
         rows.sort_unstable();
         rows.dedup();
         assert_eq!(rows.len(), PERIOD);

@@ -10,6 +10,7 @@
 
 use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning};
+use crate::layout::fragment::FIRST_COL;
 use crate::work_list;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::builder::{Builder, Reg, vector};
@@ -102,8 +103,7 @@ impl Kernel<'_> {
         let lane = b.and(Type::B32, "lane", &thread, 31);
         let warp = b.shr(Type::U32, "warp", &thread, 5);
         let warp_row = b.mul_lo(Type::U32, "warp_row", &warp, rows_per_warp);
-        let quad = b.and(Type::B32, "r", &lane, 3);
-        let lane_col = b.shl(Type::B32, "lane_col", &quad, 1);
+        let lane_col = self.of_lane("lane_col", &lane, FIRST_COL);
         Lanes { thread, lane, warp_row, lane_col }
     }
 
@@ -218,7 +218,7 @@ impl Kernel<'_> {
         let (packed, by_packed) = (self.param(Meaning::PackedHeads), self.reciprocal(Divisor::PackedHeads));
         let b = &mut self.b;
         let rows = b.mul_lo(Type::U32, "rows", q_len, &packed);
-        if self.schedule.roles.is_none() {
+        if self.schedule.roles().is_none() {
             let row0 = b.mul_lo(Type::U32, "row0", row_tile, self.schedule.rows);
             return (rows.clone(), row0, rows);
         }

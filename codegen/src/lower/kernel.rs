@@ -1,9 +1,10 @@
 //! What every lowering is made of: the entry in the making, its parameters, and the running state of a lane.
 
+use super::scalar::Uniforms;
 use super::softmax::Softmax;
 use crate::abi::{AbiType, Divisor, Meaning, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, abi};
 use crate::analysis::attention::Attention;
-use crate::program::{DType, Expr, Program};
+use crate::program::{DType, Program};
 use crate::schedule::Schedule;
 use crate::spec::Spec;
 use flashpage_ptx::ast::{Function, Instruction, Operand, Statement};
@@ -20,12 +21,6 @@ pub(super) struct Kernel<'a> {
     pub schedule: &'a Schedule,
     pub spec: &'a Spec,
     pub params: Vec<(Meaning, Reg)>,
-    /// Uniform subexpressions computed so far, at the top of the kernel.
-    pub uniform: Vec<(Expr, Reg)>,
-    /// The register that the last scalar expression ended in.
-    pub last_result: Option<Reg>,
-    /// A register that holds +0.0: the C operand of a product that starts from nothing.
-    pub zero: Option<Reg>,
 }
 
 /// The running state of a lane: accumulators and softmax.
@@ -47,17 +42,7 @@ impl<'a> Kernel<'a> {
         schedule: &'a Schedule,
         spec: &'a Spec,
     ) -> Kernel<'a> {
-        Kernel {
-            b: Builder::entry(entry),
-            program,
-            attention,
-            schedule,
-            spec,
-            params: Vec::new(),
-            uniform: Vec::new(),
-            last_result: None,
-            zero: None,
-        }
+        Kernel { b: Builder::entry(entry), program, attention, schedule, spec, params: Vec::new() }
     }
 
     /// The finished entry, without the loads of parameters that nothing reads.
@@ -121,7 +106,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// Accumulators in registers and a softmax that has seen nothing.
-    pub(super) fn state(&mut self) -> State {
+    pub(super) fn state(&mut self, uniforms: &Uniforms) -> State {
         let (rows, cols, dims) = (self.row_blocks(), self.schedule.cols / 8, self.schedule.head_dim / 8);
         let mut grid = |group: &str, blocks: usize| -> Vec<Vec<[Reg; 4]>> {
             (0..rows)
@@ -130,7 +115,7 @@ impl<'a> Kernel<'a> {
         };
         let scores = grid("s", cols);
         let acc = grid("acc", dims);
-        let softmax = self.softmax();
+        let softmax = self.softmax(uniforms);
         State { scores, acc, softmax }
     }
 }

@@ -2,6 +2,7 @@
 
 mod instance;
 mod kernel;
+mod lane;
 mod partial;
 mod range;
 mod scalar;
@@ -12,16 +13,16 @@ mod softmax;
 
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
 use crate::analysis::attention::{Attention, NotAttention, recognise};
+use crate::choice::{ScheduleError, choose};
 use crate::plan::Plan;
 use crate::plan::attention::Form;
-use crate::plan::ring;
-use crate::plan::roles;
 use crate::plan::verify::verify;
 use crate::program::{DType, Generic, Program};
-use crate::schedule::{Schedule, ScheduleError};
+use crate::schedule::Schedule;
 use crate::spec::{Arch, Spec};
 use flashpage_ptx::ast::{Function, Item, Linkage, Module, Variable};
 use flashpage_ptx::words::{Space, Type};
+use kernel::Kernel;
 
 /// A kernel ready to be loaded.
 #[derive(Clone, Debug)]
@@ -121,20 +122,20 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
             Some(_) => {}
         }
     }
-    let schedule = Schedule::choose(spec, &attention)?;
+    let schedule = choose(spec, &attention)?;
     let entry = entry_name(program, spec, &attention);
     let form = Form::of(&attention, spec);
-    let plan = match schedule.roles {
-        Some(roles) => roles::plan(&schedule, roles, form),
-        None => ring::plan(&schedule, form),
-    };
+    let plan = schedule.plan(form);
     if cfg!(debug_assertions)
         && let Err(fault) = verify(&plan)
     {
         panic!("the plan of {entry} is wrong: {fault}\n{plan}");
     }
-    let lower = if schedule.roles.is_some() { sm90::lower } else { sm80::lower };
-    let function = lower(&entry, program, &attention, &schedule, spec, &plan);
+    let kernel = Kernel::new(&entry, program, &attention, &schedule, spec);
+    let function = match &schedule {
+        Schedule::Ring(ring) => sm80::lower(kernel, ring, &plan),
+        Schedule::Roles(roles) => sm90::lower(kernel, roles, &plan),
+    };
     let module = module(program, &schedule, function);
     if cfg!(debug_assertions) {
         let problems = flashpage_ptx::verify(&module);
@@ -156,7 +157,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
 
 /// The module around the entry, of the lowest version that has its instructions.
 fn module(program: &Program, schedule: &Schedule, function: Function) -> Module {
-    let (version, align) = match schedule.arch {
+    let (version, align) = match schedule.arch() {
         // `.L2::128B` of `cp.async`.
         Arch::Sm80 => ((7, 4), 128),
         // The swizzle of bulk copies and `wgmma` goes by address: eight rows of 128 bytes.
@@ -176,11 +177,14 @@ fn module(program: &Program, schedule: &Schedule, function: Function) -> Module 
     };
     let title = format!(
         "flashpage: {} for {}, {} x {} tiles",
-        program.name, schedule.arch, schedule.rows, schedule.cols
+        program.name,
+        schedule.arch(),
+        schedule.rows,
+        schedule.cols
     );
     Module {
         version,
-        target: vec![schedule.arch.to_string()],
+        target: vec![schedule.arch().to_string()],
         address_size: 64,
         items: vec![Item::Comment(title), Item::Variable(shared), Item::Function(function)],
     }

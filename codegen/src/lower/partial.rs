@@ -8,6 +8,7 @@ use super::instance::Instance;
 use super::kernel::{Kernel, State};
 use super::softmax::row;
 use crate::abi::Meaning;
+use crate::layout::fragment::{QUAD_LANE, slot_col};
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
@@ -20,7 +21,7 @@ impl Kernel<'_> {
         let o_base = self.attention.output.map(|_| self.param(Meaning::PartialOutput));
         let row_bytes = 4 * self.schedule.head_dim;
         let o_base = o_base.map(|base| self.b.mad_wide("rd", &instance.lane_col, 4, &base));
-        let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
+        let lane_in_row = self.of_lane("r", &instance.lane, QUAD_LANE);
         let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
         let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
@@ -45,7 +46,7 @@ impl Kernel<'_> {
                 let mods = [space(Space::Global), word(Word::V2), ty(Type::F32)];
                 let data = vector(&[&low, &high]);
                 self.b.set_guard(Some(&exists));
-                self.b.emit(Opcode::St, &mods, vec![address(&at, (block * 8 * 4) as i64), data]);
+                self.b.emit(Opcode::St, &mods, vec![address(&at, (slot_col(2 * block) * 4) as i64), data]);
                 self.b.set_guard(None);
             }
         }

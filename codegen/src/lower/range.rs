@@ -5,6 +5,7 @@
 
 use super::instance::Extent;
 use super::kernel::Kernel;
+use super::scalar::Uniforms;
 use crate::abi::Divisor;
 use crate::analysis::bounds::{Affine, Bound, Interval};
 use flashpage_ptx::builder::Reg;
@@ -79,7 +80,7 @@ pub(super) struct Rows {
 }
 
 impl Kernel<'_> {
-    pub(super) fn column_range(&mut self, extent: &Extent) -> ColumnRange {
+    pub(super) fn column_range(&mut self, extent: &Extent, uniforms: &mut Uniforms) -> ColumnRange {
         let interval = &self.attention.seen;
         let cols = self.schedule.cols;
         self.b.stage("columns that some row of the tile can see, in tiles; right to left");
@@ -87,11 +88,11 @@ impl Kernel<'_> {
         let rows = ends.into_iter().flatten().any(Bound::uses_row).then(|| self.tile_rows(extent));
         let last_col = self.b.sub(Type::S32, "r", &extent.kv_len, 1);
 
-        let hi = self.right_end(extent, rows.as_ref(), interval, Extreme::Greatest, &last_col);
+        let hi = self.right_end(extent, rows.as_ref(), interval, Extreme::Greatest, &last_col, uniforms);
         let hi = self.relative_to_begin(extent, hi, -1);
         let hi = self.b.add(Type::S32, "r", &hi, cols);
         let end = self.b.div(Type::U32, "tiles_end", &hi, cols);
-        let first = match self.left_end(extent, rows.as_ref(), interval, Extreme::Least) {
+        let first = match self.left_end(extent, rows.as_ref(), interval, Extreme::Least, uniforms) {
             Some(lo) => {
                 let lo = self.relative_to_begin(extent, lo, 0);
                 self.b.div(Type::U32, "tiles_first", &lo, cols)
@@ -101,12 +102,12 @@ impl Kernel<'_> {
         let mut range = ColumnRange { first, end, inner_end: None, inner_first: None };
         if interval.exact {
             self.b.comment("tiles that every row sees whole");
-            let hi = self.right_end(extent, rows.as_ref(), interval, Extreme::Least, &last_col);
+            let hi = self.right_end(extent, rows.as_ref(), interval, Extreme::Least, &last_col, uniforms);
             let hi = self.relative_to_begin(extent, hi, -1);
             let hi = self.b.add(Type::S32, "r", &hi, 1);
             let inner_end = self.b.div(Type::U32, "inner_end", &hi, cols);
             self.b.max(Type::S32, &inner_end, &inner_end, &range.first);
-            if let Some(lo) = self.left_end(extent, rows.as_ref(), interval, Extreme::Greatest) {
+            if let Some(lo) = self.left_end(extent, rows.as_ref(), interval, Extreme::Greatest, uniforms) {
                 let lo = self.relative_to_begin(extent, lo, 0);
                 let lo = self.b.add(Type::S32, "r", &lo, cols - 1);
                 let inner_first = self.b.div(Type::U32, "inner_first", &lo, cols);
@@ -172,9 +173,10 @@ impl Kernel<'_> {
         interval: &Interval,
         extreme: Extreme,
         last_col: &Reg,
+        uniforms: &mut Uniforms,
     ) -> Reg {
         let Some(bound) = &interval.hi else { return last_col.clone() };
-        let wide = self.bound(extent, rows, bound, extreme);
+        let wide = self.bound(extent, rows, bound, extreme, uniforms);
         let last = self.b.cvt(&[], Type::S64, Type::S32, "rd", last_col);
         let wide = self.b.min(Type::S64, "rd", &wide, &last);
         let wide = self.b.max(Type::S64, "rd", &wide, -1);
@@ -188,8 +190,9 @@ impl Kernel<'_> {
         rows: Option<&Rows>,
         interval: &Interval,
         extreme: Extreme,
+        uniforms: &mut Uniforms,
     ) -> Option<Reg> {
-        let wide = self.bound(extent, rows, interval.lo.as_ref()?, extreme);
+        let wide = self.bound(extent, rows, interval.lo.as_ref()?, extreme, uniforms);
         let len = self.b.cvt(&[], Type::S64, Type::U32, "rd", &extent.kv_len);
         let wide = self.b.min(Type::S64, "rd", &wide, &len);
         let wide = self.b.max(Type::S64, "rd", &wide, 0);
@@ -198,15 +201,22 @@ impl Kernel<'_> {
 
     /// A bound over a range of rows, as s64. The extreme of a minimum or maximum is taken part by part, which
     /// is never tighter than the truth for the hull, nor looser for the inside.
-    fn bound(&mut self, extent: &Extent, rows: Option<&Rows>, bound: &Bound, extreme: Extreme) -> Reg {
+    fn bound(
+        &mut self,
+        extent: &Extent,
+        rows: Option<&Rows>,
+        bound: &Bound,
+        extreme: Extreme,
+        uniforms: &mut Uniforms,
+    ) -> Reg {
         let (parts, least) = match bound {
-            Bound::Affine(form) => return self.affine(extent, rows, form, extreme),
+            Bound::Affine(form) => return self.affine(extent, rows, form, extreme, uniforms),
             Bound::Min(parts) => (parts, true),
             Bound::Max(parts) => (parts, false),
         };
         let mut values = Vec::new();
         for part in parts {
-            values.push(self.bound(extent, rows, part, extreme));
+            values.push(self.bound(extent, rows, part, extreme, uniforms));
         }
         let join = |b: &mut flashpage_ptx::builder::Builder, x: Reg, y: &Reg| {
             if least { b.min(Type::S64, "rd", &x, y) } else { b.max(Type::S64, "rd", &x, y) }
@@ -216,7 +226,14 @@ impl Kernel<'_> {
         values.fold(first, |x, y| join(&mut self.b, x, &y))
     }
 
-    fn affine(&mut self, extent: &Extent, rows: Option<&Rows>, form: &Affine, extreme: Extreme) -> Reg {
+    fn affine(
+        &mut self,
+        extent: &Extent,
+        rows: Option<&Rows>,
+        form: &Affine,
+        extreme: Extreme,
+        uniforms: &mut Uniforms,
+    ) -> Reg {
         let mut terms = Vec::new();
         if let (true, Some(rows)) = (form.row != 0, rows) {
             let at_last = (form.row > 0) == (extreme == Extreme::Greatest);
@@ -224,7 +241,7 @@ impl Kernel<'_> {
             terms.push((row.clone(), form.row));
         }
         for (atom, coefficient) in &form.atoms {
-            let value = self.uniform_value(atom, extent);
+            let value = self.uniform_value(atom, extent, uniforms);
             terms.push((self.b.cvt(&[], Type::S64, Type::S32, "rd", value), *coefficient));
         }
         // What is added comes first, so that the rest can be taken from it.

@@ -23,16 +23,39 @@ pub(super) struct Place<'a> {
     pub row: Option<&'a Reg>,
     pub col: Option<&'a Reg>,
     pub head: Option<&'a Reg>,
-    /// Subexpressions that are there already.
+    /// Uniform subexpressions that are there already.
+    pub uniforms: &'a [(Expr, Reg)],
+    /// Others that are.
     pub known: &'a [(Expr, Reg)],
 }
 
+/// What expressions that are the same for the whole block came to, each worked out once for an item.
+pub(super) type Uniforms = Vec<(Expr, Reg)>;
+
+/// What an expression came to.
+#[derive(Clone)]
+enum Value {
+    /// In a register.
+    Register(Reg),
+    /// A literal.
+    Constant(Operand),
+}
+
+impl From<Value> for Operand {
+    fn from(value: Value) -> Operand {
+        match value {
+            Value::Register(register) => (&register).into(),
+            Value::Constant(operand) => operand,
+        }
+    }
+}
+
 /// A value and its type.
-type Typed = (Operand, ScalarType);
+type Typed = (Value, ScalarType);
 
 impl Kernel<'_> {
     /// Evaluates every maximal uniform subexpression of the program.
-    pub(super) fn hoist_uniform(&mut self, extent: &Extent) {
+    pub(super) fn hoist_uniform(&mut self, extent: &Extent) -> Uniforms {
         let attention = self.attention;
         let mut found = Vec::new();
         let mut look = |expr: &Expr| expr.maximal(&|e| e.is_uniform(), &mut found);
@@ -43,39 +66,38 @@ impl Kernel<'_> {
         if !found.is_empty() {
             self.b.stage("values that are the same for the whole block");
         }
+        let mut uniforms = Uniforms::new();
         for expr in found {
-            self.uniform_value(&expr, extent);
+            self.uniform_value(&expr, extent, &mut uniforms);
         }
+        uniforms
     }
 
-    /// A uniform expression, computed at most once.
-    pub(super) fn uniform_value(&mut self, expr: &Expr, extent: &Extent) -> Operand {
-        if let Some((_, reg)) = self.uniform.iter().find(|(e, _)| e == expr) {
+    /// A uniform expression of an item, computed at most once.
+    pub(super) fn uniform_value(&mut self, expr: &Expr, extent: &Extent, uniforms: &mut Uniforms) -> Operand {
+        if let Some((_, reg)) = uniforms.iter().find(|(e, _)| e == expr) {
             return reg.into();
         }
-        let place = Place { sequence: Some(&extent.sequence), ..Place::default() };
-        let (operand, _) = self.operand(expr, &place);
-        if let Some(reg) = self.as_register(&operand) {
-            self.uniform.push((expr.clone(), reg));
+        let place = Place { sequence: Some(&extent.sequence), uniforms, ..Place::default() };
+        let (value, _) = self.value(expr, &place);
+        if let Value::Register(register) = &value {
+            uniforms.push((expr.clone(), register.clone()));
         }
-        operand
+        value.into()
     }
 
     /// A uniform expression that [`Kernel::hoist_uniform`] has seen.
-    pub(super) fn memoised_uniform(&mut self, expr: &Expr) -> Operand {
-        self.operand(expr, &Place::default()).0
-    }
-
-    fn as_register(&self, operand: &Operand) -> Option<Reg> {
-        self.last_result.as_ref().filter(|reg| Operand::from(*reg) == *operand).cloned()
+    pub(super) fn hoisted(&mut self, expr: &Expr, uniforms: &Uniforms) -> Operand {
+        self.value(expr, &Place { uniforms, ..Place::default() }).0.into()
     }
 
     /// Evaluates to a register of the expression's type.
     pub(super) fn evaluate(&mut self, expr: &Expr, place: &Place) -> Reg {
-        let (operand, kind) = self.operand(expr, place);
-        if let Some(reg) = self.as_register(&operand) {
-            return reg;
-        }
+        let (value, kind) = self.value(expr, place);
+        let operand = match value {
+            Value::Register(register) => return register,
+            Value::Constant(operand) => operand,
+        };
         match kind {
             ScalarType::F32 => self.b.mov(Type::F32, "f", operand),
             ScalarType::I32 => self.b.mov(Type::S32, "i", operand),
@@ -83,59 +105,55 @@ impl Kernel<'_> {
         }
     }
 
-    fn remember(&mut self, reg: Reg, kind: ScalarType) -> Typed {
-        let operand = Operand::from(&reg);
-        self.last_result = Some(reg);
-        (operand, kind)
-    }
-
-    fn operand(&mut self, expr: &Expr, place: &Place) -> Typed {
+    fn value(&mut self, expr: &Expr, place: &Place) -> Typed {
         use ScalarType::*;
+        let in_register = |register: Reg, kind: ScalarType| (Value::Register(register), kind);
         let known =
-            self.uniform.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
+            place.uniforms.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
         if let Some(reg) = known {
             let kind = match reg.ty() {
                 Type::F32 => F32,
                 Type::Pred => Bool,
                 _ => I32,
             };
-            return self.remember(reg, kind);
+            return in_register(reg, kind);
         }
         let leaf = |reg: Option<&Reg>| {
             reg.cloned().expect("the front end lets a leaf stand only where it has a value")
         };
         match expr {
-            Expr::X => self.remember(leaf(place.x), F32),
-            Expr::Row => self.remember(leaf(place.row), I32),
-            Expr::Col => self.remember(leaf(place.col), I32),
-            Expr::Head => self.remember(leaf(place.head), I32),
-            Expr::Seq => self.remember(leaf(place.sequence), I32),
-            Expr::Int(n) => ((*n).into(), I32),
-            Expr::Float(x) => ((*x).into(), F32),
+            Expr::X => in_register(leaf(place.x), F32),
+            Expr::Row => in_register(leaf(place.row), I32),
+            Expr::Col => in_register(leaf(place.col), I32),
+            Expr::Head => in_register(leaf(place.head), I32),
+            Expr::Seq => in_register(leaf(place.sequence), I32),
+            Expr::Int(n) => (Value::Constant((*n).into()), I32),
+            Expr::Float(x) => (Value::Constant((*x).into()), F32),
             Expr::Bool(value) => {
                 let compare = if *value { Word::Eq } else { Word::Ne };
                 let reg = self.b.setp(compare, Type::S32, "p", 0, 0);
-                self.remember(reg, Bool)
+                in_register(reg, Bool)
             }
             Expr::Param(param) => self.scalar_parameter(*param),
             Expr::Index(param, index) => self.per_head(*param, index, place),
             Expr::Unary(op, a) => {
-                let a = self.operand(a, place);
+                let a = self.value(a, place);
                 let (reg, kind) = self.unary(*op, a);
-                self.remember(reg, kind)
+                in_register(reg, kind)
             }
             Expr::Binary(op, a, b) => {
                 if let (BinaryOp::Div | BinaryOp::Rem, Some(by)) = (op, self.scalar_i32(b)) {
                     let reg = self.divide_by_scalar(*op, a, by, place);
-                    return self.remember(reg, I32);
+                    return in_register(reg, I32);
                 }
-                let (a, b) = (self.operand(a, place), self.operand(b, place));
+                let (a, b) = (self.value(a, place), self.value(b, place));
                 let (reg, kind) = self.binary(*op, a, b, place.x.is_some() || place.col.is_some());
-                self.remember(reg, kind)
+                in_register(reg, kind)
             }
             Expr::Select(condition, a, b) => {
                 let condition = self.evaluate(condition, place);
-                let ((a, kind), (b, _)) = (self.operand(a, place), self.operand(b, place));
+                let ((a, kind), (b, _)) = (self.value(a, place), self.value(b, place));
+                let (a, b): (Operand, Operand) = (a.into(), b.into());
                 let reg = match kind {
                     F32 => self.b.selp(Type::F32, "f", a, b, &condition),
                     I32 => self.b.selp(Type::S32, "i", a, b, &condition),
@@ -152,7 +170,7 @@ impl Kernel<'_> {
                         self.b.or(Type::Pred, "p", &yes, &no)
                     }
                 };
-                self.remember(reg, kind)
+                in_register(reg, kind)
             }
         }
     }
@@ -162,10 +180,10 @@ impl Kernel<'_> {
         match self.program.params[param.0].kind {
             ParamKind::Scalar(ScalarType::Bool) => {
                 let reg = self.b.setp(Word::Ne, Type::S32, "p", &reg, 0);
-                self.remember(reg, ScalarType::Bool)
+                (Value::Register(reg), ScalarType::Bool)
             }
-            ParamKind::Scalar(kind) => self.remember(reg, kind),
-            _ => self.remember(reg, ScalarType::I32),
+            ParamKind::Scalar(kind) => (Value::Register(reg), kind),
+            _ => (Value::Register(reg), ScalarType::I32),
         }
     }
 
@@ -178,7 +196,7 @@ impl Kernel<'_> {
             _ => (Type::F32, ScalarType::F32),
         };
         let reg = self.b.ld_constant(t, if t == Type::F32 { "f" } else { "i" }, &at, 0);
-        self.remember(reg, kind)
+        (Value::Register(reg), kind)
     }
 
     /// A scalar parameter of type i32, if that is what the expression is.
@@ -190,7 +208,7 @@ impl Kernel<'_> {
 
     /// `a / by` or `a % by`: the host has made the numbers to divide with. By 0 both are 0.
     fn divide_by_scalar(&mut self, op: BinaryOp, a: &Expr, by: ParamId, place: &Place) -> Reg {
-        let (value, _) = self.operand(a, place);
+        let value = Operand::from(self.value(a, place).0);
         let reciprocal = self.reciprocal(Divisor::Scalar(by));
         let by = self.param(Meaning::Scalar(by));
         let b = &mut self.b;
@@ -205,6 +223,7 @@ impl Kernel<'_> {
 
     fn unary(&mut self, op: UnaryOp, (a, kind): Typed) -> (Reg, ScalarType) {
         use ScalarType::*;
+        let a = Operand::from(a);
         let b = &mut self.b;
         let simple = |b: &mut Builder, op: Opcode, a: Operand| match kind {
             F32 => (b.op(op, &[ty(Type::F32)], Type::F32, "f", vec![a]), F32),
@@ -264,6 +283,7 @@ impl Kernel<'_> {
         per_element: bool,
     ) -> (Reg, ScalarType) {
         use BinaryOp::*;
+        let (x, y) = (Operand::from(x), Operand::from(y));
         let compare = match (op, kind) {
             (Eq, _) => Some(Word::Eq),
             // Rust's != holds for NaN.

@@ -8,9 +8,10 @@
 use super::instance::Instance;
 use super::kernel::{Kernel, State};
 use super::range::{Ends, Extreme, Rows};
-use super::scalar::Place;
+use super::scalar::{Place, Uniforms};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Bound;
+use crate::layout::fragment::{FIRST_COL, slot_col};
 use crate::program::Expr;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::builder::{Reg, ty};
@@ -28,6 +29,8 @@ pub(super) struct Masks {
     lo: Vec<Reg>,
     /// What conditions ask of rows is worked out for every tile, from the position of this lane's row.
     position: Option<Reg>,
+    /// What is the same for the whole block.
+    uniforms: Uniforms,
 }
 
 /// What expressions ask of the lane's rows.
@@ -56,7 +59,12 @@ const CARRIED_SLOTS: usize = 2;
 
 impl Kernel<'_> {
     /// Emits what does not change from tile to tile.
-    pub(super) fn prepare_scores(&mut self, instance: &Instance, ends: Ends) -> Masks {
+    pub(super) fn prepare_scores(
+        &mut self,
+        instance: &Instance,
+        ends: Ends,
+        uniforms: &mut Uniforms,
+    ) -> Masks {
         let masked = ends != Ends::None;
         let attention = self.attention;
         let slots = 2 * self.row_blocks();
@@ -87,20 +95,33 @@ impl Kernel<'_> {
                     Rows { first: wide.clone(), last: wide }
                 });
                 if ends == Ends::Both {
-                    hi.push(self.right_end(instance, range.as_ref(), interval, Extreme::Greatest, &last_col));
+                    hi.push(self.right_end(
+                        instance,
+                        range.as_ref(),
+                        interval,
+                        Extreme::Greatest,
+                        &last_col,
+                        uniforms,
+                    ));
                 }
-                lo.extend(self.left_end(instance, range.as_ref(), interval, Extreme::Least));
+                lo.extend(self.left_end(instance, range.as_ref(), interval, Extreme::Least, uniforms));
             }
         }
-        self.know_rows(instance, &mut rows, &evaluated);
+        self.know_rows(instance, &mut rows, &evaluated, uniforms);
         let asks_row = asks(&conditions, &Expr::Row);
         let position = (!carried && asks_row)
             .then(|| self.b.add(Type::S32, "position", &instance.lane_token, &instance.q_offset));
-        Masks { masked, rows, hi, lo, position }
+        Masks { masked, rows, hi, lo, position, uniforms: uniforms.clone() }
     }
 
     /// Evaluates the row-only subexpressions of these.
-    fn know_rows(&mut self, instance: &Instance, rows: &mut RowValues, evaluated: &[&Expr]) {
+    fn know_rows(
+        &mut self,
+        instance: &Instance,
+        rows: &mut RowValues,
+        evaluated: &[&Expr],
+        uniforms: &Uniforms,
+    ) {
         let mut found = Vec::new();
         for expr in evaluated {
             expr.maximal(
@@ -109,7 +130,7 @@ impl Kernel<'_> {
             );
         }
         for slot in 0..2 * self.row_blocks() {
-            let place = slot_place(instance, rows, slot);
+            let place = slot_place(instance, rows, slot, uniforms);
             let values = found.iter().map(|e| (e.clone(), self.evaluate(e, &place))).collect();
             rows.known.push(values);
         }
@@ -128,8 +149,7 @@ impl Kernel<'_> {
         // What a lane is, it can ask again: that costs no register from tile to tile.
         let thread = self.b.special("r", Special::Tid, Some(Axis::X));
         let lane = self.b.and(Type::B32, "r", &thread, 31);
-        let in_row = self.b.and(Type::B32, "r", &thread, 3);
-        let mut first_col = self.b.shl(Type::B32, "r", &in_row, 1);
+        let mut first_col = self.of_lane("r", &thread, FIRST_COL);
         if let Some(begin) = &instance.col_begin {
             first_col = self.b.add(Type::U32, "r", begin, &first_col);
         }
@@ -144,7 +164,7 @@ impl Kernel<'_> {
                     again.heads.push(self.of_row("head", &instance.lane_head, &source));
                 }
             }
-            self.know_rows(instance, &mut again, &conditions);
+            self.know_rows(instance, &mut again, &conditions, &masks.uniforms);
             &again
         };
         let per_slot = self.schedule.cols / 4;
@@ -162,15 +182,23 @@ impl Kernel<'_> {
             expr.maximal(&|e| e.is_col_only() && !e.is_uniform() && *e != Expr::Col, &mut of_column);
         }
         for n in 0..per_slot {
-            let col =
-                asks(&conditions, &Expr::Col).then(|| self.b.add(Type::S32, "col", &col0, element_col(n)));
-            let place = Place { sequence: Some(&instance.sequence), col: col.as_ref(), ..Place::default() };
+            let col = asks(&conditions, &Expr::Col).then(|| self.b.add(Type::S32, "col", &col0, slot_col(n)));
+            let place = Place {
+                sequence: Some(&instance.sequence),
+                col: col.as_ref(),
+                uniforms: &masks.uniforms,
+                ..Place::default()
+            };
             let known: Vec<(Expr, Reg)> =
                 of_column.iter().map(|e| (e.clone(), self.evaluate(e, &place))).collect();
-            let inside = end.as_ref().map(|end| self.b.setp(Word::Gt, Type::S32, "p", end, element_col(n)));
+            let inside = end.as_ref().map(|end| self.b.setp(Word::Gt, Type::S32, "p", end, slot_col(n)));
             for slot in 0..slots {
                 let known = [&known[..], &rows.known[slot]].concat();
-                let place = Place { col: col.as_ref(), known: &known, ..slot_place(instance, rows, slot) };
+                let place = Place {
+                    col: col.as_ref(),
+                    known: &known,
+                    ..slot_place(instance, rows, slot, &masks.uniforms)
+                };
                 let at = slot * per_slot + n;
                 for (index, condition) in conditions.iter().enumerate() {
                     let mut keep = self.evaluate(condition, &place);
@@ -216,11 +244,11 @@ impl Kernel<'_> {
         let cols_needed = maps(attention).any(|expr| expr.any(&mut |e| *e == Expr::Col));
         let per_slot = self.schedule.cols / 4;
         let cols: Vec<Reg> = (0..if cols_needed { per_slot } else { 0 })
-            .map(|n| self.b.add(Type::S32, "col", &col0, element_col(n)))
+            .map(|n| self.b.add(Type::S32, "col", &col0, slot_col(n)))
             .collect();
 
         for slot in 0..2 * self.row_blocks() {
-            let base = slot_place(instance, &masks.rows, slot);
+            let base = slot_place(instance, &masks.rows, slot, &masks.uniforms);
             let relative =
                 |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
             let (hi, lo) = (relative(self, &masks.hi), relative(self, &masks.lo));
@@ -278,7 +306,7 @@ impl Kernel<'_> {
             .collect()
     }
 
-    /// How many scores of a row slot lie in columns up to `last` ([`element_col`]).
+    /// How many scores of a row slot lie in columns up to `last` ([`slot_col`]).
     fn scores_up_to(&mut self, last: &Reg) -> Reg {
         let cols = self.schedule.cols;
         let b = &mut self.b;
@@ -313,8 +341,14 @@ impl Kernel<'_> {
     }
 }
 
-fn slot_place<'p>(instance: &'p Instance, rows: &'p RowValues, slot: usize) -> Place<'p> {
+fn slot_place<'p>(
+    instance: &'p Instance,
+    rows: &'p RowValues,
+    slot: usize,
+    uniforms: &'p Uniforms,
+) -> Place<'p> {
     Place {
+        uniforms,
         sequence: Some(&instance.sequence),
         row: rows.rows.get(slot),
         head: rows.heads.get(slot),
@@ -345,9 +379,4 @@ fn conditions(attention: &Attention, masked: bool) -> Vec<&Expr> {
 
 fn asks(expressions: &[&Expr], leaf: &Expr) -> bool {
     expressions.iter().any(|expr| expr.any(&mut |e| e == leaf))
-}
-
-/// Column of a lane's `n`th element of a row within the tile, less the lane's first column.
-fn element_col(n: usize) -> usize {
-    n / 2 * 8 + n % 2
 }

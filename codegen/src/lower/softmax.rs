@@ -7,7 +7,9 @@
 
 use super::instance::Instance;
 use super::kernel::{Kernel, State};
+use super::scalar::Uniforms;
 use crate::abi::Meaning;
+use crate::layout::fragment::{FIRST_ROW, QUAD_LANE, SLOTS, slot_row};
 use crate::program::ParamId;
 use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
@@ -31,12 +33,12 @@ pub(super) struct Softmax {
 }
 
 impl Kernel<'_> {
-    pub(super) fn softmax(&mut self) -> Softmax {
+    pub(super) fn softmax(&mut self, uniforms: &Uniforms) -> Softmax {
         let slots = 2 * self.row_blocks();
         let factor = match &self.attention.scale {
             None => self.b.mov(Type::F32, "log2e", std::f32::consts::LOG2_E),
             Some(scale) => {
-                let scale = self.memoised_uniform(scale);
+                let scale = self.hoisted(scale, uniforms);
                 self.b.mul(Type::F32, "scale_log2e", scale, std::f32::consts::LOG2_E)
             }
         };
@@ -161,7 +163,7 @@ impl Kernel<'_> {
         self.b.stage("store the log-sum-exp");
         let base = self.param(Meaning::Pointer(param));
         let q_heads = self.param(Meaning::QueryHeads);
-        let lane_in_row = self.b.and(Type::B32, "r", &instance.lane, 3);
+        let lane_in_row = self.of_lane("r", &instance.lane, QUAD_LANE);
         let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
         let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
@@ -207,10 +209,12 @@ impl Kernel<'_> {
         value
     }
 
-    /// For each row slot, its row within the warp's rows as a register: `lane / 4 + 16 block + 8 half`.
+    /// For each row slot, its row within the warp's rows as a register.
     pub(super) fn slot_rows(&mut self, lane: &Reg) -> Vec<Reg> {
-        let quad = self.b.shr(Type::U32, "r", lane, 2);
-        (0..2 * self.row_blocks()).map(|slot| self.b.add(Type::U32, "r", &quad, slot * 8)).collect()
+        let first = self.of_lane("r", lane, FIRST_ROW);
+        (0..SLOTS * self.row_blocks())
+            .map(|slot| self.b.add(Type::U32, "r", &first, slot_row(slot)))
+            .collect()
     }
 }
 

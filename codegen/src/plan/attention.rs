@@ -97,9 +97,9 @@ pub(super) fn registers<const N: usize>(ids: [BufferId; N]) -> [View; N] {
 }
 
 /// Scores become exponentials, relative to the running maxima, and are summed.
-pub(super) fn exponentials() -> Vec<Node> {
+pub(super) fn exponentials(polynomials: usize) -> Vec<Node> {
     vec![
-        compute(Exponentials, &registers([SCORES, MAXIMA]), &registers([SCORES])),
+        compute(Exponentials { polynomials }, &registers([SCORES, MAXIMA]), &registers([SCORES])),
         compute(AddToSums, &registers([SCORES, SUMS]), &registers([SUMS])),
     ]
 }

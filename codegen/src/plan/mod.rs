@@ -5,17 +5,19 @@
 //! [`View`]s: `K@0` is the tile of this iteration, `V@1` that of the iteration before it. Slots of a ring and parities of
 //! phases are not said: they follow from how often a body has come by.
 //!
-//! Families ([`ring`], [`roles`]; [`attention`] has what they share) construct plans, [`verify`] finds what is wrong with one, [`show`] prints it, and `lower/` makes the
-//! instructions of each step.
+//! Families ([`ring`], [`roles`]; [`attention`] has what they share) construct plans from a [`Schedule`], [`verify`] finds
+//! what is wrong with one, [`show`] prints it, [`timeline`] runs it, and `lower/` makes the instructions of each step.
 
 pub mod attention;
 pub mod ring;
 pub mod roles;
 mod show;
+pub mod timeline;
 pub mod verify;
 
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
+use crate::schedule::{Ring, Roles, Schedule};
 
 /// Index into [`Plan::buffers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +30,8 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Bytes of shared memory.
     pub shared_bytes: usize,
+    /// Named barriers (`bar.sync`, `bar.arrive`), by number.
+    pub named: Vec<NamedBarrier>,
     /// Who does what.
     pub roles: Vec<Role>,
 }
@@ -253,6 +257,28 @@ pub enum Meeting {
     Alone,
 }
 
+/// What a named barrier is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Named {
+    /// [`Step::Meet`]
+    Meet(Meeting),
+    /// [`Step::TakeTurn`] of one copy of a role, and [`Step::PassTurn`] of the copy before it.
+    Turn,
+}
+
+/// A named barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedBarrier {
+    /// What it is for.
+    pub of: Named,
+    /// Of which copy of a role; 0 where all share it.
+    pub copy: usize,
+    /// Its number, of the sixteen that there are.
+    pub number: usize,
+    /// Threads that make a phase of it.
+    pub threads: usize,
+}
+
 /// What a role does at once.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -380,7 +406,10 @@ pub enum Function {
     /// Running maxima and sums move on.
     MoveMaxima,
     /// Scores become exponentials.
-    Exponentials,
+    Exponentials {
+        /// Of every 16, how many are polynomials on the FMA pipe.
+        polynomials: usize,
+    },
     /// Exponentials are added to a lane's sums.
     AddToSums,
     /// Nothing, but the sums are there before what follows.
@@ -407,7 +436,48 @@ pub enum Function {
     StoreNothing,
 }
 
+impl Schedule {
+    /// The plan of a kernel of this form.
+    pub fn plan(&self, form: attention::Form) -> Plan {
+        match self {
+            Schedule::Ring(ring) => ring::plan(ring, form),
+            Schedule::Roles(roles) => roles::plan(roles, form),
+        }
+    }
+
+    /// Dynamic shared memory of a block.
+    pub fn shared_bytes(&self) -> usize {
+        match self {
+            Schedule::Ring(ring) => ring.shared_bytes(),
+            Schedule::Roles(roles) => roles.shared_bytes(),
+        }
+    }
+}
+
+impl Ring {
+    /// Dynamic shared memory of a block.
+    pub fn shared_bytes(&self) -> usize {
+        ring::buffers(self).1
+    }
+}
+
+impl Roles {
+    /// Dynamic shared memory of a block.
+    pub fn shared_bytes(&self) -> usize {
+        roles::buffers(self).1
+    }
+}
+
 impl Plan {
+    /// The named barrier of a copy of a role.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn named(&self, of: Named, copy: usize) -> &NamedBarrier {
+        let found = self.named.iter().find(|barrier| (barrier.of, barrier.copy) == (of, copy));
+        found.unwrap_or_else(|| panic!("no named barrier for {of:?} of copy {copy}"))
+    }
+
     /// A buffer.
     pub fn buffer(&self, id: BufferId) -> &Buffer {
         &self.buffers[id.0]
@@ -421,6 +491,14 @@ impl Plan {
         match &self.buffer(id).place {
             Place::Shared(shared) => shared,
             place => panic!("{} is in {place:?}", self.buffer(id).name),
+        }
+    }
+
+    /// Registers of a thread that a slot of a buffer takes; 0 of one that is elsewhere.
+    pub fn registers(&self, id: BufferId) -> usize {
+        match self.buffer(id).place {
+            Place::Registers { each, .. } => each,
+            _ => 0,
         }
     }
 
@@ -475,4 +553,27 @@ impl View {
 /// A map or reduction of these.
 pub(crate) fn compute(what: Function, reads: &[View], writes: &[View]) -> Node {
     Node::Step(Step::Compute(Compute { what, reads: reads.to_vec(), writes: writes.to_vec() }))
+}
+
+/// Every step of a body, once.
+pub(crate) fn each_step(nodes: &[Node], visit: &mut impl FnMut(&Step)) {
+    for node in nodes {
+        match node {
+            Node::Step(step) => visit(step),
+            Node::Items { next, each, last } => {
+                for part in [next, each, last] {
+                    each_step(part, visit);
+                }
+            }
+            Node::Columns { first, each, last } => {
+                for part in first.iter().chain([each, last]) {
+                    each_step(part, visit);
+                }
+            }
+            Node::If { then, otherwise, .. } => {
+                each_step(then, visit);
+                each_step(otherwise, visit);
+            }
+        }
+    }
 }

@@ -7,40 +7,40 @@
 use super::Function::*;
 use super::attention::*;
 use super::{
-    Buffer, BufferId, Condition, Layout, Meeting, Node, Owner, Place, Plan, Role, Shared, Step, Turns, View,
-    compute,
+    Buffer, BufferId, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place, Plan, Role,
+    Shared, Step, Turns, View, compute,
 };
-use crate::schedule::{QueryIn, Rescale, Schedule};
+use crate::schedule::{QueryIn, Rescale, Ring};
 
 /// Fragments of Q, where they stay in registers.
 pub const FRAGMENTS: BufferId = OWN;
 
 /// The buffers of a schedule, and the bytes of shared memory.
-pub fn buffers(schedule: &Schedule) -> (Vec<Buffer>, usize) {
-    let swizzle = schedule.swizzle();
+pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
+    let swizzle = ring.swizzle();
     let tile = |offset, rows, slots, stride, owner, turns| {
         let layout = Layout::Rows(rows, swizzle);
         let (bytes, layout) = (layout.bytes(), Some(layout));
         Place::Shared(Shared { offset, bytes, slots, stride, layout, owner, barriers: None, turns })
     };
-    let (rows, cols, stages) = (schedule.rows, schedule.cols, schedule.stages);
-    let ring = rows * swizzle.row_bytes;
+    let (rows, cols, stages) = (ring.rows, ring.cols, ring.stages);
+    let first = rows * swizzle.row_bytes;
     let slot = cols * swizzle.row_bytes;
     // 16 or 32 rows of a warp over its 32 lanes.
-    let of = |columns: usize| schedule.rows_per_warp() * columns / 32;
+    let of = |columns: usize| ring.rows_per_warp() * columns / 32;
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
-    let slots = 2 * schedule.rows_per_warp() / 16;
-    let fragments = if schedule.query == QueryIn::Registers { of(schedule.head_dim) / 2 } else { 0 };
+    let slots = 2 * ring.rows_per_warp() / 16;
+    let fragments = if ring.query == QueryIn::Registers { of(ring.head_dim) / 2 } else { 0 };
     let all = [
-        ("Q", tile(0, rows, 1, ring, Owner::Warps, Turns::Items)),
-        ("O tile", tile(0, rows, 1, ring, Owner::Warps, Turns::Items)),
-        ("K", tile(ring, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
-        ("V", tile(ring + slot, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
+        ("Q", tile(0, rows, 1, first, Owner::Warps, Turns::Items)),
+        ("O tile", tile(0, rows, 1, first, Owner::Warps, Turns::Items)),
+        ("K", tile(first, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
+        ("V", tile(first + slot, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
         ("fragments of Q", of_item(fragments)),
         ("S", of_tile(of(cols))),
         ("P", of_tile(of(cols) / 2)),
-        ("O", of_item(of(schedule.head_dim))),
+        ("O", of_item(of(ring.head_dim))),
         ("maxima", of_item(slots)),
         ("sums", of_item(slots)),
         ("tile maxima", of_tile(slots)),
@@ -55,20 +55,21 @@ pub fn buffers(schedule: &Schedule) -> (Vec<Buffer>, usize) {
         ("o", Place::Memory),
     ];
     let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
-    (buffers, ring + 2 * stages * slot)
+    (buffers, first + 2 * stages * slot)
 }
 
 /// The plan of a kernel.
-pub fn plan(schedule: &Schedule, form: Form) -> Plan {
-    let (buffers, shared_bytes) = buffers(schedule);
-    let family = Family { schedule, form };
-    let warps =
-        Role { name: "warps", copies: 1, warps: schedule.warps, registers: None, body: family.body() };
-    Plan { buffers, shared_bytes, roles: vec![warps] }
+pub fn plan(ring: &Ring, form: Form) -> Plan {
+    let (buffers, shared_bytes) = buffers(ring);
+    let family = Family { ring, form };
+    let warps = Role { name: "warps", copies: 1, warps: ring.warps, registers: None, body: family.body() };
+    let of = Named::Meet(Meeting::Block);
+    let named = vec![NamedBarrier { of, copy: 0, number: 0, threads: 32 * ring.warps }];
+    Plan { buffers, shared_bytes, named, roles: vec![warps] }
 }
 
 struct Family<'a> {
-    schedule: &'a Schedule,
+    ring: &'a Ring,
     form: Form,
 }
 
@@ -78,7 +79,7 @@ fn view(buffer: BufferId, ago: isize) -> View {
 
 impl Family<'_> {
     fn body(&self) -> Vec<Node> {
-        let in_registers = self.schedule.query == QueryIn::Registers;
+        let in_registers = self.ring.query == QueryIn::Registers;
         let [q, ..] = TENSORS;
         let query = View::now(QUERY);
         let mut body = vec![compute(Read, &[], &registers([ITEM]))];
@@ -90,7 +91,7 @@ impl Family<'_> {
         body.push(compute(Clear, &[], &registers([MAXIMA, SUMS, ACCUMULATORS])));
         if in_registers {
             // All of K and V that has been asked for may still be under way.
-            body.extend(steps([Step::AwaitCopies(self.schedule.slots() - 1), Step::MeetWarp]));
+            body.extend(steps([Step::AwaitCopies(self.ring.slots() - 1), Step::MeetWarp]));
             body.push(compute(Load, &[query], &registers([FRAGMENTS])));
         }
         body.push(Node::Columns { first: None, each: self.iteration(), last: Vec::new() });
@@ -118,7 +119,7 @@ impl Family<'_> {
     /// alone may reach past the sequence's end.
     fn fill(&self) -> Vec<Node> {
         let mut nodes = self.look_up(0);
-        let stages = self.schedule.stages as isize;
+        let stages = self.ring.stages as isize;
         for stage in 0..stages {
             let checked = stage == 0;
             nodes.extend(self.copy(view(KEYS, -stage), checked));
@@ -132,11 +133,11 @@ impl Family<'_> {
 
     /// Waits until the oldest slot that is asked for has come, for all warps. The slot before it is free then.
     fn acquire(&self) -> Vec<Node> {
-        steps([Step::AwaitCopies(self.schedule.slots() - 2), Step::Meet(Meeting::Block)])
+        steps([Step::AwaitCopies(self.ring.slots() - 2), Step::Meet(Meeting::Block)])
     }
 
     fn iteration(&self) -> Vec<Node> {
-        let stages = self.schedule.stages as isize;
+        let stages = self.ring.stages as isize;
         let mut nodes = Vec::new();
         if self.form.conditions {
             nodes.push(compute(Conditions, &registers([ITEM]), &registers([BITS])));
@@ -147,7 +148,7 @@ impl Family<'_> {
         let next_keys = || [self.acquire(), self.copy(view(KEYS, -stages), false)].concat();
         let mut kept = steps([Step::MultiplyAtOnce {
             into: SCORES,
-            a: View::now(if self.schedule.query == QueryIn::Registers { FRAGMENTS } else { QUERY }),
+            a: View::now(if self.ring.query == QueryIn::Registers { FRAGMENTS } else { QUERY }),
             b: View::now(KEYS),
             transposed: false,
             fresh: true,
@@ -175,7 +176,7 @@ impl Family<'_> {
         // Row by row, so that no row's factor is kept.
         let moved = [TILE_MAXIMA, MAXIMA, SUMS, ACCUMULATORS];
         let rescale = vec![compute(Rescale, &registers(moved), &registers([MAXIMA, SUMS, ACCUMULATORS]))];
-        let rescale = match self.schedule.rescale {
+        let rescale = match self.ring.rescale {
             Rescale::Always => rescale,
             Rescale::Grown { .. } => {
                 vec![Node::If { when: Condition::MaximumGrew, then: rescale, otherwise: Vec::new() }]
@@ -187,7 +188,7 @@ impl Family<'_> {
             compute(Growth, &registers([TILE_MAXIMA, MAXIMA]), &registers([GROWTH])),
         ];
         let after = vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))];
-        [before, rescale, exponentials(), after].concat()
+        [before, rescale, exponentials(0), after].concat()
     }
 
     /// O over the row sums goes through the warp's own rows of shared memory, where Q was.
@@ -202,7 +203,7 @@ impl Family<'_> {
         }
         if self.form.output {
             // A block that saw no column may have Q still in flight to the memory that O is about to use.
-            if self.schedule.query == QueryIn::Shared {
+            if self.ring.query == QueryIn::Shared {
                 nodes.extend(steps([Step::AwaitAllCopies]));
             }
             nodes.extend(steps([Step::MeetWarp]));

@@ -13,27 +13,37 @@ use super::Function::*;
 use super::attention::*;
 use super::{BARRIER_BYTES, compute};
 use super::{
-    Barriers, Buffer, BufferId, Condition, Layout, Meeting, Node, Owner, Place, Plan, Role, Shared, Step,
-    Turns, View,
+    Barriers, Buffer, BufferId, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place, Plan,
+    Role, Shared, Step, Turns, View,
 };
-use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, Schedule, TILE_INFO_BYTES, TILE_INFOS};
+use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP};
 
 /// What the producer tells consumers of an item.
 pub const INFO: BufferId = OWN;
 
-/// Named barriers: the whole block's.
-pub const WHOLE_BLOCK: usize = 0;
-/// Of the first consumer's turn; the others' follow.
-pub const FIRST_TURN: usize = 1;
-/// Of all consumers.
-pub const CONSUMERS: usize = 4;
-/// Of the first consumer warpgroup alone; the others' follow.
-pub const FIRST_ALONE: usize = 5;
+/// Named barriers: the whole block's, those of turns, of all consumers together, and of each alone.
+fn named(roles: &Roles) -> Vec<NamedBarrier> {
+    let consumers = roles.consumers();
+    let of_all =
+        |meeting, number, threads| NamedBarrier { of: Named::Meet(meeting), copy: 0, number, threads };
+    let mut named = vec![of_all(Meeting::Block, 0, roles.threads())];
+    if roles.take_turns() {
+        // Who waits, and who passed the turn on.
+        let turn = |copy| NamedBarrier { of: Named::Turn, copy, number: 1 + copy, threads: 2 * WARPGROUP };
+        named.extend((0..consumers).map(turn));
+    }
+    named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
+    named.extend((0..consumers).map(|copy| {
+        let of = Named::Meet(Meeting::Alone);
+        NamedBarrier { of, copy, number: 5 + copy, threads: WARPGROUP }
+    }));
+    named
+}
 
 /// The buffers of a schedule, and the bytes of shared memory.
-pub fn buffers(schedule: &Schedule, roles: Roles) -> (Vec<Buffer>, usize) {
-    let (rows, columns) = (schedule.row_panels(), schedule.column_panels());
-    let (stages, warps) = (schedule.stages, schedule.warps);
+pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
+    let (rows, columns) = (roles.row_panels(), roles.column_panels());
+    let (stages, warps) = (roles.stages, roles.warps);
     let output = match roles.output {
         OutputIn::Own => rows.bytes(),
         OutputIn::OverQuery => 0,
@@ -61,7 +71,7 @@ pub fn buffers(schedule: &Schedule, roles: Roles) -> (Vec<Buffer>, usize) {
         barriers: pair(1 + 2 * stages, 0),
         turns: Turns::Items,
     };
-    let [of_output, of_scores, of_probabilities] = schedule.consumer_holds();
+    let [of_output, of_scores, of_probabilities] = roles.consumer_holds();
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let all = [
@@ -91,29 +101,29 @@ pub fn buffers(schedule: &Schedule, roles: Roles) -> (Vec<Buffer>, usize) {
 }
 
 /// The plan of a kernel.
-pub fn plan(schedule: &Schedule, roles: Roles, form: Form) -> Plan {
-    let (buffers, shared_bytes) = buffers(schedule, roles);
-    let family = Family { schedule, roles, form };
+pub fn plan(roles: &Roles, form: Form) -> Plan {
+    let (buffers, shared_bytes) = buffers(roles);
+    let (producer_registers, consumer_registers) = roles.registers();
+    let family = Family { roles, form };
     let producer = Role {
         name: "producer",
         copies: 1,
         warps: 1,
-        registers: Some(roles.producer_registers),
+        registers: Some(producer_registers),
         body: family.producer(),
     };
     let consumer = Role {
         name: "consumer",
-        copies: schedule.consumers(),
-        warps: schedule.warps / schedule.consumers(),
-        registers: Some(roles.consumer_registers),
+        copies: roles.consumers(),
+        warps: roles.warps / roles.consumers(),
+        registers: Some(consumer_registers),
         body: family.consumer(),
     };
-    Plan { buffers, shared_bytes, roles: vec![producer, consumer] }
+    Plan { buffers, shared_bytes, named: named(roles), roles: vec![producer, consumer] }
 }
 
 struct Family<'a> {
-    schedule: &'a Schedule,
-    roles: Roles,
+    roles: &'a Roles,
     form: Form,
 }
 
@@ -205,7 +215,7 @@ impl Family<'_> {
                 // Nothing has been summed or accumulated: only the maximum moves.
                 compute(RaiseMaxima, &registers([TILE_MAXIMA, MAXIMA]), &registers([MAXIMA])),
             ],
-            exponentials(),
+            exponentials(self.roles.polynomial),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
             tail(V),
             // Not earlier: until here they would only take registers.
@@ -216,10 +226,10 @@ impl Family<'_> {
     /// Any other tile. Who takes turns has all that its products need before it does: a turn is not held while V is on its
     /// way. Who is alone begins with what is there.
     fn iteration(&self) -> Vec<Node> {
-        let turns = self.roles.take_turns;
+        let turns = self.roles.take_turns();
         let (issued, scored) =
             (self.roles.pass == PassTurn::Issued && turns, self.roles.pass == PassTurn::Scored && turns);
-        let may_skip = self.schedule.rescale != Rescale::Always;
+        let may_skip = self.roles.rescale != Rescale::Always;
         let unless_kept = |then: Vec<Node>| if may_skip { when(Condition::MaximumGrew, then) } else { then };
         nodes([
             self.conditions(),
@@ -244,7 +254,7 @@ impl Family<'_> {
                 &registers([TILE_MAXIMA, MAXIMA, SUMS]),
                 &registers([MAXIMA, SUMS, GROWTH]),
             )]),
-            exponentials(),
+            exponentials(self.roles.polynomial),
             only_if(self.roles.overlap == Overlap::Pinned, vec![compute(Pin, &registers([SUMS]), &[])]),
             steps([Step::AwaitProducts(0), Step::Release(V_BEFORE)]),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],

@@ -1,8 +1,11 @@
 //! A plan for people: buffers, then each role's body, a line a step.
 
 use super::{
-    Buffer, BufferId, Compute, Condition, Function, Layout, Meeting, Node, Place, Plan, Shared, Step, View,
+    Buffer, BufferId, Compute, Condition, Function, Layout, Meeting, Named, NamedBarrier, Node, Place, Plan,
+    Role, Shared, Step, View, each_step,
 };
+use crate::layout::panel::{Order, Panels};
+use crate::layout::swizzle::PERIOD;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Plan {
@@ -14,6 +17,8 @@ impl Display for Plan {
                 writeln!(f, "  {buffer}")?;
             }
         }
+        writeln!(f, "  {:<12} at {}, of shared memory", "end", self.shared_bytes)?;
+        self.meetings(f)?;
         for role in &self.roles {
             let copies = if role.copies == 1 { String::new() } else { format!("{} x ", role.copies) };
             let plural = if role.warps == 1 { "" } else { "s" };
@@ -39,9 +44,7 @@ impl Display for Buffer {
                     write!(f, ": {layout}")?;
                 }
                 match barriers {
-                    Some(b) => {
-                        write!(f, "; full and empty at {}, {} and {} arrivals", b.offset, b.fills, b.empties)
-                    }
+                    Some(barriers) => write!(f, "; barriers at {}", barriers.offset),
                     None => Ok(()),
                 }
             }
@@ -50,6 +53,62 @@ impl Display for Buffer {
 }
 
 impl Plan {
+    /// Who waits for whom: a line for each side of a buffer's barriers, and for each kind of named barrier.
+    fn meetings(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.named.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "barriers")?;
+        for (index, buffer) in self.buffers.iter().enumerate() {
+            let Place::Shared(Shared { barriers: Some(barriers), .. }) = buffer.place else { continue };
+            let of = |view: &View| view.buffer == BufferId(index);
+            let bytes = if barriers.bytes > 0 { format!(" + {} B", barriers.bytes) } else { String::new() };
+            let full = self.who(|step| matches!(step, Step::AwaitFull(view) if of(view)));
+            let fills = self.who(|step| match step {
+                Step::Fill(view) | Step::Copy { to: view, .. } => of(view),
+                _ => false,
+            });
+            let empty = self.who(|step| matches!(step, Step::AwaitEmpty(view) if of(view)));
+            let releases = self.who(|step| match step {
+                Step::Release(view) | Step::ReleaseForAll(view) => of(view),
+                _ => false,
+            });
+            let name = buffer.name;
+            writeln!(f, "  {name:<9} full   {full} waits for {fills}: {} arrival{bytes}", barriers.fills)?;
+            writeln!(f, "  {:<9} empty  {empty} waits for {releases}: {} arrivals", "", barriers.empties)?;
+        }
+        let mut kinds: Vec<(Named, Vec<&NamedBarrier>)> = Vec::new();
+        for barrier in &self.named {
+            match kinds.iter_mut().find(|(of, _)| *of == barrier.of) {
+                Some((_, of_kind)) => of_kind.push(barrier),
+                None => kinds.push((barrier.of, vec![barrier])),
+            }
+        }
+        for (of, barriers) in kinds {
+            let numbers: Vec<String> = barriers.iter().map(|barrier| barrier.number.to_string()).collect();
+            let numbers = numbers.join(", ");
+            let (name, what) = match of {
+                Named::Meet(Meeting::Block) => ("all", "every thread"),
+                Named::Meet(Meeting::Consumers) => ("consumers", "the threads of all consumers"),
+                Named::Meet(Meeting::Alone) => ("alone", "the threads of one consumer"),
+                Named::Turn => ("turns", "who waits, and who had the turn before"),
+            };
+            let threads = barriers.first().map_or(0, |barrier| barrier.threads);
+            writeln!(f, "  {name:<9} named  {numbers}: {what}, {threads} threads")?;
+        }
+        Ok(())
+    }
+
+    /// The roles that have such a step, by name.
+    fn who(&self, is_such: impl Fn(&Step) -> bool) -> String {
+        let has = |role: &&Role| {
+            let mut found = false;
+            each_step(&role.body, &mut |step| found |= is_such(step));
+            found
+        };
+        self.roles.iter().filter(has).map(|role| role.name).collect::<Vec<_>>().join(", ")
+    }
+
     fn body(&self, nodes: &[Node], depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
         let indent = "  ".repeat(depth);
         let part = |f: &mut Formatter<'_>, title: &str, nodes: &[Node]| {
@@ -160,6 +219,17 @@ impl Display for Layout {
     }
 }
 
+impl Display for Panels {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Panels { rows, span, count, order } = *self;
+        match order {
+            Order::ByPanel => write!(f, "{count} x [{rows} rows][{span} B]")?,
+            Order::ByGroup => write!(f, "{} x {count} x [{PERIOD} rows][{span} B]", rows / PERIOD)?,
+        }
+        write!(f, ", swizzled within {PERIOD} rows")
+    }
+}
+
 impl Display for Condition {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -185,7 +255,10 @@ impl Display for Function {
             Function::RaiseMaxima => "the greater",
             Function::Growth => "growth",
             Function::MoveMaxima => "moving",
-            Function::Exponentials => "exponentials",
+            Function::Exponentials { polynomials: 0 } => "exponentials",
+            Function::Exponentials { polynomials } => {
+                return write!(f, "exponentials, {polynomials} of 16 by polynomial,");
+            }
             Function::AddToSums => "adding up",
             Function::Pin => "pin",
             Function::Round => "rounding",

@@ -76,7 +76,7 @@ impl Planner {
                 tile_rows,
                 cols: schedule.cols,
                 slots,
-                walks: schedule.roles.is_some(),
+                walks: schedule.roles().is_some(),
                 whole_items: ClassSetup::most_items(class, &capacity, packed_heads, tile_rows, head_blocks),
                 split_items,
                 whole_list: 0,

@@ -3,8 +3,9 @@
 use crate::kernel::Target;
 use crate::{Failure, Outcome, picture};
 use clap::Args;
-use flashpage::codegen::schedule::HopperRow;
-use flashpage::codegen::{Arch, Compiled};
+use flashpage::codegen::Compiled;
+use flashpage::codegen::choice::RolesRow;
+use flashpage::codegen::schedule::Schedule;
 use flashpage::kernels;
 use flashpage::measure::cost::Tools;
 use serde_json::json;
@@ -76,7 +77,7 @@ pub struct Explain {
     kernel: String,
     #[command(flatten)]
     target: Target,
-    /// Also draws memory.svg and iteration.svg into this folder; sm_90a only
+    /// Also draws the main loop in time into this folder, as iteration.svg, and for sm_90a shared memory as memory.svg
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
 }
@@ -105,7 +106,7 @@ impl Explain {
         if let Some(said) = overlap(&compiled) {
             println!("  overlap     {said}");
         }
-        if let Some(row) = HopperRow::of(&self.target.spec(&program), attention) {
+        if let Some(row) = RolesRow::of(&self.target.spec(&program), attention) {
             println!("  chosen by   the row of {row}");
             if !row.why.is_empty() {
                 println!("              {}", row.why);
@@ -114,13 +115,11 @@ impl Explain {
         println!();
         if let Some(path) = &self.svg {
             let pictures = [
-                ("memory.svg", picture::memory(&compiled.schedule)),
-                ("iteration.svg", picture::iteration(&compiled.schedule)),
+                ("memory.svg", picture::memory(&compiled.schedule, &compiled.plan)),
+                ("iteration.svg", picture::iteration(&compiled.schedule, &compiled.plan)),
             ];
             for (name, drawn) in pictures {
-                let drawn = drawn.ok_or_else(|| {
-                    Failure::Usage("--svg draws warps of several roles: add --arch sm_90a".to_owned())
-                })?;
+                let Some(drawn) = drawn else { continue };
                 let file = path.join(name);
                 std::fs::create_dir_all(path)
                     .and_then(|()| std::fs::write(&file, drawn))
@@ -134,6 +133,13 @@ impl Explain {
             println!("  {line}");
         }
         println!();
+        if let Some(timeline) = compiled.plan.timeline() {
+            println!("the same plan, run");
+            for line in timeline.to_string().lines() {
+                println!("  {line}");
+            }
+            println!();
+        }
         println!("entry {} of {} threads", compiled.entry, compiled.block[0]);
         for arg in &compiled.abi {
             println!("  {:<20} {}", arg.name, arg.meaning.describe(&program));
@@ -145,13 +151,11 @@ impl Explain {
 /// What the assembler makes of the main loop's overlap, which the timeline draws as the source has it. `None` of a kernel
 /// that has none.
 fn overlap(compiled: &Compiled) -> Option<String> {
+    let Schedule::Roles(roles) = compiled.schedule else { return None };
     let schedule = compiled.schedule;
-    if schedule.arch != Arch::Sm90a {
-        return None;
-    }
     let read = || -> Result<Option<f64>, String> {
         let tools = Tools::find().map_err(|error| error.to_string())?;
-        let code = tools.read(schedule.arch.as_str(), &compiled.text(), schedule.head_dim);
+        let code = tools.read(schedule.arch().as_str(), &compiled.text(), schedule.head_dim);
         Ok(code.map_err(|error| error.to_string())?.late_exponentials())
     };
     Some(match read() {
@@ -159,7 +163,7 @@ fn overlap(compiled: &Compiled) -> Option<String> {
             "in the machine code {:.0} % of the worst loop's exponentials stand behind the wait for O += P V:\n              \
              {}",
             100.0 * late,
-            match schedule.consumers() {
+            match roles.consumers() {
                 1 => "no products go on beside these",
                 _ => "products of the other consumers alone go on beside these",
             }

@@ -2,7 +2,9 @@
 //!
 //! Drawn on white, so that they read in a light and in a dark page. Colours are Okabe and Ito's.
 
-use flashpage::codegen::schedule::{Activity, Event, Lane, Region, Schedule, Timeline};
+use flashpage::codegen::plan::timeline::{Activity, Event, Lane};
+use flashpage::codegen::plan::{Named, Place, Plan, Shared, attention};
+use flashpage::codegen::schedule::Schedule;
 use std::fmt::Write;
 
 pub const INK: &str = "#222222";
@@ -65,22 +67,49 @@ pub fn consumer_colour(consumer: usize) -> &'static str {
     CONSUMERS[consumer % CONSUMERS.len()]
 }
 
+/// A slot of a tile in shared memory.
+struct Region {
+    name: String,
+    offset: usize,
+    bytes: usize,
+}
+
+/// The tiles of shared memory, slot by slot from its start. Where O goes over Q, they are one.
+fn tiles(plan: &Plan) -> Vec<Region> {
+    let mut regions: Vec<Region> = Vec::new();
+    for buffer in &plan.buffers {
+        let Place::Shared(Shared { offset, bytes, slots, stride, layout: Some(_), .. }) = buffer.place else {
+            continue;
+        };
+        for slot in 0..slots {
+            let offset = offset + slot * stride;
+            match regions.iter_mut().find(|region| region.offset == offset) {
+                Some(first) => first.name = format!("{}, then {}", first.name, buffer.name),
+                None if slots == 1 => regions.push(Region { name: buffer.name.to_owned(), offset, bytes }),
+                None => regions.push(Region { name: format!("{} {slot}", buffer.name), offset, bytes }),
+            }
+        }
+    }
+    regions.sort_by_key(|region| region.offset);
+    regions
+}
+
 /// Shared memory in the middle, the producer to its left, consumers to its right; `None` for a schedule without roles.
-pub fn memory(schedule: &Schedule) -> Option<String> {
+pub fn memory(schedule: &Schedule, plan: &Plan) -> Option<String> {
     const TOP: usize = 60;
     const TALL: usize = 440;
     const MAP: (usize, usize) = (350, 230);
-    let roles = schedule.roles?;
+    let roles = schedule.roles()?;
+    let (producer_registers, consumer_registers) = roles.registers();
     let mut picture = Picture::new(TOP + TALL + 76);
-    let regions = schedule.regions();
-    let tiles: Vec<&Region> = regions.iter().filter(|region| region.layout.is_some()).collect();
+    let tiles = tiles(plan);
     let bytes: usize = tiles.iter().map(|region| region.bytes).sum();
     picture.text((MAP.0 + MAP.1 / 2, 22), "middle", "shared memory of a block");
-    let count = schedule.kv_copies().boxes;
+    let count = roles.kv_copies().boxes;
     picture.rect((30, TOP + 130), (190, 132), PRODUCER);
     for (line, text) in [
         "producer: 1 warp".to_owned(),
-        format!("{} registers a thread", roles.producer_registers),
+        format!("{} registers a thread", producer_registers),
         "waits for empty slots".to_owned(),
         format!("copies {count} boxes a tile"),
         "full counts their bytes".to_owned(),
@@ -90,14 +119,14 @@ pub fn memory(schedule: &Schedule) -> Option<String> {
     {
         picture.text((125, TOP + 156 + 23 * line), "middle", text);
     }
-    let consumers = schedule.consumers();
+    let consumers = roles.consumers();
     let height = (TALL - 40) / consumers;
     for consumer in 0..consumers {
         let y = TOP + consumer * (height + 40 / consumers);
         picture.rect((720, y), (210, height), consumer_colour(consumer));
         for (line, text) in [
             format!("consumer {consumer}: 4 warps"),
-            format!("{} registers a thread", roles.consumer_registers),
+            format!("{} registers a thread", consumer_registers),
             format!("rows {} to {}", consumer * 64, consumer * 64 + 63),
             "scores, P and O in registers".to_owned(),
             "arrives at empty when read".to_owned(),
@@ -125,14 +154,14 @@ pub fn memory(schedule: &Schedule) -> Option<String> {
         );
         picture.text((MAP.0 + 5, y + 15), "start", &region.offset.to_string());
         let spread = |low: usize, high: usize| low + (high - low) * (2 * index + 1) / (2 * tiles.len());
-        if region.name != "O" {
+        if region.name != "O tile" {
             picture.arrow((220, spread(TOP + 130, TOP + 262)), (MAP.0 - 2, middle), INK);
         }
         for consumer in 0..consumers {
             let top = TOP + consumer * (height + 40 / consumers);
             let at = (718, spread(top, top + height));
             let of = (MAP.0 + MAP.1 + 2, middle);
-            let (from, to) = if region.name == "O" { (at, of) } else { (of, at) };
+            let (from, to) = if region.name == "O tile" { (at, of) } else { (of, at) };
             picture.arrow(from, to, consumer_colour(consumer));
         }
         y = end;
@@ -141,40 +170,36 @@ pub fn memory(schedule: &Schedule) -> Option<String> {
     picture.text(
         (MAP.0 + MAP.1 / 2, y + 18),
         "middle",
-        &format!("{} barriers, full and empty", regions.iter().filter(|region| region.is_barrier).count()),
+        &format!("{} barriers, full and empty", plan.mbarriers().len()),
     );
-    let end = format!("{} bytes of {}", schedule.shared_bytes(), schedule.shared_limit());
+    let end = format!("{} bytes of {}", plan.shared_bytes, roles.shared_limit());
     picture.text((MAP.0 + MAP.1 / 2, y + 48), "middle", &end);
     Some(picture.finish())
 }
 
-/// The main loop's lanes from left to right in time; `None` for a schedule without roles.
-pub fn iteration(schedule: &Schedule) -> Option<String> {
+/// The main loop's lanes from left to right in time; `None` of a plan without one.
+pub fn iteration(schedule: &Schedule, plan: &Plan) -> Option<String> {
     const LEFT: usize = 110;
     const WIDE: usize = WIDTH - LEFT - 20;
     const LANE: usize = 66;
     const TOP: usize = 44;
-    let timeline = Timeline::of(schedule)?;
-    let lanes = Timeline::lanes(schedule.consumers());
+    let timeline = plan.timeline()?;
+    let lanes = &timeline.lanes;
     let mut picture = Picture::new(TOP + LANE * lanes.len() + 58);
     let x = |at: usize| LEFT + at * WIDE / timeline.cycles.max(1);
-    let iterations = match timeline.iterations {
-        1 => "one iteration".to_owned(),
-        n => format!("{n} iterations"),
-    };
     let title = format!(
-        "head_dim {}, {} rows x {} columns, {} stages: {iterations}, some {} cycles",
-        schedule.head_dim, schedule.rows, schedule.cols, schedule.stages, timeline.cycles
+        "head_dim {}, {} rows x {} columns, {} stages: {}, some {} cycles",
+        schedule.head_dim,
+        schedule.rows,
+        schedule.cols,
+        schedule.stages,
+        timeline.length(),
+        timeline.cycles
     );
     picture.text((LEFT, 24), "start", &title);
-    for (index, lane) in lanes.iter().enumerate() {
+    for (index, (lane, name)) in lanes.iter().enumerate() {
         let y = TOP + LANE * index;
-        let name = match lane {
-            Lane::Producer => "producer".to_owned(),
-            Lane::Consumer(which) => format!("consumer {which}"),
-            Lane::TensorCores => "tensor cores".to_owned(),
-        };
-        picture.text((LEFT - 10, y + 25), "end", &name);
+        picture.text((LEFT - 10, y + 25), "end", name);
         picture.put(format_args!(
             r##"<line x1="{LEFT}" y1="{}" x2="{}" y2="{}" stroke="{FAINT}"/>"##,
             y + 20,
@@ -184,11 +209,11 @@ pub fn iteration(schedule: &Schedule) -> Option<String> {
         for span in timeline.on(*lane) {
             let (from, to) = (x(span.from), x(span.to));
             let colour = match span.work {
-                Activity::CopyKeys => KEYS,
-                Activity::CopyValues => VALUES,
+                Activity::Copy(attention::KEYS) => KEYS,
+                Activity::Copy(_) => VALUES,
                 Activity::Scores(consumer) | Activity::Output(consumer) => consumer_colour(consumer),
                 Activity::Softmax => SOFTMAX,
-                Activity::Round => QUERY,
+                Activity::Round | Activity::Rescale => QUERY,
             };
             picture.rect((from, y + 4), (to - from, 32), colour);
             let label = span.label();
@@ -197,13 +222,14 @@ pub fn iteration(schedule: &Schedule) -> Option<String> {
                 picture.text(((from + to) / 2, y + 25), "middle", &label);
             }
         }
-        let Lane::Consumer(which) = lane else { continue };
-        for moment in timeline.moments.iter().filter(|moment| moment.consumer == *which) {
+        let Lane::Warps(copy) = lane else { continue };
+        for moment in timeline.moments.iter().filter(|moment| moment.copy == *copy) {
             // Above and below: a turn often comes as a slot goes.
             let (what, below) = match moment.event {
                 Event::Issue => ("issue", 0),
-                Event::FreeKeys => ("free K", 54),
-                Event::FreeValues => ("free V", 54),
+                Event::Release(attention::KEYS) => ("free K", 54),
+                Event::Release(attention::VALUES) => ("free V", 54),
+                Event::Release(_) => continue,
             };
             let at = x(moment.at);
             picture.put(format_args!(
@@ -216,21 +242,37 @@ pub fn iteration(schedule: &Schedule) -> Option<String> {
     }
     let y = TOP + LANE * lanes.len() + 10;
     picture.text((LEFT, y), "start", "S(j) = Q K(j)ᵀ; PV(j): O += P(j) V(j); j+1 is the tile before j.");
-    picture.text((LEFT, y + 20), "start", "Consumers issue both products in their turn, then pass the turn on; the tensor cores run them in that order.");
+    let turns = plan.named.iter().any(|barrier| barrier.of == Named::Turn);
+    if turns {
+        let said = "Consumers issue both products in their turn, and pass it on; the tensor cores run them in that order.";
+        picture.text((LEFT, y + 20), "start", said);
+    }
     Some(picture.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flashpage::codegen::schedule::SM90;
+    use flashpage::codegen::choice::{SM80, SM90};
+    use flashpage::codegen::plan::attention::Form;
 
     #[test]
     fn every_row_is_drawn() {
-        for row in SM90 {
-            let schedule = Schedule::of_hopper_row(row);
-            for (name, drawn) in [("memory", memory(&schedule)), ("iteration", iteration(&schedule))] {
-                let drawn = drawn.unwrap_or_else(|| panic!("no {name} of {row:?}"));
+        let form = Form {
+            paged: false,
+            output: true,
+            lse: true,
+            partial: false,
+            conditions: false,
+            ends_with_condition: false,
+        };
+        let ring = SM80.iter().map(|row| Schedule::from(row.schedule()));
+        for schedule in ring.chain(SM90.iter().map(|row| Schedule::from(row.schedule()))) {
+            let plan = schedule.plan(form);
+            let (memory, iteration) = (memory(&schedule, &plan), iteration(&schedule, &plan));
+            assert_eq!(memory.is_some(), schedule.roles().is_some(), "{schedule}");
+            assert!(iteration.is_some(), "{schedule}");
+            for drawn in memory.into_iter().chain(iteration) {
                 assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>"));
                 assert_eq!(drawn.matches("<text").count(), drawn.matches("</text>").count());
             }

@@ -5,9 +5,8 @@ use crate::progress;
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::schedule::{
-    Carries, MaskClass, SM80, SM80_HEAD_DIMS, SM90, SM90_HEAD_DIMS, Schedule,
-};
+use flashpage::codegen::choice::{Carries, MaskClass, SM80, SM80_HEAD_DIMS, SM90, SM90_HEAD_DIMS};
+use flashpage::codegen::schedule::Schedule;
 use flashpage::codegen::{Arch, Program, ShapeClass, frontend};
 use flashpage::kernels;
 use flashpage::measure::bench::problem;
@@ -44,7 +43,7 @@ pub struct Tune {
     /// Print so many of each ranking
     #[arg(long, default_value_t = 5)]
     top: usize,
-    /// Write the table of the best to this file, in place of its rows: codegen/src/schedule/table.rs, or hopper_table.rs
+    /// Write the table of the best to this file, in place of its rows: codegen/src/choice/ring_table.rs, or roles_table.rs
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// One JSON array
@@ -115,10 +114,8 @@ impl Tune {
 /// The rows of a target's table.
 fn table(arch: Arch) -> Vec<(Slot, Schedule, String)> {
     match arch {
-        Arch::Sm80 => SM80.iter().map(|r| (r.into(), Schedule::of_row(r), r.why.to_owned())).collect(),
-        Arch::Sm90a => {
-            SM90.iter().map(|r| (r.into(), Schedule::of_hopper_row(r), r.why.to_owned())).collect()
-        }
+        Arch::Sm80 => SM80.iter().map(|r| (r.into(), r.schedule().into(), r.why.to_owned())).collect(),
+        Arch::Sm90a => SM90.iter().map(|r| (r.into(), r.schedule().into(), r.why.to_owned())).collect(),
     }
 }
 
@@ -193,7 +190,7 @@ fn measure(
         let inputs = problem.inputs(device, program)?;
         for candidate in ranked.iter_mut().filter(|candidate| candidate.unfit.is_empty()) {
             let options = LaunchOptions {
-                arch: Some(candidate.schedule.arch),
+                arch: Some(candidate.schedule.arch()),
                 shape: Some(slot.shape),
                 tuning: candidate.schedule.tuning(),
             };
@@ -232,8 +229,8 @@ fn print_slot(slot: &Slot, ranked: &[Candidate], top: usize, gpu: &Gpu) {
             format!("{}x{}", schedule.rows, schedule.cols),
             schedule.warps,
             schedule.stages,
-            schedule.roles.map_or(schedule.query.to_string(), |roles| roles.output.to_string()),
-            schedule.roles.map_or(0, |roles| roles.polynomial),
+            lies(schedule),
+            schedule.roles().map_or(0, |roles| roles.polynomial),
             candidate.cost.occupancy.blocks,
             candidate.cost.code.assembled.registers,
             candidate.cost.code.inside().map_or(0.0, InnerLoop::executed_non_products),
@@ -250,6 +247,14 @@ fn print_slot(slot: &Slot, ranked: &[Candidate], top: usize, gpu: &Gpu) {
     }
 }
 
+/// Where Q is for Ampere, and O for Hopper.
+fn lies(schedule: &Schedule) -> String {
+    match schedule {
+        Schedule::Ring(ring) => ring.query.to_string(),
+        Schedule::Roles(roles) => roles.output.to_string(),
+    }
+}
+
 fn json_slot(slot: &Slot, ranked: &[Candidate], gpu: &Gpu) -> serde_json::Value {
     let rows: Vec<_> = ranked
         .iter()
@@ -257,9 +262,9 @@ fn json_slot(slot: &Slot, ranked: &[Candidate], gpu: &Gpu) -> serde_json::Value 
             let schedule = &candidate.schedule;
             json!({
                 "tile": [schedule.rows, schedule.cols], "warps": schedule.warps, "stages": schedule.stages,
-                "query": schedule.query.to_string(), "blocks_per_sm": schedule.blocks_per_sm,
-                "output": schedule.roles.map(|roles| roles.output.to_string()),
-                "polynomial": schedule.roles.map(|roles| roles.polynomial),
+                "query": schedule.tuning().query.map(|query| query.to_string()), "blocks_per_sm": schedule.blocks_per_sm,
+                "output": schedule.roles().map(|roles| roles.output.to_string()),
+                "polynomial": schedule.roles().map(|roles| roles.polynomial),
                 "registers": candidate.cost.code.assembled.registers, "blocks": candidate.cost.occupancy.blocks,
                 "predicted_seconds": candidate.each, "measured_seconds": candidate.measured,
                 "unfit": candidate.unfit,
@@ -277,8 +282,8 @@ fn write(path: &PathBuf, arch: Arch, slots: &[Slot], chosen: &[(Slot, Schedule, 
     let fail = |error: std::io::Error| Failure::Usage(format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(fail)?;
     let begin = match arch {
-        Arch::Sm80 => "pub const SM80: &[Row] = &[\n",
-        Arch::Sm90a => "pub const SM90: &[HopperRow] = &[\n",
+        Arch::Sm80 => "pub const SM80: &[RingRow] = &[\n",
+        Arch::Sm90a => "pub const SM90: &[RolesRow] = &[\n",
     };
     let parts =
         text.split_once(begin).and_then(|(head, rest)| rest.split_once("];\n").map(|(_, tail)| (head, tail)));

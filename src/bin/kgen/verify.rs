@@ -4,8 +4,9 @@ use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
+use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::{Overlap, head_dims};
+use flashpage::codegen::schedule::{Overlap, Roles};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, LATE_ALLOWED, Tools};
@@ -114,12 +115,12 @@ impl Verify {
 
 impl Row {
     fn planned_registers(&self) -> Option<u32> {
-        self.compiled.schedule.registers_at_entry()
+        self.compiled.schedule.roles().map(Roles::registers_at_entry)
     }
 
     /// Whether exponentials are to stay before the wait for the products beside them.
     fn is_pinned(&self) -> bool {
-        self.compiled.schedule.roles.is_some_and(|roles| roles.overlap == Overlap::Pinned)
+        self.compiled.schedule.roles().is_some_and(|roles| roles.overlap == Overlap::Pinned)
     }
 
     /// Whether they do, where they are to.

@@ -1,6 +1,6 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
-//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::copy_row`); a thread works out the
+//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::COPY_ROW`); a thread works out the
 //! address of its row once and walks along it by instruction offsets. A paged source is walked in *granules* of
 //! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
 //! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
@@ -9,20 +9,21 @@
 //! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
 //! entries past the end are never loaded.
 
-use super::SHARED;
+use super::{Ampere, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, COPY_LANES, PERIOD, Swizzle};
+use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, COPY_ROW, PERIOD, Swizzle};
 use crate::lower::instance::Instance;
-use crate::lower::kernel::Kernel;
 use crate::lower::range::ColumnRange;
+use crate::plan::attention::{KEYS, VALUES};
+use crate::plan::{BufferId, Shared};
 use crate::program::ParamId;
 use crate::schedule::gcd;
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Builder, Reg};
 use flashpage_ptx::words::{Type, Word};
 
-/// The K/V ring and what walks it.
-pub(super) struct Ring {
+/// Where the warps are in the ring of K and V, and what they copy it from.
+pub(super) struct InRing {
     /// Index of the tile being multiplied.
     pub tile: Reg,
     /// Byte offset of the current stage from the first, when there are several.
@@ -42,7 +43,7 @@ pub(super) struct Ring {
     table: Option<Table>,
 }
 
-impl Ring {
+impl InRing {
     /// The column at a row counted from the leftmost tile's first.
     fn column(&self, b: &mut Builder, row: Reg) -> Reg {
         match &self.col_begin {
@@ -92,15 +93,15 @@ impl Segments {
 /// Bytes that the lanes of one row copy at once.
 pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
 
-impl Kernel<'_> {
+impl Ampere<'_> {
     /// Segments of a row.
     pub(super) fn segments(&self) -> usize {
-        self.schedule.swizzle().row_bytes / SEGMENT
+        self.ring.swizzle().row_bytes / SEGMENT
     }
 
     /// Rows that all threads copy in one pass.
     fn pass_rows(&self) -> usize {
-        self.schedule.warps * PERIOD
+        self.ring.warps * PERIOD
     }
 
     /// Copies the warp's own rows of Q. Rows past the end repeat the last one.
@@ -113,32 +114,27 @@ impl Kernel<'_> {
         let stride = self.param(Meaning::TokenStride(q));
         let base = self.b.mad_wide("rd", &instance.q_begin, &stride, &base);
         let target = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
-        for first in (0..self.schedule.rows_per_warp()).step_by(PERIOD) {
+        for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
             let head = self.of_row("r", &instance.lane_head, &source);
             let from =
                 self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
-            let offset = first * self.schedule.swizzle().row_bytes;
+            let offset = first * self.ring.swizzle().row_bytes;
             self.copy_row(&target, offset, &from, None);
         }
     }
 
-    /// The row of eight and the chunk of four that a lane copies: `swizzle::copy_row`.
+    /// The row of eight and the chunk of four that a lane copies.
     pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
-        let b = &mut self.b;
-        let group = b.shr(Type::U32, "r", lane, COPY_LANES.ilog2() as i32);
-        let odd = b.and(Type::B32, "r", &group, 1);
-        let pair = b.shr(Type::U32, "r", &group, 1);
-        let row = b.mad_lo(Type::U32, "copy_row", &odd, 4, &pair);
-        let chunk = b.and(Type::B32, "copy_chunk", lane, COPY_LANES - 1);
-        (row, chunk)
+        (self.of_lane("copy_row", lane, COPY_ROW), self.of_lane("copy_chunk", lane, COPY_CHUNK))
     }
 
     /// Shared addresses of row `first_row + row` (`first_row` a multiple of eight, `row` below eight).
     pub(super) fn swizzled_segments(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
-        let row_bytes = self.schedule.swizzle().row_bytes;
+        let row_bytes = self.ring.swizzle().row_bytes;
         let b = &mut self.b;
+        // A row below eight is its own phase.
         let place = b.xor(Type::B32, "r", row, chunk);
         let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
         let whole = b.add(Type::U32, "r", first_row, row);
@@ -150,11 +146,11 @@ impl Kernel<'_> {
     }
 
     /// Where the ring starts: the rightmost tile.
-    pub(super) fn ring(&mut self, instance: &Instance, range: &ColumnRange) -> Ring {
-        let cols = self.schedule.cols;
+    pub(super) fn in_ring(&mut self, instance: &Instance, range: &ColumnRange) -> InRing {
+        let cols = self.ring.cols;
         self.b.stage("the K/V ring");
         let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
-        let stage = (self.schedule.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
+        let stage = (self.ring.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
         let (lane_row, chunk) = self.copy_lane(&instance.lane);
         let warp = self.b.shr(Type::U32, "r", &instance.thread, 5);
         let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
@@ -179,7 +175,7 @@ impl Kernel<'_> {
             None => instance.kv_len.clone(),
             Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
         };
-        Ring { tile, stage, shared, kv_len, row, col_begin, target, keys, values, table }
+        InRing { tile, stage, shared, kv_len, row, col_begin, target, keys, values, table }
     }
 
     fn source(
@@ -219,10 +215,11 @@ impl Kernel<'_> {
 
     /// Looks up the blocks of tile `index`, a granule a lane. Positions outside the sequence, those of a tile
     /// left of column 0 among them, give block 0 and no access.
-    pub(super) fn look_up(&mut self, ring: &Ring, index: &Reg) {
+    pub(super) fn look_up(&mut self, ring: &InRing, index: &Reg) {
         let Some(table) = &ring.table else { return };
+        let cols = self.ring.cols;
         let b = &mut self.b;
-        let position = b.mad_lo(Type::U32, "r", index, self.schedule.cols, &table.lane_row);
+        let position = b.mad_lo(Type::U32, "r", index, cols, &table.lane_row);
         let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
         let position = ring.column(b, position);
         let entry = b.div(Type::U32, "r", &position, table.block_size);
@@ -239,22 +236,22 @@ impl Kernel<'_> {
     /// Fills a slot before the loop: K or V of tile `tile`, so many stages ahead, if it is `present`.
     pub(super) fn fill_slot(
         &mut self,
-        ring: &Ring,
+        ring: &InRing,
         keys: bool,
         stage: usize,
         tile: &Reg,
         checked: bool,
         present: &Reg,
     ) {
-        let slot = self.slot_offset(2 * stage + usize::from(!keys));
-        let which = if keys { Which::Keys } else { Which::Values };
+        let (which, buffer) = if keys { (Which::Keys, KEYS) } else { (Which::Values, VALUES) };
+        let slot = self.slot_offset(buffer, stage);
         self.copy_tile(ring, (which, tile), (None, slot), checked, Some(present));
     }
 
     /// At the K step: V of the tile `stages - 1` to the left.
-    pub(super) fn copy_values(&mut self, ring: &Ring, range: &ColumnRange, may_end: bool) {
-        let ahead = self.schedule.stages - 1;
-        let slot = self.slot_offset(1);
+    pub(super) fn copy_values(&mut self, ring: &InRing, range: &ColumnRange, may_end: bool) {
+        let ahead = self.ring.stages - 1;
+        let slot = self.slot_offset(VALUES, 0);
         if ahead == 0 {
             self.copy_tile(ring, (Which::Values, &ring.tile), (None, slot), may_end, None);
         } else {
@@ -266,51 +263,54 @@ impl Kernel<'_> {
     }
 
     /// At the V step: K of the tile `stages` to the left, into the slot of the K just used.
-    pub(super) fn copy_next_keys(&mut self, ring: &Ring, range: &ColumnRange) {
-        let index = self.b.sub(Type::S32, "r", &ring.tile, self.schedule.stages);
+    pub(super) fn copy_next_keys(&mut self, ring: &InRing, range: &ColumnRange) {
+        let stages = self.ring.stages;
+        let index = self.b.sub(Type::S32, "r", &ring.tile, stages);
         let present = self.in_range(&index, range);
-        let slot = self.slot_offset(0);
+        let slot = self.slot_offset(KEYS, 0);
         self.copy_tile(ring, (Which::Keys, &index), (ring.stage.as_ref(), slot), false, Some(&present));
     }
 
     /// Moves on to the next stage of the ring.
-    pub(super) fn next_stage(&mut self, ring: &Ring) {
+    pub(super) fn next_stage(&mut self, ring: &InRing) {
         let Some(stage) = &ring.stage else { return };
-        let bytes = 2 * self.schedule.slot_bytes();
+        let (bytes, stages) = (self.plan.shared(KEYS).stride, self.ring.stages);
         let b = &mut self.b;
         let next = b.add(Type::U32, "r", stage, bytes);
-        let wraps = b.setp(Word::Eq, Type::U32, "p", &next, bytes * self.schedule.stages);
+        let wraps = b.setp(Word::Eq, Type::U32, "p", &next, bytes * stages);
         b.selp(Type::U32, stage, 0, &next, &wraps);
     }
 
     /// Byte offset of the stage before the current one, around the ring.
-    fn stage_before(&mut self, ring: &Ring) -> Reg {
+    fn stage_before(&mut self, ring: &InRing) -> Reg {
         let stage = ring.stage.as_ref().expect("several stages");
-        let bytes = 2 * self.schedule.slot_bytes();
+        let (bytes, stages) = (self.plan.shared(KEYS).stride, self.ring.stages);
         let b = &mut self.b;
         let first = b.setp(Word::Eq, Type::U32, "p", stage, 0);
         let before = b.sub(Type::U32, "r", stage, bytes);
-        b.selp(Type::U32, "r", bytes * (self.schedule.stages - 1), &before, &first)
+        b.selp(Type::U32, "r", bytes * (stages - 1), &before, &first)
     }
 
-    /// Shared offset of a ring slot, from the start of the tiles.
-    fn slot_offset(&self, slot: usize) -> usize {
-        self.schedule.ring_offset() + slot * self.schedule.slot_bytes()
+    /// Shared offset of a ring's slot, from the start of the tiles.
+    fn slot_offset(&self, buffer: BufferId, slot: usize) -> usize {
+        let Shared { offset, stride, .. } = *self.plan.shared(buffer);
+        offset + slot * stride
     }
 
     /// Copies tile `index`. `checked` if it may reach past the sequence; `present` guards the copies of a tile
     /// that may not exist.
     fn copy_tile(
         &mut self,
-        ring: &Ring,
+        ring: &InRing,
         (which, index): (Which, &Reg),
         (stage, slot): (Option<&Reg>, usize),
         checked: bool,
         present: Option<&Reg>,
     ) {
         let source = if which == Which::Keys { &ring.keys } else { &ring.values };
-        let (pass_rows, row_bytes) = (self.pass_rows(), self.schedule.swizzle().row_bytes);
-        let passes = self.schedule.cols / pass_rows;
+        let (pass_rows, row_bytes) = (self.pass_rows(), self.ring.swizzle().row_bytes);
+        let cols = self.ring.cols;
+        let passes = cols / pass_rows;
         let target = match stage {
             None => Segments { halves: ring.target.halves.clone() },
             Some(stage) => Segments {
@@ -319,7 +319,7 @@ impl Kernel<'_> {
         };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
-            let start = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+            let start = self.b.mad_lo(Type::U32, "r", index, cols, &ring.row);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
@@ -333,7 +333,7 @@ impl Kernel<'_> {
         };
         match &ring.table {
             None => {
-                let row = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &ring.row);
+                let row = self.b.mad_lo(Type::U32, "r", index, cols, &ring.row);
                 let mut at = self.b.mad_wide("rd", &row, &source.token_bytes, &source.address);
                 for pass in 0..passes {
                     if pass > 0 {
@@ -360,7 +360,7 @@ impl Kernel<'_> {
     /// Address of this thread's chunk of row `first + pass_row` of tile `index`.
     fn granule_address(
         &mut self,
-        ring: &Ring,
+        ring: &InRing,
         table: &Table,
         source: &Source,
         index: &Reg,
@@ -383,8 +383,8 @@ impl Kernel<'_> {
             let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
             return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
         }
-        let row = self.b.add(Type::U32, "r", &ring.row, first);
-        let position = self.b.mad_lo(Type::U32, "r", index, self.schedule.cols, &row);
+        let (cols, row) = (self.ring.cols, self.b.add(Type::U32, "r", &ring.row, first));
+        let position = self.b.mad_lo(Type::U32, "r", index, cols, &row);
         let position = ring.column(&mut self.b, position);
         let within = self.b.rem(Type::U32, "r", &position, table.block_size);
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)

@@ -3,23 +3,24 @@
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
 //! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
 
-use super::SHARED;
 use super::copy::SEGMENT;
+use super::{Ampere, SHARED};
 use crate::abi::Meaning;
+use crate::layout::fragment::{FIRST_ROW, slot_row};
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Instance;
-use crate::lower::kernel::{Kernel, State};
+use crate::lower::kernel::State;
 use crate::lower::softmax::row;
 use crate::program::ParamId;
 use flashpage_ptx::builder::{Reg, address, space, ty};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
-impl Kernel<'_> {
+impl Ampere<'_> {
     /// O over the row sums, rounded, to the warp's rows of shared memory.
     pub(super) fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg]) {
         self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
-        let row_bytes = self.schedule.swizzle().row_bytes;
-        let quad_row = self.b.shr(Type::U32, "r", &instance.lane, 2);
+        let row_bytes = self.ring.swizzle().row_bytes;
+        let quad_row = self.of_lane("r", &instance.lane, FIRST_ROW);
         let quad_bytes = self.b.shl(Type::B32, "r", &instance.lane_col, 1);
         let place = self.b.mad_lo(Type::U32, "r", &quad_row, CHUNK, &quad_bytes);
         let rows = self.b.add(Type::U32, "r", &instance.warp_row, &quad_row);
@@ -40,7 +41,7 @@ impl Kernel<'_> {
                 let low = self.b.mul(Type::F32, "f", pair[0], &inverse);
                 let high = self.b.mul(Type::F32, "f", pair[1], &inverse);
                 let both = self.b.pack(packed, "of", &high, &low);
-                let offset = slot * 8 * row_bytes + block / PERIOD * PERIOD * CHUNK;
+                let offset = slot_row(slot) * row_bytes + block / PERIOD * PERIOD * CHUNK;
                 let to = address(&columns[block % PERIOD], offset as i64);
                 self.b.emit(Opcode::St, &[space(Space::Shared), ty(Type::B32)], vec![to, (&both).into()]);
             }
@@ -50,7 +51,7 @@ impl Kernel<'_> {
     /// Stores the warp's rows of O from shared memory.
     pub(super) fn copy_output(&mut self, instance: &Instance, param: ParamId) {
         self.b.stage("store O, four lanes a row");
-        let row_bytes = self.schedule.swizzle().row_bytes;
+        let row_bytes = self.ring.swizzle().row_bytes;
         let base = self.param(Meaning::Pointer(param));
         let token_stride = self.param(Meaning::TokenStride(param));
         let (lane_row, chunk) = self.copy_lane(&instance.lane);
@@ -58,7 +59,7 @@ impl Kernel<'_> {
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
         let base = self.b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
         let first_row = self.b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
-        for first in (0..self.schedule.rows_per_warp()).step_by(PERIOD) {
+        for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
             let head = self.of_row("r", &instance.lane_head, &source);

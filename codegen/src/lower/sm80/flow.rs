@@ -1,25 +1,27 @@
 //! A kernel for Ampere, node by node: what its warps carry from step to step, and the instructions of each step.
 
-use super::copy::Ring;
+use super::Ampere;
+use super::copy::InRing;
 use super::product::Fragments;
 use crate::lower::instance::Instance;
-use crate::lower::kernel::{Kernel, State};
+use crate::lower::kernel::State;
 use crate::lower::range::{ColumnRange, Ends};
+use crate::lower::scalar::Uniforms;
 use crate::lower::score::{Kept, Masks};
 use crate::plan::attention::{KEYS, QUERY, SCORES};
-use crate::plan::{Compute, Condition, Function, Meeting, Node, Plan, Step, View};
+use crate::plan::{Compute, Condition, Function, Named, Node, Step, View};
 use crate::schedule::Rescale;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::rc::Rc;
 
 /// What the warps carry.
-pub(super) struct Flow<'p> {
-    plan: &'p Plan,
+pub(super) struct Flow {
     /// What the block owns, as it was worked out last.
     instance: Option<Rc<Instance>>,
+    uniforms: Uniforms,
     range: Option<Rc<ColumnRange>>,
-    ring: Option<Rc<Ring>>,
+    ring: Option<Rc<InRing>>,
     /// Accumulators, softmax, and scores as they are now.
     state: Option<State>,
     fragments: Option<Rc<Fragments>>,
@@ -35,11 +37,11 @@ pub(super) struct Flow<'p> {
     inside: Option<bool>,
 }
 
-impl<'p> Flow<'p> {
-    pub fn new(plan: &'p Plan) -> Flow<'p> {
+impl Flow {
+    pub fn new() -> Flow {
         Flow {
-            plan,
             instance: None,
+            uniforms: Uniforms::new(),
             range: None,
             ring: None,
             state: None,
@@ -72,13 +74,14 @@ impl<'p> Flow<'p> {
     }
 }
 
-impl Kernel<'_> {
+impl Ampere<'_> {
     /// The instructions of a body.
-    pub(super) fn walk(&mut self, flow: &mut Flow<'_>, nodes: &[Node]) {
+    pub(super) fn walk(&mut self, flow: &mut Flow, nodes: &[Node]) {
         for node in nodes {
             match node {
                 Node::Step(step) => {
-                    self.b.comment(flow.plan.line(step));
+                    let line = self.plan.line(step);
+                    self.b.comment(line);
                     self.step(flow, step);
                 }
                 Node::Columns { each, .. } => self.columns(flow, each),
@@ -91,7 +94,7 @@ impl Kernel<'_> {
         }
     }
 
-    fn step(&mut self, flow: &mut Flow<'_>, step: &Step) {
+    fn step(&mut self, flow: &mut Flow, step: &Step) {
         match step {
             Step::CopyAsync { to, .. } if to.buffer == QUERY => self.copy_query(&flow.instance()),
             Step::CopyAsync { to, checked, .. } => self.copy_columns(flow, *to, *checked),
@@ -104,7 +107,10 @@ impl Kernel<'_> {
             Step::AwaitAllCopies => {
                 self.b.cp_async_wait_all();
             }
-            Step::Meet(Meeting::Block) => self.b.bar_sync(0),
+            Step::Meet(meeting) => {
+                let number = self.plan.named(Named::Meet(*meeting), 0).number;
+                self.b.bar_sync(number as u32);
+            }
             Step::MeetWarp => self.b.bar_warp_sync(),
             Step::MultiplyAtOnce { into, .. } => {
                 let fragments = flow.fragments.clone().expect("lanes know where they read");
@@ -119,21 +125,21 @@ impl Kernel<'_> {
         }
     }
 
-    fn compute(&mut self, flow: &mut Flow<'_>, Compute { what, writes, .. }: &Compute) {
+    fn compute(&mut self, flow: &mut Flow, Compute { what, writes, .. }: &Compute) {
         match what {
             Function::Read => {
                 let begins = flow.instance.is_none();
                 let instance = self.own_instance();
                 if begins {
-                    self.hoist_uniform(&instance);
-                    flow.range = Some(Rc::new(self.column_range(&instance)));
+                    flow.uniforms = self.hoist_uniform(&instance);
+                    flow.range = Some(Rc::new(self.column_range(&instance, &mut flow.uniforms)));
                 }
                 flow.instance = Some(Rc::new(instance));
             }
             Function::LookUp => self.look_up_columns(flow, writes[0]),
             Function::Clear => {
                 self.b.stage("accumulators and running softmax");
-                let state = self.state();
+                let state = self.state(&flow.uniforms);
                 for register in state.acc.iter().flatten().flatten() {
                     self.b.mov(Type::F32, register, 0.0f32);
                 }
@@ -159,7 +165,7 @@ impl Kernel<'_> {
             }
             Function::RowMaxima => flow.maxima = self.tile_maxima(flow.state()),
             Function::Growth => {
-                flow.grown = match self.schedule.rescale {
+                flow.grown = match self.ring.rescale {
                     Rescale::Always => None,
                     Rescale::Grown { threshold } => {
                         Some(self.any_grown(flow.state(), &flow.maxima, threshold))
@@ -167,7 +173,7 @@ impl Kernel<'_> {
                 };
             }
             Function::Rescale => self.rescale(flow.state(), &flow.maxima),
-            Function::Exponentials => self.exponentials(flow.state(), 0),
+            Function::Exponentials { polynomials } => self.exponentials(flow.state(), *polynomials),
             Function::AddToSums => self.add_to_sums(flow.state()),
             // The product does so as it goes: rounded, all of P would take registers beside all of S.
             Function::Round => {}
@@ -191,18 +197,18 @@ impl Kernel<'_> {
     }
 
     /// The ring, which is set up where it is needed first.
-    fn ring_of(&mut self, flow: &mut Flow<'_>) -> Rc<Ring> {
+    fn ring_of(&mut self, flow: &mut Flow) -> Rc<InRing> {
         if let Some(ring) = &flow.ring {
             return ring.clone();
         }
-        let ring = Rc::new(self.ring(&flow.instance(), &flow.range()));
+        let ring = Rc::new(self.in_ring(&flow.instance(), &flow.range()));
         self.b.stage("fill the ring");
         flow.ring = Some(ring.clone());
         ring
     }
 
     /// The tile so many iterations from now, before the loop.
-    fn tile_ahead(&mut self, flow: &mut Flow<'_>, ago: isize) -> Reg {
+    fn tile_ahead(&mut self, flow: &mut Flow, ago: isize) -> Reg {
         let ring = self.ring_of(flow);
         let (ahead, tile, _) = flow.ahead.clone();
         let tile = tile.unwrap_or_else(|| ring.tile.clone());
@@ -215,7 +221,7 @@ impl Kernel<'_> {
         tile
     }
 
-    fn look_up_columns(&mut self, flow: &mut Flow<'_>, blocks: View) {
+    fn look_up_columns(&mut self, flow: &mut Flow, blocks: View) {
         let ring = self.ring_of(flow);
         let tile = match flow.inside {
             None => self.tile_ahead(flow, blocks.ago),
@@ -224,7 +230,7 @@ impl Kernel<'_> {
         self.look_up(&ring, &tile);
     }
 
-    fn copy_columns(&mut self, flow: &mut Flow<'_>, to: View, checked: bool) {
+    fn copy_columns(&mut self, flow: &mut Flow, to: View, checked: bool) {
         let (ring, range) = (self.ring_of(flow), flow.range());
         match flow.inside {
             None => {
@@ -243,7 +249,7 @@ impl Kernel<'_> {
 
     /// The main loop in up to three parts, right to left: boundary tiles with masks, inner tiles without,
     /// boundary tiles of a mask that also has a left end.
-    fn columns(&mut self, flow: &mut Flow<'_>, each: &[Node]) {
+    fn columns(&mut self, flow: &mut Flow, each: &[Node]) {
         let (instance, ring, range) = (flow.instance(), self.ring_of(flow), flow.range());
         let tile = ring.tile.clone();
         for (index, phase) in self.phases().into_iter().enumerate() {
@@ -253,7 +259,7 @@ impl Kernel<'_> {
             // A left boundary comes last: rather than carry rows and lengths through the inner loop, ask again.
             let again = (index > 0 && masked).then(|| Rc::new(self.own_instance()));
             let own = again.as_ref().unwrap_or(&instance);
-            flow.masks = Some(Rc::new(self.prepare_scores(own, phase.ends)));
+            flow.masks = Some(Rc::new(self.prepare_scores(own, phase.ends, &mut flow.uniforms)));
             flow.instance = Some(own.clone());
             // Only the first part has the tile that can reach past the end. Planned kernels, which carry more, save
             // what it takes to know.
@@ -274,7 +280,7 @@ impl Kernel<'_> {
     /// Emits `then` for a warp that keeps some score of the tile, `otherwise` for one that keeps none. Besides, nothing
     /// moves past a branch that depends on all conditions: ptxas would put off parts of them into the products, whose
     /// registers they were to use before.
-    fn where_any_is_kept(&mut self, flow: &mut Flow<'_>, then: &[Node], otherwise: &[Node]) {
+    fn where_any_is_kept(&mut self, flow: &mut Flow, then: &[Node], otherwise: &[Node]) {
         let Some(keeps_any) = flow.keeps_any.clone() else { return self.walk(flow, then) };
         let (some, nothing) = (self.b.label("some_kept"), self.b.label("nothing_kept"));
         self.b.guarded(&keeps_any, false, |b| b.bra(&some));
@@ -286,7 +292,7 @@ impl Kernel<'_> {
     }
 
     /// Emits `then`, jumped over where no maximum has grown.
-    fn where_grown(&mut self, flow: &mut Flow<'_>, then: &[Node]) {
+    fn where_grown(&mut self, flow: &mut Flow, then: &[Node]) {
         let grown = flow.grown.clone().expect("growth was asked");
         let kept = self.b.label("maximum_kept");
         self.b.guarded(&grown, true, |b| b.bra(&kept));

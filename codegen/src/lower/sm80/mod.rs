@@ -12,37 +12,51 @@ mod product;
 use super::instance::{Assignment, Instance};
 use super::kernel::Kernel;
 use crate::abi::SHARED_TILES as SHARED;
-use crate::analysis::attention::Attention;
 use crate::plan::Plan;
-use crate::program::Program;
-use crate::schedule::Schedule;
-use crate::spec::Spec;
+use crate::schedule::Ring;
 use flashpage_ptx::ast::{Axis, Function};
+use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Special, Type, Word};
 use flow::Flow;
+use std::ops::{Deref, DerefMut};
 
 /// Lowers to an entry function.
-pub(super) fn lower(
-    entry: &str,
-    program: &Program,
-    attention: &Attention,
-    schedule: &Schedule,
-    spec: &Spec,
-    plan: &Plan,
-) -> Function {
-    let mut k = Kernel::new(entry, program, attention, schedule, spec);
-    k.parameters();
-    k.zero = Some(k.b.mov(Type::F32, "zero", 0.0f32));
-
-    let mut flow = Flow::new(plan);
+pub(super) fn lower<'a>(mut kernel: Kernel<'a>, ring: &'a Ring, plan: &'a Plan) -> Function {
+    kernel.parameters();
+    let zero = kernel.b.mov(Type::F32, "zero", 0.0f32);
+    let mut k = Ampere { kernel, ring, plan, zero };
+    let mut flow = Flow::new();
     for role in &plan.roles {
         k.walk(&mut flow, &role.body);
     }
     k.b.ret();
-    k.finish()
+    k.kernel.finish()
 }
 
-impl Kernel<'_> {
+/// A kernel in the making, and how it is made for Ampere.
+struct Ampere<'a> {
+    kernel: Kernel<'a>,
+    ring: &'a Ring,
+    plan: &'a Plan,
+    /// A register that holds +0.0: the C operand of a product that starts from nothing.
+    zero: Reg,
+}
+
+impl<'a> Deref for Ampere<'a> {
+    type Target = Kernel<'a>;
+
+    fn deref(&self) -> &Kernel<'a> {
+        &self.kernel
+    }
+}
+
+impl DerefMut for Ampere<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.kernel
+    }
+}
+
+impl Ampere<'_> {
     /// The instance of this block. A block past its sequence's end, or past the list's, returns.
     fn own_instance(&mut self) -> Instance {
         self.b.stage("which sequence, heads and rows this block owns");

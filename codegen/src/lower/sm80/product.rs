@@ -3,11 +3,14 @@
 //! A lane has one address in each of Q, K and V. Walking rows is an instruction offset, walking chunks an XOR,
 //! of which there are four different ones.
 
-use super::copy::Ring;
-use crate::layout::fragment::{B_PAIRS, K, M};
+use super::Ampere;
+use super::copy::InRing;
+use crate::layout::fragment::{Addressed, B_PAIRS, CHUNKS_FIRST, K, M, ROWS_FIRST};
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
 use crate::lower::instance::Instance;
-use crate::lower::kernel::{Kernel, State};
+use crate::lower::kernel::State;
+use crate::lower::lane::Lane;
+use crate::plan::attention::{KEYS, VALUES};
 use crate::program::DType;
 use crate::schedule::QueryIn;
 use flashpage_ptx::builder::Reg;
@@ -30,26 +33,24 @@ pub(super) struct Fragments {
     query: Vec<Vec<[Reg; 4]>>,
 }
 
-impl Kernel<'_> {
+impl Ampere<'_> {
     /// The lane's addresses.
-    pub(super) fn fragments(&mut self, instance: &Instance, ring: &Ring) -> Fragments {
-        let row_bytes = self.schedule.swizzle().row_bytes;
+    pub(super) fn fragments(&mut self, instance: &Instance, ring: &InRing) -> Fragments {
+        let row_bytes = self.ring.swizzle().row_bytes;
+        self.b.comment("lane addresses for ldmatrix");
+        let mut lane = Lane::new(&instance.lane);
         let b = &mut self.b;
-        b.comment("lane addresses for ldmatrix");
-        let low = b.and(Type::B32, "r", &instance.lane, PERIOD - 1);
-        let eighth = b.shr(Type::U32, "r", &instance.lane, 3);
-        let odd = b.and(Type::B32, "r", &eighth, 1);
-        let upper = b.shr(Type::U32, "r", &instance.lane, 4);
-        let mut place = |group: &str, row_half: &Reg, chunk: &Reg| {
-            let row = b.mad_lo(Type::U32, "r", row_half, 8, &low);
-            let chunk = b.xor(Type::B32, "r", chunk, &low);
+        let mut place = |group: &str, Addressed { row, chunk }: Addressed| {
+            let phase = lane.modulo_eight(b, "r", row);
+            let row = lane.number(b, "r", row);
+            let chunk = lane.number(b, "r", chunk);
+            let chunk = b.xor(Type::B32, "r", &chunk, &phase);
             let place = b.mad_lo(Type::U32, "r", &chunk, CHUNK, &ring.shared);
             b.mad_lo(Type::U32, group, &row, row_bytes, &place)
         };
-        // `fragment::rows_first` and `fragment::chunks_first`
-        let values = place("values_at", &odd, &upper);
-        let keys = place("keys_at", &upper, &odd);
-        let query = b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &values);
+        let values = place("values_at", ROWS_FIRST);
+        let keys = place("keys_at", CHUNKS_FIRST);
+        let query = self.b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &values);
         let mut variants = |first: Reg, group: &str| -> Vec<Reg> {
             let rest: Vec<Reg> = (1..VARIANTS)
                 .map(|v| self.b.xor(Type::B32, group, &first, Swizzle::step(v * STEP_CHUNKS).0))
@@ -64,14 +65,14 @@ impl Kernel<'_> {
 
     /// Reads all of Q's fragments.
     pub(super) fn load_query_fragments(&mut self, fragments: &mut Fragments) {
-        for step in 0..self.schedule.head_dim / K {
+        for step in 0..self.ring.head_dim / K {
             let loaded = self.query_step(fragments, step);
             fragments.query.push(loaded);
         }
     }
 
     fn query_step(&mut self, fragments: &Fragments, step: usize) -> Vec<[Reg; 4]> {
-        let row_bytes = self.schedule.swizzle().row_bytes;
+        let row_bytes = self.ring.swizzle().row_bytes;
         let (at, offset) = (&fragments.query_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
         (0..self.row_blocks())
             .map(|block| self.b.ldmatrix_x4("qf", at, offset + block * M * row_bytes, false))
@@ -79,18 +80,18 @@ impl Kernel<'_> {
     }
 
     /// S = Q Kᵀ for the current tile.
-    pub(super) fn product_scores(&mut self, state: &State, fragments: &Fragments, ring: &Ring) {
-        let row_bytes = self.schedule.swizzle().row_bytes;
-        let slot = self.schedule.ring_offset();
+    pub(super) fn product_scores(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
+        let row_bytes = self.ring.swizzle().row_bytes;
+        let slot = self.plan.shared(KEYS).offset;
         self.b.comment("S = Q Kt");
         let tile_at = self.stage_addresses(&fragments.keys_at, ring);
-        for step in 0..self.schedule.head_dim / K {
-            let query = match self.schedule.query {
+        for step in 0..self.ring.head_dim / K {
+            let query = match self.ring.query {
                 QueryIn::Registers => fragments.query[step].clone(),
                 QueryIn::Shared => self.query_step(fragments, step),
             };
             let (at, along) = (&tile_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
-            for pair in 0..self.schedule.cols / 16 {
+            for pair in 0..self.ring.cols / 16 {
                 let keys = self.b.ldmatrix_x4("kf", at, slot + along + pair * 16 * row_bytes, false);
                 for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
                     for (rows, a) in query.iter().enumerate() {
@@ -103,13 +104,13 @@ impl Kernel<'_> {
     }
 
     /// O += P V for the current tile; P is taken from the score registers.
-    pub(super) fn product_output(&mut self, state: &State, fragments: &Fragments, ring: &Ring) {
-        let row_bytes = self.schedule.swizzle().row_bytes;
-        let slot = self.schedule.ring_offset() + self.schedule.slot_bytes();
+    pub(super) fn product_output(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
+        let row_bytes = self.ring.swizzle().row_bytes;
+        let slot = self.plan.shared(VALUES).offset;
         let packed = self.packed();
         self.b.comment("O += P V");
         let tile_at = self.stage_addresses(&fragments.values_at, ring);
-        for step in 0..self.schedule.cols / K {
+        for step in 0..self.ring.cols / K {
             let mut probabilities = Vec::new();
             for rows in &state.scores {
                 let (left, right) = (&rows[2 * step], &rows[2 * step + 1]);
@@ -121,7 +122,7 @@ impl Kernel<'_> {
                     pair(&right[2], &right[3]),
                 ]);
             }
-            for dims in 0..self.schedule.head_dim / 16 {
+            for dims in 0..self.ring.head_dim / 16 {
                 let along = Swizzle::step(dims * STEP_CHUNKS).1;
                 let at = &tile_at[dims % VARIANTS];
                 let values = self.b.ldmatrix_x4("vf", at, slot + along + step * K * row_bytes, true);
@@ -136,7 +137,7 @@ impl Kernel<'_> {
     }
 
     /// The lane's tile addresses in the current stage.
-    fn stage_addresses(&mut self, tile_at: &[Reg], ring: &Ring) -> Vec<Reg> {
+    fn stage_addresses(&mut self, tile_at: &[Reg], ring: &InRing) -> Vec<Reg> {
         match &ring.stage {
             None => tile_at.to_vec(),
             Some(stage) => tile_at.iter().map(|at| self.b.add(Type::U32, "r", at, stage)).collect(),
@@ -146,7 +147,7 @@ impl Kernel<'_> {
     /// `d = a b + d`, or `a b` if `fresh`.
     fn mma(&mut self, d: &[Reg; 4], a: &[Reg; 4], b: (&Reg, &Reg), fresh: bool) {
         let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
-        let zero = self.zero.clone().expect("lower() comes first");
+        let zero = self.zero.clone();
         let c = if fresh { [&zero; 4] } else { d.each_ref() };
         self.b.mma_m16n8k16(element, d, a, [b.0, b.1], c);
     }

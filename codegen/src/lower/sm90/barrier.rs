@@ -9,8 +9,7 @@
 //! the first counts as over, so that empty slots are free at once.
 
 use super::{Block, Hopper};
-use crate::plan::roles::FIRST_TURN;
-use crate::plan::{BARRIER_BYTES, BufferId, Shared};
+use crate::plan::{BARRIER_BYTES, BufferId, Named, NamedBarrier, Shared};
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
@@ -21,9 +20,6 @@ pub(super) const FULL: usize = 0;
 pub(super) const EMPTY: usize = BARRIER_BYTES;
 /// Bytes of a slot's pair of barriers.
 pub(super) const PAIR: usize = 2 * BARRIER_BYTES;
-
-/// Threads of a warpgroup.
-pub(super) const WARPGROUP: usize = 128;
 
 /// A place in a ring.
 #[derive(Clone)]
@@ -143,31 +139,32 @@ impl Hopper<'_> {
 
     /// The barrier of a consumer's turn, and of the one that comes after it.
     pub(super) fn turns(&mut self, warpgroup: &Reg) -> Option<Turns> {
-        if !self.roles().take_turns {
+        if !self.roles.take_turns() {
             return None;
         }
-        let consumers = self.schedule.consumers();
+        let consumers = self.roles.consumers();
+        let NamedBarrier { number: first, threads, .. } = *self.plan.named(Named::Turn, 0);
         let b = &mut self.b;
-        let mine = b.add(Type::U32, "turn", warpgroup, FIRST_TURN);
+        let mine = b.add(Type::U32, "turn", warpgroup, first);
         let is_last = b.setp(Word::Eq, Type::U32, "p", warpgroup, consumers - 1);
         let next = b.add(Type::U32, "r", &mine, 1);
-        let next = b.selp(Type::U32, "turn", FIRST_TURN, &next, &is_last);
+        let next = b.selp(Type::U32, "turn", first, &next, &is_last);
         // The first turn is the first warpgroup's.
-        b.guarded(&is_last, false, |b| b.named_arrive(FIRST_TURN, 2 * WARPGROUP));
-        Some(Turns { mine, next })
+        b.guarded(&is_last, false, |b| b.named_arrive(first, threads));
+        Some(Turns { mine, next, threads })
     }
 
     /// Waits for this warpgroup's turn to issue products.
     pub(super) fn take_turn(&mut self, turns: &Option<Turns>) {
         if let Some(turns) = turns {
-            self.b.named_sync(&turns.mine, 2 * WARPGROUP);
+            self.b.named_sync(&turns.mine, turns.threads);
         }
     }
 
     /// Lets the next warpgroup issue its products.
     pub(super) fn pass_turn(&mut self, turns: &Option<Turns>) {
         if let Some(turns) = turns {
-            self.b.named_arrive(&turns.next, 2 * WARPGROUP);
+            self.b.named_arrive(&turns.next, turns.threads);
         }
     }
 
@@ -181,4 +178,6 @@ impl Hopper<'_> {
 pub(super) struct Turns {
     mine: Reg,
     next: Reg,
+    /// That make a phase: who waits, and who had the turn before.
+    threads: usize,
 }

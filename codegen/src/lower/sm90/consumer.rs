@@ -1,7 +1,7 @@
 //! A consumer warpgroup: 64 rows of the tile, all columns. What it does in which order is the plan's
 //! ([`crate::plan::roles`]); here are the instructions.
 
-use super::barrier::{EMPTY, Turns, WARPGROUP};
+use super::barrier::{EMPTY, Turns};
 use super::flow::{Flow, RoleFlow};
 use super::product::{Factors, Product};
 use super::tile_info::{Place, TileInfo};
@@ -9,11 +9,11 @@ use super::{Block, Hopper};
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
 use crate::lower::range::Ends;
+use crate::lower::scalar::Uniforms;
 use crate::lower::score::{Kept, Masks};
 use crate::plan::attention::ACCUMULATORS;
-use crate::plan::roles::{CONSUMERS, FIRST_ALONE};
-use crate::plan::{Compute, Condition, Function, Meeting, Node, Step};
-use crate::schedule::Rescale;
+use crate::plan::{Compute, Condition, Function, Meeting, Named, NamedBarrier, Node, Step};
+use crate::schedule::{Rescale, WARPGROUP_WARPS};
 use flashpage_ptx::ast::Name;
 use flashpage_ptx::builder::{Reg, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
@@ -34,6 +34,7 @@ pub(super) struct Consumer {
     info: Option<TileInfo>,
     /// The item, as it was read last.
     pub instance: Option<Rc<Instance>>,
+    uniforms: Uniforms,
     /// Accumulators and softmax; scores as the products leave them.
     pub state: Option<State>,
     /// The same with scores after maps and masks.
@@ -95,6 +96,7 @@ impl Hopper<'_> {
             done,
             info: None,
             instance: None,
+            uniforms: Uniforms::new(),
             state: None,
             scored: None,
             masks: None,
@@ -122,14 +124,13 @@ impl Hopper<'_> {
             let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
             let done = flow.role.done.clone();
             self.b.guarded(&over, false, |b| b.bra(&done));
-            self.uniform.clear();
             flow.query_parity = Some(info.query_parity());
         }
         let lanes = self.lanes();
         let extent = self.extent_of(&info);
         let instance = self.instance(lanes, extent);
         if begins {
-            self.hoist_uniform(&instance);
+            flow.role.uniforms = self.hoist_uniform(&instance);
             flow.role.info = Some(info);
         }
         flow.role.instance = Some(Rc::new(instance));
@@ -152,7 +153,7 @@ impl Hopper<'_> {
                     self.b.mov(Type::F32, register, 0.0f32);
                 }
             }
-            Function::Clear => flow.role.state = Some(self.state()),
+            Function::Clear => flow.role.state = Some(self.state(&flow.role.uniforms)),
             Function::ClearRows => {
                 let left = flow.role.left.clone().expect("what exists of a tile was asked");
                 self.clear_rows(flow, writes[0], &left);
@@ -190,9 +191,8 @@ impl Hopper<'_> {
                     self.move_maximum(&scored, slot, maximum, &flow.role.growth[slot]);
                 }
             }
-            Function::Exponentials => {
-                let polynomials = self.roles().polynomial;
-                self.exponentials(&flow.role.scored(), polynomials);
+            Function::Exponentials { polynomials } => {
+                self.exponentials(&flow.role.scored(), *polynomials);
             }
             Function::AddToSums => self.add_to_sums(&flow.role.scored()),
             Function::Pin => self.pin_sums(&flow.role.scored()),
@@ -268,8 +268,8 @@ impl Hopper<'_> {
     /// The named barrier of this warpgroup.
     fn alone(&mut self, flow: &mut Flow<Consumer>) -> Reg {
         let known = flow.role.alone.take();
-        let alone =
-            known.unwrap_or_else(|| self.b.add(Type::U32, "alone", &flow.role.warpgroup, FIRST_ALONE));
+        let first = self.plan.named(Named::Meet(Meeting::Alone), 0).number;
+        let alone = known.unwrap_or_else(|| self.b.add(Type::U32, "alone", &flow.role.warpgroup, first));
         flow.role.alone = Some(alone.clone());
         alone
     }
@@ -309,12 +309,13 @@ impl RoleFlow for Consumer {
             Step::TakeTurn => k.take_turn(&flow.role.turns),
             Step::PassTurn => k.pass_turn(&flow.role.turns),
             Step::Meet(Meeting::Consumers) => {
-                let threads = k.schedule.consumers() * WARPGROUP;
-                k.meet(CONSUMERS, threads);
+                let NamedBarrier { number, threads, .. } = *k.plan.named(Named::Meet(Meeting::Consumers), 0);
+                k.meet(number, threads);
             }
             Step::Meet(Meeting::Alone) => {
                 let alone = k.alone(flow);
-                k.meet(&alone, WARPGROUP);
+                let threads = k.plan.named(Named::Meet(Meeting::Alone), 0).threads;
+                k.meet(&alone, threads);
             }
             Step::Store { .. } => k.store_output(flow),
             Step::AwaitStoresRead => {
@@ -324,7 +325,7 @@ impl RoleFlow for Consumer {
             Step::ReleaseForAll(view) => {
                 let issuer = k.issuer(flow);
                 let (barriers, offset) = k.barriers_of(flow, *view);
-                k.arrive(&barriers, offset + EMPTY, &issuer, WARPGROUP / 32);
+                k.arrive(&barriers, offset + EMPTY, &issuer, WARPGROUP_WARPS);
             }
             Step::Compute(compute) => k.compute(flow, compute),
             other => unreachable!("no consumer's: {other:?}"),
@@ -349,7 +350,7 @@ impl RoleFlow for Consumer {
             k.b.sub(Type::S32, &flow.role.tile, &flow.role.tile, 1);
         };
         let instance = flow.role.instance();
-        flow.role.masks = Some(Rc::new(k.prepare_scores(&instance, Ends::Both)));
+        flow.role.masks = Some(Rc::new(k.prepare_scores(&instance, Ends::Both, &mut flow.role.uniforms)));
         flow.forget();
         k.walk(flow, first);
         next_tile(k, flow);
@@ -365,7 +366,7 @@ impl RoleFlow for Consumer {
                 let asks = phase.ends != Ends::None || !k.attention.scores.is_empty();
                 let part =
                     if asks { Rc::new(k.instance_again(&flow.block, &flow.place)) } else { instance.clone() };
-                flow.role.masks = Some(Rc::new(k.prepare_scores(&part, phase.ends)));
+                flow.role.masks = Some(Rc::new(k.prepare_scores(&part, phase.ends, &mut flow.role.uniforms)));
                 flow.role.instance = Some(part);
             }
             let (top, done) = (k.b.label("columns"), k.b.label("columns_done"));

@@ -5,18 +5,19 @@
 //! that do not divide them, its warps store their rows themselves.
 
 use super::Hopper;
-use super::barrier::WARPGROUP;
 use super::consumer::Consumer;
 use super::flow::Flow;
 use crate::abi::{Divisor, Meaning};
+use crate::layout::fragment::ROWS_FIRST;
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Instance;
 use crate::lower::kernel::State;
+use crate::lower::lane::Lane;
 use crate::lower::softmax::row;
 use crate::plan::Node;
 use crate::plan::attention::OUTPUT;
 use crate::program::ParamId;
-use crate::schedule::WARPGROUP_ROWS;
+use crate::schedule::{WARPGROUP, WARPGROUP_ROWS};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
@@ -93,7 +94,7 @@ impl Hopper<'_> {
         let token = b.quotient("r", first, &by_packed);
         let token = b.add(Type::U32, "r", &token, &instance.q_begin);
         let from = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * panels.span, tile);
-        for panel in 0..self.schedule.panels() {
+        for panel in 0..self.roles.panels() {
             let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
             self.b.set_guard(Some(&issuer));
             let coordinates = [&col, &instance.head0, &token];
@@ -118,11 +119,12 @@ impl Hopper<'_> {
         let (instance, state, sums) = (flow.role.instance(), flow.role.state(), &flow.role.sums);
         let panels = self.row_panels();
         let steps = panels.steps();
-        let b = &mut self.b;
-        // `fragment::rows_first`: lane l names row l % 16 at chunk l / 16.
-        let lane_row = b.and(Type::B32, "r", &instance.lane, 15);
-        let half = b.shr(Type::U32, "r", &instance.lane, 4);
-        let place = self.swizzled(&lane_row, &half);
+        let mut lane = Lane::new(&instance.lane);
+        let lane_row = lane.number(&mut self.b, "r", ROWS_FIRST.row);
+        let half = lane.number(&mut self.b, "r", ROWS_FIRST.chunk);
+        let phase = lane.modulo_eight(&mut self.b, "r", ROWS_FIRST.row);
+        let phase = self.phase_of(phase, panels.span);
+        let place = self.b.xor(Type::B32, "r", &half, &phase);
         let b = &mut self.b;
         let rows = b.add(Type::U32, "r", &instance.warp_row, &lane_row);
         let at = b.mad_lo(Type::U32, "r", &rows, panels.span, tile);
@@ -158,14 +160,6 @@ impl Hopper<'_> {
         }
     }
 
-    /// The place of chunk `chunk` in row `row`, as [`crate::layout::panel::Panels::phase`] has it.
-    fn swizzled(&mut self, row: &Reg, chunk: &Reg) -> Reg {
-        let rows_per_line = 128 / self.row_panels().span;
-        let phase = self.b.and(Type::B32, "r", row, PERIOD - 1);
-        let phase = self.b.shr(Type::U32, "r", &phase, rows_per_line.ilog2() as i32);
-        self.b.xor(Type::B32, "r", chunk, &phase)
-    }
-
     /// Stores this warp's rows of O that exist, from shared memory.
     pub(super) fn store_shared_rows(&mut self, flow: &Flow<Consumer>) {
         let (instance, output) = (&flow.role.instance(), self.output());
@@ -182,7 +176,9 @@ impl Hopper<'_> {
                 Some((row, at)) if *row == first => at.clone(),
                 _ => {
                     let row = k.b.add(Type::U32, "r", &lane_row, first);
-                    let place = k.swizzled(&row, &chunk);
+                    let phase = k.b.and(Type::B32, "r", &row, PERIOD - 1);
+                    let phase = k.phase_of(phase, panels.span);
+                    let place = k.b.xor(Type::B32, "r", &chunk, &phase);
                     let at = k.b.mad_lo(Type::U32, "r", &row, panels.span, &base);
                     let at = k.b.mad_lo(Type::U32, "r", &place, CHUNK, &at);
                     at_row = Some((first, at.clone()));
@@ -228,7 +224,7 @@ impl Hopper<'_> {
             let to = self.row_address(&base, strides, &token, &head);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
-            for panel in 0..self.schedule.panels() {
+            for panel in 0..self.roles.panels() {
                 let data = chunk(self, first, panel);
                 self.b.set_guard(Some(&inside));
                 self.move_chunk(

@@ -23,33 +23,22 @@ mod work;
 
 use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
-use crate::analysis::attention::Attention;
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
-use crate::plan::{Plan, Role};
-use crate::program::Program;
-use crate::schedule::{Roles, Schedule};
-use crate::spec::Spec;
+use crate::plan::{Meeting, Named, Plan, Role};
+use crate::schedule::Roles;
 use flashpage_ptx::ast::{Axis, Function};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 use std::ops::{Deref, DerefMut};
 
 /// Lowers to an entry function.
-pub(super) fn lower(
-    entry: &str,
-    program: &Program,
-    attention: &Attention,
-    schedule: &Schedule,
-    spec: &Spec,
-    plan: &Plan,
-) -> Function {
-    let kernel = Kernel::new(entry, program, attention, schedule, spec);
-    let mut k = Hopper { kernel, plan };
+pub(super) fn lower<'a>(kernel: Kernel<'a>, roles: &'a Roles, plan: &'a Plan) -> Function {
+    let mut k = Hopper { kernel, roles, plan };
     k.parameters();
     let block = k.set_up();
     let produce = k.b.label("producer");
-    let is_producer = k.b.setp(Word::Ge, Type::U32, "p", &block.warp, schedule.warps);
+    let is_producer = k.b.setp(Word::Ge, Type::U32, "p", &block.warp, roles.warps);
     k.b.guarded(&is_producer, false, |b| b.bra(&produce));
     k.consumer(block.clone());
     k.b.ret();
@@ -62,6 +51,7 @@ pub(super) fn lower(
 /// A kernel in the making, and how it is made for Hopper.
 struct Hopper<'a> {
     kernel: Kernel<'a>,
+    roles: &'a Roles,
     plan: &'a Plan,
 }
 
@@ -93,18 +83,14 @@ struct Block {
 }
 
 impl<'a> Hopper<'a> {
-    fn roles(&self) -> Roles {
-        self.schedule.roles.expect("sm_90a schedules have roles")
-    }
-
     /// Q and O tiles in shared memory.
     fn row_panels(&self) -> Panels {
-        self.schedule.row_panels()
+        self.roles.row_panels()
     }
 
     /// K and V tiles in shared memory.
     fn column_panels(&self) -> Panels {
-        self.schedule.column_panels()
+        self.roles.column_panels()
     }
 
     /// Barriers are initialised and rows of Q that no copy reaches are zeroed, for all to see.
@@ -121,7 +107,8 @@ impl<'a> Hopper<'a> {
         let block = Block { thread, lane, warp, shared, barriers };
         self.initialise_barriers(&block);
         self.zero_spare_query_rows(&block);
-        self.b.bar_sync(0);
+        let whole_block = self.plan.named(Named::Meet(Meeting::Block), 0).number;
+        self.b.bar_sync(whole_block as u32);
         if self.spec.work.is_planned() {
             self.await_prerequisites(&block);
         }

@@ -17,6 +17,7 @@ use crate::layout::copy_box::CopyBox;
 use crate::layout::swizzle::PERIOD;
 use crate::lower::instance::{Assignment, Extent};
 use crate::lower::range::ColumnRange;
+use crate::lower::scalar::Uniforms;
 use crate::plan::attention::{BLOCKS, QUERY, TENSORS};
 use crate::plan::roles::INFO;
 use crate::plan::{Compute, Condition, Function, Node, Step, View};
@@ -135,10 +136,9 @@ impl Hopper<'_> {
             flow.role.description = self.description_of_end();
             return;
         };
-        self.uniform.clear();
         let next = flow.role.walk.next.clone();
         let extent = self.extent(work, |b| b.bra(&next));
-        let range = self.column_range(&extent);
+        let range = self.column_range(&extent, &mut Uniforms::new());
         let query_parity = flow.query_parity.as_ref().expect("the producer has its own");
         flow.role.description = self.description(&extent, &range, query_parity);
         flow.role.item = Some((extent, range));
@@ -196,8 +196,8 @@ impl Hopper<'_> {
     /// least eight.
     fn lane_box(&mut self, block: &Block) -> LaneBox {
         let panels = self.column_panels();
-        let count = self.schedule.kv_copies().boxes;
-        let kv_box = self.roles().kv_box;
+        let count = self.roles.kv_copies().boxes;
+        let kv_box = self.roles.kv_box;
         let b = &mut self.b;
         let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, count);
         match kv_box {
@@ -232,7 +232,7 @@ impl Hopper<'_> {
         let Part::Run(Run { of_keys: InPool { block, group }, .. }) = &producer.lane_box.part else {
             return;
         };
-        let rows = self.schedule.kv_copies().rows;
+        let rows = self.roles.kv_copies().rows;
         let b = &mut self.b;
         let start = b.mul_lo(Type::U32, "r", tile, cols);
         let position = b.mad_lo(Type::U32, "r", lane, rows, &start);
@@ -259,7 +259,7 @@ impl Hopper<'_> {
         let query = self.attention.q;
         let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.row_panels();
-        let (row_bytes, count) = (self.schedule.head_dim * 2, self.schedule.panels());
+        let (row_bytes, count) = (self.schedule.head_dim * 2, self.roles.panels());
         self.b.xor(Type::B32, parity, parity, 1);
         let used = self.whole_tokens(panels.rows);
         let bytes = self.b.mul_lo(Type::U32, "r", &used, row_bytes);
@@ -314,7 +314,7 @@ impl Hopper<'_> {
                 // Rows of this tile that exist: runs past the end are left out.
                 let start = self.tile_start(extent, tile);
                 let left = self.b.sub(Type::U32, "r", &extent.kv_len, &start);
-                let rows = self.schedule.kv_copies().rows;
+                let rows = self.roles.kv_copies().rows;
                 let b = &mut self.b;
                 let runs = b.add(Type::U32, "r", &left, rows - 1);
                 let runs = b.div(Type::U32, "r", &runs, rows);
@@ -343,7 +343,7 @@ impl Hopper<'_> {
     /// The address of a parameter's tensor map.
     pub(super) fn map(&self, param: ParamId) -> Reg {
         let kind = self.program.params[param.0].kind;
-        let of: CopyBox = self.schedule.copy_box(kind);
+        let of: CopyBox = self.roles.copy_box(kind);
         self.param(Meaning::TensorMap(param, of))
     }
 }

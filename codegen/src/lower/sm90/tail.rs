@@ -5,11 +5,11 @@
 //! of blocks that do not exist were not copied at all; `wgmma` reads them from K too, so they are zeroed there too.
 
 use super::Hopper;
-use super::barrier::WARPGROUP;
 use super::consumer::Consumer;
 use super::flow::Flow;
 use crate::lower::instance::Extent;
 use crate::plan::View;
+use crate::schedule::WARPGROUP;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::Type;
 
@@ -18,7 +18,7 @@ impl Hopper<'_> {
     pub(super) fn clear_rows(&mut self, flow: &mut Flow<Consumer>, of: View, left: &Reg) {
         let at = self.slot(flow, of).at;
         let slot = self.slot_address(&flow.block, of.buffer, &at);
-        let threads = self.schedule.consumers() * WARPGROUP;
+        let threads = self.roles.consumers() * WARPGROUP;
         self.zero_rows(&flow.block.thread, threads, self.column_panels(), left, &slot, "past_end");
     }
 

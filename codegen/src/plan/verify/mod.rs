@@ -15,7 +15,7 @@ use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
     Turns, View,
 };
-use shape::{factors, limits};
+use shape::{factors, limits, named};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use unrolled::{At, Counts, Item, Op, asks, flatten, turn};
@@ -41,6 +41,7 @@ impl fmt::Display for Fault {
 /// What is wrong.
 pub fn verify(plan: &Plan) -> Result<(), Fault> {
     limits(plan)?;
+    named(plan)?;
     factors(plan)?;
     let slots = |buffer: &super::Buffer| match &buffer.place {
         Place::Shared(shared) => shared.slots,

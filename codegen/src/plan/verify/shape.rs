@@ -1,7 +1,9 @@
 //! What can be told of a plan without running it: where buffers lie, and whether factors fit each other.
 
 use super::Fault;
-use crate::plan::{BARRIER_BYTES, Barriers, Node, Owner, Place, Plan, Shared, Step};
+use crate::plan::{
+    BARRIER_BYTES, Barriers, Meeting, Named, NamedBarrier, Owner, Place, Plan, Shared, Step, each_step,
+};
 use crate::schedule::WARPGROUP_ROWS;
 
 /// Shared memory and barriers are laid out one after the other, and nothing lies over anything but O over Q.
@@ -38,6 +40,41 @@ pub(super) fn limits(plan: &Plan) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// Named barriers have numbers of their own, and each step that meets somebody has its barrier, of as many threads.
+pub(super) fn named(plan: &Plan) -> Result<(), Fault> {
+    let mut numbers: Vec<usize> = plan.named.iter().map(|barrier| barrier.number).collect();
+    numbers.sort_unstable();
+    if numbers.windows(2).any(|pair| pair[0] == pair[1]) || numbers.last().is_some_and(|last| *last > 15) {
+        let what = format!("numbers {numbers:?}: each of 0 to 15 once at most");
+        return Err(Fault { at: "named barriers".to_owned(), what });
+    }
+    for role in &plan.roles {
+        let mut met = Vec::new();
+        each_step(&role.body, &mut |step| match step {
+            Step::Meet(meeting) => met.push((plan.line(step), Named::Meet(*meeting))),
+            Step::TakeTurn | Step::PassTurn => met.push((plan.line(step), Named::Turn)),
+            _ => {}
+        });
+        let of_copy = 32 * role.warps;
+        for (at, of) in met {
+            let (copies, threads) = match of {
+                Named::Meet(Meeting::Block | Meeting::Consumers) => (1, role.copies * of_copy),
+                Named::Meet(Meeting::Alone) => (role.copies, of_copy),
+                Named::Turn => (role.copies, 2 * of_copy),
+            };
+            for copy in 0..copies {
+                let is_its = |barrier: &&NamedBarrier| (barrier.of, barrier.copy) == (of, copy);
+                let found = plan.named.iter().find(is_its).map(|barrier| barrier.threads);
+                if found != Some(threads) {
+                    let what = format!("a barrier of {threads} threads is needed; it has {found:?}");
+                    return Err(Fault { at, what });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Both factors of a product have the contracted axis, as long and in the same order.
@@ -80,27 +117,4 @@ pub(super) fn factors(plan: &Plan) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// Every step of a body, once.
-pub(super) fn each_step(nodes: &[Node], visit: &mut impl FnMut(&Step)) {
-    for node in nodes {
-        match node {
-            Node::Step(step) => visit(step),
-            Node::Items { next, each, last } => {
-                for part in [next, each, last] {
-                    each_step(part, visit);
-                }
-            }
-            Node::Columns { first, each, last } => {
-                for part in first.iter().chain([each, last]) {
-                    each_step(part, visit);
-                }
-            }
-            Node::If { then, otherwise, .. } => {
-                each_step(then, visit);
-                each_step(otherwise, visit);
-            }
-        }
-    }
 }

@@ -1,11 +1,12 @@
 //! Every plan is right, and what is taken from one or weakened is found.
 
-use super::shape::each_step;
 use super::*;
+use crate::choice::{SM80, SM90};
 use crate::plan::attention::{Form, KEYS, VALUES};
+use crate::plan::each_step;
 use crate::plan::ring;
 use crate::plan::roles::plan;
-use crate::schedule::{OutputIn, PassTurn, Rescale, SM80, SM90, Schedule};
+use crate::schedule::{OutputIn, PassTurn, Rescale, Roles};
 
 fn forms() -> Vec<Form> {
     let all = (0..64).map(|bits: usize| {
@@ -26,23 +27,22 @@ fn forms() -> Vec<Form> {
 fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     for row in SM90 {
-        let schedule = Schedule::of_hopper_row(row);
-        let roles = schedule.roles.expect("a Hopper schedule has roles");
+        let roles = row.schedule();
         for form in forms() {
             for output in [OutputIn::Own, OutputIn::OverQuery] {
                 for pass in [PassTurn::Issued, PassTurn::Scored] {
-                    let roles = crate::schedule::Roles { output, pass, ..roles };
-                    let schedule = Schedule { roles: Some(roles), ..schedule };
-                    plans.push((format!("{row} {form:?} {output} {pass}"), plan(&schedule, roles, form)));
+                    let roles = Roles { output, pass, ..roles };
+                    plans.push((format!("{row} {form:?} {output} {pass}"), plan(&roles, form)));
                 }
             }
         }
     }
     for row in SM80 {
         for form in forms() {
-            for rescale in [Rescale::Always, Rescale::Grown { threshold: 8.0 }] {
-                let schedule = Schedule { rescale, ..Schedule::of_row(row) };
-                plans.push((format!("{row:?} {form:?} {rescale:?}"), ring::plan(&schedule, form)));
+            for rescale in [Rescale::Always, Rescale::GROWN] {
+                let mut ring = row.schedule();
+                ring.sizes.rescale = rescale;
+                plans.push((format!("{row:?} {form:?} {rescale:?}"), ring::plan(&ring, form)));
             }
         }
     }
@@ -137,7 +137,10 @@ fn kind(step: &Step) -> String {
     let name = format!("{step:?}");
     let name = name.split([' ', '(', '{']).next().unwrap_or_default();
     match step {
-        Step::Compute(Compute { what, .. }) => format!("{what:?}"),
+        Step::Compute(Compute { what, .. }) => {
+            let name = format!("{what:?}");
+            name.split(' ').next().unwrap_or_default().to_owned()
+        }
         _ => name.to_owned(),
     }
 }

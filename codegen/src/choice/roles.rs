@@ -1,0 +1,228 @@
+//! Schedules for Hopper: which tiles a mask leaves chooses the row, blocks of a cache its columns, and a [`Tuning`] is held
+//! against registers and shared memory.
+
+use super::{MAX_STAGES, ScheduleError, roles_table};
+use crate::analysis::attention::{Attention, ScoreOp};
+use crate::analysis::bounds::Interval;
+use crate::program::Expr;
+use crate::schedule::{
+    KvBox, OutputIn, Overlap, PassTurn, QueryIn, Rescale, Roles, Sizes, Tuning, WARPGROUP_ROWS,
+    WARPGROUP_WARPS, gcd,
+};
+use crate::spec::{Arch, ShapeClass, Spec};
+use std::fmt;
+
+/// Head dimensions of the sm_90a lowering.
+pub const SM90_HEAD_DIMS: &[usize] = &[64, 96, 128, 192, 256];
+/// Shared memory that a block may ask for.
+pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
+
+/// Which tiles a mask leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskClass {
+    /// Every tile.
+    Full,
+    /// Those between bounds, of which the outermost are masked; or an opaque mask, which masks every tile.
+    Bounded,
+    /// Any of these, with maps that ask for a score's row, column or head, for which registers are needed.
+    Placed,
+}
+
+/// A row of the table for sm_90a.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RolesRow {
+    /// Head dimension.
+    pub head_dim: usize,
+    /// What it is made for.
+    pub shape: ShapeClass,
+    /// The mask, or `None` for any that has no row of its own.
+    pub mask: Option<MaskClass>,
+    /// Consumer warpgroups, of 64 rows each.
+    pub consumers: usize,
+    /// Key columns of a tile.
+    pub cols: usize,
+    /// Column tiles in flight, each of K and V.
+    pub stages: usize,
+    /// Blocks that should fit on a multiprocessor together.
+    pub blocks_per_sm: u32,
+    /// Where O is before it is stored.
+    pub output: OutputIn,
+    /// Of every 16 exponentials, how many are polynomials.
+    pub polynomial: usize,
+    /// What chose it.
+    pub why: &'static str,
+}
+
+impl MaskClass {
+    /// The class of a recognised program, and the one that it counts for where the first has no row.
+    pub fn of(attention: &Attention) -> [MaskClass; 2] {
+        let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Col | Expr::Head));
+        let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)));
+        let by_mask = if attention.seen == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
+        [if placed { MaskClass::Placed } else { by_mask }, by_mask]
+    }
+}
+
+impl RolesRow {
+    /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
+    pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
+        let is_its = spec.arch == Arch::Sm90a;
+        is_its.then(|| roles_table::row(spec.head_dim, spec.shape, MaskClass::of(attention))).flatten()
+    }
+
+    /// Its schedule, for contiguous keys.
+    pub fn schedule(&self) -> Roles {
+        let RolesRow { head_dim, consumers, cols, stages, blocks_per_sm, output, polynomial, .. } = *self;
+        let sizes = Sizes {
+            head_dim,
+            rows: consumers * WARPGROUP_ROWS,
+            cols,
+            warps: consumers * WARPGROUP_WARPS,
+            stages,
+            rescale: Rescale::GROWN,
+            blocks_per_sm,
+        };
+        let (overlap, pass, kv_box) = (Overlap::Free, PassTurn::Issued, KvBox::Panel);
+        Roles { sizes, polynomial, output, overlap, pass, kv_box }
+    }
+}
+
+impl fmt::Display for RolesRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mask = match self.mask {
+            None => "any mask",
+            Some(MaskClass::Full) => "no mask",
+            Some(MaskClass::Bounded) => "a mask",
+            Some(MaskClass::Placed) => "maps of places",
+        };
+        let rows = self.consumers * WARPGROUP_ROWS;
+        write!(
+            f,
+            "head_dim {}, {}, {mask}: {rows} x {}, {} stages",
+            self.head_dim, self.shape, self.cols, self.stages
+        )
+    }
+}
+
+/// The schedule of a spec; `None` where the table has no row for it.
+pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>, ScheduleError> {
+    let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
+    let mut roles = row.schedule();
+    let block_size = spec.block_size.filter(|_| attention.table.is_some());
+    if let Some(block_size) = block_size {
+        roles.sizes.cols = columns_of_blocks(roles.cols, block_size);
+    }
+    roles = tuned(roles, &spec.tuning)?;
+    if let Some(block_size) = block_size {
+        roles.kv_box = KvBox::Run { rows: gcd(block_size, roles.cols) };
+    }
+    Ok(Some(roles))
+}
+
+/// The same, but for what `tuning` says.
+pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleError> {
+    if *tuning == Tuning::default() {
+        return Ok(of_table);
+    }
+    let (rows, cols) = tuning.tile.unwrap_or((of_table.rows, of_table.cols));
+    let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
+    if !matches!(rows, 64 | 128 | 192) {
+        return refuse("rows must be 64, 128 or 192: a consumer warpgroup owns 64".to_owned());
+    }
+    let consumers = rows / WARPGROUP_ROWS;
+    if cols == 0 || cols % 16 != 0 || cols > 256 {
+        return refuse("columns must be a multiple of 16, at most 256".to_owned());
+    }
+    let warps = consumers * WARPGROUP_WARPS;
+    if let Some(asked) = tuning.warps
+        && asked != warps
+    {
+        return refuse(format!("{asked} warps multiply: {rows} rows take {warps}, 16 rows each"));
+    }
+    if tuning.query == Some(QueryIn::Registers) {
+        return refuse("Q is read by `wgmma` from shared memory; take --query shared".to_owned());
+    }
+    let blocks_per_sm =
+        tuning.blocks_per_sm.unwrap_or(if consumers > 1 { 1 } else { of_table.blocks_per_sm });
+    if blocks_per_sm == 0 || blocks_per_sm > 2 || (blocks_per_sm == 2 && consumers > 1) {
+        return refuse(format!("{blocks_per_sm} blocks on a multiprocessor: take 1, or 2 of 64 rows each"));
+    }
+    let rescale = match tuning.rescale {
+        None => of_table.rescale,
+        Some(false) => Rescale::Always,
+        Some(true) => Rescale::GROWN,
+    };
+    let stages = tuning.stages.unwrap_or(of_table.stages);
+    let mut roles = Roles {
+        sizes: Sizes { rows, cols, warps, stages, rescale, blocks_per_sm, ..of_table.sizes },
+        output: tuning.output.unwrap_or(of_table.output),
+        polynomial: tuning.polynomial.unwrap_or(of_table.polynomial),
+        overlap: tuning.overlap.unwrap_or(of_table.overlap),
+        pass: tuning.pass.unwrap_or(of_table.pass),
+        kv_box: KvBox::Panel,
+    };
+    // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
+    let needed = (roles.head_dim + cols + cols / 2) / 2 + 24;
+    let (_, consumer_registers) = roles.registers();
+    if needed > consumer_registers.min(255) as usize {
+        return refuse(format!(
+            "needs some {needed} registers a thread of the {consumer_registers} that {consumers} consumer \
+             warpgroups have each; take fewer columns or rows"
+        ));
+    }
+    if roles.polynomial > 16 {
+        return refuse("at most 16 of every 16 exponentials can be polynomials".to_owned());
+    }
+    if !(1..=MAX_STAGES).contains(&stages) {
+        return refuse(format!("{stages} stages: take 1 to {MAX_STAGES}"));
+    }
+    let limit = roles.shared_limit();
+    // What was not asked for gives way: O's own memory first, then stages.
+    if tuning.output.is_none() && roles.shared_bytes() > limit {
+        roles.output = OutputIn::OverQuery;
+    }
+    while tuning.stages.is_none() && roles.stages > 1 && roles.shared_bytes() > limit {
+        roles.sizes.stages -= 1;
+    }
+    if roles.shared_bytes() > limit {
+        let bytes = roles.shared_bytes();
+        return refuse(format!(
+            "needs {bytes} bytes of shared memory of {limit}; take fewer rows, columns or stages"
+        ));
+    }
+    Ok(roles)
+}
+
+impl Roles {
+    /// Shared memory that a block may have so that as many fit as should. The system takes 1 KiB of each.
+    pub fn shared_limit(&self) -> usize {
+        if self.blocks_per_sm == 1 {
+            SM90_SHARED_LIMIT
+        } else {
+            228 * 1024 / self.blocks_per_sm as usize - 1024
+        }
+    }
+}
+
+/// At most `cols` columns, a multiple of 16, that whole blocks fill or that fill a block with few others: then a block
+/// of a tile is one box. `cols` itself where that would cost more than a quarter of it.
+fn columns_of_blocks(cols: usize, block_size: usize) -> usize {
+    let fits = |cols: &usize| cols.is_multiple_of(block_size) || block_size.is_multiple_of(*cols);
+    (cols * 3 / 4..=cols).rev().filter(|cols| cols.is_multiple_of(16)).find(fits).unwrap_or(cols)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_hold_whole_blocks() {
+        let table =
+            [(16, 160), (24, 144), (32, 160), (40, 160), (48, 144), (64, 128), (128, 128), (256, 128)];
+        for (block_size, cols) in table {
+            assert_eq!(columns_of_blocks(160, block_size), cols, "blocks of {block_size}");
+        }
+        // Three blocks of 56 and two of 88 are no multiple of 16, two of 56 far fewer: boxes of eight rows.
+        assert_eq!((columns_of_blocks(160, 56), columns_of_blocks(160, 88)), (160, 160));
+    }
+}

@@ -1,0 +1,254 @@
+//! Warps of two roles, FlashAttention-3's: one producer warpgroup that copies, one to three consumer warpgroups that
+//! multiply.
+//!
+//! Every tile is cut into panels of [`Roles::span`] bytes of the head dimension, swizzled within eight rows, as bulk copies
+//! write it and `wgmma` reads it ([`crate::layout::panel`]).
+
+use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes};
+use crate::layout::copy_box::CopyBox;
+use crate::layout::panel::{Order, Panels};
+use crate::program::ParamKind;
+use std::fmt;
+use std::ops::Deref;
+
+/// Warps of a warpgroup.
+pub const WARPGROUP_WARPS: usize = 4;
+/// Threads of a warpgroup.
+pub const WARPGROUP: usize = 32 * WARPGROUP_WARPS;
+/// Rows that one warpgroup multiplies: `m64` of `wgmma`.
+pub const WARPGROUP_ROWS: usize = 64;
+/// Places where the producer tells consumers of a row tile: it is one ahead.
+pub const TILE_INFOS: usize = 2;
+/// Bytes of such a place.
+pub const TILE_INFO_BYTES: usize = 64;
+/// Registers of a multiprocessor.
+const REGISTERS: usize = 64 * 1024;
+
+/// The numbers of [`crate::plan::roles`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Roles {
+    /// What every family is told.
+    pub sizes: Sizes,
+    /// Of every 16 exponentials, how many are polynomials on the FMA pipe and not `ex2` on the special-function unit.
+    pub polynomial: usize,
+    /// Where O is before it is stored.
+    pub output: OutputIn,
+    /// Whether the assembler may move exponentials behind the wait for O.
+    pub overlap: Overlap,
+    /// When the next consumer's turn begins.
+    pub pass: PassTurn,
+    /// What one bulk copy of K and V moves.
+    pub kv_box: KvBox,
+}
+
+/// What one bulk copy of K or V moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvBox {
+    /// Of contiguous keys, which may begin anywhere: one panel of all rows of a tile.
+    Panel,
+    /// Of paged keys: whole rows of the head dimension, as many as lie in one block and belong to one tile. Their number
+    /// divides the block size and the tile's columns, and is a multiple of eight.
+    Run {
+        /// How many.
+        rows: usize,
+    },
+}
+
+/// The bulk copies of one tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// Rows of a box.
+    pub rows: usize,
+    /// Bytes of the head dimension of a box.
+    pub row_bytes: usize,
+    /// Boxes of a tile.
+    pub boxes: usize,
+}
+
+impl Deref for Roles {
+    type Target = Sizes;
+
+    fn deref(&self) -> &Sizes {
+        &self.sizes
+    }
+}
+
+impl Roles {
+    /// Consumer warpgroups.
+    pub fn consumers(&self) -> usize {
+        self.warps / WARPGROUP_WARPS
+    }
+
+    /// Threads of a block: a producer warpgroup beside the consumers.
+    pub fn threads(&self) -> usize {
+        WARPGROUP * (1 + self.consumers())
+    }
+
+    /// Whether consumers take turns: one issues its products while the others are in their softmax.
+    pub fn take_turns(&self) -> bool {
+        self.consumers() > 1
+    }
+
+    /// Registers of (producer, consumer) threads. A multiprocessor has 65536; `setmaxnreg` deals in eights and gives a
+    /// thread at most 256, of which 255 can be used.
+    pub fn registers(&self) -> (u32, u32) {
+        match (self.consumers(), self.blocks_per_sm) {
+            (1, 1) => (56, 256),
+            (1, _) => (40, 216),
+            (2, _) => (40, 232),
+            _ => (32, 160),
+        }
+    }
+
+    /// Registers of a thread that the kernel is launched with, before its roles give and take: all that there are, by the
+    /// threads of as many blocks as should fit. With fewer its consumers wait for registers that nobody gives back.
+    pub fn registers_at_entry(&self) -> u32 {
+        let threads = self.threads() * self.blocks_per_sm as usize;
+        (REGISTERS / threads / 8 * 8).min(255) as u32
+    }
+
+    /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs.
+    pub fn consumer_holds(&self) -> [usize; 3] {
+        let of = |columns: usize| WARPGROUP_ROWS * columns / WARPGROUP;
+        [of(self.head_dim), of(self.cols), of(self.cols) / 2]
+    }
+
+    /// Bytes of the head dimension that lie together in a row of a panel: the largest swizzle that divides it.
+    pub fn span(&self) -> usize {
+        if self.head_dim.is_multiple_of(64) { 128 } else { 64 }
+    }
+
+    /// Panels of a tile.
+    pub fn panels(&self) -> usize {
+        self.head_dim * 2 / self.span()
+    }
+
+    /// Q and O tiles in shared memory.
+    pub fn row_panels(&self) -> Panels {
+        Panels { rows: self.rows, span: self.span(), count: self.panels(), order: Order::ByPanel }
+    }
+
+    /// K and V tiles in shared memory: as their boxes come.
+    pub fn column_panels(&self) -> Panels {
+        let order = match self.kv_box {
+            KvBox::Panel => Order::ByPanel,
+            KvBox::Run { .. } => Order::ByGroup,
+        };
+        Panels { rows: self.cols, span: self.span(), count: self.panels(), order }
+    }
+
+    /// The bulk copies of a tile of K or V, each a lane's.
+    pub fn kv_copies(&self) -> Copies {
+        match self.kv_box {
+            KvBox::Panel => Copies { rows: self.cols, row_bytes: self.span(), boxes: self.panels() },
+            KvBox::Run { rows } => {
+                Copies { rows, row_bytes: self.head_dim * 2, boxes: self.cols / rows.max(1) }
+            }
+        }
+    }
+
+    /// The bulk copies of Q. O leaves in as many for each warpgroup, of its own rows.
+    pub fn query_copies(&self) -> Copies {
+        Copies { rows: self.rows, row_bytes: self.span(), boxes: self.panels() }
+    }
+
+    /// What one bulk copy of a parameter moves.
+    pub(crate) fn copy_box(&self, kind: ParamKind) -> CopyBox {
+        let rows = match kind {
+            ParamKind::Query => self.rows,
+            ParamKind::Output => WARPGROUP_ROWS,
+            _ => self.kv_copies().rows,
+        };
+        CopyBox { rows: rows as u32, span: self.span() as u32 }
+    }
+}
+
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (producer, consumer) = self.registers();
+        let consumers = self.consumers();
+        writeln!(
+            f,
+            "  roles       1 producer warpgroup, {producer} registers a thread: 1 warp of {WARPGROUP_WARPS} copies"
+        )?;
+        let plural = if consumers == 1 { "" } else { "s" };
+        writeln!(
+            f,
+            "              {consumers} consumer warpgroup{plural}, {consumer} registers a thread: {WARPGROUP_ROWS} rows each"
+        )?;
+        let [output, scores, probabilities] = self.consumer_holds();
+        let held = output + scores + probabilities;
+        writeln!(
+            f,
+            "  a consumer  holds O {output} + scores {scores} + probabilities {probabilities} = {held} registers, beside \
+             addresses and limits"
+        )?;
+        match self.take_turns() {
+            false => writeln!(f, "  turns       none")?,
+            true => writeln!(
+                f,
+                "  turns       consumers issue products one after another; a turn is passed on when {}",
+                match self.pass {
+                    PassTurn::Issued => "they are issued",
+                    PassTurn::Scored => "the scores are there",
+                }
+            )?,
+        }
+        match self.rescale {
+            Rescale::Always => {
+                writeln!(f, "  rescale     every column tile: {output} multiplications a thread")?;
+            }
+            Rescale::Grown { threshold } => writeln!(
+                f,
+                "  rescale     when a row maximum has grown by a factor of more than 2^{threshold}: spares {output} \
+                 multiplications a thread\n              for most tiles, and is exact: O and the row sum keep the same factor"
+            )?,
+        }
+        match self.polynomial {
+            0 => writeln!(f, "  exp2        on the special-function unit")?,
+            n => writeln!(
+                f,
+                "  exp2        of 16, {n} by polynomial, {} on the special-function unit",
+                16 - n
+            )?,
+        }
+        match self.output {
+            OutputIn::Own => {
+                writeln!(f, "  O           leaves through memory of its own: the next Q comes meanwhile")?;
+            }
+            OutputIn::OverQuery => {
+                writeln!(f, "  O           leaves through Q's memory: the next Q waits for it")?;
+            }
+        }
+        let boxes = |count: usize| format!("{count} box{}", if count == 1 { "" } else { "es" });
+        let (kv, query) = (self.kv_copies(), self.query_copies());
+        writeln!(
+            f,
+            "  copies      a tile of K or V: {} of {} rows x {} B, a lane each",
+            boxes(kv.boxes),
+            kv.rows,
+            kv.row_bytes
+        )?;
+        writeln!(
+            f,
+            "              Q: {} of whole tokens x {} B; O: {} a warpgroup, of {WARPGROUP_ROWS} rows",
+            boxes(query.boxes),
+            query.row_bytes,
+            boxes(query.boxes)
+        )?;
+        let blocks = self.blocks_per_sm;
+        let plural = if blocks == 1 { "" } else { "s" };
+        writeln!(f, "  walk over row tiles")?;
+        writeln!(f, "    {blocks} block{plural} on each multiprocessor, until the list ends")?;
+        writeln!(
+            f,
+            "    in sections of heads and sequences, of which the L2 cache holds the K and V of two"
+        )?;
+        writeln!(
+            f,
+            "    longest first: in a section row tiles from the end of the sequences, heads next to each other"
+        )?;
+        writeln!(f, "    block b begins with tile b, and takes every other from a counter in memory")?;
+        writeln!(f, "    a planned kernel's block b takes the items b, n+b, 2n+b, … of its list, of n blocks")
+    }
+}
