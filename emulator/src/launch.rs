@@ -1,12 +1,10 @@
 //! A launch: what is asked for, whether it fits the kernel, and its blocks spread over the host's cores.
 
 use crate::cooperative;
-use crate::exec::asynchrony::AsyncPolicy;
-use crate::exec::block::Setting;
-use crate::exec::counters::Counters;
-use crate::exec::print;
-use crate::exec::schedule::Schedule;
-use crate::exec::worker::{Listener, Worker};
+use crate::exec::interpreter::print;
+use crate::exec::policy::{AsyncPolicy, Schedule};
+use crate::exec::state::{Counters, Setting};
+use crate::exec::turns::{Listener, Worker};
 use crate::fault::{Fault, FaultKind};
 use crate::findings::{Finding, Findings, Key};
 use crate::ledger::Ledger;

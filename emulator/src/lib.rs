@@ -113,8 +113,7 @@ mod sanitize;
 mod tensor_map;
 mod text;
 
-pub use exec::asynchrony::AsyncPolicy;
-pub use exec::schedule::Schedule;
+pub use exec::policy::{AsyncPolicy, Schedule};
 pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use findings::Finding;
 pub use launch::{Launch, Options, Report};
