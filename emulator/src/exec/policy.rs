@@ -2,7 +2,7 @@
 //!
 //! Nothing asynchronous happens by itself: it is queued, and the launch's [`AsyncPolicy`] decides when it *lands*,
 //! which is when its source is read and its destination written. A program that waits where it must cannot tell the
-//! policies apart; one that does not, can. [`Schedule`] does the same for the turns that warps take: the two ask
+//! policies apart; one that does not, can. [`WarpOrder`] does the same for the turns that warps take: the two ask
 //! different questions of a program, and are drawn from seeds of their own.
 
 /// When asynchronous work takes effect.
@@ -19,7 +19,7 @@ pub enum AsyncPolicy {
 
 /// How warps and blocks take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Schedule {
+pub enum WarpOrder {
     /// Warps in turn, each for a few thousand instructions; blocks in order, on as many threads as there are.
     #[default]
     InOrder,

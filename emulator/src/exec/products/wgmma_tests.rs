@@ -4,7 +4,7 @@ use super::{descriptor, wgmma};
 use crate::address::RANK_SHIFT;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::wide_vectors;
-use crate::exec::policy::{AsyncPolicy, Schedule};
+use crate::exec::policy::{AsyncPolicy, WarpOrder};
 use crate::exec::state::{Env, Setting, Warp};
 use crate::memory::{Memory, Span, Storage};
 use crate::program::{Condition, Element, LeftMatrix, Program, Reg, TRUE, WarpgroupProduct};
@@ -25,7 +25,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         shared_bytes: SHARED,
         dynamic_shared_bytes: SHARED,
         policy: AsyncPolicy::Eager,
-        schedule: Schedule::default(),
+        warp_order: WarpOrder::default(),
         sanitize: Sanitize::NONE,
         programmatic: false,
         keep_going: false,

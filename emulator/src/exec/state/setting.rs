@@ -1,7 +1,7 @@
 //! What is the same for every block of a launch.
 
 use crate::alu::lanes::LANES;
-use crate::exec::policy::{AsyncPolicy, Schedule};
+use crate::exec::policy::{AsyncPolicy, WarpOrder};
 use crate::memory::{Memory, Storage};
 use crate::program::Program;
 use crate::sanitize::Sanitize;
@@ -19,7 +19,7 @@ pub(crate) struct Setting<'l> {
     pub shared_bytes: u32,
     pub dynamic_shared_bytes: u32,
     pub policy: AsyncPolicy,
-    pub schedule: Schedule,
+    pub warp_order: WarpOrder,
     pub sanitize: Sanitize,
     /// Whether the launch before may still be running.
     pub programmatic: bool,

@@ -63,7 +63,7 @@ impl<'l> Cluster<'l> {
                 .map(|(w, rank)| Warp::new((w, rank, warps), setting.program, setting.policy))
                 .collect::<Option<_>>()?,
             barriers: (0..blocks).map(|_| Barriers::default()).collect(),
-            picks: Picks::new(setting.schedule),
+            picks: Picks::new(setting.warp_order),
             index: 0,
             origin: [0; 3],
             live: Vec::new(),

@@ -1,6 +1,6 @@
 //! Which warp is next, and for how long: the one place that decides how warps interleave.
 
-use crate::exec::policy::{Random, Schedule};
+use crate::exec::policy::{Random, WarpOrder};
 use crate::exec::state::Warp;
 
 /// Instructions that a warp runs before another has its turn.
@@ -8,19 +8,19 @@ const TURN: u32 = 2048;
 
 /// The turns of one cluster.
 pub(crate) struct Picks {
-    schedule: Schedule,
+    warp_order: WarpOrder,
     random: Random,
     last: usize,
 }
 
 impl Picks {
-    pub fn new(schedule: Schedule) -> Picks {
-        Picks { schedule, random: Random::default(), last: 0 }
+    pub fn new(warp_order: WarpOrder) -> Picks {
+        Picks { warp_order, random: Random::default(), last: 0 }
     }
 
     pub fn reset(&mut self, cluster: u64, warps: usize) {
         self.last = warps.saturating_sub(1);
-        if let Schedule::Random(seed) = self.schedule {
+        if let WarpOrder::Random(seed) = self.warp_order {
             self.random = Random(seed ^ cluster.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ 0x7363_6865_6475_6c65);
         }
     }
@@ -29,13 +29,13 @@ impl Picks {
     pub fn next(&mut self, warps: &mut [Warp]) -> Option<(usize, u32)> {
         let n = warps.len();
         let ready = |warp: &Warp| warp.live != 0 && !warp.waiting && warp.sleep.is_none();
-        match self.schedule {
-            Schedule::InOrder => {
+        match self.warp_order {
+            WarpOrder::InOrder => {
                 let found = (1..=n).map(|i| (self.last + i) % n).find(|w| ready(&warps[*w]))?;
                 self.last = found;
                 Some((found, TURN))
             }
-            Schedule::Random(_) => {
+            WarpOrder::Random(_) => {
                 let count = warps.iter().filter(|w| ready(w)).count();
                 if count == 0 {
                     return None;

@@ -2,10 +2,10 @@
 //!
 //! Usually one after another. A cluster that goes on for long may be waiting for one that has not begun (a semaphore, a
 //! scan that looks back), so it has to let others in: those that are under way take turns, and there may be as many as
-//! memory allows. A seeded schedule has a few under way from the start, and a cooperative launch all of them.
+//! memory allows. A seeded order has a few under way from the start, and a cooperative launch all of them.
 
 use super::cluster::{Cluster, Progress};
-use crate::exec::policy::{Random, Schedule};
+use crate::exec::policy::{Random, WarpOrder};
 use crate::exec::state::{Counters, Setting};
 use crate::fault::{Fault, FaultKind, Site};
 use crate::findings::Key;
@@ -26,7 +26,7 @@ const LONG: u64 = 1 << 26;
 const MEMORY: u64 = 1 << 30;
 /// The most clusters that are under way where they need not be.
 const MOST: u64 = 1 << 14;
-/// Clusters under way in a seeded schedule, and turns in which none of them ends after which there is one more.
+/// Clusters under way in a seeded order, and turns in which none of them ends after which there is one more.
 const SEEDED: usize = 3;
 const STUCK: usize = 256;
 
@@ -169,9 +169,9 @@ impl<'l> Worker<'l> {
 
     /// Runs clusters until there are no more.
     pub fn run(&mut self, listener: &mut dyn Listener) {
-        let mut random = match self.setting.schedule {
-            Schedule::InOrder => None,
-            Schedule::Random(seed) => Some(Random(seed ^ 0x776f_726b_6572)),
+        let mut random = match self.setting.warp_order {
+            WarpOrder::InOrder => None,
+            WarpOrder::Random(seed) => Some(Random(seed ^ 0x776f_726b_6572)),
         };
         let mut more = true;
         // Whether a cluster had its share and may be waiting for another.

@@ -2,7 +2,7 @@
 
 mod machine;
 
-use flashpage_emulator::{Fault, Sanitize, Schedule};
+use flashpage_emulator::{Fault, Sanitize, WarpOrder};
 use machine::Run;
 
 /// Every block adds one to a counter and spins until all have.
@@ -14,14 +14,14 @@ const GRID_BARRIER: &str = "mov.u32 %r1, %tid.x; setp.ne.u32 %p1, %r1, 0; @%p1 b
 
 #[test]
 fn a_grid_may_wait_for_all_its_blocks() {
-    for schedule in [Schedule::InOrder, Schedule::Random(3)] {
+    for warp_order in [WarpOrder::InOrder, WarpOrder::Random(3)] {
         let mut run = Run::new(GRID_BARRIER).grid(24);
         run.input = vec![0; 4];
-        run.options.schedule = schedule;
+        run.options.warp_order = warp_order;
         run.options.threads = 1;
         run.options.sanitize = Sanitize::NONE;
-        // A seeded schedule has three blocks under way, and lets more in as they stay.
-        assert_eq!(run.words()[0], 24, "{schedule:?}");
+        // A seeded order has three blocks under way, and lets more in as they stay.
+        assert_eq!(run.words()[0], 24, "{warp_order:?}");
     }
 }
 
@@ -51,13 +51,13 @@ fn a_seed_repeats_its_turns() {
         WATCH: ld.relaxed.cta.shared.u32 %r4, [S]; add.u32 %r3, %r3, %r4; add.u32 %r2, %r2, 1;\n\
         setp.lt.u32 %p2, %r2, 100; @%p2 bra WATCH; st.global.u32 [%out], %r3; ret;\n\
         COUNT: add.u32 %r2, %r2, 1; st.relaxed.cta.shared.u32 [S], %r2; setp.lt.u32 %p2, %r2, 100; @%p2 bra COUNT;";
-    let sum = |schedule| {
+    let sum = |warp_order| {
         let mut run = Run::new(body).block(64);
-        run.options.schedule = schedule;
+        run.options.warp_order = warp_order;
         run.words()[0]
     };
-    let seen: Vec<u32> = (0..8).map(|seed| sum(Schedule::Random(seed))).collect();
-    let again: Vec<u32> = (0..8).map(|seed| sum(Schedule::Random(seed))).collect();
+    let seen: Vec<u32> = (0..8).map(|seed| sum(WarpOrder::Random(seed))).collect();
+    let again: Vec<u32> = (0..8).map(|seed| sum(WarpOrder::Random(seed))).collect();
     assert_eq!(seen, again);
     let mut different = seen.clone();
     different.sort_unstable();
@@ -73,10 +73,10 @@ fn lanes_that_spin_let_the_others_go() {
         SPIN: atom.shared.cas.b32 %r2, [L], 0, 1; setp.ne.u32 %p2, %r2, 0; @%p2 bra SPIN; membar.cta;\n\
         ld.volatile.shared.u32 %r3, [L+4]; add.u32 %r3, %r3, 1; st.volatile.shared.u32 [L+4], %r3;\n\
         membar.cta; atom.shared.exch.b32 %r4, [L], 0; bar.sync 0; ld.volatile.shared.u32 %r5, [L+4]; st.global.u32 [%out], %r5;";
-    for schedule in [Schedule::InOrder, Schedule::Random(1), Schedule::Random(2)] {
+    for warp_order in [WarpOrder::InOrder, WarpOrder::Random(1), WarpOrder::Random(2)] {
         let mut run = Run::new(body).block(64);
-        run.options.schedule = schedule;
-        assert_eq!(run.words()[0], 64, "{schedule:?}");
+        run.options.warp_order = warp_order;
+        assert_eq!(run.words()[0], 64, "{warp_order:?}");
     }
 }
 
@@ -87,7 +87,7 @@ fn a_seed_repeats_its_fault() {
         add.u32 %r2, %r2, %r3; st.shared.u32 [S], %r1; ld.shared.u32 %r4, [%r2];";
     let fault = |seed| -> Fault {
         let mut run = Run::new(body).block(64);
-        run.options.schedule = Schedule::Random(seed);
+        run.options.warp_order = WarpOrder::Random(seed);
         run.fault()
     };
     for seed in 0..8 {
