@@ -27,7 +27,9 @@
 use crate::address::RANK_SHIFT;
 use crate::program::{LeftMatrix, WarpgroupProduct};
 
+/// Rows of D that one warp computes.
 pub(crate) const ROWS: usize = WarpgroupProduct::ROWS;
+/// Bytes of depth.
 pub(crate) const DEEP: usize = WarpgroupProduct::DEEP;
 /// Bytes that are never split.
 pub(crate) const CHUNK: usize = 16;
