@@ -10,7 +10,7 @@ use flashpage::kernels::{self, catalogue};
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::suite;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{self, Argument, AsyncPolicy, EmulatorOptions, Schedule};
+use flashpage::runtime::{self, Argument, AsyncPolicy, EmulatorOptions, WarpOrder};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -49,15 +49,15 @@ fn outputs(device: &Device, program: &Program, problem: &Problem) -> Vec<Vec<u8>
 
 /// The same kernel on the same problem on each of these devices, the first of them twice: nothing of the first run may
 /// be left over.
-fn all_agree(arch: Arch, names: &[&str], ways: &[(AsyncPolicy, Schedule, u32)]) {
+fn all_agree(arch: Arch, names: &[&str], ways: &[(AsyncPolicy, WarpOrder, u32)]) {
     let devices: Vec<Device> = ways
         .iter()
         .enumerate()
-        .map(|(number, &(policy, schedule, sms))| {
+        .map(|(number, &(policy, warp_order, sms))| {
             Device::emulator_with(EmulatorOptions {
                 arch,
                 policy,
-                schedule,
+                warp_order,
                 sms,
                 // All pairs of a sequence and a head in one section of tiles, one in each, and some.
                 l2_bytes: [50 << 20, 0, 1 << 17][number % 3],
@@ -73,10 +73,10 @@ fn all_agree(arch: Arch, names: &[&str], ways: &[(AsyncPolicy, Schedule, u32)]) 
                 problems.iter().filter(|(n, _)| n == name).map(|(_, problem)| problem).collect();
             let problem = named[(number + turn) % named.len()];
             let expected = outputs(&devices[0], program, problem);
-            for ((policy, schedule, sms), device) in ways.iter().zip(&devices) {
+            for ((policy, warp_order, sms), device) in ways.iter().zip(&devices) {
                 assert!(
                     outputs(device, program, problem) == expected,
-                    "{} differs under {policy} and {schedule} on {sms} multiprocessors: \
+                    "{} differs under {policy} and {warp_order} on {sms} multiprocessors: \
                      kgen case {0} --arch {arch} {problem}",
                     program.name
                 );
@@ -89,7 +89,7 @@ fn all_agree(arch: Arch, names: &[&str], ways: &[(AsyncPolicy, Schedule, u32)]) 
 fn policies_and_repetitions() {
     use AsyncPolicy::*;
     let ways =
-        [Eager, Eager, Lazy, Random(1), Random(2), Random(3)].map(|policy| (policy, Schedule::InOrder, 4));
+        [Eager, Eager, Lazy, Random(1), Random(2), Random(3)].map(|policy| (policy, WarpOrder::InOrder, 4));
     all_agree(Arch::Sm80, &["long and short", "decode", "speculative"], &ways);
 }
 
@@ -98,11 +98,11 @@ fn policies_and_repetitions() {
 fn policies_orders_and_multiprocessors_for_hopper() {
     use AsyncPolicy::*;
     let ways = [
-        (Eager, Schedule::InOrder, 2),
-        (Lazy, Schedule::InOrder, 1),
-        (Lazy, Schedule::Random(1), 3),
-        (Random(2), Schedule::Random(2), 2),
-        (Eager, Schedule::Random(3), 132),
+        (Eager, WarpOrder::InOrder, 2),
+        (Lazy, WarpOrder::InOrder, 1),
+        (Lazy, WarpOrder::Random(1), 3),
+        (Random(2), WarpOrder::Random(2), 2),
+        (Eager, WarpOrder::Random(3), 132),
     ];
     all_agree(Arch::Sm90a, &["long and short", "decode", "five of a group"], &ways);
 }

@@ -14,7 +14,7 @@ use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find};
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, Sanitize, Schedule};
+use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, Sanitize, WarpOrder};
 use mutants::{Mutant, mutants};
 use std::fmt::Write;
 use std::fs;
@@ -22,19 +22,19 @@ use std::path::{Path, PathBuf};
 
 /// How a mutant is run until something objects: cheap and telling ones first.
 fn harnesses() -> Vec<EmulatorOptions> {
-    let options = |policy, schedule, sanitize| EmulatorOptions {
+    let options = |policy, warp_order, sanitize| EmulatorOptions {
         policy,
-        schedule,
+        warp_order,
         sanitize: Sanitize::from(sanitize),
         instruction_budget: 20_000_000,
         ..EmulatorOptions::default()
     };
     let mut all = vec![
-        options(AsyncPolicy::Eager, Schedule::InOrder, true),
-        options(AsyncPolicy::Lazy, Schedule::InOrder, true),
-        options(AsyncPolicy::Lazy, Schedule::InOrder, false),
+        options(AsyncPolicy::Eager, WarpOrder::InOrder, true),
+        options(AsyncPolicy::Lazy, WarpOrder::InOrder, true),
+        options(AsyncPolicy::Lazy, WarpOrder::InOrder, false),
     ];
-    all.extend((0..4).map(|seed| options(AsyncPolicy::Random(seed), Schedule::Random(seed), true)));
+    all.extend((0..4).map(|seed| options(AsyncPolicy::Random(seed), WarpOrder::Random(seed), true)));
     all
 }
 
@@ -70,7 +70,7 @@ fn objection(folder: &Path, want: &[Vec<u8>]) -> Option<String> {
             Err(error) => return Some(error.to_string().lines().next().unwrap_or_default().to_string()),
         };
         let same = report.passed() && outputs(folder) == want;
-        (!same).then(|| format!("other results under {} and {}", options.policy, options.schedule))
+        (!same).then(|| format!("other results under {} and {}", options.policy, options.warp_order))
     })
 }
 

@@ -6,7 +6,7 @@
 //! instead, `ORACLE_ONLY=TEXT` only those whose name has TEXT in it.
 
 use flashpage::runtime::case::{Case, CaseReport};
-use flashpage::runtime::device::Schedule;
+use flashpage::runtime::device::WarpOrder;
 use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,11 +18,11 @@ use std::time::Instant;
 
 /// The ways that each case runs; all of them must give the same bits.
 fn runs() -> Vec<EmulatorOptions> {
-    let in_order = [AsyncPolicy::Eager, AsyncPolicy::Lazy].map(|policy| (policy, Schedule::InOrder));
-    let drawn = (0..10).map(|seed| (AsyncPolicy::Random(seed), Schedule::Random(seed)));
-    let options = |(policy, schedule)| EmulatorOptions {
+    let in_order = [AsyncPolicy::Eager, AsyncPolicy::Lazy].map(|policy| (policy, WarpOrder::InOrder));
+    let drawn = (0..10).map(|seed| (AsyncPolicy::Random(seed), WarpOrder::Random(seed)));
+    let options = |(policy, warp_order)| EmulatorOptions {
         policy,
-        schedule,
+        warp_order,
         sanitize: Sanitize::USUAL,
         // The cases are spread over the cores, not a case's blocks.
         threads: 1,

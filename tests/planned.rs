@@ -12,7 +12,7 @@ use flashpage::codegen::choice::head_dims;
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::check_rows;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{Argument, AsyncPolicy, PlanOptions, Planner, Row, Schedule};
+use flashpage::runtime::{Argument, AsyncPolicy, PlanOptions, Planner, Row, WarpOrder};
 use planning::{capacity, forced, judge, stock};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -157,10 +157,10 @@ fn the_same_bits_every_time() {
         for parts in [PlanOptions::default(), forced(3)] {
             let expected = outputs(&plain(arch), &problem, parts);
             for (policy, order) in [
-                (AsyncPolicy::Lazy, Schedule::InOrder),
-                (AsyncPolicy::Random(1), Schedule::Random(2)),
-                (AsyncPolicy::Random(3), Schedule::Random(4)),
-                (AsyncPolicy::Eager, Schedule::InOrder),
+                (AsyncPolicy::Lazy, WarpOrder::InOrder),
+                (AsyncPolicy::Random(1), WarpOrder::Random(2)),
+                (AsyncPolicy::Random(3), WarpOrder::Random(4)),
+                (AsyncPolicy::Eager, WarpOrder::InOrder),
             ] {
                 let device = targets::device(options(arch, policy, order));
                 assert!(outputs(&device, &problem, parts) == expected, "{arch} under {policy} and {order}");
@@ -239,9 +239,9 @@ fn random_batches() {
         };
         let arch = if hopper { Arch::Sm90a } else { Arch::Sm80 };
         let (policy, order) = match seed % 3 {
-            0 => (AsyncPolicy::Lazy, Schedule::InOrder),
-            1 => (AsyncPolicy::Random(seed), Schedule::InOrder),
-            _ => (AsyncPolicy::Random(seed), Schedule::Random(seed)),
+            0 => (AsyncPolicy::Lazy, WarpOrder::InOrder),
+            1 => (AsyncPolicy::Random(seed), WarpOrder::InOrder),
+            _ => (AsyncPolicy::Random(seed), WarpOrder::Random(seed)),
         };
         let device = targets::device(options(arch, policy, order));
         let options = PlanOptions { parts, ..PlanOptions::default() };

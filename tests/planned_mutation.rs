@@ -10,7 +10,7 @@ use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
 use flashpage::prelude::*;
 use flashpage::runtime::device::Launch;
 use flashpage::runtime::problem::{Inputs, Problem};
-use flashpage::runtime::{AsyncPolicy, EmulatorOptions, Plan, Planner, Schedule};
+use flashpage::runtime::{AsyncPolicy, EmulatorOptions, Plan, Planner, WarpOrder};
 use mutants::mutants;
 use planning::{capacity, forced, stock};
 
@@ -95,19 +95,19 @@ fn every_mutant_of_a_planned_kernel_is_caught() {
             };
             let compiled = compile(stock("paged_attention"), &spec).unwrap();
             let ways = [
-                (AsyncPolicy::Eager, Schedule::InOrder, true),
-                (AsyncPolicy::Lazy, Schedule::InOrder, true),
-                (AsyncPolicy::Lazy, Schedule::InOrder, false),
-                (AsyncPolicy::Random(1), Schedule::Random(1), true),
-                (AsyncPolicy::Random(2), Schedule::Random(2), true),
+                (AsyncPolicy::Eager, WarpOrder::InOrder, true),
+                (AsyncPolicy::Lazy, WarpOrder::InOrder, true),
+                (AsyncPolicy::Lazy, WarpOrder::InOrder, false),
+                (AsyncPolicy::Random(1), WarpOrder::Random(1), true),
+                (AsyncPolicy::Random(2), WarpOrder::Random(2), true),
             ];
-            let harnesses = ways.map(|(policy, schedule, sanitize)| {
+            let harnesses = ways.map(|(policy, warp_order, sanitize)| {
                 Harness::new(
                     &problem,
                     parts,
                     EmulatorOptions {
                         policy,
-                        schedule,
+                        warp_order,
                         sanitize: sanitize.into(),
                         ..EmulatorOptions::default()
                     },
@@ -157,14 +157,14 @@ fn every_mutant_of_a_programmatic_launch_is_caught() {
             };
             let compiled = compile(stock("paged_attention"), &spec).unwrap();
             let ways = [
-                (AsyncPolicy::Eager, Schedule::InOrder),
-                (AsyncPolicy::Lazy, Schedule::InOrder),
-                (AsyncPolicy::Random(1), Schedule::Random(1)),
+                (AsyncPolicy::Eager, WarpOrder::InOrder),
+                (AsyncPolicy::Lazy, WarpOrder::InOrder),
+                (AsyncPolicy::Random(1), WarpOrder::Random(1)),
             ];
-            let harnesses = ways.map(|(policy, schedule)| {
+            let harnesses = ways.map(|(policy, warp_order)| {
                 let sanitize = true.into();
                 let arch = Arch::Sm90a;
-                let options = EmulatorOptions { arch, policy, schedule, sanitize, ..Default::default() };
+                let options = EmulatorOptions { arch, policy, warp_order, sanitize, ..Default::default() };
                 Harness::new(&problem, parts, options)
             });
             let want = harnesses[0].outputs();

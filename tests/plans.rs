@@ -10,7 +10,7 @@ use flashpage::runtime::device::Launch;
 use flashpage::runtime::plan::PlannedLaunch;
 use flashpage::runtime::problem::{Inputs, Problem};
 use flashpage::runtime::{
-    Argument, AsyncPolicy, Capacity, EmulatorOptions, PlanOptions, Planner, Sanitize, Schedule, SharedPrefix,
+    Argument, AsyncPolicy, Capacity, EmulatorOptions, PlanOptions, Planner, Sanitize, SharedPrefix, WarpOrder,
 };
 use planning::{capacity, forced, judge_arguments, stock, wrong};
 use targets::{ARCHS, harsh, plain};
@@ -185,21 +185,21 @@ fn launches_of_a_step_may_begin_early() {
     let problem =
         Problem { lens: vec![(1, 700), (70, 131), (5, 200)], q_heads: 4, kv_heads: 2, ..Problem::default() };
     for arch in ARCHS {
-        for (policy, schedule) in [
-            (AsyncPolicy::Eager, Schedule::InOrder),
-            (AsyncPolicy::Lazy, Schedule::InOrder),
-            (AsyncPolicy::Random(5), Schedule::Random(6)),
-            (AsyncPolicy::Random(7), Schedule::Random(8)),
+        for (policy, warp_order) in [
+            (AsyncPolicy::Eager, WarpOrder::InOrder),
+            (AsyncPolicy::Lazy, WarpOrder::InOrder),
+            (AsyncPolicy::Random(5), WarpOrder::Random(6)),
+            (AsyncPolicy::Random(7), WarpOrder::Random(8)),
         ] {
             let options =
-                EmulatorOptions { arch, policy, schedule, sanitize: Sanitize::ALL, ..Default::default() };
+                EmulatorOptions { arch, policy, warp_order, sanitize: Sanitize::ALL, ..Default::default() };
             let device = Device::emulator_with(options);
             let inputs = problem.inputs(&device, program).unwrap();
             let arguments = inputs.arguments();
             let planner = Planner::new(&device, program, &arguments, capacity(&problem), forced(2)).unwrap();
             let plan = planner.plan(&arguments, &[]).unwrap();
             planner.run(&plan, &arguments).unwrap();
-            assert_eq!(wrong(program, &arguments), None, "{arch}, {policy}, {schedule}\n{plan}");
+            assert_eq!(wrong(program, &arguments), None, "{arch}, {policy}, {warp_order}\n{plan}");
 
             let launches = planner.launches(&arguments).unwrap();
             assert!(launches.len() > 3 && launches.last().unwrap().entry.starts_with("merge_states"));
@@ -211,7 +211,11 @@ fn launches_of_a_step_may_begin_early() {
             for launch in &launches {
                 launch.run(&device).unwrap();
             }
-            assert_eq!(wrong(program, &arguments), None, "{arch}, {policy}, {schedule}: one by one\n{plan}");
+            assert_eq!(
+                wrong(program, &arguments),
+                None,
+                "{arch}, {policy}, {warp_order}: one by one\n{plan}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use flashpage::codegen::choice::head_dims;
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, DType, Device, LaunchOptions, PoolLayout, Schedule};
+use flashpage::runtime::{AsyncPolicy, DType, Device, LaunchOptions, PoolLayout, WarpOrder};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use proptest::prelude::*;
@@ -27,14 +27,14 @@ fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), String>
 }
 
 /// A target and how its emulator runs.
-fn device() -> impl Strategy<Value = (Arch, AsyncPolicy, Schedule)> {
+fn device() -> impl Strategy<Value = (Arch, AsyncPolicy, WarpOrder)> {
     let policy = prop_oneof![
         Just(AsyncPolicy::Eager),
         Just(AsyncPolicy::Lazy),
         any::<u64>().prop_map(AsyncPolicy::Random)
     ];
-    let schedule = prop_oneof![Just(Schedule::InOrder), any::<u64>().prop_map(Schedule::Random)];
-    (prop::sample::select(targets::ARCHS.to_vec()), policy, schedule)
+    let warp_order = prop_oneof![Just(WarpOrder::InOrder), any::<u64>().prop_map(WarpOrder::Random)];
+    (prop::sample::select(targets::ARCHS.to_vec()), policy, warp_order)
 }
 
 /// Nothing, one, a few, or around a tile and past it.
@@ -57,7 +57,7 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
         0..1000u64,
     );
     (device(), lens, heads, tensors).prop_map(
-        |((arch, policy, schedule), lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
+        |((arch, policy, warp_order), lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
             let head_dims = head_dims(arch);
             let problem = Problem {
                 dtype,
@@ -70,7 +70,7 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
                 seed,
                 ..Problem::default()
             };
-            (targets::device(targets::options(arch, policy, schedule)), problem)
+            (targets::device(targets::options(arch, policy, warp_order)), problem)
         },
     )
 }

@@ -11,7 +11,7 @@ use flashpage::emulator::Line;
 use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{
-    AsyncPolicy, Device, EmulatorOptions, LaunchOptions, LaunchReport, PoolLayout, Profile, Schedule, launch,
+    AsyncPolicy, Device, EmulatorOptions, LaunchOptions, LaunchReport, PoolLayout, Profile, WarpOrder, launch,
 };
 
 /// Launches a kernel for Hopper and counts.
@@ -20,7 +20,7 @@ fn count(kernel: &str, problem: &Problem, shape: Option<ShapeClass>) -> (Profile
 }
 
 fn count_with(kernel: &str, problem: &Problem, options: LaunchOptions) -> (Profile, LaunchReport) {
-    let emulator = targets::options(Arch::Sm90a, AsyncPolicy::Eager, Schedule::InOrder);
+    let emulator = targets::options(Arch::Sm90a, AsyncPolicy::Eager, WarpOrder::InOrder);
     let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
     let program = (find(kernel).unwrap().program)();
     let inputs = problem.inputs(&device, program).unwrap();

@@ -1,8 +1,7 @@
 //! What a cache can refuse. Whatever is refused has changed nothing.
 
+use crate::id::{SequenceId, SwapId};
 use crate::pool::OutOfBlocks;
-use crate::sequence::SequenceId;
-use crate::swap::SwapId;
 use crate::tree::{InsertError, NotLocked};
 
 /// What a cache can refuse.

@@ -4,8 +4,8 @@
 //! sufferance: the one used longest ago goes when room is needed.
 
 use crate::error::CacheError;
-use crate::manager::BlockMove;
 use crate::pool::BlockPool;
+use crate::slot::BlockMove;
 use crate::tree::Removed;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};

@@ -12,6 +12,10 @@
 //! device copies them, and then commits, or drops it and everything is as before. `flashpage_runtime::cache` does that on
 //! a GPU or the emulator.
 //!
+//! Inside, what others are made of knows nothing of them: ids (`id`), blocks (`pool`, `slot`), errors (`error`), the tree,
+//! the host's blocks and the sequences, what is under way (`under_way`); the manager has one of each. Steps, swaps and
+//! tables are its methods or ask it.
+//!
 //! Invariants: nothing panics on what a user can give; whatever is refused has changed nothing; a block that others hold
 //! is never given to be written; every block that the prefix tree alone holds can be evicted, so that free and idle blocks
 //! together are what can be had.
@@ -19,26 +23,31 @@
 mod error;
 pub mod handle;
 mod host;
+mod id;
 mod manager;
 mod pool;
 mod preempt;
 mod sequence;
 mod shared_prefix;
+mod slot;
 mod stats;
 mod step;
 mod swap;
 mod table;
 mod tree;
+mod under_way;
 
 pub use error::CacheError;
-pub use manager::{Admitted, BlockManager, BlockMove, ManagerOptions};
+pub use id::{SequenceId, SwapId};
+pub use manager::{Admitted, BlockManager, ManagerOptions};
 pub use pool::{BlockError, BlockId, BlockPool, MAX_REFERENCES, OutOfBlocks, Released};
 pub use preempt::{Candidate, Recovery, preemption_order};
-pub use sequence::{Residence, SequenceId};
+pub use sequence::Residence;
 pub use shared_prefix::SharedPrefix;
+pub use slot::BlockMove;
 pub use stats::{CacheStats, Waste, waste_of_max, waste_of_paging, waste_of_pow2};
 pub use step::{Appended, Step};
-pub use swap::{EvictToHost, Restore, SwapId, SwapPlan};
+pub use swap::{EvictToHost, Restore, SwapPlan};
 pub use table::{TableChange, TableMirror, UNSET};
 pub use tree::{
     Eviction, InsertError, Inserted, LockId, NotLocked, PrefixEvent, PrefixStats, PrefixTree, block_hash,

@@ -1,18 +1,16 @@
 //! Blocks lent to sequences: the whole bookkeeping of a paged cache, without a device.
 //!
-//! A token at position `i` of a sequence lies in its block `i / block_size`, at `i mod block_size`; its *slot* is
-//! `physical block * block_size + i mod block_size`, as in a `slot_mapping`.
-//!
 //! Sequences share blocks: with those they were forked from, and through the prefix tree with all that begin alike. A
 //! block that others hold is never written: whoever appends to a shared last block gets a copy first.
 
 use crate::error::CacheError;
 use crate::host::HostTier;
+use crate::id::SequenceId;
 use crate::pool::BlockPool;
-use crate::sequence::{ON_HOST, Residence, SequenceId, Sequences};
-use crate::step::Pending;
-use crate::swap::Swaps;
+use crate::sequence::{ON_HOST, Residence, Sequences, check_len};
+use crate::slot::{BlockMove, extend_slots};
 use crate::tree::{Eviction, Inserted, LockId, PrefixTree, Removed};
+use crate::under_way::{Pending, Swaps};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -340,34 +338,5 @@ impl BlockManager {
         self.pool.audit()?;
         self.tree.audit(&self.pool)?;
         self.host.audit()
-    }
-}
-
-/// A block's worth of keys and values to copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BlockMove {
-    /// Block to read.
-    pub from: u32,
-    /// Block to write.
-    pub to: u32,
-}
-
-pub(crate) fn check_len(len: usize) -> Result<(), CacheError> {
-    if len > i32::MAX as usize { Err(CacheError::TooLong(len)) } else { Ok(()) }
-}
-
-#[inline]
-pub(crate) fn slot(blocks: &[u32], position: usize, block_size: usize) -> i64 {
-    i64::from(blocks[position / block_size]) * block_size as i64 + (position % block_size) as i64
-}
-
-/// The slots of positions, block by block.
-pub(crate) fn extend_slots(slots: &mut Vec<i64>, blocks: &[u32], positions: Range<usize>, block_size: usize) {
-    let mut at = positions.start;
-    while at < positions.end {
-        let first = slot(blocks, at, block_size);
-        let count = (block_size - at % block_size).min(positions.end - at);
-        slots.extend(first..first + count as i64);
-        at += count;
     }
 }

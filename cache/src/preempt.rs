@@ -1,8 +1,8 @@
 //! Whom to preempt when blocks run out, and whether to swap or to compute again.
 
 use crate::error::CacheError;
+use crate::id::SequenceId;
 use crate::manager::BlockManager;
-use crate::sequence::SequenceId;
 use std::collections::HashMap;
 use std::time::Duration;
 

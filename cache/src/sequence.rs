@@ -1,21 +1,7 @@
-//! Sequences: who they are, what blocks they have, and where the next token goes.
+//! Sequences: what blocks they have, and where the next token goes.
 
 use crate::error::CacheError;
-use std::fmt;
-
-/// A sequence of a cache. An id is never used for another sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SequenceId {
-    pub(crate) place: u32,
-    generation: u32,
-    cache: u32,
-}
-
-impl fmt::Display for SequenceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.place, self.generation)
-    }
-}
+use crate::id::SequenceId;
 
 /// Where a sequence is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,4 +112,9 @@ impl Sequences {
     pub fn count(&self) -> usize {
         self.all.len() - self.free.len()
     }
+}
+
+/// That a sequence may have so many tokens.
+pub(crate) fn check_len(len: usize) -> Result<(), CacheError> {
+    if len > i32::MAX as usize { Err(CacheError::TooLong(len)) } else { Ok(()) }
 }

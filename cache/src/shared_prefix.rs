@@ -1,8 +1,8 @@
 //! Sequences of a batch that begin with the same blocks: attention over those can be computed once for all of them.
 
 use crate::error::CacheError;
+use crate::id::SequenceId;
 use crate::manager::BlockManager;
-use crate::sequence::SequenceId;
 use std::ops::Range;
 
 /// Neighbours in a batch whose first blocks are the same.

@@ -5,31 +5,11 @@
 //! device that fails half way leaves sequences as they were.
 
 use crate::error::CacheError;
-use crate::manager::{BlockManager, BlockMove, check_len, extend_slots, slot};
-use crate::sequence::{Sequence, SequenceId};
-
-/// What a step will do to one sequence.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    place: u32,
-    count: u32,
-    /// Whether the tokens go into the last block, which nobody shares.
-    fits: bool,
-    /// Whether the last block is replaced by a copy.
-    copies: bool,
-    /// New blocks after that.
-    grows: u32,
-}
-
-/// A step under way; kept from step to step, so that a step allocates nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    entries: Vec<Entry>,
-    blocks: Vec<u32>,
-    copies: Vec<BlockMove>,
-    pub saves: Vec<BlockMove>,
-    serial: u32,
-}
+use crate::id::SequenceId;
+use crate::manager::BlockManager;
+use crate::sequence::{Sequence, check_len};
+use crate::slot::{BlockMove, extend_slots, slot};
+use crate::under_way::{Entry, Pending};
 
 /// Room reserved for a step. Dropping it takes the reservation back.
 #[derive(Debug)]
@@ -133,29 +113,6 @@ pub struct Appended {
 fn shared_partial(sequence: &Sequence, block_size: usize) -> Option<u32> {
     let partial = !(sequence.len as usize).is_multiple_of(block_size);
     sequence.blocks.last().copied().filter(|_| partial)
-}
-
-impl Pending {
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.blocks.clear();
-        self.copies.clear();
-        self.saves.clear();
-    }
-
-    /// Blocks are handed out in the order of the sequences, to each the copy first.
-    fn assign_copies(&mut self) {
-        let (mut next, mut copies) = (0, self.copies.iter_mut());
-        for entry in self.entries.iter().filter(|entry| !entry.fits) {
-            if entry.copies
-                && let Some(copy) = copies.next()
-            {
-                copy.to = self.blocks[next];
-                next += 1;
-            }
-            next += entry.grows as usize;
-        }
-    }
 }
 
 impl Step<'_> {

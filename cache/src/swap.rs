@@ -6,40 +6,12 @@
 //! What moves is what makes room: a block that somebody outside the swap holds stays on the device, whose it is anyway.
 
 use crate::error::CacheError;
-use crate::manager::{BlockManager, BlockMove};
-use crate::sequence::{ON_HOST, Residence, SequenceId};
+use crate::id::{SequenceId, SwapId};
+use crate::manager::BlockManager;
+use crate::sequence::{ON_HOST, Residence};
+use crate::slot::BlockMove;
+use crate::under_way::{Direction, Swap};
 use std::collections::HashMap;
-use std::fmt;
-
-/// A swap under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SwapId(u64);
-
-impl fmt::Display for SwapId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Out,
-    In,
-}
-
-#[derive(Debug)]
-struct Swap {
-    sequences: Vec<SequenceId>,
-    moves: Vec<BlockMove>,
-    direction: Direction,
-}
-
-/// The swaps under way.
-#[derive(Debug, Default)]
-pub(crate) struct Swaps {
-    under_way: HashMap<u64, Swap>,
-    serial: u64,
-}
 
 /// What a swap copies.
 #[derive(Clone, Debug, PartialEq, Eq)]

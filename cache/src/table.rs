@@ -4,8 +4,8 @@
 //! costs its new entries, one that has not changed costs nothing.
 
 use crate::error::CacheError;
+use crate::id::SequenceId;
 use crate::manager::BlockManager;
-use crate::sequence::SequenceId;
 
 /// An entry of the table that the device has wrong: its index, `row * width + column`, and its value.
 pub type TableChange = (i32, i32);

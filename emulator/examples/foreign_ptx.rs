@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p flashpage-emulator --example foreign_ptx [FILE.ptx]`
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, Schedule};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, WarpOrder};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // As late as possible, in an order drawn from a seed, with every sanitizer on, counting what it does.
     let options = Options {
         policy: AsyncPolicy::Lazy,
-        schedule: Schedule::Random(1),
+        warp_order: WarpOrder::Random(1),
         sanitize: Sanitize::USUAL,
         profile: true,
         ..Options::default()

@@ -5,7 +5,7 @@
 //! four (`grid_workspace` in `cooperative_groups/details/driver_abi.h`). The first block of the grid adds 2^31 less one for
 //! each other block, the others add one, and each waits until the highest bit has changed.
 
-use crate::exec::block::Setting;
+use crate::exec::state::Setting;
 use crate::fault::Fault;
 use crate::memory::{Memory, MemoryError};
 

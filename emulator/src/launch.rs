@@ -1,12 +1,10 @@
 //! A launch: what is asked for, whether it fits the kernel, and its blocks spread over the host's cores.
 
 use crate::cooperative;
-use crate::exec::asynchrony::AsyncPolicy;
-use crate::exec::block::Setting;
-use crate::exec::counters::Counters;
-use crate::exec::print;
-use crate::exec::schedule::Schedule;
-use crate::exec::worker::{Listener, Worker};
+use crate::exec::interpreter::print;
+use crate::exec::policy::{AsyncPolicy, WarpOrder};
+use crate::exec::state::{Counters, Setting};
+use crate::exec::turns::{Listener, Worker};
 use crate::fault::{Fault, FaultKind};
 use crate::findings::{Finding, Findings, Key};
 use crate::ledger::Ledger;
@@ -61,7 +59,7 @@ pub struct Options {
     /// When asynchronous work takes effect.
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
-    pub schedule: Schedule,
+    pub warp_order: WarpOrder,
     /// What is a fault beyond what always is: reads of what was never written, races on shared memory, missing waits and
     /// fences.
     pub sanitize: Sanitize,
@@ -83,7 +81,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             policy: AsyncPolicy::Eager,
-            schedule: Schedule::InOrder,
+            warp_order: WarpOrder::InOrder,
             sanitize: Sanitize::NONE,
             keep_going: false,
             profile: false,
@@ -368,7 +366,7 @@ fn run(
         },
         dynamic_shared_bytes: launch.dynamic_shared_bytes,
         policy: options.policy,
-        schedule: options.schedule,
+        warp_order: options.warp_order,
         sanitize: options.sanitize,
         programmatic: launch.programmatic,
         keep_going: options.keep_going,
@@ -393,8 +391,8 @@ fn run(
         monitor.begin(blocks);
     }
     let cores = rayon::current_num_threads();
-    let threads = match (options.threads, options.schedule) {
-        (_, Schedule::Random(_)) => 1,
+    let threads = match (options.threads, options.warp_order) {
+        (_, WarpOrder::Random(_)) => 1,
         (0, _) => cores,
         (threads, _) => threads.min(cores),
     };

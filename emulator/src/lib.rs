@@ -39,8 +39,8 @@
 //!   has the address of, keeps no other from being launched. A module of which no entry runs is refused at load.
 //! - **Asynchronous work lands when [`AsyncPolicy`] says.** `cp.async`, bulk and tensor copies, `st.async`, `red.async`
 //!   and `wgmma` are queued when they are issued, and read their sources when they land: at once, only when somebody
-//!   waits, or at a time drawn from a seed. [`Schedule`] does the same for the turns that warps and blocks take. Correct
-//!   kernels give the same bits under every policy and schedule.
+//!   waits, or at a time drawn from a seed. [`WarpOrder`] does the same for the turns that warps and blocks take. Correct
+//!   kernels give the same bits under every policy and order.
 //! - **Out of bounds and misaligned accesses are always faults**, and so are deadlocks, barriers and mbarriers that are
 //!   misused, `.aligned` instructions that lanes execute apart, bad descriptors and tensor maps, and tensor copies whose rows
 //!   begin off a multiple of 16 bytes (the ISA does not say so; an H100 takes them for illegal instructions).
@@ -113,8 +113,7 @@ mod sanitize;
 mod tensor_map;
 mod text;
 
-pub use exec::asynchrony::AsyncPolicy;
-pub use exec::schedule::Schedule;
+pub use exec::policy::{AsyncPolicy, WarpOrder};
 pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use findings::Finding;
 pub use launch::{Launch, Options, Report};

@@ -4,7 +4,7 @@
 //! moved, and the sums. It says nothing of time: overlap, latency and caches are not modelled. [`Roofline`] puts the
 //! sums beside what a target can do at most, which gives a time below which no overlap can bring it.
 
-use crate::exec::counters::{Count, Counters};
+use crate::exec::state::{Count, Counters};
 use crate::program::{Element, Inst, Op, Program, TileElement};
 use flashpage_ptx::words::{Opcode, Type};
 use std::collections::BTreeMap;

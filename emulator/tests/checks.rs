@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Fault, FaultKind, Report, Sanitize, Schedule};
+use flashpage_emulator::{AsyncPolicy, Fault, FaultKind, Report, Sanitize, WarpOrder};
 use machine::{OUT_LANE, Run};
 
 const NEXT_LANE: &str =
@@ -90,7 +90,7 @@ fn a_launch_that_keeps_going_lists_everything_once() {
             run.options.keep_going = true;
             run.options.threads = threads;
             if seed > 0 {
-                run.options.schedule = Schedule::Random(seed);
+                run.options.warp_order = WarpOrder::Random(seed);
             }
             let findings = run.bytes().unwrap_or_else(|e| panic!("{e}")).1.findings;
             let lines: Vec<(&str, u32, u32)> = findings

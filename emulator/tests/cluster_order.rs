@@ -1,7 +1,7 @@
 //! Shared memory of other blocks of a cluster: it is there when its block has begun and until that has exited, and something
 //! has to order both, whatever the turns.
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Schedule};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, WarpOrder};
 
 /// Two blocks of one warp; `%r3` is the address of `S` in the other block and `%r4` that of the mbarrier `B`.
 fn run(body: &str, options: &Options) -> Result<(), String> {
@@ -94,20 +94,20 @@ fn blocks_begin_before_and_exit_after() {
         for seed in 0..22 {
             let policy =
                 [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)][seed as usize % 3];
-            let schedule = if seed < 2 { Schedule::InOrder } else { Schedule::Random(seed) };
+            let warp_order = if seed < 2 { WarpOrder::InOrder } else { WarpOrder::Random(seed) };
             let options = Options {
                 policy,
-                schedule,
+                warp_order,
                 sanitize: true.into(),
                 instruction_budget: 1 << 20,
                 ..Options::default()
             };
             match (run(&body, &options), want.is_empty()) {
                 (Ok(()), true) => {}
-                (Ok(()), false) => panic!("{name}, {policy:?}, {schedule:?}: nothing was found"),
+                (Ok(()), false) => panic!("{name}, {policy:?}, {warp_order:?}: nothing was found"),
                 (Err(fault), _) => {
                     let found = !want.is_empty() && want.split('|').any(|want| fault.contains(want));
-                    assert!(found, "{name}, {policy:?}, {schedule:?}: {fault}");
+                    assert!(found, "{name}, {policy:?}, {warp_order:?}: {fault}");
                 }
             }
         }

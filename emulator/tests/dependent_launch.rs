@@ -1,5 +1,5 @@
 //! Programmatic dependent launch: what touches global memory before `griddepcontrol.wait` is found under every policy and
-//! schedule, by every way to touch it, and what waits first, by itself or behind a barrier, is silent.
+//! order of warps, by every way to touch it, and what waits first, by itself or behind a barrier, is silent.
 
 mod two_warps;
 

@@ -5,7 +5,7 @@ mod machine;
 
 use flashpage_emulator::{
     AsyncPolicy, Fault, FaultKind, Launch, Memory, MemoryError, Module, Monitor, Options, Report, Sanitize,
-    Schedule,
+    WarpOrder,
 };
 use std::thread;
 use std::time::{Duration, Instant};
@@ -99,9 +99,9 @@ fn interruptions() {
         ),
     ];
     for (body, want) in bodies {
-        for schedule in [Schedule::InOrder, Schedule::Random(1)] {
+        for warp_order in [WarpOrder::InOrder, WarpOrder::Random(1)] {
             let monitor = Monitor::new();
-            let options = Options { schedule, monitor: Some(monitor.clone()), ..Options::default() };
+            let options = Options { warp_order, monitor: Some(monitor.clone()), ..Options::default() };
             let start = Instant::now();
             let fault = thread::scope(|scope| {
                 scope.spawn(|| {
@@ -222,10 +222,10 @@ fn cooperative_launches() {
     for blocks in [1, 2, 7] {
         for seed in 0..20 {
             for policy in policies {
-                let schedule = Schedule::Random(seed);
+                let warp_order = WarpOrder::Random(seed);
                 check(
                     blocks,
-                    &Options { policy, schedule, sanitize: (seed % 2 == 0).into(), ..Options::default() },
+                    &Options { policy, warp_order, sanitize: (seed % 2 == 0).into(), ..Options::default() },
                 );
             }
         }

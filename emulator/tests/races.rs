@@ -1,5 +1,5 @@
 //! What orders two accesses to shared memory and what does not. Every row is run under every policy and a few
-//! schedules: what is found in one of them is found in all, whichever access comes first, and so is silence.
+//! orders of warps: what is found in one of them is found in all, whichever access comes first, and so is silence.
 
 mod two_warps;
 

@@ -1,9 +1,9 @@
 //! What nobody wrote, from where it is loaded to where it is used: idioms that never use it are silent, and their broken
-//! twins are named with the load that it came from. Every row is run under every policy and several schedules.
+//! twins are named with the load that it came from. Every row is run under every policy and several orders of warps.
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, Schedule};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, WarpOrder};
 
 /// A kernel of one warp for sm_80. `%r1` is the lane, `%r2` its place of 16 bytes in `S`, `%rd1` a written kilobyte of
 /// ones, `%rd2` one that nobody wrote, `%rd3` the lane's word of the output, `%p1` whether the lane is below 20.
@@ -53,16 +53,16 @@ fn run(target: &str, body: &str, options: &Options) -> Result<u32, String> {
 }
 
 fn harnesses() -> Vec<Options> {
-    let options = |policy, schedule| Options {
+    let options = |policy, warp_order| Options {
         policy,
-        schedule,
+        warp_order,
         sanitize: Sanitize::USUAL,
         instruction_budget: 1 << 20,
         ..Options::default()
     };
     let mut all =
-        vec![options(AsyncPolicy::Eager, Schedule::InOrder), options(AsyncPolicy::Lazy, Schedule::InOrder)];
-    all.extend((0..20).map(|seed| options(AsyncPolicy::Random(seed), Schedule::Random(seed))));
+        vec![options(AsyncPolicy::Eager, WarpOrder::InOrder), options(AsyncPolicy::Lazy, WarpOrder::InOrder)];
+    all.extend((0..20).map(|seed| options(AsyncPolicy::Random(seed), WarpOrder::Random(seed))));
     all
 }
 

@@ -2,7 +2,7 @@
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Schedule};
+use flashpage_emulator::{AsyncPolicy, WarpOrder};
 use machine::Run;
 
 /// A is 64 rows of 16 halves, `row - 4 depth`, in shared memory from 0; B 8 columns, `column + depth`, from 4096; both in
@@ -87,7 +87,7 @@ fn a_wait_is_for_the_whole_warpgroup() {
     let first = run(&text, AsyncPolicy::Eager).words();
     for seed in 0..8 {
         let mut run = run(&text, AsyncPolicy::Random(seed));
-        run.options.schedule = Schedule::Random(seed);
+        run.options.warp_order = WarpOrder::Random(seed);
         assert_eq!(run.words(), first, "seed {seed}");
     }
 }
@@ -140,7 +140,7 @@ fn ragged_tiles() {
             };
             let mut run = run(&text, policy);
             if seed > 1 {
-                run.options.schedule = Schedule::Random(seed);
+                run.options.warp_order = WarpOrder::Random(seed);
             }
             match (want, run.bytes()) {
                 (None, Ok(_)) => {}

@@ -3,7 +3,7 @@
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Schedule};
+use flashpage_emulator::{AsyncPolicy, WarpOrder};
 use machine::Run;
 
 /// Zeros, and a product of 64 rows of A from `%r20` on and 8 columns of B from `%r21` on, both with the depth contiguous and
@@ -62,7 +62,7 @@ fn operands_begin_in_the_first_row() {
             let policies = [AsyncPolicy::Eager, AsyncPolicy::Lazy, AsyncPolicy::Random(seed)];
             let mut run = Run::new(&text(mode, stride, a, b)).block(128).policy(policies[seed as usize % 3]);
             run.text = run.text.replace(".version 8.0\n.target sm_80", ".version 8.6\n.target sm_90a");
-            run.options.schedule = if seed < 3 { Schedule::InOrder } else { Schedule::Random(seed) };
+            run.options.warp_order = if seed < 3 { WarpOrder::InOrder } else { WarpOrder::Random(seed) };
             match run.bytes() {
                 Ok(_) => assert_eq!(want, "", "mode {mode}, from {a} and {b}"),
                 Err(fault) => {

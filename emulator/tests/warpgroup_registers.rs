@@ -1,10 +1,10 @@
 //! Registers around a `wgmma`: silent where the assembler takes them as ordered, named where it adds a fence (C7519) or
 //! serialises (C7514), and what is in flight. Every row was given to ptxas 13.0.88 for `sm_90a` on 2026-11-27; the word
-//! beside it is what that said, and `exec/assembler.rs` has the table of what follows from it.
+//! beside it is what that said, and `exec/in_flight/assembler.rs` has the table of what follows from it.
 
 mod machine;
 
-use flashpage_emulator::{AsyncPolicy, Schedule};
+use flashpage_emulator::{AsyncPolicy, WarpOrder};
 use machine::Run;
 
 /// Matrices of zeros, and what a kernel needs to compute with: `%f` and `%g` are accumulators, `%a` a left matrix, `%h`
@@ -207,7 +207,7 @@ fn what_the_assembler_takes_and_what_it_does_not() {
             let mut run = Run::new(&text).block(128).input_words([0; 64]).policy(policy);
             run.text = run.text.replace(".version 8.0\n.target sm_80", ".version 8.6\n.target sm_90a");
             if seed > 1 {
-                run.options.schedule = Schedule::Random(seed);
+                run.options.warp_order = WarpOrder::Random(seed);
             }
             match (run.bytes(), want.is_empty()) {
                 (Ok(_), true) => {}

@@ -38,7 +38,7 @@ mod test_kernels;
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{
     AsyncPolicy, Device, DeviceError, EmulatorOptions, Faults, Finding, HostBuffer, Monitor, Profile,
-    Properties, Report, Roofline, Sanitize, Schedule, Stream, Target, Timing, TimingOptions, Transfer,
+    Properties, Report, Roofline, Sanitize, Stream, Target, Timing, TimingOptions, Transfer, WarpOrder,
 };
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use flashpage::codegen::Arch;
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, Schedule};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, WarpOrder};
 
 /// Every target.
 pub const ARCHS: [Arch; 2] = [Arch::Sm80, Arch::Sm90a];
@@ -12,11 +12,11 @@ pub const ARCHS: [Arch; 2] = [Arch::Sm80, Arch::Sm90a];
 pub const SMS: u32 = 2;
 
 /// How an emulator runs kernels for this target.
-pub fn options(arch: Arch, policy: AsyncPolicy, schedule: Schedule) -> EmulatorOptions {
+pub fn options(arch: Arch, policy: AsyncPolicy, warp_order: WarpOrder) -> EmulatorOptions {
     EmulatorOptions {
         arch,
         policy,
-        schedule,
+        warp_order,
         sanitize: Sanitize::USUAL,
         sms: SMS,
         ..EmulatorOptions::default()
@@ -38,23 +38,23 @@ pub fn device(options: EmulatorOptions) -> Device {
 
 /// Without the sanitizer: for results alone.
 pub fn plain(arch: Arch) -> Device {
-    let options = options(arch, AsyncPolicy::Eager, Schedule::InOrder);
+    let options = options(arch, AsyncPolicy::Eager, WarpOrder::InOrder);
     device(EmulatorOptions { sanitize: Sanitize::NONE, ..options })
 }
 
 /// Copies complete only when a wait forces them, and reads of what nobody wrote are faults.
 pub fn harsh(arch: Arch) -> Device {
-    device(options(arch, AsyncPolicy::Lazy, Schedule::InOrder))
+    device(options(arch, AsyncPolicy::Lazy, WarpOrder::InOrder))
 }
 
 /// Devices to be taken by turns. Where warps have roles, who comes first matters too.
 pub fn by_turns(arch: Arch) -> Vec<Device> {
     use AsyncPolicy::{Eager, Lazy, Random};
-    let all: &[(AsyncPolicy, Schedule)] = match arch {
-        Arch::Sm80 => &[(Lazy, Schedule::InOrder)],
+    let all: &[(AsyncPolicy, WarpOrder)] = match arch {
+        Arch::Sm80 => &[(Lazy, WarpOrder::InOrder)],
         Arch::Sm90a => {
-            &[(Lazy, Schedule::InOrder), (Random(1), Schedule::Random(2)), (Eager, Schedule::Random(3))]
+            &[(Lazy, WarpOrder::InOrder), (Random(1), WarpOrder::Random(2)), (Eager, WarpOrder::Random(3))]
         }
     };
-    all.iter().map(|(policy, schedule)| device(options(arch, *policy, *schedule))).collect()
+    all.iter().map(|(policy, warp_order)| device(options(arch, *policy, *warp_order))).collect()
 }

@@ -7,57 +7,11 @@
 //! the pool tells when that end becomes idle. So every idle block can be evicted, and the pool's count of them is what can
 //! be had.
 
-use super::PrefixTree;
-use super::events::Listener;
-use super::node::{NONE, Use};
+use super::event::Listener;
+use super::node::NONE;
+use super::prefix_tree::PrefixTree;
 use crate::pool::BlockPool;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-
-/// Which idle blocks are evicted first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Eviction {
-    /// Those used longest ago.
-    #[default]
-    Lru,
-    /// Those matched least often, and of these the ones used longest ago.
-    Lfu,
-    /// Those never matched since they were stored, then the others; in both, those used longest ago. A burst of prompts
-    /// that nobody repeats does not push out what is shared.
-    SegmentedLru,
-}
-
-impl Eviction {
-    /// The lowest goes first. Grows with every use.
-    pub(super) fn rank(self, used: Use) -> u64 {
-        let last = u64::from(used.last);
-        match self {
-            Eviction::Lru => last,
-            Eviction::Lfu => u64::from(used.hits) << 32 | last,
-            Eviction::SegmentedLru => u64::from(used.hits > 0) << 32 | last,
-        }
-    }
-}
-
-/// Leaves in the order of their ranks, and who waits to be let back in.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    /// Rank, node, its generation.
-    heap: BinaryHeap<Reverse<(u64, u32, u32)>>,
-    /// By the block that was held: the leaf that ended in it.
-    waiting: HashMap<u32, (u32, u32)>,
-}
-
-impl Queue {
-    pub fn bytes(&self) -> usize {
-        self.heap.capacity() * 16 + self.waiting.capacity() * 16
-    }
-
-    pub fn waits_for(&self, block: u32, place: u32) -> bool {
-        self.waiting.get(&block).is_some_and(|(waiting, _)| *waiting == place)
-    }
-}
 
 impl PrefixTree {
     /// Takes idle blocks out of the tree, least wanted first, until `count` have become free or no more can.
@@ -96,14 +50,9 @@ impl PrefixTree {
         evicted
     }
 
-    /// Puts a leaf into the queue if it is not there.
-    pub(super) fn enqueue(&mut self, place: u32) {
-        let node = &mut self.nodes[place];
-        let Some(used) = node.uses.last() else { return };
-        if !node.queued && node.first_child == NONE {
-            node.queued = true;
-            self.queue.heap.push(Reverse((self.policy.rank(*used), place, node.generation)));
-        }
+    /// Evicts every idle block; gives how many.
+    pub fn clear(&mut self, pool: &mut BlockPool) -> usize {
+        self.evict(pool, usize::MAX)
     }
 
     /// Leaves whose ends have become idle are candidates again.

@@ -1,7 +1,6 @@
 //! Prefixes that must stay: a lock holds the blocks of a prefix as a sequence would.
 
-use super::PrefixTree;
-use crate::pool::BlockPool;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A lock on a prefix. One that was given back is never taken for a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,38 +22,34 @@ pub(super) struct Locks {
     free: Vec<u32>,
 }
 
-impl PrefixTree {
-    /// Locks what is cached of `tokens`, in whole blocks, so that it is not evicted. Gives the lock and how many tokens
-    /// it covers, which may be none.
-    pub fn lock(&mut self, pool: &mut BlockPool, namespace: &str, tokens: &[u32]) -> (LockId, usize) {
-        let mut blocks = Vec::new();
-        let covered = self.match_and_hold(pool, namespace, tokens, &mut blocks);
-        let place = self.locks.free.pop().unwrap_or_else(|| {
-            self.locks.held.push(None);
-            self.locks.held.len() as u32 - 1
+impl Locks {
+    /// A lock on blocks that are held for it.
+    pub fn add(&mut self, blocks: Vec<u32>) -> LockId {
+        // Of all trees, so that a lock of one is never taken for another's.
+        static SERIALS: AtomicU64 = AtomicU64::new(0);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.held.push(None);
+            self.held.len() as u32 - 1
         });
-        let serial = self.next_serial();
-        self.locks.held[place as usize] = Some((serial, blocks));
-        (LockId { place, serial }, covered)
+        let serial = SERIALS.fetch_add(1, Ordering::Relaxed);
+        self.held[place as usize] = Some((serial, blocks));
+        LockId { place, serial }
     }
 
-    /// Gives a lock back.
+    /// Takes a lock away; gives its blocks, which are the caller's to let go.
     ///
     /// # Errors
     /// The lock is not held; nothing was changed.
-    pub fn unlock(&mut self, pool: &mut BlockPool, lock: LockId) -> Result<(), NotLocked> {
-        let held = self.locks.held.get_mut(lock.place as usize);
+    pub fn remove(&mut self, lock: LockId) -> Result<Vec<u32>, NotLocked> {
+        let held = self.held.get_mut(lock.place as usize);
         let held = held.filter(|held| held.as_ref().is_some_and(|(serial, _)| *serial == lock.serial));
         let (_, blocks) = held.and_then(Option::take).ok_or(NotLocked(lock))?;
-        self.locks.free.push(lock.place);
-        for block in blocks {
-            pool.let_go(block);
-        }
-        Ok(())
+        self.free.push(lock.place);
+        Ok(blocks)
     }
 
     /// Locks that are held.
-    pub fn locks(&self) -> usize {
-        self.locks.held.len() - self.locks.free.len()
+    pub fn count(&self) -> usize {
+        self.held.len() - self.free.len()
     }
 }

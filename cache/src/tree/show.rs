@@ -1,7 +1,7 @@
 //! A tree as a person reads it.
 
-use super::PrefixTree;
 use super::node::NONE;
+use super::prefix_tree::PrefixTree;
 use std::fmt;
 
 /// Children that are printed of a node; of the others their number is.

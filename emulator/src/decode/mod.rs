@@ -277,7 +277,7 @@ impl<'m> Decoder<'m> {
         let mut held = HashSet::new();
         for inst in &self.program.code {
             if let Op::WarpgroupProduct(product) = &inst.op {
-                held.extend(crate::exec::pipeline::registers(product));
+                held.extend(product.registers());
             }
         }
         if held.is_empty() {

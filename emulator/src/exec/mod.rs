@@ -1,58 +1,41 @@
 //! Running a program: blocks of warps of lanes.
 //!
-//! [`cluster`] lets the warps of one cluster take turns, as [`schedule`] says; [`warp`] keeps a warp's registers and
-//! its diverged parts; [`step`] is the interpreter's loop. What goes on beside the warps is issued and landed in
-//! [`engines`] and kept in [`asynchrony`], [`pipeline`] and [`bulk_queue`]. The sanitizer is [`defined`] for values
-//! that nobody computed, over [`unknown`], [`depends`] and [`doubt`], and [`watch`] for who touches shared memory, over
-//! [`order`], [`race`] and [`stamp`], and global memory while the launch before may be running ([`dependency`]); [`assembler`] tells it what `ptxas` makes of a `wgmma`'s registers. The other files are
-//! the instructions that are more than a kernel over registers.
+//! Each folder uses only those above it in this table, so what a cluster *is* knows nothing of what moves it on:
+//!
+//! | folder | what it has |
+//! |---|---|
+//! | `order/` | who has seen what, and the races that follow from it |
+//! | `in_flight/` | work that warps have set going and that has not come to its end |
+//! | `state/` | what a cluster is between two instructions: warps, shared memory, mbarriers, and all of them together |
+//! | `memory/` | instructions that access memory, and what a copy would move |
+//! | `control/` | where lanes go, and what they tell each other |
+//! | `products/` | products of matrices |
+//! | `defined/` | the check that follows values which nobody computed |
+//! | `sync/` | instructions that wait for others, or let them go on |
+//! | `engines/` | what sets work going beside a warp, lands it and waits for it |
+//! | `interpreter/` | the loop over a warp's instructions |
+//! | `turns/` | which warp and which cluster is next |
+//!
+//! What has one name in PTX has it in each folder: `wgmma` is a queue in `in_flight/`, arithmetic in `products/`, and issued
+//! and waited for in `engines/`; an mbarrier is a state, and its instructions are in `sync/`.
+//!
+//! The three files beside the folders are words that all of them use: what a launch leaves open ([`policy`]), what a lane
+//! is about to touch ([`request`]), and what is not known of a value ([`unknown`]).
 
-pub(crate) mod access;
-pub(crate) mod assembler;
-pub(crate) mod asynchrony;
-pub(crate) mod barrier;
-pub(crate) mod block;
-pub(crate) mod bulk;
-pub(crate) mod bulk_queue;
-pub(crate) mod cluster;
-pub(crate) mod cluster_barrier;
-pub(crate) mod collective;
 pub(crate) mod control;
-pub(crate) mod counters;
 pub(crate) mod defined;
-pub(crate) mod defined_products;
-pub(crate) mod dependency;
-pub(crate) mod depends;
-pub(crate) mod doubt;
 pub(crate) mod engines;
-pub(crate) mod matrix;
-pub(crate) mod mbarrier;
-pub(crate) mod objects;
+pub(crate) mod in_flight;
+pub(crate) mod interpreter;
+pub(crate) mod memory;
 pub(crate) mod order;
-pub(crate) mod pipeline;
-pub(crate) mod print;
-pub(crate) mod product;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod product_avx2;
-pub(crate) mod quad;
-pub(crate) mod race;
-pub(crate) mod recursion;
-pub(crate) mod schedule;
-pub(crate) mod shared;
-pub(crate) mod stamp;
-pub(crate) mod step;
-pub(crate) mod tensor;
-pub(crate) mod tile;
+pub(crate) mod policy;
+pub(crate) mod products;
+pub(crate) mod request;
+pub(crate) mod state;
+pub(crate) mod sync;
+pub(crate) mod turns;
 pub(crate) mod unknown;
-pub(crate) mod warp;
-pub(crate) mod warpgroup;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod warpgroup_avx2;
-pub(crate) mod warpgroup_product;
-#[cfg(test)]
-mod warpgroup_tests;
-pub(crate) mod watch;
-pub(crate) mod worker;
 
 /// All lanes.
 pub(crate) const FULL: u32 = u32::MAX;

@@ -1,16 +1,12 @@
 //! Bits of registers that nobody computed, and where they came from.
 //!
-//! A warp has a mask of lanes for each register that say where all of it is known. What is not, is looked up here, bit
-//! by bit, which is rare: the table holds only registers that have been unknown somewhere, and an entry counts for a
-//! lane only as long as the mask says that the lane's value is not known.
+//! A warp has a mask of lanes for each register that say where all of it is known. What is not, is looked up in
+//! [`Unknowns`], bit by bit, which is rare: the table holds only registers that have been unknown somewhere, and an entry
+//! counts for a lane only as long as the mask says that the lane's value is not known.
 
-use super::access::Request;
-use super::warp::Warp;
-use crate::address::{Space, resolve};
 use crate::alu::lanes::LANES;
-use crate::fault::Place;
-use crate::program::{Reg, Touch};
-use std::cell::RefCell;
+use crate::fault::{FaultKind, Place, Trouble};
+use crate::program::{Program, Touch};
 use std::collections::HashMap;
 
 /// The load that brought what nobody wrote.
@@ -25,62 +21,7 @@ pub(crate) struct Origin {
     pub bytes: Option<(u32, u32, u64)>,
 }
 
-/// Where values in shared memory came from of which not all is known, word by word: it is a load before they were stored
-/// there.
-#[derive(Default)]
-pub(crate) struct Origins {
-    words: RefCell<HashMap<u64, Origin>>,
-}
-
-impl Origins {
-    pub fn reset(&self) {
-        self.words.borrow_mut().clear();
-    }
-
-    /// A value of this origin is stored at an address of shared memory.
-    pub fn keep(&self, address: u64, bytes: u32, origin: Option<Origin>) {
-        let mut words = self.words.borrow_mut();
-        for word in address / 4..(address + bytes as u64).div_ceil(4) {
-            match origin {
-                Some(origin) => words.insert(word, origin),
-                None => words.remove(&word),
-            };
-        }
-    }
-
-    /// The origin of a value at an address of shared memory.
-    pub fn kept(&self, address: u64) -> Option<Origin> {
-        self.words.borrow().get(&(address / 4)).copied()
-    }
-
-    /// The origin of what is read with the instruction that `warp` is at: byte `byte` of the request is not known.
-    pub fn of(&self, warp: &Warp, request: Request, byte: u32) -> Origin {
-        let address = request.address + byte as u64;
-        let kept = match request.space {
-            Space::Shared => self.kept(address),
-            Space::Generic if resolve(address).0 == Space::Shared => self.kept(resolve(address).1),
-            _ => None,
-        };
-        kept.unwrap_or_else(|| Origin::of(warp, request, byte))
-    }
-}
-
 impl Origin {
-    /// What a lane of `warp` reads with the instruction that it is at.
-    fn of(warp: &Warp, request: Request, byte: u32) -> Origin {
-        let Request { space, address, count, lane, .. } = request;
-        let is_local = match space {
-            Space::Generic | Space::Param => resolve(address).0 == Space::Local,
-            space => space == Space::Local,
-        };
-        Origin {
-            pc: warp.pc,
-            warp: warp.agent,
-            lane: lane as u8,
-            bytes: (!is_local).then_some((byte, count, address)),
-        }
-    }
-
     /// The instruction.
     pub fn place(self) -> Place {
         Place { pc: self.pc, warp: self.warp, lane: Some(self.lane as u32) }
@@ -102,7 +43,7 @@ pub(crate) struct Unknown {
 }
 
 /// A value that was never written.
-pub(crate) const NEVER: Unknown = Unknown { bits: u64::MAX, origin: None };
+const NEVER: Unknown = Unknown { bits: u64::MAX, origin: None };
 
 impl Unknown {
     /// Unknown in all that it may be, if it is at all.
@@ -120,6 +61,28 @@ impl Unknown {
     pub fn cut(self, bits: u64) -> Unknown {
         Unknown { bits, ..self }
     }
+
+    /// The fault of using a value that is not known.
+    #[cold]
+    pub fn fault(self, program: &Program, touch: Touch, lane: usize) -> Box<Trouble> {
+        let name = match touch {
+            Touch::Row(reg) => program.names.get(&reg),
+            Touch::Pred(pred) => program.predicate_names.get(&pred),
+        };
+        let what = match name {
+            Some(name) => format!("register {name}"),
+            None => "a value of this instruction".to_string(),
+        };
+        let what = match self.origin.and_then(|origin| origin.bytes) {
+            Some((byte, count, address)) => {
+                format!("{what} comes of {}, which", Origin::text(byte, count, address))
+            }
+            None => what,
+        };
+        let mut trouble = Trouble::lane(FaultKind::NeverWritten(what), lane as u32);
+        trouble.other = self.origin.map(Origin::place);
+        trouble
+    }
 }
 
 /// Of all lanes of a register.
@@ -128,7 +91,16 @@ pub(crate) type Lanes = [Unknown; LANES];
 /// What an instruction is about to leave unknown.
 pub(crate) type Pending = Vec<(Touch, Box<Lanes>)>;
 
-/// See the file's head.
+/// Lanes that are on one of two ways of a branch by what is not known, and why.
+pub(crate) struct Doubt {
+    /// The instructions of both ways.
+    pub from: u32,
+    pub until: u32,
+    pub lanes: u32,
+    pub why: Box<Lanes>,
+}
+
+/// What is not known of a warp's registers.
 #[derive(Default)]
 pub(crate) struct Unknowns {
     lanes: HashMap<Touch, Box<Lanes>>,
@@ -138,49 +110,14 @@ impl Unknowns {
     pub fn reset(&mut self) {
         self.lanes.clear();
     }
-}
 
-impl Warp {
-    /// Lanes in which a register is known whole.
-    #[inline(always)]
-    pub fn known(&self, touch: Touch) -> u32 {
-        match touch {
-            Touch::Row(reg) => self.written_rows[reg.0 as usize],
-            Touch::Pred(pred) => self.written_preds[pred.0 as usize],
-        }
+    /// What is not known of a register in a lane whose value is not known.
+    pub fn of(&self, touch: Touch, lane: usize) -> Unknown {
+        self.lanes.get(&touch).map_or(NEVER, |lanes| lanes[lane])
     }
 
-    /// What is not known of a register in one lane.
-    pub fn unknown(&self, touch: Touch, lane: usize) -> Unknown {
-        if self.known(touch) >> lane & 1 != 0 {
-            return Unknown::default();
-        }
-        self.unknowns.lanes.get(&touch).map_or(NEVER, |lanes| lanes[lane])
-    }
-
-    /// The same of an ordinary register.
-    pub fn unknown_row(&self, reg: Reg, lane: usize) -> Unknown {
-        self.unknown(Touch::Row(reg), lane)
-    }
-
-    /// The lanes of `mask` get a value that is known, to all of its bits.
-    #[inline(always)]
-    pub fn learn(&mut self, touch: Touch, mask: u32) {
-        match touch {
-            Touch::Row(reg) => self.written_rows[reg.0 as usize] |= mask,
-            Touch::Pred(pred) => self.written_preds[pred.0 as usize] |= mask,
-        }
-    }
-
-    /// A lane gets a value of which this is not known.
-    pub fn forget(&mut self, touch: Touch, lane: usize, unknown: Unknown) {
-        let known = match touch {
-            Touch::Row(reg) => &mut self.written_rows[reg.0 as usize],
-            Touch::Pred(pred) => &mut self.written_preds[pred.0 as usize],
-        };
-        *known = *known & !(1 << lane) | ((unknown.bits == 0) as u32) << lane;
-        if unknown.bits != 0 {
-            self.unknowns.lanes.entry(touch).or_insert_with(|| Box::new([NEVER; LANES]))[lane] = unknown;
-        }
+    /// This is not known of it.
+    pub fn set(&mut self, touch: Touch, lane: usize, unknown: Unknown) {
+        self.lanes.entry(touch).or_insert_with(|| Box::new([NEVER; LANES]))[lane] = unknown;
     }
 }

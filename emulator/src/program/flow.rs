@@ -26,11 +26,13 @@ impl Inst {
 
 impl Program {
     /// What an instruction reads; the predicate of its guard, if it has one, is the last.
+    #[inline(always)]
     pub fn reads(&self, inst: &Inst) -> &[Touch] {
         &self.operands[inst.reads.0 as usize..inst.reads.1 as usize]
     }
 
     /// What an instruction writes.
+    #[inline(always)]
     pub fn writes(&self, inst: &Inst) -> &[Touch] {
         &self.operands[inst.writes.0 as usize..inst.writes.1 as usize]
     }

@@ -1,7 +1,7 @@
 //! Matrices in registers and their products.
 
 use super::memory::Address;
-use super::{Condition, Reg};
+use super::{Condition, Op, Program, Reg};
 use crate::address::Space;
 
 /// `ldmatrix` and `stmatrix` of 8x8 matrices of 16-bit elements.
@@ -135,7 +135,7 @@ impl TileElement {
     }
 }
 
-/// Which element of a matrix each lane holds where; [`crate::exec::tile`] has the formulas.
+/// Which element of a matrix each lane holds where; [`crate::exec::products::tile`] has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// Factors of `mma`: a group of four lanes has a row of A or a column of B.
@@ -242,4 +242,30 @@ pub struct WarpgroupProduct {
     pub transpose_a: bool,
     /// B is stored with N contiguous.
     pub transpose_b: bool,
+}
+
+impl WarpgroupProduct {
+    /// Rows of D that one warp computes.
+    pub const ROWS: usize = 16;
+    /// Bytes of depth, of a row of A or a column of B.
+    pub const DEEP: usize = 32;
+
+    /// Registers that it uses.
+    pub fn registers(&self) -> impl Iterator<Item = Reg> {
+        let left = match &self.a {
+            LeftMatrix::Registers(a) => &a[..],
+            LeftMatrix::Shared(_) => &[],
+        };
+        self.d.iter().chain(left).copied()
+    }
+}
+
+impl Program {
+    /// The `wgmma` at a place, if there is one.
+    pub fn warpgroup_product(&self, pc: u32) -> Option<&WarpgroupProduct> {
+        match &self.code.get(pc as usize)?.op {
+            Op::WarpgroupProduct(product) => Some(product),
+            _ => None,
+        }
+    }
 }

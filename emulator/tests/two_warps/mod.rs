@@ -1,9 +1,9 @@
-//! A kernel of two warps over shared memory, run under every policy and many schedules: what is found in one of them is to
-//! be found in all, whichever access comes first, and so is silence.
+//! A kernel of two warps over shared memory, run under every policy and many orders of warps: what is found in one of them
+//! is to be found in all, whichever access comes first, and so is silence.
 
 #![allow(dead_code)] // each test file uses its part
 
-use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, Schedule};
+use flashpage_emulator::{AsyncPolicy, Launch, Memory, Module, Options, Sanitize, WarpOrder};
 
 /// A kernel for sm_90a: `%r1` is the thread, `%r2` the warp, `%r3` the address of its word in `S`, `%r4` that of the
 /// word of the thread in the other warp (of two), `%r5` that of the next lane, and `B` an mbarrier.
@@ -52,20 +52,20 @@ pub const RACE: &str = "with no barrier between";
 pub const LANES: &str = "by another lane of the warp, with no `bar.warp.sync` between";
 pub const INIT: &str = "@%p1 mbarrier.init.shared.b64 [B], 64; bar.sync 0;";
 
-/// Every policy with warps in order, and twenty seeds of both, so that each policy meets many schedules.
+/// Every policy with warps in order, and twenty seeds of both, so that each policy meets many orders.
 pub fn harnesses() -> Vec<Options> {
-    let options = |policy, schedule| Options {
+    let options = |policy, warp_order| Options {
         policy,
-        schedule,
+        warp_order,
         sanitize: true.into(),
         instruction_budget: 1 << 20,
         ..Options::default()
     };
     let mut all =
-        vec![options(AsyncPolicy::Eager, Schedule::InOrder), options(AsyncPolicy::Lazy, Schedule::InOrder)];
+        vec![options(AsyncPolicy::Eager, WarpOrder::InOrder), options(AsyncPolicy::Lazy, WarpOrder::InOrder)];
     all.extend((0..20).map(|seed| {
         let policies = [AsyncPolicy::Random(seed), AsyncPolicy::Eager, AsyncPolicy::Lazy];
-        options(policies[seed as usize % 3], Schedule::Random(seed))
+        options(policies[seed as usize % 3], WarpOrder::Random(seed))
     }));
     all
 }

@@ -67,7 +67,7 @@ impl fmt::Display for AsyncPolicy {
 
 /// How warps and blocks take turns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Schedule {
+pub enum WarpOrder {
     /// One after another, each for a while.
     #[default]
     InOrder,
@@ -75,32 +75,32 @@ pub enum Schedule {
     Random(u64),
 }
 
-impl From<Schedule> for engine::Schedule {
-    fn from(schedule: Schedule) -> Self {
-        match schedule {
-            Schedule::InOrder => engine::Schedule::InOrder,
-            Schedule::Random(seed) => engine::Schedule::Random(seed),
+impl From<WarpOrder> for engine::WarpOrder {
+    fn from(warp_order: WarpOrder) -> Self {
+        match warp_order {
+            WarpOrder::InOrder => engine::WarpOrder::InOrder,
+            WarpOrder::Random(seed) => engine::WarpOrder::Random(seed),
         }
     }
 }
 
-impl FromStr for Schedule {
+impl FromStr for WarpOrder {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix("random:").map(str::parse) {
-            None if text == "in-order" => Ok(Schedule::InOrder),
-            Some(Ok(seed)) => Ok(Schedule::Random(seed)),
+            None if text == "in-order" => Ok(WarpOrder::InOrder),
+            Some(Ok(seed)) => Ok(WarpOrder::Random(seed)),
             _ => Err(format!("unknown schedule `{text}`: write in-order or random:SEED")),
         }
     }
 }
 
-impl fmt::Display for Schedule {
+impl fmt::Display for WarpOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Schedule::InOrder => f.write_str("in-order"),
-            Schedule::Random(seed) => write!(f, "random:{seed}"),
+            WarpOrder::InOrder => f.write_str("in-order"),
+            WarpOrder::Random(seed) => write!(f, "random:{seed}"),
         }
     }
 }
@@ -113,7 +113,7 @@ pub struct EmulatorOptions {
     /// When asynchronous copies and products complete.
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
-    pub schedule: Schedule,
+    pub warp_order: WarpOrder,
     /// Which checks run, beyond what is a fault always.
     pub sanitize: Sanitize,
     /// Whether what the checks find goes to [`Report::findings`](flashpage_emulator::Report::findings) and a launch goes on,
@@ -140,7 +140,7 @@ impl Default for EmulatorOptions {
         EmulatorOptions {
             arch: Arch::Sm80,
             policy: AsyncPolicy::default(),
-            schedule: Schedule::default(),
+            warp_order: WarpOrder::default(),
             sanitize: Sanitize::NONE,
             keep_going: false,
             profile: false,
@@ -322,11 +322,11 @@ impl Emulator {
             programmatic: launch.programmatic,
             params: launch.params.clone(),
         };
-        let EmulatorOptions { policy, schedule, sanitize, keep_going, profile, threads, .. } = self.options;
+        let EmulatorOptions { policy, warp_order, sanitize, keep_going, profile, threads, .. } = self.options;
         let instruction_budget = self.options.instruction_budget;
         let options = engine::Options {
             policy: policy.into(),
-            schedule: schedule.into(),
+            warp_order: warp_order.into(),
             sanitize,
             keep_going,
             profile,

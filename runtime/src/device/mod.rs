@@ -23,7 +23,7 @@ mod timing;
 pub use buffer::Buffer;
 pub(crate) use counters::Counter;
 pub use emulator::{
-    AsyncPolicy, EmulatorOptions, Finding, Monitor, Profile, Report, Roofline, Sanitize, Schedule, Target,
+    AsyncPolicy, EmulatorOptions, Finding, Monitor, Profile, Report, Roofline, Sanitize, Target, WarpOrder,
 };
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;

@@ -1,4 +1,4 @@
-//! The helper kernels on the emulator, with its sanitizers and under several schedules, against what a host computes
+//! The helper kernels on the emulator, with its sanitizers and under several orders of warps, against what a host computes
 //! naively. Outputs start as NaN, and what must not change is held to every byte.
 
 mod append;
@@ -13,23 +13,23 @@ mod scatter;
 
 use flashpage_codegen::Arch;
 use flashpage_runtime::device::Buffer;
-use flashpage_runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, Schedule};
+use flashpage_runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, WarpOrder};
 
 /// The emulator, looking at everything, with blocks and warps in order and by two other turns; for Hopper kernels are loaded
 /// with a wait for the launch before them.
 fn devices() -> Vec<Device> {
-    let with = |arch, policy, schedule| {
+    let with = |arch, policy, warp_order| {
         Device::emulator_with(EmulatorOptions {
             arch,
             policy,
-            schedule,
+            warp_order,
             sanitize: Sanitize::USUAL,
             ..EmulatorOptions::default()
         })
     };
     vec![
-        with(Arch::Sm80, AsyncPolicy::Eager, Schedule::InOrder),
-        with(Arch::Sm90a, AsyncPolicy::Random(3), Schedule::Random(11)),
+        with(Arch::Sm80, AsyncPolicy::Eager, WarpOrder::InOrder),
+        with(Arch::Sm90a, AsyncPolicy::Random(3), WarpOrder::Random(11)),
     ]
 }
 

@@ -6,7 +6,7 @@ use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::measure::parity::parity;
 use flashpage::measure::results::Parity;
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Schedule};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, WarpOrder};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -30,7 +30,7 @@ impl KgenParity {
         let device = match DeviceChoice::named(&self.device)?? {
             device if device.is_emulator() => Device::emulator_with(EmulatorOptions {
                 policy: AsyncPolicy::Lazy,
-                schedule: Schedule::Random(1),
+                warp_order: WarpOrder::Random(1),
                 ..EmulatorOptions::default()
             }),
             device => device,

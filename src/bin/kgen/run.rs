@@ -5,7 +5,8 @@ use clap::Args;
 use flashpage::emulator::{Fault, Site};
 use flashpage::runtime::case::{Case, CaseReport};
 use flashpage::runtime::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Finding, Profile, Roofline, Sanitize, Schedule, Target,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Finding, Profile, Roofline, Sanitize, Target,
+    WarpOrder,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -24,8 +25,8 @@ pub struct DeviceChoice {
     #[arg(long = "async", default_value = "eager")]
     policy: AsyncPolicy,
     /// How warps and blocks take turns on the emulator: in-order, or random:SEED
-    #[arg(long, default_value = "in-order")]
-    schedule: Schedule,
+    #[arg(long = "schedule", value_name = "SCHEDULE", default_value = "in-order")]
+    warp_order: WarpOrder,
     /// Have the emulator look for what is wrong and happens to go well. CHECKS are some of races, unwritten (uses of what
     /// nobody wrote), waits and fences (missing ones), and strict (races that write what is there already), with commas
     /// between; without them all but strict
@@ -73,7 +74,7 @@ impl DeviceChoice {
             profile,
             keep_going,
             policy: self.policy,
-            schedule: self.schedule,
+            warp_order: self.warp_order,
             sanitize: self.sanitize.unwrap_or_default(),
             instruction_budget: self.limits.budget.unwrap_or(0),
             memory: self.limits.memory.unwrap_or(0),
