@@ -1,12 +1,16 @@
-//! Evaluating the scalar expressions of a program on the host, one element at a time.
+//! Evaluating the scalar expressions of a program on the host, a strip of elements at a time.
+//!
+//! A strip is a stretch of one line of a tile. Each node of an expression is computed for the whole strip before the
+//! next; what is the same for all its elements (parameters, constants, the position along the other axis) stays one
+//! number. Nothing is left out: both choices of a `select` are computed, which no element can tell.
 //!
 //! Integers are 32-bit and wrap, as on a device. Floats are f64; in *plain* evaluation, every operation on a
 //! score rounds its result to the element type, which is what computing in that type means. What depends on
 //! positions and parameters alone is not rounded: nobody computes those in 16 bits.
 
 use crate::args::Argument;
-use crate::tensor::round_to;
-use flashpage_codegen::program::{BinaryOp, DType, Expr, ParamId, UnaryOp};
+use crate::rounding::Precision;
+use flashpage_codegen::program::{BinaryOp, Expr, ParamId, UnaryOp};
 
 /// A value of one of the three scalar types.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,233 +42,420 @@ impl HostArgument {
     }
 }
 
-/// How results are rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Precision {
-    /// Not at all: f64.
-    Exact,
-    /// To this type after each operation.
-    Plain(DType),
+/// Numbers of a strip: one for all its elements, or one for each.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Strip<'a, T> {
+    One(T),
+    Lent(&'a [T]),
+    Each(Vec<T>),
 }
 
-impl Precision {
-    pub(crate) fn round(self, value: f64) -> f64 {
+impl<T: Copy> Strip<'_, T> {
+    /// The number of every element, or the numbers of each.
+    pub(crate) fn parts(&self) -> Result<T, &[T]> {
         match self {
-            Precision::Exact => value,
-            Precision::Plain(dtype) => f64::from(round_to(dtype, value as f32)),
+            Strip::One(value) => Ok(*value),
+            Strip::Lent(values) => Err(values),
+            Strip::Each(values) => Err(values),
+        }
+    }
+
+    fn map<R>(&self, f: impl Fn(T) -> R) -> Strip<'static, R> {
+        match self.parts() {
+            Ok(value) => Strip::One(f(value)),
+            Err(values) => Strip::Each(values.iter().map(|value| f(*value)).collect()),
+        }
+    }
+
+    fn zip<U: Copy, R>(&self, other: &Strip<'_, U>, f: impl Fn(T, U) -> R) -> Strip<'static, R> {
+        match (self.parts(), other.parts()) {
+            (Ok(a), Ok(b)) => Strip::One(f(a, b)),
+            (Ok(a), Err(b)) => Strip::Each(b.iter().map(|b| f(a, *b)).collect()),
+            (Err(a), Ok(b)) => Strip::Each(a.iter().map(|a| f(*a, b)).collect()),
+            (Err(a), Err(b)) => Strip::Each(a.iter().zip(b).map(|(a, b)| f(*a, *b)).collect()),
+        }
+    }
+
+    /// The number of element `index`.
+    fn at(&self, index: usize) -> T {
+        self.parts().unwrap_or_else(|values| values[index])
+    }
+}
+
+impl<'a, T: Copy> Strip<'a, T> {
+    /// `a` where `condition` holds, `b` elsewhere.
+    fn select(condition: &Strip<'_, bool>, a: Strip<'a, T>, b: Strip<'a, T>) -> Strip<'a, T> {
+        match condition.parts() {
+            Ok(true) => a,
+            Ok(false) => b,
+            Err(conditions) => Strip::Each(
+                conditions.iter().enumerate().map(|(i, is)| if *is { a.at(i) } else { b.at(i) }).collect(),
+            ),
         }
     }
 }
 
+/// What an expression is for a strip.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value<'a> {
+    Float(Strip<'a, f64>),
+    Int(Strip<'a, i32>),
+    Bool(Strip<'a, bool>),
+}
+
+/// What ill-typed operands give, which a validated program does not have.
+const ILL_TYPED: Value<'static> = Value::Float(Strip::One(f64::NAN));
+
+/// A value, and whether the element took part in it: a `select` may choose what it did not take part in.
+type Traced<'a> = (Value<'a>, Strip<'static, bool>);
+
 /// Where an expression is evaluated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place<'a> {
     pub arguments: &'a [HostArgument],
     pub precision: Precision,
-    pub row: i32,
-    pub col: i32,
+    pub row: Strip<'a, i32>,
+    pub col: Strip<'a, i32>,
     pub head: i32,
     pub seq: i32,
 }
 
-/// A value, and whether the element took part in it.
-type Traced = (Scalar, bool);
-
-impl Place<'_> {
-    /// The expression with this element as `X`.
-    pub(crate) fn eval(&self, expr: &Expr, x: f64) -> Scalar {
-        self.trace(expr, x).0
+impl<'a> Place<'a> {
+    /// No element of a tile, but what all elements of all instances of a sequence share.
+    pub(crate) fn of_sequence(arguments: &'a [HostArgument], seq: i32) -> Place<'a> {
+        let (row, col) = (Strip::One(0), Strip::One(0));
+        Place { arguments, precision: Precision::Exact, row, col, head: 0, seq }
     }
 
-    /// An f32 expression.
-    pub(crate) fn float(&self, expr: &Expr, x: f64) -> f64 {
-        match self.eval(expr, x) {
-            Scalar::Float(value) => value,
-            _ => f64::NAN,
+    /// An expression that depends on nothing which differs between elements.
+    pub(crate) fn scalar(&self, expr: &Expr) -> Scalar {
+        let nan = Strip::One(f64::NAN);
+        match self.trace(expr, &nan).0 {
+            Value::Float(Strip::One(value)) => Scalar::Float(value),
+            Value::Int(Strip::One(value)) => Scalar::Int(value),
+            Value::Bool(Strip::One(value)) => Scalar::Bool(value),
+            _ => Scalar::Float(f64::NAN),
         }
     }
 
-    /// A condition.
-    pub(crate) fn bool(&self, expr: &Expr) -> bool {
-        self.eval(expr, f64::NAN) == Scalar::Bool(true)
+    /// An f32 expression with these elements as `X`.
+    pub(crate) fn floats<'x>(&'x self, expr: &Expr, x: &'x Strip<'x, f64>) -> Strip<'x, f64> {
+        match self.trace(expr, x).0 {
+            Value::Float(values) => values,
+            _ => Strip::One(f64::NAN),
+        }
     }
 
-    fn trace(&self, expr: &Expr, x: f64) -> Traced {
+    /// A condition without `X`.
+    pub(crate) fn bools(&self, expr: &Expr) -> Strip<'static, bool> {
+        match self.trace(expr, &Strip::One(f64::NAN)).0 {
+            Value::Bool(values) => values.map(|value| value),
+            _ => Strip::One(false),
+        }
+    }
+
+    fn trace<'x>(&'x self, expr: &Expr, x: &'x Strip<'x, f64>) -> Traced<'x> {
+        let untraced = |value| (value, Strip::One(false));
         match expr {
-            Expr::X => (Scalar::Float(x), true),
-            Expr::Row => (Scalar::Int(self.row), false),
-            Expr::Col => (Scalar::Int(self.col), false),
-            Expr::Head => (Scalar::Int(self.head), false),
-            Expr::Seq => (Scalar::Int(self.seq), false),
-            Expr::Int(value) => (Scalar::Int(*value), false),
-            Expr::Float(value) => (Scalar::Float(f64::from(*value)), false),
-            Expr::Bool(value) => (Scalar::Bool(*value), false),
-            Expr::Param(param) => (self.parameter(*param), false),
+            Expr::X => (Value::Float(lend(x)), Strip::One(true)),
+            Expr::Row => untraced(Value::Int(lend(&self.row))),
+            Expr::Col => untraced(Value::Int(lend(&self.col))),
+            Expr::Head => untraced(Value::Int(Strip::One(self.head))),
+            Expr::Seq => untraced(Value::Int(Strip::One(self.seq))),
+            Expr::Int(value) => untraced(Value::Int(Strip::One(*value))),
+            Expr::Float(value) => untraced(Value::Float(Strip::One(f64::from(*value)))),
+            Expr::Bool(value) => untraced(Value::Bool(Strip::One(*value))),
+            Expr::Param(param) => untraced(self.parameter(*param)),
             Expr::Index(param, index) => {
                 let (index, traced) = self.trace(index, x);
-                (self.element(*param, index), traced)
+                (self.element(*param, &index), traced)
             }
             Expr::Unary(op, a) => {
                 let (a, traced) = self.trace(a, x);
-                (self.rounded(unary(*op, a), traced), traced)
+                (self.rounded(unary(*op, &a), &traced), traced)
             }
             Expr::Binary(op, a, b) => {
                 let ((a, a_traced), (b, b_traced)) = (self.trace(a, x), self.trace(b, x));
-                let traced = a_traced || b_traced;
-                (self.rounded(binary(*op, a, b), traced), traced)
+                let traced = a_traced.zip(&b_traced, |a, b| a || b);
+                (self.rounded(binary(*op, &a, &b), &traced), traced)
             }
             Expr::Select(condition, a, b) => {
-                let (condition, ..) = self.trace(condition, x);
-                self.trace(if condition == Scalar::Bool(true) { a } else { b }, x)
+                let (Value::Bool(condition), _) = self.trace(condition, x) else {
+                    return untraced(ILL_TYPED);
+                };
+                let ((a, a_traced), (b, b_traced)) = (self.trace(a, x), self.trace(b, x));
+                let traced = match (&a_traced, &b_traced) {
+                    (Strip::One(a), Strip::One(b)) if a == b => Strip::One(*a),
+                    _ => Strip::select(&condition, a_traced, b_traced),
+                };
+                let value = match (a, b) {
+                    (Value::Float(a), Value::Float(b)) => Value::Float(Strip::select(&condition, a, b)),
+                    (Value::Int(a), Value::Int(b)) => Value::Int(Strip::select(&condition, a, b)),
+                    (Value::Bool(a), Value::Bool(b)) => Value::Bool(Strip::select(&condition, a, b)),
+                    _ => ILL_TYPED,
+                };
+                (value, traced)
             }
         }
     }
 
-    fn rounded(&self, value: Scalar, traced: bool) -> Scalar {
-        match value {
-            Scalar::Float(value) if traced => Scalar::Float(self.precision.round(value)),
-            value => value,
+    fn rounded(&self, value: Value<'static>, traced: &Strip<'_, bool>) -> Value<'static> {
+        let Value::Float(mut values) = value else { return value };
+        match traced.parts() {
+            Ok(false) => {}
+            Ok(true) => match &mut values {
+                Strip::Each(values) => self.precision.round_all(values),
+                values => *values = values.map(|value| self.precision.round(value)),
+            },
+            Err(_) if self.precision == Precision::Exact => {}
+            Err(_) => {
+                values = values.zip(traced, |value, is| if is { self.precision.round(value) } else { value });
+            }
         }
+        Value::Float(values)
     }
 
-    fn parameter(&self, param: ParamId) -> Scalar {
+    fn parameter(&self, param: ParamId) -> Value<'static> {
         match self.arguments.get(param.0) {
-            Some(HostArgument::Scalar(value)) => *value,
-            _ => Scalar::Float(f64::NAN),
+            Some(HostArgument::Scalar(Scalar::Float(value))) => Value::Float(Strip::One(*value)),
+            Some(HostArgument::Scalar(Scalar::Int(value))) => Value::Int(Strip::One(*value)),
+            Some(HostArgument::Scalar(Scalar::Bool(value))) => Value::Bool(Strip::One(*value)),
+            _ => ILL_TYPED,
         }
     }
 
-    /// An element of a per-head argument; past its end NaN or 0, for a device would read anything there.
-    fn element(&self, param: ParamId, index: Scalar) -> Scalar {
-        let index = match index {
-            Scalar::Int(index) => usize::try_from(index).unwrap_or(usize::MAX),
-            _ => usize::MAX,
-        };
+    /// Elements of a per-head argument; past its end NaN or 0, for a device would read anything there.
+    fn element(&self, param: ParamId, index: &Value<'_>) -> Value<'static> {
+        let Value::Int(indices) = index else { return ILL_TYPED };
+        fn get<T: Copy>(values: &[T], index: i32) -> Option<T> {
+            values.get(usize::try_from(index).ok()?).copied()
+        }
         match self.arguments.get(param.0) {
             Some(HostArgument::Floats(values)) => {
-                Scalar::Float(values.get(index).map_or(f64::NAN, |value| f64::from(*value)))
+                Value::Float(indices.map(|index| get(values, index).map_or(f64::NAN, f64::from)))
             }
-            Some(HostArgument::Ints(values)) => Scalar::Int(values.get(index).copied().unwrap_or(0)),
-            _ => Scalar::Float(f64::NAN),
+            Some(HostArgument::Ints(values)) => {
+                Value::Int(indices.map(|index| get(values, index).unwrap_or(0)))
+            }
+            _ => ILL_TYPED,
         }
     }
 }
 
-/// Ill-typed operands, which a validated program does not have, give NaN.
-fn unary(op: UnaryOp, a: Scalar) -> Scalar {
-    use Scalar::{Bool, Float, Int};
-    match (op, a) {
-        (UnaryOp::Neg, Float(a)) => Float(-a),
-        (UnaryOp::Neg, Int(a)) => Int(a.wrapping_neg()),
-        (UnaryOp::Not, Bool(a)) => Bool(!a),
-        (UnaryOp::Abs, Float(a)) => Float(a.abs()),
-        (UnaryOp::Abs, Int(a)) => Int(a.wrapping_abs()),
-        (UnaryOp::Exp, Float(a)) => Float(a.exp()),
-        (UnaryOp::Tanh, Float(a)) => Float(a.tanh()),
-        (UnaryOp::Ln, Float(a)) => Float(a.ln()),
-        (UnaryOp::Sqrt, Float(a)) => Float(a.sqrt()),
-        (UnaryOp::ToF32, Float(a)) => Float(a),
-        // An i32 beyond 2^24 is rounded, as f32 it is on a device.
-        (UnaryOp::ToF32, Int(a)) => Float(f64::from(a as f32)),
-        (UnaryOp::ToF32, Bool(a)) => Float(f64::from(u8::from(a))),
-        (UnaryOp::ToI32, Float(a)) => Int(a as i32),
-        (UnaryOp::ToI32, Int(a)) => Int(a),
-        (UnaryOp::ToI32, Bool(a)) => Int(i32::from(a)),
-        _ => Float(f64::NAN),
+/// The same numbers without their vector.
+fn lend<'x, T: Copy>(strip: &'x Strip<'_, T>) -> Strip<'x, T> {
+    match strip.parts() {
+        Ok(value) => Strip::One(value),
+        Err(values) => Strip::Lent(values),
     }
 }
 
-fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Scalar {
-    use BinaryOp::*;
-    match (a, b) {
-        (Scalar::Float(a), Scalar::Float(b)) => match op {
-            Add => Scalar::Float(a + b),
-            Sub => Scalar::Float(a - b),
-            Mul => Scalar::Float(a * b),
-            Div => Scalar::Float(a / b),
-            Min => Scalar::Float(a.min(b)),
-            Max => Scalar::Float(a.max(b)),
-            Eq => Scalar::Bool(a == b),
-            Ne => Scalar::Bool(a != b),
-            Lt => Scalar::Bool(a < b),
-            Le => Scalar::Bool(a <= b),
-            Gt => Scalar::Bool(a > b),
-            Ge => Scalar::Bool(a >= b),
-            Rem | And | Or => Scalar::Float(f64::NAN),
-        },
-        (Scalar::Int(a), Scalar::Int(b)) => match op {
-            Add => Scalar::Int(a.wrapping_add(b)),
-            Sub => Scalar::Int(a.wrapping_sub(b)),
-            Mul => Scalar::Int(a.wrapping_mul(b)),
-            Div => Scalar::Int(if b == 0 { 0 } else { a.wrapping_div(b) }),
-            Rem => Scalar::Int(if b == 0 { 0 } else { a.wrapping_rem(b) }),
-            Min => Scalar::Int(a.min(b)),
-            Max => Scalar::Int(a.max(b)),
-            Eq => Scalar::Bool(a == b),
-            Ne => Scalar::Bool(a != b),
-            Lt => Scalar::Bool(a < b),
-            Le => Scalar::Bool(a <= b),
-            Gt => Scalar::Bool(a > b),
-            Ge => Scalar::Bool(a >= b),
-            And | Or => Scalar::Float(f64::NAN),
-        },
-        (Scalar::Bool(a), Scalar::Bool(b)) => match op {
-            And => Scalar::Bool(a && b),
-            Or => Scalar::Bool(a || b),
-            Eq => Scalar::Bool(a == b),
-            Ne => Scalar::Bool(a != b),
-            _ => Scalar::Float(f64::NAN),
-        },
-        _ => Scalar::Float(f64::NAN),
+fn unary(op: UnaryOp, a: &Value<'_>) -> Value<'static> {
+    use Value::{Bool, Float, Int};
+    match (op, a) {
+        (UnaryOp::Neg, Float(a)) => Float(a.map(|a| -a)),
+        (UnaryOp::Neg, Int(a)) => Int(a.map(i32::wrapping_neg)),
+        (UnaryOp::Not, Bool(a)) => Bool(a.map(|a| !a)),
+        (UnaryOp::Abs, Float(a)) => Float(a.map(f64::abs)),
+        (UnaryOp::Abs, Int(a)) => Int(a.map(i32::wrapping_abs)),
+        (UnaryOp::Exp, Float(a)) => Float(a.map(f64::exp)),
+        (UnaryOp::Tanh, Float(a)) => Float(a.map(f64::tanh)),
+        (UnaryOp::Ln, Float(a)) => Float(a.map(f64::ln)),
+        (UnaryOp::Sqrt, Float(a)) => Float(a.map(f64::sqrt)),
+        // An i32 beyond 2^24 is rounded, as f32 it is on a device.
+        (UnaryOp::ToF32, Int(a)) => Float(a.map(|a| f64::from(a as f32))),
+        (UnaryOp::ToF32, Bool(a)) => Float(a.map(|a| f64::from(u8::from(a)))),
+        (UnaryOp::ToI32, Float(a)) => Int(a.map(|a| a as i32)),
+        (UnaryOp::ToI32, Bool(a)) => Int(a.map(i32::from)),
+        _ => ILL_TYPED,
     }
+}
+
+fn binary(op: BinaryOp, a: &Value<'_>, b: &Value<'_>) -> Value<'static> {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => floats(op, a, b),
+        (Value::Int(a), Value::Int(b)) => ints(op, a, b),
+        (Value::Bool(a), Value::Bool(b)) => bools(op, a, b),
+        _ => ILL_TYPED,
+    }
+}
+
+fn floats(op: BinaryOp, a: &Strip<'_, f64>, b: &Strip<'_, f64>) -> Value<'static> {
+    use Value::{Bool, Float};
+    match op {
+        BinaryOp::Add => Float(a.zip(b, |a, b| a + b)),
+        BinaryOp::Sub => Float(a.zip(b, |a, b| a - b)),
+        BinaryOp::Mul => Float(a.zip(b, |a, b| a * b)),
+        BinaryOp::Div => Float(a.zip(b, |a, b| a / b)),
+        BinaryOp::Min => Float(a.zip(b, f64::min)),
+        BinaryOp::Max => Float(a.zip(b, f64::max)),
+        BinaryOp::Eq => Bool(a.zip(b, |a, b| a == b)),
+        BinaryOp::Ne => Bool(a.zip(b, |a, b| a != b)),
+        BinaryOp::Lt => Bool(a.zip(b, |a, b| a < b)),
+        BinaryOp::Le => Bool(a.zip(b, |a, b| a <= b)),
+        BinaryOp::Gt => Bool(a.zip(b, |a, b| a > b)),
+        BinaryOp::Ge => Bool(a.zip(b, |a, b| a >= b)),
+        BinaryOp::Rem | BinaryOp::And | BinaryOp::Or => ILL_TYPED,
+    }
+}
+
+fn ints(op: BinaryOp, a: &Strip<'_, i32>, b: &Strip<'_, i32>) -> Value<'static> {
+    use Value::{Bool, Int};
+    match op {
+        BinaryOp::Add => Int(a.zip(b, i32::wrapping_add)),
+        BinaryOp::Sub => Int(a.zip(b, i32::wrapping_sub)),
+        BinaryOp::Mul => Int(a.zip(b, i32::wrapping_mul)),
+        BinaryOp::Div => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_div(b) })),
+        BinaryOp::Rem => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) })),
+        BinaryOp::Min => Int(a.zip(b, i32::min)),
+        BinaryOp::Max => Int(a.zip(b, i32::max)),
+        BinaryOp::Eq => Bool(a.zip(b, |a, b| a == b)),
+        BinaryOp::Ne => Bool(a.zip(b, |a, b| a != b)),
+        BinaryOp::Lt => Bool(a.zip(b, |a, b| a < b)),
+        BinaryOp::Le => Bool(a.zip(b, |a, b| a <= b)),
+        BinaryOp::Gt => Bool(a.zip(b, |a, b| a > b)),
+        BinaryOp::Ge => Bool(a.zip(b, |a, b| a >= b)),
+        BinaryOp::And | BinaryOp::Or => ILL_TYPED,
+    }
+}
+
+fn bools(op: BinaryOp, a: &Strip<'_, bool>, b: &Strip<'_, bool>) -> Value<'static> {
+    Value::Bool(match op {
+        BinaryOp::And => a.zip(b, |a, b| a & b),
+        BinaryOp::Or => a.zip(b, |a, b| a | b),
+        BinaryOp::Eq => a.zip(b, |a, b| a == b),
+        BinaryOp::Ne => a.zip(b, |a, b| a != b),
+        _ => return ILL_TYPED,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flashpage_codegen::program::DType;
 
     fn op(op: BinaryOp, a: Expr, b: Expr) -> Expr {
         Expr::Binary(op, Box::new(a), Box::new(b))
     }
 
+    fn select(condition: Expr, a: Expr, b: Expr) -> Expr {
+        Expr::Select(Box::new(condition), Box::new(a), Box::new(b))
+    }
+
+    const COLS: [i32; 4] = [3, 4, 5, 6];
+
+    /// What an expression is for each of four elements, the third of which is NaN.
+    fn each(place: &Place<'_>, expr: &Expr) -> Vec<Scalar> {
+        let x = Strip::Each(vec![2.0, -1.0, f64::NAN, 0.0]);
+        let value = place.trace(expr, &x).0;
+        let at = |index| match &value {
+            Value::Float(values) => Scalar::Float(values.at(index)),
+            Value::Int(values) => Scalar::Int(values.at(index)),
+            Value::Bool(values) => Scalar::Bool(values.at(index)),
+        };
+        (0..4).map(at).collect()
+    }
+
+    fn place(arguments: &[HostArgument], precision: Precision) -> Place<'_> {
+        Place { arguments, precision, row: Strip::One(5), col: Strip::Lent(&COLS), head: 1, seq: 2 }
+    }
+
     #[test]
-    fn expressions() {
+    fn one_number_for_all() {
         use Expr::*;
         let arguments = [
             HostArgument::Scalar(Scalar::Float(0.5)),
             HostArgument::Ints(vec![7, 8]),
             HostArgument::Floats(vec![0.25]),
         ];
-        let place =
-            Place { arguments: &arguments, precision: Precision::Exact, row: 5, col: 3, head: 1, seq: 2 };
         let table = [
-            (op(BinaryOp::Mul, X, Param(ParamId(0))), Scalar::Float(1.0)),
-            (op(BinaryOp::Sub, Row, Col), Scalar::Int(2)),
-            (op(BinaryOp::Le, Col, Row), Scalar::Bool(true)),
+            (op(BinaryOp::Mul, Float(4.0), Param(ParamId(0))), Scalar::Float(2.0)),
+            (op(BinaryOp::Sub, Row, Int(3)), Scalar::Int(2)),
+            (op(BinaryOp::Le, Int(5), Row), Scalar::Bool(true)),
             (op(BinaryOp::Add, Int(i32::MAX), Int(1)), Scalar::Int(i32::MIN)),
+            (op(BinaryOp::Mul, Int(1 << 30), Int(5)), Scalar::Int(1 << 30)),
             (op(BinaryOp::Div, Int(i32::MIN), Int(-1)), Scalar::Int(i32::MIN)),
+            (op(BinaryOp::Rem, Int(i32::MIN), Int(-1)), Scalar::Int(0)),
             (op(BinaryOp::Div, Int(7), Int(0)), Scalar::Int(0)),
+            (op(BinaryOp::Rem, Int(7), Int(0)), Scalar::Int(0)),
             (op(BinaryOp::Rem, Int(-7), Int(4)), Scalar::Int(-3)),
+            (op(BinaryOp::Div, Int(-7), Int(4)), Scalar::Int(-1)),
+            (op(BinaryOp::Max, Float(f32::NAN), Float(1.0)), Scalar::Float(1.0)),
+            (op(BinaryOp::Min, Float(1.0), Float(f32::NAN)), Scalar::Float(1.0)),
+            (op(BinaryOp::Eq, Float(f32::NAN), Float(f32::NAN)), Scalar::Bool(false)),
+            (op(BinaryOp::Or, Bool(true), Bool(false)), Scalar::Bool(true)),
+            (Unary(UnaryOp::Abs, Box::new(Int(i32::MIN))), Scalar::Int(i32::MIN)),
+            (Unary(UnaryOp::Neg, Box::new(Int(i32::MIN))), Scalar::Int(i32::MIN)),
             (Index(ParamId(1), Box::new(Head)), Scalar::Int(8)),
             (Index(ParamId(1), Box::new(Int(-1))), Scalar::Int(0)),
+            (Index(ParamId(2), Box::new(Int(0))), Scalar::Float(0.25)),
             (Unary(UnaryOp::ToI32, Box::new(Float(3e9))), Scalar::Int(i32::MAX)),
+            (Unary(UnaryOp::ToI32, Box::new(Float(-3e9))), Scalar::Int(i32::MIN)),
+            (Unary(UnaryOp::ToI32, Box::new(Float(-1.9))), Scalar::Int(-1)),
             (Unary(UnaryOp::ToI32, Box::new(Float(f32::NAN))), Scalar::Int(0)),
+            (Unary(UnaryOp::ToI32, Box::new(Bool(true))), Scalar::Int(1)),
             (Unary(UnaryOp::ToF32, Box::new(Int(16_777_217))), Scalar::Float(16_777_216.0)),
-            (Select(Box::new(Bool(false)), Box::new(Int(1)), Box::new(Seq)), Scalar::Int(2)),
+            (select(Bool(false), Int(1), Seq), Scalar::Int(2)),
         ];
+        let place = place(&arguments, Precision::Exact);
         for (expr, expected) in table {
-            assert_eq!(place.eval(&expr, 2.0), expected, "{expr:?}");
+            assert_eq!(place.scalar(&expr), expected, "{expr:?}");
+            assert_eq!(each(&place, &expr), [expected; 4], "{expr:?}");
+        }
+    }
+
+    /// NaN is written as nothing.
+    #[test]
+    fn a_number_for_each() {
+        use Expr::*;
+        let arguments = [HostArgument::Ints(vec![9, 8, 7, 6, 5]), HostArgument::Floats(vec![0.5; 4])];
+        let floats = |of: [Option<f64>; 4]| of.map(|x| Scalar::Float(x.unwrap_or(f64::NAN)));
+        let (ints, bools) = (|of: [i32; 4]| of.map(Scalar::Int), |of: [bool; 4]| of.map(Scalar::Bool));
+        let index = |param| Index(ParamId(param), Box::new(Col));
+        let table = [
+            (op(BinaryOp::Mul, X, Float(0.5)), floats([Some(1.0), Some(-0.5), None, Some(0.0)])),
+            (op(BinaryOp::Div, Float(1.0), X), floats([Some(0.5), Some(-1.0), None, Some(f64::INFINITY)])),
+            (op(BinaryOp::Max, X, Float(1.0)), floats([Some(2.0), Some(1.0), Some(1.0), Some(1.0)])),
+            (op(BinaryOp::Sub, Row, Col), ints([2, 1, 0, -1])),
+            (op(BinaryOp::Mul, Col, Col), ints([9, 16, 25, 36])),
+            (op(BinaryOp::Lt, Col, Row), bools([true, true, false, false])),
+            (op(BinaryOp::Gt, X, Float(0.0)), bools([true, false, false, false])),
+            (
+                Unary(UnaryOp::Not, Box::new(op(BinaryOp::Gt, X, Float(0.0)))),
+                bools([false, true, true, true]),
+            ),
+            (index(0), ints([6, 5, 0, 0])),
+            (index(1), floats([Some(0.5), None, None, None])),
+            (select(op(BinaryOp::Le, Col, Int(4)), X, Float(7.0)), floats([2.0, -1.0, 7.0, 7.0].map(Some))),
+            (select(op(BinaryOp::Le, Col, Int(4)), Int(0), Col), ints([0, 0, 5, 6])),
+            // What is not chosen is computed, and does no harm.
+            (
+                select(op(BinaryOp::Eq, Col, Int(3)), op(BinaryOp::Div, Int(1), Int(0)), Row),
+                ints([0, 5, 5, 5]),
+            ),
+        ];
+        let place = place(&arguments, Precision::Exact);
+        for (expr, expected) in table {
+            assert_eq!(format!("{:?}", each(&place, &expr)), format!("{expected:?}"), "{expr:?}");
         }
     }
 
     #[test]
     fn plain_rounds_what_the_score_takes_part_in() {
-        let precision = Precision::Plain(DType::Bf16);
-        let place = Place { arguments: &[], precision, row: 0, col: 0, head: 0, seq: 0 };
-        let third = Expr::Float(1.0 / 3.0);
-        let scores = op(BinaryOp::Mul, Expr::X, third.clone());
-        assert_eq!(place.float(&scores, 1.0), 0.333_984_375);
-        let positions = op(BinaryOp::Mul, Expr::Float(1.0), third);
-        assert_eq!(place.float(&positions, 1.0), f64::from(1f32 / 3.0));
+        let place = place(&[], Precision::Plain(DType::Bf16));
+        let third = || Expr::Float(1.0 / 3.0);
+        let exact = f64::from(1f32 / 3.0);
+        let scores = op(BinaryOp::Mul, op(BinaryOp::Max, Expr::X, Expr::Float(1.0)), third());
+        assert_eq!(each(&place, &scores)[1], Scalar::Float(0.333_984_375));
+        let positions = op(BinaryOp::Mul, Expr::Float(1.0), third());
+        assert_eq!(each(&place, &positions)[0], Scalar::Float(exact));
+        // Of each element it is known which choice was taken.
+        let chosen = select(
+            op(BinaryOp::Lt, Expr::Col, Expr::Int(4)),
+            op(BinaryOp::Sub, Expr::X, Expr::X),
+            Expr::Float(0.0),
+        );
+        let sum = op(BinaryOp::Add, chosen, third());
+        assert_eq!(each(&place, &sum)[..2], [Scalar::Float(0.333_984_375), Scalar::Float(exact)]);
     }
 }

@@ -1,0 +1,159 @@
+//! The tile program, executed on the host: what a kernel should have computed.
+//!
+//! ```text
+//!  chosen rows ─▶ instances: (sequence, KV head, head) ─▶ chunks of rows ─▶ chunk.rs: statements in order ─▶ stores
+//!                  inputs.rs: K and V of a KV head, once     in parallel      tile.rs, elementwise.rs, softmax.rs
+//! ```
+//!
+//! The loop runs once, on one tile of all columns, so nothing depends on how a kernel cuts its work. Rows are
+//! independent of each other, so they may be cut, which bounds the memory that tiles of Rows × Cols take. It takes
+//! every valid program but those whose products sum over rows or have rows on both sides: what they compute depends
+//! on how rows are cut, which nothing says.
+//!
+//! Nothing here is known of attention, or shared with the compiler's analysis.
+
+mod chunk;
+mod elementwise;
+mod inputs;
+mod real;
+mod softmax;
+mod tile;
+
+use crate::batch::Batch;
+use crate::reference::{Progress, Row};
+use crate::rounding::Precision;
+use crate::scalar::HostArgument;
+use crate::tensor::TensorError;
+use chunk::{Rows, Shared};
+use flashpage_codegen::program::{Axis, Program, TileOp};
+use inputs::{Columns, Inputs};
+use rayon::prelude::*;
+use real::Real;
+use std::collections::BTreeMap;
+
+/// Numbers of a Rows × Cols tile: 2 MB of f64, some of which the second cache holds.
+const TILE_NUMBERS: usize = 1 << 18;
+/// Rows of a chunk: with fewer, products spend their time on fetching columns; with more, few rows share the cores badly.
+const CHUNK_ROWS: (usize, usize) = (32, 128);
+/// Numbers of keys and values that are on the host as tiles at a time, if one KV head's are not more: 256 MB of f64.
+const COLUMN_NUMBERS: usize = 1 << 25;
+
+/// Of a program that means nothing without a row tile: the value that multiplies rows with rows.
+pub(crate) fn product_of_rows(program: &Program) -> Option<String> {
+    let axes = |id: flashpage_codegen::program::ValueId| program.values[id.0].ty;
+    let names = program.value_names();
+    let mut values = program.values.iter().zip(names);
+    values.find_map(|(value, name)| match value.op {
+        TileOp::Dot { a, .. } if axes(a).cols == Axis::Rows => Some(name),
+        TileOp::Dot { .. } if (value.ty.rows, value.ty.cols) == (Axis::Rows, Axis::Rows) => Some(name),
+        _ => None,
+    })
+}
+
+/// What a program stores for some rows.
+pub(crate) struct Lines {
+    /// Where each row stands among those that were asked for.
+    pub lines: Vec<usize>,
+    /// For each store in program order: its numbers, row-major.
+    pub stored: Vec<Vec<f64>>,
+}
+
+/// Runs a valid program for each of `rows`, which are rows of the batch, in chunks.
+pub(crate) fn run(
+    program: &Program,
+    batch: &Batch<'_>,
+    arguments: &[HostArgument],
+    precision: Precision,
+    rows: &[Row],
+    progress: &Progress,
+) -> Result<Vec<Lines>, TensorError> {
+    let inputs = Inputs::of(program, batch)?;
+    let shared = Shared { program, precision, arguments, inputs: &inputs, head_dim: batch.head_dim };
+    Ok(match precision {
+        Precision::Exact => instances::<f64>(&shared, batch, rows, progress),
+        Precision::Plain(_) => instances::<f32>(&shared, batch, rows, progress),
+    })
+}
+
+/// Rows of one head, by their place among those asked for.
+struct Part {
+    head: usize,
+    lines: Vec<usize>,
+}
+
+/// The chunks of all that reads one KV head of one sequence.
+struct Instance {
+    sequence: usize,
+    kv_head: usize,
+    parts: Vec<Part>,
+}
+
+fn instances<T: Real>(
+    shared: &Shared<'_>,
+    batch: &Batch<'_>,
+    rows: &[Row],
+    progress: &Progress,
+) -> Vec<Lines> {
+    let instances = cut(batch, rows);
+    let cost = |instance: &Instance| {
+        let lines: usize = instance.parts.iter().map(|part| part.lines.len()).sum();
+        lines as u64 * (1 + batch.kv_lens[instance.sequence] as u64)
+    };
+    progress.begin(instances.iter().map(cost).sum());
+    let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
+    let cols: Vec<i32> = (0..longest).map(|col| col as i32).collect();
+    let mut done = Vec::new();
+    let mut rest = &instances[..];
+    while !rest.is_empty() {
+        let (turn, later) = rest.split_at(together(shared.inputs, rest));
+        rest = later;
+        let columns: Vec<Columns<T>> = turn
+            .par_iter()
+            .map(|instance| shared.inputs.columns(instance.sequence, instance.kv_head))
+            .collect();
+        let chunks: Vec<(&Instance, &Columns<T>, &Part)> = turn
+            .iter()
+            .zip(&columns)
+            .flat_map(|(instance, columns)| instance.parts.iter().map(move |part| (instance, columns, part)))
+            .collect();
+        done.par_extend(chunks.into_par_iter().map(|(instance, columns, part)| {
+            let (sequence, kv_len) = (instance.sequence, batch.kv_lens[instance.sequence]);
+            let indices: Vec<usize> = part.lines.iter().map(|line| rows[*line].index).collect();
+            let first = kv_len as i64 - batch.query.starts.len_of(sequence) as i64;
+            let positions = indices.iter().map(|index| (first + *index as i64) as i32).collect();
+            let of = Rows { sequence, head: part.head, indices: &indices, positions };
+            let stored = chunk::run(shared, &of, columns, &cols[..kv_len]);
+            progress.advance(part.lines.len() as u64 * (1 + kv_len as u64));
+            Lines { lines: part.lines.clone(), stored }
+        }));
+    }
+    done
+}
+
+/// How many of these instances, one at least, have their keys and values on the host at a time.
+fn together(inputs: &Inputs<'_>, instances: &[Instance]) -> usize {
+    let mut numbers = 0;
+    let fits = |instance: &&Instance| {
+        numbers += inputs.column_numbers(instance.sequence);
+        numbers <= COLUMN_NUMBERS
+    };
+    instances.iter().take_while(fits).count().max(1)
+}
+
+/// The rows in chunks, by sequence and KV head.
+fn cut(batch: &Batch<'_>, rows: &[Row]) -> Vec<Instance> {
+    let mut heads: BTreeMap<(usize, usize, usize), Vec<usize>> = BTreeMap::new();
+    for (line, row) in rows.iter().enumerate() {
+        heads.entry((row.sequence, row.head / batch.group(), row.head)).or_default().push(line);
+    }
+    let mut instances: Vec<Instance> = Vec::new();
+    for ((sequence, kv_head, head), lines) in heads {
+        let most = (TILE_NUMBERS / batch.kv_lens[sequence].max(1)).clamp(CHUNK_ROWS.0, CHUNK_ROWS.1);
+        let parts = lines.chunks(most).map(|lines| Part { head, lines: lines.to_vec() });
+        match instances.last_mut() {
+            Some(last) if (last.sequence, last.kv_head) == (sequence, kv_head) => last.parts.extend(parts),
+            _ => instances.push(Instance { sequence, kv_head, parts: parts.collect() }),
+        }
+    }
+    instances
+}
