@@ -4,15 +4,17 @@ use super::real::Real;
 use super::tile::Tile;
 use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
-use crate::tensor::{Tensor, TensorError, element_of};
+use crate::tensor::{Tensor, TensorError, elements_of};
 use flashpage_codegen::program::{Axis, DType, ParamId, Program, Stmt, TileOp, TileType};
 use rayon::prelude::*;
 
 const ROWS_DIM: TileType = TileType { rows: Axis::Rows, cols: Axis::Dim };
 const COLS_DIM: TileType = TileType { rows: Axis::Cols, cols: Axis::Dim };
 
-/// Tokens that are widened in one go.
+/// Tokens that a core widens in one go.
 const TOKENS: usize = 512;
+/// Elements of a token that are converted at a time.
+const RUN: usize = 256;
 
 /// A `[…, heads, D]` input.
 struct Input {
@@ -43,10 +45,12 @@ impl Input {
     fn read<T: Real>(&self, (block, token, head): (usize, usize, usize), to: &mut [T]) {
         let at = block * self.strides.0 + token * self.strides.1 + head * self.strides.2;
         let size = self.dtype.bytes();
-        let from = self.bytes[at * size..(at + to.len()) * size].chunks_exact(size);
-        to.iter_mut()
-            .zip(from)
-            .for_each(|(to, bytes)| *to = T::narrow(f64::from(element_of(self.dtype, bytes))));
+        let mut single = [0.0; RUN];
+        for (run, to) in to.chunks_mut(RUN).enumerate() {
+            let single = &mut single[..to.len()];
+            elements_of(self.dtype, &self.bytes[(at + run * RUN) * size..], single);
+            to.iter_mut().zip(single).for_each(|(to, from)| *to = T::narrow(f64::from(*from)));
+        }
     }
 }
 
