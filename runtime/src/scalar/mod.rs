@@ -8,9 +8,14 @@
 //! score rounds its result to the element type, which is what computing in that type means. What depends on
 //! positions and parameters alone is not rounded: nobody computes those in 16 bits.
 
+mod operators;
+mod strip;
+
 use crate::args::Argument;
 use crate::rounding::Precision;
-use flashpage_codegen::program::{BinaryOp, Expr, ParamId, UnaryOp};
+use flashpage_codegen::program::{Expr, ParamId};
+use operators::{binary, unary};
+pub(crate) use strip::Strip;
 
 /// A value of one of the three scalar types.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,59 +43,6 @@ impl HostArgument {
             Argument::I32(value) => HostArgument::Scalar(Scalar::Int(*value)),
             Argument::Bool(value) => HostArgument::Scalar(Scalar::Bool(*value)),
             _ => HostArgument::Other,
-        }
-    }
-}
-
-/// Numbers of a strip: one for all its elements, or one for each.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Strip<'a, T> {
-    One(T),
-    Lent(&'a [T]),
-    Each(Vec<T>),
-}
-
-impl<T: Copy> Strip<'_, T> {
-    /// The number of every element, or the numbers of each.
-    pub(crate) fn parts(&self) -> Result<T, &[T]> {
-        match self {
-            Strip::One(value) => Ok(*value),
-            Strip::Lent(values) => Err(values),
-            Strip::Each(values) => Err(values),
-        }
-    }
-
-    fn map<R>(&self, f: impl Fn(T) -> R) -> Strip<'static, R> {
-        match self.parts() {
-            Ok(value) => Strip::One(f(value)),
-            Err(values) => Strip::Each(values.iter().map(|value| f(*value)).collect()),
-        }
-    }
-
-    fn zip<U: Copy, R>(&self, other: &Strip<'_, U>, f: impl Fn(T, U) -> R) -> Strip<'static, R> {
-        match (self.parts(), other.parts()) {
-            (Ok(a), Ok(b)) => Strip::One(f(a, b)),
-            (Ok(a), Err(b)) => Strip::Each(b.iter().map(|b| f(a, *b)).collect()),
-            (Err(a), Ok(b)) => Strip::Each(a.iter().map(|a| f(*a, b)).collect()),
-            (Err(a), Err(b)) => Strip::Each(a.iter().zip(b).map(|(a, b)| f(*a, *b)).collect()),
-        }
-    }
-
-    /// The number of element `index`.
-    fn at(&self, index: usize) -> T {
-        self.parts().unwrap_or_else(|values| values[index])
-    }
-}
-
-impl<'a, T: Copy> Strip<'a, T> {
-    /// `a` where `condition` holds, `b` elsewhere.
-    fn select(condition: &Strip<'_, bool>, a: Strip<'a, T>, b: Strip<'a, T>) -> Strip<'a, T> {
-        match condition.parts() {
-            Ok(true) => a,
-            Ok(false) => b,
-            Err(conditions) => Strip::Each(
-                conditions.iter().enumerate().map(|(i, is)| if *is { a.at(i) } else { b.at(i) }).collect(),
-            ),
         }
     }
 }
@@ -157,9 +109,9 @@ impl<'a> Place<'a> {
     fn trace<'x>(&'x self, expr: &Expr, x: &'x Strip<'x, f64>) -> Traced<'x> {
         let untraced = |value| (value, Strip::One(false));
         match expr {
-            Expr::X => (Value::Float(lend(x)), Strip::One(true)),
-            Expr::Row => untraced(Value::Int(lend(&self.row))),
-            Expr::Col => untraced(Value::Int(lend(&self.col))),
+            Expr::X => (Value::Float(x.lend()), Strip::One(true)),
+            Expr::Row => untraced(Value::Int(self.row.lend())),
+            Expr::Col => untraced(Value::Int(self.col.lend())),
             Expr::Head => untraced(Value::Int(Strip::One(self.head))),
             Expr::Seq => untraced(Value::Int(Strip::One(self.seq))),
             Expr::Int(value) => untraced(Value::Int(Strip::One(*value))),
@@ -242,97 +194,10 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The same numbers without their vector.
-fn lend<'x, T: Copy>(strip: &'x Strip<'_, T>) -> Strip<'x, T> {
-    match strip.parts() {
-        Ok(value) => Strip::One(value),
-        Err(values) => Strip::Lent(values),
-    }
-}
-
-fn unary(op: UnaryOp, a: &Value<'_>) -> Value<'static> {
-    use Value::{Bool, Float, Int};
-    match (op, a) {
-        (UnaryOp::Neg, Float(a)) => Float(a.map(|a| -a)),
-        (UnaryOp::Neg, Int(a)) => Int(a.map(i32::wrapping_neg)),
-        (UnaryOp::Not, Bool(a)) => Bool(a.map(|a| !a)),
-        (UnaryOp::Abs, Float(a)) => Float(a.map(f64::abs)),
-        (UnaryOp::Abs, Int(a)) => Int(a.map(i32::wrapping_abs)),
-        (UnaryOp::Exp, Float(a)) => Float(a.map(f64::exp)),
-        (UnaryOp::Tanh, Float(a)) => Float(a.map(f64::tanh)),
-        (UnaryOp::Ln, Float(a)) => Float(a.map(f64::ln)),
-        (UnaryOp::Sqrt, Float(a)) => Float(a.map(f64::sqrt)),
-        // An i32 beyond 2^24 is rounded, as f32 it is on a device.
-        (UnaryOp::ToF32, Int(a)) => Float(a.map(|a| f64::from(a as f32))),
-        (UnaryOp::ToF32, Bool(a)) => Float(a.map(|a| f64::from(u8::from(a)))),
-        (UnaryOp::ToI32, Float(a)) => Int(a.map(|a| a as i32)),
-        (UnaryOp::ToI32, Bool(a)) => Int(a.map(i32::from)),
-        _ => ILL_TYPED,
-    }
-}
-
-fn binary(op: BinaryOp, a: &Value<'_>, b: &Value<'_>) -> Value<'static> {
-    match (a, b) {
-        (Value::Float(a), Value::Float(b)) => floats(op, a, b),
-        (Value::Int(a), Value::Int(b)) => ints(op, a, b),
-        (Value::Bool(a), Value::Bool(b)) => bools(op, a, b),
-        _ => ILL_TYPED,
-    }
-}
-
-fn floats(op: BinaryOp, a: &Strip<'_, f64>, b: &Strip<'_, f64>) -> Value<'static> {
-    use Value::{Bool, Float};
-    match op {
-        BinaryOp::Add => Float(a.zip(b, |a, b| a + b)),
-        BinaryOp::Sub => Float(a.zip(b, |a, b| a - b)),
-        BinaryOp::Mul => Float(a.zip(b, |a, b| a * b)),
-        BinaryOp::Div => Float(a.zip(b, |a, b| a / b)),
-        BinaryOp::Min => Float(a.zip(b, f64::min)),
-        BinaryOp::Max => Float(a.zip(b, f64::max)),
-        BinaryOp::Eq => Bool(a.zip(b, |a, b| a == b)),
-        BinaryOp::Ne => Bool(a.zip(b, |a, b| a != b)),
-        BinaryOp::Lt => Bool(a.zip(b, |a, b| a < b)),
-        BinaryOp::Le => Bool(a.zip(b, |a, b| a <= b)),
-        BinaryOp::Gt => Bool(a.zip(b, |a, b| a > b)),
-        BinaryOp::Ge => Bool(a.zip(b, |a, b| a >= b)),
-        BinaryOp::Rem | BinaryOp::And | BinaryOp::Or => ILL_TYPED,
-    }
-}
-
-fn ints(op: BinaryOp, a: &Strip<'_, i32>, b: &Strip<'_, i32>) -> Value<'static> {
-    use Value::{Bool, Int};
-    match op {
-        BinaryOp::Add => Int(a.zip(b, i32::wrapping_add)),
-        BinaryOp::Sub => Int(a.zip(b, i32::wrapping_sub)),
-        BinaryOp::Mul => Int(a.zip(b, i32::wrapping_mul)),
-        BinaryOp::Div => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_div(b) })),
-        BinaryOp::Rem => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) })),
-        BinaryOp::Min => Int(a.zip(b, i32::min)),
-        BinaryOp::Max => Int(a.zip(b, i32::max)),
-        BinaryOp::Eq => Bool(a.zip(b, |a, b| a == b)),
-        BinaryOp::Ne => Bool(a.zip(b, |a, b| a != b)),
-        BinaryOp::Lt => Bool(a.zip(b, |a, b| a < b)),
-        BinaryOp::Le => Bool(a.zip(b, |a, b| a <= b)),
-        BinaryOp::Gt => Bool(a.zip(b, |a, b| a > b)),
-        BinaryOp::Ge => Bool(a.zip(b, |a, b| a >= b)),
-        BinaryOp::And | BinaryOp::Or => ILL_TYPED,
-    }
-}
-
-fn bools(op: BinaryOp, a: &Strip<'_, bool>, b: &Strip<'_, bool>) -> Value<'static> {
-    Value::Bool(match op {
-        BinaryOp::And => a.zip(b, |a, b| a & b),
-        BinaryOp::Or => a.zip(b, |a, b| a | b),
-        BinaryOp::Eq => a.zip(b, |a, b| a == b),
-        BinaryOp::Ne => a.zip(b, |a, b| a != b),
-        _ => return ILL_TYPED,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flashpage_codegen::program::DType;
+    use flashpage_codegen::program::{BinaryOp, DType, UnaryOp};
 
     fn op(op: BinaryOp, a: Expr, b: Expr) -> Expr {
         Expr::Binary(op, Box::new(a), Box::new(b))
