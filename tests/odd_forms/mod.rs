@@ -143,3 +143,28 @@ pub fn shared<T: Element, const D: usize>(
     o.store(softmax.finish(acc));
     lse.store(softmax.lse());
 }
+
+/// Probabilities of one softmax over the sum of another, without those of the first column.
+#[attention_kernel]
+pub fn strayed<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o: Output<T, D>,
+    lse: RowOutput,
+) {
+    let q = q.tile();
+    let mut one = OnlineSoftmax::new();
+    let mut two = OnlineSoftmax::new();
+    let mut a = Tile::zeros();
+    let mut unused = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * 0.25;
+        let p = one.step(s, &mut a).map(|x, at| if at.col == 0 { 0.0 } else { x });
+        let r = two.step(s.map(|x, at| if at.col == 0 { -1.0 } else { x }), &mut unused);
+        a += dot(p, v.load(cols));
+        unused += dot(r, v.load(cols));
+    }
+    o.store(two.finish(a));
+    lse.store(two.lse());
+}

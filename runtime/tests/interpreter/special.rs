@@ -66,6 +66,34 @@ fn special_numbers() {
     }
 }
 
+/// A row with a score that is NaN has no probability that is a number: here NaN itself is taken out before it is
+/// accumulated, and another softmax's sum divides.
+#[test]
+fn no_maximum_loses_a_nan() {
+    let body = "let mut one = OnlineSoftmax::new(); let mut two = OnlineSoftmax::new();
+         let mut a = Tile::zeros(); let mut b = Tile::zeros();
+         for cols in k.tiles() {
+             let s = dot(q, k.load(cols).t());
+             let p = one.step(s, &mut a).map(|x, at| if at.col == 1 { 0.0 } else { x });
+             let r = two.step(s.map(|x, _| 0.0), &mut b); b += dot(r, v.load(cols)); a += dot(p, v.load(cols));
+         }
+         o.store(two.finish(a)); lse.store(two.lse());";
+    let program = program("", body);
+    for nan in [false, true] {
+        let inputs = Inputs::new(&[(3, 5)], |_, k, _| {
+            if nan {
+                k[KV_HEADS * D] = f16::NAN;
+            }
+        });
+        let got = reference(&program, &inputs.arguments(&program)).unwrap();
+        let o = stored(&got, "o");
+        // KV head 0 has the NaN.
+        let head = |index: usize| index / D % Q_HEADS;
+        assert!(o.iter().enumerate().all(|(i, x)| x.is_nan() == (nan && head(i) < GROUP)), "{nan}: {o:?}");
+        assert!(stored(&got, "lse").iter().all(|x| x.is_finite()));
+    }
+}
+
 /// A key of minus infinity counts for nothing, as a masked one does.
 #[test]
 fn minus_infinity_is_a_mask() {
