@@ -105,7 +105,8 @@ fn instances<T: Real>(
     let mut done = Vec::new();
     let mut rest = &instances[..];
     while !rest.is_empty() {
-        let (turn, later) = rest.split_at(together(shared.inputs, rest));
+        let numbers = rest.iter().map(|instance| shared.inputs.column_numbers(instance.sequence));
+        let (turn, later) = rest.split_at(together(numbers));
         rest = later;
         let columns: Vec<Columns<T>> = turn
             .par_iter()
@@ -130,14 +131,15 @@ fn instances<T: Real>(
     done
 }
 
-/// How many of these instances, one at least, have their keys and values on the host at a time.
-fn together(inputs: &Inputs<'_>, instances: &[Instance]) -> usize {
-    let mut numbers = 0;
-    let fits = |instance: &&Instance| {
-        numbers += inputs.column_numbers(instance.sequence);
-        numbers <= COLUMN_NUMBERS
+/// How many instances, of which the first few have so many numbers of keys and values, have theirs on the host at a time:
+/// one at least.
+fn together(numbers: impl Iterator<Item = usize>) -> usize {
+    let mut sum: usize = 0;
+    let fits = |numbers: &usize| {
+        sum = sum.saturating_add(*numbers);
+        sum <= COLUMN_NUMBERS
     };
-    instances.iter().take_while(fits).count().max(1)
+    numbers.take_while(fits).count().max(1)
 }
 
 /// The rows in chunks, by sequence and KV head.
@@ -156,4 +158,25 @@ fn cut(batch: &Batch<'_>, rows: &[Row]) -> Vec<Instance> {
         }
     }
     instances
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_fit_are_held_together() {
+        let most = COLUMN_NUMBERS;
+        let table: [(&[usize], usize); 6] = [
+            (&[1, 2, 3], 3),
+            (&[most, 1], 1),
+            (&[most + 1, 1], 1),
+            (&[most / 2, most / 2, 0, 1], 3),
+            (&[0, usize::MAX, usize::MAX], 1),
+            (&[most - 1, 2, 1], 1),
+        ];
+        for (numbers, expected) in table {
+            assert_eq!(together(numbers.iter().copied()), expected, "{numbers:?}");
+        }
+    }
 }
