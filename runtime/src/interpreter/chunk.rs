@@ -9,6 +9,7 @@ use super::elementwise::{Elementwise, Positions};
 use super::inputs::{Columns, Inputs, source_of};
 use super::real::Real;
 use super::softmax::OnlineSoftmax;
+use super::statements;
 use super::tile::Tile;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
@@ -70,7 +71,7 @@ fn extents(rows: usize, cols: usize, dim: usize) -> impl Fn(Axis) -> usize {
 /// How often each value is an operand: with the last use its memory is free.
 fn uses(program: &Program) -> Vec<usize> {
     let mut uses = vec![0; program.values.len()];
-    for stmt in program.prologue.iter().chain(&program.main_loop.body).chain(&program.epilogue) {
+    for stmt in statements(program) {
         let operands = match stmt {
             Stmt::Accumulate { value, .. } | Stmt::Store { value, .. } => [Some(*value), None],
             Stmt::Define(id) => match program.values[id.0].op {

@@ -1,6 +1,7 @@
 //! Queries, keys and values on the host: as stored, until rows of them are needed as a tile.
 
 use super::real::Real;
+use super::statements;
 use super::tile::Tile;
 use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
@@ -81,8 +82,7 @@ impl<'a> Inputs<'a> {
     pub(super) fn of(program: &Program, batch: &'a Batch<'a>) -> Result<Inputs<'a>, TensorError> {
         let mut inputs: Vec<Option<Input>> = program.params.iter().map(|_| None).collect();
         let mut sources = Vec::new();
-        let all = program.prologue.iter().chain(&program.main_loop.body).chain(&program.epilogue);
-        for stmt in all {
+        for stmt in statements(program) {
             let Stmt::Define(id) = stmt else { continue };
             let op = &program.values[id.0].op;
             let read = match (op, source_of(op)) {

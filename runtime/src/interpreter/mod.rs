@@ -1,8 +1,8 @@
 //! The tile program, executed on the host: what a kernel should have computed.
 //!
 //! ```text
-//!  chosen rows ─▶ instances: (sequence, KV head, head) ─▶ chunks of rows ─▶ chunk.rs: statements in order ─▶ stores
-//!                  inputs.rs: K and V of a KV head, once     in parallel      tile.rs, elementwise.rs, softmax.rs
+//!  chosen rows ─▶ groups: a sequence, a KV head ─▶ chunks of a head's rows ─▶ chunk.rs: statements in order ─▶ stores
+//!                  inputs.rs: its keys and values, once       on all cores       tile.rs, elementwise.rs, softmax.rs
 //! ```
 //!
 //! The loop runs once, on one tile of all columns, so nothing depends on how a kernel cuts its work. Rows are
@@ -25,7 +25,7 @@ use crate::rounding::Precision;
 use crate::scalar::HostArgument;
 use crate::tensor::TensorError;
 use chunk::{Rows, Shared};
-use flashpage_codegen::program::{Axis, Program, TileOp};
+use flashpage_codegen::program::{Axis, Program, Stmt, TileOp, ValueId};
 use inputs::{Columns, Inputs};
 use rayon::prelude::*;
 use real::Real;
@@ -38,16 +38,23 @@ const CHUNK_ROWS: (usize, usize) = (32, 128);
 /// Numbers of keys and values that are on the host as tiles at a time, if one KV head's are not more: 256 MB of f64.
 const COLUMN_NUMBERS: usize = 1 << 25;
 
-/// Of a program that means nothing without a row tile: the value that multiplies rows with rows.
+/// A program's statements in order.
+fn statements(program: &Program) -> impl Iterator<Item = &Stmt> {
+    program.prologue.iter().chain(&program.main_loop.body).chain(&program.epilogue)
+}
+
+/// Of a valid program that means nothing without a row tile: the value that multiplies rows with rows.
 pub(crate) fn product_of_rows(program: &Program) -> Option<String> {
-    let axes = |id: flashpage_codegen::program::ValueId| program.values[id.0].ty;
-    let names = program.value_names();
-    let mut values = program.values.iter().zip(names);
-    values.find_map(|(value, name)| match value.op {
-        TileOp::Dot { a, .. } if axes(a).cols == Axis::Rows => Some(name),
-        TileOp::Dot { .. } if (value.ty.rows, value.ty.cols) == (Axis::Rows, Axis::Rows) => Some(name),
+    let ty = |id: ValueId| program.values[id.0].ty;
+    let id = statements(program).find_map(|stmt| match stmt {
+        Stmt::Define(id) => match program.values[id.0].op {
+            TileOp::Dot { a, .. } if ty(a).cols == Axis::Rows => Some(*id),
+            TileOp::Dot { a, b } if (ty(a).rows, ty(b).cols) == (Axis::Rows, Axis::Rows) => Some(*id),
+            _ => None,
+        },
         _ => None,
-    })
+    });
+    id.map(|id: ValueId| program.value_names()[id.0].clone())
 }
 
 /// What a program stores for some rows.
@@ -70,55 +77,48 @@ pub(crate) fn run(
     let inputs = Inputs::of(program, batch)?;
     let shared = Shared { program, precision, arguments, inputs: &inputs, head_dim: batch.head_dim };
     Ok(match precision {
-        Precision::Exact => instances::<f64>(&shared, batch, rows, progress),
-        Precision::Plain(_) => instances::<f32>(&shared, batch, rows, progress),
+        Precision::Exact => groups::<f64>(&shared, batch, rows, progress),
+        Precision::Plain(_) => groups::<f32>(&shared, batch, rows, progress),
     })
 }
 
-/// Rows of one head, by their place among those asked for.
+/// The rows of a chunk, all of one head, by their place among those asked for.
 struct Part {
     head: usize,
     lines: Vec<usize>,
 }
 
-/// The chunks of all that reads one KV head of one sequence.
-struct Instance {
+/// All rows that read one KV head of one sequence, in chunks.
+struct Group {
     sequence: usize,
     kv_head: usize,
     parts: Vec<Part>,
 }
 
-fn instances<T: Real>(
-    shared: &Shared<'_>,
-    batch: &Batch<'_>,
-    rows: &[Row],
-    progress: &Progress,
-) -> Vec<Lines> {
-    let instances = cut(batch, rows);
-    let cost = |instance: &Instance| {
-        let lines: usize = instance.parts.iter().map(|part| part.lines.len()).sum();
-        lines as u64 * (1 + batch.kv_lens[instance.sequence] as u64)
+fn groups<T: Real>(shared: &Shared<'_>, batch: &Batch<'_>, rows: &[Row], progress: &Progress) -> Vec<Lines> {
+    let groups = cut(batch, rows);
+    let cost = |group: &Group| {
+        let lines: usize = group.parts.iter().map(|part| part.lines.len()).sum();
+        lines as u64 * (1 + batch.kv_lens[group.sequence] as u64)
     };
-    progress.begin(instances.iter().map(cost).sum());
+    progress.begin(groups.iter().map(cost).sum());
     let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
     let cols: Vec<i32> = (0..longest).map(|col| col as i32).collect();
     let mut done = Vec::new();
-    let mut rest = &instances[..];
+    let mut rest = &groups[..];
     while !rest.is_empty() {
-        let numbers = rest.iter().map(|instance| shared.inputs.column_numbers(instance.sequence));
+        let numbers = rest.iter().map(|group| shared.inputs.column_numbers(group.sequence));
         let (turn, later) = rest.split_at(together(numbers));
         rest = later;
-        let columns: Vec<Columns<T>> = turn
-            .par_iter()
-            .map(|instance| shared.inputs.columns(instance.sequence, instance.kv_head))
-            .collect();
-        let chunks: Vec<(&Instance, &Columns<T>, &Part)> = turn
+        let columns: Vec<Columns<T>> =
+            turn.par_iter().map(|group| shared.inputs.columns(group.sequence, group.kv_head)).collect();
+        let chunks: Vec<(&Group, &Columns<T>, &Part)> = turn
             .iter()
             .zip(&columns)
-            .flat_map(|(instance, columns)| instance.parts.iter().map(move |part| (instance, columns, part)))
+            .flat_map(|(group, columns)| group.parts.iter().map(move |part| (group, columns, part)))
             .collect();
-        done.par_extend(chunks.into_par_iter().map(|(instance, columns, part)| {
-            let (sequence, kv_len) = (instance.sequence, batch.kv_lens[instance.sequence]);
+        done.par_extend(chunks.into_par_iter().map(|(group, columns, part)| {
+            let (sequence, kv_len) = (group.sequence, batch.kv_lens[group.sequence]);
             let indices: Vec<usize> = part.lines.iter().map(|line| rows[*line].index).collect();
             let first = kv_len as i64 - batch.query.starts.len_of(sequence) as i64;
             let positions = indices.iter().map(|index| (first + *index as i64) as i32).collect();
@@ -131,7 +131,7 @@ fn instances<T: Real>(
     done
 }
 
-/// How many instances, of which the first few have so many numbers of keys and values, have theirs on the host at a time:
+/// How many groups, of which the first few have so many numbers of keys and values, have theirs on the host at a time:
 /// one at least.
 fn together(numbers: impl Iterator<Item = usize>) -> usize {
     let mut sum: usize = 0;
@@ -143,21 +143,21 @@ fn together(numbers: impl Iterator<Item = usize>) -> usize {
 }
 
 /// The rows in chunks, by sequence and KV head.
-fn cut(batch: &Batch<'_>, rows: &[Row]) -> Vec<Instance> {
+fn cut(batch: &Batch<'_>, rows: &[Row]) -> Vec<Group> {
     let mut heads: BTreeMap<(usize, usize, usize), Vec<usize>> = BTreeMap::new();
     for (line, row) in rows.iter().enumerate() {
         heads.entry((row.sequence, row.head / batch.group(), row.head)).or_default().push(line);
     }
-    let mut instances: Vec<Instance> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for ((sequence, kv_head, head), lines) in heads {
         let most = (TILE_NUMBERS / batch.kv_lens[sequence].max(1)).clamp(CHUNK_ROWS.0, CHUNK_ROWS.1);
         let parts = lines.chunks(most).map(|lines| Part { head, lines: lines.to_vec() });
-        match instances.last_mut() {
+        match groups.last_mut() {
             Some(last) if (last.sequence, last.kv_head) == (sequence, kv_head) => last.parts.extend(parts),
-            _ => instances.push(Instance { sequence, kv_head, parts: parts.collect() }),
+            _ => groups.push(Group { sequence, kv_head, parts: parts.collect() }),
         }
     }
-    instances
+    groups
 }
 
 #[cfg(test)]
