@@ -30,7 +30,7 @@ impl OnlineSoftmax {
     }
 
     /// Takes in a tile of scores (in natural units), rescales `acc` by `exp(old maximum - new maximum)` and
-    /// gives the unnormalised probabilities `exp(score - new maximum)`.
+    /// gives the unnormalised probabilities `exp(score - new maximum)`. A score that is NaN makes its row NaN.
     pub fn step<const D: usize>(
         &mut self,
         scores: Tile<Rows, Cols>,
@@ -42,7 +42,9 @@ impl OnlineSoftmax {
             for r in 0..p.rows.len {
                 let line = &mut p.data[r * p.cols.len..][..p.cols.len];
                 let old = self.max[r];
-                let new = line.iter().fold(old, |max, &s| max.max(f64::from(s)));
+                // `max` would lose a NaN. Nothing is larger than one.
+                let larger = |max: f64, s: f64| if s > max || s.is_nan() { s } else { max };
+                let new = line.iter().fold(old, |max, &s| larger(max, f64::from(s)));
                 self.max[r] = new;
                 // Nothing kept so far: there is no maximum to subtract, and -inf - -inf is NaN.
                 let base = if new == f64::NEG_INFINITY { 0.0 } else { new };

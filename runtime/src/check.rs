@@ -6,7 +6,7 @@
 //!
 //! The allowed error never falls below one rounding unit of the largest output. Where the plain computation
 //! happens to be exact (one key, or values that are powers of two) twice its error is nothing, and a kernel
-//! that divides by the row sum at the end, not at the start, may still round the last bit differently.
+//! that adds up in another order may still round the last bit differently.
 
 use flashpage_codegen::program::DType;
 use std::fmt;

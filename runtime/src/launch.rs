@@ -7,7 +7,7 @@ use crate::bulk_copy::{block_step, tensor_map};
 use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
-use crate::scalar::{HostArgument, Place, Precision};
+use crate::scalar::{HostArgument, Place, Scalar};
 use flashpage_codegen::abi::{AbiArg, AbiType, Divisor, Meaning};
 use flashpage_codegen::analysis::attention::{Attention, recognise};
 use flashpage_codegen::program::{Expr, ParamId, Program};
@@ -189,8 +189,7 @@ pub(crate) fn may_fold(batch: &Batch<'_>, folded: &Attention) -> bool {
         return false;
     }
     let scalars: Vec<HostArgument> = batch.arguments.iter().map(HostArgument::of_scalar).collect();
-    let place = Place { arguments: &scalars, precision: Precision::Exact, row: 0, col: 0, head: 0, seq: 0 };
-    place.float(scale, f64::NAN) as f32 > 0.0
+    matches!(Place::of_sequence(&scalars, 0).scalar(scale), Scalar::Float(scale) if scale as f32 > 0.0)
 }
 
 /// How a batch falls into tiles.

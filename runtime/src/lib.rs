@@ -21,6 +21,7 @@ pub mod check;
 pub mod device;
 pub mod device_kernels;
 pub mod equivalence;
+mod interpreter;
 mod kernels;
 pub mod launch;
 mod launch_error;
@@ -30,6 +31,7 @@ mod npy_header;
 pub mod plan;
 pub mod problem;
 pub mod reference;
+mod rounding;
 mod scalar;
 pub mod tensor;
 #[cfg(test)]
@@ -43,5 +45,8 @@ pub use device::{
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 pub use plan::{Capacity, Plan, PlanError, PlanOptions, Planner, SharedPrefix};
-pub use reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
+pub use reference::{
+    Expected, Progress, ReferenceError, Row, plain, plain_rows, plain_watched, reference, reference_rows,
+    reference_watched,
+};
 pub use tensor::{HostElement, Tensor, TensorError};

@@ -3,6 +3,7 @@
 use crate::device::{Buffer, Device, DeviceError};
 use flashpage_codegen::program::DType;
 use flashpage_device_kernels::fp8::{E4M3, E5M2};
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use std::sync::Arc;
 
@@ -209,7 +210,9 @@ impl Tensor {
         let size = self.dtype.bytes();
         let mut bytes = vec![0; count.saturating_mul(size)];
         self.buffer.read(first.saturating_mul(size), &mut bytes)?;
-        Ok(bytes.chunks_exact(size).map(|bytes| element_of(self.dtype, bytes)).collect())
+        let mut elements = vec![0.0; count];
+        elements_of(self.dtype, &bytes, &mut elements);
+        Ok(elements)
     }
 
     /// Overwrites elements from `first` on, in the order of the memory.
@@ -244,6 +247,27 @@ pub(crate) fn element_of(dtype: DType, bytes: &[u8]) -> f32 {
         DType::E4m3 => E4M3.to_f32(byte_of(bytes)),
         DType::E5m2 => E5M2.to_f32(byte_of(bytes)),
     }
+}
+
+/// Elements that are converted at a time: they stay in the first cache.
+const RUN: usize = 256;
+
+/// As many elements as `to` has, from their bytes.
+pub(crate) fn elements_of(dtype: DType, bytes: &[u8], to: &mut [f32]) {
+    let size = dtype.bytes();
+    if dtype == DType::F16 {
+        let mut halves = [f16::ZERO; RUN];
+        for (to, bytes) in to.chunks_mut(RUN).zip(bytes.chunks(RUN * size)) {
+            let halves = &mut halves[..to.len()];
+            halves
+                .iter_mut()
+                .zip(bytes.chunks_exact(size))
+                .for_each(|(to, bytes)| *to = f16::read_from(bytes));
+            halves.convert_to_f32_slice(to);
+        }
+        return;
+    }
+    to.iter_mut().zip(bytes.chunks_exact(size)).for_each(|(to, bytes)| *to = element_of(dtype, bytes));
 }
 
 /// The nearest value of an element type, as f32; ties to even, and 8-bit types saturate.

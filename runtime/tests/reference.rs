@@ -1,7 +1,10 @@
 //! The reference against numbers worked out by hand.
 
 use flashpage_codegen::frontend::parse_source;
-use flashpage_runtime::{Argument, DType, Device, Ragged, Starts, Tensor, plain, reference};
+use flashpage_runtime::{
+    Argument, DType, Device, Progress, Ragged, Starts, Tensor, plain, plain_watched, reference,
+    reference_watched,
+};
 use half::f16;
 
 const SOURCE: &str = "
@@ -50,7 +53,18 @@ fn run(
         Argument::Bool(causal),
     ];
     let program = parse_source(SOURCE).unwrap();
-    let results = if exact { reference(&program, &arguments) } else { plain(&program, &arguments) }.unwrap();
+    let progress = Progress::default();
+    let results = match exact {
+        true => reference_watched(&program, &arguments, &progress),
+        false => plain_watched(&program, &arguments, &progress),
+    };
+    let results = results.unwrap();
+    let scores = q.len() * (kv.len() + 1);
+    assert_eq!(progress.scores(), (scores as u64, scores as u64));
+    assert_eq!(
+        results,
+        if exact { reference(&program, &arguments) } else { plain(&program, &arguments) }.unwrap()
+    );
     assert_eq!(results.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["o", "lse"]);
     (results[0].values.clone(), results[1].values.clone())
 }

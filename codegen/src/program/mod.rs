@@ -14,7 +14,10 @@
 //!   solved in 64 bits: where one would overflow 32 bits, it holds as if it did not.
 //! - Columns at or past the sequence's key length do not exist: the loop never shows them to the program,
 //!   whatever the tile size.
-//! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf.
+//! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf. A score that is NaN makes
+//!   every probability of its row NaN.
+//! - Rows are cut into tiles as a schedule likes, so a product that sums over rows, or has rows on both sides, means
+//!   nothing. [`Program::validate`] lets it pass; the compiler and the runtime's reference refuse it.
 //!
 //! Invariant: a `Program` that the front end returns is well-typed (axes and scalar types agree, every id is
 //! in range); whoever builds one by hand calls [`Program::validate`].

@@ -11,7 +11,7 @@ use crate::equivalence::EquivalenceError;
 use crate::launch::{LaunchError, LaunchOptions, Ready, plan};
 use crate::npy::{Array, NumberType};
 use crate::problem::Problem;
-use crate::reference::{Expected, plain, reference};
+use crate::reference::{Expected, Progress, plain_watched, reference_watched};
 use crate::tensor::Tensor;
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::program::{DType, ParamId, Program};
@@ -59,14 +59,28 @@ pub fn make_case(
     problem: &Problem,
     options: &LaunchOptions,
 ) -> Result<PathBuf, MakeCaseError> {
+    make_case_watched(folder, program, problem, options, &Progress::default())
+}
+
+/// [`make_case`], of whose reference another thread sees how far it is.
+///
+/// # Errors
+/// As [`make_case`].
+pub fn make_case_watched(
+    folder: &Path,
+    program: &Program,
+    problem: &Problem,
+    options: &LaunchOptions,
+    progress: &Progress,
+) -> Result<PathBuf, MakeCaseError> {
     // Only memory is asked of the device: nothing runs.
     let device = Device::emulator();
     let inputs = problem.inputs(&device, program).map_err(EquivalenceError::from)?;
     let arguments = inputs.arguments();
     let batch = Batch::check(program, &arguments)?;
     let ready = plan(&device, &batch, options)?.ready.ok_or(MakeCaseError::Empty)?;
-    let expected = reference(program, &arguments).map_err(EquivalenceError::from)?;
-    let plain = plain(program, &arguments).map_err(EquivalenceError::from)?;
+    let expected = reference_watched(program, &arguments, progress).map_err(EquivalenceError::from)?;
+    let plain = plain_watched(program, &arguments, progress).map_err(EquivalenceError::from)?;
 
     fs::create_dir_all(folder).map_err(|error| MakeCaseError::Write { path: folder.to_path_buf(), error })?;
     let mut maker = Maker { folder, batch: &batch, buffers: Map::new(), args: Vec::new() };

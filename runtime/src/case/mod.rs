@@ -17,7 +17,7 @@ mod files;
 mod make;
 
 pub use compare::Comparison;
-pub use make::{MakeCaseError, make_case};
+pub use make::{MakeCaseError, make_case, make_case_watched};
 
 use crate::device::signature::{Misfit, Signatures};
 use crate::device::{Buffer, Device, DeviceError, Finding, Launch, Report, TensorMap};

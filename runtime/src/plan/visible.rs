@@ -2,7 +2,7 @@
 //! as kernels evaluate it, so that work is cut where it is.
 
 use crate::args::Argument;
-use crate::scalar::{HostArgument, Place, Precision, Scalar};
+use crate::scalar::{HostArgument, Place, Scalar};
 use flashpage_codegen::analysis::attention::Attention;
 use flashpage_codegen::analysis::bounds::{Affine, Bound, Interval};
 use flashpage_codegen::program::Expr;
@@ -64,20 +64,13 @@ impl Visible {
     fn affine(&self, form: &Affine, rows: (i64, i64), sequence: usize, greatest: bool) -> Option<i64> {
         let row = if (form.row > 0) == greatest { rows.1 } else { rows.0 };
         let mut sum = form.constant.saturating_add(form.row.saturating_mul(row));
-        let place = Place {
-            arguments: &self.arguments,
-            precision: Precision::Exact,
-            row: 0,
-            col: 0,
-            head: 0,
-            seq: i32::try_from(sequence).ok()?,
-        };
+        let place = Place::of_sequence(&self.arguments, i32::try_from(sequence).ok()?);
         for (atom, coefficient) in &form.atoms {
             // Elements of tensors are on the device.
             if atom.any(&mut |expr| matches!(expr, Expr::Index(..))) {
                 return None;
             }
-            let Scalar::Int(value) = place.eval(atom, f64::NAN) else { return None };
+            let Scalar::Int(value) = place.scalar(atom) else { return None };
             sum = sum.saturating_add(coefficient.saturating_mul(i64::from(value)));
         }
         Some(sum)

@@ -1,13 +1,14 @@
 //! `kgen case`: one of our kernels on made-up inputs, as files that any launcher can run.
 
 use crate::kernel::{self, ScheduleChoice};
+use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::DType;
 use flashpage::codegen::{Arch, ShapeClass};
-use flashpage::runtime::case::make_case;
+use flashpage::runtime::case::make_case_watched;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{LaunchOptions, PoolLayout};
+use flashpage::runtime::{LaunchOptions, PoolLayout, Progress};
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -97,7 +98,12 @@ impl MakeCase {
         };
         let options =
             LaunchOptions { arch: Some(self.arch), shape: self.shape, tuning: self.schedule.tuning() };
-        let path = make_case(&self.output, &program, &problem, &options)?;
+        let scores = Progress::default();
+        let path = progress::show(
+            || scores.scores(),
+            "reference",
+            || make_case_watched(&self.output, &program, &problem, &options, &scores),
+        )?;
         println!("kgen launch {}", path.display());
         Ok(())
     }

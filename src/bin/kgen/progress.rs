@@ -18,7 +18,7 @@ pub fn bar(steps: usize, what: &str) -> ProgressBar {
     bar
 }
 
-/// How long a launch may take before it has a bar.
+/// How long work may take before it has a bar.
 const PATIENCE: Duration = Duration::from_secs(2);
 const REDRAWN: Duration = Duration::from_millis(200);
 /// What a shell gives for a program that Ctrl-C ended.
@@ -33,7 +33,12 @@ pub fn watch<T>(monitor: &Monitor, what: &str, work: impl FnOnce() -> T) -> std:
     // In this order: the second signal finds the flag set.
     flag::register_conditional_shutdown(SIGINT, KILLED, monitor.flag())?;
     flag::register(SIGINT, monitor.flag())?;
-    Ok(std::thread::scope(|scope| {
+    Ok(show(|| monitor.progress(), what, work))
+}
+
+/// Does work with a bar if it takes long. `steps` gives how many are done and how many there are, of whatever kind.
+pub fn show<T>(steps: impl Fn() -> (u64, u64) + Send, what: &str, work: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
         scope.spawn(move || {
             if is_done.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
@@ -41,8 +46,8 @@ pub fn watch<T>(monitor: &Monitor, what: &str, work: impl FnOnce() -> T) -> std:
             }
             let bar = bar(0, what);
             while is_done.recv_timeout(REDRAWN) == Err(RecvTimeoutError::Timeout) {
-                let (done, blocks) = monitor.progress();
-                bar.set_length(blocks);
+                let (done, all) = steps();
+                bar.set_length(all);
                 bar.set_position(done);
             }
             bar.finish_and_clear();
@@ -50,5 +55,5 @@ pub fn watch<T>(monitor: &Monitor, what: &str, work: impl FnOnce() -> T) -> std:
         let result = work();
         drop(done);
         result
-    }))
+    })
 }

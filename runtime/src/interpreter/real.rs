@@ -1,0 +1,93 @@
+//! The numbers that tiles hold: f64 where a program is evaluated exactly, f32 where it is evaluated plainly, for
+//! that is what products of 16-bit numbers add up in.
+
+use crate::rounding::Precision;
+
+/// A matrix in memory: where element (row, column) lies is `row * strides.0 + column * strides.1`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix<'a, T> {
+    pub data: &'a [T],
+    pub rows: usize,
+    pub cols: usize,
+    pub strides: (usize, usize),
+}
+
+impl<T> Matrix<'_, T> {
+    /// Whether every element lies inside the data.
+    fn is_inside(&self) -> bool {
+        let last = |n: usize, stride: usize| n.saturating_sub(1).saturating_mul(stride);
+        let end = last(self.rows, self.strides.0).saturating_add(last(self.cols, self.strides.1));
+        self.rows == 0 || self.cols == 0 || end < self.data.len()
+    }
+}
+
+/// f64 or f32.
+pub(super) trait Real: Copy + Default + Send + Sync + 'static {
+    /// The nearest number.
+    fn narrow(value: f64) -> Self;
+
+    /// The same number.
+    fn wide(self) -> f64;
+
+    /// Rounds each number as `precision` says.
+    fn round_all(precision: Precision, values: &mut [Self]);
+
+    /// The product, row-major. Sums over nothing are 0; infinities and NaN multiply as IEEE 754 says, by zero too.
+    fn product(a: Matrix<'_, Self>, b: Matrix<'_, Self>) -> Vec<Self>;
+}
+
+/// The arguments of `matrixmultiply`: both of its functions take the same.
+macro_rules! product {
+    ($gemm:path, $a:expr, $b:expr) => {{
+        let (a, b) = ($a, $b);
+        assert!(a.cols == b.rows && a.is_inside() && b.is_inside(), "factors that do not fit");
+        let mut out = vec![Default::default(); a.rows * b.cols];
+        let [(a0, a1), (b0, b1)] =
+            [a.strides, b.strides].map(|(rows, cols)| (rows as isize, cols as isize));
+        // SAFETY: every element of both factors lies inside their slices, and the result is row-major in a vector
+        // of `rows * cols` elements that nothing else refers to.
+        unsafe {
+            $gemm(
+                a.rows, a.cols, b.cols, 1.0, a.data.as_ptr(), a0, a1, b.data.as_ptr(), b0, b1, 0.0,
+                out.as_mut_ptr(), b.cols as isize, 1,
+            );
+        }
+        out
+    }};
+}
+
+impl Real for f64 {
+    fn narrow(value: f64) -> f64 {
+        value
+    }
+
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn round_all(precision: Precision, values: &mut [f64]) {
+        precision.round_all(values);
+    }
+
+    fn product(a: Matrix<'_, f64>, b: Matrix<'_, f64>) -> Vec<f64> {
+        product!(matrixmultiply::dgemm, a, b)
+    }
+}
+
+impl Real for f32 {
+    fn narrow(value: f64) -> f32 {
+        value as f32
+    }
+
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn round_all(precision: Precision, values: &mut [f32]) {
+        precision.round_singles(values);
+    }
+
+    fn product(a: Matrix<'_, f32>, b: Matrix<'_, f32>) -> Vec<f32> {
+        product!(matrixmultiply::sgemm, a, b)
+    }
+}
