@@ -10,12 +10,12 @@
 use crate::args::Argument;
 use crate::batch::Batch;
 use crate::interpreter;
+pub use crate::interpreter::{Progress, Row};
 use crate::launch_error::LaunchError;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
 use crate::tensor::TensorError;
 use flashpage_codegen::program::{ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -100,17 +100,6 @@ pub fn plain_watched(
     run(program, arguments, |batch| Precision::Plain(batch.dtype), None, progress)
 }
 
-/// One query of one head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
-    /// The sequence.
-    pub sequence: usize,
-    /// The query head.
-    pub head: usize,
-    /// The query's number in its sequence.
-    pub index: usize,
-}
-
 /// [`reference()`] of some rows alone, where all would take too long: the values of each store are those of `rows`, in
 /// their order.
 ///
@@ -134,29 +123,6 @@ pub fn plain_rows(
     rows: &[Row],
 ) -> Result<Vec<Expected>, ReferenceError> {
     run(program, arguments, |batch| Precision::Plain(batch.dtype), Some(rows), &Progress::default())
-}
-
-/// How far an evaluation is, for another thread to see.
-#[derive(Debug, Default)]
-pub struct Progress {
-    done: AtomicU64,
-    all: AtomicU64,
-}
-
-impl Progress {
-    /// Scores of the latest evaluation that are done, and all its scores: pairs of a row and a column, and one more for each row.
-    pub fn scores(&self) -> (u64, u64) {
-        (self.done.load(Relaxed), self.all.load(Relaxed))
-    }
-
-    pub(crate) fn begin(&self, all: u64) {
-        self.done.store(0, Relaxed);
-        self.all.store(all, Relaxed);
-    }
-
-    pub(crate) fn advance(&self, scores: u64) {
-        self.done.fetch_add(scores, Relaxed);
-    }
 }
 
 /// Evaluates the program for `chosen` rows, or for all, in the order of the output tensors.

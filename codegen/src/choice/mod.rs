@@ -5,11 +5,13 @@ mod ring;
 mod ring_table;
 mod roles;
 mod roles_table;
+mod row;
 
-pub use ring::{Carries, RingRow, SM80_HEAD_DIMS, SM80_SHARED_LIMIT};
+pub use ring::{SM80_HEAD_DIMS, SM80_SHARED_LIMIT};
 pub use ring_table::SM80;
-pub use roles::{MaskClass, RolesRow, SM90_HEAD_DIMS, SM90_SHARED_LIMIT};
+pub use roles::{SM90_HEAD_DIMS, SM90_SHARED_LIMIT};
 pub use roles_table::SM90;
+pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
 use crate::analysis::attention::Attention;
 use crate::schedule::{Schedule, Tuning};

@@ -1,14 +1,13 @@
 //! Schedules for Ampere: what a lane carries through the main loop chooses the row, and a [`Tuning`] is held against
 //! registers and shared memory.
 
+use super::row::Carries;
 use super::{MAX_STAGES, ScheduleError, list, ring_table};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::program::Expr;
-use crate::schedule::{QueryIn, Rescale, Ring, Sizes, Tuning};
+use crate::schedule::{QueryIn, Ring, Sizes, Tuning};
 use crate::spec::{Arch, ShapeClass, Spec};
-use std::fmt;
-use std::str::FromStr;
 
 /// Head dimensions of the sm_80 lowering.
 pub const SM80_HEAD_DIMS: &[usize] = &[64, 128, 192, 256];
@@ -16,49 +15,7 @@ pub const SM80_HEAD_DIMS: &[usize] = &[64, 128, 192, 256];
 /// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
 pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
 
-/// A row of the table.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RingRow {
-    /// Head dimension.
-    pub head_dim: usize,
-    /// What it is made for.
-    pub shape: ShapeClass,
-    /// What a lane must keep through the main loop beside products, softmax and addresses.
-    pub carries: Carries,
-    /// Query rows of a tile.
-    pub rows: usize,
-    /// Key columns of a tile.
-    pub cols: usize,
-    /// Warps of a block.
-    pub warps: usize,
-    /// Column tiles in flight.
-    pub stages: usize,
-    /// Where Q is.
-    pub query: QueryIn,
-    /// Blocks that should fit on a multiprocessor together.
-    pub blocks_per_sm: u32,
-    /// The figure that chose it.
-    pub why: &'static str,
-}
-
-/// What a lane must keep through the main loop beside products, softmax and addresses. sm_80, whose products keep all
-/// their registers to themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Carries {
-    /// Limits of its rows at most.
-    Little,
-    /// Values of its rows (their positions or heads, for maps), or where its rows lie in blocks that do not line up with
-    /// tiles.
-    Rows,
-    /// What conditions ask that are evaluated for every score: values of its rows, of columns and of the whole block; and
-    /// of a tile, a bit for each of its scores.
-    Conditions,
-}
-
 impl Carries {
-    /// All of them.
-    pub const ALL: [Carries; 3] = [Carries::Little, Carries::Rows, Carries::Conditions];
-
     fn of(spec: &Spec, attention: &Attention) -> Carries {
         let kept = &attention.seen;
         if attention.has_conditions() {
@@ -72,32 +29,6 @@ impl Carries {
         let rows = rows || odd_blocks || tight;
         if rows { Carries::Rows } else { Carries::Little }
     }
-
-    /// As on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Carries::Little => "little",
-            Carries::Rows => "rows",
-            Carries::Conditions => "conditions",
-        }
-    }
-}
-
-impl fmt::Display for Carries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Carries {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Carries::ALL
-            .into_iter()
-            .find(|carries| carries.as_str() == text)
-            .ok_or_else(|| format!("a lane does not carry `{text}`: write little, rows or conditions"))
-    }
 }
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
@@ -108,17 +39,6 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
     let follows_row = kept.hi.as_ref().is_some_and(Bound::uses_row);
     let wide_blocks = spec.block_size.is_some_and(|size| size > 64);
     (is_plain || follows_row) && !(kept.lo.is_some() && (spec.work.is_planned() || wide_blocks))
-}
-
-impl RingRow {
-    /// Its schedule.
-    pub fn schedule(&self) -> Ring {
-        let RingRow { head_dim, rows, cols, warps, stages, query, blocks_per_sm, .. } = *self;
-        // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
-        // multiplying in the middle of a tile costs: with `Always` that kernel spills.
-        let rescale = Rescale::GROWN;
-        Ring { sizes: Sizes { head_dim, rows, cols, warps, stages, rescale, blocks_per_sm }, query }
-    }
 }
 
 /// The schedule of a spec; `None` where the table has no row for it.

@@ -2,8 +2,8 @@
 //!
 //! `kgen tune --write codegen/src/choice/ring_table.rs` makes this file.
 
-use super::ring::Carries::{self, Conditions, Little, Rows};
-use super::ring::RingRow;
+use super::row::Carries::{self, Conditions, Little, Rows};
+use super::row::RingRow;
 use crate::schedule::QueryIn::{Registers, Shared};
 use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 

@@ -1,57 +1,20 @@
 //! Schedules for Hopper: which tiles a mask leaves chooses the row, blocks of a cache its columns, and a [`Tuning`] is held
 //! against registers and shared memory.
 
+use super::row::{MaskClass, RolesRow};
 use super::{MAX_STAGES, ScheduleError, roles_table};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
 use crate::program::Expr;
 use crate::schedule::{
-    KvBox, OutputIn, Overlap, PassTurn, QueryIn, Rescale, Roles, Sizes, Tuning, WARPGROUP_ROWS,
-    WARPGROUP_WARPS, gcd,
+    KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
 };
-use crate::spec::{Arch, ShapeClass, Spec};
-use std::fmt;
+use crate::spec::{Arch, Spec};
 
 /// Head dimensions of the sm_90a lowering.
 pub const SM90_HEAD_DIMS: &[usize] = &[64, 96, 128, 192, 256];
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
-
-/// Which tiles a mask leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MaskClass {
-    /// Every tile.
-    Full,
-    /// Those between bounds, of which the outermost are masked; or an opaque mask, which masks every tile.
-    Bounded,
-    /// Any of these, with maps that ask for a score's row, column or head, for which registers are needed.
-    Placed,
-}
-
-/// A row of the table for sm_90a.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RolesRow {
-    /// Head dimension.
-    pub head_dim: usize,
-    /// What it is made for.
-    pub shape: ShapeClass,
-    /// The mask, or `None` for any that has no row of its own.
-    pub mask: Option<MaskClass>,
-    /// Consumer warpgroups, of 64 rows each.
-    pub consumers: usize,
-    /// Key columns of a tile.
-    pub cols: usize,
-    /// Column tiles in flight, each of K and V.
-    pub stages: usize,
-    /// Blocks that should fit on a multiprocessor together.
-    pub blocks_per_sm: u32,
-    /// Where O is before it is stored.
-    pub output: OutputIn,
-    /// Of every 16 exponentials, how many are polynomials.
-    pub polynomial: usize,
-    /// What chose it.
-    pub why: &'static str,
-}
 
 impl MaskClass {
     /// The class of a recognised program, and the one that it counts for where the first has no row.
@@ -68,39 +31,6 @@ impl RolesRow {
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
         let is_its = spec.arch == Arch::Sm90a;
         is_its.then(|| roles_table::row(spec.head_dim, spec.shape, MaskClass::of(attention))).flatten()
-    }
-
-    /// Its schedule, for contiguous keys.
-    pub fn schedule(&self) -> Roles {
-        let RolesRow { head_dim, consumers, cols, stages, blocks_per_sm, output, polynomial, .. } = *self;
-        let sizes = Sizes {
-            head_dim,
-            rows: consumers * WARPGROUP_ROWS,
-            cols,
-            warps: consumers * WARPGROUP_WARPS,
-            stages,
-            rescale: Rescale::GROWN,
-            blocks_per_sm,
-        };
-        let (overlap, pass, kv_box) = (Overlap::Free, PassTurn::Issued, KvBox::Panel);
-        Roles { sizes, polynomial, output, overlap, pass, kv_box }
-    }
-}
-
-impl fmt::Display for RolesRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mask = match self.mask {
-            None => "any mask",
-            Some(MaskClass::Full) => "no mask",
-            Some(MaskClass::Bounded) => "a mask",
-            Some(MaskClass::Placed) => "maps of places",
-        };
-        let rows = self.consumers * WARPGROUP_ROWS;
-        write!(
-            f,
-            "head_dim {}, {}, {mask}: {rows} x {}, {} stages",
-            self.head_dim, self.shape, self.cols, self.stages
-        )
     }
 }
 

@@ -4,8 +4,8 @@
 //! rest is chosen by hand from what `kgen tune --arch sm_90a` ranks, which without a GPU holds all wide tiles to be alike:
 //! bound by tensor cores. `kgen tune --arch sm_90a --device cuda:0` measures them.
 
-use super::roles::MaskClass::{self, Bounded, Full, Placed};
-use super::roles::RolesRow;
+use super::row::MaskClass::{self, Bounded, Full, Placed};
+use super::row::RolesRow;
 use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
 use crate::tuning::OutputIn::{OverQuery, Own};
 

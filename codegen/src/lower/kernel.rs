@@ -1,7 +1,5 @@
-//! What every lowering is made of: the entry in the making, its parameters, and the running state of a lane.
+//! What every lowering is made of: the entry in the making, and its parameters.
 
-use super::scalar::Uniforms;
-use super::softmax::Softmax;
 use crate::abi::{AbiType, Divisor, Meaning, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, abi};
 use crate::analysis::attention::Attention;
 use crate::program::{DType, Program};
@@ -21,16 +19,6 @@ pub(super) struct Kernel<'a> {
     pub schedule: &'a Schedule,
     pub spec: &'a Spec,
     pub params: Vec<(Meaning, Reg)>,
-}
-
-/// The running state of a lane: accumulators and softmax.
-#[derive(Clone)]
-pub(super) struct State {
-    /// `[row block of 16][column block of 8][element]`
-    pub scores: Vec<Vec<[Reg; 4]>>,
-    /// `[row block of 16][head_dim block of 8][element]`
-    pub acc: Vec<Vec<[Reg; 4]>>,
-    pub softmax: Softmax,
 }
 
 impl<'a> Kernel<'a> {
@@ -103,20 +91,6 @@ impl<'a> Kernel<'a> {
     /// Row blocks of 16 that a warp owns.
     pub(super) fn row_blocks(&self) -> usize {
         self.schedule.rows_per_warp() / 16
-    }
-
-    /// Accumulators in registers and a softmax that has seen nothing.
-    pub(super) fn state(&mut self, uniforms: &Uniforms) -> State {
-        let (rows, cols, dims) = (self.row_blocks(), self.schedule.cols / 8, self.schedule.head_dim / 8);
-        let mut grid = |group: &str, blocks: usize| -> Vec<Vec<[Reg; 4]>> {
-            (0..rows)
-                .map(|_| (0..blocks).map(|_| std::array::from_fn(|_| self.b.reg(Type::F32, group))).collect())
-                .collect()
-        };
-        let scores = grid("s", cols);
-        let acc = grid("acc", dims);
-        let softmax = self.softmax(uniforms);
-        State { scores, acc, softmax }
     }
 }
 

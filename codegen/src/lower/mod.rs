@@ -10,6 +10,7 @@ mod score;
 mod sm80;
 mod sm90;
 mod softmax;
+mod state;
 
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
 use crate::analysis::attention::{Attention, NotAttention, recognise};

@@ -5,8 +5,9 @@
 //! bytes: whole sectors, so a detour through shared memory would gain nothing.
 
 use super::instance::Instance;
-use super::kernel::{Kernel, State};
-use super::softmax::row;
+use super::kernel::Kernel;
+use super::state::State;
+use super::state::row;
 use crate::abi::Meaning;
 use crate::layout::fragment::{QUAD_LANE, slot_col};
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};

@@ -6,9 +6,10 @@
 //! what a condition needs on its way (a division has a dozen temporaries) has theirs until the product writes them.
 
 use super::instance::Instance;
-use super::kernel::{Kernel, State};
+use super::kernel::Kernel;
 use super::range::{Ends, Extreme, Rows};
 use super::scalar::{Place, Uniforms};
+use super::state::State;
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Bound;
 use crate::layout::fragment::{FIRST_COL, slot_col};

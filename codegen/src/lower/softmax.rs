@@ -6,8 +6,9 @@
 //! probabilities are `ex2(-inf) = 0`, their sum is 0. A score below -2^126 in these units counts as masked.
 
 use super::instance::Instance;
-use super::kernel::{Kernel, State};
+use super::kernel::Kernel;
 use super::scalar::Uniforms;
+use super::state::{Softmax, State, row};
 use crate::abi::Meaning;
 use crate::layout::fragment::{FIRST_ROW, QUAD_LANE, SLOTS, slot_row};
 use crate::program::ParamId;
@@ -21,19 +22,22 @@ const NOTHING_SEEN: f32 = -8.507_059e37;
 /// Coefficients of `2^f` on [-1/2, 1/2] beside the constant 1, which keeps `2^0` exact; minimax in relative error.
 const EXP2_COEFFICIENTS: [f32; 4] = [0.693_124_2, 0.240_241, 0.055_906_43, 0.009_582_856];
 
-/// Running softmax of a lane: one entry per row slot, `2 * row block + upper half`.
-#[derive(Clone)]
-pub(super) struct Softmax {
-    /// Running maximum, scaled.
-    pub max: Vec<Reg>,
-    /// This lane's part of the sum.
-    pub sum: Vec<Reg>,
-    /// `scale · log2(e)`
-    pub factor: Reg,
-}
-
 impl Kernel<'_> {
-    pub(super) fn softmax(&mut self, uniforms: &Uniforms) -> Softmax {
+    /// Accumulators in registers and a softmax that has seen nothing.
+    pub(super) fn state(&mut self, uniforms: &Uniforms) -> State {
+        let (rows, cols, dims) = (self.row_blocks(), self.schedule.cols / 8, self.schedule.head_dim / 8);
+        let mut grid = |group: &str, blocks: usize| -> Vec<Vec<[Reg; 4]>> {
+            (0..rows)
+                .map(|_| (0..blocks).map(|_| std::array::from_fn(|_| self.b.reg(Type::F32, group))).collect())
+                .collect()
+        };
+        let scores = grid("s", cols);
+        let acc = grid("acc", dims);
+        let softmax = self.softmax(uniforms);
+        State { scores, acc, softmax }
+    }
+
+    fn softmax(&mut self, uniforms: &Uniforms) -> Softmax {
         let slots = 2 * self.row_blocks();
         let factor = match &self.attention.scale {
             None => self.b.mov(Type::F32, "log2e", std::f32::consts::LOG2_E),
@@ -216,12 +220,6 @@ impl Kernel<'_> {
             .map(|slot| self.b.add(Type::U32, "r", &first, slot_row(slot)))
             .collect()
     }
-}
-
-/// The registers of one row slot in a grid of accumulator blocks.
-pub(super) fn row(grid: &[Vec<[Reg; 4]>], slot: usize) -> impl Iterator<Item = &Reg> {
-    let half = slot % 2 * 2;
-    grid[slot / 2].iter().flat_map(move |block| &block[half..half + 2])
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ pub struct Form {
     pub output: bool,
     /// The log-sum-exp is stored.
     pub lse: bool,
+    /// Items come from a list, and the launch may begin before the one before it has ended.
+    pub planned: bool,
     /// Results are partial, in f32.
     pub partial: bool,
     /// Some condition of the mask is no interval, or stands before a map.
@@ -63,6 +65,7 @@ impl Form {
             paged: attention.table.is_some(),
             output: attention.output.is_some(),
             lse: attention.lse.is_some(),
+            planned: spec.work.is_planned(),
             partial: spec.work == Work::Partials,
             conditions: attention.has_conditions(),
             ends_with_condition: !attention.seen.exact,

@@ -32,6 +32,10 @@ pub struct Plan {
     pub shared_bytes: usize,
     /// Named barriers (`bar.sync`, `bar.arrive`), by number.
     pub named: Vec<NamedBarrier>,
+    /// Whether the launch may begin before the one before it has ended.
+    pub planned: bool,
+    /// What every thread does before roles part.
+    pub set_up: Vec<Step>,
     /// Who does what.
     pub roles: Vec<Role>,
 }
@@ -367,6 +371,10 @@ pub enum Step {
     Meet(Meeting),
     /// The lanes of a warp have written and read what they did before.
     MeetWarp,
+    /// One thread makes every `mbarrier` ready, and says so to bulk copies.
+    InitBarriers,
+    /// Waits until the grid before this one has ended, where a launch may begin earlier, and lets the one after it begin.
+    AwaitGrid,
     /// Something worked out, lane by lane, at once.
     Compute(Compute),
 }
@@ -422,6 +430,8 @@ pub enum Function {
     Clear,
     /// Rows past the sequence's end become zero.
     ClearRows,
+    /// Rows that no copy ever reaches become zero.
+    ClearSpareRows,
     /// Sums of the four lanes of a row.
     RowSums,
     /// Accumulators over their sums, rounded.

@@ -65,7 +65,7 @@ pub fn plan(ring: &Ring, form: Form) -> Plan {
     let warps = Role { name: "warps", copies: 1, warps: ring.warps, registers: None, body: family.body() };
     let of = Named::Meet(Meeting::Block);
     let named = vec![NamedBarrier { of, copy: 0, number: 0, threads: 32 * ring.warps }];
-    Plan { buffers, shared_bytes, named, roles: vec![warps] }
+    Plan { buffers, shared_bytes, named, planned: false, set_up: Vec::new(), roles: vec![warps] }
 }
 
 struct Family<'a> {

@@ -13,13 +13,29 @@ use super::Function::*;
 use super::attention::*;
 use super::{BARRIER_BYTES, compute};
 use super::{
-    Barriers, Buffer, BufferId, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place, Plan,
-    Role, Shared, Step, Turns, View,
+    Barriers, Buffer, BufferId, Compute, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place,
+    Plan, Role, Shared, Step, Turns, View,
 };
 use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP};
 
 /// What the producer tells consumers of an item.
 pub const INFO: BufferId = OWN;
+
+/// Barriers are made, and rows of Q that no copy reaches are zeroed, for all to see: with heads packed that do not divide the
+/// tile its last rows are never copied, yet multiplied. All that needs no device memory comes before the wait for the grid
+/// before this one.
+fn set_up(form: Form) -> Vec<Step> {
+    let mut steps = vec![
+        Step::InitBarriers,
+        Step::Compute(Compute { what: ClearSpareRows, reads: Vec::new(), writes: vec![Q] }),
+        Step::FenceProxy,
+        Step::Meet(Meeting::Block),
+    ];
+    if form.planned {
+        steps.push(Step::AwaitGrid);
+    }
+    steps
+}
 
 /// Named barriers: the whole block's, those of turns, of all consumers together, and of each alone.
 fn named(roles: &Roles) -> Vec<NamedBarrier> {
@@ -119,7 +135,14 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         registers: Some(consumer_registers),
         body: family.consumer(),
     };
-    Plan { buffers, shared_bytes, named: named(roles), roles: vec![producer, consumer] }
+    Plan {
+        buffers,
+        shared_bytes,
+        named: named(roles),
+        planned: form.planned,
+        set_up: set_up(form),
+        roles: vec![producer, consumer],
+    }
 }
 
 struct Family<'a> {

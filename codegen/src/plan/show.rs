@@ -19,6 +19,12 @@ impl Display for Plan {
         }
         writeln!(f, "  {:<12} at {}, of shared memory", "end", self.shared_bytes)?;
         self.meetings(f)?;
+        if !self.set_up.is_empty() {
+            writeln!(f, "every thread")?;
+            for step in &self.set_up {
+                writeln!(f, "  {}", self.line(step))?;
+            }
+        }
         for role in &self.roles {
             let copies = if role.copies == 1 { String::new() } else { format!("{} x ", role.copies) };
             let plural = if role.warps == 1 { "" } else { "s" };
@@ -195,6 +201,8 @@ impl Plan {
             Step::FenceProducts => "fence products".to_owned(),
             Step::AwaitProducts(groups) => format!("await products, {groups} left"),
             Step::FenceProxy => "fence proxy".to_owned(),
+            Step::InitBarriers => "initialise barriers".to_owned(),
+            Step::AwaitGrid => "await the grid before, let the next begin".to_owned(),
             Step::TakeTurn => "take turn".to_owned(),
             Step::PassTurn => "pass turn".to_owned(),
             Step::Meet(Meeting::Block) => "meet all".to_owned(),
@@ -265,6 +273,7 @@ impl Display for Function {
             Function::Rescale => "rescaling",
             Function::Clear => "zero",
             Function::ClearRows => "zero past the end",
+            Function::ClearSpareRows => "zero in rows that no copy reaches",
             Function::RowSums => "row sums",
             Function::Divide => "quotients, rounded",
             Function::StoreLse => "log-sum-exp",

@@ -574,6 +574,7 @@ mod tests {
         paged: false,
         output: true,
         lse: true,
+        planned: false,
         partial: false,
         conditions: false,
         ends_with_condition: false,

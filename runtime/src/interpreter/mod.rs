@@ -16,14 +16,16 @@ mod chunk;
 mod elementwise;
 mod inputs;
 mod real;
+mod request;
 mod softmax;
 mod tile;
 
 use crate::batch::Batch;
-use crate::reference::{Progress, Row};
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
 use crate::tensor::TensorError;
+pub use request::{Progress, Row};
+
 use chunk::{Rows, Shared};
 use flashpage_codegen::program::{Axis, Program, Stmt, TileOp, ValueId};
 use inputs::{Columns, Inputs};

@@ -7,10 +7,10 @@ use super::product::{Factors, Product};
 use super::tile_info::{Place, TileInfo};
 use super::{Block, Hopper};
 use crate::lower::instance::Instance;
-use crate::lower::kernel::State;
 use crate::lower::range::Ends;
 use crate::lower::scalar::Uniforms;
 use crate::lower::score::{Kept, Masks};
+use crate::lower::state::State;
 use crate::plan::attention::ACCUMULATORS;
 use crate::plan::{Compute, Condition, Function, Meeting, Named, NamedBarrier, Node, Step};
 use crate::schedule::{Rescale, WARPGROUP_WARPS};
@@ -220,7 +220,7 @@ impl Hopper<'_> {
             Function::StoreNothing => self.store_nothing(&flow.role.instance(), &flow.role.state()),
             Function::Divide => self.write_output(flow),
             Function::StoreRows => self.store_shared_rows(flow),
-            Function::Describe | Function::LookUp | Function::Load => {
+            Function::Describe | Function::LookUp | Function::Load | Function::ClearSpareRows => {
                 unreachable!("no consumer's: {what} of {reads:?}")
             }
         }
@@ -302,7 +302,8 @@ impl RoleFlow for Consumer {
         match step {
             Step::Multiply { into, a, b, transposed, fresh } => {
                 let product = Product { into: *into, a: *a, b: *b, transposed: *transposed, fresh: *fresh };
-                k.multiply(flow, product);
+                let slot = k.slot(flow, *b);
+                k.multiply(&slot, &flow.role.factors, &flow.role.state(), product);
             }
             Step::FenceProducts => k.b.wgmma_fence(),
             Step::AwaitProducts(groups) => k.b.wgmma_wait_group(*groups),

@@ -7,7 +7,7 @@
 //!   warp is done with it.
 //! - Blocks walk the list of row tiles ([`work`]); the producer tells consumers what each covers ([`tile_info`]).
 //! - Blocks of a planned kernel set up while the grid before still runs, and wait for it before they read anything
-//!   ([`Hopper::await_prerequisites`]).
+//!   ([`Hopper::await_grid`]).
 //! - A sequence that ends inside a tile has the rest of its K and V tile zeroed ([`tail`]).
 //! - O leaves through swizzled shared memory ([`epilogue`]).
 
@@ -25,7 +25,7 @@ use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
-use crate::plan::{Meeting, Named, Plan, Role};
+use crate::plan::{Compute, Function as What, Named, Plan, Role, Step};
 use crate::schedule::Roles;
 use flashpage_ptx::ast::{Axis, Function};
 use flashpage_ptx::builder::Reg;
@@ -93,7 +93,7 @@ impl<'a> Hopper<'a> {
         self.roles.column_panels()
     }
 
-    /// Barriers are initialised and rows of Q that no copy reaches are zeroed, for all to see.
+    /// What every thread does before roles part.
     fn set_up(&mut self) -> Block {
         self.b.stage("barriers, and who this thread is");
         let offset = self.plan.barriers_offset();
@@ -105,21 +105,29 @@ impl<'a> Hopper<'a> {
         let shared = b.shared_address("shared", SHARED);
         let barriers = b.add(Type::U32, "barriers", &shared, offset);
         let block = Block { thread, lane, warp, shared, barriers };
-        self.initialise_barriers(&block);
-        self.zero_spare_query_rows(&block);
-        let whole_block = self.plan.named(Named::Meet(Meeting::Block), 0).number;
-        self.b.bar_sync(whole_block as u32);
-        if self.spec.work.is_planned() {
-            self.await_prerequisites(&block);
+        let plan = self.plan;
+        for step in &plan.set_up {
+            self.b.comment(plan.line(step));
+            match step {
+                Step::InitBarriers => self.initialise_barriers(&block),
+                Step::Compute(Compute { what: What::ClearSpareRows, .. }) => {
+                    self.zero_spare_query_rows(&block);
+                }
+                Step::FenceProxy => self.fence_proxy_async(),
+                Step::Meet(meeting) => {
+                    let number = plan.named(Named::Meet(*meeting), 0).number;
+                    self.b.bar_sync(number as u32);
+                }
+                Step::AwaitGrid => self.await_grid(&block),
+                other => unreachable!("no thread does before roles part: {other:?}"),
+            }
         }
         block
     }
 
-    /// A planned launch may begin before the one before it has ended. All that needs no global memory comes before this
-    /// wait; every thread executes it, so that every grid of a step ends after all grids before it. Dependents may begin
-    /// at once, for they wait as well.
-    fn await_prerequisites(&mut self, block: &Block) {
-        self.b.stage("the grid before this one ends, the one after it may begin");
+    /// Every thread waits, so that every grid of a step ends after all grids before it. Dependents may begin at once, for they
+    /// wait as well.
+    fn await_grid(&mut self, block: &Block) {
         let first = self.b.setp(Word::Eq, Type::U32, "p", &block.thread, 0);
         self.prefetch_maps(&first);
         self.b.griddepcontrol_wait();
@@ -132,7 +140,6 @@ impl<'a> Hopper<'a> {
         let used = self.whole_tokens(panels.rows);
         let threads = self.schedule.threads();
         self.zero_rows(&block.thread, threads, panels, &used, &block.shared, "spare_rows");
-        self.fence_proxy_async();
     }
 
     /// The most of `rows` rows that are whole tokens.

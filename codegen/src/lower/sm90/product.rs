@@ -4,12 +4,11 @@
 //! have written, `commit` closes a group, `wait` leaves at most so many groups in flight; until then nothing touches
 //! what a product reads or writes.
 
-use super::consumer::Consumer;
-use super::flow::Flow;
+use super::flow::Slot;
 use super::{Block, Hopper};
 use crate::layout::fragment::K;
 use crate::layout::swizzle::CHUNK;
-use crate::lower::kernel::State;
+use crate::lower::state::State;
 use crate::plan::attention::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
 use crate::plan::{BufferId, Layout, View};
 use crate::program::DType;
@@ -81,11 +80,8 @@ impl Hopper<'_> {
     }
 
     /// Begins a product whose second factor is in a ring's slot, with its first in shared memory or in registers.
-    pub(super) fn multiply(&mut self, flow: &mut Flow<Consumer>, product: Product) {
+    pub(super) fn multiply(&mut self, slot: &Slot, factors: &Factors, state: &State, product: Product) {
         let Product { into, a, b, transposed, fresh } = product;
-        let slot = self.slot(flow, b);
-        let Consumer { factors, state, .. } = &flow.role;
-        let state = state.as_ref().expect("an item has been begun");
         let layout = |k: &Self, buffer| {
             let panels = k.plan.shared(buffer).layout.and_then(Layout::panels);
             panels.expect("a factor lies in panels")

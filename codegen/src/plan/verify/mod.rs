@@ -15,7 +15,7 @@ use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
     Turns, View,
 };
-use shape::{factors, limits, named};
+use shape::{factors, limits, named, set_up};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use unrolled::{At, Counts, Item, Op, asks, flatten, turn};
@@ -42,6 +42,7 @@ impl fmt::Display for Fault {
 pub fn verify(plan: &Plan) -> Result<(), Fault> {
     limits(plan)?;
     named(plan)?;
+    set_up(plan)?;
     factors(plan)?;
     let slots = |buffer: &super::Buffer| match &buffer.place {
         Place::Shared(shared) => shared.slots,
@@ -702,7 +703,10 @@ impl<'p> Run<'p> {
             }
             Step::Compute(compute) => self.compute(warp, compute, &op)?,
             // Of lanes; and what one warp does for all.
-            Step::MeetWarp
+            // What is set up before roles part is looked at by itself.
+            Step::InitBarriers
+            | Step::AwaitGrid
+            | Step::MeetWarp
             | Step::ReleaseForAll(_)
             | Step::Store { .. }
             | Step::AwaitStoresRead

@@ -2,7 +2,8 @@
 
 use super::Fault;
 use crate::plan::{
-    BARRIER_BYTES, Barriers, Meeting, Named, NamedBarrier, Owner, Place, Plan, Shared, Step, each_step,
+    BARRIER_BYTES, Barriers, Compute, Meeting, Named, NamedBarrier, Owner, Place, Plan, Shared, Step,
+    each_step,
 };
 use crate::schedule::WARPGROUP_ROWS;
 
@@ -75,6 +76,38 @@ pub(super) fn named(plan: &Plan) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Before roles part barriers are made, and so is everything else that they find there: then all meet.
+pub(super) fn set_up(plan: &Plan) -> Result<(), Fault> {
+    let fault = |what: &str| Err(Fault { at: "set-up".to_owned(), what: what.to_owned() });
+    let (mut made, mut written, mut told) = (false, false, true);
+    for step in &plan.set_up {
+        match step {
+            Step::InitBarriers => (made, told) = (true, false),
+            Step::Compute(Compute { writes, .. }) if !writes.is_empty() => (written, told) = (true, false),
+            Step::FenceProxy => written = false,
+            Step::Meet(Meeting::Block) if written => {
+                return fault("what is written by ordinary writes is met for without a proxy fence");
+            }
+            Step::Meet(Meeting::Block) => told = true,
+            _ => {}
+        }
+    }
+    let needs_barriers = !plan.mbarriers().is_empty();
+    let (mut copies, mut listed) = (false, plan.set_up.contains(&Step::AwaitGrid));
+    for role in &plan.roles {
+        each_step(&role.body, &mut |step| copies |= matches!(step, Step::Copy { .. }));
+    }
+    listed |= !plan.planned;
+    let clears = plan.set_up.iter().any(|step| matches!(step, Step::Compute(_)));
+    match () {
+        () if needs_barriers && !made => fault("no barrier is initialised"),
+        () if !told => fault("roles part before all have met"),
+        () if copies && !clears => fault("rows that no copy reaches hold anything"),
+        () if copies && !listed => fault("the grid before this one may still write"),
+        () => Ok(()),
+    }
 }
 
 /// Both factors of a product have the contracted axis, as long and in the same order.

@@ -15,6 +15,7 @@ fn forms() -> Vec<Form> {
             paged: has(0),
             output: has(1),
             lse: has(2),
+            planned: has(3) || has(0),
             partial: has(3),
             conditions: has(4),
             ends_with_condition: has(4) && has(5),
@@ -59,6 +60,11 @@ fn every_plan_is_right() {
 /// What may be done to a body: the node at `path` goes, or is weakened.
 fn mutants(plan: &Plan) -> Vec<(String, String, Plan)> {
     let mut mutants = Vec::new();
+    for at in 0..plan.set_up.len() {
+        let mut mutant = plan.clone();
+        let step = mutant.set_up.remove(at);
+        mutants.push((kind(&step), format!("set-up without `{}`", plan.line(&step)), mutant));
+    }
     for role in 0..plan.roles.len() {
         let mut count = 0;
         each_step(&plan.roles[role].body, &mut |_| count += 1);
