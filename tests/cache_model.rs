@@ -104,31 +104,54 @@ fn options(blocks: usize, host_blocks: usize, eviction: Eviction, layout: PoolLa
     }
 }
 
+/// A cache, and what is done to it.
+fn drawn(layout: PoolLayout) -> impl Strategy<Value = (CacheOptions, AsyncPolicy, Vec<Operation>)> {
+    let evictions = vec![Eviction::Lru, Eviction::Lfu, Eviction::SegmentedLru];
+    let policies = vec![AsyncPolicy::Lazy, AsyncPolicy::Random(7), AsyncPolicy::Eager];
+    let cache = (1..24usize, prop::sample::select(vec![0usize, 3, 12]), prop::sample::select(evictions))
+        .prop_map(move |(blocks, host_blocks, eviction)| options(blocks, host_blocks, eviction, layout));
+    (cache, prop::sample::select(policies), prop::collection::vec(operation(), 200))
+}
+
+/// Everything is read after every operation.
+fn is_as_the_model(
+    options: CacheOptions,
+    policy: AsyncPolicy,
+    operations: &[Operation],
+) -> Result<(), TestCaseError> {
+    let emulator = EmulatorOptions { policy, threads: 1, ..EmulatorOptions::default() };
+    let mut model = Model::new(options, emulator);
+    for (index, operation) in operations.iter().enumerate() {
+        let result = run(&mut model, operation);
+        if let Err(error) = &result {
+            prop_assert!(is_refusal(error), "after {index}, {operation:?}: {error}");
+        }
+        if let Err(error) = model.check() {
+            return Err(TestCaseError::fail(format!("after {index}, {operation:?} ({result:?}): {error}")));
+        }
+    }
+    model.close().map_err(TestCaseError::fail)
+}
+
+/// Runs of 200 operations for each layout of a pool: 100,000 in all in CI, a fifth of that elsewhere.
+fn config() -> ProptestConfig {
+    let cases = if std::env::var_os("CI").is_some() { 250 } else { 50 };
+    ProptestConfig { cases, max_shrink_iters: 2000, ..ProptestConfig::default() }
+}
+
 proptest! {
-    // 500 runs of 200: 100,000 operations, each followed by a read of everything.
-    #![proptest_config(ProptestConfig { cases: 500, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
-    fn the_cache_on_a_device_is_as_the_model(
-        blocks in 1..24usize,
-        host_blocks in prop::sample::select(vec![0usize, 3, 12]),
-        eviction in prop::sample::select(vec![Eviction::Lru, Eviction::Lfu, Eviction::SegmentedLru]),
-        layout in prop::sample::select(vec![PoolLayout::Nhd, PoolLayout::Hnd]),
-        policy in prop::sample::select(vec![AsyncPolicy::Lazy, AsyncPolicy::Random(7), AsyncPolicy::Eager]),
-        operations in prop::collection::vec(operation(), 200),
+    fn the_cache_on_a_device_is_as_the_model((options, policy, operations) in drawn(PoolLayout::Nhd)) {
+        is_as_the_model(options, policy, &operations)?;
+    }
+
+    #[test]
+    fn the_cache_on_a_device_is_as_the_model_head_by_head(
+        (options, policy, operations) in drawn(PoolLayout::Hnd),
     ) {
-        let emulator = EmulatorOptions { policy, threads: 1, ..EmulatorOptions::default() };
-        let mut model = Model::new(options(blocks, host_blocks, eviction, layout), emulator);
-        for (index, operation) in operations.iter().enumerate() {
-            let result = run(&mut model, operation);
-            if let Err(error) = &result {
-                prop_assert!(is_refusal(error), "after {index}, {operation:?}: {error}");
-            }
-            if let Err(error) = model.check() {
-                return Err(TestCaseError::fail(format!("after {index}, {operation:?} ({result:?}): {error}")));
-            }
-        }
-        model.close().map_err(TestCaseError::fail)?;
+        is_as_the_model(options, policy, &operations)?;
     }
 }
 
