@@ -166,8 +166,8 @@ impl Shapes {
         Table { entries: rows.copied().collect(), width: from.width() }
     }
 
-    /// Downloads a number per head.
-    pub fn per_head<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, HostRunError> {
+    /// Downloads a vector of numbers.
+    pub fn vector<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, HostRunError> {
         Ok(from.to_vec()?)
     }
 

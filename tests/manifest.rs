@@ -16,7 +16,7 @@ use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::catalogue;
 use kernel_source::{Cache, kernel, program};
-use user_sources::{DIVIDED, FORMS, MAPS, MASKS, form_source};
+use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, form_source};
 
 /// Steps that the grammar of `random_problems.rs` drew, 200 of them by the seed 15; as text, since a grammar grows.
 const DRAWN: &str = include_str!("manifest/drawn.txt");
@@ -90,6 +90,10 @@ fn users() -> Vec<Entry> {
         .collect();
     sources.push(("divided".to_owned(), kernel(Cache::Paged, "n: i32", DIVIDED)));
     sources.extend(FORMS.iter().map(|form| (form.0.to_owned(), form_source(form))));
+    let indices = INDICES
+        .iter()
+        .map(|(what, params, steps, _)| ((*what).to_owned(), kernel(Cache::Contiguous, params, steps)));
+    sources.extend(indices);
     let mut entries = Vec::new();
     for (what, source) in sources {
         let program = program(&source);

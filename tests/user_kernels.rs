@@ -16,7 +16,7 @@ use flashpage::runtime::{DType, LaunchOptions, PoolLayout};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use targets::{ARCHS, harsh};
-use user_sources::{DIVIDED, FORMS, MAPS, MASKS, form_source};
+use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, form_source};
 
 /// Query and key lengths, query heads, KV heads.
 type Batch = (&'static [(usize, usize)], usize, usize);
@@ -85,6 +85,18 @@ fn maps() {
     for (index, (what, params, steps, scalars)) in MAPS.iter().enumerate() {
         let cache = [Cache::Paged, Cache::Contiguous][index % 2];
         run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// What lies outside a vector is read nowhere, chosen or not.
+#[test]
+fn indices() {
+    let mut failures = Vec::new();
+    for (index, (what, params, steps, scalars)) in INDICES.iter().enumerate() {
+        for cache in [Cache::Contiguous, Cache::Paged] {
+            run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
+        }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

@@ -276,7 +276,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
-            ParamKind::RowOutput | ParamKind::PerHead(_) | ParamKind::Scalar(_) => {}
+            ParamKind::RowOutput | ParamKind::Vector(_) | ParamKind::Scalar(_) => {}
         }
     }
     let mut shared = vec![("q_heads", Meaning::QueryHeads), ("packed_heads", Meaning::PackedHeads)];

@@ -119,7 +119,7 @@ const BROKEN: &[(Break, &str)] = &[
     ),
     (
         |p| set_mask(p, Expr::Index(ParamId(6), Box::new(Expr::Row))),
-        "`n` is used as a per-head parameter, which it is not",
+        "`n` is used as a vector, which it is not",
     ),
     (
         |p| {

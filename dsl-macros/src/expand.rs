@@ -58,6 +58,7 @@ fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
     let kernel = &function.sig.ident;
     let params = params(function, program);
     let fields = params.iter().map(|Param { name, kind, .. }| {
+        let vector_doc;
         let (ty, doc) = match kind {
             ParamKind::Query => (quote!(Ragged<'a>), "Queries, `[tokens, q_heads, head_dim]`."),
             ParamKind::Keys => (quote!(Ragged<'a>), "Keys, `[tokens, kv_heads, head_dim]`."),
@@ -69,13 +70,15 @@ fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
             }
             ParamKind::Output => (quote!(&'a Tensor), "Output, `[tokens, q_heads, head_dim]`."),
             ParamKind::RowOutput => (quote!(&'a Tensor), "Output, `[tokens, q_heads]` of f32."),
-            ParamKind::PerHead(ScalarType::I32) => (quote!(&'a Tensor), "`[q_heads]` of i32."),
-            ParamKind::PerHead(_) => (quote!(&'a Tensor), "`[q_heads]` of f32."),
+            ParamKind::Vector(vector) => {
+                vector_doc = format!("`[{}]` of {}.", vector.along.length(), vector.element);
+                (quote!(&'a Tensor), vector_doc.as_str())
+            }
             ParamKind::Scalar(ty) => (scalar(*ty), "A number."),
         };
         let ty = match kind {
             ParamKind::Scalar(_) => ty,
-            ParamKind::Output | ParamKind::RowOutput | ParamKind::PerHead(_) => {
+            ParamKind::Output | ParamKind::RowOutput | ParamKind::Vector(_) => {
                 quote!(&'a ::flashpage::runtime::tensor::Tensor)
             }
             ParamKind::BlockTable => quote!(&'a ::flashpage::runtime::args::BlockTable),
@@ -89,7 +92,7 @@ fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
             ParamKind::PagedKeys | ParamKind::PagedValues => quote!(Pool),
             ParamKind::BlockTable => quote!(Table),
             ParamKind::Output | ParamKind::RowOutput => quote!(Output),
-            ParamKind::PerHead(_) => quote!(PerHead),
+            ParamKind::Vector(_) => quote!(Vector),
             ParamKind::Scalar(ScalarType::F32) => quote!(F32),
             ParamKind::Scalar(ScalarType::I32) => quote!(I32),
             ParamKind::Scalar(ScalarType::Bool) => quote!(Bool),
@@ -199,9 +202,9 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
                 quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;)
             }
             ParamKind::BlockTable => quote!(let #held = #shapes.table(args.#name);),
-            ParamKind::PerHead(ty) => {
-                let ty = scalar(*ty);
-                quote!(let #held = #shapes.per_head::<#ty>(args.#name)?;)
+            ParamKind::Vector(vector) => {
+                let ty = scalar(vector.element);
+                quote!(let #held = #shapes.vector::<#ty>(args.#name)?;)
             }
             ParamKind::Output => quote!(let mut #held = #shapes.output(#head_dim);),
             ParamKind::RowOutput => quote!(let mut #held = #shapes.output(1);),
@@ -216,7 +219,10 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         ParamKind::PagedKeys => quote!(#held.keys()),
         ParamKind::PagedValues => quote!(#held.values()),
         ParamKind::BlockTable => quote!(#held.view()),
-        ParamKind::PerHead(_) => quote!(::flashpage::dsl::PerHead::new(&#held)),
+        ParamKind::Vector(vector) => {
+            let view = Ident::new(vector.along.type_name(), Span::mixed_site());
+            quote!(::flashpage::dsl::#view::new(&#held))
+        }
         ParamKind::Output => quote!(::flashpage::dsl::Output::new(&mut #held, #shapes.q_heads())),
         ParamKind::RowOutput => quote!(::flashpage::dsl::RowOutput::new(&mut #held, #shapes.q_heads())),
         ParamKind::Scalar(_) => quote!(args.#name),

@@ -154,14 +154,6 @@ pub enum HostError {
         /// its elements
         len: usize,
     },
-    /// A per-head parameter was read past its end.
-    #[error("a per-head parameter of {heads} values was read at {head}")]
-    NoSuchHead {
-        /// the index
-        head: i32,
-        /// its length
-        heads: usize,
-    },
     /// A tile of one iteration was used in another: no kernel that the compiler accepts does this.
     #[error("a tile was used after its iteration; only accumulators live from one iteration to the next")]
     StaleTile,

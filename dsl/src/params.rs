@@ -242,7 +242,8 @@ fn store(
     Ok(())
 }
 
-/// `PerHead<f32>`, `PerHead<i32>`: one value per query head, read as `slopes[at.head]`.
+/// `PerHead<f32>`, `PerHead<i32>`: one value per query head, read as `slopes[at.head]`. Any other index is clamped to the
+/// heads that there are.
 #[derive(Clone, Copy, Debug)]
 pub struct PerHead<'a, S>(&'a [S]);
 
@@ -257,13 +258,7 @@ impl<S: Scalar> Index<i32> for PerHead<'_, S> {
     type Output = S;
 
     fn index(&self, head: i32) -> &S {
-        match usize::try_from(head).ok().and_then(|head| self.0.get(head)) {
-            Some(value) => value,
-            None => {
-                instance::with(|i| i.fault(HostError::NoSuchHead { head, heads: self.0.len() }));
-                S::ZERO
-            }
-        }
+        self.0.get(head.max(0) as usize).or(self.0.last()).unwrap_or(S::ZERO)
     }
 }
 

@@ -363,3 +363,11 @@ fn tiles_are_values() {
         .unwrap();
     assert_eq!(o, [3.0, 6.0]);
 }
+
+#[test]
+fn indices_of_vectors_are_clamped() {
+    let (some, none) = (PerHead::new(&[7i32, 8, 9]), PerHead::<f32>::new(&[]));
+    let read = [i32::MIN, -1, 0, 1, 2, 3, i32::MAX].map(|index| some[index]);
+    assert_eq!(read, [7, 7, 7, 8, 9, 9, 9]);
+    assert_eq!((none[0], none[-1]), (0.0, 0.0));
+}

@@ -392,8 +392,8 @@ pub enum Argument<'a> {
     I32(i32),
     /// For a `bool`.
     Bool(bool),
-    /// For `PerHead`: `[q_heads]` of f32 or i32.
-    PerHead(&'a Tensor),
+    /// For `PerHead`: a number for each head, `[q_heads]` of f32 or i32.
+    Vector(&'a Tensor),
 }
 
 impl Argument<'_> {
@@ -407,7 +407,7 @@ impl Argument<'_> {
             Argument::F32(_) => "an f32",
             Argument::I32(_) => "an i32",
             Argument::Bool(_) => "a bool",
-            Argument::PerHead(_) => "a per-head tensor",
+            Argument::Vector(_) => "a vector",
         }
     }
 }

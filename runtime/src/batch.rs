@@ -8,7 +8,7 @@ use crate::args::{Argument, BlockTable, PoolShape, Ragged};
 use crate::device::Device;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
-use flashpage_codegen::program::{DType, Generic, ParamId, ParamKind, Program, ScalarType};
+use flashpage_codegen::program::{Along, DType, Generic, ParamId, ParamKind, Program, ScalarType, Vector};
 
 /// Checked arguments and the shapes of the batch.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl<'a> Batch<'a> {
                 Argument::Ragged(ragged) => vec![ragged.tensor, ragged.starts.tensor()],
                 Argument::Pool(pool) => vec![pool.tensor],
                 Argument::Table(table) => vec![table.entries_tensor(), table.seq_lens_tensor()],
-                Argument::Output(tensor) | Argument::PerHead(tensor) => vec![tensor],
+                Argument::Output(tensor) | Argument::Vector(tensor) => vec![tensor],
                 Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => Vec::new(),
             };
             if let Some(tensor) = tensors.into_iter().find(|tensor| !tensor.device().is_same(device)) {
@@ -232,9 +232,13 @@ impl<'a> Batch<'a> {
                 let dims = [q_tokens, self.q_heads, self.head_dim];
                 self.tensor(param, tensor, self.dtype, &dims, "[tokens, q_heads, head_dim]")?;
             }
-            Argument::PerHead(tensor) => {
-                let dtype = if kind == ParamKind::PerHead(ScalarType::I32) { DType::I32 } else { DType::F32 };
-                self.tensor(param, tensor, dtype, &[self.q_heads], "[q_heads]")?;
+            Argument::Vector(tensor) => {
+                let ParamKind::Vector(Vector { along, element }) = kind else { return Ok(()) };
+                let dtype = if element == ScalarType::I32 { DType::I32 } else { DType::F32 };
+                let length = match along {
+                    Along::Heads => self.q_heads,
+                };
+                self.tensor(param, tensor, dtype, &[length], &format!("[{}]", along.length()))?;
             }
             Argument::F32(value) if !value.is_finite() => {
                 return Err(LaunchError::NotFinite { param: self.name(param).to_string(), value: *value });
@@ -334,7 +338,7 @@ fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<()
         ParamKind::Scalar(ScalarType::F32) => (matches!(argument, Argument::F32(_)), "an f32"),
         ParamKind::Scalar(ScalarType::I32) => (matches!(argument, Argument::I32(_)), "an i32"),
         ParamKind::Scalar(ScalarType::Bool) => (matches!(argument, Argument::Bool(_)), "a bool"),
-        ParamKind::PerHead(_) => (matches!(argument, Argument::PerHead(_)), "a per-head tensor"),
+        ParamKind::Vector(_) => (matches!(argument, Argument::Vector(_)), "a vector"),
     };
     if fits {
         return Ok(());

@@ -377,7 +377,7 @@ fn pointer(argument: &Argument<'_>) -> u64 {
         Argument::Ragged(ragged) => ragged.tensor.address(),
         Argument::Pool(pool) => pool.tensor.address(),
         Argument::Table(table) => table.entries_tensor().address(),
-        Argument::Output(tensor) | Argument::PerHead(tensor) => tensor.address(),
+        Argument::Output(tensor) | Argument::Vector(tensor) => tensor.address(),
         Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => 0,
     }
 }

@@ -8,7 +8,7 @@ use crate::args::{ArgsError, Argument, BlockTable, Pool, PoolLayout, PoolShape, 
 use crate::device::Device;
 use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
-use flashpage_codegen::program::{DType, Param, ParamKind, Program, ScalarType};
+use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, Vector};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +110,7 @@ enum Item {
     Pool(Tensor, PoolLayout),
     Table(BlockTable),
     Output(Tensor),
-    PerHead(Tensor),
+    Vector(Tensor),
     F32(f32),
     I32(i32),
     Bool(bool),
@@ -125,7 +125,7 @@ impl Inputs {
                 Item::Pool(tensor, layout) => Argument::Pool(Pool { tensor, layout: *layout }),
                 Item::Table(table) => Argument::Table(table),
                 Item::Output(tensor) => Argument::Output(tensor),
-                Item::PerHead(tensor) => Argument::PerHead(tensor),
+                Item::Vector(tensor) => Argument::Vector(tensor),
                 Item::F32(value) => Argument::F32(*value),
                 Item::I32(value) => Argument::I32(*value),
                 Item::Bool(value) => Argument::Bool(*value),
@@ -193,7 +193,7 @@ impl Problem {
                 ParamKind::RowOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)
                 }
-                ParamKind::PerHead(kind) => self.per_head(device, kind)?,
+                ParamKind::Vector(vector) => self.vector(device, vector)?,
                 ParamKind::Scalar(kind) => self.scalar(param, kind),
             });
         }
@@ -272,14 +272,18 @@ impl Problem {
         }
     }
 
-    /// Slopes as ALiBi has them: a geometric series over the heads.
-    fn per_head(&self, device: &Device, kind: ScalarType) -> Result<Item, ProblemError> {
-        let heads = self.q_heads;
-        Ok(Item::PerHead(match kind {
-            ScalarType::I32 => Tensor::from_slice(device, &(0..heads as i32).collect::<Vec<_>>(), &[heads])?,
+    /// Of floats, slopes as ALiBi has them: a geometric series. Of integers, the numbers from 0 on.
+    fn vector(&self, device: &Device, Vector { along, element }: Vector) -> Result<Item, ProblemError> {
+        let length = match along {
+            Along::Heads => self.q_heads,
+        };
+        Ok(Item::Vector(match element {
+            ScalarType::I32 => {
+                Tensor::from_slice(device, &(0..length as i32).collect::<Vec<_>>(), &[length])?
+            }
             _ => {
-                let slope = |head: usize| (2f32).powf(-8.0 * (head + 1) as f32 / heads as f32);
-                Tensor::from_slice(device, &(0..heads).map(slope).collect::<Vec<_>>(), &[heads])?
+                let slope = |index: usize| (2f32).powf(-8.0 * (index + 1) as f32 / length as f32);
+                Tensor::from_slice(device, &(0..length).map(slope).collect::<Vec<_>>(), &[length])?
             }
         }))
     }

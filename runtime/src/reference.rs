@@ -15,7 +15,7 @@ use crate::launch_error::LaunchError;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
 use crate::tensor::TensorError;
-use flashpage_codegen::program::{ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt};
+use flashpage_codegen::program::{ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt, Vector};
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -183,10 +183,10 @@ fn all_rows(batch: &Batch<'_>) -> Vec<Row> {
 fn host_arguments(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<HostArgument>, TensorError> {
     let one = |(param, argument): (&flashpage_codegen::program::Param, &Argument<'_>)| {
         Ok(match (param.kind, argument) {
-            (ParamKind::PerHead(ScalarType::I32), Argument::PerHead(tensor)) => {
+            (ParamKind::Vector(Vector { element: ScalarType::I32, .. }), Argument::Vector(tensor)) => {
                 HostArgument::Ints(tensor.to_vec()?)
             }
-            (_, Argument::PerHead(tensor)) => HostArgument::Floats(tensor.to_vec()?),
+            (_, Argument::Vector(tensor)) => HostArgument::Floats(tensor.to_vec()?),
             _ => HostArgument::of_scalar(argument),
         })
     };

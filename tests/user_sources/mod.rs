@@ -191,6 +191,23 @@ pub const MAPS: &[Row] = &[
     ("a constant score", "", "let s = s.map(|_, at| at.col as f32 * 0.01 * scale);", &[]),
 ];
 
+/// Vectors read at numbers outside, which are clamped.
+pub const INDICES: &[Row] = &[
+    (
+        "a window per head, read at numbers that are no heads",
+        "windows: PerHead<i32>",
+        "let s = (s * scale).mask(|at| at.col <= at.row && at.row - at.col < 9 * windows[7 * at.seq - 3] + 5);",
+        &[],
+    ),
+    (
+        "slopes of heads that there are not, of which most are not chosen",
+        "slopes: PerHead<f32>",
+        "let s = s.map(|x, at| x * scale + slopes[at.col - 40] + slopes[at.head + 1] * 0.5 + slopes[at.head % 3]
+            + select(at.row < 0, slopes[at.row * 1000000], slopes[1 - at.row]));",
+        &[],
+    ),
+];
+
 /// Steps that divide by a scalar `n: i32`.
 pub const DIVIDED: &str =
     "let s = (s * scale).mask(|at| (at.row - at.col) % n != 1 && at.col / n <= at.row / n + 3);

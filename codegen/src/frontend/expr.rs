@@ -4,7 +4,7 @@ use super::body::Body;
 use super::diagnostics::{did_you_mean, listed};
 use super::scope::{Operand, Part, spelled};
 use super::signature::scalar_type;
-use crate::program::{Expr, ParamKind, ScalarType, UnaryOp};
+use crate::program::{Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
 use syn::{Lit, Member};
 
 impl Body<'_> {
@@ -51,13 +51,24 @@ impl Body<'_> {
                     .to_string()
             }
             Operand::At => "this is `at` itself: write `at.row`, `at.col`, `at.head` or `at.seq`".to_string(),
-            Operand::Param(id) if matches!(self.param_kind(*id), Some(ParamKind::PerHead(_))) => {
-                let name = self.param_name(*id);
-                format!("`{name}` holds a number for each head: write `{name}[at.head]`")
-            }
+            Operand::Param(id) => match self.vector(*id) {
+                Some(Vector { along, .. }) => {
+                    let (name, each, place) = (self.param_name(*id), along.each(), along.place());
+                    format!("`{name}` holds a number for each {each}: write `{name}[{place}]`")
+                }
+                None => format!("a number is meant here, this is {what}"),
+            },
             _ => format!("a number is meant here, this is {what}"),
         };
         self.errors.push(expr, message);
+    }
+
+    /// What a vector parameter is.
+    fn vector(&self, id: ParamId) -> Option<Vector> {
+        match self.param_kind(id) {
+            Some(ParamKind::Vector(vector)) => Some(vector),
+            _ => None,
+        }
     }
 
     /// An operand in words.
@@ -71,13 +82,15 @@ impl Body<'_> {
                 ScalarType::Bool => "a `bool`".into(),
             },
             Operand::Param(id) => {
+                if let Some(vector) = self.vector(*id) {
+                    return format!("the per-{} numbers `{}`", vector.along.each(), self.param_name(*id));
+                }
                 let kind = match self.param_kind(*id) {
                     Some(ParamKind::Query) => "query",
                     Some(ParamKind::Keys | ParamKind::PagedKeys) => "keys",
                     Some(ParamKind::Values | ParamKind::PagedValues) => "values",
                     Some(ParamKind::BlockTable) => "block table",
                     Some(ParamKind::Output | ParamKind::RowOutput) => "output",
-                    Some(ParamKind::PerHead(_)) => "per-head numbers",
                     _ => "parameter",
                 };
                 format!("the {kind} `{}`", self.param_name(*id))
@@ -120,7 +133,7 @@ impl Body<'_> {
         if self.scopes.in_closure() && !self.scopes.is_local(&text) {
             let allowed = match &operand {
                 Operand::Scalar(..) | Operand::HeadDim | Operand::Broken => true,
-                Operand::Param(id) => matches!(self.param_kind(*id), Some(ParamKind::PerHead(_))),
+                Operand::Param(id) => self.vector(*id).is_some(),
                 _ => false,
             };
             if !allowed {
@@ -242,10 +255,12 @@ impl Body<'_> {
         let index = self.scalar(&expr.index);
         match base {
             Operand::Broken => Operand::Broken,
-            Operand::Param(id) if matches!(self.param_kind(id), Some(ParamKind::PerHead(_))) => {
-                let Some(ParamKind::PerHead(ty)) = self.param_kind(id) else { return Operand::Broken };
+            Operand::Param(id) if self.vector(id).is_some() => {
+                let Some(Vector { element, .. }) = self.vector(id) else { return Operand::Broken };
                 match index {
-                    Some((index, ScalarType::I32)) => Operand::Scalar(Expr::Index(id, Box::new(index)), ty),
+                    Some((index, ScalarType::I32)) => {
+                        Operand::Scalar(Expr::Index(id, Box::new(index)), element)
+                    }
                     Some((_, other)) => {
                         let message = format!("an index is an `i32`, this is `{other}`");
                         self.errors.push(&expr.index, message);

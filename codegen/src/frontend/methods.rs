@@ -63,11 +63,15 @@ impl Body<'_> {
                     ParamKind::PagedKeys | ParamKind::PagedValues => &["gather"],
                     ParamKind::BlockTable => &["tiles"],
                     ParamKind::Output | ParamKind::RowOutput => &["store"],
-                    ParamKind::Scalar(_) | ParamKind::PerHead(_) => &[],
+                    ParamKind::Scalar(_) | ParamKind::Vector(_) => &[],
                 };
                 let what = self.describe(&Operand::Param(id));
                 if methods.is_empty() {
-                    self.errors.push(method, format!("{what} have no methods: write `{var}[at.head]`"));
+                    let place = match kind {
+                        ParamKind::Vector(vector) => format!("`{var}[{}]`", vector.along.place()),
+                        _ => format!("`{var}`"),
+                    };
+                    self.errors.push(method, format!("{what} have no methods: write {place}"));
                     return Operand::Broken;
                 }
                 self.no_method(call, &what, methods)

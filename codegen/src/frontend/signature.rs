@@ -1,7 +1,7 @@
 //! The signature of a kernel: generics and parameters.
 
 use super::diagnostics::{Errors, did_you_mean};
-use crate::program::{Axis, DType, Generic, Param, ParamKind, ScalarType, TileType};
+use crate::program::{Along, Axis, DType, Generic, Param, ParamKind, ScalarType, TileType, Vector};
 use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, Pat, PathArguments, Safety, Type, TypeParamBound};
 
@@ -37,20 +37,11 @@ const TENSORS: [(&str, ParamKind); 6] = [
 ];
 
 /// Every name that a parameter's type can have.
-const TYPES: [&str; 12] = [
-    "Query",
-    "Keys",
-    "Values",
-    "PagedKeys",
-    "PagedValues",
-    "Output",
-    "BlockTable",
-    "RowOutput",
-    "PerHead",
-    "f32",
-    "i32",
-    "bool",
-];
+fn types() -> Vec<&'static str> {
+    let tensors = TENSORS.iter().map(|(name, _)| *name);
+    let vectors = Along::ALL.into_iter().map(Along::type_name);
+    tensors.chain(["BlockTable", "RowOutput"]).chain(vectors).chain(["f32", "i32", "bool"]).collect()
+}
 
 pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
     let sig = &item.sig;
@@ -205,7 +196,7 @@ impl Reader<'_> {
             }
             _ => {
                 self.errors
-                    .push(ty, format!("this is not a parameter type of a kernel; those are {ALL_TYPES}"));
+                    .push(ty, format!("this is not a parameter type of a kernel; those are {}", all_types()));
                 return None;
             }
         };
@@ -223,30 +214,31 @@ impl Reader<'_> {
             self.share(ty, element?, head_dim?);
             return Some(*kind);
         }
+        if let Some(along) = Along::ALL.into_iter().find(|along| along.type_name() == name) {
+            let element = match args.as_slice() {
+                [GenericArgument::Type(ty)] => scalar_type(ty).filter(|ty| *ty != ScalarType::Bool),
+                _ => None,
+            };
+            if element.is_none() {
+                let usage = format!("`{name}` holds numbers: write `{name}<f32>` or `{name}<i32>`");
+                self.errors.push(ty, usage);
+            }
+            return element.map(|element| ParamKind::Vector(Vector { along, element }));
+        }
         let plain = match name.as_str() {
             "BlockTable" => ParamKind::BlockTable,
             "RowOutput" => ParamKind::RowOutput,
             "f32" => ParamKind::Scalar(ScalarType::F32),
             "i32" => ParamKind::Scalar(ScalarType::I32),
             "bool" => ParamKind::Scalar(ScalarType::Bool),
-            "PerHead" => {
-                let scalar = match args.as_slice() {
-                    [GenericArgument::Type(ty)] => scalar_type(ty).filter(|ty| *ty != ScalarType::Bool),
-                    _ => None,
-                };
-                if scalar.is_none() {
-                    self.errors.push(ty, "`PerHead` holds numbers: write `PerHead<f32>` or `PerHead<i32>`");
-                }
-                return scalar.map(ParamKind::PerHead);
-            }
             _ => {
-                let near = did_you_mean(&name, &TYPES);
+                let near = did_you_mean(&name, &types());
                 let hint = match name.as_str() {
                     "f64" | "f16" | "bf16" => "scalars are f32; tensors have their element type".to_string(),
                     "u32" | "usize" | "i64" | "u64" | "isize" | "u8" | "i16" | "u16" => {
                         "integers are `i32`".to_string()
                     }
-                    _ => format!("those are {ALL_TYPES}"),
+                    _ => format!("those are {}", all_types()),
                 };
                 self.errors.push(ty, format!("`{name}` is not a parameter type of a kernel{near}; {hint}"));
                 return None;
@@ -318,8 +310,14 @@ impl Reader<'_> {
     }
 }
 
-const ALL_TYPES: &str = "Query<T, D>, Keys<T, D>, Values<T, D>, PagedKeys<T, D>, PagedValues<T, D>, \
-                         BlockTable, Output<T, D>, RowOutput, PerHead<f32>, f32, i32 and bool";
+fn all_types() -> String {
+    let vectors: Vec<String> = Along::ALL.map(|along| format!("{}<f32>", along.type_name())).to_vec();
+    format!(
+        "Query<T, D>, Keys<T, D>, Values<T, D>, PagedKeys<T, D>, PagedValues<T, D>, BlockTable, Output<T, D>, RowOutput, \
+         {}, f32, i32 and bool",
+        vectors.join(", ")
+    )
+}
 
 /// `f32`, `i32` or `bool`.
 pub(super) fn scalar_type(ty: &Type) -> Option<ScalarType> {

@@ -9,7 +9,7 @@ use super::instance::Extent;
 use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning};
 use crate::analysis::attention::ScoreOp;
-use crate::program::{BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp};
+use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Builder, Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
@@ -135,7 +135,7 @@ impl Kernel<'_> {
                 in_register(reg, Bool)
             }
             Expr::Param(param) => self.scalar_parameter(*param),
-            Expr::Index(param, index) => self.per_head(*param, index, place),
+            Expr::Index(param, index) => self.vector(*param, index, place),
             Expr::Unary(op, a) => {
                 let a = self.value(a, place);
                 let (reg, kind) = self.unary(*op, a);
@@ -187,16 +187,26 @@ impl Kernel<'_> {
         }
     }
 
-    fn per_head(&mut self, param: ParamId, index: &Expr, place: &Place) -> Typed {
-        let index = self.evaluate(index, place);
-        let base = self.param(Meaning::Pointer(param));
-        let at = self.b.mad_wide("rd", &index, 4, &base);
-        let (t, kind) = match self.program.params[param.0].kind {
-            ParamKind::PerHead(ScalarType::I32) => (Type::S32, ScalarType::I32),
-            _ => (Type::F32, ScalarType::F32),
+    /// A number of a vector. An index that may lie outside is clamped: nothing outside is read, for a choice that is not taken
+    /// is evaluated too.
+    fn vector(&mut self, param: ParamId, index: &Expr, place: &Place) -> Typed {
+        let ParamKind::Vector(Vector { along, element }) = self.program.params[param.0].kind else {
+            unreachable!("a valid program indexes vectors")
         };
-        let reg = self.b.ld_constant(t, if t == Type::F32 { "f" } else { "i" }, &at, 0);
-        (Value::Register(reg), kind)
+        let mut at = self.evaluate(index, place);
+        if !along.fits(index) {
+            let length = match along {
+                Along::Heads => self.param(Meaning::QueryHeads),
+            };
+            let last = self.b.sub(Type::S32, "i", &length, 1);
+            at = self.b.max(Type::S32, "i", &at, 0);
+            at = self.b.min(Type::S32, "i", &at, &last);
+        }
+        let base = self.param(Meaning::Pointer(param));
+        let at = self.b.mad_wide("rd", &at, 4, &base);
+        let (t, group) = if element == ScalarType::I32 { (Type::S32, "i") } else { (Type::F32, "f") };
+        let reg = self.b.ld_constant(t, group, &at, 0);
+        (Value::Register(reg), element)
     }
 
     /// A scalar parameter of type i32, if that is what the expression is.

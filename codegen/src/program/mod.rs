@@ -24,8 +24,10 @@
 
 mod print;
 mod validate;
+mod vector;
 
 pub use validate::ProgramError;
+pub use vector::{Along, Vector};
 
 /// Index into [`Program::params`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,8 +120,8 @@ pub enum ParamKind {
     RowOutput,
     /// A scalar of the given type (`f32`, `i32`, `bool`).
     Scalar(ScalarType),
-    /// `PerHead<f32>` or `PerHead<i32>`: one value per query head, read as `slopes[at.head]`.
-    PerHead(ScalarType),
+    /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`.
+    Vector(Vector),
 }
 
 /// Types of scalar expressions.
@@ -295,7 +297,7 @@ pub enum Expr {
     Seq,
     /// A scalar parameter.
     Param(ParamId),
-    /// `slopes[at.head]`: a per-head parameter at an i32 index.
+    /// `slopes[at.head]`: a vector parameter at an i32 index, which is clamped to those that there are.
     Index(ParamId, Box<Expr>),
     /// An i32 constant.
     Int(i32),

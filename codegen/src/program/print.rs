@@ -6,7 +6,7 @@
 
 use super::{
     Axis, BinaryOp, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt,
-    TileOp, TileType, UnaryOp, ValueId,
+    TileOp, TileType, UnaryOp, ValueId, Vector,
 };
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -81,7 +81,7 @@ impl Program {
             ParamKind::BlockTable => "BlockTable".into(),
             ParamKind::RowOutput => "RowOutput".into(),
             ParamKind::Scalar(ty) => ty.to_string(),
-            ParamKind::PerHead(ty) => format!("PerHead<{ty}>"),
+            ParamKind::Vector(Vector { along, element }) => format!("{}<{element}>", along.type_name()),
         }
     }
 }

@@ -151,9 +151,9 @@ impl Program {
                 _ => Err(self.wrong_kind(*id, "a scalar")),
             },
             Expr::Index(id, index) => match (self.param_kind(*id)?, self.scalar_type(index)?) {
-                (ParamKind::PerHead(ty), I32) => Ok(ty),
-                (ParamKind::PerHead(_), other) => wrong(format!("an index is i32, this is {other}")),
-                _ => Err(self.wrong_kind(*id, "a per-head parameter")),
+                (ParamKind::Vector(vector), I32) => Ok(vector.element),
+                (ParamKind::Vector(_), other) => wrong(format!("an index is i32, this is {other}")),
+                _ => Err(self.wrong_kind(*id, "a vector")),
             },
             Expr::Unary(op, of) => match (op, self.scalar_type(of)?) {
                 (UnaryOp::Neg | UnaryOp::Abs, ty @ (F32 | I32)) => Ok(ty),

@@ -232,7 +232,7 @@ fn tensor_of<'a>(meaning: Meaning, argument: &Argument<'a>) -> Option<&'a Tensor
         (_, Argument::Ragged(ragged)) => Some(ragged.tensor),
         (_, Argument::Pool(pool)) => Some(pool.tensor),
         (_, Argument::Table(table)) => Some(table.entries_tensor()),
-        (_, Argument::Output(tensor) | Argument::PerHead(tensor)) => Some(tensor),
+        (_, Argument::Output(tensor) | Argument::Vector(tensor)) => Some(tensor),
         _ => None,
     }
 }

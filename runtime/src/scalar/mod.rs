@@ -176,11 +176,11 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Elements of a per-head argument; past its end NaN or 0, for a device would read anything there.
+    /// Elements of a vector: the first or the last where an index lies outside.
     fn element(&self, param: ParamId, index: &Value<'_>) -> Value<'static> {
         let Value::Int(indices) = index else { return ILL_TYPED };
         fn get<T: Copy>(values: &[T], index: i32) -> Option<T> {
-            values.get(usize::try_from(index).ok()?).copied()
+            values.get(index.max(0) as usize).or(values.last()).copied()
         }
         match self.arguments.get(param.0) {
             Some(HostArgument::Floats(values)) => {
@@ -252,7 +252,8 @@ mod tests {
             (Unary(UnaryOp::Abs, Box::new(Int(i32::MIN))), Scalar::Int(i32::MIN)),
             (Unary(UnaryOp::Neg, Box::new(Int(i32::MIN))), Scalar::Int(i32::MIN)),
             (Index(ParamId(1), Box::new(Head)), Scalar::Int(8)),
-            (Index(ParamId(1), Box::new(Int(-1))), Scalar::Int(0)),
+            (Index(ParamId(1), Box::new(Int(-1))), Scalar::Int(7)),
+            (Index(ParamId(1), Box::new(Int(i32::MAX))), Scalar::Int(8)),
             (Index(ParamId(2), Box::new(Int(0))), Scalar::Float(0.25)),
             (Unary(UnaryOp::ToI32, Box::new(Float(3e9))), Scalar::Int(i32::MAX)),
             (Unary(UnaryOp::ToI32, Box::new(Float(-3e9))), Scalar::Int(i32::MIN)),
@@ -289,8 +290,9 @@ mod tests {
                 Unary(UnaryOp::Not, Box::new(op(BinaryOp::Gt, X, Float(0.0)))),
                 bools([false, true, true, true]),
             ),
-            (index(0), ints([6, 5, 0, 0])),
-            (index(1), floats([Some(0.5), None, None, None])),
+            // Past the end stands the last.
+            (index(0), ints([6, 5, 5, 5])),
+            (index(1), floats([Some(0.5); 4])),
             (select(op(BinaryOp::Le, Col, Int(4)), X, Float(7.0)), floats([2.0, -1.0, 7.0, 7.0].map(Some))),
             (select(op(BinaryOp::Le, Col, Int(4)), Int(0), Col), ints([0, 0, 5, 6])),
             // What is not chosen is computed, and does no harm.
