@@ -15,10 +15,10 @@ fn program(name: &str) -> &'static Program {
     (kernels::find(name).expect("a stock kernel").program)()
 }
 
-fn spec(program: &Program, head_dim: usize) -> Spec {
+fn spec(program: &Program, arch: Arch, head_dim: usize) -> Spec {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     Spec {
-        arch: Arch::Sm80,
+        arch,
         dtype: DType::F16,
         head_dim,
         block_size: paged.then_some(16),
@@ -29,11 +29,21 @@ fn spec(program: &Program, head_dim: usize) -> Spec {
     }
 }
 
-/// Program to PTX text: what the first launch of a kernel pays before the driver sees it. The bar is 10 ms.
-#[divan::bench(args = KERNELS, consts = [64, 128])]
-fn program_to_text<const HEAD_DIM: usize>(bencher: Bencher, name: &str) {
+/// Program to PTX text: what the first launch of a kernel pays before the driver sees it. The bar is 5 ms.
+#[divan::bench(args = KERNELS, consts = [64, 128, 256])]
+fn ampere<const HEAD_DIM: usize>(bencher: Bencher, name: &str) {
+    program_to_text(bencher, name, Arch::Sm80, HEAD_DIM);
+}
+
+/// The same for Hopper.
+#[divan::bench(args = KERNELS, consts = [64, 128, 256])]
+fn hopper<const HEAD_DIM: usize>(bencher: Bencher, name: &str) {
+    program_to_text(bencher, name, Arch::Sm90a, HEAD_DIM);
+}
+
+fn program_to_text(bencher: Bencher, name: &str, arch: Arch, head_dim: usize) {
     let program = program(name);
-    let spec = spec(program, HEAD_DIM);
+    let spec = spec(program, arch, head_dim);
     bencher.bench(|| compile(program, &spec).expect("compiles").text());
 }
 
@@ -48,6 +58,6 @@ fn source_to_program(bencher: Bencher) {
 #[divan::bench]
 fn parse_and_verify(bencher: Bencher) {
     let program = program("paged_attention");
-    let text = compile(program, &spec(program, 128)).expect("compiles").text();
+    let text = compile(program, &spec(program, Arch::Sm80, 128)).expect("compiles").text();
     bencher.bench(|| flashpage::ptx::verify(&flashpage::ptx::parse(&text).expect("parses")));
 }
