@@ -308,6 +308,7 @@ impl BlockManager {
 
     /// Sees to it that `count` blocks are free, evicting idle ones, which go to the host if there is room: those copies
     /// are added to `saves`, and are to be made before the blocks are written.
+    #[inline]
     pub(crate) fn make_room(&mut self, count: usize, saves: &mut Vec<BlockMove>) -> Result<(), CacheError> {
         let Some(lacking) = count.checked_sub(self.pool.free_blocks()).filter(|lacking| *lacking > 0) else {
             return Ok(());

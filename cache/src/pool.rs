@@ -131,6 +131,7 @@ impl BlockPool {
     }
 
     /// A free block, now held once.
+    #[inline]
     pub fn alloc(&mut self) -> Option<BlockId> {
         let index = self.take()?;
         Some(self.id(index))
@@ -141,6 +142,7 @@ impl BlockPool {
     ///
     /// # Errors
     /// There are not so many free; the pool and `into` are as they were.
+    #[inline]
     pub fn alloc_many(&mut self, count: usize, into: &mut Vec<BlockId>) -> Result<(), OutOfBlocks> {
         let rest = self.free.len().checked_sub(count).ok_or_else(|| self.out_of_blocks(count))?;
         let (blocks, pool) = (&mut self.blocks, self.number);
@@ -174,6 +176,7 @@ impl BlockPool {
     ///
     /// # Errors
     /// The block was freed, or belongs to another pool, or is held too often; nothing was changed.
+    #[inline]
     pub fn retain(&mut self, id: BlockId) -> Result<(), BlockError> {
         self.check(id)?;
         if self.count(id.index) == MAX_REFERENCES {
@@ -187,6 +190,7 @@ impl BlockPool {
     ///
     /// # Errors
     /// The block was freed, or belongs to another pool; nothing was changed.
+    #[inline]
     pub fn release(&mut self, id: BlockId) -> Result<Released, BlockError> {
         self.check(id)?;
         // The tree lets go of its blocks itself.
@@ -202,6 +206,7 @@ impl BlockPool {
     /// # Errors
     /// Some block was freed already, or belongs to another pool, or is named more often than it is held; those before it
     /// have been let go.
+    #[inline]
     pub fn release_many(&mut self, ids: &[BlockId]) -> Result<(), BlockError> {
         ids.iter().try_for_each(|id| self.release(*id).map(drop))
     }
@@ -211,6 +216,7 @@ impl BlockPool {
         (self.blocks.get(index as usize)?.state & COUNT > 0).then(|| self.id(index))
     }
 
+    #[inline]
     pub(crate) fn check(&self, id: BlockId) -> Result<(), BlockError> {
         let block = self.blocks.get(id.index as usize).filter(|_| id.pool == self.number);
         let block = block.ok_or(BlockError::Foreign(id.index))?;

@@ -115,6 +115,7 @@ impl Sequences {
 }
 
 /// That a sequence may have so many tokens.
+#[inline]
 pub(crate) fn check_len(len: usize) -> Result<(), CacheError> {
     if len > i32::MAX as usize { Err(CacheError::TooLong(len)) } else { Ok(()) }
 }

@@ -21,6 +21,7 @@ pub(crate) fn slot(blocks: &[u32], position: usize, block_size: usize) -> i64 {
 }
 
 /// The slots of positions, block by block.
+#[inline]
 pub(crate) fn extend_slots(slots: &mut Vec<i64>, blocks: &[u32], positions: Range<usize>, block_size: usize) {
     let mut at = positions.start;
     while at < positions.end {

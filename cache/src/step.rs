@@ -48,6 +48,7 @@ impl BlockManager {
     }
 
     /// Writes down what every sequence needs; gives the blocks of all together.
+    #[inline]
     fn plan_step<W>(&mut self, pending: &mut Pending, work: W) -> Result<usize, CacheError>
     where
         W: IntoIterator<Item = (SequenceId, usize)>,
@@ -110,6 +111,7 @@ pub struct Appended {
 }
 
 /// The last block, if tokens are still to go into it.
+#[inline]
 fn shared_partial(sequence: &Sequence, block_size: usize) -> Option<u32> {
     let partial = !(sequence.len as usize).is_multiple_of(block_size);
     sequence.blocks.last().copied().filter(|_| partial)
@@ -141,6 +143,7 @@ impl Step<'_> {
 
     /// The sequences have their tokens; the slot of each, in the order of the sequences, is added to `slots`. Copies and
     /// saves have been made.
+    #[inline]
     pub fn commit(mut self, slots: &mut Vec<i64>) {
         self.committed = true;
         let BlockManager { pool, sequences, pending, block_size, host, .. } = &mut *self.manager;
