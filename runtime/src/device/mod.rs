@@ -12,8 +12,11 @@ mod counters;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod emulator;
+mod error;
 mod faults;
 mod host_buffer;
+mod launch;
+mod module;
 mod programmatic;
 pub(crate) mod signature;
 mod stream;
@@ -25,8 +28,12 @@ pub(crate) use counters::Counter;
 pub use emulator::{
     AsyncPolicy, EmulatorOptions, Finding, Monitor, Profile, Report, Roofline, Sanitize, Target, WarpOrder,
 };
+pub use error::DeviceError;
 pub use faults::{Faults, Operation};
 pub use host_buffer::HostBuffer;
+pub use launch::{Launch, Run};
+pub(crate) use module::CodePlan;
+pub use module::Module;
 pub use stream::{Stream, Transfer};
 pub use tensor_map::{
     Interleave, L2Promotion, OutOfBounds, Swizzle, TensorMap, TensorMapError, TensorMapType,
@@ -35,134 +42,9 @@ pub use timing::{Timing, TimingOptions};
 
 use flashpage_codegen::Arch;
 use flashpage_codegen::program::DType;
+use module::Loaded;
 use std::fmt;
 use std::sync::Arc;
-
-/// What a device can refuse or fail at.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeviceError {
-    /// No CUDA driver library on this machine.
-    #[error("no CUDA driver here (libcuda.so was not found): install the NVIDIA driver, or use the emulator")]
-    NoDriver,
-    /// Built without the `cuda` feature.
-    #[error("built without the `cuda` feature: build with `--features cuda`, or use the emulator")]
-    NotBuilt,
-    /// A driver call failed.
-    #[error("CUDA: {call} failed: {message}")]
-    Cuda {
-        /// What was asked of the driver.
-        call: &'static str,
-        /// The driver's words.
-        message: String,
-    },
-    /// The emulator could not allocate.
-    #[error("cannot allocate {bytes} bytes: {message}")]
-    Alloc {
-        /// How many bytes.
-        bytes: usize,
-        /// Why not.
-        message: String,
-    },
-    /// A copy past a buffer's end.
-    #[error("{len} bytes at offset {offset} do not fit in a buffer of {size} bytes")]
-    OutOfRange {
-        /// First byte.
-        offset: usize,
-        /// How many bytes.
-        len: usize,
-        /// The buffer's size.
-        size: usize,
-    },
-    /// Host memory that a transfer is copying from or to.
-    #[error(
-        "bytes {start}..{end} of the host memory belong to a transfer that is under way: wait for it, or ask `is_done`"
-    )]
-    Pending {
-        /// The transfer's first byte.
-        start: usize,
-        /// The first byte past it.
-        end: usize,
-    },
-    /// A copy onto itself.
-    #[error(
-        "{len} bytes at offset {from} and at offset {to} of one buffer overlap: copy by way of another buffer"
-    )]
-    Overlap {
-        /// First byte to be copied.
-        from: usize,
-        /// Where it would go.
-        to: usize,
-        /// How many bytes.
-        len: usize,
-    },
-    /// A failure that a test asked for.
-    #[error("{operation} failed because `Faults` was asked for it (operation {number} of this device)")]
-    Injected {
-        /// What was asked of the device: an [`Operation::name`].
-        operation: &'static str,
-        /// Which operation of the device it was, from 0.
-        number: u64,
-    },
-    /// PTX that cannot be loaded.
-    #[error("cannot load the PTX: {0}")]
-    Load(String),
-    /// A kernel of ours of which the driver's compiler has made what it was not made for.
-    #[error(
-        "`{entry}` is not run: {found}. Take another tile (`Tuning::tile`, `--tile ROWSxCOLUMNS`), the kernel for sm_80 \
-         (`arch` of the options, `--arch sm_80`), or another driver: this one is for CUDA {}.{}",
-        .cuda.0, .cuda.1
-    )]
-    Unfit {
-        /// The kernel.
-        entry: String,
-        /// What was found.
-        found: String,
-        /// The CUDA version that the driver supports.
-        cuda: (u32, u32),
-    },
-    /// No such entry.
-    #[error("the module has no entry `{entry}`: it has {}", list(.known))]
-    NoEntry {
-        /// What was asked for.
-        entry: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// A launch that cannot begin.
-    #[error("cannot launch `{entry}`: {message}")]
-    Launch {
-        /// The entry.
-        entry: String,
-        /// Why not.
-        message: String,
-    },
-    /// A kernel that went wrong while it ran.
-    #[error("`{entry}` failed: {message}")]
-    Fault {
-        /// The entry.
-        entry: String,
-        /// What happened, and where.
-        message: String,
-    },
-    /// Time asked of the emulator.
-    #[error("the emulator has no clock: time on a GPU (`--device cuda:0`), or count with `kgen cost`")]
-    NoClock,
-    /// No library to multiply with.
-    #[error(
-        "no cuBLAS here ({tried}): put the CUDA toolkit's or PyTorch's on LD_LIBRARY_PATH, or name it in CUBLAS"
-    )]
-    NoBlas {
-        /// The names that were tried.
-        tried: String,
-    },
-    /// A module or buffer of another device.
-    #[error("{0} belongs to another device")]
-    OtherDevice(&'static str),
-    /// A tensor map that is no tensor map.
-    #[error(transparent)]
-    TensorMap(#[from] TensorMapError),
-}
 
 /// Bytes that are moved at once where a whole need not be in memory.
 pub(crate) const PIECE: usize = 1 << 20;
@@ -639,89 +521,6 @@ impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Device({})", self.name())
     }
-}
-
-/// PTX loaded onto a device. Clones are handles to the same one.
-#[derive(Clone)]
-pub struct Module(Arc<Loaded>);
-
-enum Loaded {
-    Emulator(emulator::LoadedModule),
-    #[cfg(feature = "cuda")]
-    Cuda(cuda::CudaModule),
-}
-
-impl Module {
-    /// Whether an entry waits for the launch before it, as a launch that is [`Launch::programmatic`] has to: whether
-    /// `griddepcontrol.wait` is in it, or in what it may call.
-    pub fn waits(&self, entry: &str) -> bool {
-        match &*self.0 {
-            Loaded::Emulator(module) => module.waits(entry),
-            #[cfg(feature = "cuda")]
-            Loaded::Cuda(module) => module.waits(entry),
-        }
-    }
-}
-
-impl fmt::Debug for Module {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Module")
-    }
-}
-
-/// What the machine code of a kernel of ours has to be.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "cuda"), expect(dead_code))]
-pub(crate) struct CodePlan<'a> {
-    /// The PTX entry.
-    pub entry: &'a str,
-    /// Registers of a thread at entry, where warps give and take some.
-    pub registers: Option<u32>,
-}
-
-/// How to launch an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launch {
-    /// Blocks, also where `cluster` is not one block.
-    pub grid: [u32; 3],
-    /// Threads of a block.
-    pub block: [u32; 3],
-    /// Blocks of a cluster.
-    pub cluster: [u32; 3],
-    /// Dynamic shared memory of a block.
-    pub dynamic_shared_bytes: u32,
-    /// Whether all blocks are on the device at once, and may wait for one another at the grid's barrier.
-    pub cooperative: bool,
-    /// Whether it may begin before the launch before it in the stream has ended: `griddepcontrol.wait` of its entry waits
-    /// for that. Elsewhere known as programmatic dependent launch (CUDA C++ Programming Guide, "Programmatic Dependent
-    /// Launch and Synchronization"; `CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION`). Refused of an entry that does
-    /// not wait, of a cooperative launch and by GPUs before compute capability 9.0. Correctness needs it nowhere.
-    pub programmatic: bool,
-    /// The bytes of each parameter, in order.
-    pub params: Vec<Vec<u8>>,
-}
-
-impl Default for Launch {
-    /// One block of one thread, of a kernel without parameters.
-    fn default() -> Launch {
-        Launch {
-            grid: [1; 3],
-            block: [1; 3],
-            cluster: [1; 3],
-            dynamic_shared_bytes: 0,
-            cooperative: false,
-            programmatic: false,
-            params: Vec::new(),
-        }
-    }
-}
-
-/// What a launch told.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Run {
-    /// Counters and findings; only the emulator has them.
-    pub report: Option<Report>,
 }
 
 #[cfg(test)]
