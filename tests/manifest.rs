@@ -10,7 +10,7 @@ mod opaque_masks;
 mod user_sources;
 
 use canonical::{canonical, hash};
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, ShapeClass, Spec, Work, compile};
@@ -37,7 +37,7 @@ struct Entry {
 
 /// A program's `index`th choice of what is not told: dtype, head dimension and block size.
 fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usize) -> Spec {
-    let dims = head_dims(arch);
+    let dims = tuned_head_dims(arch);
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     Spec {
         arch,
@@ -64,7 +64,7 @@ fn stock() -> Vec<Entry> {
     for stock in catalogue() {
         let program = (stock.program)();
         for arch in ARCHS {
-            for (dim, &head_dim) in head_dims(arch).iter().enumerate() {
+            for (dim, &head_dim) in tuned_head_dims(arch).iter().enumerate() {
                 for (shape, work) in shapes_and_works() {
                     let index = entries.len() + dim;
                     let spec = Spec { head_dim, ..spec(program, arch, shape, work, index) };

@@ -30,6 +30,15 @@ pub(crate) fn block_step(batch: &Batch<'_>, param: ParamId) -> usize {
     block / head.max(1)
 }
 
+/// The swizzle of panels of so many bytes.
+fn swizzle(span: u32) -> Swizzle {
+    match span {
+        32 => Swizzle::B32,
+        64 => Swizzle::B64,
+        _ => Swizzle::B128,
+    }
+}
+
 /// The tensor map of a parameter of which one copy moves `copy`, where `packed_heads` query heads share a tile.
 pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packed_heads: usize) -> TensorMap {
     let (_, token, head) = batch.strides(param);
@@ -82,7 +91,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
         box_dims: once(copy.span / bytes as u32).chain(outer.iter().map(|(.., boxed)| *boxed)).collect(),
         element_strides: vec![1; 1 + outer.len()],
         interleave: Interleave::None,
-        swizzle: if copy.span == 64 { Swizzle::B64 } else { Swizzle::B128 },
+        swizzle: swizzle(copy.span),
         l2_promotion,
         oob_fill: OutOfBounds::Zeros,
     }
@@ -158,7 +167,7 @@ mod tests {
                 box_dims: box_dims.to_vec(),
                 element_strides: vec![1; dims.len()],
                 interleave: Interleave::None,
-                swizzle: if span == 64 { Swizzle::B64 } else { Swizzle::B128 },
+                swizzle: swizzle(span),
                 l2_promotion: if is_keys { L2Promotion::B256 } else { L2Promotion::B128 },
                 oob_fill: OutOfBounds::Zeros,
             };

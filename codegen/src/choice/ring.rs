@@ -2,15 +2,15 @@
 //! registers and shared memory.
 
 use super::row::Carries;
-use super::{MAX_STAGES, ScheduleError, list, ring_table};
+use super::{MAX_STAGES, ScheduleError, list, ring_table, row_head_dim};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::program::Expr;
 use crate::schedule::{QueryIn, Ring, Sizes, Tuning};
 use crate::spec::{Arch, ShapeClass, Spec};
 
-/// Head dimensions of the sm_80 lowering.
-pub const SM80_HEAD_DIMS: &[usize] = &[64, 128, 192, 256];
+/// Head dimensions with rows in the table of sm_80.
+pub const SM80_TUNED: &[usize] = &[64, 128, 192, 256];
 
 /// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
 pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
@@ -43,8 +43,11 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
-    let row = ring_table::row(spec.head_dim, spec.shape, Carries::of(spec, attention));
-    row.map(|row| tuned(row.schedule(), &spec.tuning)).transpose()
+    let of = row_head_dim(Arch::Sm80, spec.head_dim);
+    let Some(row) = ring_table::row(of, spec.shape, Carries::of(spec, attention)) else { return Ok(None) };
+    let mut ring = row.schedule();
+    ring.sizes.head_dim = spec.head_dim;
+    tuned(ring, &spec.tuning).map(Some)
 }
 
 /// The same, but for what `tuning` says.

@@ -1,4 +1,4 @@
-//! Warps that are all alike, FlashAttention-2's: one ring of K and V tiles in turn, rows of 128 bytes swizzled.
+//! Warps that are all alike, FlashAttention-2's: one ring of K and V tiles in turn, their rows swizzled.
 
 use super::{QueryIn, Rescale, Sizes};
 use crate::layout::swizzle::Swizzle;

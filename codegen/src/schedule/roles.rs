@@ -7,6 +7,7 @@
 use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
+use crate::layout::swizzle::widest_span;
 use crate::program::ParamKind;
 use std::fmt;
 use std::ops::Deref;
@@ -113,9 +114,10 @@ impl Roles {
         [of(self.head_dim), of(self.cols), of(self.cols) / 2]
     }
 
-    /// Bytes of the head dimension that lie together in a row of a panel: the largest swizzle that divides it.
+    /// Bytes of the head dimension that lie together in a row of a panel: the largest swizzle that divides it, so that
+    /// panels are full and no box reaches past a head.
     pub fn span(&self) -> usize {
-        if self.head_dim.is_multiple_of(64) { 128 } else { 64 }
+        widest_span(self.head_dim * 2)
     }
 
     /// Panels of a tile.

@@ -7,7 +7,7 @@ use crate::progress;
 use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
@@ -38,7 +38,7 @@ pub struct KernelCost {
     /// Element type; the machine code of both costs the same
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
-    /// Head dimensions; all if absent. A FILE.ptx needs its own
+    /// Head dimensions; those with rows in the target's table if absent. A FILE.ptx needs its own
     #[arg(long, value_delimiter = ',')]
     pub head_dim: Vec<usize>,
     /// Shape classes: prefill, append, decode; all if absent
@@ -151,7 +151,7 @@ impl KernelCost {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
                 (Generic::Fixed(head_dim), _) => vec![*head_dim],
-                (_, true) => head_dims(self.arch).to_vec(),
+                (_, true) => tuned_head_dims(self.arch).to_vec(),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {

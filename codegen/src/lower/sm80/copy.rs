@@ -1,7 +1,8 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
-//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::COPY_ROW`); a thread works out the
-//! address of its row once and walks along it by instruction offsets. A paged source is walked in *granules* of
+//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::copy_row`); a thread works out the
+//! address of its row once and walks along it by instruction offsets. Where a row ends inside the last four chunks, lanes
+//! past it copy nothing. A paged source is walked in *granules* of
 //! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
 //! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
 //!
@@ -11,7 +12,7 @@
 
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, COPY_ROW, PERIOD, Swizzle};
+use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, PERIOD, copy_row};
 use crate::lower::instance::Instance;
 use crate::lower::range::ColumnRange;
 use crate::plan::attention::{KEYS, VALUES};
@@ -34,6 +35,8 @@ pub(super) struct InRing {
     kv_len: Reg,
     /// Row of this thread in the first pass.
     row: Reg,
+    /// This thread's chunk of a segment.
+    chunk: Reg,
     /// First column of the leftmost tile, from which rows are counted; `None` where that is column 0.
     col_begin: Option<Reg>,
     /// Where this thread's row of the first pass lies in a slot at offset 0.
@@ -77,26 +80,52 @@ struct Table {
     lane_within: Option<Reg>,
 }
 
-/// A thread's chunk in a row of a swizzled tile, for the first and the second half of the pattern. Segment
-/// `n` of the row (64 bytes) lies at `halves[n % 2]`, offset `n / 2` patterns.
+/// A thread's chunk in a row of a swizzled tile, for each segment (64 bytes) of a span; one for all where a span is no
+/// wider. Segment `n` of the row lies as segment `n` modulo their number, so many spans further on.
 pub(super) struct Segments {
-    halves: [Reg; 2],
+    of_span: Vec<Reg>,
 }
 
 impl Segments {
     /// The address register and offset of segment `n`.
     pub fn at(&self, n: usize) -> (&Reg, usize) {
-        (&self.halves[n % 2], n / 2 * PERIOD * CHUNK)
+        let count = self.of_span.len();
+        (&self.of_span[n % count], n / count * count * SEGMENT)
     }
+}
+
+/// Who copies the segments of a row; `None` for everybody.
+pub(super) struct Copying {
+    /// Of all segments but the last.
+    whole: Option<Reg>,
+    /// Of the last one, which a row may end in.
+    last: Option<Reg>,
 }
 
 /// Bytes that the lanes of one row copy at once.
 pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
 
 impl Ampere<'_> {
-    /// Segments of a row.
+    /// Segments of a row, of which the last may be cut short.
     pub(super) fn segments(&self) -> usize {
-        self.ring.swizzle().row_bytes / SEGMENT
+        self.ring.swizzle().row_bytes.div_ceil(SEGMENT)
+    }
+
+    /// Which lanes copy: those of whom `present` holds, and of the last segment those whose chunk is inside the row.
+    pub(super) fn copying(&mut self, chunk: &Reg, present: Option<&Reg>) -> Copying {
+        let left = self.ring.swizzle().chunks() % COPY_LANES;
+        let last = match (left, present) {
+            (0, present) => present.cloned(),
+            (left, None) => Some(self.b.setp(Word::Lt, Type::U32, "p", chunk, left)),
+            (left, Some(present)) => Some(self.b.setp_and(Word::Lt, Type::U32, "p", chunk, left, present)),
+        };
+        Copying { whole: present.cloned(), last }
+    }
+
+    /// Restricts what follows to the lanes that copy this segment.
+    pub(super) fn guard_segment(&mut self, segment: usize, copying: &Copying) {
+        let is_last = segment + 1 == self.segments();
+        self.b.set_guard(if is_last { copying.last.as_ref() } else { copying.whole.as_ref() });
     }
 
     /// Rows that all threads copy in one pass.
@@ -114,6 +143,7 @@ impl Ampere<'_> {
         let stride = self.param(Meaning::TokenStride(q));
         let base = self.b.mad_wide("rd", &instance.q_begin, &stride, &base);
         let target = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
+        let copying = self.copying(&chunk, None);
         for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
@@ -121,28 +151,31 @@ impl Ampere<'_> {
             let from =
                 self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
             let offset = first * self.ring.swizzle().row_bytes;
-            self.copy_row(&target, offset, &from, None);
+            self.copy_row(&target, offset, &from, None, &copying);
         }
     }
 
     /// The row of eight and the chunk of four that a lane copies.
     pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
-        (self.of_lane("copy_row", lane, COPY_ROW), self.of_lane("copy_chunk", lane, COPY_CHUNK))
+        let row = copy_row(self.ring.swizzle().span());
+        (self.of_lane("copy_row", lane, row), self.of_lane("copy_chunk", lane, COPY_CHUNK))
     }
 
     /// Shared addresses of row `first_row + row` (`first_row` a multiple of eight, `row` below eight).
     pub(super) fn swizzled_segments(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.swizzle();
+        let row_bytes = swizzle.row_bytes;
+        let phase = self.phase_of(row.clone(), swizzle.span());
         let b = &mut self.b;
-        // A row below eight is its own phase.
-        let place = b.xor(Type::B32, "r", row, chunk);
+        let place = b.xor(Type::B32, "r", &phase, chunk);
         let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
         let whole = b.add(Type::U32, "r", first_row, row);
         let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
         let shared = b.shared_address("r", SHARED);
         let first = b.add(Type::U32, "target", &place, &shared);
-        let second = b.xor(Type::B32, "target", &first, Swizzle::step(COPY_LANES).0);
-        Segments { halves: [first, second] }
+        let others = (SEGMENT..swizzle.span()).step_by(SEGMENT);
+        let others: Vec<Reg> = others.map(|along| b.xor(Type::B32, "target", &first, along)).collect();
+        Segments { of_span: [vec![first], others].concat() }
     }
 
     /// Where the ring starts: the rightmost tile.
@@ -175,7 +208,7 @@ impl Ampere<'_> {
             None => instance.kv_len.clone(),
             Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
         };
-        InRing { tile, stage, shared, kv_len, row, col_begin, target, keys, values, table }
+        InRing { tile, stage, shared, kv_len, row, chunk, col_begin, target, keys, values, table }
     }
 
     fn source(
@@ -312,9 +345,9 @@ impl Ampere<'_> {
         let cols = self.ring.cols;
         let passes = cols / pass_rows;
         let target = match stage {
-            None => Segments { halves: ring.target.halves.clone() },
+            None => Segments { of_span: ring.target.of_span.clone() },
             Some(stage) => Segments {
-                halves: ring.target.halves.each_ref().map(|half| self.b.add(Type::U32, "r", half, stage)),
+                of_span: ring.target.of_span.iter().map(|at| self.b.add(Type::U32, "r", at, stage)).collect(),
             },
         };
         let left = checked.then(|| {
@@ -322,14 +355,13 @@ impl Ampere<'_> {
             let start = self.b.mad_lo(Type::U32, "r", index, cols, &ring.row);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
+        let copying = self.copying(&ring.chunk, present);
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
             let size = left.as_ref().map(|left| {
                 let inside = k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows);
                 k.b.selp(Type::U32, "r", CHUNK, 0, &inside)
             });
-            k.b.set_guard(present);
-            k.copy_row(&target, slot + pass * pass_rows * row_bytes, from, size.as_ref());
-            k.b.set_guard(None);
+            k.copy_row(&target, slot + pass * pass_rows * row_bytes, from, size.as_ref(), &copying);
         };
         match &ring.table {
             None => {
@@ -393,11 +425,20 @@ impl Ampere<'_> {
     /// Copies this lane's chunk of every segment of a row, of which `size` bytes are read and the rest is zero. It goes past L1,
     /// which tiles would only sweep. The four lanes of a row ask for half a line of 128 bytes; L2 fetches all of it, and has the
     /// other half when the next instruction asks.
-    fn copy_row(&mut self, target: &Segments, offset: usize, from: &Reg, size: Option<&Reg>) {
+    fn copy_row(
+        &mut self,
+        target: &Segments,
+        offset: usize,
+        from: &Reg,
+        size: Option<&Reg>,
+        copying: &Copying,
+    ) {
         for segment in 0..self.segments() {
             let (to, along) = target.at(segment);
+            self.guard_segment(segment, copying);
             self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), size);
         }
+        self.b.set_guard(None);
     }
 }
 
