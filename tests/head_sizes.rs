@@ -14,8 +14,7 @@ use flashpage::prelude::*;
 use flashpage::runtime::equivalence::{check_rows, suite_in};
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{
-    Argument, AsyncPolicy, EmulatorOptions, LaunchOptions, LaunchReport, PoolLayout, Profile, Row, WarpOrder,
-    launch,
+    Argument, AsyncPolicy, EmulatorOptions, LaunchOptions, PoolLayout, Profile, Row, WarpOrder, launch,
 };
 use planning::{forced, stock};
 use targets::{ARCHS, device, options};
@@ -139,7 +138,7 @@ fn poison(argument: &Argument<'_>, heads: usize, sound: usize) {
     let (tensor, lines, of_token, of_head, head_dim) = match argument {
         Argument::Ragged(ragged) => {
             let (tokens, width) = (ragged.tensor.shape()[0], ragged.tensor.shape()[2]);
-            ((ragged.tensor), vec![(0, tokens)], heads * width, width, width)
+            (ragged.tensor, vec![(0, tokens)], heads * width, width, width)
         }
         Argument::Pool(pool) => {
             let shape = pool.shape().unwrap();
@@ -160,15 +159,14 @@ fn poison(argument: &Argument<'_>, heads: usize, sound: usize) {
 }
 
 /// Launches and counts.
-fn count(arch: Arch, case: &Case, head_dim: usize) -> (Profile, LaunchReport) {
+fn count(arch: Arch, case: &Case, head_dim: usize) -> Profile {
     let emulator = options(arch, AsyncPolicy::Eager, WarpOrder::InOrder);
     let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
     let (program, problem) = (stock(case.0), problem(case, head_dim, 0));
     let inputs = problem.inputs(&device, program).unwrap();
     let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
-    let mut report = launch(&device, program, &inputs.arguments(), &options).unwrap();
-    let profile = report.emulated.as_mut().and_then(|emulated| emulated.profile.take()).unwrap();
-    (profile, report)
+    let report = launch(&device, program, &inputs.arguments(), &options).unwrap();
+    report.emulated.and_then(|emulated| emulated.profile).unwrap()
 }
 
 /// Rows that are no multiple of a line of banks lie so that nothing loses a pass all the same.
@@ -178,7 +176,7 @@ fn no_bank_conflicts() {
     for arch in ARCHS {
         for head_dim in untuned_head_dims(arch) {
             for case in &CASES[..3] {
-                let (profile, _) = count(arch, case, head_dim);
+                let profile = count(arch, case, head_dim);
                 assert!(profile.totals.wavefronts > 0);
                 for (line, passes) in profile.bank_conflicts() {
                     let (number, text) = (line.line, &line.instruction);
@@ -189,6 +187,29 @@ fn no_bank_conflicts() {
         }
     }
     assert!(lost.is_empty(), "lost to bank conflicts:\n  {}", lost.join("\n  "));
+}
+
+/// What no product is deep enough for, or no accumulator wide enough, is refused with what to do about it.
+#[test]
+fn sizes_without_kernels() {
+    let table = [
+        (16, "heads padded with zeros to 32"),
+        (72, "heads padded with zeros to 80"),
+        (100, "heads padded with zeros to 112"),
+        (272, "multiples of 16 from 32 to 256"),
+    ];
+    for arch in ARCHS {
+        let device = targets::plain(arch);
+        for (head_dim, advice) in table {
+            let problem = Problem { head_dim, lens: vec![(2, 3)], ..Problem::default() };
+            let inputs = problem.inputs(&device, stock("attention")).unwrap();
+            let arguments = inputs.arguments();
+            let refused = launch(&device, stock("attention"), &arguments, &LaunchOptions::default());
+            let message = refused.unwrap_err().to_string();
+            let named = format!("head_dim {head_dim} has no kernels");
+            assert!(message.contains(&named) && message.contains(advice), "{message}");
+        }
+    }
 }
 
 /// Every kernel over the whole suite of shapes in every head dimension of these: minutes, so only where it is asked for.

@@ -10,11 +10,11 @@ mod opaque_masks;
 mod user_sources;
 
 use canonical::{canonical, hash};
-use flashpage::codegen::choice::tuned_head_dims;
+use flashpage::codegen::choice::{tuned_head_dims, untuned_head_dims};
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, ShapeClass, Spec, Work, compile};
-use flashpage::kernels::catalogue;
+use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
 use user_sources::{DIVIDED, FORMS, MAPS, MASKS, form_source};
 
@@ -71,6 +71,21 @@ fn stock() -> Vec<Entry> {
                     entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
                 }
             }
+        }
+    }
+    entries
+}
+
+/// Head dimensions without rows of their own, each in a shape and a way to get work by turns.
+fn other_head_dims() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for arch in ARCHS {
+        for (number, head_dim) in untuned_head_dims(arch).enumerate() {
+            let name = ["causal_attention", "paged_attention"][number % 2];
+            let program = (find(name).unwrap().program)();
+            let (shape, work) = shapes_and_works().nth(number % 9).unwrap();
+            let spec = Spec { head_dim, ..spec(program, arch, shape, work, number) };
+            entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
         }
     }
     entries
@@ -133,7 +148,7 @@ fn line(Entry { name, program, spec }: &Entry) -> String {
 
 #[test]
 fn what_everything_compiles_to() {
-    let entries: Vec<Entry> = [stock(), users(), drawn()].into_iter().flatten().collect();
+    let entries: Vec<Entry> = [stock(), users(), drawn(), other_head_dims()].into_iter().flatten().collect();
     assert!(entries.len() <= 3000, "{} kernels: too many to be made each time", entries.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads);

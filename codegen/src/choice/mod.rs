@@ -78,9 +78,9 @@ pub fn untuned_head_dims(arch: Arch) -> impl Iterator<Item = usize> {
     HEAD_DIMS.into_iter().filter(move |head_dim| !tuned_head_dims(arch).contains(head_dim))
 }
 
-/// The head dimension whose rows one takes: itself, or the next larger.
-fn row_head_dim(arch: Arch, head_dim: usize) -> usize {
-    tuned_head_dims(arch).iter().copied().find(|tuned| *tuned >= head_dim).unwrap_or(head_dim)
+/// The head dimension whose rows one takes: itself, or the next larger that is tuned.
+pub fn row_head_dim(arch: Arch, head_dim: usize) -> Option<usize> {
+    tuned_head_dims(arch).iter().copied().find(|tuned| *tuned >= head_dim)
 }
 
 /// The default schedule of a spec, or the one that the spec asks for.

@@ -44,7 +44,8 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
     let of = row_head_dim(Arch::Sm80, spec.head_dim);
-    let Some(row) = ring_table::row(of, spec.shape, Carries::of(spec, attention)) else { return Ok(None) };
+    let row = of.and_then(|of| ring_table::row(of, spec.shape, Carries::of(spec, attention)));
+    let Some(row) = row else { return Ok(None) };
     let mut ring = row.schedule();
     ring.sizes.head_dim = spec.head_dim;
     tuned(ring, &spec.tuning).map(Some)

@@ -30,8 +30,8 @@ impl RolesRow {
     /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
         let is_its = spec.arch == Arch::Sm90a;
-        let of = row_head_dim(Arch::Sm90a, spec.head_dim);
-        is_its.then(|| roles_table::row(of, spec.shape, MaskClass::of(attention))).flatten()
+        let of = row_head_dim(Arch::Sm90a, spec.head_dim).filter(|_| is_its)?;
+        roles_table::row(of, spec.shape, MaskClass::of(attention))
     }
 }
 

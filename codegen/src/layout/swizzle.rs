@@ -83,6 +83,9 @@ impl Swizzle {
 /// two stock kernels of a prefill, which have no register free, spilled 72 and 244 bytes.
 pub const COPY_LANES: usize = 4;
 
+/// What each of these lanes copies of half a segment, at the end of a row of an odd number of spans of 32 bytes: bytes.
+pub const HALF_CHUNK: usize = CHUNK / 2;
+
 /// The first chunk that a lane copies of its row.
 pub const COPY_CHUNK: LaneMap = LaneMap(&[field(0, 2, 1)]);
 
@@ -115,16 +118,31 @@ mod tests {
     fn copies_touch_every_bank_once() {
         for tile in tiles() {
             let copy_row = copy_row(tile.span());
-            for first_chunk in (0..tile.chunks()).step_by(COPY_LANES) {
+            let whole = tile.chunks() / COPY_LANES * COPY_LANES;
+            for first_chunk in (0..whole).step_by(COPY_LANES) {
                 for quarter in 0..4 {
-                    // Where a row ends inside a segment, the lanes past it copy nothing.
-                    let lanes: Vec<usize> = (8 * quarter..8 * quarter + 8)
-                        .filter(|lane| first_chunk + COPY_CHUNK.of(*lane) < tile.chunks())
-                        .collect();
-                    let at =
-                        |lane: &usize| tile.offset(copy_row.of(*lane), first_chunk + COPY_CHUNK.of(*lane));
-                    assert_eq!(banks(lanes.iter().map(at)), lanes.len(), "{tile:?} {first_chunk} {quarter}");
+                    let lanes = 8 * quarter..8 * quarter + 8;
+                    let at = |lane| tile.offset(copy_row.of(lane), first_chunk + COPY_CHUNK.of(lane));
+                    assert_eq!(banks(lanes.map(at)), 8, "{tile:?} {first_chunk} {quarter}");
                 }
+            }
+            // What is left of a row: half a warp at a time, half a chunk a lane.
+            let left = tile.chunks() - whole;
+            for lanes in [0..16, 16..32].into_iter().filter(|_| left > 0) {
+                assert_eq!((tile.span(), left), (32, 2));
+                let mut banks: Vec<usize> = lanes
+                    .map(|lane| {
+                        let (row, piece) = (copy_row.of(lane), COPY_CHUNK.of(lane));
+                        let at = tile.offset(row, whole + piece / 2) + piece % 2 * HALF_CHUNK;
+                        // As the emitter works it out.
+                        let of_row = row * tile.row_bytes + whole * CHUNK;
+                        assert_eq!(at, of_row + (piece ^ (phase(row, 32) << 1)) * HALF_CHUNK);
+                        at / HALF_CHUNK % 16
+                    })
+                    .collect();
+                banks.sort_unstable();
+                banks.dedup();
+                assert_eq!(banks.len(), 16, "{tile:?}");
             }
             let mut rows: Vec<usize> = (0..32).map(|lane| copy_row.of(lane)).collect();
             rows.sort_unstable();

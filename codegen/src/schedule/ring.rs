@@ -25,7 +25,7 @@ impl Deref for Ring {
 impl Ring {
     /// Layout of the Q, K and V tiles in shared memory (16-bit elements).
     pub fn swizzle(&self) -> Swizzle {
-        Swizzle { row_bytes: self.head_dim * 2 }
+        Swizzle { row_bytes: self.row_bytes() }
     }
 }
 

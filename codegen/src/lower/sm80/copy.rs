@@ -1,8 +1,9 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
 //! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::copy_row`); a thread works out the
-//! address of its row once and walks along it by instruction offsets. Where a row ends inside the last four chunks, lanes
-//! past it copy nothing. A paged source is walked in *granules* of
+//! address of its row once and walks along it by instruction offsets. What
+//! is left of a row goes by half chunks, so that every lane has a part of it: lanes guarded one by one cost a prefill of
+//! head_dim 240 a hundred bytes of spills. A paged source is walked in *granules* of
 //! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
 //! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
 //!
@@ -12,7 +13,7 @@
 
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, PERIOD, copy_row};
+use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, HALF_CHUNK, PERIOD, copy_row};
 use crate::lower::instance::Instance;
 use crate::lower::range::ColumnRange;
 use crate::plan::attention::{KEYS, VALUES};
@@ -84,6 +85,8 @@ struct Table {
 /// wider. Segment `n` of the row lies as segment `n` modulo their number, so many spans further on.
 pub(super) struct Segments {
     of_span: Vec<Reg>,
+    /// The thread's half chunk of half a segment, in a row that ends with one.
+    half: Option<Reg>,
 }
 
 impl Segments {
@@ -94,38 +97,35 @@ impl Segments {
     }
 }
 
-/// Who copies the segments of a row; `None` for everybody.
-pub(super) struct Copying {
-    /// Of all segments but the last.
-    whole: Option<Reg>,
-    /// Of the last one, which a row may end in.
-    last: Option<Reg>,
+/// Half a segment at the end of a row: where a thread's half chunk lies, and what is added to either address.
+pub(super) struct HalfSegment {
+    /// In shared memory.
+    pub shared: Reg,
+    /// In global memory.
+    pub global: Reg,
+    /// Bytes of the row before it.
+    pub along: usize,
 }
 
 /// Bytes that the lanes of one row copy at once.
 pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
 
 impl Ampere<'_> {
-    /// Segments of a row, of which the last may be cut short.
+    /// Whole segments of a row.
     pub(super) fn segments(&self) -> usize {
-        self.ring.swizzle().row_bytes.div_ceil(SEGMENT)
+        self.ring.swizzle().row_bytes / SEGMENT
     }
 
-    /// Which lanes copy: those of whom `present` holds, and of the last segment those whose chunk is inside the row.
-    pub(super) fn copying(&mut self, chunk: &Reg, present: Option<&Reg>) -> Copying {
-        let left = self.ring.swizzle().chunks() % COPY_LANES;
-        let last = match (left, present) {
-            (0, present) => present.cloned(),
-            (left, None) => Some(self.b.setp(Word::Lt, Type::U32, "p", chunk, left)),
-            (left, Some(present)) => Some(self.b.setp_and(Word::Lt, Type::U32, "p", chunk, left, present)),
-        };
-        Copying { whole: present.cloned(), last }
-    }
-
-    /// Restricts what follows to the lanes that copy this segment.
-    pub(super) fn guard_segment(&mut self, segment: usize, copying: &Copying) {
-        let is_last = segment + 1 == self.segments();
-        self.b.set_guard(if is_last { copying.last.as_ref() } else { copying.whole.as_ref() });
+    /// The half segment that a row ends with, if it does. `global` is the address of this thread's `chunk`.
+    pub(super) fn half_segment(
+        &mut self,
+        segments: &Segments,
+        chunk: &Reg,
+        global: &Reg,
+    ) -> Option<HalfSegment> {
+        let shared = segments.half.clone()?;
+        let global = self.b.mad_wide_signed("rd", chunk, HALF_CHUNK as i64 - CHUNK as i64, global);
+        Some(HalfSegment { shared, global, along: self.segments() * SEGMENT })
     }
 
     /// Rows that all threads copy in one pass.
@@ -143,7 +143,6 @@ impl Ampere<'_> {
         let stride = self.param(Meaning::TokenStride(q));
         let base = self.b.mad_wide("rd", &instance.q_begin, &stride, &base);
         let target = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
-        let copying = self.copying(&chunk, None);
         for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
@@ -151,7 +150,7 @@ impl Ampere<'_> {
             let from =
                 self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
             let offset = first * self.ring.swizzle().row_bytes;
-            self.copy_row(&target, offset, &from, None, &copying);
+            self.copy_row((&target, offset), (&from, &chunk), None, None);
         }
     }
 
@@ -173,9 +172,15 @@ impl Ampere<'_> {
         let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
         let shared = b.shared_address("r", SHARED);
         let first = b.add(Type::U32, "target", &place, &shared);
+        let half = (swizzle.row_bytes % SEGMENT != 0).then(|| {
+            let phase = b.shl(Type::B32, "r", &phase, 1);
+            let place = b.xor(Type::B32, "r", &phase, chunk);
+            let place = b.mad_lo(Type::U32, "r", &place, HALF_CHUNK, &shared);
+            b.mad_lo(Type::U32, "half_target", &whole, row_bytes, &place)
+        });
         let others = (SEGMENT..swizzle.span()).step_by(SEGMENT);
         let others: Vec<Reg> = others.map(|along| b.xor(Type::B32, "target", &first, along)).collect();
-        Segments { of_span: [vec![first], others].concat() }
+        Segments { of_span: [vec![first], others].concat(), half }
     }
 
     /// Where the ring starts: the rightmost tile.
@@ -345,23 +350,24 @@ impl Ampere<'_> {
         let cols = self.ring.cols;
         let passes = cols / pass_rows;
         let target = match stage {
-            None => Segments { of_span: ring.target.of_span.clone() },
-            Some(stage) => Segments {
-                of_span: ring.target.of_span.iter().map(|at| self.b.add(Type::U32, "r", at, stage)).collect(),
-            },
+            None => Segments { of_span: ring.target.of_span.clone(), half: ring.target.half.clone() },
+            Some(stage) => {
+                let mut in_stage = |at: &Reg| self.b.add(Type::U32, "r", at, stage);
+                Segments {
+                    of_span: ring.target.of_span.iter().map(&mut in_stage).collect(),
+                    half: ring.target.half.as_ref().map(in_stage),
+                }
+            }
         };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
             let start = self.b.mad_lo(Type::U32, "r", index, cols, &ring.row);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
-        let copying = self.copying(&ring.chunk, present);
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
-            let size = left.as_ref().map(|left| {
-                let inside = k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows);
-                k.b.selp(Type::U32, "r", CHUNK, 0, &inside)
-            });
-            k.copy_row(&target, slot + pass * pass_rows * row_bytes, from, size.as_ref(), &copying);
+            let inside = left.as_ref().map(|left| k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows));
+            let to = (&target, slot + pass * pass_rows * row_bytes);
+            k.copy_row(to, (from, &ring.chunk), inside.as_ref(), present);
         };
         match &ring.table {
             None => {
@@ -422,21 +428,27 @@ impl Ampere<'_> {
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)
     }
 
-    /// Copies this lane's chunk of every segment of a row, of which `size` bytes are read and the rest is zero. It goes past L1,
-    /// which tiles would only sweep. The four lanes of a row ask for half a line of 128 bytes; L2 fetches all of it, and has the
-    /// other half when the next instruction asks.
+    /// Copies this lane's chunk of every segment of a row, where it is `present`: its numbers where it is `inside`, else
+    /// zeros. It goes past L1, which tiles would only sweep. The four lanes of a row ask for half a line of 128 bytes; L2
+    /// fetches all of it, and has the other half when the next instruction asks.
     fn copy_row(
         &mut self,
-        target: &Segments,
-        offset: usize,
-        from: &Reg,
-        size: Option<&Reg>,
-        copying: &Copying,
+        (target, offset): (&Segments, usize),
+        (from, chunk): (&Reg, &Reg),
+        inside: Option<&Reg>,
+        present: Option<&Reg>,
     ) {
+        let size =
+            |k: &mut Self, bytes: usize| inside.map(|inside| k.b.selp(Type::U32, "r", bytes, 0, inside));
+        let of_chunk = size(self, CHUNK);
+        let half = self.half_segment(target, chunk, from).map(|half| (half, size(self, HALF_CHUNK)));
+        self.b.set_guard(present);
         for segment in 0..self.segments() {
             let (to, along) = target.at(segment);
-            self.guard_segment(segment, copying);
-            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), size);
+            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref());
+        }
+        if let Some((HalfSegment { shared, global, along }, size)) = half {
+            self.b.cp_async_8((&shared, offset + along), (&global, along), size.as_ref());
         }
         self.b.set_guard(None);
     }

@@ -3,7 +3,7 @@
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
 //! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
 
-use super::copy::SEGMENT;
+use super::copy::{HalfSegment, SEGMENT};
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
 use crate::layout::fragment::{FIRST_ROW, slot_row};
@@ -61,7 +61,6 @@ impl Ampere<'_> {
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
         let base = self.b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
         let first_row = self.b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
-        let loading = self.copying(&chunk, None);
         for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
@@ -70,15 +69,22 @@ impl Ampere<'_> {
             let to = self.row_address(&base, strides, &token, &head);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
-            let storing = self.copying(&chunk, Some(&inside));
+            let half = self.half_segment(&from, &chunk, &to);
             for segment in 0..self.segments() {
                 let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
                 let (at, along) = from.at(segment);
                 let offset = (first * row_bytes + along) as i64;
-                self.guard_segment(segment, &loading);
                 self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), at, offset);
-                self.guard_segment(segment, &storing);
+                self.b.set_guard(Some(&inside));
                 self.move_chunk(Opcode::St, Space::Global, data.each_ref(), &to, (segment * SEGMENT) as i64);
+                self.b.set_guard(None);
+            }
+            if let Some(HalfSegment { shared, global, along }) = half {
+                let data: [Reg; 2] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
+                let offset = (first * row_bytes + along) as i64;
+                self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), &shared, offset);
+                self.b.set_guard(Some(&inside));
+                self.move_chunk(Opcode::St, Space::Global, data.each_ref(), &global, along as i64);
                 self.b.set_guard(None);
             }
         }
