@@ -213,22 +213,29 @@ fn sizes_without_kernels() {
 }
 
 /// Every kernel over the whole suite of shapes in every head dimension of these: minutes, so only where it is asked for.
-#[test]
-fn the_whole_suite() {
+fn whole_suite(arch: Arch) {
     if std::env::var("FLASHPAGE_HEAD_SIZES").is_err() {
         return;
     }
+    let (devices, head_dims) = (devices(arch), untuned_head_dims(arch).collect::<Vec<_>>());
     let mut failures = Vec::new();
-    for arch in ARCHS {
-        let (devices, head_dims) = (devices(arch), untuned_head_dims(arch).collect::<Vec<_>>());
-        for stock in catalogue() {
-            let program = (stock.program)();
-            for (turn, (_, problem)) in suite_in(program, arch, &head_dims).iter().enumerate() {
-                let device = &devices[turn % devices.len()];
-                let options = LaunchOptions::default();
-                failures.extend(judge::judge(device, stock.name, program, problem, &options).err());
-            }
+    for stock in catalogue() {
+        let program = (stock.program)();
+        for (turn, (_, problem)) in suite_in(program, arch, &head_dims).iter().enumerate() {
+            let device = &devices[turn % devices.len()];
+            let options = LaunchOptions::default();
+            failures.extend(judge::judge(device, stock.name, program, problem, &options).err());
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn the_whole_suite_for_ampere() {
+    whole_suite(Arch::Sm80);
+}
+
+#[test]
+fn the_whole_suite_for_hopper() {
+    whole_suite(Arch::Sm90a);
 }

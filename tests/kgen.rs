@@ -265,7 +265,7 @@ fn bad_arguments() {
         ),
         (
             "tune --arch sm_90a --head-dim 80",
-            &["no kernels of head_dim 80: there are [64, 96, 128, 192, 256]"],
+            &["the table of sm_90a has no rows of head_dim 80: it has [64, 96, 128, 192, 256]"],
         ),
         (
             "tune --arch sm_90a --carries rows",

@@ -24,11 +24,19 @@ impl Carries {
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
         let rows = attention.scores.iter().any(|op| of_place(op.expr()));
-        let tight =
-            spec.head_dim == 128 && spec.shape == ShapeClass::Prefill && !fits_tightly(spec, attention, kept);
-        let rows = rows || odd_blocks || tight;
+        let tight = matches!(spec.head_dim, 112 | 128)
+            && spec.shape == ShapeClass::Prefill
+            && !fits_tightly(spec, attention, kept);
+        let rows = rows || odd_blocks || tight || halves_are_too_much(spec);
         if rows { Carries::Rows } else { Carries::Little }
     }
+}
+
+/// Whether copies of half chunks need more registers than a kernel has left. ptxas has been seen to spill 40 to 90 bytes of
+/// planned kernels, which carry a range of columns, where their tiles are the largest for these head dimensions.
+fn halves_are_too_much(spec: &Spec) -> bool {
+    let has_least_left = matches!((spec.head_dim, spec.shape), (112, ShapeClass::Prefill) | (240, _));
+    has_least_left && spec.work.is_planned()
 }
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without

@@ -55,7 +55,10 @@ impl Tune {
     pub fn run(&self) -> Outcome {
         let known = if self.arch == Arch::Sm80 { SM80_TUNED } else { SM90_TUNED };
         if let Some(unknown) = self.head_dim.iter().find(|dim| !known.contains(dim)) {
-            return Err(Failure::Usage(format!("no kernels of head_dim {unknown}: there are {known:?}")));
+            return Err(Failure::Usage(format!(
+                "the table of {} has no rows of head_dim {unknown}: it has {known:?}",
+                self.arch
+            )));
         }
         if self.carries.is_some() && self.arch != Arch::Sm80 {
             return Err(Failure::Usage(format!(

@@ -1,11 +1,12 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
 //! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::copy_row`); a thread works out the
-//! address of its row once and walks along it by instruction offsets. What
-//! is left of a row goes by half chunks, so that every lane has a part of it: lanes guarded one by one cost a prefill of
-//! head_dim 240 a hundred bytes of spills. A paged source is walked in *granules* of
-//! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
-//! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
+//! address of its row once and walks along it by instruction offsets. Half of what four lanes copy may be left at a row's
+//! end; it goes by half chunks, so that every lane has a part of it. (With the lanes that have none guarded, ptxas spilled a
+//! hundred bytes of a prefill of head_dim 240.)
+//!
+//! A paged source is walked in *granules* of `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp
+//! looks up granule `g` of the next tile while the current one is multiplied, and the copies ask for it by `shfl`.
 //!
 //! Only the rightmost tile can reach past the sequence. There the copy's source size is 0, which fills the
 //! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
@@ -172,7 +173,7 @@ impl Ampere<'_> {
         let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
         let shared = b.shared_address("r", SHARED);
         let first = b.add(Type::U32, "target", &place, &shared);
-        let half = (swizzle.row_bytes % SEGMENT != 0).then(|| {
+        let half = (!swizzle.row_bytes.is_multiple_of(SEGMENT)).then(|| {
             let phase = b.shl(Type::B32, "r", &phase, 1);
             let place = b.xor(Type::B32, "r", &phase, chunk);
             let place = b.mad_lo(Type::U32, "r", &place, HALF_CHUNK, &shared);
