@@ -147,9 +147,10 @@ fn pinned_exponentials_stay_before_the_wait() {
 }
 
 /// What users write and nobody foresaw assembles without a spill, on both targets, at two head dimensions, for every shape;
-/// and at those up to 128 that have no rows of their own where `FLASHPAGE_HEAD_SIZES` says so.
+/// and at those up to 208 that have no rows of their own where `FLASHPAGE_HEAD_SIZES` says so. At 192 and from 224 on the mask
+/// with a branch by row spills, on sm_80 alone.
 fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
-    let others = std::env::var("FLASHPAGE_HEAD_SIZES").map_or(0, |_| 128);
+    let others = std::env::var("FLASHPAGE_HEAD_SIZES").map_or(0, |_| 208);
     let ptxas = match Ptxas::find() {
         Ok(ptxas) => ptxas,
         Err(error) => return skip(test, &error.to_string()),
