@@ -5,7 +5,7 @@
 mod judge;
 mod targets;
 
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{ParamKind, Program};
 use flashpage::codegen::schedule::{Overlap, PassTurn, Tuning};
 use flashpage::codegen::{Arch, ShapeClass};
@@ -236,7 +236,7 @@ fn neighbours_full_of_nan() {
         let device = harsh(arch);
         let contiguous = catalogue().iter().filter(|stock| !is_paged((stock.program)()));
         for (index, stock) in contiguous.enumerate() {
-            for (turn, &head_dim) in head_dims(arch).iter().enumerate() {
+            for (turn, &head_dim) in tuned_head_dims(arch).iter().enumerate() {
                 let number = index + turn;
                 let (lens, poisoned) = batches[number % batches.len()];
                 let problem = Problem {

@@ -246,8 +246,10 @@ fn bad_arguments() {
         ),
         ("emit attention --arch sm_70", &["unknown target `sm_70`: write sm_80 or sm_90a"]),
         (
-            "emit attention --arch sm_90a --head-dim 80",
-            &["head_dim 80 does not fit sm_90a: kernels are made for 64, 96, 128, 192, 256"],
+            "emit attention --arch sm_90a --head-dim 72",
+            &[
+                "head_dim 72 has no kernels: they are made for multiples of 16 from 32 to 256; heads padded with zeros to 80",
+            ],
         ),
         (
             "emit attention --arch sm_90a --tile 100x100",
@@ -263,14 +265,17 @@ fn bad_arguments() {
         ),
         (
             "tune --arch sm_90a --head-dim 80",
-            &["no kernels of head_dim 80: there are [64, 96, 128, 192, 256]"],
+            &["the table of sm_90a has no rows of head_dim 80: it has [64, 96, 128, 192, 256]"],
         ),
         (
             "tune --arch sm_90a --carries rows",
             &["--carries tells rows of sm_80 apart, not of sm_90a: leave it out"],
         ),
         ("emit attention --arch sm_90a --rescale never", &["no rescaling `never`: write grown or always"]),
-        ("emit attention --head-dim 80", &["head_dim 80 does not fit sm_80: kernels are made for 64, 128"]),
+        (
+            "emit attention --head-dim 272",
+            &["head_dim 272 has no kernels: they are made for multiples of 16 from 32 to 256"],
+        ),
         ("emit attention --shape wide", &["unknown shape class `wide`: write prefill, append or decode"]),
         ("emit paged_attention --block-size 12", &["block size 12 is not a multiple of 8"]),
         ("check attention --device gpu", &["no device `gpu`: write emulator, or cuda:0"]),

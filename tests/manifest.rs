@@ -10,11 +10,11 @@ mod opaque_masks;
 mod user_sources;
 
 use canonical::{canonical, hash};
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::{tuned_head_dims, untuned_head_dims};
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, ShapeClass, Spec, Work, compile};
-use flashpage::kernels::catalogue;
+use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
 use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, form_source};
 
@@ -37,7 +37,7 @@ struct Entry {
 
 /// A program's `index`th choice of what is not told: dtype, head dimension and block size.
 fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usize) -> Spec {
-    let dims = head_dims(arch);
+    let dims = tuned_head_dims(arch);
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     Spec {
         arch,
@@ -64,13 +64,28 @@ fn stock() -> Vec<Entry> {
     for stock in catalogue() {
         let program = (stock.program)();
         for arch in ARCHS {
-            for (dim, &head_dim) in head_dims(arch).iter().enumerate() {
+            for (dim, &head_dim) in tuned_head_dims(arch).iter().enumerate() {
                 for (shape, work) in shapes_and_works() {
                     let index = entries.len() + dim;
                     let spec = Spec { head_dim, ..spec(program, arch, shape, work, index) };
                     entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
                 }
             }
+        }
+    }
+    entries
+}
+
+/// Head dimensions without rows of their own, each in a shape and a way to get work by turns.
+fn other_head_dims() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for arch in ARCHS {
+        for (number, head_dim) in untuned_head_dims(arch).enumerate() {
+            let name = ["causal_attention", "paged_attention"][number % 2];
+            let program = (find(name).unwrap().program)();
+            let (shape, work) = shapes_and_works().nth(number % 9).unwrap();
+            let spec = Spec { head_dim, ..spec(program, arch, shape, work, number) };
+            entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
         }
     }
     entries
@@ -137,7 +152,7 @@ fn line(Entry { name, program, spec }: &Entry) -> String {
 
 #[test]
 fn what_everything_compiles_to() {
-    let entries: Vec<Entry> = [stock(), users(), drawn()].into_iter().flatten().collect();
+    let entries: Vec<Entry> = [stock(), users(), drawn(), other_head_dims()].into_iter().flatten().collect();
     assert!(entries.len() <= 3000, "{} kernels: too many to be made each time", entries.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads);

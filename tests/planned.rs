@@ -8,7 +8,7 @@ mod planning;
 mod targets;
 
 use flashpage::codegen::Arch;
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::check_rows;
 use flashpage::runtime::problem::Problem;
@@ -77,7 +77,7 @@ fn parts_give_what_the_whole_gives() {
 fn one_to_eight_parts() {
     for arch in ARCHS {
         let device = harsh(arch);
-        for (index, &head_dim) in head_dims(arch).iter().enumerate() {
+        for (index, &head_dim) in tuned_head_dims(arch).iter().enumerate() {
             // In the larger ones as many as tell parts from the whole.
             for parts in (1..=8).step_by(if index < 2 { 1 } else { 3 }) {
                 let problem = Problem {

@@ -4,7 +4,7 @@
 //! And what must hold of all kernels: the text parses back to the module it was printed from, and the verifier
 //! finds nothing.
 
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
@@ -39,7 +39,7 @@ fn schedules() {
     let mut text = String::new();
     for arch in Arch::ALL {
         for kernel in ["attention", "causal_attention", "alibi_attention"] {
-            for &head_dim in head_dims(arch) {
+            for &head_dim in tuned_head_dims(arch) {
                 for shape in ShapeClass::ALL {
                     let spec = Spec { arch, ..spec(DType::F16, head_dim, None, shape) };
                     let tuning = compiled(kernel, &spec).schedule.tuning();
@@ -124,7 +124,7 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
     let block_sizes = if paged { BLOCK_SIZES.map(Some).to_vec() } else { vec![None] };
     let mut specs = Vec::new();
     for dtype in [DType::F16, DType::Bf16] {
-        for &head_dim in head_dims(arch) {
+        for &head_dim in tuned_head_dims(arch) {
             for &block_size in &block_sizes {
                 for shape in ShapeClass::ALL {
                     let spec = Spec { arch, ..spec(dtype, head_dim, block_size, shape) };

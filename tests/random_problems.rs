@@ -8,7 +8,7 @@ mod judge;
 mod kernel_source;
 mod targets;
 
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::HEAD_DIMS;
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::find;
 use flashpage::runtime::problem::Problem;
@@ -58,10 +58,9 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
     );
     (device(), lens, heads, tensors).prop_map(
         |((arch, policy, warp_order), lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
-            let head_dims = head_dims(arch);
             let problem = Problem {
                 dtype,
-                head_dim: head_dims[head_dim % head_dims.len()],
+                head_dim: HEAD_DIMS[head_dim % HEAD_DIMS.len()],
                 q_heads: group * kv_heads,
                 kv_heads,
                 lens,

@@ -4,7 +4,7 @@
 
 mod targets;
 
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::emulator::Line;
@@ -36,7 +36,7 @@ fn no_bank_conflicts() {
         "kernel", "dim", "shape", "passes", "at least", "core matrices", "conflicts"
     );
     let mut lost = Vec::new();
-    for &head_dim in head_dims(Arch::Sm90a) {
+    for &head_dim in tuned_head_dims(Arch::Sm90a) {
         // Tiles inside and on the mask's boundary, rows stored whole and one by one, heads that leave rows empty, ends
         // inside a tile.
         for (kernel, shape, lens, (q_heads, kv_heads)) in [

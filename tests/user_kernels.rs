@@ -7,7 +7,7 @@ mod opaque_masks;
 mod targets;
 mod user_sources;
 
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::Generic;
 use flashpage::codegen::{Arch, Program};
 use flashpage::runtime::equivalence;
@@ -34,7 +34,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
         let number = first + index;
         let head_dim = match program.head_dim {
             Generic::Fixed(dim) => dim,
-            Generic::Open(_) => head_dims(arch)[number / 2 % head_dims(arch).len()],
+            Generic::Open(_) => tuned_head_dims(arch)[number / 2 % tuned_head_dims(arch).len()],
         };
         let dtype = match program.element {
             Generic::Fixed(dtype) => dtype,

@@ -2,7 +2,7 @@
 
 use flashpage_codegen::abi::AbiType;
 use flashpage_codegen::analysis::attention::recognise;
-use flashpage_codegen::choice::{RolesRow, SM90_HEAD_DIMS, choose};
+use flashpage_codegen::choice::{RolesRow, SM90_TUNED, choose};
 use flashpage_codegen::plan::{BARRIER_BYTES, Meeting, Named, NamedBarrier};
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{Roles, Schedule, Tuning};
@@ -30,7 +30,7 @@ fn compiled() -> Vec<Compiled> {
     let mut all = Vec::new();
     for (name, block_size) in kernels {
         let program = kernel(name);
-        for &head_dim in SM90_HEAD_DIMS {
+        for &head_dim in SM90_TUNED {
             for shape in ShapeClass::ALL {
                 all.push(
                     compile(&program, &spec(head_dim, shape, block_size)).expect("a kernel of the table"),
@@ -96,7 +96,7 @@ fn boxes_of_the_plan_are_those_of_the_kernel() {
 #[test]
 fn a_schedule_knows_its_row() {
     let attention = recognise(&kernel("causal_attention"), true).expect("attention");
-    for &head_dim in SM90_HEAD_DIMS {
+    for &head_dim in SM90_TUNED {
         for shape in ShapeClass::ALL {
             let row = RolesRow::of(&spec(head_dim, shape, None), &attention).expect("a row");
             assert_eq!((row.head_dim, row.shape), (head_dim, shape));
@@ -159,7 +159,7 @@ fn planned_kernels_wait_for_the_grid_before_them() {
     for (name, block_size) in [("causal_attention", None), ("paged_attention", Some(16))] {
         for work in [Work::List, Work::Partials] {
             for (shape, &head_dim) in
-                ShapeClass::ALL.iter().flat_map(|shape| SM90_HEAD_DIMS.iter().map(move |dim| (shape, dim)))
+                ShapeClass::ALL.iter().flat_map(|shape| SM90_TUNED.iter().map(move |dim| (shape, dim)))
             {
                 let spec = Spec { work, ..spec(head_dim, *shape, block_size) };
                 let Compiled { module, entry, abi, .. } = compile(&kernel(name), &spec).expect("a kernel");

@@ -30,6 +30,15 @@ pub(crate) fn block_step(batch: &Batch<'_>, param: ParamId) -> usize {
     block / head.max(1)
 }
 
+/// The swizzle of panels of so many bytes.
+fn swizzle(span: u32) -> Swizzle {
+    match span {
+        32 => Swizzle::B32,
+        64 => Swizzle::B64,
+        _ => Swizzle::B128,
+    }
+}
+
 /// The tensor map of a parameter of which one copy moves `copy`, where `packed_heads` query heads share a tile.
 pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packed_heads: usize) -> TensorMap {
     let (_, token, head) = batch.strides(param);
@@ -82,7 +91,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
         box_dims: once(copy.span / bytes as u32).chain(outer.iter().map(|(.., boxed)| *boxed)).collect(),
         element_strides: vec![1; 1 + outer.len()],
         interleave: Interleave::None,
-        swizzle: if copy.span == 64 { Swizzle::B64 } else { Swizzle::B128 },
+        swizzle: swizzle(copy.span),
         l2_promotion,
         oob_fill: OutOfBounds::Zeros,
     }
@@ -105,11 +114,13 @@ mod tests {
         let hnd = Problem { layout: PoolLayout::Hnd, ..nhd.clone() };
         let wide_nhd = Problem { block_size: 24, ..wide.clone() };
         let wide_hnd = Problem { layout: PoolLayout::Hnd, ..wide_nhd.clone() };
+        let odd = Problem { head_dim: 80, ..wide_nhd.clone() };
+        let odd_hnd = Problem { layout: PoolLayout::Hnd, ..odd.clone() };
         // The problem, the parameter, whether it is paged, rows and span of a copy, packed heads: dimensions, strides and
         // box of the map.
         type Map = (&'static [u64], &'static [u64], &'static [u32]);
         type Row<'a> = (&'a Problem, &'a str, bool, (u32, u32), usize, Map);
-        let table: [Row; 14] = [
+        let table: [Row; 17] = [
             (&dense, "q", false, (128, 128), 1, (&[64, 8, 7], &[128, 1024], &[64, 1, 128])),
             (&dense, "q", false, (128, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 32])),
             (&dense, "o", false, (64, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 16])),
@@ -141,6 +152,17 @@ mod tests {
                 (&[32, 8, 3, 3, 15], &[192, 64, 1536, 4608], &[32, 8, 3, 3, 1]),
             ),
             (&hnd, "q", true, (64, 128), 4, (&[64, 8, 7], &[128, 1024], &[64, 4, 16])),
+            // Five panels of 32 bytes: full, so that the last place's last row ends with the pool.
+            (&odd, "q", false, (64, 32), 1, (&[80, 3, 7], &[160, 480], &[16, 1, 64])),
+            (&odd, "v", true, (24, 32), 1, (&[16, 8, 5, 3, 291], &[480, 32, 3840, 160], &[16, 8, 5, 3, 1])),
+            (
+                &odd_hnd,
+                "k",
+                true,
+                (8, 32),
+                1,
+                (&[16, 8, 5, 3, 15], &[160, 32, 1280, 3840], &[16, 8, 5, 1, 1]),
+            ),
         ];
         let device = Device::emulator();
         for (problem, name, is_paged, (rows, span), packed_heads, (dims, strides, box_dims)) in table {
@@ -158,7 +180,7 @@ mod tests {
                 box_dims: box_dims.to_vec(),
                 element_strides: vec![1; dims.len()],
                 interleave: Interleave::None,
-                swizzle: if span == 64 { Swizzle::B64 } else { Swizzle::B128 },
+                swizzle: swizzle(span),
                 l2_promotion: if is_keys { L2Promotion::B256 } else { L2Promotion::B128 },
                 oob_fill: OutOfBounds::Zeros,
             };

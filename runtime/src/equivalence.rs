@@ -12,7 +12,7 @@ use crate::problem::{Inputs, Problem, ProblemError};
 use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
-use flashpage_codegen::choice::head_dims;
+use flashpage_codegen::choice::tuned_head_dims;
 use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -176,16 +176,22 @@ const HOPPER_BATCHES: &[Batch] = &[
     ("a long past", &[(140, 600), (20, 389)], 2, 1),
 ];
 
-/// The problems on which a kernel is checked for a target, each with a name. Paged kernels see block sizes that are
-/// smaller than a tile, equal to it, larger, and neither multiple nor divisor, in both pool layouts. Of the two element
-/// types each problem for Hopper, and in head dimensions above 128, has one, by turns.
+/// The problems on which a kernel is checked for a target, in the head dimensions that are tuned for it: [`suite_in`].
 pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
+    suite_in(program, arch, tuned_head_dims(arch))
+}
+
+/// The problems on which a kernel is checked for a target, each with a name, in these head dimensions or, of a kernel that
+/// has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
+/// nor divisor, in both pool layouts. Of the two element types each problem for Hopper, and in head dimensions above 128, has
+/// one, by turns.
+pub fn suite_in(program: &Program, arch: Arch, head_dims: &[usize]) -> Vec<(String, Problem)> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
     let has_window = program.params.iter().any(|param| param.name == "window");
     let head_dims = match program.head_dim {
         Generic::Fixed(dim) => vec![dim],
-        Generic::Open(_) => head_dims(arch).to_vec(),
+        Generic::Open(_) => head_dims.to_vec(),
     };
     let dtypes = match program.element {
         Generic::Fixed(dtype) => vec![dtype],

@@ -1,5 +1,8 @@
 //! Which schedule a kernel gets: a row of its target's table, with the figure that chose it, and what a [`Tuning`] says
 //! otherwise.
+//!
+//! Kernels are made for every head dimension of [`HEAD_DIMS`]. Some of them are *tuned*: they have rows of their own. Any other
+//! takes the rows of the next larger one that has. Its tiles then need fewer registers and less shared memory, so they fit.
 
 mod ring;
 mod ring_table;
@@ -7,9 +10,9 @@ mod roles;
 mod roles_table;
 mod row;
 
-pub use ring::{SM80_HEAD_DIMS, SM80_SHARED_LIMIT};
+pub use ring::{SM80_SHARED_LIMIT, SM80_TUNED};
 pub use ring_table::SM80;
-pub use roles::{SM90_HEAD_DIMS, SM90_SHARED_LIMIT};
+pub use roles::{SM90_SHARED_LIMIT, SM90_TUNED};
 pub use roles_table::SM90;
 pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
@@ -25,14 +28,15 @@ pub const MAX_STAGES: usize = 8;
 #[non_exhaustive]
 pub enum ScheduleError {
     /// A head dimension that has no layout.
-    #[error("head_dim {head_dim} does not fit {arch}: kernels are made for {}", list(.supported))]
+    #[error(
+        "head_dim {head_dim} has no kernels: they are made for multiples of 16 from {} to {}{}",
+        HEAD_DIMS[0],
+        HEAD_DIMS[HEAD_DIMS.len() - 1],
+        way_out(*.head_dim)
+    )]
     HeadDim {
         /// asked for
         head_dim: usize,
-        /// the target
-        arch: Arch,
-        /// what there is
-        supported: &'static [usize],
     },
     /// A head dimension that has a layout, but no row in the table.
     #[error(
@@ -58,12 +62,25 @@ pub enum ScheduleError {
     },
 }
 
-/// Head dimensions that there are kernels of.
-pub fn head_dims(arch: Arch) -> &'static [usize] {
+/// Head dimensions that there are kernels of, for every target: multiples of 16, the depth of a product.
+pub const HEAD_DIMS: [usize; 15] = [32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256];
+
+/// Head dimensions that have rows of their own in a target's table.
+pub fn tuned_head_dims(arch: Arch) -> &'static [usize] {
     match arch {
-        Arch::Sm80 => SM80_HEAD_DIMS,
-        Arch::Sm90a => SM90_HEAD_DIMS,
+        Arch::Sm80 => SM80_TUNED,
+        Arch::Sm90a => SM90_TUNED,
     }
+}
+
+/// Head dimensions that take the rows of a larger one.
+pub fn untuned_head_dims(arch: Arch) -> impl Iterator<Item = usize> {
+    HEAD_DIMS.into_iter().filter(move |head_dim| !tuned_head_dims(arch).contains(head_dim))
+}
+
+/// The head dimension whose rows one takes: itself, or the next larger that is tuned.
+pub fn row_head_dim(arch: Arch, head_dim: usize) -> Option<usize> {
+    tuned_head_dims(arch).iter().copied().find(|tuned| *tuned >= head_dim)
 }
 
 /// The default schedule of a spec, or the one that the spec asks for.
@@ -72,9 +89,8 @@ pub fn head_dims(arch: Arch) -> &'static [usize] {
 /// A head dimension without kernels, or a tuning that cannot be lowered.
 pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
     let Spec { head_dim, arch, shape, .. } = *spec;
-    let supported = head_dims(arch);
-    if !supported.contains(&head_dim) {
-        return Err(ScheduleError::HeadDim { head_dim, arch, supported });
+    if !HEAD_DIMS.contains(&head_dim) {
+        return Err(ScheduleError::HeadDim { head_dim });
     }
     let chosen = match arch {
         Arch::Sm80 => ring::choose(spec, attention)?.map(Schedule::Ring),
@@ -93,6 +109,16 @@ impl Schedule {
             Schedule::Ring(ring) => ring::tuned(ring, tuning)?.into(),
             Schedule::Roles(roles) => roles::tuned(roles, tuning)?.into(),
         })
+    }
+}
+
+/// What whoever asked for a head dimension without kernels may do.
+fn way_out(head_dim: usize) -> String {
+    match HEAD_DIMS.iter().find(|larger| **larger > head_dim) {
+        Some(larger) if head_dim > 0 => {
+            format!("; heads padded with zeros to {larger} give the same, and zeros behind it")
+        }
+        _ => String::new(),
     }
 }
 

@@ -2,15 +2,15 @@
 //! registers and shared memory.
 
 use super::row::Carries;
-use super::{MAX_STAGES, ScheduleError, list, ring_table};
+use super::{MAX_STAGES, ScheduleError, list, ring_table, row_head_dim};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::program::Expr;
 use crate::schedule::{QueryIn, Ring, Sizes, Tuning};
 use crate::spec::{Arch, ShapeClass, Spec};
 
-/// Head dimensions of the sm_80 lowering.
-pub const SM80_HEAD_DIMS: &[usize] = &[64, 128, 192, 256];
+/// Head dimensions with rows in the table of sm_80.
+pub const SM80_TUNED: &[usize] = &[64, 128, 192, 256];
 
 /// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
 pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
@@ -24,11 +24,19 @@ impl Carries {
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
         let rows = attention.scores.iter().any(|op| of_place(op.expr()));
-        let tight =
-            spec.head_dim == 128 && spec.shape == ShapeClass::Prefill && !fits_tightly(spec, attention, kept);
-        let rows = rows || odd_blocks || tight;
+        let tight = matches!(spec.head_dim, 112 | 128)
+            && spec.shape == ShapeClass::Prefill
+            && !fits_tightly(spec, attention, kept);
+        let rows = rows || odd_blocks || tight || halves_are_too_much(spec);
         if rows { Carries::Rows } else { Carries::Little }
     }
+}
+
+/// Whether copies of half chunks need more registers than a kernel has left. ptxas has been seen to spill 40 to 90 bytes of
+/// planned kernels, which carry a range of columns, where their tiles are the largest for these head dimensions.
+fn halves_are_too_much(spec: &Spec) -> bool {
+    let has_least_left = matches!((spec.head_dim, spec.shape), (112, ShapeClass::Prefill) | (240, _));
+    has_least_left && spec.work.is_planned()
 }
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
@@ -43,8 +51,12 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
-    let row = ring_table::row(spec.head_dim, spec.shape, Carries::of(spec, attention));
-    row.map(|row| tuned(row.schedule(), &spec.tuning)).transpose()
+    let of = row_head_dim(Arch::Sm80, spec.head_dim);
+    let row = of.and_then(|of| ring_table::row(of, spec.shape, Carries::of(spec, attention)));
+    let Some(row) = row else { return Ok(None) };
+    let mut ring = row.schedule();
+    ring.sizes.head_dim = spec.head_dim;
+    tuned(ring, &spec.tuning).map(Some)
 }
 
 /// The same, but for what `tuning` says.

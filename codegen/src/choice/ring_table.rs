@@ -92,11 +92,11 @@ pub(super) fn row(head_dim: usize, shape: ShapeClass, carries: Carries) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choice::SM80_HEAD_DIMS;
+    use crate::choice::SM80_TUNED;
 
     #[test]
     fn every_kernel_has_one_row() {
-        for &head_dim in SM80_HEAD_DIMS {
+        for &head_dim in SM80_TUNED {
             for shape in ShapeClass::ALL {
                 for carries in Carries::ALL {
                     let is_its =

@@ -2,7 +2,7 @@
 //! against registers and shared memory.
 
 use super::row::{MaskClass, RolesRow};
-use super::{MAX_STAGES, ScheduleError, roles_table};
+use super::{MAX_STAGES, ScheduleError, roles_table, row_head_dim};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
 use crate::program::Expr;
@@ -11,8 +11,8 @@ use crate::schedule::{
 };
 use crate::spec::{Arch, Spec};
 
-/// Head dimensions of the sm_90a lowering.
-pub const SM90_HEAD_DIMS: &[usize] = &[64, 96, 128, 192, 256];
+/// Head dimensions with rows in the table of sm_90a.
+pub const SM90_TUNED: &[usize] = &[64, 96, 128, 192, 256];
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 
@@ -30,7 +30,8 @@ impl RolesRow {
     /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
         let is_its = spec.arch == Arch::Sm90a;
-        is_its.then(|| roles_table::row(spec.head_dim, spec.shape, MaskClass::of(attention))).flatten()
+        let of = row_head_dim(Arch::Sm90a, spec.head_dim).filter(|_| is_its)?;
+        roles_table::row(of, spec.shape, MaskClass::of(attention))
     }
 }
 
@@ -38,6 +39,7 @@ impl RolesRow {
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>, ScheduleError> {
     let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
     let mut roles = row.schedule();
+    roles.sizes.head_dim = spec.head_dim;
     let block_size = spec.block_size.filter(|_| attention.table.is_some());
     if let Some(block_size) = block_size {
         roles.sizes.cols = columns_of_blocks(roles.cols, block_size);

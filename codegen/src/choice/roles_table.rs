@@ -66,11 +66,11 @@ pub(super) fn row(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choice::SM90_HEAD_DIMS;
+    use crate::choice::SM90_TUNED;
 
     #[test]
     fn every_kernel_has_one_row() {
-        for &head_dim in SM90_HEAD_DIMS {
+        for &head_dim in SM90_TUNED {
             for shape in ShapeClass::ALL {
                 for mask in [Full, Bounded] {
                     let fits = |row: &&RolesRow| {

@@ -20,6 +20,6 @@
 pub struct CopyBox {
     /// Rows: (token, packed head) pairs of a query or an output, tokens of the rest. Of a pool, a multiple of 8.
     pub rows: u32,
-    /// Bytes of a panel of a row: 64 or 128.
+    /// Bytes of a panel of a row: 128, 64 or 32.
     pub span: u32,
 }

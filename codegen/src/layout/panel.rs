@@ -2,8 +2,9 @@
 //!
 //! A row of the head dimension is cut into panels of `span` bytes, and eight rows of a panel are a piece of memory whose
 //! 16-byte chunks are permuted so that eight rows at one chunk, and all chunks of a row, touch every bank once. With a
-//! span of 128 bytes chunk `c` of row `r` lies at `c ^ (r mod 8)`, with 64 at `c ^ (r / 2 mod 4)`: both are bits of the
-//! shared-memory address XORed onto others, so such a piece must begin at a multiple of its own size.
+//! span of 128 bytes chunk `c` of row `r` lies at `c ^ (r mod 8)`, with 64 at `c ^ (r / 2 mod 4)`, with 32 at
+//! `c ^ (r / 4 mod 2)`: these are bits of the shared-memory address XORed onto others, so such a piece must begin at a
+//! multiple of its own size.
 //!
 //! A tile is made of these pieces in one of two orders:
 //!
@@ -24,7 +25,7 @@ use super::swizzle::{CHUNK, PERIOD, phase};
 pub struct Panels {
     /// Rows of the tile.
     pub rows: usize,
-    /// Bytes of a row in one panel: 64 or 128.
+    /// Bytes of a row in one panel: 128, 64 or 32.
     pub span: usize,
     /// Panels.
     pub count: usize,
@@ -85,7 +86,11 @@ impl Panels {
 
     /// Upper half of the descriptor: stride between groups of eight rows, and the swizzle.
     pub fn descriptor_high(self) -> u32 {
-        let swizzle: u32 = if self.span == 128 { 1 } else { 2 };
+        let swizzle: u32 = match self.span {
+            128 => 1,
+            64 => 2,
+            _ => 3,
+        };
         (self.group_stride() / CHUNK) as u32 | swizzle << 30
     }
 
@@ -113,8 +118,10 @@ mod tests {
 
     #[test]
     fn every_chunk_has_its_own_place_and_rows_touch_every_bank_once() {
-        for (span, count, order) in [(64, 3, ByPanel), (64, 3, ByGroup), (128, 2, ByPanel), (128, 2, ByGroup)]
-        {
+        let pieces = [(32, 7), (64, 3), (128, 2)];
+        let tiles =
+            pieces.into_iter().flat_map(|(span, count)| [(span, count, ByPanel), (span, count, ByGroup)]);
+        for (span, count, order) in tiles {
             let tile = Panels { rows: 64, span, count, order };
             let chunks = span / CHUNK;
             let mut seen = vec![false; tile.bytes() / CHUNK];
@@ -130,7 +137,7 @@ mod tests {
                         let straight = at / tile.period_bytes() * tile.period_bytes()
                             + row % PERIOD * span
                             + chunk * CHUNK;
-                        let (bits, from) = if span == 128 { (7, 7) } else { (3, 7) };
+                        let (bits, from) = (span / CHUNK - 1, 7);
                         assert_eq!(at, straight ^ ((straight >> from & bits) * CHUNK));
                     }
                 }
@@ -152,15 +159,17 @@ mod tests {
         // Rows, span, panels, order: stride and leading offsets, steps along rows of the head dimension, and the third of
         // those over rows, all in chunks.
         type Row<'a> = ((usize, usize, usize, Order), (u32, u32), &'a [usize], usize);
-        let table: [Row; 4] = [
+        let table: [Row; 6] = [
             ((128, 128, 2, ByPanel), (64, 1024), &[0, 2, 4, 6, 1024, 1026, 1028, 1030], 3 * 128),
             ((128, 128, 2, ByGroup), (128, 64), &[0, 2, 4, 6, 64, 66, 68, 70], 3 * 256),
             ((64, 64, 3, ByPanel), (32, 256), &[0, 2, 256, 258, 512, 514], 3 * 64),
             ((64, 64, 3, ByGroup), (96, 32), &[0, 2, 32, 34, 64, 66], 3 * 192),
+            ((64, 32, 5, ByPanel), (16, 128), &[0, 128, 256, 384, 512], 3 * 32),
+            ((64, 32, 5, ByGroup), (80, 16), &[0, 16, 32, 48, 64], 3 * 160),
         ];
         for ((rows, span, count, order), (stride, leading), along_row, third) in table {
             let tile = Panels { rows, span, count, order };
-            let swizzle = if span == 128 { 1 } else { 2 };
+            let swizzle = [(128, 1), (64, 2), (32, 3)].into_iter().find(|(of, _)| *of == span).unwrap().1;
             assert_eq!(tile.descriptor_high(), stride | swizzle << 30, "{tile:?}");
             assert_eq!(tile.descriptor_low(), leading << 16, "{tile:?}");
             let steps: Vec<usize> = (0..along_row.len()).map(|step| tile.along_row(step)).collect();

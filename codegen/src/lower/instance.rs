@@ -259,10 +259,17 @@ impl Kernel<'_> {
         self.b.mad_wide("rd", head, &head_stride, &at)
     }
 
-    /// `ld.shared.v4`, `st.global.v4` and the like: 16 bytes.
-    pub(super) fn move_chunk(&mut self, op: Opcode, space: Space, regs: [&Reg; 4], at: &Reg, offset: i64) {
+    /// `ld.shared.v4`, `st.global.v4` and the like: 16 bytes; or `v2`, half of it.
+    pub(super) fn move_chunk<const WORDS: usize>(
+        &mut self,
+        op: Opcode,
+        space: Space,
+        regs: [&Reg; WORDS],
+        at: &Reg,
+        offset: i64,
+    ) {
         use flashpage_ptx::builder::{address, space as in_space, ty, word};
-        let mods = [in_space(space), word(Word::V4), ty(Type::B32)];
+        let mods = [in_space(space), word(if WORDS == 4 { Word::V4 } else { Word::V2 }), ty(Type::B32)];
         let (data, at) = (vector(&regs), address(at, offset));
         let operands = if op == Opcode::Ld { vec![data, at] } else { vec![at, data] };
         self.b.emit(op, &mods, operands);

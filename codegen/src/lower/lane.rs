@@ -68,9 +68,14 @@ impl Kernel<'_> {
     /// What a swizzle XORs onto the chunks of a row that is so much above a multiple of eight, in pieces of `span` bytes of
     /// a row.
     pub(super) fn phase_of(&mut self, row: Reg, span: usize) -> Reg {
-        match rows_per_phase(span) {
-            1 => row,
-            rows => self.b.shr(Type::U32, "r", &row, rows.ilog2() as i32),
-        }
+        phase_of(&mut self.b, row, span)
+    }
+}
+
+/// What a swizzle XORs onto the chunks of a row that is so much above a multiple of eight.
+pub(super) fn phase_of(b: &mut Builder, row: Reg, span: usize) -> Reg {
+    match rows_per_phase(span) {
+        1 => row,
+        rows => b.shr(Type::U32, "r", &row, rows.ilog2() as i32),
     }
 }

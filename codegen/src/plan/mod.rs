@@ -462,6 +462,21 @@ impl Schedule {
             Schedule::Roles(roles) => roles.shared_bytes(),
         }
     }
+
+    /// Bytes of shared memory that lie in tiles and hold no number of a head.
+    pub fn padding_bytes(&self) -> usize {
+        let (buffers, _) = match self {
+            Schedule::Ring(ring) => ring::buffers(ring),
+            Schedule::Roles(roles) => roles::buffers(roles),
+        };
+        let of = |buffer: &Buffer| match &buffer.place {
+            Place::Shared(Shared { bytes, slots, layout: Some(layout), .. }) => {
+                slots * (bytes - layout.rows() * self.row_bytes())
+            }
+            _ => 0,
+        };
+        buffers.iter().map(of).sum()
+    }
 }
 
 impl Ring {

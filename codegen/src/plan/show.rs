@@ -222,7 +222,13 @@ impl Display for Layout {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Layout::Panels(panels) => panels.fmt(f),
-            Layout::Rows(rows, swizzle) => write!(f, "[{rows} rows][{} B], swizzled", swizzle.row_bytes),
+            Layout::Rows(rows, swizzle) => {
+                write!(f, "[{rows} rows][{} B], swizzled", swizzle.row_bytes)?;
+                match swizzle.span() {
+                    128 => Ok(()),
+                    span => write!(f, " within {span} B"),
+                }
+            }
         }
     }
 }

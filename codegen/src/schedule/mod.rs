@@ -15,6 +15,7 @@ pub use roles::{
     Copies, KvBox, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
 };
 
+use crate::layout::swizzle::widest_span;
 use crate::spec::{Arch, ShapeClass};
 use std::fmt;
 use std::ops::Deref;
@@ -77,9 +78,20 @@ impl Sizes {
         2 * self.stages
     }
 
-    /// Bytes of a K or V tile of 16-bit elements.
+    /// Bytes of a row of a Q, K, V or O tile of 16-bit elements.
+    pub fn row_bytes(&self) -> usize {
+        self.head_dim * 2
+    }
+
+    /// Bytes of a row that a swizzle exchanges chunks within: the most that divide it, so that rows need no padding and no
+    /// bulk copy reaches past a head.
+    pub fn span(&self) -> usize {
+        widest_span(self.row_bytes())
+    }
+
+    /// Bytes of a K or V tile.
     pub fn kv_tile_bytes(&self) -> usize {
-        self.cols * self.head_dim * 2
+        self.cols * self.row_bytes()
     }
 
     /// Columns that a paged kernel takes from one block at a time: a tile may begin at any multiple of them.

@@ -1,4 +1,4 @@
-//! Warps that are all alike, FlashAttention-2's: one ring of K and V tiles in turn, rows of 128 bytes swizzled.
+//! Warps that are all alike, FlashAttention-2's: one ring of K and V tiles in turn, their rows swizzled.
 
 use super::{QueryIn, Rescale, Sizes};
 use crate::layout::swizzle::Swizzle;
@@ -25,7 +25,7 @@ impl Deref for Ring {
 impl Ring {
     /// Layout of the Q, K and V tiles in shared memory (16-bit elements).
     pub fn swizzle(&self) -> Swizzle {
-        Swizzle { row_bytes: self.head_dim * 2 }
+        Swizzle { row_bytes: self.row_bytes() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Warps of two roles, FlashAttention-3's: one producer warpgroup that copies, one to three consumer warpgroups that
 //! multiply.
 //!
-//! Every tile is cut into panels of [`Roles::span`] bytes of the head dimension, swizzled within eight rows, as bulk copies
+//! Every tile is cut into panels of [`Sizes::span`] bytes of the head dimension, swizzled within eight rows, as bulk copies
 //! write it and `wgmma` reads it ([`crate::layout::panel`]).
 
 use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes};
@@ -113,14 +113,9 @@ impl Roles {
         [of(self.head_dim), of(self.cols), of(self.cols) / 2]
     }
 
-    /// Bytes of the head dimension that lie together in a row of a panel: the largest swizzle that divides it.
-    pub fn span(&self) -> usize {
-        if self.head_dim.is_multiple_of(64) { 128 } else { 64 }
-    }
-
-    /// Panels of a tile.
+    /// Panels of a tile, a span wide each.
     pub fn panels(&self) -> usize {
-        self.head_dim * 2 / self.span()
+        self.row_bytes() / self.span()
     }
 
     /// Q and O tiles in shared memory.

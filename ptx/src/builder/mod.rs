@@ -371,6 +371,18 @@ impl Builder {
         self.op(Opcode::Mad, &mods, Type::U64, d, vec![a.into(), b.into(), c.into()])
     }
 
+    /// `mad.wide.s32 d, a, b, c`: the same of signed numbers.
+    pub fn mad_wide_signed(
+        &mut self,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        b: impl Into<Operand>,
+        c: impl Into<Operand>,
+    ) -> Reg {
+        let mods = [word(Word::Wide), ty(Type::S32)];
+        self.op(Opcode::Mad, &mods, Type::U64, d, vec![a.into(), b.into(), c.into()])
+    }
+
     /// `cvt.to.from`, with rounding or saturation words in front.
     pub fn cvt(
         &mut self,

@@ -22,6 +22,9 @@ pub struct Check {
     /// Target: sm_80, or sm_90a for Hopper alone; the best that the device runs if absent
     #[arg(long)]
     arch: Option<Arch>,
+    /// Head dimensions; those with rows in the target's table if absent
+    #[arg(long, value_delimiter = ',')]
+    head_dim: Vec<usize>,
     /// Shape class instead of the one each batch calls for: prefill, append or decode
     #[arg(long)]
     shape: Option<ShapeClass>,
@@ -90,8 +93,12 @@ impl Check {
         let mut all = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
-            let suite = equivalence::suite(&program, arch).into_iter();
-            let work = suite.map(|(batch, problem)| Work { program: program.clone(), batch, problem });
+            let suite = match self.head_dim.as_slice() {
+                [] => equivalence::suite(&program, arch),
+                head_dims => equivalence::suite_in(&program, arch, head_dims),
+            };
+            let work =
+                suite.into_iter().map(|(batch, problem)| Work { program: program.clone(), batch, problem });
             all.push(work.collect());
         }
         let work =

@@ -7,7 +7,7 @@ use crate::progress;
 use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::{row_head_dim, tuned_head_dims};
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
@@ -38,7 +38,7 @@ pub struct KernelCost {
     /// Element type; the machine code of both costs the same
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
-    /// Head dimensions; all if absent. A FILE.ptx needs its own
+    /// Head dimensions; those with rows in the target's table if absent. A FILE.ptx needs its own
     #[arg(long, value_delimiter = ',')]
     pub head_dim: Vec<usize>,
     /// Shape classes: prefill, append, decode; all if absent
@@ -151,7 +151,7 @@ impl KernelCost {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
                 (Generic::Fixed(head_dim), _) => vec![*head_dim],
-                (_, true) => head_dims(self.arch).to_vec(),
+                (_, true) => tuned_head_dims(self.arch).to_vec(),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {
@@ -248,6 +248,16 @@ impl KernelCost {
         style.print(&heads, rows.iter().map(|row| row.limits()));
         println!();
         println!("{LEGEND}");
+        let mut said: Vec<String> = Vec::new();
+        for row in rows.iter().filter_map(Row::layout) {
+            if !said.contains(&row) {
+                said.push(row);
+            }
+        }
+        if !said.is_empty() {
+            println!();
+            println!("{}", said.join("\n"));
+        }
     }
 }
 
@@ -287,6 +297,18 @@ impl Row {
             Work::Grid => self.spec.shape.to_string(),
             work => format!("{} {work}", self.spec.shape),
         }
+    }
+
+    /// How rows lie in a tile of a head dimension that has no row in the target's table, and what of it is padding.
+    fn layout(&self) -> Option<String> {
+        let (schedule, head_dim) = (&self.cost.schedule, self.spec.head_dim);
+        let of = row_head_dim(self.spec.arch, head_dim).filter(|of| *of != head_dim)?;
+        let (row, span, padding) = (schedule.row_bytes(), schedule.span(), schedule.padding_bytes());
+        Some(format!(
+            "head_dim {head_dim}: tiles of head_dim {of}, of rows of {row} bytes in {} x {span}; {padding} bytes of shared \
+             memory are padding",
+            row / span
+        ))
     }
 
     /// The kernel in words.
@@ -350,7 +372,8 @@ impl Row {
             "kernel": self.program.name, "arch": self.spec.arch.as_str(), "dtype": self.spec.dtype.as_str(),
             "head_dim": self.spec.head_dim, "block_size": self.spec.block_size, "shape": self.spec.shape.as_str(),
             "work": self.spec.work.as_str(), "tile": [self.cost.schedule.rows, self.cost.schedule.cols],
-            "shared_bytes": self.cost.schedule.shared_bytes(), "code": json_code(&self.cost.code),
+            "shared_bytes": self.cost.schedule.shared_bytes(), "padding_bytes": self.cost.schedule.padding_bytes(),
+            "row_span_bytes": self.cost.schedule.span(), "code": json_code(&self.cost.code),
             "gpu": gpu.name(), "blocks_per_sm": self.cost.occupancy.blocks,
             "occupancy_limited_by": self.cost.occupancy.limited_by, "bounds_flops": bounds,
             "limit_flops": limit.map(|limit| limit.flops), "limited_by": limit.map(|limit| limit.unit),
@@ -384,6 +407,9 @@ impl Row {
             cost.occupancy.limited_by,
             cost.schedule.shared_bytes()
         );
+        if let Some(layout) = self.layout() {
+            println!("{layout}");
+        }
         println!("bounds on one {}, TFLOP/s: each unit alone", gpu.name());
         let limit = cost.limit().map_or(0.0, |limit| limit.flops);
         for bound in &cost.bounds {

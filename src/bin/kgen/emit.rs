@@ -107,7 +107,12 @@ impl Explain {
             println!("  overlap     {said}");
         }
         if let Some(row) = RolesRow::of(&self.target.spec(&program), attention) {
-            println!("  chosen by   the row of {row}");
+            let larger = if row.head_dim == compiled.schedule.head_dim {
+                ""
+            } else {
+                ", the next larger that has one"
+            };
+            println!("  chosen by   the row of {row}{larger}");
             if !row.why.is_empty() {
                 println!("              {}", row.why);
             }

@@ -5,7 +5,7 @@ use crate::progress;
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::{Carries, MaskClass, SM80, SM80_HEAD_DIMS, SM90, SM90_HEAD_DIMS};
+use flashpage::codegen::choice::{Carries, MaskClass, SM80, SM80_TUNED, SM90, SM90_TUNED};
 use flashpage::codegen::schedule::Schedule;
 use flashpage::codegen::{Arch, Program, ShapeClass, frontend};
 use flashpage::kernels;
@@ -53,9 +53,12 @@ pub struct Tune {
 
 impl Tune {
     pub fn run(&self) -> Outcome {
-        let known = if self.arch == Arch::Sm80 { SM80_HEAD_DIMS } else { SM90_HEAD_DIMS };
+        let known = if self.arch == Arch::Sm80 { SM80_TUNED } else { SM90_TUNED };
         if let Some(unknown) = self.head_dim.iter().find(|dim| !known.contains(dim)) {
-            return Err(Failure::Usage(format!("no kernels of head_dim {unknown}: there are {known:?}")));
+            return Err(Failure::Usage(format!(
+                "the table of {} has no rows of head_dim {unknown}: it has {known:?}",
+                self.arch
+            )));
         }
         if self.carries.is_some() && self.arch != Arch::Sm80 {
             return Err(Failure::Usage(format!(

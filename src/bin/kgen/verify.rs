@@ -4,7 +4,7 @@ use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::head_dims;
+use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{Overlap, Roles};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
@@ -24,6 +24,9 @@ pub struct Verify {
     /// Element types; both if absent
     #[arg(long, value_delimiter = ',')]
     dtype: Vec<DType>,
+    /// Head dimensions; those with rows in the target's table if absent
+    #[arg(long, value_delimiter = ',')]
+    head_dim: Vec<usize>,
     /// Tokens per block of paged kernels; 8, 16, 24 and 128 if absent
     #[arg(long, value_delimiter = ',')]
     block_size: Vec<usize>,
@@ -83,7 +86,8 @@ impl Verify {
         };
         let head_dims: Vec<usize> = match program.head_dim {
             Generic::Fixed(head_dim) => vec![head_dim],
-            Generic::Open(_) => head_dims(arch).to_vec(),
+            Generic::Open(_) if self.head_dim.is_empty() => tuned_head_dims(arch).to_vec(),
+            Generic::Open(_) => self.head_dim.clone(),
         };
         let asked = if self.block_size.is_empty() { &BLOCK_SIZES[..] } else { &self.block_size };
         let block_sizes: Vec<Option<usize>> =

@@ -1,9 +1,12 @@
 //! Copies from global memory: Q once, K and V tiles into the ring, right to left.
 //!
-//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::COPY_ROW`); a thread works out the
-//! address of its row once and walks along it by instruction offsets. A paged source is walked in *granules* of
-//! `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp looks up granule `g` of the
-//! next tile while the current one is multiplied, and the copies ask for it by `shfl`.
+//! A tile is copied in passes of eight rows a warp, four lanes a row (`swizzle::copy_row`); a thread works out the
+//! address of its row once and walks along it by instruction offsets. Half of what four lanes copy may be left at a row's
+//! end; it goes by half chunks, so that every lane has a part of it. (With the lanes that have none guarded, ptxas spilled a
+//! hundred bytes of a prefill of head_dim 240.)
+//!
+//! A paged source is walked in *granules* of `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp
+//! looks up granule `g` of the next tile while the current one is multiplied, and the copies ask for it by `shfl`.
 //!
 //! Only the rightmost tile can reach past the sequence. There the copy's source size is 0, which fills the
 //! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
@@ -11,7 +14,7 @@
 
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, COPY_ROW, PERIOD, Swizzle};
+use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, HALF_CHUNK, PERIOD, copy_row};
 use crate::lower::instance::Instance;
 use crate::lower::range::ColumnRange;
 use crate::plan::attention::{KEYS, VALUES};
@@ -34,6 +37,8 @@ pub(super) struct InRing {
     kv_len: Reg,
     /// Row of this thread in the first pass.
     row: Reg,
+    /// This thread's chunk of a segment.
+    chunk: Reg,
     /// First column of the leftmost tile, from which rows are counted; `None` where that is column 0.
     col_begin: Option<Reg>,
     /// Where this thread's row of the first pass lies in a slot at offset 0.
@@ -77,26 +82,51 @@ struct Table {
     lane_within: Option<Reg>,
 }
 
-/// A thread's chunk in a row of a swizzled tile, for the first and the second half of the pattern. Segment
-/// `n` of the row (64 bytes) lies at `halves[n % 2]`, offset `n / 2` patterns.
+/// A thread's chunk in a row of a swizzled tile, for each segment (64 bytes) of a span; one for all where a span is no
+/// wider. Segment `n` of the row lies as segment `n` modulo their number, so many spans further on.
 pub(super) struct Segments {
-    halves: [Reg; 2],
+    of_span: Vec<Reg>,
+    /// The thread's half chunk of half a segment, in a row that ends with one.
+    half: Option<Reg>,
 }
 
 impl Segments {
     /// The address register and offset of segment `n`.
     pub fn at(&self, n: usize) -> (&Reg, usize) {
-        (&self.halves[n % 2], n / 2 * PERIOD * CHUNK)
+        let count = self.of_span.len();
+        (&self.of_span[n % count], n / count * count * SEGMENT)
     }
+}
+
+/// Half a segment at the end of a row: where a thread's half chunk lies, and what is added to either address.
+pub(super) struct HalfSegment {
+    /// In shared memory.
+    pub shared: Reg,
+    /// In global memory.
+    pub global: Reg,
+    /// Bytes of the row before it.
+    pub along: usize,
 }
 
 /// Bytes that the lanes of one row copy at once.
 pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
 
 impl Ampere<'_> {
-    /// Segments of a row.
+    /// Whole segments of a row.
     pub(super) fn segments(&self) -> usize {
         self.ring.swizzle().row_bytes / SEGMENT
+    }
+
+    /// The half segment that a row ends with, if it does. `global` is the address of this thread's `chunk`.
+    pub(super) fn half_segment(
+        &mut self,
+        segments: &Segments,
+        chunk: &Reg,
+        global: &Reg,
+    ) -> Option<HalfSegment> {
+        let shared = segments.half.clone()?;
+        let global = self.b.mad_wide_signed("rd", chunk, HALF_CHUNK as i64 - CHUNK as i64, global);
+        Some(HalfSegment { shared, global, along: self.segments() * SEGMENT })
     }
 
     /// Rows that all threads copy in one pass.
@@ -121,28 +151,37 @@ impl Ampere<'_> {
             let from =
                 self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
             let offset = first * self.ring.swizzle().row_bytes;
-            self.copy_row(&target, offset, &from, None);
+            self.copy_row((&target, offset), (&from, &chunk), None, None);
         }
     }
 
     /// The row of eight and the chunk of four that a lane copies.
     pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
-        (self.of_lane("copy_row", lane, COPY_ROW), self.of_lane("copy_chunk", lane, COPY_CHUNK))
+        let row = copy_row(self.ring.swizzle().span());
+        (self.of_lane("copy_row", lane, row), self.of_lane("copy_chunk", lane, COPY_CHUNK))
     }
 
     /// Shared addresses of row `first_row + row` (`first_row` a multiple of eight, `row` below eight).
     pub(super) fn swizzled_segments(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.swizzle();
+        let row_bytes = swizzle.row_bytes;
+        let phase = self.phase_of(row.clone(), swizzle.span());
         let b = &mut self.b;
-        // A row below eight is its own phase.
-        let place = b.xor(Type::B32, "r", row, chunk);
+        let place = b.xor(Type::B32, "r", &phase, chunk);
         let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
         let whole = b.add(Type::U32, "r", first_row, row);
         let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
         let shared = b.shared_address("r", SHARED);
         let first = b.add(Type::U32, "target", &place, &shared);
-        let second = b.xor(Type::B32, "target", &first, Swizzle::step(COPY_LANES).0);
-        Segments { halves: [first, second] }
+        let half = (!swizzle.row_bytes.is_multiple_of(SEGMENT)).then(|| {
+            let phase = b.shl(Type::B32, "r", &phase, 1);
+            let place = b.xor(Type::B32, "r", &phase, chunk);
+            let place = b.mad_lo(Type::U32, "r", &place, HALF_CHUNK, &shared);
+            b.mad_lo(Type::U32, "half_target", &whole, row_bytes, &place)
+        });
+        let others = (SEGMENT..swizzle.span()).step_by(SEGMENT);
+        let others: Vec<Reg> = others.map(|along| b.xor(Type::B32, "target", &first, along)).collect();
+        Segments { of_span: [vec![first], others].concat(), half }
     }
 
     /// Where the ring starts: the rightmost tile.
@@ -175,7 +214,7 @@ impl Ampere<'_> {
             None => instance.kv_len.clone(),
             Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
         };
-        InRing { tile, stage, shared, kv_len, row, col_begin, target, keys, values, table }
+        InRing { tile, stage, shared, kv_len, row, chunk, col_begin, target, keys, values, table }
     }
 
     fn source(
@@ -312,10 +351,14 @@ impl Ampere<'_> {
         let cols = self.ring.cols;
         let passes = cols / pass_rows;
         let target = match stage {
-            None => Segments { halves: ring.target.halves.clone() },
-            Some(stage) => Segments {
-                halves: ring.target.halves.each_ref().map(|half| self.b.add(Type::U32, "r", half, stage)),
-            },
+            None => Segments { of_span: ring.target.of_span.clone(), half: ring.target.half.clone() },
+            Some(stage) => {
+                let mut in_stage = |at: &Reg| self.b.add(Type::U32, "r", at, stage);
+                Segments {
+                    of_span: ring.target.of_span.iter().map(&mut in_stage).collect(),
+                    half: ring.target.half.as_ref().map(in_stage),
+                }
+            }
         };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
@@ -323,13 +366,9 @@ impl Ampere<'_> {
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
-            let size = left.as_ref().map(|left| {
-                let inside = k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows);
-                k.b.selp(Type::U32, "r", CHUNK, 0, &inside)
-            });
-            k.b.set_guard(present);
-            k.copy_row(&target, slot + pass * pass_rows * row_bytes, from, size.as_ref());
-            k.b.set_guard(None);
+            let inside = left.as_ref().map(|left| k.b.setp(Word::Gt, Type::S32, "p", left, pass * pass_rows));
+            let to = (&target, slot + pass * pass_rows * row_bytes);
+            k.copy_row(to, (from, &ring.chunk), inside.as_ref(), present);
         };
         match &ring.table {
             None => {
@@ -390,14 +429,29 @@ impl Ampere<'_> {
         self.b.mad_wide("rd", &within, &source.token_bytes, &at)
     }
 
-    /// Copies this lane's chunk of every segment of a row, of which `size` bytes are read and the rest is zero. It goes past L1,
-    /// which tiles would only sweep. The four lanes of a row ask for half a line of 128 bytes; L2 fetches all of it, and has the
-    /// other half when the next instruction asks.
-    fn copy_row(&mut self, target: &Segments, offset: usize, from: &Reg, size: Option<&Reg>) {
+    /// Copies this lane's chunk of every segment of a row, where it is `present`: its numbers where it is `inside`, else
+    /// zeros. It goes past L1, which tiles would only sweep. The four lanes of a row ask for half a line of 128 bytes; L2
+    /// fetches all of it, and has the other half when the next instruction asks.
+    fn copy_row(
+        &mut self,
+        (target, offset): (&Segments, usize),
+        (from, chunk): (&Reg, &Reg),
+        inside: Option<&Reg>,
+        present: Option<&Reg>,
+    ) {
+        let size =
+            |k: &mut Self, bytes: usize| inside.map(|inside| k.b.selp(Type::U32, "r", bytes, 0, inside));
+        let of_chunk = size(self, CHUNK);
+        let half = self.half_segment(target, chunk, from).map(|half| (half, size(self, HALF_CHUNK)));
+        self.b.set_guard(present);
         for segment in 0..self.segments() {
             let (to, along) = target.at(segment);
-            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), size);
+            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref());
         }
+        if let Some((HalfSegment { shared, global, along }, size)) = half {
+            self.b.cp_async_8((&shared, offset + along), (&global, along), size.as_ref());
+        }
+        self.b.set_guard(None);
     }
 }
 

@@ -3,7 +3,7 @@
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
 //! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
 
-use super::copy::SEGMENT;
+use super::copy::{HalfSegment, SEGMENT};
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
 use crate::layout::fragment::{FIRST_ROW, slot_row};
@@ -19,15 +19,17 @@ impl Ampere<'_> {
     /// O over the row sums, rounded, to the warp's rows of shared memory.
     pub(super) fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg]) {
         self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.swizzle();
+        let (row_bytes, chunks) = (swizzle.row_bytes, swizzle.span() / CHUNK);
         let quad_row = self.of_lane("r", &instance.lane, FIRST_ROW);
         let quad_bytes = self.b.shl(Type::B32, "r", &instance.lane_col, 1);
-        let place = self.b.mad_lo(Type::U32, "r", &quad_row, CHUNK, &quad_bytes);
+        let phase = self.phase_of(quad_row.clone(), swizzle.span());
+        let place = self.b.mad_lo(Type::U32, "r", &phase, CHUNK, &quad_bytes);
         let rows = self.b.add(Type::U32, "r", &instance.warp_row, &quad_row);
         let place = self.b.mad_lo(Type::U32, "r", &rows, row_bytes, &place);
         let shared = self.b.shared_address("r", SHARED);
         let first = self.b.add(Type::U32, "o_at", &place, &shared);
-        let columns: Vec<Reg> = (0..PERIOD)
+        let columns: Vec<Reg> = (0..chunks)
             .map(|chunk| match chunk {
                 0 => first.clone(),
                 chunk => self.b.xor(Type::B32, "o_at", &first, chunk * CHUNK),
@@ -41,8 +43,8 @@ impl Ampere<'_> {
                 let low = self.b.mul(Type::F32, "f", pair[0], &inverse);
                 let high = self.b.mul(Type::F32, "f", pair[1], &inverse);
                 let both = self.b.pack(packed, "of", &high, &low);
-                let offset = slot_row(slot) * row_bytes + block / PERIOD * PERIOD * CHUNK;
-                let to = address(&columns[block % PERIOD], offset as i64);
+                let offset = slot_row(slot) * row_bytes + block / chunks * swizzle.span();
+                let to = address(&columns[block % chunks], offset as i64);
                 self.b.emit(Opcode::St, &[space(Space::Shared), ty(Type::B32)], vec![to, (&both).into()]);
             }
         }
@@ -67,6 +69,7 @@ impl Ampere<'_> {
             let to = self.row_address(&base, strides, &token, &head);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
+            let half = self.half_segment(&from, &chunk, &to);
             for segment in 0..self.segments() {
                 let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
                 let (at, along) = from.at(segment);
@@ -74,6 +77,14 @@ impl Ampere<'_> {
                 self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), at, offset);
                 self.b.set_guard(Some(&inside));
                 self.move_chunk(Opcode::St, Space::Global, data.each_ref(), &to, (segment * SEGMENT) as i64);
+                self.b.set_guard(None);
+            }
+            if let Some(HalfSegment { shared, global, along }) = half {
+                let data: [Reg; 2] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
+                let offset = (first * row_bytes + along) as i64;
+                self.move_chunk(Opcode::Ld, Space::Shared, data.each_ref(), &shared, offset);
+                self.b.set_guard(Some(&inside));
+                self.move_chunk(Opcode::St, Space::Global, data.each_ref(), &global, along as i64);
                 self.b.set_guard(None);
             }
         }

@@ -1,14 +1,14 @@
 //! The two products: S = Q Kᵀ and O += P V, by `ldmatrix` and `mma.sync.m16n8k16`.
 //!
-//! A lane has one address in each of Q, K and V. Walking rows is an instruction offset, walking chunks an XOR,
-//! of which there are four different ones.
+//! A lane has one address in each of Q, K and V. Walking rows is an instruction offset, walking chunks of a span an XOR,
+//! of which there are four different ones at most.
 
 use super::Ampere;
 use super::copy::InRing;
 use crate::layout::fragment::{Addressed, B_PAIRS, CHUNKS_FIRST, K, M, ROWS_FIRST};
-use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
+use crate::layout::swizzle::CHUNK;
 use crate::lower::instance::Instance;
-use crate::lower::lane::Lane;
+use crate::lower::lane::{Lane, phase_of};
 use crate::lower::state::State;
 use crate::plan::attention::{KEYS, VALUES};
 use crate::program::DType;
@@ -18,8 +18,6 @@ use flashpage_ptx::words::Type;
 
 /// Chunks that one k16 step of a product covers.
 const STEP_CHUNKS: usize = 2;
-/// Different XORs of those steps.
-const VARIANTS: usize = PERIOD / STEP_CHUNKS;
 
 /// Lane addresses for `ldmatrix`, and Q if it stays in registers.
 pub(super) struct Fragments {
@@ -34,14 +32,21 @@ pub(super) struct Fragments {
 }
 
 impl Ampere<'_> {
+    /// Different XORs of the steps along a row.
+    fn variants(&self) -> usize {
+        self.ring.swizzle().span() / (STEP_CHUNKS * CHUNK)
+    }
+
     /// The lane's addresses.
     pub(super) fn fragments(&mut self, instance: &Instance, ring: &InRing) -> Fragments {
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.swizzle();
+        let (row_bytes, count) = (swizzle.row_bytes, self.variants());
         self.b.comment("lane addresses for ldmatrix");
         let mut lane = Lane::new(&instance.lane);
         let b = &mut self.b;
         let mut place = |group: &str, Addressed { row, chunk }: Addressed| {
             let phase = lane.modulo_eight(b, "r", row);
+            let phase = phase_of(b, phase, swizzle.span());
             let row = lane.number(b, "r", row);
             let chunk = lane.number(b, "r", chunk);
             let chunk = b.xor(Type::B32, "r", &chunk, &phase);
@@ -52,8 +57,8 @@ impl Ampere<'_> {
         let keys = place("keys_at", CHUNKS_FIRST);
         let query = self.b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &values);
         let mut variants = |first: Reg, group: &str| -> Vec<Reg> {
-            let rest: Vec<Reg> = (1..VARIANTS)
-                .map(|v| self.b.xor(Type::B32, group, &first, Swizzle::step(v * STEP_CHUNKS).0))
+            let rest: Vec<Reg> = (1..count)
+                .map(|v| self.b.xor(Type::B32, group, &first, swizzle.step(v * STEP_CHUNKS).0))
                 .collect();
             [vec![first], rest].concat()
         };
@@ -72,8 +77,10 @@ impl Ampere<'_> {
     }
 
     fn query_step(&mut self, fragments: &Fragments, step: usize) -> Vec<[Reg; 4]> {
-        let row_bytes = self.ring.swizzle().row_bytes;
-        let (at, offset) = (&fragments.query_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
+        let swizzle = self.ring.swizzle();
+        let row_bytes = swizzle.row_bytes;
+        let (at, offset) =
+            (&fragments.query_at[step % fragments.query_at.len()], swizzle.step(step * STEP_CHUNKS).1);
         (0..self.row_blocks())
             .map(|block| self.b.ldmatrix_x4("qf", at, offset + block * M * row_bytes, false))
             .collect()
@@ -81,7 +88,8 @@ impl Ampere<'_> {
 
     /// S = Q Kᵀ for the current tile.
     pub(super) fn product_scores(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.swizzle();
+        let row_bytes = swizzle.row_bytes;
         let slot = self.plan.shared(KEYS).offset;
         self.b.comment("S = Q Kt");
         let tile_at = self.stage_addresses(&fragments.keys_at, ring);
@@ -90,7 +98,7 @@ impl Ampere<'_> {
                 QueryIn::Registers => fragments.query[step].clone(),
                 QueryIn::Shared => self.query_step(fragments, step),
             };
-            let (at, along) = (&tile_at[step % VARIANTS], Swizzle::step(step * STEP_CHUNKS).1);
+            let (at, along) = (&tile_at[step % tile_at.len()], swizzle.step(step * STEP_CHUNKS).1);
             for pair in 0..self.ring.cols / 16 {
                 let keys = self.b.ldmatrix_x4("kf", at, slot + along + pair * 16 * row_bytes, false);
                 for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
@@ -105,7 +113,8 @@ impl Ampere<'_> {
 
     /// O += P V for the current tile; P is taken from the score registers.
     pub(super) fn product_output(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.swizzle();
+        let row_bytes = swizzle.row_bytes;
         let slot = self.plan.shared(VALUES).offset;
         let packed = self.packed();
         self.b.comment("O += P V");
@@ -123,8 +132,8 @@ impl Ampere<'_> {
                 ]);
             }
             for dims in 0..self.ring.head_dim / 16 {
-                let along = Swizzle::step(dims * STEP_CHUNKS).1;
-                let at = &tile_at[dims % VARIANTS];
+                let along = swizzle.step(dims * STEP_CHUNKS).1;
+                let at = &tile_at[dims % tile_at.len()];
                 let values = self.b.ldmatrix_x4("vf", at, slot + along + step * K * row_bytes, true);
                 for (half, (b0, b1)) in B_PAIRS.into_iter().enumerate() {
                     for (rows, a) in probabilities.iter().enumerate() {

@@ -1,0 +1,241 @@
+//! Head dimensions that no row of a table is for, on both targets against the reference: each in every shape, contiguous and
+//! paged, and planned. No product reads another head's numbers, and no access loses a pass to bank conflicts.
+//!
+//! Small problems run always; the whole suite of shapes, for every kernel, with `FLASHPAGE_HEAD_SIZES=all`.
+
+mod judge;
+mod planning;
+mod targets;
+
+use flashpage::codegen::choice::untuned_head_dims;
+use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::kernels::catalogue;
+use flashpage::prelude::*;
+use flashpage::runtime::equivalence::{check_rows, suite_in};
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{
+    Argument, AsyncPolicy, EmulatorOptions, LaunchOptions, PoolLayout, Profile, Row, WarpOrder, launch,
+};
+use planning::{forced, stock};
+use targets::{ARCHS, device, options};
+
+/// A launch: the kernel, the class it is made for, lengths, query heads and KV heads, block size.
+type Case = (&'static str, ShapeClass, &'static [(usize, usize)], (usize, usize), usize);
+
+/// Ends inside a tile, rows stored whole and one by one, boxes of one block, of half a block, and of eight rows.
+const CASES: [Case; 5] = [
+    ("causal_attention", ShapeClass::Prefill, &[(131, 150), (0, 9), (20, 33)], (2, 1), 16),
+    ("paged_attention", ShapeClass::Append, &[(9, 140), (4, 66)], (4, 2), 16),
+    ("paged_full_attention", ShapeClass::Decode, &[(1, 200), (1, 7)], (6, 2), 16),
+    ("paged_attention", ShapeClass::Decode, &[(1, 75), (1, 0)], (4, 2), 8),
+    ("paged_attention", ShapeClass::Prefill, &[(70, 81)], (3, 3), 24),
+];
+
+/// Eager, lazy and random copies, by turns.
+fn devices(arch: Arch) -> [Device; 3] {
+    use AsyncPolicy::{Eager, Lazy, Random};
+    let all = [(Lazy, WarpOrder::InOrder), (Random(1), WarpOrder::Random(2)), (Eager, WarpOrder::Random(3))];
+    all.map(|(policy, warp_order)| device(options(arch, policy, warp_order)))
+}
+
+fn problem((_, _, lens, (q_heads, kv_heads), block_size): &Case, head_dim: usize, number: usize) -> Problem {
+    Problem {
+        head_dim,
+        lens: lens.to_vec(),
+        q_heads: *q_heads,
+        kv_heads: *kv_heads,
+        block_size: *block_size,
+        dtype: [DType::F16, DType::Bf16][number % 2],
+        layout: [PoolLayout::Nhd, PoolLayout::Hnd][number / 2 % 2],
+        seed: number as u64,
+        ..Problem::default()
+    }
+}
+
+fn every_shape(arch: Arch) {
+    let devices = devices(arch);
+    let mut failures = Vec::new();
+    for (turn, head_dim) in untuned_head_dims(arch).enumerate() {
+        for (index, case) in CASES.iter().enumerate() {
+            let number = turn + index;
+            let (device, problem) = (&devices[number % devices.len()], problem(case, head_dim, number));
+            let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
+            failures.extend(judge::judge(device, case.0, stock(case.0), &problem, &options).err());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn every_shape_for_ampere() {
+    every_shape(Arch::Sm80);
+}
+
+#[test]
+fn every_shape_for_hopper() {
+    every_shape(Arch::Sm90a);
+}
+
+/// Long keys cut into parts, and the parts merged.
+#[test]
+fn planned() {
+    for arch in ARCHS {
+        let devices = devices(arch);
+        for (turn, head_dim) in untuned_head_dims(arch).enumerate() {
+            let lens = vec![(1, 521), (5, 230)];
+            let (q_heads, kv_heads) = [(4, 2), (3, 1)][turn % 2];
+            let (block_size, layout) = ([16, 8, 24][turn % 3], [PoolLayout::Nhd, PoolLayout::Hnd][turn % 2]);
+            let of = Problem { head_dim, lens, q_heads, kv_heads, block_size, layout, ..Problem::default() };
+            let program = stock(["paged_attention", "causal_attention"][turn / 2 % 2]);
+            let plan = planning::judge(&devices[turn % 3], program, &of, forced(3)).unwrap();
+            assert!(plan.merged_rows > 0, "{plan}");
+        }
+    }
+}
+
+/// All heads but one hold NaN, in queries, keys, values and pools: whatever reads past its head reads that.
+#[test]
+fn other_heads_may_be_nan() {
+    let mut failures = Vec::new();
+    for arch in ARCHS {
+        let devices = devices(arch);
+        for (turn, head_dim) in untuned_head_dims(arch).enumerate() {
+            for (index, name) in ["causal_attention", "paged_attention"].into_iter().enumerate() {
+                let number = turn + index;
+                let (heads, sound) = (3, turn % 3);
+                let lens: &[(usize, usize)] = [&[(40, 70), (3, 33)][..], &[(1, 90), (2, 17)]][turn / 2 % 2];
+                let case = (name, ShapeClass::Append, &[][..], (heads, heads), 16);
+                let problem =
+                    Problem { dtype: DType::F16, lens: lens.to_vec(), ..problem(&case, head_dim, number) };
+                let (device, program) = (&devices[number % 3], stock(name));
+                let inputs = problem.inputs(device, program).unwrap();
+                let arguments = inputs.arguments();
+                for argument in &arguments {
+                    poison(argument, heads, sound);
+                }
+                let what = format!("{name} for {arch}: {problem}, head {sound} alone is sound");
+                if let Err(error) = launch(device, program, &arguments, &LaunchOptions::default()) {
+                    failures.push(format!("{what}: {error}"));
+                    continue;
+                }
+                let rows: Vec<Row> = (0..lens.len())
+                    .flat_map(|sequence| (0..lens[sequence].0).map(move |index| (sequence, index)))
+                    .map(|(sequence, index)| Row { sequence, head: sound, index })
+                    .collect();
+                for (output, verdict) in check_rows(program, &inputs, problem.dtype, &rows).unwrap() {
+                    if !verdict.passed {
+                        failures.push(format!("{what}: {output}: {verdict}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// NaN in all heads of a tensor but one.
+fn poison(argument: &Argument<'_>, heads: usize, sound: usize) {
+    let (tensor, lines, of_token, of_head, head_dim) = match argument {
+        Argument::Ragged(ragged) => {
+            let (tokens, width) = (ragged.tensor.shape()[0], ragged.tensor.shape()[2]);
+            (ragged.tensor, vec![(0, tokens)], heads * width, width, width)
+        }
+        Argument::Pool(pool) => {
+            let shape = pool.shape().unwrap();
+            let (block, token, head) = shape.strides();
+            let blocks = (0..shape.blocks).map(|index| (index * block, shape.block_size)).collect();
+            (pool.tensor, blocks, token, head, shape.head_dim)
+        }
+        _ => return,
+    };
+    let line = vec![f16::NAN; head_dim];
+    for (first, tokens) in lines {
+        for token in 0..tokens {
+            for head in (0..heads).filter(|head| *head != sound) {
+                tensor.write(first + token * of_token + head * of_head, &line).unwrap();
+            }
+        }
+    }
+}
+
+/// Launches and counts.
+fn count(arch: Arch, case: &Case, head_dim: usize) -> Profile {
+    let emulator = options(arch, AsyncPolicy::Eager, WarpOrder::InOrder);
+    let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
+    let (program, problem) = (stock(case.0), problem(case, head_dim, 0));
+    let inputs = problem.inputs(&device, program).unwrap();
+    let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
+    let report = launch(&device, program, &inputs.arguments(), &options).unwrap();
+    report.emulated.and_then(|emulated| emulated.profile).unwrap()
+}
+
+/// Rows that are no multiple of a line of banks lie so that nothing loses a pass all the same.
+#[test]
+fn no_bank_conflicts() {
+    let mut lost = Vec::new();
+    for arch in ARCHS {
+        for head_dim in untuned_head_dims(arch) {
+            for case in &CASES[..3] {
+                let profile = count(arch, case, head_dim);
+                assert!(profile.totals.wavefronts > 0);
+                for (line, passes) in profile.bank_conflicts() {
+                    let (number, text) = (line.line, &line.instruction);
+                    let what = format!("{} for {arch}, head_dim {head_dim}, {}", case.0, case.1);
+                    lost.push(format!("{what}: {passes} passes at line {number}: {text}"));
+                }
+            }
+        }
+    }
+    assert!(lost.is_empty(), "lost to bank conflicts:\n  {}", lost.join("\n  "));
+}
+
+/// What no product is deep enough for, or no accumulator wide enough, is refused with what to do about it.
+#[test]
+fn sizes_without_kernels() {
+    let table = [
+        (16, "heads padded with zeros to 32"),
+        (72, "heads padded with zeros to 80"),
+        (100, "heads padded with zeros to 112"),
+        (272, "multiples of 16 from 32 to 256"),
+    ];
+    for arch in ARCHS {
+        let device = targets::plain(arch);
+        for (head_dim, advice) in table {
+            let problem = Problem { head_dim, lens: vec![(2, 3)], ..Problem::default() };
+            let inputs = problem.inputs(&device, stock("attention")).unwrap();
+            let arguments = inputs.arguments();
+            let refused = launch(&device, stock("attention"), &arguments, &LaunchOptions::default());
+            let message = refused.unwrap_err().to_string();
+            let named = format!("head_dim {head_dim} has no kernels");
+            assert!(message.contains(&named) && message.contains(advice), "{message}");
+        }
+    }
+}
+
+/// Every kernel over the whole suite of shapes in every head dimension of these: minutes, so only where it is asked for.
+fn whole_suite(arch: Arch) {
+    if std::env::var("FLASHPAGE_HEAD_SIZES").is_err() {
+        return;
+    }
+    let (devices, head_dims) = (devices(arch), untuned_head_dims(arch).collect::<Vec<_>>());
+    let mut failures = Vec::new();
+    for stock in catalogue() {
+        let program = (stock.program)();
+        for (turn, (_, problem)) in suite_in(program, arch, &head_dims).iter().enumerate() {
+            let device = &devices[turn % devices.len()];
+            let options = LaunchOptions::default();
+            failures.extend(judge::judge(device, stock.name, program, problem, &options).err());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn the_whole_suite_for_ampere() {
+    whole_suite(Arch::Sm80);
+}
+
+#[test]
+fn the_whole_suite_for_hopper() {
+    whole_suite(Arch::Sm90a);
+}
