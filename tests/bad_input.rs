@@ -102,14 +102,15 @@ fn launches() {
     let table: &[(&str, Spoil, &str)] = &[
         ("good", |_| (), ""),
         (
-            "head_dim 80",
-            |l| l.head_dim(80),
-            "head_dim 80 does not fit sm_80: kernels are made for 64, 128, 192, 256",
+            "head_dim 72",
+            |l| l.head_dim(72),
+            "head_dim 72 has no kernels: they are made for multiples of 16 from 32 to 256; heads padded with zeros to 80 give \
+             the same, and zeros behind it",
         ),
         (
-            "head_dim 96",
-            |l| l.head_dim(96),
-            "head_dim 96 does not fit sm_80: kernels are made for 64, 128, 192, 256",
+            "head_dim 288",
+            |l| l.head_dim(288),
+            "head_dim 288 has no kernels: they are made for multiples of 16 from 32 to 256",
         ),
         (
             "blocks of 12",
@@ -172,12 +173,13 @@ fn launches() {
             "argument `scale` is inf: it must be a finite number",
         ),
         (
-            "head_dim 80 of sm_90a",
+            "head_dim 16 of sm_90a",
             |l| {
                 l.options.arch = Some(Arch::Sm90a);
-                l.head_dim(80);
+                l.head_dim(16);
             },
-            "head_dim 80 does not fit sm_90a: kernels are made for 64, 96, 128, 192, 256",
+            "head_dim 16 has no kernels: they are made for multiples of 16 from 32 to 256; heads padded with zeros to 32 give \
+             the same, and zeros behind it",
         ),
         (
             "a tile of 100 rows of sm_90a",
