@@ -12,7 +12,7 @@ pub struct Field {
     pub from: u32,
     /// How many.
     pub bits: u32,
-    /// What the number is multiplied by.
+    /// What the number is multiplied by: a power of two.
     pub times: usize,
 }
 
@@ -25,9 +25,7 @@ impl LaneMap {
         let field = |field: &Field| (lane >> field.from & ((1 << field.bits) - 1)) * field.times;
         self.0.iter().map(field).sum()
     }
-}
 
-impl LaneMap {
     /// What is left of the number by eight: the rest of rows that a swizzle goes by.
     pub fn modulo_eight(self) -> impl Iterator<Item = Field> {
         let below = |field: &Field| match field.times {
@@ -38,7 +36,32 @@ impl LaneMap {
     }
 }
 
-/// A field, `times` 1 unless a sum of fields says otherwise.
+/// A field.
 pub const fn field(from: u32, bits: u32, times: usize) -> Field {
     Field { from, bits, times }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::fragment::{CHUNKS_FIRST, FIRST_COL, FIRST_ROW, QUAD_LANE, ROWS_FIRST};
+    use crate::layout::swizzle::{COPY_CHUNK, copy_row};
+
+    /// Every map of the layouts: its fields lie in a lane's number, and what is left of it by eight is what its numbers leave.
+    #[test]
+    fn maps_are_of_lanes() {
+        let addressed = [ROWS_FIRST, CHUNKS_FIRST].map(|at| [at.row, at.chunk]).concat();
+        let others = [QUAD_LANE, FIRST_ROW, FIRST_COL, COPY_CHUNK];
+        let copied = [128, 64, 32].map(copy_row);
+        for map in addressed.into_iter().chain(others).chain(copied) {
+            for Field { from, bits, times } in map.0 {
+                assert!(*bits > 0 && from + bits <= LANE_BITS && times.is_power_of_two(), "{map:?}");
+            }
+            let rest: Vec<Field> = map.modulo_eight().collect();
+            for lane in 0..32 {
+                let of = |field: &Field| (lane >> field.from & ((1 << field.bits) - 1)) * field.times;
+                assert_eq!(rest.iter().map(of).sum::<usize>(), map.of(lane) % 8, "lane {lane} of {map:?}");
+            }
+        }
+    }
 }

@@ -40,7 +40,7 @@ pub const BLOCKS: BufferId = BufferId(14);
 pub const TENSORS: [BufferId; 4] = [BufferId(15), BufferId(16), BufferId(17), BufferId(18)];
 
 /// What of a kernel its plan depends on, beside its schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form {
     /// Keys and values lie in blocks.
     pub paged: bool,

@@ -137,7 +137,7 @@ impl Roles {
         match self.kv_box {
             KvBox::Panel => Copies { rows: self.cols, row_bytes: self.span(), boxes: self.panels() },
             KvBox::Run { rows } => {
-                Copies { rows, row_bytes: self.head_dim * 2, boxes: self.cols / rows.max(1) }
+                Copies { rows, row_bytes: self.row_bytes(), boxes: self.cols / rows.max(1) }
             }
         }
     }

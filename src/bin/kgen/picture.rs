@@ -258,15 +258,7 @@ mod tests {
 
     #[test]
     fn every_row_is_drawn() {
-        let form = Form {
-            paged: false,
-            output: true,
-            lse: true,
-            planned: false,
-            partial: false,
-            conditions: false,
-            ends_with_condition: false,
-        };
+        let form = Form { output: true, lse: true, ..Form::default() };
         let ring = SM80.iter().map(|row| Schedule::from(row.schedule()));
         for schedule in ring.chain(SM90.iter().map(|row| Schedule::from(row.schedule()))) {
             let plan = schedule.plan(form);

@@ -259,7 +259,7 @@ impl Hopper<'_> {
         let query = self.attention.q;
         let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.row_panels();
-        let (row_bytes, count) = (self.schedule.head_dim * 2, self.roles.panels());
+        let (row_bytes, count) = (self.roles.row_bytes(), self.roles.panels());
         self.b.xor(Type::B32, parity, parity, 1);
         let used = self.whole_tokens(panels.rows);
         let bytes = self.b.mul_lo(Type::U32, "r", &used, row_bytes);
@@ -289,7 +289,7 @@ impl Hopper<'_> {
         let slot = flow.role.slot.clone().expect("a slot is awaited before it is copied to");
         let (block, extent, tile) = (&flow.block, flow.role.extent(), &flow.role.tile(to));
         let cols = self.schedule.cols;
-        let row_bytes = self.schedule.head_dim * 2;
+        let row_bytes = self.roles.row_bytes();
         let LaneBox { present, part } = &flow.role.lane_box;
         let policy = self.policy_of_keys();
         let policy = policy.as_ref();
