@@ -51,6 +51,17 @@ pub(super) fn named(plan: &Plan) -> Result<(), Fault> {
         let what = format!("numbers {numbers:?}: each of 0 to 15 once at most");
         return Err(Fault { at: "named barriers".to_owned(), what });
     }
+    for step in &plan.set_up {
+        let Step::Meet(meeting) = step else { continue };
+        // Some of a block's warps may have no role.
+        let least: usize = plan.roles.iter().map(|role| 32 * role.copies * role.warps).sum();
+        let found =
+            plan.named.iter().find(|barrier| (barrier.of, barrier.copy) == (Named::Meet(*meeting), 0));
+        if found.is_none_or(|barrier| barrier.threads < least) {
+            let what = format!("a barrier of at least {least} threads is needed; it has {found:?}");
+            return Err(Fault { at: plan.line(step), what });
+        }
+    }
     for role in &plan.roles {
         let mut met = Vec::new();
         each_step(&role.body, &mut |step| match step {

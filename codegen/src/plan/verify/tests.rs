@@ -3,9 +3,9 @@
 use super::*;
 use crate::choice::{SM80, SM90};
 use crate::plan::attention::{Form, KEYS, VALUES};
-use crate::plan::each_step;
 use crate::plan::ring;
 use crate::plan::roles::plan;
+use crate::plan::{Named, NamedBarrier, each_step};
 use crate::schedule::{OutputIn, PassTurn, Rescale, Roles};
 
 fn forms() -> Vec<Form> {
@@ -254,6 +254,46 @@ fn numbers_of_plans_are_held() {
                 if *shared != before {
                     let name = plan.buffers[index].name;
                     assert!(verify(&mutant).is_err(), "{name} with {how} of {what}");
+                }
+            }
+        }
+    }
+}
+
+/// Numbers of named barriers, and the threads that make a phase of one.
+#[test]
+fn named_barriers_of_plans_are_held() {
+    type Change = (&'static str, fn(&mut Vec<NamedBarrier>, usize));
+    let changes: [Change; 5] = [
+        ("gone", |named, at| {
+            named.remove(at);
+        }),
+        ("past the sixteenth", |named, at| named[at].number = 16),
+        ("another's number", |named, at| named[at].number = named[(at + 1) % named.len()].number),
+        ("a warp less", |named, at| named[at].threads -= 32),
+        ("of nobody", |named, at| named[at].copy += 16),
+    ];
+    for (what, plan) in plans().into_iter().step_by(31) {
+        let mut met = Vec::new();
+        let mut look = |step: &Step| match step {
+            Step::Meet(meeting) => met.push(Named::Meet(*meeting)),
+            Step::TakeTurn => met.push(Named::Turn),
+            _ => {}
+        };
+        plan.set_up.iter().for_each(&mut look);
+        plan.roles.iter().for_each(|role| each_step(&role.body, &mut look));
+        // Who stores partial results meets no warpgroup.
+        for at in (0..plan.named.len()).filter(|at| met.contains(&plan.named[*at].of)) {
+            for (how, change) in changes {
+                let mut mutant = plan.clone();
+                change(&mut mutant.named, at);
+                let of = plan.named[at];
+                // With one role the block is the warps of it; else some have none, and only who is fewer is too few.
+                let spare =
+                    (of.of, how) == (Named::Meet(Meeting::Block), "a warp less") && plan.roles.len() > 1;
+                let alone = how == "another's number" && plan.named.len() == 1;
+                if !spare && !alone {
+                    assert!(verify(&mutant).is_err(), "{of:?} {how} of {what}");
                 }
             }
         }
