@@ -151,6 +151,50 @@ impl fmt::Display for Work {
     }
 }
 
+/// The head dimensions of a kernel: `128`, or `192/128` where that of queries and keys is not that of values and the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HeadDim {
+    /// Numbers of a head of the queries and keys.
+    pub qk: usize,
+    /// Numbers of a head of the values and the output.
+    pub v: usize,
+}
+
+impl HeadDim {
+    /// The larger of the two.
+    pub fn larger(self) -> usize {
+        self.qk.max(self.v)
+    }
+}
+
+impl From<usize> for HeadDim {
+    fn from(both: usize) -> HeadDim {
+        HeadDim { qk: both, v: both }
+    }
+}
+
+impl fmt::Display for HeadDim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HeadDim { qk, v } = *self;
+        f.pad(&if qk == v { qk.to_string() } else { format!("{qk}/{v}") })
+    }
+}
+
+impl FromStr for HeadDim {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<usize>().ok().filter(|n| *n > 0);
+        let read = match text.split_once('/') {
+            None => number(text).map(HeadDim::from),
+            Some((qk, v)) => number(qk).zip(number(v)).map(|(qk, v)| HeadDim { qk, v }),
+        };
+        read.ok_or_else(|| {
+            format!("`{text}` is no head dimension: write 128, or 192/128 for keys of 192 and values of 128")
+        })
+    }
+}
+
 /// Everything a compiled kernel depends on besides its [`crate::Program`]. The key of the kernel cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Spec {
