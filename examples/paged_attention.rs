@@ -88,7 +88,7 @@ fn batch<T: Element + HostElement>(
         blocks: blocks + 4,
         block_size: BLOCK_SIZE,
         num_kv_heads: KV_HEADS,
-        head_dim,
+        head_dim: head_dim.into(),
         ..CacheOptions::default()
     };
     let mut cache = PagedCache::new(device, options)?;

@@ -102,7 +102,7 @@ impl Server {
             blocks: BLOCKS,
             block_size: BLOCK_SIZE,
             num_kv_heads: KV_HEADS,
-            head_dim: HEAD_DIM,
+            head_dim: HEAD_DIM.into(),
             host_blocks: HOST_BLOCKS,
             ..CacheOptions::default()
         };

@@ -72,7 +72,7 @@ pub mod prelude {
     };
     pub use crate::runtime::args::BlockTable as DeviceBlockTable;
     pub use crate::runtime::{
-        DType, Device, HostElement, LaunchError, LaunchOptions, LaunchReport, Pool, PoolLayout, Ragged,
-        Starts, Tensor,
+        DType, Device, HeadDim, HostElement, LaunchError, LaunchOptions, LaunchReport, Pool, PoolLayout,
+        Ragged, Starts, Tensor,
     };
 }

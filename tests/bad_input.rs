@@ -329,7 +329,9 @@ fn fixed_kernels() {
         ),
     ];
     for (dtype, head_dim, expected) in table {
-        let inputs = Problem { dtype, head_dim, ..Problem::default() }.inputs(&device, &program).unwrap();
+        let inputs = Problem { dtype, head_dim: head_dim.into(), ..Problem::default() }
+            .inputs(&device, &program)
+            .unwrap();
         let result = runtime::launch(&device, &program, &inputs.arguments(), &LaunchOptions::default());
         assert_eq!(result.map_or_else(|error| error.to_string(), |_| String::new()), expected);
     }

@@ -38,8 +38,12 @@ fn admitted(cache: &mut PagedCache) -> Vec<SequenceId> {
 }
 
 fn cache(device: &Device) -> PagedCache {
-    let options =
-        CacheOptions { blocks: 128, num_kv_heads: HEADS.1, head_dim: HEAD_DIM, ..CacheOptions::default() };
+    let options = CacheOptions {
+        blocks: 128,
+        num_kv_heads: HEADS.1,
+        head_dim: HEAD_DIM.into(),
+        ..CacheOptions::default()
+    };
     PagedCache::new(device, options).unwrap()
 }
 

@@ -14,7 +14,7 @@ fn options() -> CacheOptions {
         blocks: 16,
         block_size: 8,
         num_kv_heads: 2,
-        head_dim: 16,
+        head_dim: 16.into(),
         layers: 2,
         ..CacheOptions::default()
     }
@@ -211,7 +211,10 @@ fn bad_input_is_a_typed_error() {
             "a cache of i32: it holds f16, bf16, f32, e4m3 or e5m2",
         ),
         (made(CacheOptions { layers: 0, ..options() }), "a cache of 0 layers, 2 KV heads and head_dim 16"),
-        (made(CacheOptions { head_dim: usize::MAX / 2, ..options() }), "has more bytes than can be counted"),
+        (
+            made(CacheOptions { head_dim: (usize::MAX / 2).into(), ..options() }),
+            "has more bytes than can be counted",
+        ),
         (made(CacheOptions { blocks: usize::MAX, ..options() }), "too large"),
         (made(CacheOptions { host_blocks: usize::MAX, ..options() }), "has more bytes than can be counted"),
         (cache.write(2, &[64], &row, &row), "there is no layer 2: the cache has 2"),

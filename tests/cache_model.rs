@@ -96,7 +96,8 @@ fn options(blocks: usize, host_blocks: usize, eviction: Eviction, layout: PoolLa
     CacheOptions {
         blocks,
         block_size: 8,
-        head_dim: 8,
+        // In one of the layouts values are narrower than keys, and have pools of another size.
+        head_dim: HeadDim { qk: 8, v: if layout == PoolLayout::Hnd { 4 } else { 8 } },
         host_blocks,
         eviction,
         layout,

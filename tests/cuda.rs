@@ -568,7 +568,8 @@ fn hopper_launches() {
         let tuning = Tuning { blocks_per_sm: Some(1), ..Tuning::default() };
         let options = LaunchOptions { tuning, ..LaunchOptions::default() };
         for (lens, grid) in [(lens(3), [6, 1, 1]), (lens(sms), [sms, 1, 1])] {
-            let problem = Problem { head_dim: 128, q_heads: 4, kv_heads: 2, lens, ..Problem::default() };
+            let problem =
+                Problem { head_dim: 128.into(), q_heads: 4, kv_heads: 2, lens, ..Problem::default() };
             let inputs = problem.inputs(&device, program).unwrap();
             let report = launch(&device, program, &inputs.arguments(), &options).unwrap();
             assert_eq!((report.spec.arch, report.grid), (Arch::Sm90a, grid));

@@ -132,8 +132,12 @@ fn every_tile_gives_the_same_result() {
             for name in kernels {
                 let program = (find(name).unwrap().program)();
                 let dtype = [DType::F16, DType::Bf16][number % 2];
-                let mut problem =
-                    Problem { head_dim, dtype, block_size: 8 + 16 * (number % 3), ..problem.clone() };
+                let mut problem = Problem {
+                    head_dim: head_dim.into(),
+                    dtype,
+                    block_size: 8 + 16 * (number % 3),
+                    ..problem.clone()
+                };
                 if name == "paged_attention" {
                     problem.scalars.insert("window".to_owned(), 60.0);
                 }
@@ -182,8 +186,12 @@ fn every_tile_for_hopper_gives_the_same_result() {
             let name = kernels[(number + turn) % 2];
             let program = (find(name).unwrap().program)();
             let dtype = [DType::F16, DType::Bf16][number % 2];
-            let mut problem =
-                Problem { head_dim, dtype, block_size: [8, 24, 40, 16][number % 4], ..problem.clone() };
+            let mut problem = Problem {
+                head_dim: head_dim.into(),
+                dtype,
+                block_size: [8, 24, 40, 16][number % 4],
+                ..problem.clone()
+            };
             if name == "paged_attention" {
                 problem.scalars.insert("window".to_owned(), [60.0, 250.0][number / 2 % 2]);
             }
@@ -240,7 +248,7 @@ fn neighbours_full_of_nan() {
                 let number = index + turn;
                 let (lens, poisoned) = batches[number % batches.len()];
                 let problem = Problem {
-                    head_dim,
+                    head_dim: head_dim.into(),
                     lens: lens.to_vec(),
                     q_heads: [4, 3][number / 2 % 2],
                     kv_heads: [2, 1][number / 2 % 2],
@@ -301,7 +309,7 @@ fn sampled_rows() {
         (plain(program, &arguments).unwrap(), plain_rows(program, &arguments, &rows).unwrap()),
     ];
     for (all, some) in pairs.iter().flat_map(|(all, some)| all.iter().zip(some)) {
-        let width = if all.is_row_output { 1 } else { problem.head_dim };
+        let width = if all.is_row_output { 1 } else { problem.head_dim.v };
         let line = |row: &Row| (token(row) * 4 + row.head) * width;
         let expected: Vec<f64> = rows.iter().flat_map(|r| &all.values[line(r)..][..width]).copied().collect();
         assert_eq!(some.values, expected, "{}", all.name);
@@ -314,7 +322,7 @@ fn sampled_rows() {
     // One element of query 4 of head 1, and the log-sum-exp of another row.
     let output =
         |name: &str| inputs.output(program.params.iter().position(|p| p.name == name).unwrap()).unwrap();
-    output("o").write((4 * 4 + 1) * problem.head_dim + 7, &[f16::from_f32(9.0)]).unwrap();
+    output("o").write((4 * 4 + 1) * problem.head_dim.v + 7, &[f16::from_f32(9.0)]).unwrap();
     output("lse").write(6 * 4 + 3, &[0.0f32]).unwrap();
     let passed = |rows: &[Row]| verdicts(rows).iter().map(|(_, verdict)| verdict.passed).collect::<Vec<_>>();
     assert_eq!(passed(&rows), [false, false]);

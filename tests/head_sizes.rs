@@ -8,7 +8,7 @@ mod planning;
 mod targets;
 
 use flashpage::codegen::choice::untuned_head_dims;
-use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::codegen::{Arch, HeadDim, ShapeClass};
 use flashpage::kernels::catalogue;
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::{check_rows, suite_in};
@@ -40,7 +40,7 @@ fn devices(arch: Arch) -> [Device; 3] {
 
 fn problem((_, _, lens, (q_heads, kv_heads), block_size): &Case, head_dim: usize, number: usize) -> Problem {
     Problem {
-        head_dim,
+        head_dim: head_dim.into(),
         lens: lens.to_vec(),
         q_heads: *q_heads,
         kv_heads: *kv_heads,
@@ -85,7 +85,15 @@ fn planned() {
             let lens = vec![(1, 521), (5, 230)];
             let (q_heads, kv_heads) = [(4, 2), (3, 1)][turn % 2];
             let (block_size, layout) = ([16, 8, 24][turn % 3], [PoolLayout::Nhd, PoolLayout::Hnd][turn % 2]);
-            let of = Problem { head_dim, lens, q_heads, kv_heads, block_size, layout, ..Problem::default() };
+            let of = Problem {
+                head_dim: head_dim.into(),
+                lens,
+                q_heads,
+                kv_heads,
+                block_size,
+                layout,
+                ..Problem::default()
+            };
             let program = stock(["paged_attention", "causal_attention"][turn / 2 % 2]);
             let plan = planning::judge(&devices[turn % 3], program, &of, forced(3)).unwrap();
             assert!(plan.merged_rows > 0, "{plan}");
@@ -201,7 +209,7 @@ fn sizes_without_kernels() {
     for arch in ARCHS {
         let device = targets::plain(arch);
         for (head_dim, advice) in table {
-            let problem = Problem { head_dim, lens: vec![(2, 3)], ..Problem::default() };
+            let problem = Problem { head_dim: head_dim.into(), lens: vec![(2, 3)], ..Problem::default() };
             let inputs = problem.inputs(&device, stock("attention")).unwrap();
             let arguments = inputs.arguments();
             let refused = launch(&device, stock("attention"), &arguments, &LaunchOptions::default());
@@ -217,7 +225,8 @@ fn whole_suite(arch: Arch) {
     if std::env::var("FLASHPAGE_HEAD_SIZES").is_err() {
         return;
     }
-    let (devices, head_dims) = (devices(arch), untuned_head_dims(arch).collect::<Vec<_>>());
+    let (devices, head_dims) =
+        (devices(arch), untuned_head_dims(arch).map(HeadDim::from).collect::<Vec<_>>());
     let mut failures = Vec::new();
     for stock in catalogue() {
         let program = (stock.program)();

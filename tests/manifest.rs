@@ -46,8 +46,8 @@ fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usi
             Generic::Open(_) => [DType::F16, DType::Bf16][index % 2],
         },
         head_dim: match program.head_dim {
-            Generic::Fixed(dim) => dim,
-            Generic::Open(_) => dims[index % dims.len()],
+            Generic::Fixed(dim) => dim.into(),
+            Generic::Open(_) => dims[index % dims.len()].into(),
         },
         block_size: paged.then(|| BLOCK_SIZES[index / 2 % BLOCK_SIZES.len()]),
         shape,
@@ -67,7 +67,7 @@ fn stock() -> Vec<Entry> {
             for (dim, &head_dim) in tuned_head_dims(arch).iter().enumerate() {
                 for (shape, work) in shapes_and_works() {
                     let index = entries.len() + dim;
-                    let spec = Spec { head_dim, ..spec(program, arch, shape, work, index) };
+                    let spec = Spec { head_dim: head_dim.into(), ..spec(program, arch, shape, work, index) };
                     entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
                 }
             }
@@ -84,7 +84,7 @@ fn other_head_dims() -> Vec<Entry> {
             let name = ["causal_attention", "paged_attention"][number % 2];
             let program = (find(name).unwrap().program)();
             let (shape, work) = shapes_and_works().nth(number % 9).unwrap();
-            let spec = Spec { head_dim, ..spec(program, arch, shape, work, number) };
+            let spec = Spec { head_dim: head_dim.into(), ..spec(program, arch, shape, work, number) };
             entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
         }
     }

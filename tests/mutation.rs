@@ -267,7 +267,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     // One consumer alone has its rows stored by its warps: what orders bulk copies of O is two consumers' to show.
     let output = (tile.0 == 64).then_some(OutputIn::OverQuery);
     let problem = Problem {
-        head_dim,
+        head_dim: head_dim.into(),
         q_heads,
         kv_heads,
         lens: lens.to_vec(),
@@ -452,7 +452,7 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
             let program = (stock.program)();
             let windowed = program.params.iter().any(|p| p.name == "window");
             let problem = Problem {
-                head_dim,
+                head_dim: head_dim.into(),
                 dtype,
                 q_heads: 2,
                 kv_heads: 1,

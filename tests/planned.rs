@@ -81,7 +81,7 @@ fn one_to_eight_parts() {
             // In the larger ones as many as tell parts from the whole.
             for parts in (1..=8).step_by(if index < 2 { 1 } else { 3 }) {
                 let problem = Problem {
-                    head_dim,
+                    head_dim: head_dim.into(),
                     lens: vec![(1, 521), (19, 530)],
                     q_heads: 4,
                     kv_heads: 2,
@@ -115,7 +115,7 @@ fn neighbours_may_be_nan() {
             if let Argument::Ragged(Ragged { tensor, starts }) = argument
                 && starts.tokens() == 131 + 70 + 197
             {
-                let line = 2 * problem.head_dim;
+                let line = 2 * problem.head_dim.qk;
                 tensor.write(131 * line, &vec![f16::NAN; 70 * line]).unwrap();
             }
         }

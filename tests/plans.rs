@@ -230,7 +230,7 @@ fn plans_read_well() {
         lens,
         q_heads: 8,
         kv_heads: 2,
-        head_dim: 128,
+        head_dim: 128.into(),
         ..Problem::default()
     };
     let plan = |problem: &Problem, prefixes: &[SharedPrefix]| {

@@ -16,7 +16,7 @@ fn spec(dtype: DType, head_dim: usize, block_size: Option<usize>, shape: ShapeCl
     Spec {
         arch: Arch::Sm80,
         dtype,
-        head_dim,
+        head_dim: head_dim.into(),
         block_size,
         shape,
         tuning: Tuning::default(),

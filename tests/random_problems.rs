@@ -60,7 +60,7 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
         |((arch, policy, warp_order), lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
             let problem = Problem {
                 dtype,
-                head_dim: HEAD_DIMS[head_dim % HEAD_DIMS.len()],
+                head_dim: HEAD_DIMS[head_dim % HEAD_DIMS.len()].into(),
                 q_heads: group * kv_heads,
                 kv_heads,
                 lens,

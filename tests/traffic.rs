@@ -47,7 +47,8 @@ fn no_bank_conflicts() {
             ("attention", ShapeClass::Decode, vec![(1, 400), (1, 64)], (7, 1)),
             ("paged_full_attention", ShapeClass::Decode, vec![(1, 400), (1, 77)], (8, 1)),
         ] {
-            let problem = Problem { head_dim, lens, q_heads, kv_heads, ..Problem::default() };
+            let problem =
+                Problem { head_dim: head_dim.into(), lens, q_heads, kv_heads, ..Problem::default() };
             let (profile, _) = count(kernel, &problem, Some(shape));
             let (passes, least) = (profile.totals.wavefronts, profile.totals.least_wavefronts);
             // `wgmma` reads its factors as core matrices of 128 bytes.
@@ -82,8 +83,8 @@ fn read_and_written(profile: &Profile) -> (u64, u64) {
 /// sequences start, block tables, the rows of Q that fill a tile) is little.
 #[test]
 fn every_byte_once() {
-    let base = |head_dim, lens: &[(usize, usize)], q_heads, kv_heads, block_size| Problem {
-        head_dim,
+    let base = |head_dim: usize, lens: &[(usize, usize)], q_heads, kv_heads, block_size| Problem {
+        head_dim: head_dim.into(),
         lens: lens.to_vec(),
         q_heads,
         kv_heads,
@@ -108,7 +109,7 @@ fn every_byte_once() {
     for (kernel, problem, row_tiles) in table {
         let (profile, report) = count(kernel, &problem, None);
         let Problem { head_dim, q_heads, kv_heads, ref lens, .. } = problem;
-        let row = 2 * head_dim as u64;
+        let row = 2 * head_dim.qk as u64;
         let q_rows = (lens.iter().map(|(q, _)| q).sum::<usize>() * q_heads) as u64;
         // Every tile of rows is of one sequence, and these are alike.
         let kv_rows = (lens[0].1 * kv_heads * row_tiles) as u64;
@@ -149,8 +150,15 @@ fn a_block_is_one_copy() {
             // One tile of rows, three of columns.
             let (rows, cols) = tile;
             let lens = vec![(rows, 3 * cols)];
-            let problem =
-                Problem { head_dim, block_size, layout, lens, q_heads: 1, kv_heads: 1, ..Problem::default() };
+            let problem = Problem {
+                head_dim: head_dim.into(),
+                block_size,
+                layout,
+                lens,
+                q_heads: 1,
+                kv_heads: 1,
+                ..Problem::default()
+            };
             let tuning = Tuning { tile: Some(tile), ..Tuning::default() };
             let shape = Some(ShapeClass::Prefill);
             let options = LaunchOptions { shape, tuning, ..LaunchOptions::default() };

@@ -42,7 +42,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
         };
         Problem {
             dtype,
-            head_dim,
+            head_dim: head_dim.into(),
             q_heads,
             kv_heads,
             lens: lens.to_vec(),

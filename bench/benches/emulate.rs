@@ -13,12 +13,12 @@ fn main() {
 
 /// 4 heads x 512 x 512 x 64, f16, full attention: 268 MFLOP.
 fn square() -> Problem {
-    Problem { head_dim: 64, q_heads: 4, kv_heads: 4, lens: vec![(512, 512)], ..Problem::default() }
+    Problem { head_dim: 64.into(), q_heads: 4, kv_heads: 4, lens: vec![(512, 512)], ..Problem::default() }
 }
 
 /// A decode step of 16 sequences over a paged cache.
 fn decode() -> Problem {
-    Problem { head_dim: 128, q_heads: 8, kv_heads: 2, lens: vec![(1, 500); 16], ..Problem::default() }
+    Problem { head_dim: 128.into(), q_heads: 8, kv_heads: 2, lens: vec![(1, 500); 16], ..Problem::default() }
 }
 
 fn run(bencher: Bencher, kernel: &str, problem: &Problem, sanitize: bool) {

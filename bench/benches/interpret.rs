@@ -15,12 +15,12 @@ const KERNELS: [&str; 4] = ["attention", "causal_attention", "softcap_attention"
 
 /// One head x 4,096 x 4,096 x 64, f16: 4.3 GFLOP.
 fn square() -> Problem {
-    Problem { head_dim: 64, q_heads: 1, kv_heads: 1, lens: vec![(4096, 4096)], ..Problem::default() }
+    Problem { head_dim: 64.into(), q_heads: 1, kv_heads: 1, lens: vec![(4096, 4096)], ..Problem::default() }
 }
 
 /// A decode step of 16 sequences over a paged cache: 0.26 GFLOP.
 fn decode() -> Problem {
-    Problem { head_dim: 128, q_heads: 8, kv_heads: 2, lens: vec![(1, 4000); 16], ..Problem::default() }
+    Problem { head_dim: 128.into(), q_heads: 8, kv_heads: 2, lens: vec![(1, 4000); 16], ..Problem::default() }
 }
 
 type Evaluation = fn(&flashpage::codegen::Program, &[Argument<'_>]) -> Result<Vec<Expected>, ReferenceError>;
@@ -31,7 +31,7 @@ fn run(bencher: Bencher, kernel: &str, problem: &Problem, evaluation: Evaluation
     let inputs = problem.inputs(&device, program).expect("inputs");
     let arguments = inputs.arguments();
     let scores: usize = problem.lens.iter().map(|(q_len, kv_len)| q_len * kv_len * problem.q_heads).sum();
-    let operations = ItemsCount::new(4 * scores * problem.head_dim);
+    let operations = ItemsCount::new(2 * scores * (problem.head_dim.qk + problem.head_dim.v));
     bencher.counter(operations).bench(|| evaluation(program, &arguments).expect("evaluates"));
 }
 

@@ -80,7 +80,7 @@ pub enum Meaning {
     TileCounter,
     /// Address of a work list ([`crate::work_list`]). u64.
     WorkList,
-    /// Address of partial outputs, f32 `[partial rows, head_dim]`. u64.
+    /// Address of partial outputs, f32 `[partial rows, head_dim]`, with the head dimension of values. u64.
     PartialOutput,
     /// Address of partial log-sum-exps, f32 `[partial rows]`. u64.
     PartialLse,

@@ -152,7 +152,7 @@ impl fmt::Display for Work {
 }
 
 /// The head dimensions of a kernel: `128`, or `192/128` where that of queries and keys is not that of values and the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeadDim {
     /// Numbers of a head of the queries and keys.
     pub qk: usize,
@@ -202,8 +202,8 @@ pub struct Spec {
     pub arch: Arch,
     /// Element type of q, k, v and o.
     pub dtype: DType,
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    pub head_dim: HeadDim,
     /// Tokens per block of a paged program; `None` for contiguous keys and values.
     pub block_size: Option<usize>,
     /// Shape class.

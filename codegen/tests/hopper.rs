@@ -5,7 +5,7 @@ use flashpage_codegen::analysis::attention::recognise;
 use flashpage_codegen::choice::{RolesRow, SM90_TUNED, choose};
 use flashpage_codegen::plan::{BARRIER_BYTES, Meeting, Named, NamedBarrier};
 use flashpage_codegen::program::DType;
-use flashpage_codegen::schedule::{Roles, Schedule, Tuning};
+use flashpage_codegen::schedule::{Copies, Roles, Schedule, Tuning};
 use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
 
 const KERNELS: &str = include_str!("../../src/kernels.rs");
@@ -16,7 +16,16 @@ fn kernel(name: &str) -> Program {
 
 fn spec(head_dim: usize, shape: ShapeClass, block_size: Option<usize>) -> Spec {
     let (arch, dtype, tuning) = (Arch::Sm90a, DType::F16, Tuning::default());
-    Spec { arch, dtype, head_dim, block_size, shape, tuning, work: Work::Grid, fold_scale: true }
+    Spec {
+        arch,
+        dtype,
+        head_dim: head_dim.into(),
+        block_size,
+        shape,
+        tuning,
+        work: Work::Grid,
+        fold_scale: true,
+    }
 }
 
 /// Every kernel of the table, contiguous and paged.
@@ -77,18 +86,20 @@ fn roles(schedule: &Schedule) -> &Roles {
 #[test]
 fn boxes_of_the_plan_are_those_of_the_kernel() {
     for Compiled { schedule, module, entry, .. } in compiled() {
-        let (kv, query) = (roles(&schedule).kv_copies(), roles(&schedule).query_copies());
+        let roles = roles(&schedule);
+        let (keys, values, query) = (roles.key_copies(), roles.value_copies(), roles.query_copies());
         // Whole tiles: the boxes' bytes are those that a full barrier waits for.
-        assert_eq!(kv.boxes * kv.rows * kv.row_bytes, schedule.kv_tile_bytes(), "{entry}");
+        let bytes = |copies: Copies| copies.boxes * copies.rows * copies.row_bytes;
+        assert_eq!(bytes(keys) + bytes(values), schedule.kv_bytes(), "{entry}");
         assert_eq!(
             query.boxes * query.rows * query.row_bytes,
-            schedule.rows * schedule.head_dim * 2,
+            schedule.rows * schedule.head_dim.qk * 2,
             "{entry}"
         );
         let text = flashpage_ptx::print(&module);
         // K and V of the rightmost tile and of the others, a box for each lane; and Q.
         let copies = text.matches("mbarrier::complete_tx::bytes").count();
-        assert!(kv.boxes <= 32, "{entry}");
+        assert!(keys.boxes.max(values.boxes) <= 32, "{entry}");
         assert_eq!(copies, 4 + 1, "{entry}");
     }
 }

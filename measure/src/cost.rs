@@ -9,7 +9,7 @@ use crate::toolchain::{Assembled, Nvdisasm, Ptxas, ToolError};
 use crate::workload::Workload;
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{Schedule, Tuning};
-use flashpage_codegen::{Arch, CompileError, Compiled, Program, ShapeClass, Spec, Work, compile};
+use flashpage_codegen::{Arch, CompileError, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile};
 
 /// The tools that machine code is read with.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Tools {
     ///
     /// # Errors
     /// A tool that cannot be run. What the assembler does not take is in the complaints.
-    pub fn read(&self, arch: &str, text: &str, head_dim: usize) -> Result<Code, ToolError> {
+    pub fn read(&self, arch: &str, text: &str, head_dim: HeadDim) -> Result<Code, ToolError> {
         let assembled = self.ptxas.assemble(arch, text)?;
         let loops = match assembled.cubin.is_empty() {
             true => Vec::new(),

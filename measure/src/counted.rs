@@ -4,7 +4,7 @@
 use crate::bench::problem;
 use crate::suite::representative;
 use crate::workload::Workload;
-use flashpage_codegen::{Program, ShapeClass};
+use flashpage_codegen::{HeadDim, Program, ShapeClass};
 use flashpage_runtime::equivalence::EquivalenceError;
 use flashpage_runtime::problem::ProblemError;
 use flashpage_runtime::{DType, Device, EmulatorOptions, LaunchOptions, launch};
@@ -42,7 +42,7 @@ impl Counted {
 pub fn count(
     program: &Program,
     dtype: DType,
-    head_dim: usize,
+    head_dim: HeadDim,
     block_size: Option<usize>,
     options: &LaunchOptions,
     shape: ShapeClass,

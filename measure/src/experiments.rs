@@ -66,7 +66,7 @@ pub fn trials(suite: Suite) -> Vec<Trial> {
 /// The table, as Markdown, of what there is: medians in µs, the best of each workload in bold.
 pub fn table(tried: &[Tried]) -> String {
     let is_of = |t: &Tried, head_dim: usize, mask: Mask| {
-        (t.measured.workload.head_dim, t.measured.workload.mask) == (head_dim, mask)
+        (t.measured.workload.head_dim, t.measured.workload.mask) == (head_dim.into(), mask)
     };
     // A run that was taken up again may have tried it twice.
     let find = |row, (head_dim, mask, tile)| {

@@ -6,7 +6,7 @@
 //! configuration with fewest instructions. `bench/README.md` says how to get their PTX.
 
 use crate::workload::Mask;
-use flashpage_codegen::Arch;
+use flashpage_codegen::{Arch, HeadDim};
 
 /// A leader's figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,14 +81,16 @@ pub const LEADERS: &[Leader] = &[
 
 /// The lowest figure of a leader for this target and head dimension; of the same mask and kind of cache where there is
 /// one.
-pub fn nearest(arch: Arch, head_dim: usize, mask: Mask, paged: bool) -> Option<&'static Leader> {
+pub fn nearest(arch: Arch, head_dim: HeadDim, mask: Mask, paged: bool) -> Option<&'static Leader> {
     let distance =
         |leader: &Leader| usize::from(leader.mask != mask) + 2 * usize::from(leader.paged != paged);
-    LEADERS.iter().filter(|leader| leader.arch == arch && leader.head_dim == head_dim).min_by(|a, b| {
-        (distance(a), a.per_score)
-            .partial_cmp(&(distance(b), b.per_score))
-            .unwrap_or(std::cmp::Ordering::Equal)
-    })
+    LEADERS.iter().filter(|leader| leader.arch == arch && HeadDim::from(leader.head_dim) == head_dim).min_by(
+        |a, b| {
+            (distance(a), a.per_score)
+                .partial_cmp(&(distance(b), b.per_score))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -97,8 +99,9 @@ mod tests {
 
     #[test]
     fn the_nearest_one() {
-        let per_score =
-            |arch, head_dim, mask, paged| nearest(arch, head_dim, mask, paged).map(|leader| leader.per_score);
+        let per_score = |arch, head_dim: usize, mask, paged| {
+            nearest(arch, HeadDim::from(head_dim), mask, paged).map(|leader| leader.per_score)
+        };
         assert_eq!(per_score(Sm80, 128, Causal, true), Some(10.31));
         assert_eq!(per_score(Sm80, 64, Full, false), Some(7.75));
         assert_eq!(per_score(Sm80, 64, Causal, true), Some(8.05));

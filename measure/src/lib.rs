@@ -21,6 +21,7 @@ pub mod counted;
 pub mod doctor;
 pub mod experiments;
 pub mod gpu;
+pub mod head_dim;
 pub mod l2_cache;
 pub mod leaders;
 pub mod limits;

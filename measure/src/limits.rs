@@ -130,7 +130,7 @@ mod tests {
         for (index, instruction) in all.chain(["@P0 BRA `(.L_x_0)"]).enumerate() {
             writeln!(text, "/*{:04x}*/ {instruction} ;", 16 * index).unwrap();
         }
-        inner_loops(&Listing::read(&text), head_dim).remove(0)
+        inner_loops(&Listing::read(&text), head_dim.into()).remove(0)
     }
 
     const HMMA: &str = "HMMA.16816.F32 R4, R8, R12, R4";

@@ -125,7 +125,7 @@ impl Tiling<'_> {
 
     /// The pairs that a launch does together.
     fn section(&self, gpu: &Gpu) -> usize {
-        let bytes = self.workload.longest() * 2 * self.schedule.head_dim * 2;
+        let bytes = self.workload.longest() * 2 * (self.schedule.head_dim.qk + self.schedule.head_dim.v);
         section(bytes, self.of_kv_head, self.pairs(), gpu.l2_bytes)
     }
 
@@ -175,7 +175,7 @@ impl Tiling<'_> {
             }
         };
         let list: Vec<RowTile> = order.iter().map(read).collect();
-        let tile_bytes = (schedule.cols * schedule.head_dim * 2) as f64;
+        let tile_bytes = schedule.kv_bytes() as f64 / 2.0;
         let missed = misses(&list, blocks, (usable / tile_bytes) as usize) as f64;
         // The last tile of a sequence is cut short.
         let longest = workload.longest();
@@ -193,9 +193,9 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
     // A grid that does not fill the chip leaves each multiprocessor with fewer.
     let together = kernel.blocks_per_sm.min(blocks.div_ceil(sms)).max(1);
 
-    let tile_bytes = 2.0 * (schedule.cols * schedule.head_dim * 2) as f64;
+    let tile_bytes = schedule.kv_bytes() as f64;
     // One slot of the ring is in use; what was asked for into the others is on its way.
-    let in_flight = ((schedule.slots() - 1) * schedule.kv_tile_bytes()) as f64;
+    let in_flight = (schedule.slots() - 1) as f64 * schedule.kv_bytes() as f64 / 2.0;
     // What another block reads too lies in the cache for most of them.
     let readers = tiling.tiles * tiling.head_blocks / workload.kv_heads.max(1);
     let latency = if readers > 1 { gpu.cache_latency } else { gpu.memory_latency };
@@ -275,7 +275,7 @@ mod tests {
     /// `batch` sequences of `len` queries and keys, at head_dim 128.
     fn prefill(mask: Mask, heads: usize, kv_heads: usize, batch: usize, len: usize) -> Workload {
         let whole = workload(mask, None);
-        Workload { head_dim: 128, heads, kv_heads, q_len: len, kv_lens: vec![len; batch], ..whole }
+        Workload { head_dim: 128.into(), heads, kv_heads, q_len: len, kv_lens: vec![len; batch], ..whole }
     }
 
     /// Sections are as large as the L2 cache allows: then memory moves little more than it must, where an order of all
@@ -326,7 +326,7 @@ mod tests {
         };
         let row = SM90.iter().find(|row| row.consumers == 2).expect("two consumers");
         let mut hopper = row.schedule();
-        hopper.sizes.head_dim = 128;
+        hopper.sizes.head_dim = 128.into();
         let hopper = Schedule::from(hopper);
         let three = [(0, 0, 1), (0, 1, 1), (1, 0, 1), (0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1), (1, 1, 0)];
         assert_eq!(places(&hopper, 3), three);
@@ -345,7 +345,7 @@ mod tests {
             softcap: None,
             alibi: false,
             dtype: "f16".to_owned(),
-            head_dim: 64,
+            head_dim: 64.into(),
             heads: 1,
             kv_heads: 1,
             q_len: 0,

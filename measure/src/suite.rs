@@ -6,7 +6,7 @@
 
 use crate::workload::{Mask, Phase, Workload};
 use flashpage_codegen::program::DType;
-use flashpage_codegen::{Program, ShapeClass};
+use flashpage_codegen::{HeadDim, Program, ShapeClass};
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -57,7 +57,7 @@ fn prefill(mask: Mask, (head_dim, heads, kv_heads): Heads, batch: usize, len: us
         softcap: None,
         alibi: false,
         dtype: "bf16".to_owned(),
-        head_dim,
+        head_dim: head_dim.into(),
         heads,
         kv_heads,
         q_len: len,
@@ -113,7 +113,7 @@ use Mask::{Causal, Full};
 pub fn representative(
     program: &Program,
     dtype: DType,
-    head_dim: usize,
+    head_dim: HeadDim,
     block_size: Option<usize>,
     shape: ShapeClass,
 ) -> Workload {
@@ -129,7 +129,8 @@ pub fn representative(
         q_len,
         kv_lens: vec![kv_len; 2],
         block_size,
-        ..prefill(Mask::Full, (head_dim, heads, kv_heads), 0, 0)
+        head_dim,
+        ..prefill(Mask::Full, (head_dim.qk, heads, kv_heads), 0, 0)
     }
 }
 
@@ -216,7 +217,7 @@ fn full() -> Vec<Workload> {
 fn most_telling_first(all: Vec<Workload>) -> Vec<Workload> {
     let rank = |workload: &Workload| {
         let is_plain = workload.window.is_none() && workload.softcap.is_none() && !workload.alibi;
-        (!is_plain, workload.head_dim != D128.0)
+        (!is_plain, workload.head_dim != D128.0.into())
     };
     let mut turns: HashMap<(Phase, bool), usize> = HashMap::new();
     let mut ranked = all;
@@ -290,7 +291,7 @@ mod tests {
                 first.iter().any(|w| w.phase == Phase::Prefill && w.mask == mask && w.longest() == 4096);
             assert!(is_there, "{mask:?}");
         }
-        assert_eq!(count(|w| w.head_dim == 128 && w.window.is_none()), first.len());
+        assert_eq!(count(|w| w.head_dim == 128.into() && w.window.is_none()), first.len());
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Slot {
             softcap: None,
             alibi: false,
             dtype: "f16".to_owned(),
-            head_dim: self.head_dim,
+            head_dim: self.head_dim.into(),
             heads,
             kv_heads,
             q_len,
@@ -147,7 +147,7 @@ impl Slot {
 
     fn hopper(&self, mask: Option<MaskClass>) -> Vec<Schedule> {
         let of_table = RolesRow {
-            head_dim: self.head_dim,
+            head_dim: self.head_dim.into(),
             shape: self.shape,
             mask,
             consumers: 1,
@@ -195,7 +195,7 @@ impl Slot {
 
     fn ampere(&self, gpu: &Gpu, carries: Carries) -> Vec<Schedule> {
         let of_table = RingRow {
-            head_dim: self.head_dim,
+            head_dim: self.head_dim.into(),
             shape: self.shape,
             carries,
             rows: 16,
@@ -247,10 +247,10 @@ fn fits(schedule: &Schedule, gpu: &Gpu) -> bool {
     let rows = schedule.rows_per_warp();
     // Accumulators, scores and Q of a lane, and some 40 registers for the rest.
     let query = match schedule {
-        Schedule::Ring(ring) if ring.query == QueryIn::Registers => rows * schedule.head_dim / 64,
+        Schedule::Ring(ring) if ring.query == QueryIn::Registers => rows * schedule.head_dim.qk / 64,
         _ => 0,
     };
-    let held = rows * (schedule.head_dim + schedule.cols) / 32 + query;
+    let held = rows * (schedule.head_dim.v + schedule.cols) / 32 + query;
     let room = |registers: usize| {
         gpu.occupancy(registers.min(255) as u32, schedule.shared_bytes(), schedule.threads()).blocks
     };
@@ -264,7 +264,7 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
     Spec {
         arch: slot.arch(),
         dtype: DType::F16,
-        head_dim: slot.head_dim,
+        head_dim: slot.head_dim.into(),
         block_size,
         shape: slot.shape,
         tuning: schedule.tuning(),

@@ -1,10 +1,11 @@
 //! A batch of attention, by the numbers that its work is counted from: what is timed, and what its id says.
 //!
 //! One convention for everybody, ours and the peers': a multiplication and an addition are two operations, only the
-//! two products count, `4 · Σ (q_len · kv_len) · heads · head_dim`, of which a causal mask takes away `q_len² / 2` pairs a
+//! two products count, `2 · Σ (q_len · kv_len) · heads · (qk + v)` with the two head dimensions, of which a causal mask takes away `q_len² / 2` pairs a
 //! sequence: prefill is halved, which is FlashAttention's convention, and a few queries behind many keys lose little.
 //! Bytes are the least that can move: every tensor once.
 
+use flashpage_codegen::HeadDim;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -50,8 +51,9 @@ pub struct Workload {
     pub alibi: bool,
     /// `f16` or `bf16`.
     pub dtype: String,
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    #[serde(with = "crate::head_dim")]
+    pub head_dim: HeadDim,
     /// Query heads.
     pub heads: usize,
     /// KV heads.
@@ -105,7 +107,7 @@ impl Workload {
 
     /// Operations, by the convention at the head of this module.
     pub fn flops(&self) -> f64 {
-        4.0 * self.pairs() * self.heads as f64 * self.head_dim as f64
+        2.0 * self.pairs() * self.heads as f64 * (self.head_dim.qk + self.head_dim.v) as f64
     }
 
     /// Bytes that must move at the least: Q, K, V and O once, the log-sum-exp, and a table entry a block.
@@ -114,13 +116,16 @@ impl Workload {
         let blocks = self.block_size.map_or(0, |size| {
             self.kv_lens.iter().map(|kv_len| self.needed(*kv_len).div_ceil(size)).sum::<usize>()
         });
-        2.0 * rows * self.head_dim as f64 * ELEMENT + self.kv_bytes() + 4.0 * rows + 4.0 * blocks as f64
+        rows * (self.head_dim.qk + self.head_dim.v) as f64 * ELEMENT
+            + self.kv_bytes()
+            + 4.0 * rows
+            + 4.0 * blocks as f64
     }
 
     /// Of these bytes, those of K and V.
     pub fn kv_bytes(&self) -> f64 {
         let keys: usize = self.kv_lens.iter().map(|kv_len| self.needed(*kv_len)).sum();
-        2.0 * (keys * self.kv_heads * self.head_dim) as f64 * ELEMENT
+        (keys * self.kv_heads * (self.head_dim.qk + self.head_dim.v)) as f64 * ELEMENT
     }
 
     /// Keys of a sequence that some query sees: one far behind the window's end keeps those before it from being needed.
@@ -179,7 +184,7 @@ mod tests {
             softcap: None,
             alibi: false,
             dtype: "bf16".to_owned(),
-            head_dim: 64,
+            head_dim: 64.into(),
             heads: 4,
             kv_heads: 2,
             q_len: 100,

@@ -4,10 +4,11 @@
 //! entry outside the pool, a sequence longer than its row of the table, heads that do not divide. The
 //! reference goes through the same door, so it too sees only good arguments.
 
-use crate::args::{Argument, BlockTable, PoolShape, Ragged};
+use crate::args::{Argument, BlockTable, Pool, PoolShape, Ragged};
 use crate::device::Device;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
+use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{Along, DType, Generic, ParamId, ParamKind, Program, ScalarType, Vector};
 
 /// Checked arguments and the shapes of the batch.
@@ -17,7 +18,7 @@ pub(crate) struct Batch<'a> {
     pub arguments: &'a [Argument<'a>],
     pub query: Ragged<'a>,
     pub dtype: DType,
-    pub head_dim: usize,
+    pub head_dim: HeadDim,
     pub q_heads: usize,
     pub kv_heads: usize,
     /// Tokens per block, of a paged kernel.
@@ -52,6 +53,11 @@ impl<'a> Batch<'a> {
             })
             .ok_or_else(|| missing("`Query`"))?;
         let [_, q_heads, head_dim] = three(program, q_param, query.tensor)?;
+        let v = arguments
+            .iter()
+            .zip(&program.params)
+            .find_map(|(argument, param)| width_of_values(param.kind, argument));
+        let head_dim = HeadDim { qk: head_dim, v: v.unwrap_or(head_dim) };
         let mut batch = Batch {
             program,
             arguments,
@@ -90,12 +96,21 @@ impl<'a> Batch<'a> {
         &self.program.params[param.0].name
     }
 
+    /// The head dimension of a parameter's tensor.
+    pub(crate) fn head_dim_of(&self, param: ParamId) -> usize {
+        match self.program.params[param.0].kind {
+            ParamKind::Values | ParamKind::PagedValues | ParamKind::Output => self.head_dim.v,
+            _ => self.head_dim.qk,
+        }
+    }
+
     /// Elements from one block, token and head of a parameter's tensor to the next; 0 where there are none.
     pub(crate) fn strides(&self, param: ParamId) -> (usize, usize, usize) {
         match &self.arguments[param.0] {
             Argument::Pool(pool) => pool.shape().map_or((0, 0, 0), |shape| shape.strides()),
             Argument::Ragged(Ragged { tensor, .. }) | Argument::Output(tensor) => {
-                (0, tensor.shape().get(1).copied().unwrap_or(0) * self.head_dim, self.head_dim)
+                let head_dim = self.head_dim_of(param);
+                (0, tensor.shape().get(1).copied().unwrap_or(0) * head_dim, head_dim)
             }
             _ => (0, 0, 0),
         }
@@ -135,7 +150,7 @@ impl<'a> Batch<'a> {
             });
         }
         if let Generic::Fixed(head_dim) = self.program.head_dim
-            && head_dim != self.head_dim
+            && HeadDim::from(head_dim) != self.head_dim
         {
             return Err(LaunchError::Shape {
                 param: self.name(query).to_string(),
@@ -189,6 +204,7 @@ impl<'a> Batch<'a> {
     fn argument(&mut self, param: ParamId, argument: &Argument<'a>) -> Result<(), LaunchError> {
         let kind = self.program.params[param.0].kind;
         let q_tokens = self.query.tensor.shape()[0];
+        let head_dim = self.head_dim_of(param);
         match argument {
             Argument::Ragged(ragged) => {
                 let (heads, names) = match kind {
@@ -196,7 +212,7 @@ impl<'a> Batch<'a> {
                     _ => (self.kv_heads, "[tokens, kv_heads, head_dim]"),
                 };
                 let [tokens, ..] = three(self.program, param, ragged.tensor)?;
-                self.tensor(param, ragged.tensor, self.dtype, &[tokens, heads, self.head_dim], names)?;
+                self.tensor(param, ragged.tensor, self.dtype, &[tokens, heads, head_dim], names)?;
                 self.same_sequences(param, ragged.starts.sequences())?;
                 if ragged.starts.tokens() > tokens {
                     let end = ragged.starts.tokens();
@@ -220,8 +236,7 @@ impl<'a> Batch<'a> {
                     return Err(LaunchError::BlockSize { param, block_size: shape.block_size });
                 }
                 let block_size = *self.block_size.get_or_insert(shape.block_size);
-                let wanted =
-                    PoolShape { block_size, kv_heads: self.kv_heads, head_dim: self.head_dim, ..shape };
+                let wanted = PoolShape { block_size, kv_heads: self.kv_heads, head_dim, ..shape };
                 self.tensor(param, pool.tensor, self.dtype, &wanted.dims(), names)?;
             }
             Argument::Table(table) => self.same_sequences(param, table.sequences())?,
@@ -229,7 +244,7 @@ impl<'a> Batch<'a> {
                 self.tensor(param, tensor, DType::F32, &[q_tokens, self.q_heads], "[tokens, q_heads]")?;
             }
             Argument::Output(tensor) => {
-                let dims = [q_tokens, self.q_heads, self.head_dim];
+                let dims = [q_tokens, self.q_heads, head_dim];
                 self.tensor(param, tensor, self.dtype, &dims, "[tokens, q_heads, head_dim]")?;
             }
             Argument::Vector(tensor) => {
@@ -313,6 +328,16 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// The head dimension that a tensor of values, or of an output, has.
+fn width_of_values(kind: ParamKind, argument: &Argument<'_>) -> Option<usize> {
+    match (kind, argument) {
+        (ParamKind::Values, Argument::Ragged(Ragged { tensor, .. }))
+        | (ParamKind::PagedValues, Argument::Pool(Pool { tensor, .. }))
+        | (ParamKind::Output, Argument::Output(tensor)) => tensor.shape().last().copied(),
+        _ => None,
     }
 }
 

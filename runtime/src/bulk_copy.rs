@@ -49,7 +49,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
                 let (blocks, block_size) =
                     pool.shape().map_or((0, 0), |PoolShape { blocks, block_size, .. }| (blocks, block_size));
                 let span = copy.span as usize / batch.dtype.bytes();
-                let (group, panels) = (GROUP as usize, batch.head_dim / span);
+                let (group, panels) = (GROUP as usize, batch.head_dim_of(param) / span);
                 let of_a_place = [
                     (group, token, GROUP),
                     (panels, span, panels as u32),
@@ -75,7 +75,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
     // A dimension has at least one element; of a tensor that has none, none is copied.
     let inner = match &batch.arguments[param.0] {
         Argument::Pool(_) => copy.span as usize / bytes,
-        _ => batch.head_dim,
+        _ => batch.head_dim_of(param),
     };
     let elements = once(inner).chain(outer.iter().map(|(elements, ..)| *elements));
     TensorMap {
@@ -108,13 +108,14 @@ mod tests {
     #[test]
     fn maps() {
         let dense = Problem { q_heads: 8, kv_heads: 2, lens: vec![(5, 20), (2, 9)], ..Problem::default() };
-        let wide = Problem { dtype: DType::Bf16, head_dim: 96, q_heads: 3, kv_heads: 3, ..dense.clone() };
+        let wide =
+            Problem { dtype: DType::Bf16, head_dim: 96.into(), q_heads: 3, kv_heads: 3, ..dense.clone() };
         let empty = Problem { lens: vec![(1, 0)], ..dense.clone() };
         let nhd = Problem { block_size: 24, ..dense.clone() };
         let hnd = Problem { layout: PoolLayout::Hnd, ..nhd.clone() };
         let wide_nhd = Problem { block_size: 24, ..wide.clone() };
         let wide_hnd = Problem { layout: PoolLayout::Hnd, ..wide_nhd.clone() };
-        let odd = Problem { head_dim: 80, ..wide_nhd.clone() };
+        let odd = Problem { head_dim: 80.into(), ..wide_nhd.clone() };
         let odd_hnd = Problem { layout: PoolLayout::Hnd, ..odd.clone() };
         // The problem, the parameter, whether it is paged, rows and span of a copy, packed heads: dimensions, strides and
         // box of the map.

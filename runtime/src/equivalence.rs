@@ -12,6 +12,7 @@ use crate::problem::{Inputs, Problem, ProblemError};
 use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
+use flashpage_codegen::HeadDim;
 use flashpage_codegen::choice::tuned_head_dims;
 use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
 use std::collections::BTreeMap;
@@ -178,19 +179,20 @@ const HOPPER_BATCHES: &[Batch] = &[
 
 /// The problems on which a kernel is checked for a target, in the head dimensions that are tuned for it: [`suite_in`].
 pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
-    suite_in(program, arch, tuned_head_dims(arch))
+    let tuned: Vec<HeadDim> = tuned_head_dims(arch).iter().copied().map(HeadDim::from).collect();
+    suite_in(program, arch, &tuned)
 }
 
 /// The problems on which a kernel is checked for a target, each with a name, in these head dimensions or, of a kernel that
 /// has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
 /// nor divisor, in both pool layouts. Of the two element types each problem for Hopper, and in head dimensions above 128, has
 /// one, by turns.
-pub fn suite_in(program: &Program, arch: Arch, head_dims: &[usize]) -> Vec<(String, Problem)> {
+pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(String, Problem)> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
     let has_window = program.params.iter().any(|param| param.name == "window");
     let head_dims = match program.head_dim {
-        Generic::Fixed(dim) => vec![dim],
+        Generic::Fixed(dim) => vec![dim.into()],
         Generic::Open(_) => head_dims.to_vec(),
     };
     let dtypes = match program.element {
@@ -200,7 +202,7 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[usize]) -> Vec<(Stri
     let more = if arch == Arch::Sm90a { HOPPER_BATCHES } else { &[] };
     let mut problems = Vec::new();
     for (place, &head_dim) in head_dims.iter().enumerate() {
-        let types_by_turns = arch == Arch::Sm90a || head_dim > 128;
+        let types_by_turns = arch == Arch::Sm90a || head_dim.larger() > 128;
         for (turn, &dtype) in dtypes.iter().enumerate() {
             for (index, &(name, lens, q_heads, kv_heads)) in BATCHES.iter().chain(more).enumerate() {
                 if types_by_turns && (place + index) % dtypes.len() != turn {

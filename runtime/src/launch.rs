@@ -254,7 +254,7 @@ impl Tiles {
         let rows = batch.query.starts.longest() * packed_heads;
         let (head_blocks, sequences) = (batch.q_heads / packed_heads, batch.sequences());
         let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
-        let bytes = longest.saturating_mul(2 * batch.head_dim * batch.dtype.bytes());
+        let bytes = longest.saturating_mul((batch.head_dim.qk + batch.head_dim.v) * batch.dtype.bytes());
         let pairs = head_blocks.saturating_mul(sequences);
         Tiles {
             packed_heads,
@@ -468,7 +468,7 @@ mod tests {
         let program = contiguous();
         for (q_heads, kv_heads, lens, l2_bytes, section) in table {
             let device = Device::emulator_with(EmulatorOptions { l2_bytes, ..EmulatorOptions::default() });
-            let problem = Problem { head_dim: 64, ..problem(q_heads, kv_heads, lens) };
+            let problem = Problem { head_dim: 64.into(), ..problem(q_heads, kv_heads, lens) };
             let inputs = problem.inputs(&device, &program).unwrap();
             let arguments = inputs.arguments();
             let batch = Batch::check(&program, &arguments).unwrap();

@@ -42,6 +42,7 @@ pub use device::{
     AsyncPolicy, Device, DeviceError, EmulatorOptions, Faults, Finding, HostBuffer, Monitor, Profile,
     Properties, Report, Roofline, Sanitize, Stream, Target, Timing, TimingOptions, Transfer, WarpOrder,
 };
+pub use flashpage_codegen::HeadDim;
 pub use flashpage_codegen::program::DType;
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 pub use plan::{Capacity, Plan, PlanError, PlanOptions, Planner, SharedPrefix};

@@ -8,6 +8,7 @@ use crate::args::{ArgsError, Argument, BlockTable, Pool, PoolLayout, PoolShape, 
 use crate::device::Device;
 use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
+use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, Vector};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -18,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Problem {
     /// Element type of q, k, v and o.
     pub dtype: DType,
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    pub head_dim: HeadDim,
     /// Query heads.
     pub q_heads: usize,
     /// KV heads.
@@ -41,7 +42,7 @@ impl Default for Problem {
     fn default() -> Self {
         Problem {
             dtype: DType::F16,
-            head_dim: 64,
+            head_dim: 64.into(),
             q_heads: 1,
             kv_heads: 1,
             lens: vec![(64, 64)],
@@ -80,8 +81,8 @@ pub enum ProblemError {
         tokens: usize,
         /// Query and KV heads.
         heads: usize,
-        /// Head dimension.
-        head_dim: usize,
+        /// Head dimensions.
+        head_dim: HeadDim,
         /// Bytes that they take.
         bytes: usize,
         /// Bytes that they may.
@@ -172,23 +173,24 @@ impl Problem {
         for param in &program.params {
             items.push(match param.kind {
                 ParamKind::Query => {
-                    let shape = [q_tokens, self.q_heads, self.head_dim];
+                    let shape = [q_tokens, self.q_heads, self.head_dim.qk];
                     Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &q_lens)?)
                 }
                 ParamKind::Keys | ParamKind::Values => {
-                    let shape = [kv_tokens, self.kv_heads, self.head_dim];
+                    let shape = [kv_tokens, self.kv_heads, self.head_dim_of(param.kind)];
                     Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &kv_lens)?)
                 }
-                ParamKind::PagedKeys | ParamKind::PagedValues => {
-                    Item::Pool(self.pool(device, &table, &mut rng)?, self.layout)
-                }
+                ParamKind::PagedKeys | ParamKind::PagedValues => Item::Pool(
+                    self.pool(device, &table, self.head_dim_of(param.kind), &mut rng)?,
+                    self.layout,
+                ),
                 ParamKind::BlockTable => {
                     Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
                 }
                 ParamKind::Output => Item::Output(Tensor::filled_nan(
                     device,
                     self.dtype,
-                    &[q_tokens, self.q_heads, self.head_dim],
+                    &[q_tokens, self.q_heads, self.head_dim.v],
                 )?),
                 ParamKind::RowOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)
@@ -216,7 +218,8 @@ impl Problem {
         let sum =
             |of: fn(&(usize, usize)) -> usize| self.lens.iter().map(of).fold(0usize, usize::saturating_add);
         let (q_tokens, kv_tokens) = (sum(|pair| pair.0), sum(|pair| pair.1));
-        let row = |heads: usize| heads.saturating_mul(self.head_dim);
+        let HeadDim { qk, v } = self.head_dim;
+        let row = |heads: usize| heads.saturating_mul(qk.saturating_add(v) / 2);
         // A block that is not full is there nevertheless, and so are a few that nobody uses.
         let spare = self.block_size.saturating_mul(self.lens.len().saturating_add(SPARE_BLOCKS));
         let keys = kv_tokens.saturating_add(spare).saturating_mul(row(self.kv_heads));
@@ -261,7 +264,8 @@ impl Problem {
         let given = self.scalars.get(&param.name).copied();
         match kind {
             ScalarType::F32 => {
-                let default = if param.name == "scale" { 1.0 / (self.head_dim as f64).sqrt() } else { 1.0 };
+                let default =
+                    if param.name == "scale" { 1.0 / (self.head_dim.qk as f64).sqrt() } else { 1.0 };
                 Item::F32(given.unwrap_or(default) as f32)
             }
             ScalarType::I32 => {
@@ -313,12 +317,26 @@ impl Problem {
         Ok(Table { entries, width, blocks })
     }
 
-    fn pool(&self, device: &Device, table: &Table, rng: &mut StdRng) -> Result<Tensor, ProblemError> {
+    /// The head dimension of a tensor of this kind.
+    fn head_dim_of(&self, kind: ParamKind) -> usize {
+        match kind {
+            ParamKind::Values | ParamKind::PagedValues | ParamKind::Output => self.head_dim.v,
+            _ => self.head_dim.qk,
+        }
+    }
+
+    fn pool(
+        &self,
+        device: &Device,
+        table: &Table,
+        head_dim: usize,
+        rng: &mut StdRng,
+    ) -> Result<Tensor, ProblemError> {
         let shape = PoolShape {
             blocks: table.blocks,
             block_size: self.block_size,
             kv_heads: self.kv_heads,
-            head_dim: self.head_dim,
+            head_dim,
             layout: self.layout,
         };
         let (block_stride, token_stride, head_stride) = shape.strides();
@@ -328,7 +346,7 @@ impl Problem {
                 for head in 0..self.kv_heads {
                     let first = block * block_stride + token * token_stride + head * head_stride;
                     // Every bit set: a NaN of either type.
-                    bytes[first * 2..(first + self.head_dim) * 2].fill(0xFF);
+                    bytes[first * 2..(first + head_dim) * 2].fill(0xFF);
                 }
             }
         };

@@ -209,7 +209,7 @@ fn check(source: &str, problem: &Problem, options: &LaunchOptions) {
 
 #[test]
 fn kernels_compute_what_the_reference_does() {
-    let base = Problem { head_dim: 64, ..Problem::default() };
+    let base = Problem { head_dim: 64.into(), ..Problem::default() };
     let problems = [
         Problem { lens: vec![(64, 64)], ..base.clone() },
         Problem {

@@ -28,6 +28,11 @@ pub struct Model {
     fresh: u32,
 }
 
+/// Numbers of a token's keys, or of its values.
+fn numbers(options: &CacheOptions, values: bool) -> usize {
+    options.num_kv_heads * if values { options.head_dim.v } else { options.head_dim.qk }
+}
+
 /// The numbers of a token: exact in every type that a cache holds.
 fn row(token: u32, layer: usize, values: bool, count: usize) -> Vec<f32> {
     let bits = |i: usize| {
@@ -88,9 +93,9 @@ impl Model {
 
     fn write(&self, slots: &[i64], tokens: &[u32]) -> Result<(), PagedCacheError> {
         let options = self.cache.options();
-        let count = options.num_kv_heads * options.head_dim;
         for layer in 0..options.layers {
             let rows = |values| -> Vec<f16> {
+                let count = numbers(options, values);
                 tokens.iter().flat_map(|token| row(*token, layer, values, count)).map(f16::from_f32).collect()
             };
             self.cache.write(layer, slots, &rows(false), &rows(true))?;
@@ -185,12 +190,12 @@ impl Model {
         let tokens: Vec<u32> =
             here.iter().flat_map(|index| self.known[*index].tokens.iter().copied()).collect();
         let options = self.cache.options();
-        let count = options.num_kv_heads * options.head_dim;
         for layer in 0..options.layers {
             let (keys, values) =
                 self.cache.gather(layer, &ids, DType::F16).map_err(|error| format!("gather: {error}"))?;
             for (tensor, of_values) in [(keys, false), (values, true)] {
                 let read = tensor.to_f32_vec().map_err(|error| error.to_string())?;
+                let count = numbers(options, of_values);
                 for (index, (token, read)) in tokens.iter().zip(read.chunks(count)).enumerate() {
                     let wanted = row(*token, layer, of_values, count);
                     if read != wanted {

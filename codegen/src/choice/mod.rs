@@ -2,7 +2,8 @@
 //! otherwise.
 //!
 //! Kernels are made for every head dimension of [`HEAD_DIMS`]. Some of them are *tuned*: they have rows of their own. Any other
-//! takes the rows of the next larger one that has. Its tiles then need fewer registers and less shared memory, so they fit.
+//! takes the rows of the next larger one that has, and one where queries and keys have another than values and the output those
+//! of the larger of the two. Its tiles then need fewer registers and less shared memory, so they fit.
 
 mod ring;
 mod ring_table;
@@ -18,7 +19,7 @@ pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
 use crate::analysis::attention::Attention;
 use crate::schedule::{Schedule, Tuning};
-use crate::spec::{Arch, ShapeClass, Spec};
+use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Most column tiles in flight.
 pub const MAX_STAGES: usize = 8;
@@ -44,7 +45,7 @@ pub enum ScheduleError {
     )]
     NoRow {
         /// asked for
-        head_dim: usize,
+        head_dim: HeadDim,
         /// the target
         arch: Arch,
         /// asked for
@@ -89,7 +90,7 @@ pub fn row_head_dim(arch: Arch, head_dim: usize) -> Option<usize> {
 /// A head dimension without kernels, or a tuning that cannot be lowered.
 pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
     let Spec { head_dim, arch, shape, .. } = *spec;
-    if !HEAD_DIMS.contains(&head_dim) {
+    if let Some(head_dim) = [head_dim.qk, head_dim.v].into_iter().find(|one| !HEAD_DIMS.contains(one)) {
         return Err(ScheduleError::HeadDim { head_dim });
     }
     let chosen = match arch {

@@ -7,7 +7,7 @@ use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::program::Expr;
 use crate::schedule::{QueryIn, Ring, Sizes, Tuning};
-use crate::spec::{Arch, ShapeClass, Spec};
+use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Head dimensions with rows in the table of sm_80.
 pub const SM80_TUNED: &[usize] = &[64, 128, 192, 256];
@@ -24,7 +24,7 @@ impl Carries {
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Head | Expr::Col));
         let rows = attention.scores.iter().any(|op| of_place(op.expr()));
-        let tight = matches!(spec.head_dim, 112 | 128)
+        let tight = matches!(spec.head_dim.larger(), 112 | 128)
             && spec.shape == ShapeClass::Prefill
             && !fits_tightly(spec, attention, kept);
         let rows = rows || odd_blocks || tight || halves_are_too_much(spec);
@@ -35,7 +35,8 @@ impl Carries {
 /// Whether copies of half chunks need more registers than a kernel has left. ptxas has been seen to spill 40 to 90 bytes of
 /// planned kernels, which carry a range of columns, where their tiles are the largest for these head dimensions.
 fn halves_are_too_much(spec: &Spec) -> bool {
-    let has_least_left = matches!((spec.head_dim, spec.shape), (112, ShapeClass::Prefill) | (240, _));
+    let has_least_left =
+        matches!((spec.head_dim.larger(), spec.shape), (112, ShapeClass::Prefill) | (240, _));
     has_least_left && spec.work.is_planned()
 }
 
@@ -51,7 +52,7 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
-    let of = row_head_dim(Arch::Sm80, spec.head_dim);
+    let of = row_head_dim(Arch::Sm80, spec.head_dim.larger());
     let row = of.and_then(|of| ring_table::row(of, spec.shape, Carries::of(spec, attention)));
     let Some(row) = row else { return Ok(None) };
     let mut ring = row.schedule();
@@ -74,7 +75,7 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
         };
     }
     ring.sizes.warps = tuning.warps.unwrap_or(ring.warps);
-    let Sizes { rows, cols, warps, head_dim, .. } = ring.sizes;
+    let Sizes { rows, cols, warps, head_dim: HeadDim { qk, v }, .. } = ring.sizes;
     let refuse = |reason: String| Err(ScheduleError::Tile { rows, cols, reason });
     let Tuning { rescale, output, polynomial, overlap, pass, .. } = *tuning;
     let only = Tuning { rescale, output, polynomial, overlap, pass, ..Tuning::default() };
@@ -94,14 +95,14 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
         return refuse(format!("columns must be a power of two, at least {least} for {warps} warps"));
     }
     // Accumulators, scores and Q fragments of a lane, in 32-bit registers, beside some 60 for the rest.
-    let registers = ring.rows_per_warp() * (head_dim + cols) / 32;
+    let registers = ring.rows_per_warp() * (v + cols) / 32;
     if registers > 192 {
         return refuse(format!(
             "{registers} registers a lane for accumulators and scores, of at most 192; take fewer rows or columns"
         ));
     }
     if tuning.tile.is_some() || tuning.warps.is_some() {
-        let of_query = ring.rows_per_warp() * head_dim / 64;
+        let of_query = ring.rows_per_warp() * qk / 64;
         ring.query = if registers + of_query > 160 { QueryIn::Shared } else { QueryIn::Registers };
     }
     ring.query = tuning.query.unwrap_or(ring.query);

@@ -30,7 +30,7 @@ impl RolesRow {
     /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
         let is_its = spec.arch == Arch::Sm90a;
-        let of = row_head_dim(Arch::Sm90a, spec.head_dim).filter(|_| is_its)?;
+        let of = row_head_dim(Arch::Sm90a, spec.head_dim.larger()).filter(|_| is_its)?;
         roles_table::row(of, spec.shape, MaskClass::of(attention))
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         kv_box: KvBox::Panel,
     };
     // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
-    let needed = (roles.head_dim + cols + cols / 2) / 2 + 24;
+    let needed = (roles.head_dim.v + cols + cols / 2) / 2 + 24;
     let (_, consumer_registers) = roles.registers();
     if needed > consumer_registers.min(255) as usize {
         return refuse(format!(

@@ -84,7 +84,10 @@ impl RingRow {
         // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
         // multiplying in the middle of a tile costs: with `Always` that kernel spills.
         let rescale = Rescale::GROWN;
-        Ring { sizes: Sizes { head_dim, rows, cols, warps, stages, rescale, blocks_per_sm }, query }
+        Ring {
+            sizes: Sizes { head_dim: head_dim.into(), rows, cols, warps, stages, rescale, blocks_per_sm },
+            query,
+        }
     }
 }
 
@@ -129,7 +132,7 @@ impl RolesRow {
     pub fn schedule(&self) -> Roles {
         let RolesRow { head_dim, consumers, cols, stages, blocks_per_sm, output, polynomial, .. } = *self;
         let sizes = Sizes {
-            head_dim,
+            head_dim: head_dim.into(),
             rows: consumers * WARPGROUP_ROWS,
             cols,
             warps: consumers * WARPGROUP_WARPS,

@@ -58,6 +58,11 @@ impl Swizzle {
         widest_span(self.row_bytes)
     }
 
+    /// Spans of a row.
+    pub fn spans(self) -> usize {
+        self.row_bytes / self.span()
+    }
+
     /// Byte offset of a chunk in the tile.
     pub fn offset(self, row: usize, chunk: usize) -> usize {
         row * self.row_bytes + ((chunk ^ phase(row, self.span())) * CHUNK)

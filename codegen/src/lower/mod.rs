@@ -20,7 +20,7 @@ use crate::plan::attention::Form;
 use crate::plan::verify::verify;
 use crate::program::{DType, Generic, Program};
 use crate::schedule::Schedule;
-use crate::spec::{Arch, Spec};
+use crate::spec::{Arch, HeadDim, Spec};
 use flashpage_ptx::ast::{Function, Item, Linkage, Module, Variable};
 use flashpage_ptx::words::{Space, Type};
 use kernel::Kernel;
@@ -108,7 +108,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
         _ => {}
     }
     match program.head_dim {
-        Generic::Fixed(dim) if dim != spec.head_dim => {
+        Generic::Fixed(dim) if HeadDim::from(dim) != spec.head_dim => {
             return Err(fixed("head_dim", dim.to_string(), spec.head_dim.to_string()));
         }
         _ => {}
@@ -198,5 +198,7 @@ fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
         _ => String::new(),
     };
     let work = if spec.work.is_planned() { format!("_{}", spec.work) } else { String::new() };
-    format!("{}_{}_d{}{block}_{}{work}", ptx_name(&program.name), spec.dtype, spec.head_dim, spec.shape)
+    let HeadDim { qk, v } = spec.head_dim;
+    let head_dim = if qk == v { qk.to_string() } else { format!("{qk}v{v}") };
+    format!("{}_{}_d{head_dim}{block}_{}{work}", ptx_name(&program.name), spec.dtype, spec.shape)
 }

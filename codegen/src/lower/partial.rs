@@ -20,7 +20,7 @@ impl Kernel<'_> {
         let part = instance.part.clone().expect("an item of a partial kernel says where its rows go");
         let lse_base = self.param(Meaning::PartialLse);
         let o_base = self.attention.output.map(|_| self.param(Meaning::PartialOutput));
-        let row_bytes = 4 * self.schedule.head_dim;
+        let row_bytes = 4 * self.schedule.head_dim.v;
         let o_base = o_base.map(|base| self.b.mad_wide("rd", &instance.lane_col, 4, &base));
         let lane_in_row = self.of_lane("r", &instance.lane, QUAD_LANE);
         let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);

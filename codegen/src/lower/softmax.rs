@@ -25,7 +25,7 @@ const EXP2_COEFFICIENTS: [f32; 4] = [0.693_124_2, 0.240_241, 0.055_906_43, 0.009
 impl Kernel<'_> {
     /// Accumulators in registers and a softmax that has seen nothing.
     pub(super) fn state(&mut self, uniforms: &Uniforms) -> State {
-        let (rows, cols, dims) = (self.row_blocks(), self.schedule.cols / 8, self.schedule.head_dim / 8);
+        let (rows, cols, dims) = (self.row_blocks(), self.schedule.cols / 8, self.schedule.head_dim.v / 8);
         let mut grid = |group: &str, blocks: usize| -> Vec<Vec<[Reg; 4]>> {
             (0..rows)
                 .map(|_| (0..blocks).map(|_| std::array::from_fn(|_| self.b.reg(Type::F32, group))).collect())

@@ -469,13 +469,15 @@ impl Schedule {
             Schedule::Ring(ring) => ring::buffers(ring),
             Schedule::Roles(roles) => roles::buffers(roles),
         };
-        let of = |buffer: &Buffer| match &buffer.place {
+        let of = |(index, buffer): (usize, &Buffer)| match &buffer.place {
             Place::Shared(Shared { bytes, slots, layout: Some(layout), .. }) => {
-                slots * (bytes - layout.rows() * self.row_bytes())
+                let of_queries = [attention::QUERY, attention::KEYS].contains(&BufferId(index));
+                let row = if of_queries { self.qk_row() } else { self.v_row() };
+                slots * (bytes - layout.rows() * row.row_bytes)
             }
             _ => 0,
         };
-        buffers.iter().map(of).sum()
+        buffers.iter().enumerate().map(of).sum()
     }
 }
 

@@ -17,30 +17,31 @@ pub const FRAGMENTS: BufferId = OWN;
 
 /// The buffers of a schedule, and the bytes of shared memory.
 pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
-    let swizzle = ring.swizzle();
-    let tile = |offset, rows, slots, stride, owner, turns| {
+    let (qk, v) = (ring.qk_row(), ring.v_row());
+    let tile = |offset, (rows, swizzle), slots, stride, owner, turns| {
         let layout = Layout::Rows(rows, swizzle);
         let (bytes, layout) = (layout.bytes(), Some(layout));
         Place::Shared(Shared { offset, bytes, slots, stride, layout, owner, barriers: None, turns })
     };
     let (rows, cols, stages) = (ring.rows, ring.cols, ring.stages);
-    let first = rows * swizzle.row_bytes;
-    let slot = cols * swizzle.row_bytes;
+    // O goes over Q, each warp's over its own.
+    let first = rows * qk.row_bytes.max(v.row_bytes);
+    let (keys, pair) = (cols * qk.row_bytes, ring.kv_bytes());
     // 16 or 32 rows of a warp over its 32 lanes.
     let of = |columns: usize| ring.rows_per_warp() * columns / 32;
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let slots = 2 * ring.rows_per_warp() / 16;
-    let fragments = if ring.query == QueryIn::Registers { of(ring.head_dim) / 2 } else { 0 };
+    let fragments = if ring.query == QueryIn::Registers { of(ring.head_dim.qk) / 2 } else { 0 };
     let all = [
-        ("Q", tile(0, rows, 1, first, Owner::Warps, Turns::Items)),
-        ("O tile", tile(0, rows, 1, first, Owner::Warps, Turns::Items)),
-        ("K", tile(first, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
-        ("V", tile(first + slot, cols, stages, 2 * slot, Owner::All, Turns::Columns)),
+        ("Q", tile(0, (rows, qk), 1, first, Owner::Warps, Turns::Items)),
+        ("O tile", tile(0, (rows, v), 1, first, Owner::Warps, Turns::Items)),
+        ("K", tile(first, (cols, qk), stages, pair, Owner::All, Turns::Columns)),
+        ("V", tile(first + keys, (cols, v), stages, pair, Owner::All, Turns::Columns)),
         ("fragments of Q", of_item(fragments)),
         ("S", of_tile(of(cols))),
         ("P", of_tile(of(cols) / 2)),
-        ("O", of_item(of(ring.head_dim))),
+        ("O", of_item(of(ring.head_dim.v))),
         ("maxima", of_item(slots)),
         ("sums", of_item(slots)),
         ("tile maxima", of_tile(slots)),
@@ -55,7 +56,7 @@ pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
         ("o", Place::Memory),
     ];
     let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
-    (buffers, first + 2 * stages * slot)
+    (buffers, first + stages * pair)
 }
 
 /// The plan of a kernel.

@@ -58,15 +58,18 @@ fn named(roles: &Roles) -> Vec<NamedBarrier> {
 
 /// The buffers of a schedule, and the bytes of shared memory.
 pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
-    let (rows, columns) = (roles.row_panels(), roles.column_panels());
+    let (of_query, of_output) = (roles.query_panels(), roles.output_panels());
+    let (of_keys, of_values) = (roles.key_panels(), roles.value_panels());
     let (stages, warps) = (roles.stages, roles.warps);
-    let output = match roles.output {
-        OutputIn::Own => rows.bytes(),
-        OutputIn::OverQuery => 0,
+    // O behind Q, or in its place, which both then need to have room in.
+    let (output, keys) = match roles.output {
+        OutputIn::Own => (of_query.bytes(), of_query.bytes() + of_output.bytes()),
+        OutputIn::OverQuery => (0, of_query.bytes().max(of_output.bytes())),
     };
-    let keys = output + rows.bytes();
-    let values = keys + stages * columns.bytes();
-    let barriers = values + stages * columns.bytes();
+    // Spans may differ, and with them what a tile begins at a multiple of.
+    let keys = keys.next_multiple_of(of_keys.period_bytes());
+    let values = (keys + stages * of_keys.bytes()).next_multiple_of(of_values.period_bytes());
+    let barriers = values + stages * of_values.bytes();
     let pairs = 1 + 2 * stages + TILE_INFOS;
     let infos = barriers + pairs * 2 * BARRIER_BYTES;
     let pair = |before: usize, bytes: usize| {
@@ -87,18 +90,18 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         barriers: pair(1 + 2 * stages, 0),
         turns: Turns::Items,
     };
-    let [of_output, of_scores, of_probabilities] = roles.consumer_holds();
+    let [accumulators, of_scores, of_probabilities] = roles.consumer_holds();
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let all = [
-        ("Q", tile(0, 1, rows, pair(0, rows.bytes()), Turns::SeenItems)),
-        ("O tile", tile(output, 1, rows, None, Turns::SeenItems)),
-        ("K", tile(keys, stages, columns, pair(1, columns.bytes()), Turns::Columns)),
-        ("V", tile(values, stages, columns, pair(1 + stages, columns.bytes()), Turns::Columns)),
+        ("Q", tile(0, 1, of_query, pair(0, of_query.bytes()), Turns::SeenItems)),
+        ("O tile", tile(output, 1, of_output, None, Turns::SeenItems)),
+        ("K", tile(keys, stages, of_keys, pair(1, of_keys.bytes()), Turns::Columns)),
+        ("V", tile(values, stages, of_values, pair(1 + stages, of_values.bytes()), Turns::Columns)),
         ("tile info", Place::Shared(info)),
         ("S", of_tile(of_scores)),
         ("P", of_tile(of_probabilities)),
-        ("O", of_item(of_output)),
+        ("O", of_item(accumulators)),
         ("maxima", of_item(2)),
         ("sums", of_item(2)),
         ("tile maxima", of_tile(2)),

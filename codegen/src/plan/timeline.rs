@@ -587,7 +587,7 @@ mod tests {
         };
         let (warps, elements) = (schedule.warps / copies, schedule.rows * schedule.cols / copies);
         let each = elements / (32 * warps) * warps.div_ceil(4);
-        [elements * schedule.head_dim / rate, each * 9, each / 2]
+        [elements * schedule.head_dim.qk / rate, each * 9, each / 2]
     }
 
     #[test]
@@ -600,7 +600,7 @@ mod tests {
             let [product, softmax, round] = costs(&schedule);
             // Each product of each copy once an iteration, and no more than there is time for.
             assert_eq!(timeline.busy(Lane::TensorCores), iterations * copies * 2 * product, "{what}");
-            let copied = schedule.kv_tile_bytes() / COPY_BYTES_PER_CYCLE;
+            let copied = schedule.kv_bytes() / 2 / COPY_BYTES_PER_CYCLE;
             assert_eq!(timeline.busy(Lane::Copies), iterations * 2 * copied, "{what}");
             let polynomial = schedule.roles().map_or(0, |roles| roles.polynomial);
             for copy in (0..copies).filter(|_| polynomial == 0) {

@@ -15,8 +15,8 @@ pub use roles::{
     Copies, KvBox, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
 };
 
-use crate::layout::swizzle::widest_span;
-use crate::spec::{Arch, ShapeClass};
+use crate::layout::swizzle::Swizzle;
+use crate::spec::{Arch, HeadDim, ShapeClass};
 use std::fmt;
 use std::ops::Deref;
 
@@ -32,8 +32,8 @@ pub enum Schedule {
 /// What every family is told. A schedule dereferences to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sizes {
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    pub head_dim: HeadDim,
     /// Query rows of a tile; packed heads count as rows.
     pub rows: usize,
     /// Key columns of a tile.
@@ -78,20 +78,19 @@ impl Sizes {
         2 * self.stages
     }
 
-    /// Bytes of a row of a Q, K, V or O tile of 16-bit elements.
-    pub fn row_bytes(&self) -> usize {
-        self.head_dim * 2
+    /// A row of a Q or K tile, of 16-bit elements.
+    pub fn qk_row(&self) -> Swizzle {
+        Swizzle { row_bytes: 2 * self.head_dim.qk }
     }
 
-    /// Bytes of a row that a swizzle exchanges chunks within: the most that divide it, so that rows need no padding and no
-    /// bulk copy reaches past a head.
-    pub fn span(&self) -> usize {
-        widest_span(self.row_bytes())
+    /// A row of a V or O tile, of 16-bit elements.
+    pub fn v_row(&self) -> Swizzle {
+        Swizzle { row_bytes: 2 * self.head_dim.v }
     }
 
-    /// Bytes of a K or V tile.
-    pub fn kv_tile_bytes(&self) -> usize {
-        self.cols * self.row_bytes()
+    /// Bytes of a tile of K and one of V.
+    pub fn kv_bytes(&self) -> usize {
+        self.cols * (self.qk_row().row_bytes + self.v_row().row_bytes)
     }
 
     /// Columns that a paged kernel takes from one block at a time: a tile may begin at any multiple of them.

@@ -22,19 +22,14 @@ impl Deref for Ring {
     }
 }
 
-impl Ring {
-    /// Layout of the Q, K and V tiles in shared memory (16-bit elements).
-    pub fn swizzle(&self) -> Swizzle {
-        Swizzle { row_bytes: self.row_bytes() }
-    }
-}
-
 impl fmt::Display for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let products = self.rows_per_warp() / 16;
         writeln!(f, "  warps       {}, each {} rows ({products} x m16)", self.warps, self.rows_per_warp())?;
-        let slot = self.kv_tile_bytes() / 1024;
-        writeln!(f, "  ring        {} slots of {slot} KiB, K and V in turn", self.slots())?;
+        let kib = |row: Swizzle| self.cols * row.row_bytes / 1024;
+        let (keys, values) = (kib(self.qk_row()), kib(self.v_row()));
+        let sizes = if keys == values { keys.to_string() } else { format!("{keys} and {values}") };
+        writeln!(f, "  ring        {} slots of {sizes} KiB, K and V in turn", self.slots())?;
         let query = match self.query {
             QueryIn::Registers => "in registers, read once",
             QueryIn::Shared => "in shared memory, read for every column tile",

@@ -1,12 +1,12 @@
 //! Warps of two roles, FlashAttention-3's: one producer warpgroup that copies, one to three consumer warpgroups that
 //! multiply.
 //!
-//! Every tile is cut into panels of [`Sizes::span`] bytes of the head dimension, swizzled within eight rows, as bulk copies
-//! write it and `wgmma` reads it ([`crate::layout::panel`]).
+//! Every tile is cut into panels of a span of the head dimension, swizzled within eight rows, as bulk copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
 use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
+use crate::layout::swizzle::Swizzle;
 use crate::program::ParamKind;
 use std::fmt;
 use std::ops::Deref;
@@ -110,52 +110,78 @@ impl Roles {
     /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs.
     pub fn consumer_holds(&self) -> [usize; 3] {
         let of = |columns: usize| WARPGROUP_ROWS * columns / WARPGROUP;
-        [of(self.head_dim), of(self.cols), of(self.cols) / 2]
+        [of(self.head_dim.v), of(self.cols), of(self.cols) / 2]
     }
 
-    /// Panels of a tile, a span wide each.
-    pub fn panels(&self) -> usize {
-        self.row_bytes() / self.span()
+    /// The Q tile in shared memory.
+    pub fn query_panels(&self) -> Panels {
+        panels(self.rows, self.qk_row(), Order::ByPanel)
     }
 
-    /// Q and O tiles in shared memory.
-    pub fn row_panels(&self) -> Panels {
-        Panels { rows: self.rows, span: self.span(), count: self.panels(), order: Order::ByPanel }
+    /// The O tile in shared memory.
+    pub fn output_panels(&self) -> Panels {
+        panels(self.rows, self.v_row(), Order::ByPanel)
     }
 
-    /// K and V tiles in shared memory: as their boxes come.
-    pub fn column_panels(&self) -> Panels {
-        let order = match self.kv_box {
+    /// A K tile in shared memory, as its boxes come.
+    pub fn key_panels(&self) -> Panels {
+        panels(self.cols, self.qk_row(), self.column_order())
+    }
+
+    /// A V tile in shared memory, as its boxes come.
+    pub fn value_panels(&self) -> Panels {
+        panels(self.cols, self.v_row(), self.column_order())
+    }
+
+    fn column_order(&self) -> Order {
+        match self.kv_box {
             KvBox::Panel => Order::ByPanel,
             KvBox::Run { .. } => Order::ByGroup,
-        };
-        Panels { rows: self.cols, span: self.span(), count: self.panels(), order }
-    }
-
-    /// The bulk copies of a tile of K or V, each a lane's.
-    pub fn kv_copies(&self) -> Copies {
-        match self.kv_box {
-            KvBox::Panel => Copies { rows: self.cols, row_bytes: self.span(), boxes: self.panels() },
-            KvBox::Run { rows } => {
-                Copies { rows, row_bytes: self.row_bytes(), boxes: self.cols / rows.max(1) }
-            }
         }
     }
 
-    /// The bulk copies of Q. O leaves in as many for each warpgroup, of its own rows.
+    /// The bulk copies of a tile of K, each a lane's.
+    pub fn key_copies(&self) -> Copies {
+        self.column_copies(self.qk_row())
+    }
+
+    /// The bulk copies of a tile of V, each a lane's.
+    pub fn value_copies(&self) -> Copies {
+        self.column_copies(self.v_row())
+    }
+
+    fn column_copies(&self, row: Swizzle) -> Copies {
+        match self.kv_box {
+            KvBox::Panel => Copies { rows: self.cols, row_bytes: row.span(), boxes: row.spans() },
+            KvBox::Run { rows } => Copies { rows, row_bytes: row.row_bytes, boxes: self.cols / rows.max(1) },
+        }
+    }
+
+    /// The bulk copies of Q.
     pub fn query_copies(&self) -> Copies {
-        Copies { rows: self.rows, row_bytes: self.span(), boxes: self.panels() }
+        Copies { rows: self.rows, row_bytes: self.qk_row().span(), boxes: self.qk_row().spans() }
+    }
+
+    /// The bulk copies of O by each warpgroup, of its own rows.
+    pub fn output_copies(&self) -> Copies {
+        Copies { rows: WARPGROUP_ROWS, row_bytes: self.v_row().span(), boxes: self.v_row().spans() }
     }
 
     /// What one bulk copy of a parameter moves.
     pub(crate) fn copy_box(&self, kind: ParamKind) -> CopyBox {
-        let rows = match kind {
-            ParamKind::Query => self.rows,
-            ParamKind::Output => WARPGROUP_ROWS,
-            _ => self.kv_copies().rows,
+        let (copies, row) = match kind {
+            ParamKind::Query => (self.query_copies(), self.qk_row()),
+            ParamKind::Output => (self.output_copies(), self.v_row()),
+            ParamKind::Values | ParamKind::PagedValues => (self.value_copies(), self.v_row()),
+            _ => (self.key_copies(), self.qk_row()),
         };
-        CopyBox { rows: rows as u32, span: self.span() as u32 }
+        CopyBox { rows: copies.rows as u32, span: row.span() as u32 }
     }
+}
+
+/// A tile of so many rows.
+fn panels(rows: usize, row: Swizzle, order: Order) -> Panels {
+    Panels { rows, span: row.span(), count: row.spans(), order }
 }
 
 impl fmt::Display for Roles {
@@ -216,20 +242,22 @@ impl fmt::Display for Roles {
             }
         }
         let boxes = |count: usize| format!("{count} box{}", if count == 1 { "" } else { "es" });
-        let (kv, query) = (self.kv_copies(), self.query_copies());
-        writeln!(
-            f,
-            "  copies      a tile of K or V: {} of {} rows x {} B, a lane each",
-            boxes(kv.boxes),
-            kv.rows,
-            kv.row_bytes
-        )?;
+        let (keys, values) = (self.key_copies(), self.value_copies());
+        let of_tile = |Copies { rows, row_bytes, boxes: count }: Copies| {
+            format!("{} of {rows} rows x {row_bytes} B", boxes(count))
+        };
+        let tiles = match keys == values {
+            true => format!("a tile of K or V: {}", of_tile(keys)),
+            false => format!("a tile of K: {}, of V: {}", of_tile(keys), of_tile(values)),
+        };
+        writeln!(f, "  copies      {tiles}, a lane each")?;
+        let (query, output) = (self.query_copies(), self.output_copies());
         writeln!(
             f,
             "              Q: {} of whole tokens x {} B; O: {} a warpgroup, of {WARPGROUP_ROWS} rows",
             boxes(query.boxes),
             query.row_bytes,
-            boxes(query.boxes)
+            boxes(output.boxes)
         )?;
         let blocks = self.blocks_per_sm;
         let plural = if blocks == 1 { "" } else { "s" };

@@ -2,7 +2,7 @@
 //!
 //! The figure that kernels are compared by is *instructions that are no products, per score*: the loop's instructions
 //! less its matrix products, over the scores of a tile that one thread holds. How many these are is told by the
-//! products themselves: a score takes `head_dim` multiply-adds for Q Kᵀ and as many for P V.
+//! products themselves: a score takes as many multiply-adds as a head has numbers, of the keys for Q Kᵀ and of the values for P V.
 //!
 //! *Static* counts every instruction of the loop. *Executed* leaves out what a forward branch inside the loop can jump
 //! over: the accumulator's rescale, while no row maximum grows.
@@ -11,6 +11,7 @@
 //! behind its last wait ([`InnerLoop::late_exponentials`]) is where the assembler has put them, whatever the source says.
 
 use super::{Instruction, Listing, Unit, products, shared_passes, unit};
+use flashpage_codegen::HeadDim;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A loop that holds matrix products, and none that does.
@@ -92,7 +93,7 @@ impl InnerLoop {
 }
 
 /// The loops over tiles of a kernel with this head dimension, in the order of the code.
-pub fn inner_loops(listing: &Listing, head_dim: usize) -> Vec<InnerLoop> {
+pub fn inner_loops(listing: &Listing, head_dim: HeadDim) -> Vec<InnerLoop> {
     // A loop is a branch back to where everybody who reaches it has been: blocks that the assembler puts behind the
     // kernel's end, to try a barrier again, also branch back, into the middle of things. Several branches to one label
     // are one loop.
@@ -119,7 +120,7 @@ pub fn inner_loops(listing: &Listing, head_dim: usize) -> Vec<InnerLoop> {
         .collect()
 }
 
-fn read(listing: &Listing, first: usize, last: usize, head_dim: usize) -> InnerLoop {
+fn read(listing: &Listing, first: usize, last: usize, head_dim: HeadDim) -> InnerLoop {
     let code = &listing.instructions[first..=last];
     // Where a conditional forward branch lands inside the loop, what lies between can be jumped over.
     let mut skipped = vec![false; code.len()];
@@ -131,7 +132,7 @@ fn read(listing: &Listing, first: usize, last: usize, head_dim: usize) -> InnerL
     }
     let executed = || code.iter().zip(&skipped).filter(|(_, skipped)| !**skipped).map(|(i, _)| i);
     let multiply_adds: f64 = code.iter().map(products).sum();
-    let scores = multiply_adds / (2.0 * head_dim as f64);
+    let scores = multiply_adds / (head_dim.qk + head_dim.v) as f64;
     let mut mix = BTreeMap::new();
     for instruction in code {
         *mix.entry(instruction.base().to_owned()).or_insert(0) += 1;
@@ -233,7 +234,7 @@ mod tests {
             for (index, instruction) in all.chain(["@P0 BRA `(.L_x_0)"]).enumerate() {
                 text += &format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
             }
-            assert_eq!(inner_loops(&Listing::read(&text), 64)[0].late_exponentials, late, "{mix:?}");
+            assert_eq!(inner_loops(&Listing::read(&text), 64.into())[0].late_exponentials, late, "{mix:?}");
         }
     }
 
@@ -247,13 +248,13 @@ mod tests {
         /*0030*/ WARPGROUP.DEPBAR.LE gsb0, 0x1 ;
         /*0040*/ HGMMA.64x128x16.F32 R88, R4, gdesc[UR8], R88, gsb0 ;
         /*0050*/ @P0 BRA `(.L_x_0) ;";
-        let found = &inner_loops(&Listing::read(text), 64)[0];
+        let found = &inner_loops(&Listing::read(text), 64.into())[0];
         assert_eq!(found.groups(), [(0, 1, Some(3)), (2, 2, None), (4, 4, None)]);
     }
 
     #[test]
     fn a_second_try_behind_the_end_is_no_loop() {
-        let loops = inner_loops(&Listing::read(RETRY), 64);
+        let loops = inner_loops(&Listing::read(RETRY), 64.into());
         assert_eq!(loops.iter().map(|code| code.addresses).collect::<Vec<_>>(), [(0x10, 0x40)]);
         assert_eq!((loops[0].scores, loops[0].is_warpgroup), (8.0, true));
     }
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn the_innermost_loop_with_products_is_counted() {
         // Two products of 64 multiply-adds a thread, for a head_dim of 32: two scores.
-        let loops = inner_loops(&Listing::read(TEXT), 32);
+        let loops = inner_loops(&Listing::read(TEXT), 32.into());
         assert_eq!(loops.len(), 1);
         let found = &loops[0];
         assert_eq!(found.addresses, (0x10, 0x80));

@@ -28,6 +28,7 @@ pub mod table;
 pub mod write;
 
 use crate::workload::Workload;
+use flashpage_codegen::HeadDim;
 use serde::{Deserialize, Serialize};
 
 /// Where a run was made.
@@ -86,8 +87,9 @@ pub struct Checked {
     pub outputs: Vec<CheckedOutput>,
     /// Element type.
     pub dtype: String,
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    #[serde(with = "crate::head_dim")]
+    pub head_dim: HeadDim,
     /// Tokens a block, of a paged kernel.
     pub block_size: Option<usize>,
     /// The shape class that ran.

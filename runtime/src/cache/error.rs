@@ -5,6 +5,7 @@ use crate::device::DeviceError;
 use crate::device_kernels::MoveError;
 use crate::tensor::TensorError;
 use flashpage_cache::{CacheError, InsertError, NotLocked, OutOfBlocks};
+use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::DType;
 
 /// What a paged cache can refuse or fail at.
@@ -29,8 +30,8 @@ pub enum PagedCacheError {
         layers: usize,
         /// Key and value heads.
         num_kv_heads: usize,
-        /// Numbers of a head.
-        head_dim: usize,
+        /// Numbers of a head, of keys and of values.
+        head_dim: HeadDim,
     },
     /// A pool larger than memory can be.
     #[error("a block of {0} tokens over all layers has more bytes than can be counted")]

@@ -10,6 +10,7 @@ use flashpage_cache::{
     Admitted, BlockManager, CacheStats, Eviction, Inserted, LockId, ManagerOptions, PrefixEvent, Residence,
     SharedPrefix,
 };
+use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::DType;
 use std::collections::HashMap;
 
@@ -26,8 +27,8 @@ pub struct CacheOptions {
     pub block_size: usize,
     /// Key and value heads.
     pub num_kv_heads: usize,
-    /// Numbers of a head.
-    pub head_dim: usize,
+    /// Numbers of a head: those of keys, and those of values.
+    pub head_dim: HeadDim,
     /// How tokens and heads of a block lie.
     pub layout: PoolLayout,
     /// Blocks in page-locked host memory, for what is swapped out or evicted. 0: no swap.
@@ -45,11 +46,20 @@ impl Default for CacheOptions {
             blocks: 256,
             block_size: 16,
             num_kv_heads: 1,
-            head_dim: 64,
+            head_dim: 64.into(),
             layout: PoolLayout::Nhd,
             host_blocks: 0,
             eviction: Eviction::default(),
         }
+    }
+}
+
+impl CacheOptions {
+    /// The dimensions of the pools of keys, and of those of values.
+    pub fn pool_shapes(&self) -> [PoolShape; 2] {
+        let CacheOptions { blocks, block_size, num_kv_heads, head_dim: HeadDim { qk, v }, layout, .. } =
+            *self;
+        [qk, v].map(|head_dim| PoolShape { blocks, block_size, kv_heads: num_kv_heads, head_dim, layout })
     }
 }
 
@@ -64,9 +74,9 @@ pub struct PagedCache {
 /// New rows of one layer, on the device.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRows<'a> {
-    /// `[tokens, num_kv_heads, head_dim]`
+    /// `[tokens, num_kv_heads, head_dim]`, with the head dimension of keys.
     pub keys: &'a Tensor,
-    /// `[tokens, num_kv_heads, head_dim]`
+    /// `[tokens, num_kv_heads, head_dim]`, with the head dimension of values.
     pub values: &'a Tensor,
     /// Tokens that are new: the first rows, if there are more.
     pub tokens: usize,
@@ -99,7 +109,7 @@ impl PagedCache {
         if dtype == DType::I32 {
             return Err(PagedCacheError::DType(dtype));
         }
-        if layers == 0 || num_kv_heads == 0 || head_dim == 0 {
+        if layers == 0 || num_kv_heads == 0 || head_dim.qk == 0 || head_dim.v == 0 {
             return Err(PagedCacheError::Empty { layers, num_kv_heads, head_dim });
         }
         // Memory first: a pool that does not fit is refused before anything of its size is counted.
@@ -363,7 +373,8 @@ impl PagedCache {
         Ok(append_kv(&self.store.device, &append)?)
     }
 
-    /// Writes rows of keys and values from the host into their slots: `[slots, num_kv_heads, head_dim]` of a layer.
+    /// Writes rows of keys and values from the host into their slots: `[slots, num_kv_heads, head_dim]` of a layer, each with
+    /// its own head dimension.
     ///
     /// # Errors
     /// No such layer; another number of rows than slots; a slot that is negative, outside the pool, past what its sequence
@@ -377,8 +388,8 @@ impl PagedCache {
     ) -> Result<(), PagedCacheError> {
         self.check_layer(layer)?;
         self.check_slots(slots)?;
-        let CacheOptions { num_kv_heads, head_dim, .. } = self.options;
-        for given in [keys.len(), values.len()] {
+        let CacheOptions { num_kv_heads, head_dim: HeadDim { qk, v }, .. } = self.options;
+        for (given, head_dim) in [(keys.len(), qk), (values.len(), v)] {
             let tokens = slots.len();
             if given != tokens * num_kv_heads * head_dim {
                 return Err(PagedCacheError::Rows { given, tokens, num_kv_heads, head_dim });
@@ -387,9 +398,9 @@ impl PagedCache {
         if slots.is_empty() {
             return Ok(());
         }
-        let (device, shape) = (&self.store.device, [slots.len(), num_kv_heads, head_dim]);
-        let keys = Tensor::from_slice(device, keys, &shape)?;
-        let values = Tensor::from_slice(device, values, &shape)?;
+        let device = &self.store.device;
+        let keys = Tensor::from_slice(device, keys, &[slots.len(), num_kv_heads, qk])?;
+        let values = Tensor::from_slice(device, values, &[slots.len(), num_kv_heads, v])?;
         let (tokens, mapping) = (slots.len(), self.slot_mapping(slots)?);
         let slot_mapping = (&mapping).into();
         let rows = NewRows { keys: &keys, values: &values, tokens, slot_mapping, rotary: None };
@@ -406,7 +417,7 @@ impl PagedCache {
     }
 
     /// Keys and values of sequences laid end to end, read through their block table by a kernel:
-    /// `[tokens, num_kv_heads, head_dim]` of `dtype` each; fp8 is multiplied by its scale.
+    /// `[tokens, num_kv_heads, head_dim]` of `dtype` each, with its own head dimension; fp8 is multiplied by its scale.
     ///
     /// # Errors
     /// No such layer, a sequence that is not there or not on the device, a type that is not to be had, or the device failed.
@@ -418,12 +429,12 @@ impl PagedCache {
     ) -> Result<(Tensor, Tensor), PagedCacheError> {
         self.check_layer(layer)?;
         let table = self.table(ids)?;
-        let CacheOptions { num_kv_heads, head_dim, .. } = self.options;
+        let CacheOptions { num_kv_heads, head_dim: HeadDim { qk, v }, .. } = self.options;
         let tokens = table.seq_lens().iter().map(|len| *len as usize).sum();
-        let (device, shape) = (&self.store.device, [tokens, num_kv_heads, head_dim]);
+        let device = &self.store.device;
         let starts = Starts::from_lens(device, table.seq_lens())?;
-        let gathered = |pool: Pool<'_>, scale: Option<f32>| -> Result<Tensor, PagedCacheError> {
-            let out = Tensor::filled_nan(device, dtype, &shape)?;
+        let gathered = |pool: Pool<'_>, head_dim, scale: Option<f32>| -> Result<Tensor, PagedCacheError> {
+            let out = Tensor::filled_nan(device, dtype, &[tokens, num_kv_heads, head_dim])?;
             let gather = GatherKv {
                 pool,
                 block_table: table.entries_tensor().into(),
@@ -439,8 +450,8 @@ impl PagedCache {
             Ok(out)
         };
         let scales = self.scales(layer);
-        let keys = gathered(self.store.keys(layer), scales.map(|scales| scales.key))?;
-        Ok((keys, gathered(self.store.values(layer), scales.map(|scales| scales.value))?))
+        let keys = gathered(self.store.keys(layer), qk, scales.map(|scales| scales.key))?;
+        Ok((keys, gathered(self.store.values(layer), v, scales.map(|scales| scales.value))?))
     }
 
     /// The block table of these sequences, made anew: [`super::DeviceTable`] keeps one.
@@ -487,10 +498,9 @@ impl PagedCache {
         Ok(self.store.values(layer))
     }
 
-    /// The dimensions of every pool.
-    pub fn pool_shape(&self) -> PoolShape {
-        let CacheOptions { blocks, block_size, num_kv_heads, head_dim, layout, .. } = self.options;
-        PoolShape { blocks, block_size, kv_heads: num_kv_heads, head_dim, layout }
+    /// The dimensions of the pools of keys, and of those of values.
+    pub fn pool_shapes(&self) -> [PoolShape; 2] {
+        self.options.pool_shapes()
     }
 
     /// The scales of an fp8 layer; `None` where numbers are stored as they are.

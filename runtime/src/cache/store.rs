@@ -1,16 +1,18 @@
 //! Where keys and values lie: a pool of each for every layer on the device, and blocks on the host.
 //!
 //! A block on the host holds that block of every pool, one after another: `[host block, pool, bytes of a block]`, the pools
-//! being layer 0's keys, layer 0's values, layer 1's keys and so on. It is as it is on the device, whatever the layout, so a
+//! being layer 0's keys, layer 0's values, layer 1's keys and so on; where values have another head dimension than keys, the
+//! keys of all layers, and then their values. It is as it is on the device, whatever the layout, so a
 //! block that comes back is bit for bit what it was.
 
 use super::PagedCacheError;
 use super::paged::CacheOptions;
 use crate::args::{Pool, PoolLayout};
 use crate::device::{Buffer, Device, HostBuffer, Stream, Transfer};
-use crate::device_kernels::{KvScales, PoolTable, copy_blocks, stage_blocks, unstage_blocks};
+use crate::device_kernels::{DeviceArray, KvScales, PoolTable, copy_blocks, stage_blocks, unstage_blocks};
 use crate::tensor::Tensor;
 use flashpage_cache::BlockMove;
+use flashpage_codegen::HeadDim;
 use std::sync::Arc;
 
 /// A layer's pools.
@@ -30,7 +32,8 @@ pub(super) struct Store {
     pub device: Device,
     pub layers: Vec<Layer>,
     pub layout: PoolLayout,
-    pools: PoolTable,
+    /// Pools of one size: all of them, or those of keys and those of values.
+    pools: Vec<PoolTable>,
     host: Option<Host>,
 }
 
@@ -68,32 +71,35 @@ impl Store {
         let CacheOptions {
             dtype,
             layers,
-            blocks,
             block_size,
             num_kv_heads,
-            head_dim,
+            head_dim: HeadDim { qk, v },
             layout,
             host_blocks,
             ..
         } = *options;
-        let shape = match layout {
-            PoolLayout::Nhd => [blocks, block_size, num_kv_heads, head_dim],
-            PoolLayout::Hnd => [blocks, num_kv_heads, block_size, head_dim],
-        };
+        let [of_keys, of_values] = options.pool_shapes().map(|shape| shape.dims());
         let too_large = || PagedCacheError::TooLarge(block_size);
-        let numbers = block_size.checked_mul(num_kv_heads).and_then(|n| n.checked_mul(head_dim));
+        let both = qk.checked_add(v);
+        let numbers = both.and_then(|n| block_size.checked_mul(num_kv_heads)?.checked_mul(n));
         let block_bytes = numbers.and_then(|n| n.checked_mul(dtype.bytes())).ok_or_else(too_large)?;
-        let host_bytes = block_bytes.checked_mul(2 * layers).and_then(|n| n.checked_mul(host_blocks));
+        let host_bytes = block_bytes.checked_mul(layers).and_then(|n| n.checked_mul(host_blocks));
         let host_bytes = host_bytes.ok_or_else(too_large)?;
         let mut made = Vec::with_capacity(layers);
         for _ in 0..layers {
             // What nobody has written is NaN, so that a kernel that reads it is seen.
-            let keys = Tensor::filled_nan(device, dtype, &shape)?;
-            let values = Tensor::filled_nan(device, dtype, &shape)?;
+            let keys = Tensor::filled_nan(device, dtype, &of_keys)?;
+            let values = Tensor::filled_nan(device, dtype, &of_values)?;
             made.push(Layer { keys, values, scales: KvScales { key: 1.0, value: 1.0 } });
         }
-        let tensors: Vec<&Tensor> = made.iter().flat_map(|layer| [&layer.keys, &layer.values]).collect();
-        let pools = PoolTable::new(device, &tensors)?;
+        let tables: Vec<Vec<&Tensor>> = match qk == v {
+            true => vec![made.iter().flat_map(|layer| [&layer.keys, &layer.values]).collect()],
+            false => vec![
+                made.iter().map(|layer| &layer.keys).collect(),
+                made.iter().map(|layer| &layer.values).collect(),
+            ],
+        };
+        let pools = tables.iter().map(|pools| PoolTable::new(device, pools)).collect::<Result<_, _>>()?;
         let host = match host_blocks {
             0 => None,
             _ => Some(Host {
@@ -115,7 +121,16 @@ impl Store {
 
     /// Bytes of a block over all layers, keys and values.
     pub fn bytes_of_block(&self) -> usize {
-        self.pools.staged_bytes(1)
+        self.pools.iter().map(|pools| pools.staged_bytes(1)).sum()
+    }
+
+    /// The tables of pools, each with its bytes of a block, and with the bytes of a block that are in those before it.
+    fn parts(&self) -> impl Iterator<Item = (&PoolTable, usize, usize)> {
+        self.pools.iter().scan(0, |before, pools| {
+            let (bytes, at) = (pools.staged_bytes(1), *before);
+            *before += bytes;
+            Some((pools, bytes, at))
+        })
     }
 
     /// Copies blocks within every pool: no block is read after it was written.
@@ -125,7 +140,10 @@ impl Store {
         }
         let pairs: Vec<i32> = copies.iter().flat_map(|copy| [copy.from as i32, copy.to as i32]).collect();
         let pairs = self.device.upload(&bytes_of(&pairs))?;
-        Ok(copy_blocks(&self.device, &self.pools, (&pairs).into(), copies.len())?)
+        for pools in &self.pools {
+            copy_blocks(&self.device, pools, (&pairs).into(), copies.len())?;
+        }
+        Ok(())
     }
 
     /// Copies blocks to the host, and waits.
@@ -150,12 +168,19 @@ impl Store {
             copies.staging = Some(staging.clone());
             let blocks: Vec<i32> = round.iter().map(|save| save.from as i32).collect();
             let blocks = self.device.upload(&bytes_of(&blocks))?;
-            let to = (&*staging).into();
-            stage_blocks(&self.device, &self.pools, (&blocks).into(), round.len(), to)?;
-            let (bytes, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
-            for (index, save) in round.iter().enumerate() {
-                let (from, to) = (index * bytes, save.to as usize * bytes);
-                copies.transfers.push(host.stream.copy_to_host(&staging, from, &host.memory, to, bytes)?);
+            let (of_block, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
+            for (pools, bytes, at) in self.parts() {
+                stage_blocks(&self.device, pools, (&blocks).into(), round.len(), staged(&staging, at))?;
+                for (index, save) in round.iter().enumerate() {
+                    let (from, to) = (STAGED * at + index * bytes, save.to as usize * of_block + at);
+                    copies.transfers.push(host.stream.copy_to_host(
+                        &staging,
+                        from,
+                        &host.memory,
+                        to,
+                        bytes,
+                    )?);
+                }
             }
         }
         Ok(copies)
@@ -169,10 +194,18 @@ impl Store {
             let staging = self.take_staging()?;
             copies.staging = Some(staging.clone());
             copies.unstage = round.iter().map(|load| load.to as i32).collect();
-            let (bytes, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
-            for (index, load) in round.iter().enumerate() {
-                let (from, to) = (load.from as usize * bytes, index * bytes);
-                copies.transfers.push(host.stream.copy_to_device(&host.memory, from, &staging, to, bytes)?);
+            let (of_block, Some(host)) = (self.bytes_of_block(), &self.host) else { break };
+            for (_, bytes, at) in self.parts() {
+                for (index, load) in round.iter().enumerate() {
+                    let (from, to) = (load.from as usize * of_block + at, STAGED * at + index * bytes);
+                    copies.transfers.push(host.stream.copy_to_device(
+                        &host.memory,
+                        from,
+                        &staging,
+                        to,
+                        bytes,
+                    )?);
+                }
             }
         }
         Ok(copies)
@@ -200,7 +233,10 @@ impl Store {
     fn unstage(&self, blocks: &[i32], staging: &Arc<Buffer>) -> Result<(), PagedCacheError> {
         let count = blocks.len();
         let blocks = self.device.upload(&bytes_of(blocks))?;
-        Ok(unstage_blocks(&self.device, &self.pools, (&blocks).into(), count, (&**staging).into())?)
+        for (pools, _, at) in self.parts() {
+            unstage_blocks(&self.device, pools, (&blocks).into(), count, staged(staging, at))?;
+        }
+        Ok(())
     }
 
     fn take_staging(&mut self) -> Result<Arc<Buffer>, PagedCacheError> {
@@ -209,6 +245,11 @@ impl Store {
         }
         Ok(Arc::new(self.device.alloc(STAGED * self.bytes_of_block())?))
     }
+}
+
+/// Where the pools whose blocks begin `at` bytes behind a block's first are in staging memory.
+fn staged(staging: &Buffer, at: usize) -> DeviceArray<'_> {
+    DeviceArray { buffer: staging, byte_offset: STAGED * at }
 }
 
 /// The bytes of i32s as a device reads them.

@@ -226,7 +226,7 @@ fn parameters_must_be_the_entrys() {
 #[test]
 fn made_cases_say_what_is_launched() {
     let dense = Problem { q_heads: 4, kv_heads: 2, lens: vec![(70, 90), (3, 20)], ..Problem::default() };
-    let hnd = Problem { layout: PoolLayout::Hnd, block_size: 24, head_dim: 128, ..dense.clone() };
+    let hnd = Problem { layout: PoolLayout::Hnd, block_size: 24, head_dim: 128.into(), ..dense.clone() };
     let none = Problem { lens: vec![(1, 0)], ..dense.clone() };
     // An output whose name is no name in PTX.
     let odd = edited(&[

@@ -22,13 +22,13 @@ pub struct KvScales {
 pub struct AppendKv<'a> {
     /// f16, bf16 or f32 `[rows, kv_heads, head_dim]`, of which the first `tokens` rows are new.
     pub keys: &'a Tensor,
-    /// The same of values.
+    /// The same of values, which may have another `head_dim`.
     pub values: &'a Tensor,
     /// How many tokens are new.
     pub tokens: usize,
     /// Of the keys' type, e4m3 or e5m2.
     pub key_pool: Pool<'a>,
-    /// Of the same type, shape and layout.
+    /// Of the same type, shape and layout, but for the `head_dim`, which is that of the values.
     pub value_pool: Pool<'a>,
     /// i64 `[tokens]`: where each token goes, `block * block_size + offset`. A negative one is padding and goes nowhere.
     /// No two are the same.
@@ -54,17 +54,23 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         return Err(MoveError::DType { name: "key_pool", given: to, takes: format!("{from}, e4m3 or e5m2") });
     }
     let [rows, kv_heads, head_dim] = three("keys", args.keys, "[rows, kv_heads, head_dim]")?;
-    shape("values", args.values, &[rows, kv_heads, head_dim])?;
+    let [rows_of_values, heads_of_values, dim_of_values] =
+        three("values", args.values, "[rows, kv_heads, head_dim]")?;
+    if (rows_of_values, heads_of_values) != (rows, kv_heads) {
+        let takes = format!("[{rows}, {kv_heads}, head_dim], as the keys have them");
+        return Err(MoveError::Shape { name: "values", given: args.values.shape().to_vec(), takes });
+    }
     if rows < args.tokens {
         return Err(MoveError::Count { name: "keys", given: rows, takes: args.tokens });
     }
     let key_shape = pool("key_pool", &args.key_pool)?;
     let wanted = PoolShape { kv_heads, head_dim, ..key_shape };
     shape("key_pool", args.key_pool.tensor, &wanted.dims())?;
+    let of_values = PoolShape { head_dim: dim_of_values, ..wanted };
     shape(
         "value_pool",
         args.value_pool.tensor,
-        &PoolShape { layout: args.value_pool.layout, ..wanted }.dims(),
+        &PoolShape { layout: args.value_pool.layout, ..of_values }.dims(),
     )?;
     if args.value_pool.layout != args.key_pool.layout {
         let given = args.value_pool.tensor.shape().to_vec();
@@ -76,36 +82,49 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         scale("keys", to, args.scales.map(|scales| scales.key))?,
         scale("values", to, args.scales.map(|scales| scales.value))?,
     ];
-    let addresses = [
+    let [keys, values, key_pool, value_pool] = [
         tensor(device, "keys", args.keys, from, "")?,
         tensor(device, "values", args.values, from, &format!("{from}, as the keys do"))?,
         tensor(device, "key_pool", args.key_pool.tensor, to, "")?,
         tensor(device, "value_pool", args.value_pool.tensor, to, &format!("{to}, as `key_pool` does"))?,
-        args.slot_mapping.address(device, "slot_mapping", args.tokens, 8)?,
     ];
+    let slot_mapping = args.slot_mapping.address(device, "slot_mapping", args.tokens, 8)?;
     let tokens = limited("`tokens`", args.tokens, MOST)?;
-    let sizes = [
-        limited("the number of KV heads", kv_heads, MOST)?,
-        limited("`head_dim`", head_dim, MOST)?,
-        limited("the block size", key_shape.block_size, MOST)?,
-    ];
+    let of_heads = limited("the number of KV heads", kv_heads, MOST)?;
+    let of_blocks = limited("the block size", key_shape.block_size, MOST)?;
+    for head_dim in [head_dim, dim_of_values] {
+        limited("`head_dim`", head_dim, MOST)?;
+    }
     let rotary = match &args.rotary {
         Some(rotary) => rotary.check(device, args.tokens, head_dim)?,
         None => Checked::NONE,
     };
-    if tokens == 0 || kv_heads == 0 || head_dim == 0 {
+    if tokens == 0 || kv_heads == 0 {
         return Ok(());
     }
-    let (block, token, head) = key_shape.strides();
-    let params = Params::default()
-        .u64(&addresses)
-        .u32(&sizes)
-        .u64(&[block as u64, token as u64, head as u64])
-        .f32(&scales)
-        .u64(&rotary.addresses)
-        .u32(&rotary.numbers);
-    let block = threads(head_dim, from.bytes().min(to.bytes()), kv_heads);
-    params.launch(device, &format!("append_kv_{from}_{to}"), [tokens, 2, 1], block)
+    let launch =
+        |[k, v, k_pool, v_pool]: [u64; 4], pool: &PoolShape, scales: [f32; 2], rotary: &Checked, grid| {
+            if pool.head_dim == 0 {
+                return Ok(());
+            }
+            let (block, token, head) = pool.strides();
+            let params = Params::default()
+                .u64(&[k, v, k_pool, v_pool, slot_mapping])
+                .u32(&[of_heads, pool.head_dim as u32, of_blocks])
+                .u64(&[block as u64, token as u64, head as u64])
+                .f32(&scales)
+                .u64(&rotary.addresses)
+                .u32(&rotary.numbers);
+            let block = threads(pool.head_dim, from.bytes().min(to.bytes()), kv_heads);
+            params.launch(device, &format!("append_kv_{from}_{to}"), grid, block)
+        };
+    if head_dim == dim_of_values {
+        return launch([keys, values, key_pool, value_pool], &wanted, scales, &rotary, [tokens, 2, 1]);
+    }
+    // The kernel takes one head dimension: once for keys, and once for values in their place.
+    let grid = [tokens, 1, 1];
+    launch([keys, keys, key_pool, key_pool], &wanted, [scales[0]; 2], &rotary, grid)?;
+    launch([values, values, value_pool, value_pool], &of_values, [scales[1]; 2], &Checked::NONE, grid)
 }
 
 fn check_slots(args: &AppendKv<'_>, pool: &PoolShape) -> Result<(), MoveError> {

@@ -104,13 +104,14 @@ impl<'a> Inputs<'a> {
 
     /// Numbers that the tiles of [`Inputs::columns`] hold together.
     pub(super) fn column_numbers(&self, sequence: usize) -> usize {
-        self.sources.len() * self.batch.kv_lens[sequence] * self.batch.head_dim
+        self.sources.len() * self.batch.kv_lens[sequence] * self.batch.head_dim.larger()
     }
 
     /// Every column of a sequence, of each source. What lies past the sequence's end is not read.
     pub(super) fn columns<T: Real>(&self, sequence: usize, kv_head: usize) -> Columns<T> {
-        let (tokens, head_dim) = (self.batch.kv_lens[sequence], self.batch.head_dim);
+        let tokens = self.batch.kv_lens[sequence];
         let tile = |source: &Source| {
+            let head_dim = self.batch.head_dim_of(source.0);
             let mut data = vec![T::default(); tokens * head_dim];
             data.par_chunks_mut((TOKENS * head_dim).max(1)).enumerate().for_each(|(run, lines)| {
                 for (token, line) in (run * TOKENS..).zip(lines.chunks_exact_mut(head_dim.max(1))) {
@@ -154,7 +155,7 @@ impl<'a> Inputs<'a> {
         head: usize,
         indices: &[usize],
     ) -> Tile<T> {
-        let head_dim = self.batch.head_dim;
+        let head_dim = self.batch.head_dim.qk;
         let mut data = vec![T::default(); indices.len() * head_dim];
         if let Some(input) = &self.inputs[param.0] {
             let first = self.batch.query.starts.start_of(sequence);

@@ -16,6 +16,7 @@ use super::error::PlanError;
 use super::visible::Visible;
 use crate::args::Argument;
 use crate::batch::Batch;
+use flashpage_codegen::HeadDim;
 use flashpage_codegen::analysis::attention::{Attention, ScoreOp};
 use flashpage_codegen::program::Expr;
 
@@ -106,12 +107,12 @@ pub(super) fn pays(
     together: usize,
     tokens: usize,
     rows: usize,
-    head_dim: usize,
+    head_dim: HeadDim,
     element: usize,
 ) -> bool {
-    let saved = apart.saturating_sub(together) * tokens * 2 * head_dim * element;
+    let saved = apart.saturating_sub(together) * tokens * (head_dim.qk + head_dim.v) * element;
     // Two results a row, written and read.
-    let added = rows * 2 * 2 * (head_dim + 1) * F32;
+    let added = rows * 2 * 2 * (head_dim.v + 1) * F32;
     saved >= WORTH * added
 }
 
@@ -133,7 +134,11 @@ mod tests {
             (1, 1, 4096, 4, false),
         ];
         for (apart, together, tokens, rows, expected) in table {
-            assert_eq!(pays(apart, together, tokens, rows, 128, 2), expected, "{apart} {together} {tokens}");
+            assert_eq!(
+                pays(apart, together, tokens, rows, 128.into(), 2),
+                expected,
+                "{apart} {together} {tokens}"
+            );
         }
     }
 }

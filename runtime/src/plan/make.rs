@@ -116,7 +116,7 @@ impl Planner {
             program: program.clone(),
             attention,
             workspace: Tensor::zeros(device, DType::I32, &[merge.words])?,
-            o_part: Tensor::filled_nan(device, DType::F32, &[partial_rows, batch.head_dim])?,
+            o_part: Tensor::filled_nan(device, DType::F32, &[partial_rows, batch.head_dim.v])?,
             lse_part: Tensor::filled_nan(device, DType::F32, &[partial_rows])?,
             setup,
             kernels,

@@ -86,7 +86,7 @@ use capacity::{ClassSetup, MergeSetup};
 use flashpage_codegen::analysis::attention::Attention;
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::Tuning;
-use flashpage_codegen::{Arch, ShapeClass};
+use flashpage_codegen::{Arch, HeadDim, ShapeClass};
 use std::sync::Arc;
 
 /// What a planner may be told beyond its capacity.
@@ -108,7 +108,7 @@ struct Setup {
     capacity: Capacity,
     options: PlanOptions,
     dtype: DType,
-    head_dim: usize,
+    head_dim: HeadDim,
     q_heads: usize,
     kv_heads: usize,
     block_size: Option<usize>,

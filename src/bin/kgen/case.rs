@@ -5,7 +5,7 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::codegen::{Arch, HeadDim, ShapeClass};
 use flashpage::runtime::case::make_case_watched;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{LaunchOptions, PoolLayout, Progress};
@@ -24,9 +24,9 @@ pub struct MakeCase {
     /// Element type of q, k, v and o: f16 or bf16
     #[arg(long, default_value = "f16")]
     dtype: DType,
-    /// Head dimension
-    #[arg(long, default_value_t = 128)]
-    head_dim: usize,
+    /// Head dimension; 192/128 for keys of 192 and values of 128
+    #[arg(long, default_value = "128")]
+    head_dim: HeadDim,
     /// Tokens per block of a paged cache, a multiple of 8
     #[arg(long, default_value_t = 16)]
     block_size: usize,

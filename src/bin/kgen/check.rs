@@ -5,7 +5,7 @@ use crate::rows::{RowArgs, Rows};
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::{Arch, Program, ShapeClass};
+use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass};
 use flashpage::kernels;
 use flashpage::measure::check::check;
 use flashpage::measure::results::Checked;
@@ -24,7 +24,7 @@ pub struct Check {
     arch: Option<Arch>,
     /// Head dimensions; those with rows in the target's table if absent
     #[arg(long, value_delimiter = ',')]
-    head_dim: Vec<usize>,
+    head_dim: Vec<HeadDim>,
     /// Shape class instead of the one each batch calls for: prefill, append or decode
     #[arg(long)]
     shape: Option<ShapeClass>,

@@ -8,13 +8,15 @@ use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::choice::{row_head_dim, tuned_head_dims};
+use flashpage::codegen::layout::swizzle::Swizzle;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
-use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};
+use flashpage::codegen::{Arch, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, Cost, Tools};
 use flashpage::measure::counted::{Counted, count};
 use flashpage::measure::gpu::Gpu;
+use flashpage::measure::head_dim;
 use flashpage::measure::leaders::{self, Leader};
 use flashpage::measure::limits::Bound;
 use flashpage::measure::machine_code::InnerLoop;
@@ -40,7 +42,7 @@ pub struct KernelCost {
     pub dtype: DType,
     /// Head dimensions; those with rows in the target's table if absent. A FILE.ptx needs its own
     #[arg(long, value_delimiter = ',')]
-    pub head_dim: Vec<usize>,
+    pub head_dim: Vec<HeadDim>,
     /// Shape classes: prefill, append, decode; all if absent
     #[arg(long, value_delimiter = ',')]
     pub shape: Vec<ShapeClass>,
@@ -150,8 +152,8 @@ impl KernelCost {
         for program in &programs {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
-                (Generic::Fixed(head_dim), _) => vec![*head_dim],
-                (_, true) => tuned_head_dims(self.arch).to_vec(),
+                (Generic::Fixed(head_dim), _) => vec![HeadDim::from(*head_dim)],
+                (_, true) => tuned_head_dims(self.arch).iter().copied().map(HeadDim::from).collect(),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {
@@ -302,12 +304,14 @@ impl Row {
     /// How rows lie in a tile of a head dimension that has no row in the target's table, and what of it is padding.
     fn layout(&self) -> Option<String> {
         let (schedule, head_dim) = (&self.cost.schedule, self.spec.head_dim);
-        let of = row_head_dim(self.spec.arch, head_dim).filter(|of| *of != head_dim)?;
-        let (row, span, padding) = (schedule.row_bytes(), schedule.span(), schedule.padding_bytes());
+        let of =
+            row_head_dim(self.spec.arch, head_dim.larger()).filter(|of| HeadDim::from(*of) != head_dim)?;
+        let row = |row: Swizzle| format!("{} bytes in {} x {}", row.row_bytes, row.spans(), row.span());
+        let (keys, values) = (row(schedule.qk_row()), row(schedule.v_row()));
+        let rows = if keys == values { keys } else { format!("{keys}, of values {values}") };
+        let padding = schedule.padding_bytes();
         Some(format!(
-            "head_dim {head_dim}: tiles of head_dim {of}, of rows of {row} bytes in {} x {span}; {padding} bytes of shared \
-             memory are padding",
-            row / span
+            "head_dim {head_dim}: tiles of head_dim {of}, of rows of {rows}; {padding} bytes of shared memory are padding"
         ))
     }
 
@@ -370,10 +374,10 @@ impl Row {
         let limit = self.cost.limit();
         json!({
             "kernel": self.program.name, "arch": self.spec.arch.as_str(), "dtype": self.spec.dtype.as_str(),
-            "head_dim": self.spec.head_dim, "block_size": self.spec.block_size, "shape": self.spec.shape.as_str(),
+            "head_dim": head_dim::json(self.spec.head_dim), "block_size": self.spec.block_size, "shape": self.spec.shape.as_str(),
             "work": self.spec.work.as_str(), "tile": [self.cost.schedule.rows, self.cost.schedule.cols],
             "shared_bytes": self.cost.schedule.shared_bytes(), "padding_bytes": self.cost.schedule.padding_bytes(),
-            "row_span_bytes": self.cost.schedule.span(), "code": json_code(&self.cost.code),
+            "row_span_bytes": [self.cost.schedule.qk_row().span(), self.cost.schedule.v_row().span()], "code": json_code(&self.cost.code),
             "gpu": gpu.name(), "blocks_per_sm": self.cost.occupancy.blocks,
             "occupancy_limited_by": self.cost.occupancy.limited_by, "bounds_flops": bounds,
             "limit_flops": limit.map(|limit| limit.flops), "limited_by": limit.map(|limit| limit.unit),

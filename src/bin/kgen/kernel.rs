@@ -4,7 +4,7 @@ use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
 use flashpage::codegen::schedule::{OutputIn, Overlap, PassTurn, QueryIn, Tuning};
-use flashpage::codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
+use flashpage::codegen::{Arch, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile, frontend};
 use flashpage::kernels;
 
 /// A kernel by name or file.
@@ -47,9 +47,9 @@ pub struct Target {
     /// Element type of q, k, v and o: f16 or bf16
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
-    /// Head dimension
-    #[arg(long, default_value_t = 128)]
-    pub head_dim: usize,
+    /// Head dimension; 192/128 for keys of 192 and values of 128
+    #[arg(long, default_value = "128")]
+    pub head_dim: HeadDim,
     /// Tokens per block of a paged cache, a multiple of 8
     #[arg(long, default_value_t = 16)]
     pub block_size: usize,

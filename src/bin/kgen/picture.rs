@@ -105,7 +105,8 @@ pub fn memory(schedule: &Schedule, plan: &Plan) -> Option<String> {
     let tiles = tiles(plan);
     let bytes: usize = tiles.iter().map(|region| region.bytes).sum();
     picture.text((MAP.0 + MAP.1 / 2, 22), "middle", "shared memory of a block");
-    let count = roles.kv_copies().boxes;
+    let (keys, values) = (roles.key_copies().boxes, roles.value_copies().boxes);
+    let count = if keys == values { keys.to_string() } else { format!("{keys} or {values}") };
     picture.rect((30, TOP + 130), (190, 132), PRODUCER);
     for (line, text) in [
         "producer: 1 warp".to_owned(),

@@ -7,9 +7,10 @@ use clap::Args;
 use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{Overlap, Roles};
-use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
+use flashpage::codegen::{Arch, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::{Code, LATE_ALLOWED, Tools};
+use flashpage::measure::head_dim;
 use flashpage::measure::parallel;
 use flashpage::measure::toolchain::Ptxas;
 use serde_json::json;
@@ -26,7 +27,7 @@ pub struct Verify {
     dtype: Vec<DType>,
     /// Head dimensions; those with rows in the target's table if absent
     #[arg(long, value_delimiter = ',')]
-    head_dim: Vec<usize>,
+    head_dim: Vec<HeadDim>,
     /// Tokens per block of paged kernels; 8, 16, 24 and 128 if absent
     #[arg(long, value_delimiter = ',')]
     block_size: Vec<usize>,
@@ -84,9 +85,11 @@ impl Verify {
             Generic::Open(_) if self.dtype.is_empty() => vec![DType::F16, DType::Bf16],
             Generic::Open(_) => self.dtype.clone(),
         };
-        let head_dims: Vec<usize> = match program.head_dim {
-            Generic::Fixed(head_dim) => vec![head_dim],
-            Generic::Open(_) if self.head_dim.is_empty() => tuned_head_dims(arch).to_vec(),
+        let head_dims: Vec<HeadDim> = match program.head_dim {
+            Generic::Fixed(head_dim) => vec![head_dim.into()],
+            Generic::Open(_) if self.head_dim.is_empty() => {
+                tuned_head_dims(arch).iter().copied().map(HeadDim::from).collect()
+            }
             Generic::Open(_) => self.head_dim.clone(),
         };
         let asked = if self.block_size.is_empty() { &BLOCK_SIZES[..] } else { &self.block_size };
@@ -163,7 +166,7 @@ fn json_row(row: &Row, code: &Code) -> serde_json::Value {
     let result = &code.assembled;
     json!({
         "kernel": row.kernel, "entry": row.compiled.entry, "arch": row.spec.arch.as_str(),
-        "dtype": row.spec.dtype.as_str(), "head_dim": row.spec.head_dim, "block_size": row.spec.block_size,
+        "dtype": row.spec.dtype.as_str(), "head_dim": head_dim::json(row.spec.head_dim), "block_size": row.spec.block_size,
         "shape": row.spec.shape.as_str(), "registers": result.registers,
         "spill_stores": result.spill_stores, "spill_loads": result.spill_loads,
         "planned_registers": row.planned_registers(), "shared_bytes": row.compiled.dynamic_shared_bytes,
@@ -229,7 +232,7 @@ mod tests {
         let line = |(index, instruction): (usize, &&str)| format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
         let text = ".L_x_0:\n".to_owned() + &body.iter().enumerate().map(line).collect::<String>();
         let assembled = Assembled { registers, ..Assembled::default() };
-        Code { assembled, loops: inner_loops(&Listing::read(&text), 128) }
+        Code { assembled, loops: inner_loops(&Listing::read(&text), 128.into()) }
     }
 
     #[test]
@@ -239,7 +242,7 @@ mod tests {
             let spec = Spec {
                 arch: Arch::Sm90a,
                 dtype: DType::F16,
-                head_dim: 128,
+                head_dim: 128.into(),
                 block_size: None,
                 shape: ShapeClass::Prefill,
                 tuning: Tuning { overlap, ..Tuning::default() },

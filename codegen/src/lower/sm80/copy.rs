@@ -14,7 +14,7 @@
 
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
-use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, HALF_CHUNK, PERIOD, copy_row};
+use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, HALF_CHUNK, PERIOD, Swizzle, copy_row};
 use crate::lower::instance::Instance;
 use crate::lower::range::ColumnRange;
 use crate::plan::attention::{KEYS, VALUES};
@@ -35,14 +35,10 @@ pub(super) struct InRing {
     pub shared: Reg,
     /// Keys from the first column on.
     kv_len: Reg,
-    /// Row of this thread in the first pass.
-    row: Reg,
     /// This thread's chunk of a segment.
     chunk: Reg,
     /// First column of the leftmost tile, from which rows are counted; `None` where that is column 0.
     col_begin: Option<Reg>,
-    /// Where this thread's row of the first pass lies in a slot at offset 0.
-    target: Segments,
     keys: Source,
     values: Source,
     table: Option<Table>,
@@ -58,8 +54,18 @@ impl InRing {
     }
 }
 
-/// Where K or V comes from.
+/// What of a tile of K or V is a thread's. The same of both where their rows are as wide.
+#[derive(Clone)]
+struct Share {
+    /// Its row in the first pass.
+    row: Reg,
+    /// Where that lies in a slot at offset 0.
+    target: Segments,
+}
+
+/// Where K or V comes from, and goes to.
 struct Source {
+    share: Share,
     /// Of this thread's chunk: contiguous, in the first column's token; paged, in block 0, in this thread's
     /// row of a granule unless the row within the block is worked out for every tile.
     address: Reg,
@@ -84,17 +90,55 @@ struct Table {
 
 /// A thread's chunk in a row of a swizzled tile, for each segment (64 bytes) of a span; one for all where a span is no
 /// wider. Segment `n` of the row lies as segment `n` modulo their number, so many spans further on.
+#[derive(Clone)]
 pub(super) struct Segments {
+    swizzle: Swizzle,
     of_span: Vec<Reg>,
     /// The thread's half chunk of half a segment, in a row that ends with one.
     half: Option<Reg>,
 }
 
 impl Segments {
+    /// Whole segments of a row.
+    pub fn count(&self) -> usize {
+        self.swizzle.row_bytes / SEGMENT
+    }
+
     /// The address register and offset of segment `n`.
     pub fn at(&self, n: usize) -> (&Reg, usize) {
         let count = self.of_span.len();
         (&self.of_span[n % count], n / count * count * SEGMENT)
+    }
+}
+
+/// Where rows begin in shared memory, a thread's.
+pub(super) struct RowsOf {
+    row: Reg,
+    row_bytes: usize,
+    /// What is added, where the rows before are not as wide.
+    before: Option<Reg>,
+}
+
+impl RowsOf {
+    /// Row `row` behind `first_row`, of which there is one every `pitch` bytes.
+    pub fn new(b: &mut Builder, swizzle: Swizzle, (first_row, pitch): (&Reg, usize), row: &Reg) -> RowsOf {
+        let row_bytes = swizzle.row_bytes;
+        match pitch == row_bytes {
+            true => RowsOf { row: b.add(Type::U32, "r", first_row, row), row_bytes, before: None },
+            false => {
+                let before = Some(b.mul_lo(Type::U32, "r", first_row, pitch));
+                RowsOf { row: row.clone(), row_bytes, before }
+            }
+        }
+    }
+
+    /// What lies at `within` of the row.
+    pub fn at(&self, b: &mut Builder, hint: &str, within: &Reg) -> Reg {
+        let at = b.mad_lo(Type::U32, hint, &self.row, self.row_bytes, within);
+        match &self.before {
+            None => at,
+            Some(before) => b.add(Type::U32, hint, &at, before),
+        }
     }
 }
 
@@ -112,11 +156,6 @@ pub(super) struct HalfSegment {
 pub(super) const SEGMENT: usize = COPY_LANES * CHUNK;
 
 impl Ampere<'_> {
-    /// Whole segments of a row.
-    pub(super) fn segments(&self) -> usize {
-        self.ring.swizzle().row_bytes / SEGMENT
-    }
-
     /// The half segment that a row ends with, if it does. `global` is the address of this thread's `chunk`.
     pub(super) fn half_segment(
         &mut self,
@@ -126,7 +165,7 @@ impl Ampere<'_> {
     ) -> Option<HalfSegment> {
         let shared = segments.half.clone()?;
         let global = self.b.mad_wide_signed("rd", chunk, HALF_CHUNK as i64 - CHUNK as i64, global);
-        Some(HalfSegment { shared, global, along: self.segments() * SEGMENT })
+        Some(HalfSegment { shared, global, along: segments.count() * SEGMENT })
     }
 
     /// Rows that all threads copy in one pass.
@@ -139,49 +178,56 @@ impl Ampere<'_> {
         let q = self.attention.q;
         self.b.stage("copy Q: each warp its own rows");
         let base = self.param(Meaning::Pointer(q));
-        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let swizzle = self.ring.qk_row();
+        let (lane_row, chunk) = self.copy_lane(swizzle, &instance.lane);
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
         let stride = self.param(Meaning::TokenStride(q));
         let base = self.b.mad_wide("rd", &instance.q_begin, &stride, &base);
-        let target = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
+        let pitch = self.row_pitch();
+        let target = self.swizzled_segments(swizzle, (&instance.warp_row, pitch), &lane_row, &chunk);
         for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {
             let source = self.b.add(Type::U32, "r", &lane_row, first);
             let token = self.of_row("r", &instance.lane_token, &source);
             let head = self.of_row("r", &instance.lane_head, &source);
             let from =
                 self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
-            let offset = first * self.ring.swizzle().row_bytes;
+            let offset = first * swizzle.row_bytes;
             self.copy_row((&target, offset), (&from, &chunk), None, None);
         }
     }
 
     /// The row of eight and the chunk of four that a lane copies.
-    pub(super) fn copy_lane(&mut self, lane: &Reg) -> (Reg, Reg) {
-        let row = copy_row(self.ring.swizzle().span());
+    pub(super) fn copy_lane(&mut self, swizzle: Swizzle, lane: &Reg) -> (Reg, Reg) {
+        let row = copy_row(swizzle.span());
         (self.of_lane("copy_row", lane, row), self.of_lane("copy_chunk", lane, COPY_CHUNK))
     }
 
-    /// Shared addresses of row `first_row + row` (`first_row` a multiple of eight, `row` below eight).
-    pub(super) fn swizzled_segments(&mut self, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
-        let swizzle = self.ring.swizzle();
-        let row_bytes = swizzle.row_bytes;
+    /// Shared addresses of row `row`, below eight, behind `first_row`, a multiple of eight, of which there is one every
+    /// `pitch` bytes.
+    pub(super) fn swizzled_segments(
+        &mut self,
+        swizzle: Swizzle,
+        (first_row, pitch): (&Reg, usize),
+        row: &Reg,
+        chunk: &Reg,
+    ) -> Segments {
         let phase = self.phase_of(row.clone(), swizzle.span());
         let b = &mut self.b;
         let place = b.xor(Type::B32, "r", &phase, chunk);
         let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
-        let whole = b.add(Type::U32, "r", first_row, row);
-        let place = b.mad_lo(Type::U32, "r", &whole, row_bytes, &place);
+        let rows = RowsOf::new(b, swizzle, (first_row, pitch), row);
+        let place = rows.at(b, "r", &place);
         let shared = b.shared_address("r", SHARED);
         let first = b.add(Type::U32, "target", &place, &shared);
         let half = (!swizzle.row_bytes.is_multiple_of(SEGMENT)).then(|| {
             let phase = b.shl(Type::B32, "r", &phase, 1);
             let place = b.xor(Type::B32, "r", &phase, chunk);
             let place = b.mad_lo(Type::U32, "r", &place, HALF_CHUNK, &shared);
-            b.mad_lo(Type::U32, "half_target", &whole, row_bytes, &place)
+            rows.at(b, "half_target", &place)
         });
         let others = (SEGMENT..swizzle.span()).step_by(SEGMENT);
         let others: Vec<Reg> = others.map(|along| b.xor(Type::B32, "target", &first, along)).collect();
-        Segments { of_span: [vec![first], others].concat(), half }
+        Segments { swizzle, of_span: [vec![first], others].concat(), half }
     }
 
     /// Where the ring starts: the rightmost tile.
@@ -190,38 +236,53 @@ impl Ampere<'_> {
         self.b.stage("the K/V ring");
         let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
         let stage = (self.ring.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
-        let (lane_row, chunk) = self.copy_lane(&instance.lane);
+        let (qk, v) = (self.ring.qk_row(), self.ring.v_row());
+        let (lane_row, chunk) = self.copy_lane(qk, &instance.lane);
         let warp = self.b.shr(Type::U32, "r", &instance.thread, 5);
         let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
-        let target = self.swizzled_segments(&first_row, &lane_row, &chunk);
-        let row = self.b.add(Type::U32, "pass_row", &first_row, &lane_row);
+        let of_keys = self.share(qk, &first_row, &lane_row, &chunk);
         let shared = self.b.shared_address("shared", SHARED);
+        let of_values = match qk == v {
+            true => of_keys.clone(),
+            false => {
+                let lane_row = self.of_lane("copy_row", &instance.lane, copy_row(v.span()));
+                self.share(v, &first_row, &lane_row, &chunk)
+            }
+        };
 
         let table = self.attention.table.map(|param| {
             let block_size = self.spec.block_size.expect("compile() asks for a block size");
             self.table(instance, param, block_size, gcd(block_size, cols))
         });
-        let row_in_block =
+        let mut row_in_block = |share: &Share| {
             table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
-                true => self.b.and(Type::B32, "r", &row, t.granule - 1),
+                true => self.b.and(Type::B32, "r", &share.row, t.granule - 1),
                 false => self.b.mov(Type::U32, "r", 0),
-            });
+            })
+        };
+        let row_of_keys = row_in_block(&of_keys);
+        let row_of_values = if qk == v { row_of_keys.clone() } else { row_in_block(&of_values) };
         let (k, v) = (self.attention.k, self.attention.v);
-        let keys = self.source(instance, k, "k", row_in_block.as_ref(), &chunk);
-        let values = self.source(instance, v, "v", row_in_block.as_ref(), &chunk);
+        let keys = self.source(instance, of_keys, (k, "k"), row_of_keys.as_ref(), &chunk);
+        let values = self.source(instance, of_values, (v, "v"), row_of_values.as_ref(), &chunk);
         let col_begin = instance.col_begin.clone();
         let kv_len = match &col_begin {
             None => instance.kv_len.clone(),
             Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
         };
-        InRing { tile, stage, shared, kv_len, row, chunk, col_begin, target, keys, values, table }
+        InRing { tile, stage, shared, kv_len, chunk, col_begin, keys, values, table }
+    }
+
+    fn share(&mut self, swizzle: Swizzle, first_row: &Reg, lane_row: &Reg, chunk: &Reg) -> Share {
+        let target = self.swizzled_segments(swizzle, (first_row, swizzle.row_bytes), lane_row, chunk);
+        Share { row: self.b.add(Type::U32, "pass_row", first_row, lane_row), target }
     }
 
     fn source(
         &mut self,
         instance: &Instance,
-        param: ParamId,
-        name: &str,
+        share: Share,
+        (param, name): (ParamId, &str),
         row_in_block: Option<&Reg>,
         chunk: &Reg,
     ) -> Source {
@@ -237,7 +298,7 @@ impl Ampere<'_> {
         };
         let address = self.b.mad_wide(format!("{name}_at").as_str(), row, &token_bytes, &at);
         let block_bytes = self.attention.table.map(|_| self.param(Meaning::BlockStride(param)));
-        Source { address, token_bytes, block_bytes }
+        Source { share, address, token_bytes, block_bytes }
     }
 
     fn table(&mut self, instance: &Instance, param: ParamId, block_size: usize, granule: usize) -> Table {
@@ -347,22 +408,24 @@ impl Ampere<'_> {
         present: Option<&Reg>,
     ) {
         let source = if which == Which::Keys { &ring.keys } else { &ring.values };
-        let (pass_rows, row_bytes) = (self.pass_rows(), self.ring.swizzle().row_bytes);
+        let Share { row: own_row, target: own } = &source.share;
+        let (pass_rows, row_bytes) = (self.pass_rows(), own.swizzle.row_bytes);
         let cols = self.ring.cols;
         let passes = cols / pass_rows;
         let target = match stage {
-            None => Segments { of_span: ring.target.of_span.clone(), half: ring.target.half.clone() },
+            None => own.clone(),
             Some(stage) => {
                 let mut in_stage = |at: &Reg| self.b.add(Type::U32, "r", at, stage);
                 Segments {
-                    of_span: ring.target.of_span.iter().map(&mut in_stage).collect(),
-                    half: ring.target.half.as_ref().map(in_stage),
+                    of_span: own.of_span.iter().map(&mut in_stage).collect(),
+                    half: own.half.as_ref().map(in_stage),
+                    ..*own
                 }
             }
         };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this thread's row of the first pass.
-            let start = self.b.mad_lo(Type::U32, "r", index, cols, &ring.row);
+            let start = self.b.mad_lo(Type::U32, "r", index, cols, own_row);
             self.b.sub(Type::S32, "r", &ring.kv_len, &start)
         });
         let issue = |k: &mut Self, pass: usize, from: &Reg| {
@@ -372,7 +435,7 @@ impl Ampere<'_> {
         };
         match &ring.table {
             None => {
-                let row = self.b.mad_lo(Type::U32, "r", index, cols, &ring.row);
+                let row = self.b.mad_lo(Type::U32, "r", index, cols, own_row);
                 let mut at = self.b.mad_wide("rd", &row, &source.token_bytes, &source.address);
                 for pass in 0..passes {
                     if pass > 0 {
@@ -406,7 +469,7 @@ impl Ampere<'_> {
         first: usize,
     ) -> Reg {
         let lane: Operand = if self.pass_rows() > table.granule {
-            let of_row = self.b.shr(Type::U32, "r", &ring.row, table.granule.ilog2() as i32);
+            let of_row = self.b.shr(Type::U32, "r", &source.share.row, table.granule.ilog2() as i32);
             let lane = self.b.add(Type::U32, "r", &of_row, first / table.granule);
             (&lane).into()
         } else {
@@ -422,7 +485,7 @@ impl Ampere<'_> {
             let within = self.b.shfl(Word::Idx, Type::U32, "r", within, lane);
             return self.b.mad_wide("rd", &within, &source.token_bytes, &at);
         }
-        let (cols, row) = (self.ring.cols, self.b.add(Type::U32, "r", &ring.row, first));
+        let (cols, row) = (self.ring.cols, self.b.add(Type::U32, "r", &source.share.row, first));
         let position = self.b.mad_lo(Type::U32, "r", index, cols, &row);
         let position = ring.column(&mut self.b, position);
         let within = self.b.rem(Type::U32, "r", &position, table.block_size);
@@ -444,7 +507,7 @@ impl Ampere<'_> {
         let of_chunk = size(self, CHUNK);
         let half = self.half_segment(target, chunk, from).map(|half| (half, size(self, HALF_CHUNK)));
         self.b.set_guard(present);
-        for segment in 0..self.segments() {
+        for segment in 0..target.count() {
             let (to, along) = target.at(segment);
             self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref());
         }

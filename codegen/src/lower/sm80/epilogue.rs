@@ -3,7 +3,7 @@
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
 //! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
 
-use super::copy::{HalfSegment, SEGMENT};
+use super::copy::{HalfSegment, RowsOf, SEGMENT};
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
 use crate::layout::fragment::{FIRST_ROW, slot_row};
@@ -19,14 +19,18 @@ impl Ampere<'_> {
     /// O over the row sums, rounded, to the warp's rows of shared memory.
     pub(super) fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg]) {
         self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
-        let swizzle = self.ring.swizzle();
+        let swizzle = self.ring.v_row();
         let (row_bytes, chunks) = (swizzle.row_bytes, swizzle.span() / CHUNK);
         let quad_row = self.of_lane("r", &instance.lane, FIRST_ROW);
         let quad_bytes = self.b.shl(Type::B32, "r", &instance.lane_col, 1);
         let phase = self.phase_of(quad_row.clone(), swizzle.span());
         let place = self.b.mad_lo(Type::U32, "r", &phase, CHUNK, &quad_bytes);
-        let rows = self.b.add(Type::U32, "r", &instance.warp_row, &quad_row);
-        let place = self.b.mad_lo(Type::U32, "r", &rows, row_bytes, &place);
+        let pitch = self.row_pitch();
+        let place = RowsOf::new(&mut self.b, swizzle, (&instance.warp_row, pitch), &quad_row).at(
+            &mut self.b,
+            "r",
+            &place,
+        );
         let shared = self.b.shared_address("r", SHARED);
         let first = self.b.add(Type::U32, "o_at", &place, &shared);
         let columns: Vec<Reg> = (0..chunks)
@@ -53,11 +57,13 @@ impl Ampere<'_> {
     /// Stores the warp's rows of O from shared memory.
     pub(super) fn copy_output(&mut self, instance: &Instance, param: ParamId) {
         self.b.stage("store O, four lanes a row");
-        let row_bytes = self.ring.swizzle().row_bytes;
+        let swizzle = self.ring.v_row();
+        let row_bytes = swizzle.row_bytes;
         let base = self.param(Meaning::Pointer(param));
         let token_stride = self.param(Meaning::TokenStride(param));
-        let (lane_row, chunk) = self.copy_lane(&instance.lane);
-        let from = self.swizzled_segments(&instance.warp_row, &lane_row, &chunk);
+        let (lane_row, chunk) = self.copy_lane(swizzle, &instance.lane);
+        let pitch = self.row_pitch();
+        let from = self.swizzled_segments(swizzle, (&instance.warp_row, pitch), &lane_row, &chunk);
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
         let base = self.b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
         let first_row = self.b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
@@ -70,7 +76,7 @@ impl Ampere<'_> {
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
             let half = self.half_segment(&from, &chunk, &to);
-            for segment in 0..self.segments() {
+            for segment in 0..from.count() {
                 let data: [Reg; 4] = std::array::from_fn(|_| self.b.reg(Type::B32, "of"));
                 let (at, along) = from.at(segment);
                 let offset = (first * row_bytes + along) as i64;

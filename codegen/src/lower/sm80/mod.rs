@@ -13,6 +13,7 @@ use super::instance::{Assignment, Instance};
 use super::kernel::Kernel;
 use crate::abi::SHARED_TILES as SHARED;
 use crate::plan::Plan;
+use crate::plan::attention::QUERY;
 use crate::schedule::Ring;
 use flashpage_ptx::ast::{Axis, Function};
 use flashpage_ptx::builder::Reg;
@@ -57,6 +58,11 @@ impl DerefMut for Ampere<'_> {
 }
 
 impl Ampere<'_> {
+    /// Bytes from a warp's first row of Q, and of O, to that of a warp one row further on: either may be the wider.
+    fn row_pitch(&self) -> usize {
+        self.plan.shared(QUERY).stride / self.ring.rows
+    }
+
     /// The instance of this block. A block past its sequence's end, or past the list's, returns.
     fn own_instance(&mut self) -> Instance {
         self.b.stage("which sequence, heads and rows this block owns");

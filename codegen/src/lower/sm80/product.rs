@@ -6,7 +6,7 @@
 use super::Ampere;
 use super::copy::InRing;
 use crate::layout::fragment::{Addressed, B_PAIRS, CHUNKS_FIRST, K, M, ROWS_FIRST};
-use crate::layout::swizzle::CHUNK;
+use crate::layout::swizzle::{CHUNK, Swizzle};
 use crate::lower::instance::Instance;
 use crate::lower::lane::{Lane, phase_of};
 use crate::lower::state::State;
@@ -32,52 +32,50 @@ pub(super) struct Fragments {
 }
 
 impl Ampere<'_> {
-    /// Different XORs of the steps along a row.
-    fn variants(&self) -> usize {
-        self.ring.swizzle().span() / (STEP_CHUNKS * CHUNK)
-    }
-
     /// The lane's addresses.
     pub(super) fn fragments(&mut self, instance: &Instance, ring: &InRing) -> Fragments {
-        let swizzle = self.ring.swizzle();
-        let (row_bytes, count) = (swizzle.row_bytes, self.variants());
+        let (qk, v) = (self.ring.qk_row(), self.ring.v_row());
         self.b.comment("lane addresses for ldmatrix");
         let mut lane = Lane::new(&instance.lane);
         let b = &mut self.b;
-        let mut place = |group: &str, Addressed { row, chunk }: Addressed| {
+        let mut place = |group: &str, swizzle: Swizzle, Addressed { row, chunk }: Addressed| {
             let phase = lane.modulo_eight(b, "r", row);
             let phase = phase_of(b, phase, swizzle.span());
             let row = lane.number(b, "r", row);
             let chunk = lane.number(b, "r", chunk);
             let chunk = b.xor(Type::B32, "r", &chunk, &phase);
             let place = b.mad_lo(Type::U32, "r", &chunk, CHUNK, &ring.shared);
-            b.mad_lo(Type::U32, group, &row, row_bytes, &place)
+            b.mad_lo(Type::U32, group, &row, swizzle.row_bytes, &place)
         };
-        let values = place("values_at", ROWS_FIRST);
-        let keys = place("keys_at", CHUNKS_FIRST);
-        let query = self.b.mad_lo(Type::U32, "query_at", &instance.warp_row, row_bytes, &values);
-        let mut variants = |first: Reg, group: &str| -> Vec<Reg> {
-            let rest: Vec<Reg> = (1..count)
+        let values = place("values_at", v, ROWS_FIRST);
+        let keys = place("keys_at", qk, CHUNKS_FIRST);
+        // Lanes read Q as they read V.
+        let query = if qk == v { values.clone() } else { place("r", qk, ROWS_FIRST) };
+        let pitch = self.row_pitch();
+        let query = self.b.mad_lo(Type::U32, "query_at", &instance.warp_row, pitch, &query);
+        // One for each different XOR of the steps along a row.
+        let mut variants = |first: Reg, group: &str, swizzle: Swizzle| -> Vec<Reg> {
+            let rest: Vec<Reg> = (1..swizzle.span() / (STEP_CHUNKS * CHUNK))
                 .map(|v| self.b.xor(Type::B32, group, &first, swizzle.step(v * STEP_CHUNKS).0))
                 .collect();
             [vec![first], rest].concat()
         };
-        let values_at = variants(values, "values_at");
-        let keys_at = variants(keys, "keys_at");
-        let query_at = variants(query, "query_at");
+        let values_at = variants(values, "values_at", v);
+        let keys_at = variants(keys, "keys_at", qk);
+        let query_at = variants(query, "query_at", qk);
         Fragments { query_at, keys_at, values_at, query: Vec::new() }
     }
 
     /// Reads all of Q's fragments.
     pub(super) fn load_query_fragments(&mut self, fragments: &mut Fragments) {
-        for step in 0..self.ring.head_dim / K {
+        for step in 0..self.ring.head_dim.qk / K {
             let loaded = self.query_step(fragments, step);
             fragments.query.push(loaded);
         }
     }
 
     fn query_step(&mut self, fragments: &Fragments, step: usize) -> Vec<[Reg; 4]> {
-        let swizzle = self.ring.swizzle();
+        let swizzle = self.ring.qk_row();
         let row_bytes = swizzle.row_bytes;
         let (at, offset) =
             (&fragments.query_at[step % fragments.query_at.len()], swizzle.step(step * STEP_CHUNKS).1);
@@ -88,12 +86,12 @@ impl Ampere<'_> {
 
     /// S = Q Kᵀ for the current tile.
     pub(super) fn product_scores(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
-        let swizzle = self.ring.swizzle();
+        let swizzle = self.ring.qk_row();
         let row_bytes = swizzle.row_bytes;
         let slot = self.plan.shared(KEYS).offset;
         self.b.comment("S = Q Kt");
         let tile_at = self.stage_addresses(&fragments.keys_at, ring);
-        for step in 0..self.ring.head_dim / K {
+        for step in 0..self.ring.head_dim.qk / K {
             let query = match self.ring.query {
                 QueryIn::Registers => fragments.query[step].clone(),
                 QueryIn::Shared => self.query_step(fragments, step),
@@ -113,7 +111,7 @@ impl Ampere<'_> {
 
     /// O += P V for the current tile; P is taken from the score registers.
     pub(super) fn product_output(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
-        let swizzle = self.ring.swizzle();
+        let swizzle = self.ring.v_row();
         let row_bytes = swizzle.row_bytes;
         let slot = self.plan.shared(VALUES).offset;
         let packed = self.packed();
@@ -131,7 +129,7 @@ impl Ampere<'_> {
                     pair(&right[2], &right[3]),
                 ]);
             }
-            for dims in 0..self.ring.head_dim / 16 {
+            for dims in 0..self.ring.head_dim.v / 16 {
                 let along = swizzle.step(dims * STEP_CHUNKS).1;
                 let at = &tile_at[dims % tile_at.len()];
                 let values = self.b.ldmatrix_x4("vf", at, slot + along + step * K * row_bytes, true);

@@ -85,7 +85,7 @@ impl Hopper<'_> {
         let issuer = self.issuer(flow);
         let instance = flow.role.instance();
         let by_packed = self.reciprocal(Divisor::PackedHeads);
-        let panels = self.row_panels();
+        let panels = self.panels(OUTPUT);
         let map = self.map(self.output());
         let Consumer { first_row, o_tile, warpgroup, .. } = &flow.role;
         let (first, tile) = (first_row.as_ref(), o_tile.as_ref());
@@ -94,7 +94,7 @@ impl Hopper<'_> {
         let token = b.quotient("r", first, &by_packed);
         let token = b.add(Type::U32, "r", &token, &instance.q_begin);
         let from = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * panels.span, tile);
-        for panel in 0..self.roles.panels() {
+        for panel in 0..panels.count {
             let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
             self.b.set_guard(Some(&issuer));
             let coordinates = [&col, &instance.head0, &token];
@@ -117,7 +117,7 @@ impl Hopper<'_> {
         let tile = &self.b.add(Type::U32, "o_tile", &flow.block.shared, offset);
         flow.role.o_tile = Some(tile.clone());
         let (instance, state, sums) = (flow.role.instance(), flow.role.state(), &flow.role.sums);
-        let panels = self.row_panels();
+        let panels = self.panels(OUTPUT);
         let steps = panels.steps();
         let mut lane = Lane::new(&instance.lane);
         let lane_row = lane.number(&mut self.b, "r", ROWS_FIRST.row);
@@ -153,7 +153,7 @@ impl Hopper<'_> {
                     .collect()
             })
             .collect();
-        for step in 0..self.schedule.head_dim / 16 {
+        for step in 0..self.schedule.head_dim.v / 16 {
             let data =
                 [&pairs[0][2 * step], &pairs[1][2 * step], &pairs[0][2 * step + 1], &pairs[1][2 * step + 1]];
             self.b.stmatrix_x4(&at[step % steps], step / steps * panels.panel_stride(), data);
@@ -164,7 +164,7 @@ impl Hopper<'_> {
     pub(super) fn store_shared_rows(&mut self, flow: &Flow<Consumer>) {
         let (instance, output) = (&flow.role.instance(), self.output());
         let tile = flow.role.o_tile.as_ref().expect("O has been written");
-        let panels = self.row_panels();
+        let panels = self.panels(OUTPUT);
         let lanes_per_row = panels.span / CHUNK;
         let b = &mut self.b;
         let lane_row = b.shr(Type::U32, "r", &instance.lane, lanes_per_row.ilog2() as i32);
@@ -205,7 +205,7 @@ impl Hopper<'_> {
         output: ParamId,
         mut chunk: impl FnMut(&mut Self, usize, usize) -> [Reg; 4],
     ) {
-        let panels = self.row_panels();
+        let panels = self.panels(OUTPUT);
         let lanes_per_row = panels.span / CHUNK;
         let rows_per_pass = 32 / lanes_per_row;
         let base = self.param(Meaning::Pointer(output));
@@ -224,7 +224,7 @@ impl Hopper<'_> {
             let to = self.row_address(&base, strides, &token, &head);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
-            for panel in 0..self.roles.panels() {
+            for panel in 0..panels.count {
                 let data = chunk(self, first, panel);
                 self.b.set_guard(Some(&inside));
                 self.move_chunk(

@@ -25,7 +25,8 @@ use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning, SHARED_TILES as SHARED};
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
-use crate::plan::{Compute, Function as What, Named, Plan, Role, Step};
+use crate::plan::attention::QUERY;
+use crate::plan::{BufferId, Compute, Function as What, Layout, Named, Plan, Role, Step};
 use crate::schedule::Roles;
 use flashpage_ptx::ast::{Axis, Function};
 use flashpage_ptx::builder::Reg;
@@ -83,14 +84,10 @@ struct Block {
 }
 
 impl<'a> Hopper<'a> {
-    /// Q and O tiles in shared memory.
-    fn row_panels(&self) -> Panels {
-        self.roles.row_panels()
-    }
-
-    /// K and V tiles in shared memory.
-    fn column_panels(&self) -> Panels {
-        self.roles.column_panels()
+    /// How a tile lies in shared memory.
+    fn panels(&self, buffer: BufferId) -> Panels {
+        let panels = self.plan.shared(buffer).layout.and_then(Layout::panels);
+        panels.expect("tiles of this family lie in panels")
     }
 
     /// What every thread does before roles part.
@@ -136,7 +133,7 @@ impl<'a> Hopper<'a> {
 
     /// With heads packed that do not divide the tile, its last rows are never copied. They are multiplied all the same.
     fn zero_spare_query_rows(&mut self, block: &Block) {
-        let panels = self.row_panels();
+        let panels = self.panels(QUERY);
         let used = self.whole_tokens(panels.rows);
         let threads = self.schedule.threads();
         self.zero_rows(&block.thread, threads, panels, &used, &block.shared, "spare_rows");

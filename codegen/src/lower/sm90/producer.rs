@@ -18,11 +18,11 @@ use crate::layout::swizzle::PERIOD;
 use crate::lower::instance::{Assignment, Extent};
 use crate::lower::range::ColumnRange;
 use crate::lower::scalar::Uniforms;
-use crate::plan::attention::{BLOCKS, QUERY, TENSORS};
+use crate::plan::attention::{BLOCKS, KEYS, QUERY, TENSORS};
 use crate::plan::roles::INFO;
 use crate::plan::{Compute, Condition, Function, Node, Step, View};
 use crate::program::ParamId;
-use crate::schedule::KvBox;
+use crate::schedule::{Copies, KvBox};
 use crate::spec::ShapeClass;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
@@ -64,24 +64,27 @@ impl Producer {
     }
 }
 
-/// The box of a lane.
-struct LaneBox {
-    /// Whether the lane has one.
-    present: Reg,
-    /// What of a tile it is.
-    part: Part,
+/// The box of every tile that a lane copies.
+enum LaneBox {
+    /// Of contiguous keys and values, a panel of each.
+    Panels { of_keys: Panel, of_values: Panel },
+    /// Of paged ones, rows that lie in one block.
+    Run(Run),
 }
 
-/// What of a tile a box is.
-enum Part {
-    /// All rows of contiguous keys, from this column of the head dimension on.
-    Panel { col: Reg },
-    /// Whole rows of paged keys.
-    Run(Run),
+/// All rows of a tile, and of the head dimension what one panel has.
+#[derive(Clone)]
+struct Panel {
+    /// Whether the lane has one.
+    present: Reg,
+    /// Its first column of the head dimension.
+    col: Reg,
 }
 
 /// Rows of a tile that lie in one block.
 struct Run {
+    /// Whether the lane has some.
+    present: Reg,
     /// Where they lie of the K to copy next.
     of_keys: InPool,
     /// And of the V.
@@ -181,7 +184,7 @@ impl Hopper<'_> {
     /// Goes on to the next tile: what was K's is V's now.
     fn pass_on(&mut self, flow: &Flow<Producer>) {
         self.advance(&flow.columns);
-        if let Part::Run(Run { of_keys, of_values, .. }) = &flow.role.lane_box.part {
+        if let LaneBox::Run(Run { of_keys, of_values, .. }) = &flow.role.lane_box {
             self.b.mov(Type::U32, &of_values.block, &of_keys.block);
             self.b.mov(Type::U32, &of_values.group, &of_keys.group);
         }
@@ -195,21 +198,25 @@ impl Hopper<'_> {
     /// Which box of a tile is this lane's. There are never more than lanes: a tile has at most 256 columns, and a box at
     /// least eight.
     fn lane_box(&mut self, block: &Block) -> LaneBox {
-        let panels = self.column_panels();
-        let count = self.roles.kv_copies().boxes;
+        let (keys, values) = (self.roles.key_copies(), self.roles.value_copies());
         let kv_box = self.roles.kv_box;
         let b = &mut self.b;
-        let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, count);
         match kv_box {
             KvBox::Panel => {
-                let col = b.mul_lo(Type::U32, "box_col", &block.lane, panels.span / 2);
-                LaneBox { present, part: Part::Panel { col } }
+                let mut panel = |copies: Copies| {
+                    let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, copies.boxes);
+                    Panel { present, col: b.mul_lo(Type::U32, "box_col", &block.lane, copies.row_bytes / 2) }
+                };
+                let of_keys = panel(keys);
+                let of_values = if keys == values { of_keys.clone() } else { panel(values) };
+                LaneBox::Panels { of_keys, of_values }
             }
             KvBox::Run { .. } => {
+                let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, keys.boxes);
                 let mut in_pool =
                     || InPool { block: b.reg(Type::U32, "block"), group: b.reg(Type::U32, "group") };
                 let (of_keys, of_values) = (in_pool(), in_pool());
-                LaneBox { present, part: Part::Run(Run { of_keys, of_values }) }
+                LaneBox::Run(Run { present, of_keys, of_values })
             }
         }
     }
@@ -229,10 +236,10 @@ impl Hopper<'_> {
         let (extent, tile) = (producer.extent(), producer.tile.as_ref().expect("columns have been begun"));
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;
-        let Part::Run(Run { of_keys: InPool { block, group }, .. }) = &producer.lane_box.part else {
+        let LaneBox::Run(Run { present, of_keys: InPool { block, group }, .. }) = &producer.lane_box else {
             return;
         };
-        let rows = self.roles.kv_copies().rows;
+        let rows = self.roles.key_copies().rows;
         let b = &mut self.b;
         let start = b.mul_lo(Type::U32, "r", tile, cols);
         let position = b.mad_lo(Type::U32, "r", lane, rows, &start);
@@ -245,8 +252,7 @@ impl Hopper<'_> {
         b.shr(Type::U32, group, &within, PERIOD.ilog2() as i32);
         let at = b.mad_wide("rd", &entry, 4, table_row);
         b.mov(Type::U32, block, 0);
-        let exists =
-            b.setp_and(Word::Lt, Type::U32, "p", &position, &extent.kv_len, &producer.lane_box.present);
+        let exists = b.setp_and(Word::Lt, Type::U32, "p", &position, &extent.kv_len, present);
         b.guarded(&exists, false, |b| {
             b.ld_constant(Type::U32, block, &at, 0);
         });
@@ -258,8 +264,8 @@ impl Hopper<'_> {
         let (block, extent) = (&flow.block, flow.role.extent());
         let query = self.attention.q;
         let by_packed = self.reciprocal(Divisor::PackedHeads);
-        let panels = self.row_panels();
-        let (row_bytes, count) = (self.roles.row_bytes(), self.roles.panels());
+        let panels = self.panels(QUERY);
+        let (row_bytes, count) = (self.roles.qk_row().row_bytes, panels.count);
         self.b.xor(Type::B32, parity, parity, 1);
         let used = self.whole_tokens(panels.rows);
         let bytes = self.b.mul_lo(Type::U32, "r", &used, row_bytes);
@@ -289,15 +295,16 @@ impl Hopper<'_> {
         let slot = flow.role.slot.clone().expect("a slot is awaited before it is copied to");
         let (block, extent, tile) = (&flow.block, flow.role.extent(), &flow.role.tile(to));
         let cols = self.schedule.cols;
-        let row_bytes = self.roles.row_bytes();
-        let LaneBox { present, part } = &flow.role.lane_box;
+        let panels = self.panels(to.buffer);
+        let row_bytes = panels.span * panels.count;
         let policy = self.policy_of_keys();
         let policy = policy.as_ref();
-        match part {
-            Part::Panel { col } => {
+        match &flow.role.lane_box {
+            LaneBox::Panels { of_keys, of_values } => {
+                let Panel { present, col } = if to.buffer == KEYS { of_keys } else { of_values };
                 self.expect(&barriers, cols * row_bytes, &flow.first_lane);
                 let map = self.map(param);
-                let panel = self.column_panels().panel_stride();
+                let panel = panels.panel_stride();
                 let b = &mut self.b;
                 let to = b.mad_lo(Type::U32, "r", &block.lane, panel, &slot);
                 let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
@@ -310,11 +317,11 @@ impl Hopper<'_> {
                 b.set_guard(Some(present));
                 self.b.bulk_tensor_load(&to, (&map, &coordinates), (&barriers, FULL), policy);
             }
-            Part::Run(Run { of_keys, of_values }) => {
+            LaneBox::Run(Run { of_keys, of_values, .. }) => {
                 // Rows of this tile that exist: runs past the end are left out.
                 let start = self.tile_start(extent, tile);
                 let left = self.b.sub(Type::U32, "r", &extent.kv_len, &start);
-                let rows = self.roles.kv_copies().rows;
+                let rows = self.roles.key_copies().rows;
                 let b = &mut self.b;
                 let runs = b.add(Type::U32, "r", &left, rows - 1);
                 let runs = b.div(Type::U32, "r", &runs, rows);

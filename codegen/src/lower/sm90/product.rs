@@ -7,10 +7,11 @@
 use super::flow::Slot;
 use super::{Block, Hopper};
 use crate::layout::fragment::K;
+use crate::layout::panel::Panels;
 use crate::layout::swizzle::CHUNK;
 use crate::lower::state::State;
 use crate::plan::attention::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
-use crate::plan::{BufferId, Layout, View};
+use crate::plan::{BufferId, View};
 use crate::program::DType;
 use crate::schedule::WARPGROUP_ROWS;
 use flashpage_ptx::builder::{Reg, WgmmaFactor, ty, vector};
@@ -50,7 +51,7 @@ impl Factors {
 impl Hopper<'_> {
     /// Descriptors of this warpgroup's rows of Q, and of the first slots of K and V.
     pub(super) fn factors(&mut self, block: &Block, warpgroup: &Reg) -> Factors {
-        let (rows, cols) = (self.row_panels(), self.column_panels());
+        let [rows, of_keys, of_values] = [QUERY, KEYS, VALUES].map(|buffer| self.panels(buffer));
         let [keys, values] = [KEYS, VALUES].map(|ring| self.plan.shared(ring).offset);
         self.b.comment("descriptors: Q of this warpgroup, K and V of the first slots");
         let b = &mut self.b;
@@ -62,31 +63,32 @@ impl Hopper<'_> {
             b.or(Type::B32, group, &start, leading)
         };
         let keys_low = slot("keys_low", keys, 0);
-        let values_low = slot("values_low", values, cols.descriptor_low());
-        // One register where the orders of both are the same.
-        let query_high = self.b.mov(Type::U32, "high", rows.descriptor_high());
-        let high = match rows.descriptor_high() == cols.descriptor_high() {
-            true => query_high.clone(),
-            false => self.b.mov(Type::U32, "high", cols.descriptor_high()),
+        let values_low = slot("values_low", values, of_values.descriptor_low());
+        // One register for all that lie alike.
+        let mut made: Vec<(u32, Reg)> = Vec::new();
+        let mut high = |panels: Panels| {
+            let half = panels.descriptor_high();
+            let found = made.iter().find(|(other, _)| *other == half).map(|(_, high)| high.clone());
+            found.unwrap_or_else(|| {
+                let high = self.b.mov(Type::U32, "high", half);
+                made.push((half, high.clone()));
+                high
+            })
         };
+        let high = vec![(QUERY, high(rows)), (KEYS, high(of_keys)), (VALUES, high(of_values))];
         let fresh = self.b.setp(Word::Ne, Type::S32, "fresh", 0, 0);
         let add = self.b.setp(Word::Eq, Type::S32, "add", 0, 0);
         let probabilities = (0..self.schedule.cols / K)
             .map(|_| std::array::from_fn(|_| self.b.reg(Type::B32, "pf")))
             .collect();
         let low = vec![(QUERY, query_low), (KEYS, keys_low), (VALUES, values_low)];
-        let high = vec![(QUERY, query_high), (KEYS, high.clone()), (VALUES, high)];
         Factors { low, high, fresh, add, probabilities }
     }
 
     /// Begins a product whose second factor is in a ring's slot, with its first in shared memory or in registers.
     pub(super) fn multiply(&mut self, slot: &Slot, factors: &Factors, state: &State, product: Product) {
         let Product { into, a, b, transposed, fresh } = product;
-        let layout = |k: &Self, buffer| {
-            let panels = k.plan.shared(buffer).layout.and_then(Layout::panels);
-            panels.expect("a factor lies in panels")
-        };
-        let b_panels = layout(self, b.buffer);
+        let b_panels = self.panels(b.buffer);
         let chunks = self.plan.shared(b.buffer).bytes / CHUNK;
         let b_low =
             self.b.mad_lo(Type::U32, "r", &slot.at.stage, chunks, &Factors::of(&factors.low, b.buffer));
@@ -96,8 +98,8 @@ impl Hopper<'_> {
         let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
         // As deep as the factor's other side, which the accumulators do not have.
         let (n, depth) = match transposed {
-            true => (self.schedule.head_dim, self.schedule.cols),
-            false => (self.schedule.cols, self.schedule.head_dim),
+            true => (self.schedule.head_dim.v, self.schedule.cols),
+            false => (self.schedule.cols, self.schedule.head_dim.qk),
         };
         for step in 0..depth / K {
             let along = if transposed { b_panels.along_rows(step) } else { b_panels.along_row(step) };
@@ -109,7 +111,7 @@ impl Hopper<'_> {
                 continue;
             }
             let (low, high) = (Factors::of(&factors.low, a.buffer), Factors::of(&factors.high, a.buffer));
-            let first = self.descriptor(&low, &high, layout(self, a.buffer).along_row(step));
+            let first = self.descriptor(&low, &high, self.panels(a.buffer).along_row(step));
             let second = self.descriptor(&b_low, &b_high, along);
             self.b.wgmma_m64k16((n, element), &d, WgmmaFactor::Shared(&first), (&second, transposed), scale);
         }

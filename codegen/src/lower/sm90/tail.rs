@@ -19,7 +19,7 @@ impl Hopper<'_> {
         let at = self.slot(flow, of).at;
         let slot = self.slot_address(&flow.block, of.buffer, &at);
         let threads = self.roles.consumers() * WARPGROUP;
-        self.zero_rows(&flow.block.thread, threads, self.column_panels(), left, &slot, "past_end");
+        self.zero_rows(&flow.block.thread, threads, self.panels(of.buffer), left, &slot, "past_end");
     }
 
     /// First column of a tile.
