@@ -115,22 +115,31 @@ impl Roles {
 
     /// The Q tile in shared memory.
     pub fn query_panels(&self) -> Panels {
-        panels(self.rows, self.qk_row(), Order::ByPanel)
+        panels(self.rows, self.qk_row(), self.row_span(self.qk_row()), Order::ByPanel)
     }
 
     /// The O tile in shared memory.
     pub fn output_panels(&self) -> Panels {
-        panels(self.rows, self.v_row(), Order::ByPanel)
+        panels(self.rows, self.v_row(), self.row_span(self.v_row()), Order::ByPanel)
+    }
+
+    /// The span of a tile of rows. Where O goes over Q both have the narrower: so each consumer's rows of O lie over its own of
+    /// Q, while another still multiplies its.
+    fn row_span(&self, row: Swizzle) -> usize {
+        match self.output {
+            OutputIn::Own => row.span(),
+            OutputIn::OverQuery => self.qk_row().span().min(self.v_row().span()),
+        }
     }
 
     /// A K tile in shared memory, as its boxes come.
     pub fn key_panels(&self) -> Panels {
-        panels(self.cols, self.qk_row(), self.column_order())
+        panels(self.cols, self.qk_row(), self.qk_row().span(), self.column_order())
     }
 
     /// A V tile in shared memory, as its boxes come.
     pub fn value_panels(&self) -> Panels {
-        panels(self.cols, self.v_row(), self.column_order())
+        panels(self.cols, self.v_row(), self.v_row().span(), self.column_order())
     }
 
     fn column_order(&self) -> Order {
@@ -159,29 +168,31 @@ impl Roles {
 
     /// The bulk copies of Q.
     pub fn query_copies(&self) -> Copies {
-        Copies { rows: self.rows, row_bytes: self.qk_row().span(), boxes: self.qk_row().spans() }
+        let Panels { rows, span, count, .. } = self.query_panels();
+        Copies { rows, row_bytes: span, boxes: count }
     }
 
     /// The bulk copies of O by each warpgroup, of its own rows.
     pub fn output_copies(&self) -> Copies {
-        Copies { rows: WARPGROUP_ROWS, row_bytes: self.v_row().span(), boxes: self.v_row().spans() }
+        let Panels { span, count, .. } = self.output_panels();
+        Copies { rows: WARPGROUP_ROWS, row_bytes: span, boxes: count }
     }
 
     /// What one bulk copy of a parameter moves.
     pub(crate) fn copy_box(&self, kind: ParamKind) -> CopyBox {
-        let (copies, row) = match kind {
-            ParamKind::Query => (self.query_copies(), self.qk_row()),
-            ParamKind::Output => (self.output_copies(), self.v_row()),
-            ParamKind::Values | ParamKind::PagedValues => (self.value_copies(), self.v_row()),
-            _ => (self.key_copies(), self.qk_row()),
+        let (copies, panels) = match kind {
+            ParamKind::Query => (self.query_copies(), self.query_panels()),
+            ParamKind::Output => (self.output_copies(), self.output_panels()),
+            ParamKind::Values | ParamKind::PagedValues => (self.value_copies(), self.value_panels()),
+            _ => (self.key_copies(), self.key_panels()),
         };
-        CopyBox { rows: copies.rows as u32, span: row.span() as u32 }
+        CopyBox { rows: copies.rows as u32, span: panels.span as u32 }
     }
 }
 
 /// A tile of so many rows.
-fn panels(rows: usize, row: Swizzle, order: Order) -> Panels {
-    Panels { rows, span: row.span(), count: row.spans(), order }
+fn panels(rows: usize, row: Swizzle, span: usize, order: Order) -> Panels {
+    Panels { rows, span, count: row.row_bytes / span, order }
 }
 
 impl fmt::Display for Roles {

@@ -28,8 +28,12 @@ pub(super) fn limits(plan: &Plan) -> Result<(), Fault> {
         }
     }
     ranges.sort_unstable();
-    // O may lie over Q.
-    ranges.dedup_by(|a, b| (a.0, a.1) == (b.0, b.1) && (a.3, b.3) == (1, 1));
+    // O may lie over Q, and either be the wider.
+    ranges.dedup_by(|next, kept| {
+        let is_over = next.0 == kept.0 && (next.3, kept.3) == (1, 1);
+        kept.1 = if is_over { kept.1.max(next.1) } else { kept.1 };
+        is_over
+    });
     for pair in ranges.windows(2) {
         if pair[0].1 > pair[1].0 {
             return fault(format!("{} and {} overlap at {}", pair[0].2, pair[1].2, pair[1].0));
