@@ -13,7 +13,7 @@ use canonical::{canonical, hash};
 use flashpage::codegen::choice::{tuned_head_dims, untuned_head_dims};
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
-use flashpage::codegen::{Arch, CompileError, Compiled, ShapeClass, Spec, Work, compile};
+use flashpage::codegen::{Arch, CompileError, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
 use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, form_source};
@@ -35,9 +35,14 @@ struct Entry {
     spec: Spec,
 }
 
+/// Head dimensions with rows of their own, of those that all tensors share.
+fn same_of_all(arch: Arch) -> Vec<HeadDim> {
+    tuned_head_dims(arch).iter().copied().filter(|head_dim| head_dim.qk == head_dim.v).collect()
+}
+
 /// A program's `index`th choice of what is not told: dtype, head dimension and block size.
 fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usize) -> Spec {
-    let dims = tuned_head_dims(arch);
+    let dims = same_of_all(arch);
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     Spec {
         arch,
@@ -47,7 +52,7 @@ fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usi
         },
         head_dim: match program.head_dim {
             Generic::Fixed(dim) => dim.into(),
-            Generic::Open(_) => dims[index % dims.len()].into(),
+            Generic::Open(_) => dims[index % dims.len()],
         },
         block_size: paged.then(|| BLOCK_SIZES[index / 2 % BLOCK_SIZES.len()]),
         shape,
@@ -64,10 +69,10 @@ fn stock() -> Vec<Entry> {
     for stock in catalogue() {
         let program = (stock.program)();
         for arch in ARCHS {
-            for (dim, &head_dim) in tuned_head_dims(arch).iter().enumerate() {
+            for (dim, head_dim) in same_of_all(arch).into_iter().enumerate() {
                 for (shape, work) in shapes_and_works() {
                     let index = entries.len() + dim;
-                    let spec = Spec { head_dim: head_dim.into(), ..spec(program, arch, shape, work, index) };
+                    let spec = Spec { head_dim, ..spec(program, arch, shape, work, index) };
                     entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
                 }
             }

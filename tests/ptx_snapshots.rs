@@ -7,12 +7,12 @@
 use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
-use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
+use flashpage::codegen::{Arch, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use flashpage::ptx::ast::{Function, Item, Module, Statement};
 use flashpage::ptx::{parse, verify};
 
-fn spec(dtype: DType, head_dim: usize, block_size: Option<usize>, shape: ShapeClass) -> Spec {
+fn spec(dtype: DType, head_dim: impl Into<HeadDim>, block_size: Option<usize>, shape: ShapeClass) -> Spec {
     Spec {
         arch: Arch::Sm80,
         dtype,

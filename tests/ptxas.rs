@@ -374,7 +374,7 @@ fn the_schedule_table_is_what_tune_finds() {
     };
     let best = &slots[0]["ranking"][0];
     let is_slot = |row: &&RingRow| {
-        row.head_dim == 64 && row.shape == ShapeClass::Decode && row.carries == Carries::Little
+        row.head_dim == 64.into() && row.shape == ShapeClass::Decode && row.carries == Carries::Little
     };
     let row = SM80.iter().find(is_slot).unwrap();
     let found = (

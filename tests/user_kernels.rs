@@ -7,10 +7,9 @@ mod opaque_masks;
 mod targets;
 mod user_sources;
 
-use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::Generic;
 use flashpage::codegen::{Arch, Program};
-use flashpage::runtime::equivalence;
+use flashpage::runtime::equivalence::{self, head_dims};
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{DType, LaunchOptions, PoolLayout};
 use judge::judge;
@@ -30,11 +29,12 @@ const BATCHES: &[Batch] = &[
 ];
 
 fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize) -> Vec<Problem> {
+    let tuned = head_dims(program, arch);
     let problem = |(index, &(lens, q_heads, kv_heads)): (usize, &Batch)| {
         let number = first + index;
         let head_dim = match program.head_dim {
-            Generic::Fixed(dim) => dim,
-            Generic::Open(_) => tuned_head_dims(arch)[number / 2 % tuned_head_dims(arch).len()],
+            Generic::Fixed(dim) => dim.into(),
+            Generic::Open(_) => tuned[number / 2 % tuned.len()],
         };
         let dtype = match program.element {
             Generic::Fixed(dtype) => dtype,
@@ -42,7 +42,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
         };
         Problem {
             dtype,
-            head_dim: head_dim.into(),
+            head_dim,
             q_heads,
             kv_heads,
             lens: lens.to_vec(),

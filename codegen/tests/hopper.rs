@@ -6,7 +6,7 @@ use flashpage_codegen::choice::{RolesRow, SM90_TUNED, choose};
 use flashpage_codegen::plan::{BARRIER_BYTES, Meeting, Named, NamedBarrier};
 use flashpage_codegen::program::DType;
 use flashpage_codegen::schedule::{Copies, Roles, Schedule, Tuning};
-use flashpage_codegen::{Arch, Compiled, Program, ShapeClass, Spec, Work, compile, frontend};
+use flashpage_codegen::{Arch, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile, frontend};
 
 const KERNELS: &str = include_str!("../../src/kernels.rs");
 
@@ -14,7 +14,7 @@ fn kernel(name: &str) -> Program {
     frontend::parse_file(KERNELS, Some(name)).expect("a stock kernel")
 }
 
-fn spec(head_dim: usize, shape: ShapeClass, block_size: Option<usize>) -> Spec {
+fn spec(head_dim: impl Into<HeadDim>, shape: ShapeClass, block_size: Option<usize>) -> Spec {
     let (arch, dtype, tuning) = (Arch::Sm90a, DType::F16, Tuning::default());
     Spec {
         arch,
@@ -206,7 +206,10 @@ fn planned_kernels_wait_for_the_grid_before_them() {
 
 #[test]
 fn v_is_waited_for_before_a_turn_or_else_behind_the_scores() {
-    for Compiled { schedule, module, entry, .. } in compiled() {
+    // With one slot the plan's lines do not tell this iteration's tile from the one before.
+    for Compiled { schedule, module, entry, .. } in
+        compiled().into_iter().filter(|compiled| compiled.schedule.stages > 1)
+    {
         let text = flashpage_ptx::print(&module);
         let takes_turns = roles(&schedule).take_turns();
         let mut loops = 0;

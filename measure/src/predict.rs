@@ -299,7 +299,9 @@ mod tests {
             let is_made_for = |mask: Option<MaskClass>| mask.is_none_or(|mask| mask == class);
             let row = SM90
                 .iter()
-                .find(|row| row.head_dim == 128 && row.shape == ShapeClass::Prefill && is_made_for(row.mask))
+                .find(|row| {
+                    row.head_dim == 128.into() && row.shape == ShapeClass::Prefill && is_made_for(row.mask)
+                })
                 .expect("a prefill");
             let schedule = Schedule::from(row.schedule());
             let tiling = Tiling::of(&workload, &schedule, ShapeClass::Prefill);

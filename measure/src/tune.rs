@@ -12,13 +12,13 @@ use crate::workload::{Mask, Phase, Workload};
 use flashpage_codegen::choice::{Carries, MAX_STAGES, MaskClass, RingRow, RolesRow};
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::{OutputIn, QueryIn, Schedule, Sizes, Tuning};
-use flashpage_codegen::{Arch, ShapeClass, Spec, Work, compile};
+use flashpage_codegen::{Arch, HeadDim, ShapeClass, Spec, Work, compile};
 
 /// What a row of the table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// Head dimension.
-    pub head_dim: usize,
+    pub head_dim: HeadDim,
     /// Shape class.
     pub shape: ShapeClass,
     /// Of what target and which kernels.
@@ -105,14 +105,14 @@ impl Slot {
             softcap: None,
             alibi: false,
             dtype: "f16".to_owned(),
-            head_dim: self.head_dim.into(),
+            head_dim: self.head_dim,
             heads,
             kv_heads,
             q_len,
             kv_lens: vec![kv_len; batch],
             block_size: None,
         };
-        let heads = 2048 / self.head_dim;
+        let heads = 2048 / self.head_dim.larger();
         let prefill = |mask, len, batch| base(Phase::Prefill, mask, heads, heads, len, len, batch);
         match (self.shape, self.of) {
             (ShapeClass::Prefill, Of::Hopper { mask: Some(mask) }) => {
@@ -147,7 +147,7 @@ impl Slot {
 
     fn hopper(&self, mask: Option<MaskClass>) -> Vec<Schedule> {
         let of_table = RolesRow {
-            head_dim: self.head_dim.into(),
+            head_dim: self.head_dim,
             shape: self.shape,
             mask,
             consumers: 1,
@@ -161,8 +161,11 @@ impl Slot {
         let all_rows: &[usize] = if self.shape == ShapeClass::Prefill { &[128, 192] } else { &[64] };
         let least_stages = if self.shape == ShapeClass::Decode { 3 } else { 2 };
         // Where exponentials take nearly as long as products.
-        let polynomials: &[usize] =
-            if self.head_dim <= 96 && self.shape == ShapeClass::Prefill { &[0, 1, 2, 4] } else { &[0] };
+        let polynomials: &[usize] = if self.head_dim.larger() <= 96 && self.shape == ShapeClass::Prefill {
+            &[0, 1, 2, 4]
+        } else {
+            &[0]
+        };
         let mut found = Vec::new();
         for &rows in all_rows {
             for cols in (48..=208).step_by(16) {
@@ -195,7 +198,7 @@ impl Slot {
 
     fn ampere(&self, gpu: &Gpu, carries: Carries) -> Vec<Schedule> {
         let of_table = RingRow {
-            head_dim: self.head_dim.into(),
+            head_dim: self.head_dim,
             shape: self.shape,
             carries,
             rows: 16,
@@ -264,7 +267,7 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
     Spec {
         arch: slot.arch(),
         dtype: DType::F16,
-        head_dim: slot.head_dim.into(),
+        head_dim: slot.head_dim,
         block_size,
         shape: slot.shape,
         tuning: schedule.tuning(),
@@ -425,7 +428,11 @@ pub fn table_rows(chosen: &[(Slot, Schedule, String)]) -> String {
     };
     let row = |(slot, schedule, why): &(Slot, Schedule, String)| {
         let Sizes { rows, cols, warps, stages, blocks_per_sm, .. } = **schedule;
-        let (head_dim, shape) = (slot.head_dim, name(slot.shape));
+        let head_dim = match slot.head_dim {
+            HeadDim { qk, v } if qk == v => format!("both({qk})"),
+            HeadDim { qk, v } => format!("pair({qk}, {v})"),
+        };
+        let shape = name(slot.shape);
         match (schedule, slot.of) {
             (Schedule::Roles(roles), Of::Hopper { mask }) => {
                 let mask = mask.map_or("None".to_owned(), |mask| format!("Some({mask:?})"));

@@ -177,10 +177,18 @@ const HOPPER_BATCHES: &[Batch] = &[
     ("a long past", &[(140, 600), (20, 389)], 2, 1),
 ];
 
+/// The head dimensions with rows in a target's table that a kernel takes.
+pub fn head_dims(program: &Program, arch: Arch) -> Vec<HeadDim> {
+    let takes = |head_dim: &HeadDim| match program.head_dim {
+        Generic::Fixed(dim) => HeadDim::from(dim) == *head_dim,
+        Generic::Open(_) => head_dim.qk == head_dim.v,
+    };
+    tuned_head_dims(arch).iter().copied().filter(takes).collect()
+}
+
 /// The problems on which a kernel is checked for a target, in the head dimensions that are tuned for it: [`suite_in`].
 pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
-    let tuned: Vec<HeadDim> = tuned_head_dims(arch).iter().copied().map(HeadDim::from).collect();
-    suite_in(program, arch, &tuned)
+    suite_in(program, arch, &head_dims(program, arch))
 }
 
 /// The problems on which a kernel is checked for a target, each with a name, in these head dimensions or, of a kernel that

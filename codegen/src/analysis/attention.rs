@@ -13,7 +13,7 @@ pub struct Attention {
     pub q: ParamId,
     /// The keys: contiguous or paged.
     pub k: ParamId,
-    /// The values: as the keys.
+    /// The values: as the keys. The keys themselves where their first numbers are the values.
     pub v: ParamId,
     /// The block table of paged keys and values.
     pub table: Option<ParamId>,
@@ -133,8 +133,10 @@ impl Recogniser<'_> {
         if self.param_is(k, &[ParamKind::Values, ParamKind::PagedValues]) {
             return Err("the scores are made from values; pass a `Keys` or `PagedKeys` parameter");
         }
-        if self.param_is(v, &[ParamKind::Keys, ParamKind::PagedKeys]) {
-            return Err("`dot(p, …)` takes keys; pass a `Values` or `PagedValues` parameter");
+        if v != k && self.param_is(v, &[ParamKind::Keys, ParamKind::PagedKeys]) {
+            return Err(
+                "`dot(p, …)` takes other keys than the scores; pass a `Values` or `PagedValues` parameter",
+            );
         }
 
         let (output, lse) = self.stores(softmax, acc)?;

@@ -30,9 +30,11 @@ pub const MAX_STAGES: usize = 8;
 pub enum ScheduleError {
     /// A head dimension that has no layout.
     #[error(
-        "head_dim {head_dim} has no kernels: they are made for multiples of 16 from {} to {}{}",
+        "head_dim {head_dim} has no kernels: they are made for multiples of 16 from {} to {}, and for {}/{} together{}",
         HEAD_DIMS[0],
         HEAD_DIMS[HEAD_DIMS.len() - 1],
+        LATENT.qk,
+        LATENT.v,
         way_out(*.head_dim)
     )]
     HeadDim {
@@ -66,8 +68,11 @@ pub enum ScheduleError {
 /// Head dimensions that there are kernels of, for every target: multiples of 16, the depth of a product.
 pub const HEAD_DIMS: [usize; 15] = [32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256];
 
+/// Multi-head latent attention's: keys of a latent vector and a rotated part, of which the latent vector is the values too.
+pub const LATENT: HeadDim = HeadDim { qk: 576, v: 512 };
+
 /// Head dimensions that have rows of their own in a target's table.
-pub fn tuned_head_dims(arch: Arch) -> &'static [usize] {
+pub fn tuned_head_dims(arch: Arch) -> &'static [HeadDim] {
     match arch {
         Arch::Sm80 => SM80_TUNED,
         Arch::Sm90a => SM90_TUNED,
@@ -76,12 +81,14 @@ pub fn tuned_head_dims(arch: Arch) -> &'static [usize] {
 
 /// Head dimensions that take the rows of a larger one.
 pub fn untuned_head_dims(arch: Arch) -> impl Iterator<Item = usize> {
-    HEAD_DIMS.into_iter().filter(move |head_dim| !tuned_head_dims(arch).contains(head_dim))
+    HEAD_DIMS.into_iter().filter(move |head_dim| !tuned_head_dims(arch).contains(&(*head_dim).into()))
 }
 
-/// The head dimension whose rows one takes: itself, or the next larger that is tuned.
-pub fn row_head_dim(arch: Arch, head_dim: usize) -> Option<usize> {
-    tuned_head_dims(arch).iter().copied().find(|tuned| *tuned >= head_dim)
+/// The head dimensions whose rows some take: themselves, or the next larger that are tuned and the same for all tensors.
+pub fn row_head_dim(arch: Arch, head_dim: HeadDim) -> Option<HeadDim> {
+    let tuned = tuned_head_dims(arch);
+    let fits = |other: &HeadDim| other.qk == other.v && other.qk >= head_dim.larger();
+    tuned.iter().find(|other| **other == head_dim).or_else(|| tuned.iter().find(|other| fits(other))).copied()
 }
 
 /// The default schedule of a spec, or the one that the spec asks for.
@@ -90,7 +97,8 @@ pub fn row_head_dim(arch: Arch, head_dim: usize) -> Option<usize> {
 /// A head dimension without kernels, or a tuning that cannot be lowered.
 pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
     let Spec { head_dim, arch, shape, .. } = *spec;
-    if let Some(head_dim) = [head_dim.qk, head_dim.v].into_iter().find(|one| !HEAD_DIMS.contains(one)) {
+    let untold = |one: &usize| !HEAD_DIMS.contains(one) && !tuned_head_dims(arch).contains(&head_dim);
+    if let Some(head_dim) = [head_dim.qk, head_dim.v].into_iter().find(untold) {
         return Err(ScheduleError::HeadDim { head_dim });
     }
     let chosen = match arch {

@@ -1,16 +1,16 @@
 //! Schedules for Ampere: what a lane carries through the main loop chooses the row, and a [`Tuning`] is held against
 //! registers and shared memory.
 
-use super::row::Carries;
-use super::{MAX_STAGES, ScheduleError, list, ring_table, row_head_dim};
+use super::row::{Carries, both};
+use super::{LATENT, MAX_STAGES, ScheduleError, list, ring_table, row_head_dim};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::program::Expr;
-use crate::schedule::{QueryIn, Ring, Sizes, Tuning};
+use crate::schedule::{QueryIn, Ring, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Head dimensions with rows in the table of sm_80.
-pub const SM80_TUNED: &[usize] = &[64, 128, 192, 256];
+pub const SM80_TUNED: &[HeadDim] = &[both(64), both(128), both(192), both(256), LATENT];
 
 /// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
 pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
@@ -27,7 +27,9 @@ impl Carries {
         let tight = matches!(spec.head_dim.larger(), 112 | 128)
             && spec.shape == ShapeClass::Prefill
             && !fits_tightly(spec, attention, kept);
-        let rows = rows || odd_blocks || tight || halves_are_too_much(spec);
+        // Tiles of two widths: a thread has a place in each.
+        let two_widths = spec.head_dim.qk != spec.head_dim.v;
+        let rows = rows || odd_blocks || tight || two_widths || halves_are_too_much(spec);
         if rows { Carries::Rows } else { Carries::Little }
     }
 }
@@ -52,11 +54,15 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
-    let of = row_head_dim(Arch::Sm80, spec.head_dim.larger());
+    let of = row_head_dim(Arch::Sm80, spec.head_dim);
     let row = of.and_then(|of| ring_table::row(of, spec.shape, Carries::of(spec, attention)));
     let Some(row) = row else { return Ok(None) };
     let mut ring = row.schedule();
     ring.sizes.head_dim = spec.head_dim;
+    if attention.v == attention.k {
+        // As many slots, none of which is V's. One holds K that is V, and another comes meanwhile.
+        (ring.sizes.values, ring.sizes.stages) = (ValuesIn::Keys, 2 * ring.stages);
+    }
     tuned(ring, &spec.tuning).map(Some)
 }
 
@@ -68,11 +74,12 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
     let mut ring = of_table;
     if let Some((rows, cols)) = tuning.tile {
         (ring.sizes.rows, ring.sizes.cols) = (rows, cols);
-        ring.sizes.warps = match rows {
-            16 => 1,
-            32 => 2,
-            _ => 4,
-        };
+        ring.sizes.warps = ring.split
+            * match rows {
+                16 => 1,
+                32 => 2,
+                _ => 4,
+            };
     }
     ring.sizes.warps = tuning.warps.unwrap_or(ring.warps);
     let Sizes { rows, cols, warps, head_dim: HeadDim { qk, v }, .. } = ring.sizes;
@@ -85,8 +92,10 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
     if !matches!(rows, 16 | 32 | 64 | 128) {
         return refuse("rows must be 16, 32, 64 or 128".to_owned());
     }
-    if !matches!(rows.checked_div(warps), Some(16 | 32)) || !warps.is_power_of_two() {
-        let fit: Vec<usize> = [rows / 32, rows / 16].into_iter().filter(|warps| *warps > 0).collect();
+    let split = ring.split;
+    if !matches!((rows * split).checked_div(warps), Some(16 | 32)) || !warps.is_power_of_two() {
+        let fit: Vec<usize> =
+            [rows * split / 32, rows * split / 16].into_iter().filter(|warps| *warps >= split).collect();
         return refuse(format!("{warps} warps: a warp owns 16 or 32 rows; take {}", list(&fit)));
     }
     // Granules of a paged cache are split by shifts, and every warp copies eight rows of a tile at a time.
@@ -95,7 +104,7 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
         return refuse(format!("columns must be a power of two, at least {least} for {warps} warps"));
     }
     // Accumulators, scores and Q fragments of a lane, in 32-bit registers, beside some 60 for the rest.
-    let registers = ring.rows_per_warp() * (v + cols) / 32;
+    let registers = ring.rows_per_warp() * (v / split + cols) / 32;
     if registers > 192 {
         return refuse(format!(
             "{registers} registers a lane for accumulators and scores, of at most 192; take fewer rows or columns"
@@ -103,16 +112,21 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
     }
     if tuning.tile.is_some() || tuning.warps.is_some() {
         let of_query = ring.rows_per_warp() * qk / 64;
-        ring.query = if registers + of_query > 160 { QueryIn::Shared } else { QueryIn::Registers };
+        ring.query =
+            if split > 1 || registers + of_query > 160 { QueryIn::Shared } else { QueryIn::Registers };
     }
     ring.query = tuning.query.unwrap_or(ring.query);
+    if split > 1 && ring.query == QueryIn::Registers {
+        return refuse("Q is copied by all warps together; take --query shared".to_owned());
+    }
+    let least_stages = if ring.values == ValuesIn::Keys { 2 } else { 1 };
     if let Some(stages) = tuning.stages {
-        if !(1..=MAX_STAGES).contains(&stages) {
-            return refuse(format!("{stages} stages: take 1 to {MAX_STAGES}"));
+        if !(least_stages..=MAX_STAGES).contains(&stages) {
+            return refuse(format!("{stages} stages: take {least_stages} to {MAX_STAGES}"));
         }
         ring.sizes.stages = stages;
     } else if ring.shared_bytes() > SM80_SHARED_LIMIT {
-        ring.sizes.stages = 1;
+        ring.sizes.stages = least_stages;
     }
     if ring.shared_bytes() > SM80_SHARED_LIMIT {
         let bytes = ring.shared_bytes();

@@ -1,18 +1,19 @@
 //! Schedules for Hopper: which tiles a mask leaves chooses the row, blocks of a cache its columns, and a [`Tuning`] is held
 //! against registers and shared memory.
 
-use super::row::{MaskClass, RolesRow};
-use super::{MAX_STAGES, ScheduleError, roles_table, row_head_dim};
+use super::row::{MaskClass, RolesRow, both, pair};
+use super::{LATENT, MAX_STAGES, ScheduleError, roles_table, row_head_dim};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
 use crate::program::Expr;
 use crate::schedule::{
-    KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
+    KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
 };
-use crate::spec::{Arch, Spec};
+use crate::spec::{Arch, HeadDim, Spec};
 
 /// Head dimensions with rows in the table of sm_90a.
-pub const SM90_TUNED: &[usize] = &[64, 96, 128, 192, 256];
+pub const SM90_TUNED: &[HeadDim] =
+    &[both(64), both(96), both(128), both(192), both(256), pair(192, 128), LATENT];
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 
@@ -30,7 +31,7 @@ impl RolesRow {
     /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
         let is_its = spec.arch == Arch::Sm90a;
-        let of = row_head_dim(Arch::Sm90a, spec.head_dim.larger()).filter(|_| is_its)?;
+        let of = row_head_dim(Arch::Sm90a, spec.head_dim).filter(|_| is_its)?;
         roles_table::row(of, spec.shape, MaskClass::of(attention))
     }
 }
@@ -40,6 +41,11 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
     let mut roles = row.schedule();
     roles.sizes.head_dim = spec.head_dim;
+    if attention.v == attention.k {
+        // As many slots, none of which is V's: K that is V is kept for an iteration, while the next one is multiplied.
+        let stages = (2 * roles.stages).min(MAX_STAGES);
+        (roles.sizes.values, roles.sizes.stages) = (ValuesIn::Keys, stages);
+    }
     let block_size = spec.block_size.filter(|_| attention.table.is_some());
     if let Some(block_size) = block_size {
         roles.sizes.cols = columns_of_blocks(roles.cols, block_size);
@@ -61,7 +67,11 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     if !matches!(rows, 64 | 128 | 192) {
         return refuse("rows must be 64, 128 or 192: a consumer warpgroup owns 64".to_owned());
     }
-    let consumers = rows / WARPGROUP_ROWS;
+    let split = of_table.split;
+    if split > 1 && rows != WARPGROUP_ROWS {
+        return refuse(format!("rows must be 64: {split} consumer warpgroups share them"));
+    }
+    let consumers = rows / WARPGROUP_ROWS * split;
     if cols == 0 || cols % 16 != 0 || cols > 256 {
         return refuse("columns must be a multiple of 16, at most 256".to_owned());
     }
@@ -94,7 +104,7 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         kv_box: KvBox::Panel,
     };
     // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
-    let needed = (roles.head_dim.v + cols + cols / 2) / 2 + 24;
+    let needed = (roles.output_columns() + cols + cols / 2) / 2 + 24;
     let (_, consumer_registers) = roles.registers();
     if needed > consumer_registers.min(255) as usize {
         return refuse(format!(
@@ -105,15 +115,16 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     if roles.polynomial > 16 {
         return refuse("at most 16 of every 16 exponentials can be polynomials".to_owned());
     }
-    if !(1..=MAX_STAGES).contains(&stages) {
-        return refuse(format!("{stages} stages: take 1 to {MAX_STAGES}"));
+    let least_stages = if roles.values == ValuesIn::Keys { 2 } else { 1 };
+    if !(least_stages..=MAX_STAGES).contains(&stages) {
+        return refuse(format!("{stages} stages: take {least_stages} to {MAX_STAGES}"));
     }
     let limit = roles.shared_limit();
     // What was not asked for gives way: O's own memory first, then stages.
     if tuning.output.is_none() && roles.shared_bytes() > limit {
         roles.output = OutputIn::OverQuery;
     }
-    while tuning.stages.is_none() && roles.stages > 1 && roles.shared_bytes() > limit {
+    while tuning.stages.is_none() && roles.stages > least_stages && roles.shared_bytes() > limit {
         roles.sizes.stages -= 1;
     }
     if roles.shared_bytes() > limit {

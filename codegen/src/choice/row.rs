@@ -1,17 +1,28 @@
 //! What a row of a table says: which kernels it is for, their schedule, and the figure that chose it.
 
 use crate::schedule::{
-    KvBox, OutputIn, Overlap, PassTurn, QueryIn, Rescale, Ring, Roles, Sizes, WARPGROUP_ROWS, WARPGROUP_WARPS,
+    KvBox, OutputIn, Overlap, PassTurn, QueryIn, Rescale, Ring, Roles, Sizes, ValuesIn, WARPGROUP_ROWS,
+    WARPGROUP_WARPS,
 };
-use crate::spec::ShapeClass;
+use crate::spec::{HeadDim, ShapeClass};
 use std::fmt;
 use std::str::FromStr;
+
+/// One head dimension for queries, keys, values and the output.
+pub(super) const fn both(head_dim: usize) -> HeadDim {
+    HeadDim { qk: head_dim, v: head_dim }
+}
+
+/// One of queries and keys, another of values and the output.
+pub(super) const fn pair(qk: usize, v: usize) -> HeadDim {
+    HeadDim { qk, v }
+}
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RingRow {
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    pub head_dim: HeadDim,
     /// What it is made for.
     pub shape: ShapeClass,
     /// What a lane must keep through the main loop beside products, softmax and addresses.
@@ -84,10 +95,10 @@ impl RingRow {
         // Spares 128 of some 590 instructions a tile at head_dim 128 for most tiles, and the registers that
         // multiplying in the middle of a tile costs: with `Always` that kernel spills.
         let rescale = Rescale::GROWN;
-        Ring {
-            sizes: Sizes { head_dim: head_dim.into(), rows, cols, warps, stages, rescale, blocks_per_sm },
-            query,
-        }
+        let values = ValuesIn::Own;
+        let split = if head_dim.v > 256 { head_dim.v / 128 } else { 1 };
+        let sizes = Sizes { head_dim, rows, cols, warps, stages, values, split, rescale, blocks_per_sm };
+        Ring { sizes, query }
     }
 }
 
@@ -102,11 +113,14 @@ pub enum MaskClass {
     Placed,
 }
 
+/// Columns of O that a warpgroup has registers for: as many as a product has.
+pub(super) const MOST_COLUMNS: usize = 256;
+
 /// A row of the table for sm_90a.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RolesRow {
-    /// Head dimension.
-    pub head_dim: usize,
+    /// Head dimensions.
+    pub head_dim: HeadDim,
     /// What it is made for.
     pub shape: ShapeClass,
     /// The mask, or `None` for any that has no row of its own.
@@ -131,12 +145,15 @@ impl RolesRow {
     /// Its schedule, for contiguous keys.
     pub fn schedule(&self) -> Roles {
         let RolesRow { head_dim, consumers, cols, stages, blocks_per_sm, output, polynomial, .. } = *self;
+        let split = head_dim.v.div_ceil(MOST_COLUMNS);
         let sizes = Sizes {
-            head_dim: head_dim.into(),
-            rows: consumers * WARPGROUP_ROWS,
+            head_dim,
+            rows: consumers * WARPGROUP_ROWS / split,
             cols,
             warps: consumers * WARPGROUP_WARPS,
             stages,
+            values: ValuesIn::Own,
+            split,
             rescale: Rescale::GROWN,
             blocks_per_sm,
         };
@@ -153,7 +170,7 @@ impl fmt::Display for RolesRow {
             Some(MaskClass::Bounded) => "a mask",
             Some(MaskClass::Placed) => "maps of places",
         };
-        let rows = self.consumers * WARPGROUP_ROWS;
+        let rows = self.schedule().rows;
         write!(
             f,
             "head_dim {}, {}, {mask}: {rows} x {}, {} stages",

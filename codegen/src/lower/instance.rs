@@ -10,7 +10,7 @@
 
 use super::kernel::Kernel;
 use crate::abi::{Divisor, Meaning};
-use crate::layout::fragment::FIRST_COL;
+use crate::layout::fragment::{FIRST_COL, QUAD_LANE};
 use crate::work_list;
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::builder::{Builder, Reg, vector};
@@ -52,6 +52,8 @@ pub(super) struct Instance {
     pub thread: Reg,
     /// First of the warp's rows within the tile.
     pub warp_row: Reg,
+    /// Which part of O's columns the warp has; `None` where it has all.
+    pub columns_part: Option<Reg>,
     /// `lane % 4 * 2`: first column of a lane within an accumulator block.
     pub lane_col: Reg,
     /// The lane's first column in the leftmost tile of columns.
@@ -91,27 +93,31 @@ pub(super) struct Lanes {
     pub thread: Reg,
     pub lane: Reg,
     pub warp_row: Reg,
+    pub columns_part: Option<Reg>,
     pub lane_col: Reg,
 }
 
 impl Kernel<'_> {
-    /// Thread and lane, with warps from 0 on owning the rows of a tile in order.
+    /// Thread and lane, with warps from 0 on owning the rows of a tile in order, once for each part of O's columns.
     pub(super) fn lanes(&mut self) -> Lanes {
         let rows_per_warp = self.schedule.rows_per_warp();
+        let (split, warps) = (self.schedule.split, self.schedule.warps / self.schedule.split);
         let b = &mut self.b;
         let thread = b.special("thread", Special::Tid, Some(Axis::X));
         let lane = b.and(Type::B32, "lane", &thread, 31);
         let warp = b.shr(Type::U32, "warp", &thread, 5);
+        let columns_part = (split > 1).then(|| b.div(Type::U32, "columns_part", &warp, warps));
+        let warp = if split > 1 { b.rem(Type::U32, "r", &warp, warps) } else { warp };
         let warp_row = b.mul_lo(Type::U32, "warp_row", &warp, rows_per_warp);
         let lane_col = self.of_lane("lane_col", &lane, FIRST_COL);
-        Lanes { thread, lane, warp_row, lane_col }
+        Lanes { thread, lane, warp_row, columns_part, lane_col }
     }
 
     /// What this lane is in a tile of rows.
     pub(super) fn instance(&mut self, lanes: Lanes, extent: Extent) -> Instance {
         let rows_per_warp = self.schedule.rows_per_warp();
         let (packed, by_packed) = (self.param(Meaning::PackedHeads), self.reciprocal(Divisor::PackedHeads));
-        let Lanes { thread, lane, warp_row, lane_col } = lanes;
+        let Lanes { thread, lane, warp_row, columns_part, lane_col } = lanes;
         let b = &mut self.b;
         b.comment("this lane's row: its token and head");
         let in_warp = b.and(Type::B32, "r", &lane, rows_per_warp - 1);
@@ -127,7 +133,29 @@ impl Kernel<'_> {
             None => lane_col.clone(),
             Some(begin) => b.add(Type::U32, "first_col", begin, &lane_col),
         };
-        Instance { extent, lane, thread, warp_row, lane_col, first_col, lane_token, lane_head }
+        Instance { extent, lane, thread, warp_row, columns_part, lane_col, first_col, lane_token, lane_head }
+    }
+
+    /// `at` behind the warp's first column of O, where a column takes so many bytes.
+    pub(super) fn at_own_columns(&mut self, instance: &Instance, at: Reg, column_bytes: usize) -> Reg {
+        let bytes = self.schedule.output_columns() * column_bytes;
+        match &instance.columns_part {
+            None => at,
+            Some(part) if matches!(at.ty(), Type::B64 | Type::U64) => self.b.mad_wide("rd", part, bytes, &at),
+            Some(part) => self.b.mad_lo(Type::U32, "r", part, bytes, &at),
+        }
+    }
+
+    /// Whether the lane is the one that stores a number of its row: the first of its four, in a warp with O's first columns.
+    pub(super) fn stores_of_row(&mut self, instance: &Instance) -> Reg {
+        let lane_in_row = self.of_lane("r", &instance.lane, QUAD_LANE);
+        match &instance.columns_part {
+            None => self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0),
+            Some(part) => {
+                let either = self.b.or(Type::B32, "r", &lane_in_row, part);
+                self.b.setp(Word::Eq, Type::U32, "p", &either, 0)
+            }
+        }
     }
 
     /// What a tile of rows covers. `past` leaves where it lies past its sequence's end, which no item of a list does.

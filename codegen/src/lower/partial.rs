@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::state::State;
 use super::state::row;
 use crate::abi::Meaning;
-use crate::layout::fragment::{QUAD_LANE, slot_col};
+use crate::layout::fragment::slot_col;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
@@ -22,8 +22,8 @@ impl Kernel<'_> {
         let o_base = self.attention.output.map(|_| self.param(Meaning::PartialOutput));
         let row_bytes = 4 * self.schedule.head_dim.v;
         let o_base = o_base.map(|base| self.b.mad_wide("rd", &instance.lane_col, 4, &base));
-        let lane_in_row = self.of_lane("r", &instance.lane, QUAD_LANE);
-        let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
+        let o_base = o_base.map(|base| self.at_own_columns(instance, base, 4));
+        let first = self.stores_of_row(instance);
         let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
             let in_tile = self.b.add(Type::U32, "r", &instance.warp_row, source);

@@ -10,7 +10,7 @@ use super::kernel::Kernel;
 use super::scalar::Uniforms;
 use super::state::{Softmax, State, row};
 use crate::abi::Meaning;
-use crate::layout::fragment::{FIRST_ROW, QUAD_LANE, SLOTS, slot_row};
+use crate::layout::fragment::{FIRST_ROW, SLOTS, slot_row};
 use crate::program::ParamId;
 use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
@@ -25,7 +25,8 @@ const EXP2_COEFFICIENTS: [f32; 4] = [0.693_124_2, 0.240_241, 0.055_906_43, 0.009
 impl Kernel<'_> {
     /// Accumulators in registers and a softmax that has seen nothing.
     pub(super) fn state(&mut self, uniforms: &Uniforms) -> State {
-        let (rows, cols, dims) = (self.row_blocks(), self.schedule.cols / 8, self.schedule.head_dim.v / 8);
+        let (rows, cols, dims) =
+            (self.row_blocks(), self.schedule.cols / 8, self.schedule.output_columns() / 8);
         let mut grid = |group: &str, blocks: usize| -> Vec<Vec<[Reg; 4]>> {
             (0..rows)
                 .map(|_| (0..blocks).map(|_| std::array::from_fn(|_| self.b.reg(Type::F32, group))).collect())
@@ -167,8 +168,7 @@ impl Kernel<'_> {
         self.b.stage("store the log-sum-exp");
         let base = self.param(Meaning::Pointer(param));
         let q_heads = self.param(Meaning::QueryHeads);
-        let lane_in_row = self.of_lane("r", &instance.lane, QUAD_LANE);
-        let first = self.b.setp(Word::Eq, Type::U32, "p", &lane_in_row, 0);
+        let first = self.stores_of_row(instance);
         let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
             let lse = self.log_sum_exp(state, sums, slot);

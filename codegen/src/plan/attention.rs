@@ -2,7 +2,7 @@
 //! constructors.
 
 use super::Function::{AddToSums, Exponentials};
-use super::{BufferId, Condition, Node, Step, View, compute};
+use super::{BufferId, Condition, Node, Place, Step, Turns, View, compute};
 use crate::analysis::attention::Attention;
 use crate::spec::{Spec, Work};
 
@@ -72,6 +72,9 @@ impl Form {
         }
     }
 }
+
+/// Where a buffer is that a kernel has no use for.
+pub(super) const NOWHERE: Place = Place::Registers { each: 0, slots: 1, turns: Turns::Columns };
 
 /// Nodes put together.
 pub(super) fn nodes<const N: usize>(parts: [Vec<Node>; N]) -> Vec<Node> {

@@ -195,6 +195,8 @@ pub struct Role {
     pub copies: usize,
     /// Warps of each copy that do something.
     pub warps: usize,
+    /// Rows that a warp multiplies.
+    pub warp_rows: usize,
     /// Registers of a thread, by `setmaxnreg`; `None` where all have the same.
     pub registers: Option<u32>,
     /// What they do.

@@ -2,7 +2,8 @@
 //! the others, and multiplies rows of its own.
 //!
 //! K and V take turns in a ring. A meeting says that a tile has come, and that everybody is done with the slot used before,
-//! which is refilled at once: `K@-s` is the tile `s` iterations from now.
+//! which is refilled at once: `K@-s` is the tile `s` iterations from now. Where V is in K's rows the ring has K alone, and each
+//! iteration has one meeting.
 
 use super::Function::*;
 use super::attention::*;
@@ -10,7 +11,7 @@ use super::{
     Buffer, BufferId, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place, Plan, Role,
     Shared, Step, Turns, View, compute,
 };
-use crate::schedule::{QueryIn, Rescale, Ring};
+use crate::schedule::{QueryIn, Rescale, Ring, ValuesIn};
 
 /// Fragments of Q, where they stay in registers.
 pub const FRAGMENTS: BufferId = OWN;
@@ -26,22 +27,28 @@ pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
     let (rows, cols, stages) = (ring.rows, ring.cols, ring.stages);
     // O goes over Q, each warp's over its own.
     let first = rows * qk.row_bytes.max(v.row_bytes);
-    let (keys, pair) = (cols * qk.row_bytes, ring.kv_bytes());
+    let (keys, stage) = (cols * qk.row_bytes, ring.kv_bytes());
+    // Where O's columns are cut into parts, all warps have the same rows.
+    let owner = if ring.split == 1 { Owner::Warps } else { Owner::All };
     // 16 or 32 rows of a warp over its 32 lanes.
     let of = |columns: usize| ring.rows_per_warp() * columns / 32;
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let slots = 2 * ring.rows_per_warp() / 16;
+    let values = match ring.values {
+        ValuesIn::Own => tile(first + keys, (cols, v), stages, stage, Owner::All, Turns::Columns),
+        ValuesIn::Keys => NOWHERE,
+    };
     let fragments = if ring.query == QueryIn::Registers { of(ring.head_dim.qk) / 2 } else { 0 };
     let all = [
-        ("Q", tile(0, (rows, qk), 1, first, Owner::Warps, Turns::Items)),
-        ("O tile", tile(0, (rows, v), 1, first, Owner::Warps, Turns::Items)),
-        ("K", tile(first, (cols, qk), stages, pair, Owner::All, Turns::Columns)),
-        ("V", tile(first + keys, (cols, v), stages, pair, Owner::All, Turns::Columns)),
+        ("Q", tile(0, (rows, qk), 1, first, owner, Turns::Items)),
+        ("O tile", tile(0, (rows, v), 1, first, owner, Turns::Items)),
+        ("K", tile(first, (cols, qk), stages, stage, Owner::All, Turns::Columns)),
+        ("V", values),
         ("fragments of Q", of_item(fragments)),
         ("S", of_tile(of(cols))),
         ("P", of_tile(of(cols) / 2)),
-        ("O", of_item(of(ring.head_dim.v))),
+        ("O", of_item(of(ring.output_columns()))),
         ("maxima", of_item(slots)),
         ("sums", of_item(slots)),
         ("tile maxima", of_tile(slots)),
@@ -56,14 +63,21 @@ pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
         ("o", Place::Memory),
     ];
     let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
-    (buffers, first + stages * pair)
+    (buffers, first + stages * stage)
 }
 
 /// The plan of a kernel.
 pub fn plan(ring: &Ring, form: Form) -> Plan {
     let (buffers, shared_bytes) = buffers(ring);
     let family = Family { ring, form };
-    let warps = Role { name: "warps", copies: 1, warps: ring.warps, registers: None, body: family.body() };
+    let warps = Role {
+        name: "warps",
+        copies: 1,
+        warps: ring.warps,
+        warp_rows: ring.rows_per_warp(),
+        registers: None,
+        body: family.body(),
+    };
     let of = Named::Meet(Meeting::Block);
     let named = vec![NamedBarrier { of, copy: 0, number: 0, threads: 32 * ring.warps }];
     Plan { buffers, shared_bytes, named, planned: false, set_up: Vec::new(), roles: vec![warps] }
@@ -121,6 +135,13 @@ impl Family<'_> {
     fn fill(&self) -> Vec<Node> {
         let mut nodes = self.look_up(0);
         let stages = self.ring.stages as isize;
+        if self.ring.values == ValuesIn::Keys {
+            for stage in 0..stages - 1 {
+                nodes.extend(self.copy(view(KEYS, -stage), stage == 0));
+                nodes.extend(self.look_up(-stage - 1));
+            }
+            return nodes;
+        }
         for stage in 0..stages {
             let checked = stage == 0;
             nodes.extend(self.copy(view(KEYS, -stage), checked));
@@ -144,9 +165,16 @@ impl Family<'_> {
             nodes.push(compute(Conditions, &registers([ITEM]), &registers([BITS])));
         }
         nodes.extend(self.acquire());
-        nodes.extend(self.copy(view(VALUES, 1 - stages), stages == 1));
+        let in_keys = self.ring.values == ValuesIn::Keys;
+        nodes.extend(match in_keys {
+            true => self.copy(view(KEYS, 1 - stages), false),
+            false => self.copy(view(VALUES, 1 - stages), stages == 1),
+        });
         nodes.extend(self.look_up(-stages));
-        let next_keys = || [self.acquire(), self.copy(view(KEYS, -stages), false)].concat();
+        let next_keys = || match in_keys {
+            true => Vec::new(),
+            false => [self.acquire(), self.copy(view(KEYS, -stages), false)].concat(),
+        };
         let mut kept = steps([Step::MultiplyAtOnce {
             into: SCORES,
             a: View::now(if self.ring.query == QueryIn::Registers { FRAGMENTS } else { QUERY }),
@@ -159,7 +187,7 @@ impl Family<'_> {
         kept.extend(steps([Step::MultiplyAtOnce {
             into: ACCUMULATORS,
             a: View::now(PROBABILITIES),
-            b: View::now(VALUES),
+            b: View::now(if in_keys { KEYS } else { VALUES }),
             transposed: true,
             fresh: false,
         }]));
@@ -207,8 +235,11 @@ impl Family<'_> {
             if self.ring.query == QueryIn::Shared {
                 nodes.extend(steps([Step::AwaitAllCopies]));
             }
-            nodes.extend(steps([Step::MeetWarp]));
+            // Whose rows it goes over are the warp's own, or everybody's.
+            let meet = if self.ring.split == 1 { Step::MeetWarp } else { Step::Meet(Meeting::Block) };
+            nodes.extend(steps([meet]));
             nodes.push(compute(Divide, &registers([ACCUMULATORS, SUMS]), &registers([OUTPUT])));
+            // Each warp stores what it has written.
             nodes.extend(steps([Step::MeetWarp]));
             nodes.push(compute(StoreRows, &registers([OUTPUT, ITEM]), &[]));
         }

@@ -16,7 +16,9 @@ use super::{
     Barriers, Buffer, BufferId, Compute, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place,
     Plan, Role, Shared, Step, Turns, View,
 };
-use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP};
+use crate::schedule::{
+    OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFO_BYTES, TILE_INFOS, ValuesIn, WARPGROUP,
+};
 
 /// What the producer tells consumers of an item.
 pub const INFO: BufferId = OWN;
@@ -49,10 +51,12 @@ fn named(roles: &Roles) -> Vec<NamedBarrier> {
         named.extend((0..consumers).map(turn));
     }
     named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
-    named.extend((0..consumers).map(|copy| {
-        let of = Named::Meet(Meeting::Alone);
-        NamedBarrier { of, copy, number: 5 + copy, threads: WARPGROUP }
-    }));
+    if roles.split == 1 {
+        named.extend((0..consumers).map(|copy| {
+            let of = Named::Meet(Meeting::Alone);
+            NamedBarrier { of, copy, number: 5 + copy, threads: WARPGROUP }
+        }));
+    }
     named
 }
 
@@ -69,15 +73,17 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     // Spans may differ, and with them what a tile begins at a multiple of.
     let keys = keys.next_multiple_of(of_keys.period_bytes());
     let values = (keys + stages * of_keys.bytes()).next_multiple_of(of_values.period_bytes());
-    let barriers = values + stages * of_values.bytes();
-    let pairs = 1 + 2 * stages + TILE_INFOS;
+    let in_keys = roles.values == ValuesIn::Keys;
+    let barriers = if in_keys { values } else { values + stages * of_values.bytes() };
+    let pairs = 1 + roles.slots() + TILE_INFOS;
     let infos = barriers + pairs * 2 * BARRIER_BYTES;
     let pair = |before: usize, bytes: usize| {
         Some(Barriers { offset: barriers + before * 2 * BARRIER_BYTES, fills: 1, empties: warps, bytes })
     };
     let tile = |offset, slots, panels: crate::layout::panel::Panels, barriers, turns| {
         let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
-        let owner = if turns == Turns::Columns { Owner::All } else { Owner::Copies };
+        // Where O's columns are cut into parts, all consumers have the same rows.
+        let owner = if turns == Turns::Columns || roles.split > 1 { Owner::All } else { Owner::Copies };
         Place::Shared(Shared { offset, bytes, slots, stride: bytes, layout, owner, barriers, turns })
     };
     let info = Shared {
@@ -87,7 +93,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         stride: TILE_INFO_BYTES,
         layout: None,
         owner: Owner::All,
-        barriers: pair(1 + 2 * stages, 0),
+        barriers: pair(1 + roles.slots(), 0),
         turns: Turns::Items,
     };
     let [accumulators, of_scores, of_probabilities] = roles.consumer_holds();
@@ -97,7 +103,13 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         ("Q", tile(0, 1, of_query, pair(0, of_query.bytes()), Turns::SeenItems)),
         ("O tile", tile(output, 1, of_output, None, Turns::SeenItems)),
         ("K", tile(keys, stages, of_keys, pair(1, of_keys.bytes()), Turns::Columns)),
-        ("V", tile(values, stages, of_values, pair(1 + stages, of_values.bytes()), Turns::Columns)),
+        (
+            "V",
+            match in_keys {
+                true => NOWHERE,
+                false => tile(values, stages, of_values, pair(1 + stages, of_values.bytes()), Turns::Columns),
+            },
+        ),
         ("tile info", Place::Shared(info)),
         ("S", of_tile(of_scores)),
         ("P", of_tile(of_probabilities)),
@@ -128,6 +140,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         name: "producer",
         copies: 1,
         warps: 1,
+        warp_rows: 0,
         registers: Some(producer_registers),
         body: family.producer(),
     };
@@ -135,6 +148,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         name: "consumer",
         copies: roles.consumers(),
         warps: roles.warps / roles.consumers(),
+        warp_rows: roles.rows_per_warp(),
         registers: Some(consumer_registers),
         body: family.consumer(),
     };
@@ -167,10 +181,11 @@ impl Family<'_> {
             || only_if(self.form.paged, vec![compute(LookUp, &[View::now(ITEM)], &[View::now(BLOCKS)])]);
         let blocks = |ago| self.form.paged.then_some(View { buffer: BLOCKS, ago });
         let copy = |to: View, from, at| steps([Step::AwaitEmpty(to), Step::Copy { to, from, at }]);
+        let values = || only_if(!self.in_keys(), copy(V_BEFORE, v, blocks(1)));
         let columns = Node::Columns {
             first: Some(nodes([look_up(), copy(K, k, blocks(0)), copy(Q, q, None)])),
-            each: nodes([look_up(), copy(K, k, blocks(0)), copy(V_BEFORE, v, blocks(1))]),
-            last: copy(V_BEFORE, v, blocks(1)),
+            each: nodes([look_up(), copy(K, k, blocks(0)), values()]),
+            last: values(),
         };
         let tell = || {
             nodes([
@@ -215,6 +230,21 @@ impl Family<'_> {
         self.roles.output == OutputIn::OverQuery
     }
 
+    /// V is in K's rows.
+    fn in_keys(&self) -> bool {
+        self.roles.values == ValuesIn::Keys
+    }
+
+    /// V of the tile before.
+    fn values_before(&self) -> View {
+        if self.in_keys() { View::before(KEYS) } else { V_BEFORE }
+    }
+
+    /// All whose rows a tile of rows has.
+    fn meeting(&self) -> Meeting {
+        if self.roles.split == 1 { Meeting::Alone } else { Meeting::Consumers }
+    }
+
     /// The rightmost tile: nothing is under way before it. It has the end of the sequence, and always masks.
     fn rightmost(&self) -> Vec<Node> {
         let tail = |of: View| {
@@ -230,11 +260,12 @@ impl Family<'_> {
         nodes([
             self.conditions(),
             step(Step::AwaitFull(Q)),
-            // K that was not copied comes with a table only.
-            only_if(self.form.paged, tail(K)),
+            // K that was not copied comes with a table only. What is V too is contracted over its rows.
+            only_if(self.form.paged || self.in_keys(), tail(K)),
             steps([Step::AwaitFull(K), Step::FenceProducts]),
             self.scores(),
-            steps([Step::AwaitProducts(0), Step::Release(K)]),
+            step(Step::AwaitProducts(0)),
+            only_if(!self.in_keys(), step(Step::Release(K))),
             self.map_scores(),
             vec![
                 compute(RowMaxima, &registers([SCORES]), &registers([TILE_MAXIMA])),
@@ -243,7 +274,7 @@ impl Family<'_> {
             ],
             exponentials(self.roles.polynomial),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
-            tail(V),
+            only_if(!self.in_keys(), tail(V)),
             // Not earlier: until here they would only take registers.
             vec![compute(Clear, &[], &registers([ACCUMULATORS]))],
         ])
@@ -260,16 +291,17 @@ impl Family<'_> {
         nodes([
             self.conditions(),
             step(Step::AwaitFull(K)),
-            only_if(turns, steps([Step::AwaitFull(V_BEFORE), Step::TakeTurn])),
+            only_if(turns && !self.in_keys(), step(Step::AwaitFull(V_BEFORE))),
+            only_if(turns, step(Step::TakeTurn)),
             step(Step::FenceProducts),
             self.scores(),
             // Behind a wait ptxas wants a fence again, or adds one and complains (C7519).
-            only_if(!turns, steps([Step::AwaitFull(V_BEFORE), Step::FenceProducts])),
+            only_if(!turns && !self.in_keys(), steps([Step::AwaitFull(V_BEFORE), Step::FenceProducts])),
             self.output(),
             only_if(issued, step(Step::PassTurn)),
             step(Step::AwaitProducts(1)),
             only_if(scored, step(Step::PassTurn)),
-            step(Step::Release(K)),
+            only_if(!self.in_keys(), step(Step::Release(K))),
             self.map_scores(),
             vec![
                 compute(RowMaxima, &registers([SCORES]), &registers([TILE_MAXIMA])),
@@ -282,7 +314,7 @@ impl Family<'_> {
             )]),
             exponentials(self.roles.polynomial),
             only_if(self.roles.overlap == Overlap::Pinned, vec![compute(Pin, &registers([SUMS]), &[])]),
-            steps([Step::AwaitProducts(0), Step::Release(V_BEFORE)]),
+            steps([Step::AwaitProducts(0), Step::Release(self.values_before())]),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
             unless_kept(vec![compute(
                 Rescale,
@@ -309,7 +341,7 @@ impl Family<'_> {
 
     /// O += P V of the tile before.
     fn output(&self) -> Vec<Node> {
-        let (a, b) = (View::before(PROBABILITIES), V_BEFORE);
+        let (a, b) = (View::before(PROBABILITIES), self.values_before());
         step(Step::Multiply { into: ACCUMULATORS, a, b, transposed: true, fresh: false })
     }
 
@@ -317,9 +349,10 @@ impl Family<'_> {
     fn last_output(&self) -> Vec<Node> {
         nodes([
             only_if(!self.over_query(), step(Step::Release(Q))),
-            steps([Step::AwaitFull(V_BEFORE), Step::FenceProducts]),
+            only_if(!self.in_keys(), step(Step::AwaitFull(V_BEFORE))),
+            step(Step::FenceProducts),
             self.output(),
-            steps([Step::AwaitProducts(0), Step::Release(V_BEFORE)]),
+            steps([Step::AwaitProducts(0), Step::Release(self.values_before())]),
         ])
     }
 
@@ -337,7 +370,7 @@ impl Family<'_> {
             return nodes([sums, lse, release_query()]);
         }
         let by_copies = nodes([
-            steps([Step::Meet(Meeting::Alone), Step::Store { from: O_TILE, to: TENSORS[3] }]),
+            steps([Step::Meet(self.meeting()), Step::Store { from: O_TILE, to: TENSORS[3] }]),
             only_if(self.over_query(), steps([Step::AwaitStoresRead, Step::ReleaseForAll(Q)])),
         ]);
         let by_rows = nodes([
@@ -350,7 +383,7 @@ impl Family<'_> {
             lse,
             // The last tile's O has left.
             only_if(!self.over_query(), step(Step::AwaitStoresRead)),
-            step(Step::Meet(Meeting::Alone)),
+            step(Step::Meet(self.meeting())),
             vec![compute(Divide, &registers([ACCUMULATORS, SUMS]), &[O_TILE])],
             // Bulk copies read this memory, or write the next Q to it.
             step(Step::FenceProxy),

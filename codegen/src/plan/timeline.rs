@@ -579,15 +579,17 @@ mod tests {
         ring.chain(SM90.iter().map(|row| Schedule::from(row.schedule()))).collect()
     }
 
-    /// S = Q Kᵀ of all rows, by one of so many copies of a role: cycles, and those of its softmax and rounding.
+    /// S = Q Kᵀ and O += P V of all rows, by one of so many copies of a role: cycles, and those of its softmax and rounding.
     fn costs(schedule: &Schedule) -> [usize; 3] {
         let (copies, rate) = match schedule {
             Schedule::Ring(_) => (1, OF_WARPS),
             Schedule::Roles(roles) => (roles.consumers(), OF_WARPGROUPS),
         };
-        let (warps, elements) = (schedule.warps / copies, schedule.rows * schedule.cols / copies);
+        let warps = schedule.warps / copies;
+        let elements = schedule.rows_per_warp() * warps * schedule.cols;
         let each = elements / (32 * warps) * warps.div_ceil(4);
-        [elements * schedule.head_dim.qk / rate, each * 9, each / 2]
+        let products = elements * schedule.head_dim.qk / rate + elements * schedule.output_columns() / rate;
+        [products, each * 9, each / 2]
     }
 
     #[test]
@@ -597,11 +599,12 @@ mod tests {
             let Timeline { cycles, iterations, .. } = timeline;
             let what = format!("{schedule}\n{timeline}");
             let copies = timeline.lanes.len() - 2;
-            let [product, softmax, round] = costs(&schedule);
-            // Each product of each copy once an iteration, and no more than there is time for.
-            assert_eq!(timeline.busy(Lane::TensorCores), iterations * copies * 2 * product, "{what}");
-            let copied = schedule.kv_bytes() / 2 / COPY_BYTES_PER_CYCLE;
-            assert_eq!(timeline.busy(Lane::Copies), iterations * 2 * copied, "{what}");
+            let [products, softmax, round] = costs(&schedule);
+            // Both products of each copy once an iteration, and no more than there is time for.
+            assert_eq!(timeline.busy(Lane::TensorCores), iterations * copies * products, "{what}");
+            let copied = [schedule.qk_row(), schedule.v_row()]
+                .map(|row| schedule.cols * row.row_bytes / COPY_BYTES_PER_CYCLE);
+            assert_eq!(timeline.busy(Lane::Copies), iterations * copied.iter().sum::<usize>(), "{what}");
             let polynomial = schedule.roles().map_or(0, |roles| roles.polynomial);
             for copy in (0..copies).filter(|_| polynomial == 0) {
                 let busy = timeline.busy(Lane::Warps(copy));
@@ -623,7 +626,8 @@ mod tests {
 
     #[test]
     fn costs_follow_shapes() {
-        let row = SM90.iter().find(|row| row.head_dim == 128 && row.consumers == 2).expect("a prefill");
+        let row =
+            SM90.iter().find(|row| row.head_dim == 128.into() && row.consumers == 2).expect("a prefill");
         let mut roles = row.schedule();
         roles.sizes.cols = 128;
         let of = |roles| Schedule::Roles(roles).plan(form()).timeline().expect("a main loop");
@@ -655,7 +659,7 @@ mod tests {
             let timeline = run(roles);
             timeline.cycles as f64 / timeline.iterations as f64
         };
-        for row in SM90.iter().filter(|row| row.consumers > 1) {
+        for row in SM90.iter().filter(|row| row.consumers > 1 && row.stages > 1) {
             let roles = row.schedule();
             let late = crate::schedule::Roles { pass: PassTurn::Scored, ..roles };
             assert!(cycles(late) >= cycles(roles), "{row}");

@@ -42,10 +42,25 @@ pub struct Sizes {
     pub warps: usize,
     /// Column tiles in flight, each of K and of V.
     pub stages: usize,
+    /// Where V is.
+    pub values: ValuesIn,
+    /// Into how many parts O's columns are cut. Warps that multiply then share rows, and each has the columns of one part: it
+    /// computes all their scores and multiplies P with its columns of V.
+    pub split: usize,
     /// When the accumulator is rescaled.
     pub rescale: Rescale,
     /// Blocks that should fit on a multiprocessor together (`.minnctapersm`).
     pub blocks_per_sm: u32,
+}
+
+/// Where V is in shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValuesIn {
+    /// In tiles of its own.
+    Own,
+    /// The first numbers of K's rows, as in multi-head latent attention: K is kept until P V has read it, and nothing else is
+    /// loaded.
+    Keys,
 }
 
 /// When the accumulator is multiplied by exp(m_old - m_new).
@@ -70,12 +85,20 @@ impl Rescale {
 impl Sizes {
     /// Rows that one warp owns.
     pub fn rows_per_warp(&self) -> usize {
-        self.rows / self.warps
+        self.rows * self.split / self.warps
+    }
+
+    /// Columns of O that a warp has.
+    pub fn output_columns(&self) -> usize {
+        self.head_dim.v / self.split
     }
 
     /// Column tiles in shared memory, of K and V together.
     pub fn slots(&self) -> usize {
-        2 * self.stages
+        match self.values {
+            ValuesIn::Own => 2 * self.stages,
+            ValuesIn::Keys => self.stages,
+        }
     }
 
     /// A row of a Q or K tile, of 16-bit elements.
@@ -88,9 +111,10 @@ impl Sizes {
         Swizzle { row_bytes: 2 * self.head_dim.v }
     }
 
-    /// Bytes of a tile of K and one of V.
+    /// Bytes of a tile of K and one of V, or of one that is both.
     pub fn kv_bytes(&self) -> usize {
-        self.cols * (self.qk_row().row_bytes + self.v_row().row_bytes)
+        let of_values = if self.values == ValuesIn::Own { self.v_row().row_bytes } else { 0 };
+        self.cols * (self.qk_row().row_bytes + of_values)
     }
 
     /// Columns that a paged kernel takes from one block at a time: a tile may begin at any multiple of them.

@@ -1,6 +1,6 @@
 //! Warps that are all alike, FlashAttention-2's: one ring of K and V tiles in turn, their rows swizzled.
 
-use super::{QueryIn, Rescale, Sizes};
+use super::{QueryIn, Rescale, Sizes, ValuesIn};
 use crate::layout::swizzle::Swizzle;
 use std::fmt;
 use std::ops::Deref;
@@ -25,11 +25,27 @@ impl Deref for Ring {
 impl fmt::Display for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let products = self.rows_per_warp() / 16;
-        writeln!(f, "  warps       {}, each {} rows ({products} x m16)", self.warps, self.rows_per_warp())?;
+        let of = match self.split {
+            1 => String::new(),
+            split => format!(", the same, and 1/{split} of O's columns"),
+        };
+        writeln!(
+            f,
+            "  warps       {}, each {} rows ({products} x m16){of}",
+            self.warps,
+            self.rows_per_warp()
+        )?;
         let kib = |row: Swizzle| self.cols * row.row_bytes / 1024;
         let (keys, values) = (kib(self.qk_row()), kib(self.v_row()));
         let sizes = if keys == values { keys.to_string() } else { format!("{keys} and {values}") };
-        writeln!(f, "  ring        {} slots of {sizes} KiB, K and V in turn", self.slots())?;
+        match self.values {
+            ValuesIn::Own => {
+                writeln!(f, "  ring        {} slots of {sizes} KiB, K and V in turn", self.slots())?;
+            }
+            ValuesIn::Keys => {
+                writeln!(f, "  ring        {} slots of {keys} KiB, of K, which is V too", self.slots())?;
+            }
+        }
         let query = match self.query {
             QueryIn::Registers => "in registers, read once",
             QueryIn::Shared => "in shared memory, read for every column tile",

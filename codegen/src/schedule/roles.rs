@@ -3,7 +3,7 @@
 //!
 //! Every tile is cut into panels of a span of the head dimension, swizzled within eight rows, as bulk copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
-use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes};
+use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes, ValuesIn};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
 use crate::layout::swizzle::Swizzle;
@@ -110,7 +110,7 @@ impl Roles {
     /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs.
     pub fn consumer_holds(&self) -> [usize; 3] {
         let of = |columns: usize| WARPGROUP_ROWS * columns / WARPGROUP;
-        [of(self.head_dim.v), of(self.cols), of(self.cols) / 2]
+        [of(self.output_columns()), of(self.cols), of(self.cols) / 2]
     }
 
     /// The Q tile in shared memory.
@@ -204,9 +204,13 @@ impl fmt::Display for Roles {
             "  roles       1 producer warpgroup, {producer} registers a thread: 1 warp of {WARPGROUP_WARPS} copies"
         )?;
         let plural = if consumers == 1 { "" } else { "s" };
+        let of = match self.split {
+            1 => format!("{WARPGROUP_ROWS} rows each"),
+            split => format!("the same rows, and 1/{split} of O's columns each"),
+        };
         writeln!(
             f,
-            "              {consumers} consumer warpgroup{plural}, {consumer} registers a thread: {WARPGROUP_ROWS} rows each"
+            "              {consumers} consumer warpgroup{plural}, {consumer} registers a thread: {of}"
         )?;
         let [output, scores, probabilities] = self.consumer_holds();
         let held = output + scores + probabilities;
@@ -257,9 +261,10 @@ impl fmt::Display for Roles {
         let of_tile = |Copies { rows, row_bytes, boxes: count }: Copies| {
             format!("{} of {rows} rows x {row_bytes} B", boxes(count))
         };
-        let tiles = match keys == values {
-            true => format!("a tile of K or V: {}", of_tile(keys)),
-            false => format!("a tile of K: {}, of V: {}", of_tile(keys), of_tile(values)),
+        let tiles = match (self.values, keys == values) {
+            (ValuesIn::Keys, _) => format!("a tile of K, which is V too: {}", of_tile(keys)),
+            (_, true) => format!("a tile of K or V: {}", of_tile(keys)),
+            (_, false) => format!("a tile of K: {}, of V: {}", of_tile(keys), of_tile(values)),
         };
         writeln!(f, "  copies      {tiles}, a lane each")?;
         let (query, output) = (self.query_copies(), self.output_copies());

@@ -7,7 +7,7 @@ use crate::progress;
 use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::{row_head_dim, tuned_head_dims};
+use flashpage::codegen::choice::row_head_dim;
 use flashpage::codegen::layout::swizzle::Swizzle;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
@@ -23,7 +23,7 @@ use flashpage::measure::machine_code::InnerLoop;
 use flashpage::measure::parallel;
 use flashpage::measure::suite::Suite;
 use flashpage::measure::workload::Mask;
-use flashpage::runtime::LaunchOptions;
+use flashpage::runtime::{LaunchOptions, equivalence};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -153,7 +153,7 @@ impl KernelCost {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
             let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
                 (Generic::Fixed(head_dim), _) => vec![HeadDim::from(*head_dim)],
-                (_, true) => tuned_head_dims(self.arch).iter().copied().map(HeadDim::from).collect(),
+                (_, true) => equivalence::head_dims(program, self.arch),
                 (_, false) => self.head_dim.clone(),
             };
             let dtype = match program.element {
@@ -304,8 +304,7 @@ impl Row {
     /// How rows lie in a tile of a head dimension that has no row in the target's table, and what of it is padding.
     fn layout(&self) -> Option<String> {
         let (schedule, head_dim) = (&self.cost.schedule, self.spec.head_dim);
-        let of =
-            row_head_dim(self.spec.arch, head_dim.larger()).filter(|of| HeadDim::from(*of) != head_dim)?;
+        let of = row_head_dim(self.spec.arch, head_dim).filter(|of| *of != head_dim)?;
         let row = |row: Swizzle| format!("{} bytes in {} x {}", row.row_bytes, row.spans(), row.span());
         let (keys, values) = (row(schedule.qk_row()), row(schedule.v_row()));
         let rows = if keys == values { keys } else { format!("{keys}, of values {values}") };

@@ -3,9 +3,9 @@
 use crate::kernel::Target;
 use crate::{Failure, Outcome, picture};
 use clap::Args;
+use flashpage::codegen::Compiled;
 use flashpage::codegen::choice::RolesRow;
 use flashpage::codegen::schedule::Schedule;
-use flashpage::codegen::{Compiled, HeadDim};
 use flashpage::kernels;
 use flashpage::measure::cost::Tools;
 use serde_json::json;
@@ -107,7 +107,7 @@ impl Explain {
             println!("  overlap     {said}");
         }
         if let Some(row) = RolesRow::of(&self.target.spec(&program), attention) {
-            let larger = if HeadDim::from(row.head_dim) == compiled.schedule.head_dim {
+            let larger = if row.head_dim == compiled.schedule.head_dim {
                 ""
             } else {
                 ", the next larger that has one"

@@ -7,11 +7,12 @@ use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::choice::{Carries, MaskClass, SM80, SM80_TUNED, SM90, SM90_TUNED};
 use flashpage::codegen::schedule::Schedule;
-use flashpage::codegen::{Arch, Program, ShapeClass, frontend};
+use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass, frontend};
 use flashpage::kernels;
 use flashpage::measure::bench::problem;
 use flashpage::measure::cost::Tools;
 use flashpage::measure::gpu::Gpu;
+use flashpage::measure::head_dim;
 use flashpage::measure::machine_code::InnerLoop;
 use flashpage::measure::tune::{Candidate, Client, Of, Slot, rank, sort, table_rows, why};
 use flashpage::runtime::{Device, LaunchOptions, TimingOptions, launch};
@@ -26,7 +27,7 @@ pub struct Tune {
     arch: Arch,
     /// Head dimensions; all if absent
     #[arg(long, value_delimiter = ',')]
-    head_dim: Vec<usize>,
+    head_dim: Vec<HeadDim>,
     /// Shape classes: prefill, append, decode; all if absent
     #[arg(long, value_delimiter = ',')]
     shape: Vec<ShapeClass>,
@@ -56,8 +57,9 @@ impl Tune {
         let known = if self.arch == Arch::Sm80 { SM80_TUNED } else { SM90_TUNED };
         if let Some(unknown) = self.head_dim.iter().find(|dim| !known.contains(dim)) {
             return Err(Failure::Usage(format!(
-                "the table of {} has no rows of head_dim {unknown}: it has {known:?}",
-                self.arch
+                "the table of {} has no rows of head_dim {unknown}: it has {}",
+                self.arch,
+                known.iter().map(HeadDim::to_string).collect::<Vec<_>>().join(", ")
             )));
         }
         if self.carries.is_some() && self.arch != Arch::Sm80 {
@@ -275,7 +277,7 @@ fn json_slot(slot: &Slot, ranked: &[Candidate], gpu: &Gpu) -> serde_json::Value 
         })
         .collect();
     json!({
-        "head_dim": slot.head_dim, "shape": slot.shape.as_str(), "of": slot.what().trim_start_matches(", "), "gpu": gpu.name(),
+        "head_dim": head_dim::json(slot.head_dim), "shape": slot.shape.as_str(), "of": slot.what().trim_start_matches(", "), "gpu": gpu.name(),
         "workloads": slot.workloads(), "ranking": rows,
     })
 }

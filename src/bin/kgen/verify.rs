@@ -4,7 +4,6 @@ use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::{Overlap, Roles};
 use flashpage::codegen::{Arch, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
@@ -13,6 +12,7 @@ use flashpage::measure::cost::{Code, LATE_ALLOWED, Tools};
 use flashpage::measure::head_dim;
 use flashpage::measure::parallel;
 use flashpage::measure::toolchain::Ptxas;
+use flashpage::runtime::equivalence;
 use serde_json::json;
 
 #[derive(Args)]
@@ -87,9 +87,7 @@ impl Verify {
         };
         let head_dims: Vec<HeadDim> = match program.head_dim {
             Generic::Fixed(head_dim) => vec![head_dim.into()],
-            Generic::Open(_) if self.head_dim.is_empty() => {
-                tuned_head_dims(arch).iter().copied().map(HeadDim::from).collect()
-            }
+            Generic::Open(_) if self.head_dim.is_empty() => equivalence::head_dims(program, arch),
             Generic::Open(_) => self.head_dim.clone(),
         };
         let asked = if self.block_size.is_empty() { &BLOCK_SIZES[..] } else { &self.block_size };

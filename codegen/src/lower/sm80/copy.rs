@@ -92,6 +92,8 @@ struct Table {
 /// wider. Segment `n` of the row lies as segment `n` modulo their number, so many spans further on.
 #[derive(Clone)]
 pub(super) struct Segments {
+    /// Bytes of a row, and how they lie.
+    bytes: usize,
     swizzle: Swizzle,
     of_span: Vec<Reg>,
     /// The thread's half chunk of half a segment, in a row that ends with one.
@@ -101,7 +103,7 @@ pub(super) struct Segments {
 impl Segments {
     /// Whole segments of a row.
     pub fn count(&self) -> usize {
-        self.swizzle.row_bytes / SEGMENT
+        self.bytes / SEGMENT
     }
 
     /// The address register and offset of segment `n`.
@@ -168,6 +170,15 @@ impl Ampere<'_> {
         Some(HalfSegment { shared, global, along: segments.count() * SEGMENT })
     }
 
+    /// Of a row of O, the columns that the warp has: whole spans of it.
+    pub(super) fn in_own_columns(&mut self, instance: &Instance, row: Segments) -> Segments {
+        if instance.columns_part.is_none() {
+            return row;
+        }
+        let of_span = row.of_span.into_iter().map(|at| self.at_own_columns(instance, at, 2)).collect();
+        Segments { bytes: 2 * self.ring.output_columns(), of_span, ..row }
+    }
+
     /// Rows that all threads copy in one pass.
     fn pass_rows(&self) -> usize {
         self.ring.warps * PERIOD
@@ -192,7 +203,11 @@ impl Ampere<'_> {
             let from =
                 self.row_address(&base, (Meaning::TokenStride(q), Meaning::HeadStride(q)), &token, &head);
             let offset = first * swizzle.row_bytes;
-            self.copy_row((&target, offset), (&from, &chunk), None, None);
+            // Where all warps have the same rows, eight are one's to copy.
+            let whose = first / PERIOD % self.ring.split;
+            let part = instance.columns_part.as_ref();
+            let mine = part.map(|part| self.b.setp(Word::Eq, Type::U32, "p", part, whose));
+            self.copy_row((&target, offset), (&from, &chunk), None, mine.as_ref());
         }
     }
 
@@ -227,7 +242,7 @@ impl Ampere<'_> {
         });
         let others = (SEGMENT..swizzle.span()).step_by(SEGMENT);
         let others: Vec<Reg> = others.map(|along| b.xor(Type::B32, "target", &first, along)).collect();
-        Segments { swizzle, of_span: [vec![first], others].concat(), half }
+        Segments { bytes: swizzle.row_bytes, swizzle, of_span: [vec![first], others].concat(), half }
     }
 
     /// Where the ring starts: the rightmost tile.
@@ -348,27 +363,27 @@ impl Ampere<'_> {
         self.copy_tile(ring, (which, tile), (None, slot), checked, Some(present));
     }
 
-    /// At the K step: V of the tile `stages - 1` to the left.
-    pub(super) fn copy_values(&mut self, ring: &InRing, range: &ColumnRange, may_end: bool) {
-        let ahead = self.ring.stages - 1;
-        let slot = self.slot_offset(VALUES, 0);
+    /// In the loop: K or V of the tile so many to the left. Where that is once around the ring it goes into the slot just used,
+    /// else into the one before.
+    pub(super) fn copy_ahead(
+        &mut self,
+        ring: &InRing,
+        range: &ColumnRange,
+        (buffer, ahead): (BufferId, usize),
+        may_end: bool,
+    ) {
+        let which = if buffer == KEYS { Which::Keys } else { Which::Values };
+        let slot = self.slot_offset(buffer, 0);
         if ahead == 0 {
-            self.copy_tile(ring, (Which::Values, &ring.tile), (None, slot), may_end, None);
-        } else {
-            let index = self.b.sub(Type::S32, "r", &ring.tile, ahead);
-            let present = self.in_range(&index, range);
-            let stage = self.stage_before(ring);
-            self.copy_tile(ring, (Which::Values, &index), (Some(&stage), slot), false, Some(&present));
+            return self.copy_tile(ring, (which, &ring.tile), (None, slot), may_end, None);
         }
-    }
-
-    /// At the V step: K of the tile `stages` to the left, into the slot of the K just used.
-    pub(super) fn copy_next_keys(&mut self, ring: &InRing, range: &ColumnRange) {
-        let stages = self.ring.stages;
-        let index = self.b.sub(Type::S32, "r", &ring.tile, stages);
+        let index = self.b.sub(Type::S32, "r", &ring.tile, ahead);
         let present = self.in_range(&index, range);
-        let slot = self.slot_offset(KEYS, 0);
-        self.copy_tile(ring, (Which::Keys, &index), (ring.stage.as_ref(), slot), false, Some(&present));
+        let stage = match ahead == self.ring.stages {
+            true => ring.stage.clone(),
+            false => Some(self.stage_before(ring)),
+        };
+        self.copy_tile(ring, (which, &index), (stage.as_ref(), slot), false, Some(&present));
     }
 
     /// Moves on to the next stage of the ring.

@@ -31,6 +31,7 @@ impl Ampere<'_> {
             "r",
             &place,
         );
+        let place = self.at_own_columns(instance, place, 2);
         let shared = self.b.shared_address("r", SHARED);
         let first = self.b.add(Type::U32, "o_at", &place, &shared);
         let columns: Vec<Reg> = (0..chunks)
@@ -64,7 +65,9 @@ impl Ampere<'_> {
         let (lane_row, chunk) = self.copy_lane(swizzle, &instance.lane);
         let pitch = self.row_pitch();
         let from = self.swizzled_segments(swizzle, (&instance.warp_row, pitch), &lane_row, &chunk);
+        let from = self.in_own_columns(instance, from);
         let base = self.b.mad_wide("rd", &chunk, CHUNK, &base);
+        let base = self.at_own_columns(instance, base, 2);
         let base = self.b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
         let first_row = self.b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
         for first in (0..self.ring.rows_per_warp()).step_by(PERIOD) {

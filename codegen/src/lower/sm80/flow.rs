@@ -242,8 +242,9 @@ impl Ampere<'_> {
                 flow.ahead.2 = Some(present.clone());
                 self.fill_slot(&ring, to.buffer == KEYS, -to.ago as usize, &tile, checked, &present);
             }
-            Some(_) if to.buffer == KEYS => self.copy_next_keys(&ring, &range),
-            Some(may_end) => self.copy_values(&ring, &range, checked && may_end),
+            Some(may_end) => {
+                self.copy_ahead(&ring, &range, (to.buffer, -to.ago as usize), checked && may_end);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::lower::lane::{Lane, phase_of};
 use crate::lower::state::State;
 use crate::plan::attention::{KEYS, VALUES};
 use crate::program::DType;
-use crate::schedule::QueryIn;
+use crate::schedule::{QueryIn, ValuesIn};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::Type;
 
@@ -35,6 +35,7 @@ impl Ampere<'_> {
     /// The lane's addresses.
     pub(super) fn fragments(&mut self, instance: &Instance, ring: &InRing) -> Fragments {
         let (qk, v) = (self.ring.qk_row(), self.ring.v_row());
+        let of_values = if self.ring.values == ValuesIn::Keys { qk } else { v };
         self.b.comment("lane addresses for ldmatrix");
         let mut lane = Lane::new(&instance.lane);
         let b = &mut self.b;
@@ -47,10 +48,11 @@ impl Ampere<'_> {
             let place = b.mad_lo(Type::U32, "r", &chunk, CHUNK, &ring.shared);
             b.mad_lo(Type::U32, group, &row, swizzle.row_bytes, &place)
         };
-        let values = place("values_at", v, ROWS_FIRST);
+        let values = place("values_at", of_values, ROWS_FIRST);
         let keys = place("keys_at", qk, CHUNKS_FIRST);
         // Lanes read Q as they read V.
-        let query = if qk == v { values.clone() } else { place("r", qk, ROWS_FIRST) };
+        let query = if qk == of_values { values.clone() } else { place("r", qk, ROWS_FIRST) };
+        let values = self.at_own_columns(instance, values, 2);
         let pitch = self.row_pitch();
         let query = self.b.mad_lo(Type::U32, "query_at", &instance.warp_row, pitch, &query);
         // One for each different XOR of the steps along a row.
@@ -60,7 +62,7 @@ impl Ampere<'_> {
                 .collect();
             [vec![first], rest].concat()
         };
-        let values_at = variants(values, "values_at", v);
+        let values_at = variants(values, "values_at", of_values);
         let keys_at = variants(keys, "keys_at", qk);
         let query_at = variants(query, "query_at", qk);
         Fragments { query_at, keys_at, values_at, query: Vec::new() }
@@ -111,9 +113,12 @@ impl Ampere<'_> {
 
     /// O += P V for the current tile; P is taken from the score registers.
     pub(super) fn product_output(&mut self, state: &State, fragments: &Fragments, ring: &InRing) {
-        let swizzle = self.ring.v_row();
+        let (swizzle, tiles) = match self.ring.values {
+            ValuesIn::Own => (self.ring.v_row(), VALUES),
+            ValuesIn::Keys => (self.ring.qk_row(), KEYS),
+        };
         let row_bytes = swizzle.row_bytes;
-        let slot = self.plan.shared(VALUES).offset;
+        let slot = self.plan.shared(tiles).offset;
         let packed = self.packed();
         self.b.comment("O += P V");
         let tile_at = self.stage_addresses(&fragments.values_at, ring);
@@ -129,7 +134,7 @@ impl Ampere<'_> {
                     pair(&right[2], &right[3]),
                 ]);
             }
-            for dims in 0..self.ring.head_dim.v / 16 {
+            for dims in 0..self.ring.output_columns() / 16 {
                 let along = swizzle.step(dims * STEP_CHUNKS).1;
                 let at = &tile_at[dims % tile_at.len()];
                 let values = self.b.ldmatrix_x4("vf", at, slot + along + step * K * row_bytes, true);

@@ -65,8 +65,12 @@ impl Hopper<'_> {
     ) {
         let instance = flow.role.instance();
         let used = self.whole_tokens(WARPGROUP_ROWS);
+        let split = self.roles.split;
         let b = &mut self.b;
-        let first = b.mad_lo(Type::U32, "r", &flow.role.warpgroup, WARPGROUP_ROWS, &instance.row0);
+        let first = match split {
+            1 => b.mad_lo(Type::U32, "r", &flow.role.warpgroup, WARPGROUP_ROWS, &instance.row0),
+            _ => instance.row0.clone(),
+        };
         let past = b.add(Type::U32, "r", &first, WARPGROUP_ROWS);
         let divides = b.setp(Word::Eq, Type::U32, "p", &used, WARPGROUP_ROWS);
         let whole = b.setp_and(Word::Le, Type::U32, "p", &past, &instance.end, &divides);
@@ -93,9 +97,14 @@ impl Hopper<'_> {
         let b = &mut self.b;
         let token = b.quotient("r", first, &by_packed);
         let token = b.add(Type::U32, "r", &token, &instance.q_begin);
-        let from = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * panels.span, tile);
-        for panel in 0..panels.count {
+        let from = match instance.columns_part {
+            None => b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * panels.span, tile),
+            // The tile begins with the warpgroup's own columns.
+            Some(_) => tile.clone(),
+        };
+        for panel in 0..self.own_panels(panels) {
             let col = self.b.mov(Type::U32, "r", panel * panels.span / 2);
+            let col = self.at_own_columns(&instance, col, 1);
             self.b.set_guard(Some(&issuer));
             let coordinates = [&col, &instance.head0, &token];
             self.b.bulk_tensor_store_3d((&map, coordinates), &from, panel * panels.panel_stride());
@@ -114,10 +123,15 @@ impl Hopper<'_> {
     pub(super) fn write_output(&mut self, flow: &mut Flow<Consumer>) {
         self.b.stage("O / row sum, rounded, to shared memory");
         let offset = self.plan.shared(OUTPUT).offset;
-        let tile = &self.b.add(Type::U32, "o_tile", &flow.block.shared, offset);
-        flow.role.o_tile = Some(tile.clone());
         let (instance, state, sums) = (flow.role.instance(), flow.role.state(), &flow.role.sums);
         let panels = self.panels(OUTPUT);
+        let mut tile = self.b.add(Type::U32, "o_tile", &flow.block.shared, offset);
+        if let Some(part) = &instance.columns_part {
+            let own_panels = self.own_panels(panels) * panels.panel_stride();
+            tile = self.b.mad_lo(Type::U32, "o_tile", part, own_panels, &tile);
+        }
+        let tile = &tile;
+        flow.role.o_tile = Some(tile.clone());
         let steps = panels.steps();
         let mut lane = Lane::new(&instance.lane);
         let lane_row = lane.number(&mut self.b, "r", ROWS_FIRST.row);
@@ -153,7 +167,7 @@ impl Hopper<'_> {
                     .collect()
             })
             .collect();
-        for step in 0..self.schedule.head_dim.v / 16 {
+        for step in 0..self.schedule.output_columns() / 16 {
             let data =
                 [&pairs[0][2 * step], &pairs[1][2 * step], &pairs[0][2 * step + 1], &pairs[1][2 * step + 1]];
             self.b.stmatrix_x4(&at[step % steps], step / steps * panels.panel_stride(), data);
@@ -214,6 +228,8 @@ impl Hopper<'_> {
         let lane_row = b.shr(Type::U32, "r", &instance.lane, lanes_per_row.ilog2() as i32);
         let lane_chunk = b.and(Type::B32, "r", &instance.lane, lanes_per_row - 1);
         let base = b.mad_wide("rd", &lane_chunk, CHUNK, &base);
+        let base = self.at_own_columns(instance, base, 2);
+        let b = &mut self.b;
         let base = b.mad_wide("rd", &instance.q_begin, &token_stride, &base);
         let first_row = b.add(Type::U32, "r", &instance.row0, &instance.warp_row);
         for first in (0..self.schedule.rows_per_warp()).step_by(rows_per_pass) {
@@ -224,7 +240,7 @@ impl Hopper<'_> {
             let to = self.row_address(&base, strides, &token, &head);
             let row = self.b.add(Type::U32, "r", &first_row, &source);
             let inside = self.b.setp(Word::Lt, Type::U32, "p", &row, &instance.end);
-            for panel in 0..panels.count {
+            for panel in 0..self.own_panels(panels) {
                 let data = chunk(self, first, panel);
                 self.b.set_guard(Some(&inside));
                 self.move_chunk(

@@ -90,6 +90,11 @@ impl<'a> Hopper<'a> {
         panels.expect("tiles of this family lie in panels")
     }
 
+    /// Panels of a tile that lie in a warp's columns of O.
+    fn own_panels(&self, panels: Panels) -> usize {
+        2 * self.roles.output_columns() / panels.span
+    }
+
     /// What every thread does before roles part.
     fn set_up(&mut self) -> Block {
         self.b.stage("barriers, and who this thread is");

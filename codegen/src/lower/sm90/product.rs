@@ -13,7 +13,7 @@ use crate::lower::state::State;
 use crate::plan::attention::{KEYS, PROBABILITIES, QUERY, SCORES, VALUES};
 use crate::plan::{BufferId, View};
 use crate::program::DType;
-use crate::schedule::WARPGROUP_ROWS;
+use crate::schedule::{ValuesIn, WARPGROUP_ROWS};
 use flashpage_ptx::builder::{Reg, WgmmaFactor, ty, vector};
 use flashpage_ptx::words::{Opcode, Type, Word};
 
@@ -30,9 +30,9 @@ pub(super) struct Product {
 /// Descriptors of the factors in shared memory, in halves, and what the products share.
 pub(super) struct Factors {
     /// Lower halves, of the first slots.
-    low: Vec<(BufferId, Reg)>,
+    low: Vec<(Factor, Reg)>,
     /// Upper halves.
-    high: Vec<(BufferId, Reg)>,
+    high: Vec<(Factor, Reg)>,
     /// False: a product that starts from nothing.
     fresh: Reg,
     /// True: one that adds.
@@ -41,9 +41,12 @@ pub(super) struct Factors {
     probabilities: Vec<[Reg; 4]>,
 }
 
+/// A buffer, and whether its rows are contracted over: what is K then is V too.
+type Factor = (BufferId, bool);
+
 impl Factors {
-    fn of(halves: &[(BufferId, Reg)], buffer: BufferId) -> Reg {
-        let found = halves.iter().find(|(of, _)| *of == buffer);
+    fn of(halves: &[(Factor, Reg)], factor: Factor) -> Reg {
+        let found = halves.iter().find(|(of, _)| *of == factor);
         found.map(|(_, half)| half.clone()).expect("every factor in shared memory has a descriptor")
     }
 }
@@ -51,14 +54,24 @@ impl Factors {
 impl Hopper<'_> {
     /// Descriptors of this warpgroup's rows of Q, and of the first slots of K and V.
     pub(super) fn factors(&mut self, block: &Block, warpgroup: &Reg) -> Factors {
-        let [rows, of_keys, of_values] = [QUERY, KEYS, VALUES].map(|buffer| self.panels(buffer));
-        let [keys, values] = [KEYS, VALUES].map(|ring| self.plan.shared(ring).offset);
+        let v = if self.roles.values == ValuesIn::Keys { KEYS } else { VALUES };
+        let [rows, of_keys, of_values] = [QUERY, KEYS, v].map(|buffer| self.panels(buffer));
+        let [keys, values] = [KEYS, v].map(|ring| self.plan.shared(ring).offset);
+        let split = self.roles.split;
+        // Of V the columns that are this warpgroup's.
+        let own_panels = self.own_panels(of_values) * of_values.panel_stride();
         self.b.comment("descriptors: Q of this warpgroup, K and V of the first slots");
         let b = &mut self.b;
-        let mine = b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * rows.span, &block.shared);
+        let mine = match split {
+            1 => b.mad_lo(Type::U32, "r", warpgroup, WARPGROUP_ROWS * rows.span, &block.shared),
+            _ => block.shared.clone(),
+        };
         let query_low = b.shr(Type::U32, "query_low", &mine, CHUNK.ilog2() as i32);
         let mut slot = |group: &str, offset: usize, leading: u32| {
-            let at = b.add(Type::U32, "r", &block.shared, offset);
+            let mut at = b.add(Type::U32, "r", &block.shared, offset);
+            if split > 1 && leading > 0 {
+                at = b.mad_lo(Type::U32, "r", warpgroup, own_panels, &at);
+            }
             let start = b.shr(Type::U32, "r", &at, CHUNK.ilog2() as i32);
             b.or(Type::B32, group, &start, leading)
         };
@@ -75,13 +88,14 @@ impl Hopper<'_> {
                 high
             })
         };
-        let high = vec![(QUERY, high(rows)), (KEYS, high(of_keys)), (VALUES, high(of_values))];
+        let (q, k, v) = ((QUERY, false), (KEYS, false), (v, true));
+        let high = vec![(q, high(rows)), (k, high(of_keys)), (v, high(of_values))];
         let fresh = self.b.setp(Word::Ne, Type::S32, "fresh", 0, 0);
         let add = self.b.setp(Word::Eq, Type::S32, "add", 0, 0);
         let probabilities = (0..self.schedule.cols / K)
             .map(|_| std::array::from_fn(|_| self.b.reg(Type::B32, "pf")))
             .collect();
-        let low = vec![(QUERY, query_low), (KEYS, keys_low), (VALUES, values_low)];
+        let low = vec![(q, query_low), (k, keys_low), (v, values_low)];
         Factors { low, high, fresh, add, probabilities }
     }
 
@@ -90,15 +104,20 @@ impl Hopper<'_> {
         let Product { into, a, b, transposed, fresh } = product;
         let b_panels = self.panels(b.buffer);
         let chunks = self.plan.shared(b.buffer).bytes / CHUNK;
-        let b_low =
-            self.b.mad_lo(Type::U32, "r", &slot.at.stage, chunks, &Factors::of(&factors.low, b.buffer));
-        let b_high = Factors::of(&factors.high, b.buffer);
+        let b_low = self.b.mad_lo(
+            Type::U32,
+            "r",
+            &slot.at.stage,
+            chunks,
+            &Factors::of(&factors.low, (b.buffer, transposed)),
+        );
+        let b_high = Factors::of(&factors.high, (b.buffer, transposed));
         let grid = if into == SCORES { &state.scores } else { &state.acc };
         let d = accumulators(grid);
         let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
         // As deep as the factor's other side, which the accumulators do not have.
         let (n, depth) = match transposed {
-            true => (self.schedule.head_dim.v, self.schedule.cols),
+            true => (self.schedule.output_columns(), self.schedule.cols),
             false => (self.schedule.cols, self.schedule.head_dim.qk),
         };
         for step in 0..depth / K {
@@ -110,7 +129,8 @@ impl Hopper<'_> {
                 self.b.wgmma_m64k16((n, element), &d, first, (&second, transposed), scale);
                 continue;
             }
-            let (low, high) = (Factors::of(&factors.low, a.buffer), Factors::of(&factors.high, a.buffer));
+            let of_a = (a.buffer, false);
+            let (low, high) = (Factors::of(&factors.low, of_a), Factors::of(&factors.high, of_a));
             let first = self.descriptor(&low, &high, self.panels(a.buffer).along_row(step));
             let second = self.descriptor(&b_low, &b_high, along);
             self.b.wgmma_m64k16((n, element), &d, WgmmaFactor::Shared(&first), (&second, transposed), scale);

@@ -13,7 +13,7 @@ mod unrolled;
 
 use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
-    Turns, View,
+    Turns, View, each_step,
 };
 use shape::{factors, limits, named, set_up};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -110,6 +110,16 @@ struct Cell {
     part: usize,
 }
 
+/// How a tile is read. One that is K and V at once is a factor in two ways, and wanted as both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    /// As a product's second factor, along its rows or over them.
+    Factor {
+        transposed: bool,
+    },
+    Other,
+}
+
 /// Who has touched a cell, and what is in it.
 #[derive(Clone, Default)]
 struct Contents {
@@ -122,8 +132,8 @@ struct Contents {
     tag: Option<(BufferId, usize)>,
     /// Warps whose lanes have copied their share.
     shares: BTreeSet<usize>,
-    /// Whether somebody has read it.
-    used: bool,
+    /// How it has been read.
+    uses: BTreeSet<Use>,
     /// Rows past the sequence's end, not cleared.
     has_tail: bool,
 }
@@ -163,6 +173,8 @@ const WARPS: usize = 2;
 
 struct Run<'p> {
     plan: &'p Plan,
+    /// How the plan's products read their second factors.
+    factors: BTreeSet<(BufferId, Use)>,
     /// Warps pass over tiles of which they keep nothing.
     may_pass: bool,
     warps: Vec<Warp>,
@@ -203,8 +215,19 @@ impl<'p> Run<'p> {
         }
         let may_pass = plan.roles.iter().any(|role| asks(&role.body, Condition::KeepsAny));
         let turns = BTreeMap::from([(0, Clock::default())]);
+        let mut factors = BTreeSet::new();
+        for role in &plan.roles {
+            each_step(&role.body, &mut |step| {
+                if let Step::Multiply { b, transposed, .. } | Step::MultiplyAtOnce { b, transposed, .. } =
+                    step
+                {
+                    factors.insert((b.buffer, Use::Factor { transposed: *transposed }));
+                }
+            });
+        }
         Run {
             plan,
+            factors,
             may_pass,
             warps,
             cells: BTreeMap::new(),
@@ -250,11 +273,10 @@ impl<'p> Run<'p> {
             }
         }
         for (cell, contents) in &self.cells {
-            if let (Some((buffer, _)), false) = (contents.tag, contents.used)
-                && self.shared(buffer).is_some()
-            {
+            let Some((buffer, _)) = contents.tag else { continue };
+            if let (true, Some(missing)) = (self.shared(buffer).is_some(), self.unread(buffer, contents)) {
                 let name = self.plan.buffer(buffer).name;
-                let what = format!("{name}{} was filled and never read", cell.slot);
+                let what = format!("{name}{} was filled and {missing}", cell.slot);
                 return Err(Fault { at: "at the end".to_owned(), what });
             }
         }
@@ -342,12 +364,36 @@ impl<'p> Run<'p> {
         Ok((parts.map(|part| Cell { place: shared.offset, slot, part }).collect(), turn))
     }
 
+    /// What has not been done with what is in a cell: it has not been read, or not in each way in which the plan does.
+    fn unread(&self, buffer: BufferId, contents: &Contents) -> Option<&'static str> {
+        let misses = |wanted: &Use| {
+            let is_asked = self.factors.contains(&(buffer, *wanted));
+            is_asked && !contents.uses.contains(wanted)
+        };
+        let [along, over] = [false, true].map(|transposed| Use::Factor { transposed });
+        match () {
+            () if contents.uses.is_empty() => Some("never read"),
+            () if misses(&along) => Some("never multiplied along its rows"),
+            () if misses(&over) => Some("never multiplied over its rows"),
+            () => None,
+        }
+    }
+
     fn name(&self, view: View) -> &'static str {
         self.plan.buffer(view.buffer).name
     }
 
     /// A read by `thread`, which has seen `clock`.
     fn read(&mut self, warp: usize, thread: Thread, clock: &Clock, view: View, op: &Op) -> Result<(), Fault> {
+        // What a step says of its second factor.
+        let usage = match &op.step {
+            Step::Multiply { b, transposed, .. } | Step::MultiplyAtOnce { b, transposed, .. }
+                if *b == view =>
+            {
+                Use::Factor { transposed: *transposed }
+            }
+            _ => Use::Other,
+        };
         if self.plan.buffer(view.buffer).place == Place::Memory {
             return Ok(());
         }
@@ -379,7 +425,7 @@ impl<'p> Run<'p> {
                 _ => None,
             };
             contents.read.insert(thread, clock.at(thread));
-            contents.used = true;
+            contents.uses.insert(usage);
             if let Some(wrong) = wrong {
                 return Err(self.fault(warp, format!("{name} {wrong}")));
             }
@@ -402,13 +448,18 @@ impl<'p> Run<'p> {
         let turns_with_columns = shared.is_some_and(|shared| shared.turns == Turns::Columns);
         for cell in cells {
             self.alone((warp, thread), clock, (view, turn), cell)?;
+            let before = self.cells.get(&cell).and_then(|contents| contents.tag.zip(Some(contents)));
+            if let Some(((old, old_turn), contents)) = before
+                && shared.is_some()
+                && (old, old_turn) != (view.buffer, turn)
+                && let Some(missing) = self.unread(old, contents)
+            {
+                let what = format!("{} was filled and {missing}", self.plan.buffer(old).name);
+                return Err(self.fault(warp, what));
+            }
             let contents = self.cells.entry(cell).or_default();
-            if shared.is_some() && contents.tag.is_some_and(|old| old != (view.buffer, turn)) {
-                if let (false, Some((old, _))) = (contents.used, contents.tag) {
-                    let what = format!("{} was filled and never read", self.plan.buffer(old).name);
-                    return Err(self.fault(warp, what));
-                }
-                contents.used = false;
+            if contents.tag.is_some_and(|old| old != (view.buffer, turn)) {
+                contents.uses.clear();
             }
             if contents.tag != Some((view.buffer, turn)) || is_whole || shared.is_none() {
                 contents.written.clear();
@@ -449,7 +500,12 @@ impl<'p> Run<'p> {
     ) -> Result<(), Fault> {
         let Some(contents) = self.cells.get(&cell) else { return Ok(()) };
         let same = contents.tag == Some((view.buffer, turn));
-        let acts_with = self.those_with_own_rows(warp, thread, view);
+        // What all read is nobody's own before it is filled again.
+        let is_shared = self.shared(view.buffer).is_some_and(|shared| shared.owner == Owner::All);
+        let acts_with = match same || !is_shared {
+            true => self.those_with_own_rows(warp, thread, view),
+            false => Vec::new(),
+        };
         // Warps that copy by their lanes do so together, each its share of the same tile.
         let together = |other: Thread| self.is_share(thread) && self.is_share(other) && same;
         let written = contents.written.iter().filter(|(other, _)| !together(**other));
@@ -611,7 +667,10 @@ impl<'p> Run<'p> {
                     contents.has_tail &= !checked;
                     // Q is asked for before it is known whether a warp keeps any score; and where there is only
                     // one, it may pass a tile over.
-                    contents.used |= !columns || passes;
+                    if !columns || passes {
+                        contents.uses.extend([Use::Other, Use::Factor { transposed: false }]);
+                        contents.uses.insert(Use::Factor { transposed: true });
+                    }
                     contents.shares.insert(warp);
                 }
                 self.warps[warp].open.join(&landed);

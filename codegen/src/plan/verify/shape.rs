@@ -2,10 +2,9 @@
 
 use super::Fault;
 use crate::plan::{
-    BARRIER_BYTES, Barriers, Compute, Meeting, Named, NamedBarrier, Owner, Place, Plan, Shared, Step,
-    each_step,
+    BARRIER_BYTES, Barriers, BufferId, Compute, Function, Meeting, Named, NamedBarrier, Place, Plan, Shared,
+    Step, each_step,
 };
-use crate::schedule::WARPGROUP_ROWS;
 
 /// Shared memory and barriers are laid out one after the other, and nothing lies over anything but O over Q.
 pub(super) fn limits(plan: &Plan) -> Result<(), Fault> {
@@ -125,24 +124,28 @@ pub(super) fn set_up(plan: &Plan) -> Result<(), Fault> {
     }
 }
 
-/// Both factors of a product have the contracted axis, as long and in the same order.
+/// Both factors of a product have the contracted axis, as long and in the same order. What is rounded for one is one's.
 pub(super) fn factors(plan: &Plan) -> Result<(), Fault> {
     for role in &plan.roles {
         let mut products = Vec::new();
+        let mut rounded = Vec::new();
         each_step(&role.body, &mut |step| {
-            if let Step::Multiply { a, b, transposed, .. } = step {
-                products.push((plan.line(step), *a, *b, *transposed, WARPGROUP_ROWS / 4));
-            }
-            if let Step::MultiplyAtOnce { a, b, transposed, .. } = step {
-                let rows = plan.buffers.iter().find_map(|buffer| match &buffer.place {
-                    Place::Shared(Shared { owner: Owner::Warps, layout: Some(layout), .. }) => {
-                        Some(layout.rows())
-                    }
-                    _ => None,
-                });
-                products.push((plan.line(step), *a, *b, *transposed, rows.unwrap_or(0) / role.warps));
+            if let Step::Multiply { a, b, transposed, .. } | Step::MultiplyAtOnce { a, b, transposed, .. } =
+                step
+            {
+                products.push((plan.line(step), *a, *b, *transposed, role.warp_rows));
             }
         });
+        each_step(&role.body, &mut |step| {
+            if let Step::Compute(Compute { what: Function::Round, writes, .. }) = step {
+                rounded.extend(writes.iter().map(|view| (plan.line(step), view.buffer)));
+            }
+        });
+        let is_factor = |buffer: BufferId| products.iter().any(|(_, a, ..)| a.buffer == buffer);
+        if let Some((at, buffer)) = rounded.into_iter().find(|(_, buffer)| !is_factor(*buffer)) {
+            let what = format!("{} is multiplied with nothing", plan.buffer(buffer).name);
+            return Err(Fault { at, what });
+        }
         for (line, a, b, transposed, rows_of_warp) in products {
             let Place::Shared(Shared { layout: Some(second), .. }) = &plan.buffer(b.buffer).place else {
                 return Err(Fault {
