@@ -32,17 +32,15 @@ const BATCHES: &[Batch] = &[
 fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize) -> Vec<Problem> {
     let problem = |(index, &(lens, q_heads, kv_heads)): (usize, &Batch)| {
         let number = first + index;
-        let head_dim = match program.head_dim {
-            Generic::Fixed(dim) => dim,
-            Generic::Open(_) => tuned_head_dims(arch)[number / 2 % tuned_head_dims(arch).len()],
-        };
+        let head_dim = tuned_head_dims(arch)[number / 2 % tuned_head_dims(arch).len()];
+        let head_dim = program.with_fixed(head_dim.into());
         let dtype = match program.element {
             Generic::Fixed(dtype) => dtype,
             Generic::Open(_) => [DType::F16, DType::Bf16][number % 2],
         };
         Problem {
             dtype,
-            head_dim: head_dim.into(),
+            head_dim,
             q_heads,
             kv_heads,
             lens: lens.to_vec(),

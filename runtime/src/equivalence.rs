@@ -191,10 +191,8 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
     let has_window = program.params.iter().any(|param| param.name == "window");
-    let head_dims = match program.head_dim {
-        Generic::Fixed(dim) => vec![dim.into()],
-        Generic::Open(_) => head_dims.to_vec(),
-    };
+    let mut head_dims: Vec<HeadDim> = head_dims.iter().map(|dim| program.with_fixed(*dim)).collect();
+    head_dims.dedup();
     let dtypes = match program.element {
         Generic::Fixed(dtype) => vec![dtype],
         Generic::Open(_) => vec![DType::F16, DType::Bf16],
