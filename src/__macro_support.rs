@@ -62,11 +62,11 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// From the arguments of a launch of `program`, one for each parameter.
+    /// From the arguments of a launch of `program`, one for each parameter, where its head dimensions are `dims`.
     pub fn of<T: Element>(
         program: &Program,
         arguments: &[Argument<'_>],
-        head_dim: usize,
+        dims: &[usize],
     ) -> Result<Shapes, HostRunError> {
         let mut shapes = Shapes {
             batch: Batch { q_starts: vec![0], kv_lens: Vec::new(), q_heads: 0, kv_heads: 0 },
@@ -74,10 +74,11 @@ impl Shapes {
         };
         for (index, (param, argument)) in program.params.iter().zip(arguments).enumerate() {
             let over = program.main_loop.over.0 == index;
+            let width = param.dim.and_then(|dim| dims.get(dim.0)).copied().unwrap_or(1);
             match argument {
                 Argument::Ragged(ragged) => {
                     typed::<T>(&param.name, ragged.tensor)?;
-                    let [tokens, heads] = leading(&param.name, ragged.tensor, head_dim)?;
+                    let [tokens, heads] = leading(&param.name, ragged.tensor, width)?;
                     if param.kind == ParamKind::Query {
                         shapes.batch.q_starts = starts(ragged.starts);
                         shapes.batch.q_heads = heads;
@@ -92,7 +93,7 @@ impl Shapes {
                 }
                 Argument::Pool(pool) => {
                     typed::<T>(&param.name, pool.tensor)?;
-                    let shape = pool_shape(&param.name, pool, head_dim)?;
+                    let shape = pool_shape(&param.name, pool, width)?;
                     shapes.kv_heads(&param.name, pool.tensor, shape.kv_heads)?;
                 }
                 Argument::Table(table) if over => {

@@ -66,9 +66,10 @@ pub mod kernels;
 /// here, and [`runtime::BlockTable`] elsewhere.
 pub mod prelude {
     pub use crate::attention_kernel;
+    pub use crate::dsl::vectors::*;
     pub use crate::dsl::{
-        At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, PerHead,
-        Query, RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
+        At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, Query,
+        RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
     };
     pub use crate::runtime::args::BlockTable as DeviceBlockTable;
     pub use crate::runtime::{

@@ -325,7 +325,7 @@ fn fixed_kernels() {
         (
             DType::Bf16,
             64,
-            "argument `q` has shape [64, 1, 64]: kernel `user` is written for a head_dim of 128",
+            "argument `q` has shape [64, 1, 64]: kernel `user` is written for head_dim 128, asked for 64",
         ),
     ];
     for (dtype, head_dim, expected) in table {

@@ -50,10 +50,7 @@ fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usi
             Generic::Fixed(dtype) => dtype,
             Generic::Open(_) => [DType::F16, DType::Bf16][index % 2],
         },
-        head_dim: match program.head_dim {
-            Generic::Fixed(dim) => dim.into(),
-            Generic::Open(_) => dims[index % dims.len()],
-        },
+        head_dim: program.with_fixed(dims[index % dims.len()]),
         block_size: paged.then(|| BLOCK_SIZES[index / 2 % BLOCK_SIZES.len()]),
         shape,
         tuning: Tuning::default(),

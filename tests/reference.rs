@@ -152,6 +152,81 @@ fn the_source_and_the_program_agree_on_other_forms() {
     }
 }
 
+/// Head dimensions that differ, and a slice.
+#[test]
+fn the_source_and_the_program_agree_on_dimensions() {
+    let device = Device::emulator();
+    for shape @ Shape(_, q_heads, kv_heads) in SHAPES {
+        let i = Inputs::new(&device, shape);
+        let (tokens, kv_tokens, blocks) = (i.q_starts.tokens(), i.kv_starts.tokens(), i.k_pool.shape()[0]);
+        let (q, k) =
+            (tensor(&device, 1, &[tokens, *q_heads, 48]), tensor(&device, 2, &[kv_tokens, *kv_heads, 48]));
+        let v = tensor(&device, 3, &[kv_tokens, *kv_heads, 32]);
+        let o = Tensor::zeros(&device, DType::F16, &[tokens, *q_heads, 32]).unwrap();
+        let args = odd_forms::two_dims::Args {
+            q: Ragged { tensor: &q, starts: &i.q_starts },
+            k: Ragged { tensor: &k, starts: &i.kv_starts },
+            v: Ragged { tensor: &v, starts: &i.kv_starts },
+            o: &o,
+            lse: &i.lse,
+        };
+        let got = odd_forms::two_dims::reference::<32, f16, 48>(&args).unwrap();
+        let program = odd_forms::two_dims::program();
+        compare("two_dims", program, &args.arguments(), [&got.o, &got.lse]);
+        let said = odd_forms::two_dims::reference::<48, f16, 32>(&args).map_err(|error| error.to_string());
+        let want = format!("`v` has shape [{kv_tokens}, {kv_heads}, 32], and takes [tokens, heads, 48]");
+        assert_eq!(said, Err(want));
+
+        let q = tensor(&device, 4, &[tokens, *q_heads, 40]);
+        let cache = tensor(&device, 5, &[blocks, 8, *kv_heads, 40]);
+        let args = odd_forms::latent::Args {
+            q: Ragged { tensor: &q, starts: &i.q_starts },
+            cache: Pool { tensor: &cache, layout: PoolLayout::Nhd },
+            table: &i.table,
+            o: &o,
+            lse: &i.lse,
+        };
+        let got = odd_forms::latent::reference::<f16, 40>(&args).unwrap();
+        compare("latent", odd_forms::latent::program(), &args.arguments(), [&got.o, &got.lse]);
+    }
+}
+
+/// Values and output of another dimension than queries and keys, compiled; and what is not compiled yet, refused by name.
+#[test]
+fn kernels_of_two_dimensions_are_launched() {
+    let device = Device::emulator();
+    let i = Inputs::new(&device, &Shape(&[(3, 20)], 2, 1));
+    for (d, e) in [(128, 64), (128, 128)] {
+        let (q, k) = (tensor(&device, 1, &[3, 2, d]), tensor(&device, 2, &[20, 1, d]));
+        let (v, o) = (tensor(&device, 3, &[20, 1, e]), tensor(&device, 4, &[3, 2, e]));
+        let args = odd_forms::two_dims::Args {
+            q: Ragged { tensor: &q, starts: &i.q_starts },
+            k: Ragged { tensor: &k, starts: &i.kv_starts },
+            v: Ragged { tensor: &v, starts: &i.kv_starts },
+            o: &o,
+            lse: &i.lse,
+        };
+        args.launch(&device).unwrap();
+        let want = runtime::reference(odd_forms::two_dims::program(), &args.arguments()).unwrap();
+        for (got, want) in o.to_f32_vec().unwrap().iter().zip(&want[0].values) {
+            assert!((f64::from(*got) - want).abs() <= 4e-3, "{d}/{e}: {got}, not {want}");
+        }
+    }
+
+    let cache = tensor(&device, 5, &[i.k_pool.shape()[0], 8, 1, 64]);
+    let (q, o) = (tensor(&device, 4, &[3, 2, 64]), tensor(&device, 4, &[3, 2, 32]));
+    let args = odd_forms::latent::Args {
+        q: Ragged { tensor: &q, starts: &i.q_starts },
+        cache: Pool { tensor: &cache, layout: PoolLayout::Nhd },
+        table: &i.table,
+        o: &o,
+        lse: &i.lse,
+    };
+    let said = args.launch(&device).map(|_| ()).unwrap_err().to_string();
+    let want = "kernel `latent`: the right factor of `dot(p, v)` must be loaded values";
+    assert_eq!(said, want);
+}
+
 #[test]
 fn bad_arguments_are_errors() {
     let device = Device::emulator();

@@ -32,10 +32,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
     let tuned = head_dims(program, arch);
     let problem = |(index, &(lens, q_heads, kv_heads)): (usize, &Batch)| {
         let number = first + index;
-        let head_dim = match program.head_dim {
-            Generic::Fixed(dim) => dim.into(),
-            Generic::Open(_) => tuned[number / 2 % tuned.len()],
-        };
+        let head_dim = tuned[number / 2 % tuned.len()];
         let dtype = match program.element {
             Generic::Fixed(dtype) => dtype,
             Generic::Open(_) => [DType::F16, DType::Bf16][number % 2],

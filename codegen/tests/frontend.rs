@@ -3,6 +3,7 @@
 //! Snapshots are read as tables: in `mistakes`, each case is an edit of a good kernel and what is said of it.
 
 use flashpage_codegen::frontend::{FrontendError, kernel_names, parse_file, parse_source};
+use flashpage_codegen::program::TYPES;
 use std::fmt::Write;
 
 const CONTIGUOUS: &str = "\
@@ -47,6 +48,49 @@ fn paged<T: Element, const D: usize>(
         let k = k.gather(table, cols);
         let p = softmax.step(dot(q, k.t()) * scale, &mut acc);
         acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+}
+";
+
+/// Values and output of another dimension than queries and keys.
+const TWO: &str = "\
+fn two<T: Element, const D: usize, const E: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
+    lse: RowOutput,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let k = k.load(cols);
+        let p = softmax.step(dot(q, k.t()), &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+";
+
+/// Keys whose first numbers are the values.
+const LATENT: &str = "\
+fn latent<T: Element, const WIDE: usize, const RANK: usize>(
+    q: Query<T, WIDE>,
+    cache: PagedKeys<T, WIDE>,
+    table: BlockTable,
+    o: Output<T, RANK>,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let c = cache.gather(table, cols);
+        let p = softmax.step(dot(q, c.t()) * 0.125, &mut acc);
+        let values = c.slice::<RANK>();
+        acc += dot(p, values);
     }
     o.store(softmax.finish(acc));
 }
@@ -198,6 +242,13 @@ const MISTAKES: &[(&str, &str)] = &[
     ("|x, at| x + slopes[at.head]", "|(x, y), at| x"),
 ];
 
+/// Every type that a parameter can have, as messages list them.
+fn all_types() -> String {
+    let types: Vec<String> = TYPES.iter().map(|ty| ty.usage()).collect();
+    let (last, others) = types.split_last().unwrap();
+    format!("{} and {last}", others.join(", "))
+}
+
 #[test]
 fn mistakes() {
     let mut out = String::new();
@@ -207,6 +258,7 @@ fn mistakes() {
             Err(error) => error.to_string(),
         };
         assert!(!said.contains("misread"), "{to}: {said}");
+        let said = said.replace(&all_types(), "(all types)");
         writeln!(out, "- {}\n+ {}\n{said}\n", from.replace('\n', " "), to.replace('\n', " ")).unwrap();
     }
     insta::assert_snapshot!(out);
@@ -236,6 +288,110 @@ fn mistakes_with_pages() {
         writeln!(out, "- {from}\n+ {to}\n{said}\n").unwrap();
     }
     insta::assert_snapshot!(out);
+}
+
+/// Edits of [`TWO`] and of [`LATENT`] that are not kernels.
+const MISTAKES_OF_DIMENSIONS: &[(&str, &str, &str)] = &[
+    (TWO, "k: Keys<T, D>", "k: Keys<T, E>"),
+    (TWO, "v: Values<T, E>", "v: Values<T, D>"),
+    (TWO, "o: Output<T, E>", "o: Output<T, D>"),
+    (TWO, "v: Values<T, E>", "v: Values<T, 96>"),
+    (TWO, "q: Query<T, D>", "q: Query<T, 192>"),
+    (TWO, "const E: usize", "const E: usize, const F: usize"),
+    (TWO, "v: Values<T, E>", "v: Values<T, F>"),
+    (TWO, "lse: RowOutput", "lse: RowOutput, o2: Output<T, F>"),
+    (TWO, "v: Values<T, E>", "v: Vlues<T, E>"),
+    (TWO, "v.load(cols)", "k"),
+    (TWO, "acc += dot(p, v.load(cols));", "acc += dot(p, v.load(cols)); acc += dot(p, k);"),
+    (TWO, "o.store(softmax.finish(acc));", "o.store(q);"),
+    (TWO, "Tile::zeros()", "Tile::<Rows, Dim<D>>::zeros()"),
+    (TWO, "let mut acc", "let mut acc: Tile<Rows, Dim<F>>"),
+    (TWO, "let mut acc", "let mut acc: Tile<Rows, Dim<64>>"),
+    (TWO, "let k = k.load(cols);", "let k: Tile<Cols, Dim<E>> = k.load(cols);"),
+    (TWO, "dot(q, k.t())", "dot(q, v.load(cols).t())"),
+    (TWO, "dot(q, k.t())", "dot(q, v.load(cols))"),
+    (TWO, "acc += dot(p, v.load(cols));", ""),
+    (TWO, "acc += dot(p, v.load(cols));", "acc += dot(p, v.laod(cols));"),
+    (LATENT, "slice::<RANK>()", "slice()"),
+    (LATENT, "slice::<RANK>()", "slice::<RANK>(0)"),
+    (LATENT, "slice::<RANK>()", "slice::<RANK, WIDE>()"),
+    (LATENT, "slice::<RANK>()", "slice::<T>()"),
+    (LATENT, "slice::<RANK>()", "slice::<64>()"),
+    (LATENT, "slice::<RANK>()", "slice::<WIDE>()"),
+    (LATENT, "slice::<RANK>()", "slcie::<RANK>()"),
+    (LATENT, "c.slice::<RANK>()", "c.t().slice::<RANK>()"),
+    (LATENT, "c.slice::<RANK>()", "c"),
+    (LATENT, "c.slice::<RANK>()", "cache.slice::<RANK>()"),
+    (LATENT, "o: Output<T, RANK>", "o: Output<T, WIDE>"),
+];
+
+#[test]
+fn mistakes_of_dimensions() {
+    let mut out = String::new();
+    for (source, from, to) in MISTAKES_OF_DIMENSIONS {
+        let said = match parse_source(&edit(source, from, to)) {
+            Ok(program) => panic!("accepted with `{to}`:\n{program}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(!said.contains("misread"), "{to}: {said}");
+        writeln!(out, "- {from}\n+ {to}\n{said}\n").unwrap();
+    }
+    let numbers = LATENT.replace(", const WIDE: usize, const RANK: usize", "");
+    let small = numbers.replace("WIDE", "64").replace("RANK", "96");
+    writeln!(out, "{}", parse_source(&small).unwrap_err()).unwrap();
+    insta::assert_snapshot!(out);
+}
+
+/// What [`Program::takes`] says of a kernel with these in place of its two dimensions.
+#[test]
+fn head_dims_that_programs_take() {
+    let of = |source: &str, (d, e): (&str, &str)| {
+        let source = source.replace("const WIDE: usize, const RANK: usize", "const D: usize, const E: usize");
+        let source = source.replace("WIDE", "D").replace("RANK", "E");
+        let mut generics = Vec::new();
+        for (name, number) in [("D", d), ("E", e)] {
+            if number == name {
+                generics.push(format!(", const {name}: usize"));
+            }
+        }
+        let source = source.replace(", const D: usize, const E: usize", &generics.concat());
+        let source = source.replace("T, D>", &format!("T, {d}>")).replace("T, E>", &format!("T, {e}>"));
+        parse_source(&source.replace("slice::<E>", &format!("slice::<{e}>"))).unwrap()
+    };
+    let cases = [
+        (TWO, ("D", "E"), "64", ""),
+        (TWO, ("D", "E"), "192/128", ""),
+        (TWO, ("D", "E"), "64/128", ""),
+        (TWO, ("192", "128"), "192/128", ""),
+        (TWO, ("192", "128"), "192", "kernel `two` is written for head_dim 192/128, asked for 192"),
+        (TWO, ("192", "E"), "192/64", ""),
+        (TWO, ("192", "E"), "128/64", "kernel `two` is written for head_dim 192/E, asked for 128/64"),
+        (TWO, ("D", "64"), "192/128", "kernel `two` is written for head_dim D/64, asked for 192/128"),
+        (TWO, ("64", "64"), "64", ""),
+        (TWO, ("64", "64"), "128", "kernel `two` is written for head_dim 64, asked for 128"),
+        (TWO, ("64", "64"), "64/128", "kernel `two` is written for head_dim 64, asked for 64/128"),
+        (
+            CONTIGUOUS,
+            ("D", "D"),
+            "192/128",
+            "kernel `attention` has one head dimension, `D`, and 192/128 was asked for: give one number, or write the kernel \
+             with a second (`Values<T, E>` and `Output<T, E>`)",
+        ),
+        (LATENT, ("D", "E"), "576/512", ""),
+        (LATENT, ("D", "E"), "512", ""),
+        (
+            LATENT,
+            ("D", "E"),
+            "64/128",
+            "kernel `latent`: `values` is the first 128 numbers of rows of 64 at a head_dim of 64/128: a slice is no larger \
+             than what it is cut from",
+        ),
+    ];
+    for (source, dims, asked, want) in cases {
+        let program = of(source, dims);
+        let said = program.takes(asked.parse().unwrap()).err().map(|error| error.to_string());
+        assert_eq!(said.unwrap_or_default(), want, "{dims:?} at {asked}");
+    }
 }
 
 #[test]
@@ -328,6 +484,8 @@ fn variants() {
 fn programs() {
     insta::assert_snapshot!("contiguous", parse_source(CONTIGUOUS).unwrap());
     insta::assert_snapshot!("paged", parse_source(PAGED).unwrap());
+    insta::assert_snapshot!("two", parse_source(TWO).unwrap());
+    insta::assert_snapshot!("latent", parse_source(LATENT).unwrap());
 }
 
 #[test]

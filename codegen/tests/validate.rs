@@ -3,8 +3,8 @@
 use flashpage_codegen::Program;
 use flashpage_codegen::frontend::parse_source;
 use flashpage_codegen::program::{
-    Axis, BinaryOp, Expr, ParamId, ParamKind, ProgramError, ScalarType, StateId, StateKind, Stmt, TileOp,
-    TileType, UnaryOp, ValueId,
+    Axis, BinaryOp, Dim, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType, StateId, StateKind,
+    Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
 };
 use proc_macro2::{TokenStream, TokenTree};
 
@@ -26,6 +26,23 @@ fn f<T: Element, const D: usize>(
 }
 ";
 
+/// Keys that are values too, in their first numbers.
+const LATENT: &str = "\
+fn f<T: Element, const D: usize, const E: usize>(
+    q: Query<T, D>, kv: PagedKeys<T, D>, table: BlockTable, o: Output<T, E>,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc: Tile<Rows, Dim<E>> = Tile::zeros();
+    for cols in table.tiles() {
+        let c = kv.gather(table, cols);
+        let p = softmax.step(dot(q, c.t()) * 0.5, &mut acc);
+        acc += dot(p, c.slice::<E>());
+    }
+    o.store(softmax.finish(acc));
+}
+";
+
 fn good() -> Program {
     parse_source(SOURCE).unwrap()
 }
@@ -42,6 +59,13 @@ fn set_mask(program: &mut Program, expr: Expr) {
     }
 }
 
+/// Cuts a tile at the end of the loop.
+fn slice(program: &mut Program, of: ValueId, dim: Dim) {
+    let ty = TileType { rows: Axis::Cols, cols: Axis::Dim(dim) };
+    program.values.push(Value { name: None, ty, op: TileOp::Slice { of, dim } });
+    program.main_loop.body.push(Stmt::Define(ValueId(program.values.len() - 1)));
+}
+
 type Break = fn(&mut Program);
 
 const BROKEN: &[(Break, &str)] = &[
@@ -49,6 +73,37 @@ const BROKEN: &[(Break, &str)] = &[
     (|p| p.main_loop.over = ParamId(99), "there is no parameter 99"),
     (|p| p.params[0].kind = ParamKind::Keys, "a program has exactly one query"),
     (|p| p.params[1].kind = ParamKind::Query, "a program has exactly one query"),
+    (|p| p.dims.clear(), "a program has one head dimension, or two"),
+    (|p| p.dims.extend([64, 128].map(Generic::Fixed)), "a program has one head dimension, or two"),
+    (|p| p.dims.push(p.dims[0].clone()), "the head dimensions of a program differ"),
+    (|p| p.dims.push(Generic::Open("E".into())), "a head dimension that is left open is that of some tensor"),
+    (|p| p.params[1].dim = None, "tensors have a head dimension, and nothing else has one"),
+    (|p| p.params[4].dim = Some(Dim(0)), "tensors have a head dimension, and nothing else has one"),
+    (|p| p.params[1].dim = Some(Dim(7)), "there is no head dimension 7"),
+    (|p| p.values[0].ty.cols = Axis::Dim(Dim(7)), "there is no head dimension 7"),
+    (
+        |p| {
+            p.dims.push(Generic::Open("E".into()));
+            p.params[1].dim = Some(Dim(1));
+        },
+        "`%1`: Cols×Dim<D> where Cols×Dim<E> is meant",
+    ),
+    (
+        |p| {
+            p.dims.push(Generic::Open("E".into()));
+            p.params[3].dim = Some(Dim(1));
+        },
+        "`%9`: Rows×Dim<D> where Rows×Dim<E> is meant",
+    ),
+    (|p| slice(p, ValueId(3), Dim(0)), "`%11`: a slice of rows of Rows×Cols"),
+    (|p| slice(p, ValueId(1), Dim(7)), "there is no head dimension 7"),
+    (
+        |p| {
+            p.dims = [64, 96].map(Generic::Fixed).to_vec();
+            slice(p, ValueId(1), Dim(1));
+        },
+        "`%11`: the first 96 numbers of rows of 64",
+    ),
     (|p| p.epilogue.truncate(p.epilogue.len() - 1), "`lse` is stored 0 times, not once"),
     (
         |p| {
@@ -79,7 +134,7 @@ const BROKEN: &[(Break, &str)] = &[
     ),
     (
         |p| {
-            let ty = TileType { rows: Axis::Cols, cols: Axis::Dim };
+            let ty = TileType { rows: Axis::Cols, cols: Axis::Dim(Dim(0)) };
             p.states[1].kind = StateKind::Accumulator(ty);
         },
         "`p`: Cols×Dim where Rows×Dim is meant",
@@ -184,9 +239,16 @@ fn change_one(
 /// front end accepts the validator accepts, which `parse_source` says by not speaking of a misreading.
 #[test]
 fn mutations_confuse_nobody() {
-    let tokens: TokenStream = SOURCE.parse().unwrap();
     let words = "q k v o lse n slopes softmax acc cols s p x at row head dot tile t load tiles map mask step lse \
                  finish store zeros Query Keys i32 f32 mut let for in 0 1.5 true + * == && < | . & !";
+    mutate(SOURCE, words);
+    let words = "q kv o table softmax acc cols c p D E T Dim Rows Cols Tile dot tile t slice gather tiles step finish \
+                 store zeros Query Output Values f32 mut let 0 32 1.5 * < > , : :: | . &";
+    mutate(LATENT, words);
+}
+
+fn mutate(source: &str, words: &str) {
+    let tokens: TokenStream = source.parse().unwrap();
     let words: TokenStream = words.parse().unwrap();
     let mut accepted = 0;
     let mut tried = 0;

@@ -1,7 +1,7 @@
 //! What stands beside an accepted kernel function: a module of its name.
 
 use flashpage_codegen::Program;
-use flashpage_codegen::program::{DType, Generic, ParamKind, ScalarType};
+use flashpage_codegen::program::{Access, DType, Dim, Generic, ParamKind, ScalarType, Storage, Vector};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{FnArg, GenericParam, Ident};
@@ -33,6 +33,7 @@ pub(crate) fn beside(function: &syn::ItemFn, program: &Program) -> TokenStream {
 struct Param<'a> {
     name: &'a Ident,
     kind: ParamKind,
+    dim: Option<Dim>,
     /// A variable for what the host run holds for it. Hygienic: parameters may have any name.
     held: Ident,
 }
@@ -48,55 +49,67 @@ fn params<'a>(function: &'a syn::ItemFn, program: &Program) -> Vec<Param<'a>> {
     let pair = |(index, (name, param)): (usize, (&'a Ident, &flashpage_codegen::program::Param))| Param {
         name,
         kind: param.kind,
+        dim: param.dim,
         held: format_ident!("held_{index}", span = Span::mixed_site()),
     };
     names.zip(&program.params).enumerate().map(pair).collect()
+}
+
+impl Param<'_> {
+    /// The type of its field in `Args`.
+    fn field(&self) -> TokenStream {
+        match (self.kind.ty().storage, self.kind) {
+            (Storage::Ragged, _) => quote!(::flashpage::runtime::args::Ragged<'a>),
+            (Storage::Pool, _) => quote!(::flashpage::runtime::args::Pool<'a>),
+            (Storage::Table, _) => quote!(&'a ::flashpage::runtime::args::BlockTable),
+            (Storage::Scalar, ParamKind::Scalar(ty)) => scalar(ty),
+            (Storage::Plain | Storage::Scalar, _) => quote!(&'a ::flashpage::runtime::tensor::Tensor),
+        }
+    }
+
+    /// Its variant of `Argument`.
+    fn variant(&self) -> TokenStream {
+        let ty = self.kind.ty();
+        match (ty.storage, ty.access, self.kind) {
+            (Storage::Ragged, ..) => quote!(Ragged),
+            (Storage::Pool, ..) => quote!(Pool),
+            (Storage::Table, ..) => quote!(Table),
+            (_, _, ParamKind::Scalar(ScalarType::F32)) => quote!(F32),
+            (_, _, ParamKind::Scalar(ScalarType::I32)) => quote!(I32),
+            (_, _, ParamKind::Scalar(ScalarType::Bool)) => quote!(Bool),
+            (_, Access::Write, _) => quote!(Output),
+            (_, Access::Read, _) => quote!(Vector),
+        }
+    }
+
+    /// Its shape, where it has one that does not depend on a layout.
+    fn shape(&self, program: &Program) -> Option<String> {
+        let dim = self.dim.map_or_else(String::new, |dim| program.dim_text(dim));
+        let ty = self.kind.ty();
+        matches!(ty.storage, Storage::Ragged | Storage::Plain).then(|| ty.shape(&dim))
+    }
+
+    fn doc(&self, program: &Program) -> String {
+        let of = match self.kind {
+            ParamKind::Vector(Vector { element, .. }) => format!(" of {element}"),
+            ParamKind::RowOutput => " of f32".into(),
+            _ => String::new(),
+        };
+        let shape = self.shape(program).map_or_else(String::new, |shape| format!(", `{shape}`{of}"));
+        format!("{}{shape}.", self.kind.ty().doc)
+    }
 }
 
 /// `struct Args` and how it is launched.
 fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
     let kernel = &function.sig.ident;
     let params = params(function, program);
-    let fields = params.iter().map(|Param { name, kind, .. }| {
-        let vector_doc;
-        let (ty, doc) = match kind {
-            ParamKind::Query => (quote!(Ragged<'a>), "Queries, `[tokens, q_heads, head_dim]`."),
-            ParamKind::Keys => (quote!(Ragged<'a>), "Keys, `[tokens, kv_heads, head_dim]`."),
-            ParamKind::Values => (quote!(Ragged<'a>), "Values, `[tokens, kv_heads, head_dim]`."),
-            ParamKind::PagedKeys => (quote!(Pool<'a>), "The pool of key blocks."),
-            ParamKind::PagedValues => (quote!(Pool<'a>), "The pool of value blocks."),
-            ParamKind::BlockTable => {
-                (quote!(&'a BlockTable), "Where the blocks of each sequence lie, and its length.")
-            }
-            ParamKind::Output => (quote!(&'a Tensor), "Output, `[tokens, q_heads, head_dim]`."),
-            ParamKind::RowOutput => (quote!(&'a Tensor), "Output, `[tokens, q_heads]` of f32."),
-            ParamKind::Vector(vector) => {
-                vector_doc = format!("`[{}]` of {}.", vector.along.length(), vector.element);
-                (quote!(&'a Tensor), vector_doc.as_str())
-            }
-            ParamKind::Scalar(ty) => (scalar(*ty), "A number."),
-        };
-        let ty = match kind {
-            ParamKind::Scalar(_) => ty,
-            ParamKind::Output | ParamKind::RowOutput | ParamKind::Vector(_) => {
-                quote!(&'a ::flashpage::runtime::tensor::Tensor)
-            }
-            ParamKind::BlockTable => quote!(&'a ::flashpage::runtime::args::BlockTable),
-            _ => quote!(::flashpage::runtime::args::#ty),
-        };
+    let fields = params.iter().map(|param| {
+        let (name, ty, doc) = (param.name, param.field(), param.doc(program));
         quote!(#[doc = #doc] pub #name: #ty,)
     });
-    let arguments = params.iter().map(|Param { name, kind, .. }| {
-        let variant = match kind {
-            ParamKind::Query | ParamKind::Keys | ParamKind::Values => quote!(Ragged),
-            ParamKind::PagedKeys | ParamKind::PagedValues => quote!(Pool),
-            ParamKind::BlockTable => quote!(Table),
-            ParamKind::Output | ParamKind::RowOutput => quote!(Output),
-            ParamKind::Vector(_) => quote!(Vector),
-            ParamKind::Scalar(ScalarType::F32) => quote!(F32),
-            ParamKind::Scalar(ScalarType::I32) => quote!(I32),
-            ParamKind::Scalar(ScalarType::Bool) => quote!(Bool),
-        };
+    let arguments = params.iter().map(|param| {
+        let (name, variant) = (param.name, param.variant());
         quote!(::flashpage::runtime::args::Argument::#variant(self.#name))
     });
     let doc = format!("The arguments of a launch of `{kernel}`, a field for each parameter.");
@@ -184,58 +197,57 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         Generic::Fixed(DType::Bf16) => quote!(::flashpage::dsl::bf16),
         Generic::Fixed(_) => quote!(f32),
     };
-    let head_dim = match &program.head_dim {
+    let dims = program.dims.iter().map(|dim| match dim {
         Generic::Open(name) => {
             let name = Ident::new(name, kernel.span());
             quote!(#name)
         }
         Generic::Fixed(n) => quote!(#n),
-    };
+    });
+    let dims: Vec<TokenStream> = dims.collect();
     let shapes = Ident::new("shapes", Span::mixed_site());
-    let hold = params.iter().filter_map(|Param { name, kind, held }| {
-        let text = name.to_string();
-        Some(match kind {
-            ParamKind::Query | ParamKind::Keys | ParamKind::Values => {
-                quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;)
-            }
-            ParamKind::PagedKeys | ParamKind::PagedValues => {
-                quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;)
-            }
-            ParamKind::BlockTable => quote!(let #held = #shapes.table(args.#name);),
-            ParamKind::Vector(vector) => {
-                let ty = scalar(vector.element);
+    let hold = params.iter().filter_map(|Param { name, kind, dim, held }| {
+        let (text, ty) = (name.to_string(), kind.ty());
+        Some(match (ty.storage, ty.access, kind) {
+            (Storage::Ragged, ..) => quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;),
+            (Storage::Pool, ..) => quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;),
+            (Storage::Table, ..) => quote!(let #held = #shapes.table(args.#name);),
+            (Storage::Scalar, ..) => return None,
+            (Storage::Plain, Access::Read, ParamKind::Vector(Vector { element, .. })) => {
+                let ty = scalar(*element);
                 quote!(let #held = #shapes.vector::<#ty>(args.#name)?;)
             }
-            ParamKind::Output => quote!(let mut #held = #shapes.output(#head_dim);),
-            ParamKind::RowOutput => quote!(let mut #held = #shapes.output(1);),
-            ParamKind::Scalar(_) => return None,
+            (Storage::Plain, ..) => {
+                let width = dim.map_or_else(|| quote!(1), |dim| dims[dim.0].clone());
+                quote!(let mut #held = #shapes.output(#width);)
+            }
         })
     });
     // Views are `Copy`, so they are made once and given to every instance.
-    let view = params.iter().map(|Param { name, kind, held }| match kind {
-        ParamKind::Query => quote!(#held.query()),
-        ParamKind::Keys => quote!(#held.keys()),
-        ParamKind::Values => quote!(#held.values()),
-        ParamKind::PagedKeys => quote!(#held.keys()),
-        ParamKind::PagedValues => quote!(#held.values()),
-        ParamKind::BlockTable => quote!(#held.view()),
-        ParamKind::Vector(vector) => {
-            let view = Ident::new(vector.along.type_name(), Span::mixed_site());
-            quote!(::flashpage::dsl::#view::new(&#held))
+    let view = params.iter().map(|Param { name, kind, held, .. }| {
+        let ty = kind.ty();
+        let view = Ident::new(ty.name, Span::mixed_site());
+        match (ty.storage, ty.access) {
+            // What is held has a method for each: `query`, `keys`, `values`.
+            (Storage::Ragged | Storage::Pool, _) => {
+                let method = Ident::new(ty.noun, Span::mixed_site());
+                quote!(#held.#method())
+            }
+            (Storage::Table, _) => quote!(#held.view()),
+            (Storage::Scalar, _) => quote!(args.#name),
+            (Storage::Plain, Access::Read) => quote!(::flashpage::dsl::#view::new(&#held)),
+            (Storage::Plain, Access::Write) => {
+                quote!(::flashpage::dsl::#view::new(&mut #held, #shapes.q_heads()))
+            }
         }
-        ParamKind::Output => quote!(::flashpage::dsl::Output::new(&mut #held, #shapes.q_heads())),
-        ParamKind::RowOutput => quote!(::flashpage::dsl::RowOutput::new(&mut #held, #shapes.q_heads())),
-        ParamKind::Scalar(_) => quote!(args.#name),
     });
     let views: Vec<Ident> =
         (0..params.len()).map(|index| format_ident!("view_{index}", span = Span::mixed_site())).collect();
-    let is_output = |param: &&Param| matches!(param.kind, ParamKind::Output | ParamKind::RowOutput);
+    let is_output = |param: &&Param| param.kind.ty().access == Access::Write;
     let outputs: Vec<&Param> = params.iter().filter(is_output).collect();
-    let fields = outputs.iter().map(|Param { name, kind, .. }| {
-        let doc = match kind {
-            ParamKind::Output => "`[tokens, q_heads, head_dim]`",
-            _ => "`[tokens, q_heads]`",
-        };
+    let fields = outputs.iter().map(|param| {
+        let (name, shape) = (param.name, param.shape(program).unwrap_or_default());
+        let doc = format!("`{shape}`");
         quote!(#[doc = #doc] pub #name: ::std::vec::Vec<f32>,)
     });
     let results = outputs.iter().map(|Param { name, held, .. }| quote!(#name: #held));
@@ -259,7 +271,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             let #shapes = ::flashpage::__macro_support::Shapes::of::<#element>(
                 program(),
                 &args.arguments(),
-                #head_dim,
+                &[#(#dims),*],
             )?;
             #(#hold)*
             {

@@ -5,7 +5,7 @@ use crate::instance::{Instance, Span};
 /// An axis of a [`Tile`](crate::Tile): [`Rows`], [`Cols`] or [`Dim`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an axis of a tile",
-    note = "an axis is `Rows` (query positions), `Cols` (key positions) or `Dim<D>` (the head dimension)"
+    note = "an axis is `Rows` (query positions), `Cols` (key positions) or `Dim<D>` (a head dimension)"
 )]
 pub trait Axis: sealed::Extent + Copy + 'static {}
 
@@ -17,7 +17,7 @@ pub struct Rows;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cols;
 
-/// The head dimension.
+/// A head dimension: `D` numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dim<const D: usize>;
 

@@ -5,7 +5,7 @@
 //! the compiled kernel does on a GPU: the kernel's author gets an oracle for free.
 //!
 //! - **Axes are types.** A [`Tile`] has two of [`Rows`] (query positions), [`Cols`] (key positions) and
-//!   [`Dim<D>`] (the head dimension); [`dot`] contracts the axis that its factors share.
+//!   [`Dim<D>`] (a head dimension); [`dot`] contracts the axis that its factors share.
 //! - **Parameters are views.** [`Query`], [`Keys`], [`PagedKeys`], [`BlockTable`], [`Output`] and the others
 //!   are `Copy` and borrow what the host driver was given.
 //! - **An instance** is one run of the function: one query head of one sequence and a tile of its rows.
@@ -23,11 +23,13 @@ mod pages;
 mod params;
 mod softmax;
 mod tile;
+pub mod vectors;
 
 pub use axis::{Axis, Cols, Dim, Rows};
 pub use element::{Element, Scalar, select};
 pub use half::{bf16, f16};
 pub use pages::{BlockTable, PagedKeys, PagedValues};
-pub use params::{ColTile, ColTiles, Keys, Output, PerHead, Query, RowOutput, Values};
+pub use params::{ColTile, ColTiles, Keys, Output, Query, RowOutput, Values};
 pub use softmax::{OnlineSoftmax, RowVector};
 pub use tile::{At, Tile, dot};
+pub use vectors::*;

@@ -79,12 +79,16 @@ impl<T: Element> Pool<'_, T> {
     }
 }
 
-macro_rules! paged {
-    ($Name:ident, $what:literal) => {
-        #[doc = concat!("`", stringify!($Name), "<T, D>`: the pool of physical blocks of ", $what, ".")]
-        #[derive(Clone, Copy, Debug)]
-        pub struct $Name<'a, T, const D: usize>(Pool<'a, T>);
+/// `PagedKeys<T, D>`: the pool of physical blocks of keys.
+#[derive(Clone, Copy, Debug)]
+pub struct PagedKeys<'a, T, const D: usize>(Pool<'a, T>);
 
+/// `PagedValues<T, E>`: the pool of physical blocks of values.
+#[derive(Clone, Copy, Debug)]
+pub struct PagedValues<'a, T, const D: usize>(Pool<'a, T>);
+
+macro_rules! paged {
+    ($Name:ident) => {
         impl<'a, T: Element, const D: usize> $Name<'a, T, D> {
             /// A packed pool of this shape.
             pub fn new(data: &'a [T], shape: PoolShape) -> Self {
@@ -100,5 +104,5 @@ macro_rules! paged {
     };
 }
 
-paged!(PagedKeys, "keys");
-paged!(PagedValues, "values");
+paged!(PagedKeys);
+paged!(PagedValues);

@@ -1,17 +1,18 @@
 //! Parameters of a kernel: views of what the host driver was given.
 //!
-//! All are `Copy`. Tensors are `[tokens, heads, D]` with sequences laid end to end; strides are in elements.
-//! Paged keys and values, and the table, are in `pages.rs`.
+//! All are `Copy`. Tensors are `[tokens, heads, D]` with sequences laid end to end; strides are in elements. Values and
+//! output may have another head dimension than queries and keys. Paged keys and values, and the table, are in `pages.rs`;
+//! vectors in `vectors.rs`. What the compiler takes each type for is a row of `codegen/src/program/kind.rs`.
 
 use crate::axis::{Cols, Dim, Rows};
-use crate::element::{Element, Scalar};
+use crate::element::Element;
 use crate::host::HostError;
 use crate::instance::{self, Grid, Instance};
 use crate::softmax::RowVector;
 use crate::tile::Tile;
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::ops::{Index, Range};
+use std::ops::Range;
 
 /// A strided `[tokens, heads, D]` tensor.
 #[derive(Clone, Copy, Debug)]
@@ -133,12 +134,16 @@ impl<T: Element> Sequences<'_, T> {
     }
 }
 
-macro_rules! contiguous {
-    ($Name:ident, $what:literal) => {
-        #[doc = concat!("`", stringify!($Name), "<T, D>`: ", $what, ", `[tokens, kv_heads, D]`.")]
-        #[derive(Clone, Copy, Debug)]
-        pub struct $Name<'a, T, const D: usize>(Sequences<'a, T>);
+/// `Keys<T, D>`: keys, `[tokens, kv_heads, D]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a, T, const D: usize>(Sequences<'a, T>);
 
+/// `Values<T, E>`: values, `[tokens, kv_heads, E]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a, T, const D: usize>(Sequences<'a, T>);
+
+macro_rules! contiguous {
+    ($Name:ident) => {
         impl<'a, T: Element, const D: usize> $Name<'a, T, D> {
             /// A packed tensor of this many heads. Sequence `i` is tokens `starts[i]..starts[i + 1]`.
             pub fn packed(data: &'a [T], heads: usize, starts: &'a [usize]) -> Self {
@@ -163,8 +168,8 @@ macro_rules! contiguous {
     };
 }
 
-contiguous!(Keys, "keys");
-contiguous!(Values, "values");
+contiguous!(Keys);
+contiguous!(Values);
 
 impl<'a, T: Element, const D: usize> Keys<'a, T, D> {
     /// The column tiles of this sequence's keys.
@@ -173,7 +178,7 @@ impl<'a, T: Element, const D: usize> Keys<'a, T, D> {
     }
 }
 
-/// `Output<T, D>`: `[tokens, q_heads, D]`. On the host it takes f32, unrounded, whatever `T` is.
+/// `Output<T, E>`: `[tokens, q_heads, E]`. On the host it takes f32, unrounded, whatever `T` is.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a, T, const D: usize> {
     data: &'a [Cell<f32>],
@@ -240,26 +245,6 @@ fn store(
         }
     }
     Ok(())
-}
-
-/// `PerHead<f32>`, `PerHead<i32>`: one value per query head, read as `slopes[at.head]`. Any other index is clamped to the
-/// heads that there are.
-#[derive(Clone, Copy, Debug)]
-pub struct PerHead<'a, S>(&'a [S]);
-
-impl<'a, S: Scalar> PerHead<'a, S> {
-    /// One value per query head.
-    pub fn new(values: &'a [S]) -> Self {
-        PerHead(values)
-    }
-}
-
-impl<S: Scalar> Index<i32> for PerHead<'_, S> {
-    type Output = S;
-
-    fn index(&self, head: i32) -> &S {
-        self.0.get(head.max(0) as usize).or(self.0.last()).unwrap_or(S::ZERO)
-    }
 }
 
 impl Instance {

@@ -1,8 +1,9 @@
 //! Tiles: values with two axes, and what can be computed with them.
 
-use crate::axis::{Axis, Cols, Rows};
+use crate::axis::{Axis, Cols, Dim, Rows};
 use crate::host::HostError;
 use crate::instance::{self, Grid, Instance};
+use crate::params::dim;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
@@ -117,6 +118,26 @@ pub fn dot<R: Axis, K: Axis, C: Axis>(a: Tile<R, K>, b: Tile<K, C>) -> Tile<R, C
         }
         Tile::put(i, out)
     })
+}
+
+impl<R: Axis, const D: usize> Tile<R, Dim<D>> {
+    /// The first `E` numbers of each row. There are so many, or rustc refuses:
+    ///
+    /// ```compile_fail,E0080
+    /// # use flashpage_dsl::*;
+    /// fn cut(tile: Tile<Cols, Dim<32>>) -> Tile<Cols, Dim<64>> {
+    ///     tile.slice::<64>()
+    /// }
+    /// # let _: fn(_) -> _ = cut;
+    /// ```
+    pub fn slice<const E: usize>(self) -> Tile<R, Dim<E>> {
+        const { assert!(E <= D, "a slice is no larger than the rows that it is cut from") }
+        instance::with(|i| {
+            let from = self.get(i);
+            let data = from.data.chunks_exact(D.max(1)).flat_map(|row| &row[..E]).copied().collect();
+            Tile::put(i, Grid { rows: from.rows, cols: dim::<E>(), data })
+        })
+    }
 }
 
 impl Tile<Rows, Cols> {

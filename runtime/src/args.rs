@@ -392,11 +392,20 @@ pub enum Argument<'a> {
     I32(i32),
     /// For a `bool`.
     Bool(bool),
-    /// For `PerHead`: a number for each head, `[q_heads]` of f32 or i32.
+    /// For a vector: of `PerHead`, `[q_heads]` of f32 or i32.
     Vector(&'a Tensor),
 }
 
 impl Argument<'_> {
+    /// The tensor of queries, keys, values or an output.
+    pub(crate) fn tensor(&self) -> Option<&Tensor> {
+        match self {
+            Argument::Ragged(Ragged { tensor, .. }) | Argument::Pool(Pool { tensor, .. }) => Some(tensor),
+            Argument::Output(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -4,12 +4,12 @@
 //! entry outside the pool, a sequence longer than its row of the table, heads that do not divide. The
 //! reference goes through the same door, so it too sees only good arguments.
 
-use crate::args::{Argument, BlockTable, Pool, PoolShape, Ragged};
+use crate::args::{Argument, BlockTable, PoolShape, Ragged};
 use crate::device::Device;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
 use flashpage_codegen::HeadDim;
-use flashpage_codegen::program::{Along, DType, Generic, ParamId, ParamKind, Program, ScalarType, Vector};
+use flashpage_codegen::program::{DType, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector};
 
 /// Checked arguments and the shapes of the batch.
 #[derive(Debug)]
@@ -53,22 +53,20 @@ impl<'a> Batch<'a> {
             })
             .ok_or_else(|| missing("`Query`"))?;
         let [_, q_heads, head_dim] = three(program, q_param, query.tensor)?;
-        let v = arguments
-            .iter()
-            .zip(&program.params)
-            .find_map(|(argument, param)| width_of_values(param.kind, argument));
-        let head_dim = HeadDim { qk: head_dim, v: v.unwrap_or(head_dim) };
         let mut batch = Batch {
             program,
             arguments,
             query,
             dtype: query.tensor.dtype(),
-            head_dim,
+            head_dim: head_dim.into(),
             q_heads,
             kv_heads: 0,
             block_size: None,
             kv_lens: Vec::new(),
         };
+        if let Some(v) = batch.v_param().and_then(|param| batch.arguments[param.0].tensor()?.shape().last()) {
+            batch.head_dim.v = *v;
+        }
         batch.fixed(q_param)?;
         batch.kv_heads = batch.find_kv_heads().ok_or_else(|| missing("`Keys` or `PagedKeys`"))?;
         if batch.kv_heads == 0 || !q_heads.is_multiple_of(batch.kv_heads) {
@@ -91,17 +89,23 @@ impl<'a> Batch<'a> {
         self.query.starts.sequences()
     }
 
+    /// The first tensor that has not the query's dimension.
+    fn v_param(&self) -> Option<ParamId> {
+        let is_other = |param: &flashpage_codegen::program::Param| {
+            param.dim.is_some_and(|dim| self.program.dims.get(dim.0) != Some(self.program.qk_dim()))
+        };
+        self.program.params.iter().position(is_other).map(ParamId)
+    }
+
+    /// Numbers of a row of a parameter; 1 where it has no head dimension.
+    pub(crate) fn head_dim_of(&self, param: ParamId) -> usize {
+        let dim = self.program.params[param.0].dim;
+        dim.map_or(1, |dim| self.program.width(dim, self.head_dim))
+    }
+
     /// The name of a parameter.
     pub(crate) fn name(&self, param: ParamId) -> &str {
         &self.program.params[param.0].name
-    }
-
-    /// The head dimension of a parameter's tensor.
-    pub(crate) fn head_dim_of(&self, param: ParamId) -> usize {
-        match self.program.params[param.0].kind {
-            ParamKind::Values | ParamKind::PagedValues | ParamKind::Output => self.head_dim.v,
-            _ => self.head_dim.qk,
-        }
     }
 
     /// Elements from one block, token and head of a parameter's tensor to the next; 0 where there are none.
@@ -149,14 +153,11 @@ impl<'a> Batch<'a> {
                 why: format!("kernel `{}` is written for {dtype}", self.program.name),
             });
         }
-        if let Generic::Fixed(head_dim) = self.program.head_dim
-            && HeadDim::from(head_dim) != self.head_dim
-        {
-            return Err(LaunchError::Shape {
-                param: self.name(query).to_string(),
-                given: self.query.tensor.shape().to_vec(),
-                takes: format!("kernel `{}` is written for a head_dim of {head_dim}", self.program.name),
-            });
+        if let Err(error) = self.program.takes(self.head_dim) {
+            let is_query = matches!(self.program.qk_dim(), Generic::Fixed(dim) if *dim != self.head_dim.qk);
+            let param = self.v_param().filter(|_| !is_query).unwrap_or(query);
+            let tensor = self.arguments[param.0].tensor().unwrap_or(self.query.tensor);
+            return Err(self.shape_error(param, tensor, error.to_string()));
         }
         Ok(())
     }
@@ -203,16 +204,11 @@ impl<'a> Batch<'a> {
 
     fn argument(&mut self, param: ParamId, argument: &Argument<'a>) -> Result<(), LaunchError> {
         let kind = self.program.params[param.0].kind;
-        let q_tokens = self.query.tensor.shape()[0];
-        let head_dim = self.head_dim_of(param);
+        let names = kind.ty().shape("head_dim");
         match argument {
             Argument::Ragged(ragged) => {
-                let (heads, names) = match kind {
-                    ParamKind::Query => (self.q_heads, "[tokens, q_heads, head_dim]"),
-                    _ => (self.kv_heads, "[tokens, kv_heads, head_dim]"),
-                };
                 let [tokens, ..] = three(self.program, param, ragged.tensor)?;
-                self.tensor(param, ragged.tensor, self.dtype, &[tokens, heads, head_dim], names)?;
+                self.tensor(param, ragged.tensor, self.dtype, &self.dims(param, ragged.tensor), &names)?;
                 self.same_sequences(param, ragged.starts.sequences())?;
                 if ragged.starts.tokens() > tokens {
                     let end = ragged.starts.tokens();
@@ -236,24 +232,18 @@ impl<'a> Batch<'a> {
                     return Err(LaunchError::BlockSize { param, block_size: shape.block_size });
                 }
                 let block_size = *self.block_size.get_or_insert(shape.block_size);
-                let wanted = PoolShape { block_size, kv_heads: self.kv_heads, head_dim, ..shape };
+                let (kv_heads, head_dim) = (self.kv_heads, self.head_dim_of(param));
+                let wanted = PoolShape { block_size, kv_heads, head_dim, ..shape };
                 self.tensor(param, pool.tensor, self.dtype, &wanted.dims(), names)?;
             }
             Argument::Table(table) => self.same_sequences(param, table.sequences())?,
-            Argument::Output(tensor) if kind == ParamKind::RowOutput => {
-                self.tensor(param, tensor, DType::F32, &[q_tokens, self.q_heads], "[tokens, q_heads]")?;
-            }
-            Argument::Output(tensor) => {
-                let dims = [q_tokens, self.q_heads, head_dim];
-                self.tensor(param, tensor, self.dtype, &dims, "[tokens, q_heads, head_dim]")?;
-            }
-            Argument::Vector(tensor) => {
-                let ParamKind::Vector(Vector { along, element }) = kind else { return Ok(()) };
-                let dtype = if element == ScalarType::I32 { DType::I32 } else { DType::F32 };
-                let length = match along {
-                    Along::Heads => self.q_heads,
+            Argument::Output(tensor) | Argument::Vector(tensor) => {
+                let dtype = match kind {
+                    ParamKind::Vector(Vector { element: ScalarType::I32, .. }) => DType::I32,
+                    ParamKind::Vector(_) | ParamKind::RowOutput => DType::F32,
+                    _ => self.dtype,
                 };
-                self.tensor(param, tensor, dtype, &[length], &format!("[{}]", along.length()))?;
+                self.tensor(param, tensor, dtype, &self.dims(param, tensor), &names)?;
             }
             Argument::F32(value) if !value.is_finite() => {
                 return Err(LaunchError::NotFinite { param: self.name(param).to_string(), value: *value });
@@ -261,6 +251,19 @@ impl<'a> Batch<'a> {
             Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => {}
         }
         Ok(())
+    }
+
+    /// The shape that a parameter's type has in this batch. What is the parameter's own is as `tensor` has it.
+    fn dims(&self, param: ParamId, tensor: &Tensor) -> Vec<usize> {
+        let one = |(axis, size): (usize, &Size)| match size {
+            Size::Tokens => self.query.tensor.shape()[0],
+            Size::Sequences => self.sequences(),
+            Size::QHeads => self.q_heads,
+            Size::KvHeads => self.kv_heads,
+            Size::Dim => self.head_dim_of(param),
+            Size::Own(_) => tensor.shape().get(axis).copied().unwrap_or(0),
+        };
+        self.program.params[param.0].kind.ty().axes.iter().enumerate().map(one).collect()
     }
 
     fn same_sequences(&self, param: ParamId, given: usize) -> Result<(), LaunchError> {
@@ -328,16 +331,6 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// The head dimension that a tensor of values, or of an output, has.
-fn width_of_values(kind: ParamKind, argument: &Argument<'_>) -> Option<usize> {
-    match (kind, argument) {
-        (ParamKind::Values, Argument::Ragged(Ragged { tensor, .. }))
-        | (ParamKind::PagedValues, Argument::Pool(Pool { tensor, .. }))
-        | (ParamKind::Output, Argument::Output(tensor)) => tensor.shape().last().copied(),
-        _ => None,
     }
 }
 

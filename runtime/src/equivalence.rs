@@ -13,8 +13,8 @@ use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, referen
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
 use flashpage_codegen::HeadDim;
-use flashpage_codegen::choice::tuned_head_dims;
-use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
+use flashpage_codegen::choice::{LATENT, tuned_head_dims};
+use flashpage_codegen::program::{DType, Generic, ParamKind, Program, TileOp};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -177,13 +177,13 @@ const HOPPER_BATCHES: &[Batch] = &[
     ("a long past", &[(140, 600), (20, 389)], 2, 1),
 ];
 
-/// The head dimensions with rows in a target's table that a kernel takes.
+/// The head dimensions with rows in a target's table that a kernel takes; those that its author fixed, if it takes none.
+/// [`LATENT`]'s rows are for kernels whose values are the first numbers of their keys, and not listed for others.
 pub fn head_dims(program: &Program, arch: Arch) -> Vec<HeadDim> {
-    let takes = |head_dim: &HeadDim| match program.head_dim {
-        Generic::Fixed(dim) => HeadDim::from(dim) == *head_dim,
-        Generic::Open(_) => head_dim.qk == head_dim.v,
-    };
-    tuned_head_dims(arch).iter().copied().filter(takes).collect()
+    let is_latent = program.values.iter().any(|value| matches!(value.op, TileOp::Slice { .. }));
+    let takes = |head_dim: &HeadDim| program.takes(*head_dim).is_ok() && (is_latent || *head_dim != LATENT);
+    let taken: Vec<HeadDim> = tuned_head_dims(arch).iter().copied().filter(takes).collect();
+    if taken.is_empty() { vec![program.with_fixed(tuned_head_dims(arch)[0])] } else { taken }
 }
 
 /// The problems on which a kernel is checked for a target, in the head dimensions that are tuned for it: [`suite_in`].
@@ -199,10 +199,8 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
     let has_window = program.params.iter().any(|param| param.name == "window");
-    let head_dims = match program.head_dim {
-        Generic::Fixed(dim) => vec![dim.into()],
-        Generic::Open(_) => head_dims.to_vec(),
-    };
+    let mut head_dims: Vec<HeadDim> = head_dims.iter().map(|dim| program.with_fixed(*dim)).collect();
+    head_dims.dedup();
     let dtypes = match program.element {
         Generic::Fixed(dtype) => vec![dtype],
         Generic::Open(_) => vec![DType::F16, DType::Bf16],

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::HeadDim;
-use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, Vector};
+use flashpage_codegen::program::{DType, Param, ParamKind, Program, ScalarType, Size, Vector};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,27 +171,25 @@ impl Problem {
         let kv_tokens: usize = self.lens.iter().map(|pair| pair.1).sum();
         let mut items = Vec::new();
         for param in &program.params {
+            let width = param.dim.map_or(1, |dim| program.width(dim, self.head_dim));
             items.push(match param.kind {
                 ParamKind::Query => {
-                    let shape = [q_tokens, self.q_heads, self.head_dim.qk];
+                    let shape = [q_tokens, self.q_heads, width];
                     Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &q_lens)?)
                 }
                 ParamKind::Keys | ParamKind::Values => {
-                    let shape = [kv_tokens, self.kv_heads, self.head_dim_of(param.kind)];
+                    let shape = [kv_tokens, self.kv_heads, width];
                     Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &kv_lens)?)
                 }
-                ParamKind::PagedKeys | ParamKind::PagedValues => Item::Pool(
-                    self.pool(device, &table, self.head_dim_of(param.kind), &mut rng)?,
-                    self.layout,
-                ),
+                ParamKind::PagedKeys | ParamKind::PagedValues => {
+                    Item::Pool(self.pool(device, &table, width, &mut rng)?, self.layout)
+                }
                 ParamKind::BlockTable => {
                     Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
                 }
-                ParamKind::Output => Item::Output(Tensor::filled_nan(
-                    device,
-                    self.dtype,
-                    &[q_tokens, self.q_heads, self.head_dim.v],
-                )?),
+                ParamKind::Output => {
+                    Item::Output(Tensor::filled_nan(device, self.dtype, &[q_tokens, self.q_heads, width])?)
+                }
                 ParamKind::RowOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)
                 }
@@ -278,8 +276,13 @@ impl Problem {
 
     /// Of floats, slopes as ALiBi has them: a geometric series. Of integers, the numbers from 0 on.
     fn vector(&self, device: &Device, Vector { along, element }: Vector) -> Result<Item, ProblemError> {
-        let length = match along {
-            Along::Heads => self.q_heads,
+        let length = match along.length() {
+            Size::Tokens => self.lens.iter().map(|pair| pair.0).sum(),
+            Size::Sequences => self.lens.len(),
+            Size::QHeads => self.q_heads,
+            Size::KvHeads => self.kv_heads,
+            // No vector is as long as these.
+            Size::Dim | Size::Own(_) => 0,
         };
         Ok(Item::Vector(match element {
             ScalarType::I32 => {
@@ -315,14 +318,6 @@ impl Problem {
             entries.extend((own..width).map(|_| ABSURD[rng.random_range(0..ABSURD.len())]));
         }
         Ok(Table { entries, width, blocks })
-    }
-
-    /// The head dimension of a tensor of this kind.
-    fn head_dim_of(&self, kind: ParamKind) -> usize {
-        match kind {
-            ParamKind::Values | ParamKind::PagedValues | ParamKind::Output => self.head_dim.v,
-            _ => self.head_dim.qk,
-        }
     }
 
     fn pool(

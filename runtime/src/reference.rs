@@ -158,7 +158,7 @@ fn run(
     });
     let expected = stores.enumerate().map(|(store, param)| {
         let is_row_output = program.params[param.0].kind == ParamKind::RowOutput;
-        let width = if is_row_output { 1 } else { batch.head_dim_of(param) };
+        let width = batch.head_dim_of(param);
         let mut values = vec![f64::NAN; rows.len() * width];
         for lines in &computed {
             let numbers = lines.stored[store].chunks_exact(width.max(1));

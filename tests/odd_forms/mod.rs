@@ -168,3 +168,44 @@ pub fn strayed<T: Element, const D: usize>(
     o.store(two.finish(a));
     lse.store(two.lse());
 }
+
+/// Values and output have another head dimension; generics stand in an order of their own.
+#[attention_kernel]
+pub fn two_dims<const E: usize, T: Element, const D: usize>(
+    v: Values<T, E>,
+    k: Keys<T, D>,
+    q: Query<T, D>,
+    o: Output<T, E>,
+    lse: RowOutput,
+) {
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q.tile(), k.load(cols).t()).mask(|at| at.col <= at.row);
+        let p = softmax.step(s * 0.2, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// The values are the first numbers of the keys, in a cache of blocks.
+#[attention_kernel]
+pub fn latent<T: Element, const D: usize>(
+    q: Query<T, D>,
+    cache: PagedKeys<T, D>,
+    table: BlockTable,
+    o: Output<T, 32>,
+    lse: RowOutput,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc: Tile<Rows, Dim<32>> = Tile::zeros();
+    for cols in table.tiles() {
+        let c = cache.gather(table, cols);
+        let p = softmax.step(dot(q, c.t()) * 0.2, &mut acc);
+        acc += dot(p, c.slice::<32>());
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}

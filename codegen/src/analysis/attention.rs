@@ -112,8 +112,13 @@ impl Recogniser<'_> {
         if *a != p {
             return Err("the left factor of `acc += dot(p, v)` must be what `softmax.step` returned");
         }
+        // The first numbers of the keys may be the values.
+        let (values, is_slice) = match self.op(*b) {
+            TileOp::Slice { of, .. } => (*of, true),
+            _ => (*b, false),
+        };
         let (v, v_table) =
-            self.tile_source(*b).ok_or("the right factor of `dot(p, v)` must be loaded values")?;
+            self.tile_source(values).ok_or("the right factor of `dot(p, v)` must be loaded values")?;
 
         let (score_ops, dot) = self.score_chain(scores)?;
         let TileOp::Dot { a, b } = self.op(dot) else {
@@ -127,6 +132,11 @@ impl Recogniser<'_> {
         };
         let (k, k_table) =
             self.tile_source(*of).ok_or("the right factor of the scores must be loaded keys")?;
+        if is_slice && v != k {
+            return Err(
+                "only keys are cut into values, `dot(p, k.slice::<E>())`; give a `Values<T, E>` that is as wide as the output",
+            );
+        }
         if k_table != v_table {
             return Err("keys and values must both go through the same block table, or both be contiguous");
         }

@@ -1,11 +1,12 @@
 //! The body of a kernel while it is read: what has been made so far, and how it becomes a program.
 
 use super::diagnostics::Errors;
-use super::scope::{Binding, Operand, Part, Scopes, spelled};
+use super::dims::Dims;
+use super::scope::{Binding, Operand, Part, Scopes};
 use super::signature::Signature;
 use crate::program::{
-    ColumnLoop, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt, TileOp, TileType, Value,
-    ValueId,
+    Access, Axis, ColumnLoop, Dim, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt, TileOp,
+    TileType, Value, ValueId,
 };
 
 /// Reads a function's body. The program is right only if there were no errors.
@@ -21,6 +22,8 @@ pub(super) fn read(item: &syn::ItemFn, signature: Signature, errors: &mut Errors
 pub(super) struct Body<'a> {
     pub errors: &'a mut Errors,
     pub signature: &'a Signature,
+    /// Those of the signature, and of slices.
+    pub dims: Dims,
     pub scopes: Scopes,
     pub part: Part,
     /// Inside closures and the branches of `if`, only `let` may stand before the result.
@@ -46,11 +49,22 @@ pub(super) struct DraftState {
     pub kind: DraftKind,
     /// Something was done with it, right or wrong.
     pub touched: bool,
+    /// What was added to it is in error: its type is not known for that.
+    pub has_lost: bool,
 }
 
 pub(super) enum DraftKind {
     Softmax,
-    Accumulator(Option<TileType>),
+    Accumulator(Draft),
+}
+
+/// What is known of an accumulator's type.
+#[derive(Clone, Copy)]
+pub(super) enum Draft {
+    Open,
+    /// Rows × some dimension, for a softmax rescales it.
+    RowsByDim,
+    Is(TileType),
 }
 
 impl<'a> Body<'a> {
@@ -60,8 +74,8 @@ impl<'a> Body<'a> {
         let mut bind = |name: &str, operand| {
             scopes.bind(name, Binding { operand, mutable: false, part: Part::Prologue });
         };
-        if let Some(name) = &signature.const_param {
-            bind(name, Operand::HeadDim);
+        for name in &signature.dims.names {
+            bind(&name.to_string(), Operand::HeadDim);
         }
         for (index, param) in signature.params.iter().enumerate() {
             let operand = match param.kind {
@@ -76,6 +90,7 @@ impl<'a> Body<'a> {
         Body {
             errors,
             signature,
+            dims: signature.dims.clone(),
             scopes,
             part: Part::Prologue,
             only_lets: false,
@@ -100,7 +115,7 @@ impl<'a> Body<'a> {
                            `table.tiles()` for paged keys";
             errors.push(function, message);
         }
-        let is_output = |kind| matches!(kind, Some(ParamKind::Output | ParamKind::RowOutput));
+        let is_output = |kind: Option<ParamKind>| kind.is_some_and(|kind| kind.ty().access == Access::Write);
         for (index, param) in signature.params.iter().enumerate().filter(|(_, param)| is_output(param.kind)) {
             if self.stored[index] || self.touched[index] {
                 continue;
@@ -122,9 +137,13 @@ impl<'a> Body<'a> {
         for state in &self.states {
             let kind = match state.kind {
                 DraftKind::Softmax => StateKind::OnlineSoftmax,
-                DraftKind::Accumulator(Some(ty)) => StateKind::Accumulator(ty),
-                DraftKind::Accumulator(None) if state.touched => continue,
-                DraftKind::Accumulator(None) => {
+                DraftKind::Accumulator(Draft::Is(ty)) => StateKind::Accumulator(ty),
+                // Nothing is added to it and nobody reads it: which dimension it has shows nowhere.
+                DraftKind::Accumulator(Draft::RowsByDim) => {
+                    StateKind::Accumulator(TileType { rows: Axis::Rows, cols: Axis::Dim(Dim(0)) })
+                }
+                DraftKind::Accumulator(Draft::Open) if state.touched => continue,
+                DraftKind::Accumulator(Draft::Open) => {
                     let name = &state.name;
                     errors.push(
                         name,
@@ -142,7 +161,7 @@ impl<'a> Body<'a> {
         Program {
             name: function.to_string(),
             element: signature.element.clone(),
-            head_dim: signature.head_dim.clone(),
+            dims: self.dims.used,
             params: signature.program_params(),
             values: self.values,
             states,
@@ -181,19 +200,73 @@ impl<'a> Body<'a> {
     /// The accumulator has this type, or a different one already. In the second case, an error.
     pub fn unify_accumulator(&mut self, at: &dyn quote::ToTokens, id: StateId, ty: TileType) -> bool {
         let state = &mut self.states[id.0];
-        match &mut state.kind {
-            DraftKind::Accumulator(known) if known.is_none_or(|known| known == ty) => {
-                *known = Some(ty);
+        let DraftKind::Accumulator(known) = &mut state.kind else { return false };
+        let known = match known {
+            Draft::Open => None,
+            Draft::RowsByDim if matches!(ty, TileType { rows: Axis::Rows, cols: Axis::Dim(_) }) => None,
+            Draft::RowsByDim => Some("Tile<Rows, Dim<_>>".to_string()),
+            Draft::Is(known) if *known == ty => None,
+            Draft::Is(known) => Some(self.dims.spelled(*known)),
+        };
+        let Some(known) = known else {
+            state.kind = DraftKind::Accumulator(Draft::Is(ty));
+            return true;
+        };
+        let (name, ty) = (&state.name, self.dims.spelled(ty));
+        self.errors.push(quote::quote!(#at), format!("`{name}` is a `{known}`, this is about a `{ty}`"));
+        false
+    }
+
+    /// The accumulator is Rows × some dimension, as softmaxes take it, or something else already: then an error.
+    pub fn accumulates_rows(&mut self, at: &dyn quote::ToTokens, id: StateId) -> bool {
+        let state = &mut self.states[id.0];
+        match state.kind {
+            DraftKind::Accumulator(Draft::Open) => {
+                state.kind = DraftKind::Accumulator(Draft::RowsByDim);
                 true
             }
-            DraftKind::Accumulator(Some(known)) => {
-                let (name, known) = (&state.name, spelled(*known));
-                let message = format!("`{name}` is a `{known}`, this is about a `{}`", spelled(ty));
+            DraftKind::Accumulator(Draft::RowsByDim) => true,
+            DraftKind::Accumulator(Draft::Is(TileType { rows: Axis::Rows, cols: Axis::Dim(_) })) => true,
+            DraftKind::Accumulator(Draft::Is(known)) => {
+                let (name, known) = (&state.name, self.dims.spelled(known));
+                let message = format!("`{name}` is a `{known}`, this is about a `Tile<Rows, Dim<_>>`");
                 self.errors.push(quote::quote!(#at), message);
                 false
             }
-            _ => false,
+            DraftKind::Softmax => false,
         }
+    }
+
+    /// The type of an accumulator that is read, for which it must be known.
+    pub fn accumulator_type(&mut self, at: &dyn quote::ToTokens, id: StateId) -> Option<TileType> {
+        if !self.accumulates_rows(at, id) {
+            return None;
+        }
+        let state = &mut self.states[id.0];
+        match state.kind {
+            DraftKind::Accumulator(Draft::Is(ty)) => Some(ty),
+            _ if state.has_lost => None,
+            _ if self.dims.used.len() == 1 => {
+                let ty = TileType { rows: Axis::Rows, cols: Axis::Dim(Dim(0)) };
+                state.kind = DraftKind::Accumulator(Draft::Is(ty));
+                Some(ty)
+            }
+            _ => {
+                let (name, dim) = (&state.name, self.dims.text(Dim(self.dims.used.len().saturating_sub(1))));
+                let message = format!(
+                    "nothing is added to `{name}`, which leaves its head dimension open: add with `+=`, or begin it with \
+                     `let mut {name} = Tile::<Rows, Dim<{dim}>>::zeros();`"
+                );
+                self.errors.push(quote::quote!(#at), message);
+                None
+            }
+        }
+    }
+
+    /// A tile of rows of a tensor.
+    pub fn tile_of(&self, id: ParamId, rows: Axis) -> Option<TileType> {
+        let dim = self.signature.params[id.0].dim?;
+        Some(TileType { rows, cols: Axis::Dim(dim) })
     }
 
     /// The author did something with this state.

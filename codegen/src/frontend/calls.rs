@@ -3,9 +3,10 @@
 
 use super::body::Body;
 use super::diagnostics::{did_you_mean, listed, source_text};
-use super::scope::{Operand, SCORES, spelled};
-use super::signature::tile_arguments;
-use crate::program::{BinaryOp, Expr, ParamKind, ScalarType, TileOp, TileType, UnaryOp};
+use super::scope::{Operand, SCORES};
+use crate::program::{
+    Axis, BinaryOp, Expr, Generic, Method, ParamKind, ScalarType, TileOp, TileType, UnaryOp, ValueId,
+};
 use quote::ToTokens;
 use syn::Token;
 use syn::punctuated::Punctuated;
@@ -21,10 +22,11 @@ impl Body<'_> {
         if let Operand::Param(id) = receiver {
             self.touched[id.0] = true;
         }
-        if let Some(turbofish) = &call.turbofish {
+        let name = call.method.to_string();
+        let is_slice = name == "slice" && matches!(receiver, Operand::Tile(..) | Operand::Broken);
+        if let Some(turbofish) = call.turbofish.as_ref().filter(|_| !is_slice) {
             self.errors.push(turbofish, "the types are known: remove this");
         }
-        let name = call.method.to_string();
         match receiver {
             Operand::Broken => {
                 // The arguments may hold mistakes of their own.
@@ -48,6 +50,7 @@ impl Body<'_> {
                     }
                     None => Operand::Broken,
                 },
+                "slice" => self.slice(call, id, ty),
                 "map" | "mask" if ty == SCORES => {
                     let (method, usage) = match name.as_str() {
                         "map" => ("map", "s.map(|x, at| …)"),
@@ -67,14 +70,18 @@ impl Body<'_> {
                 "map" | "mask" => {
                     let message = format!(
                         "only scores, `Tile<Rows, Cols>`, have `{name}`; this is a `{}`",
-                        spelled(ty)
+                        self.dims.spelled(ty)
                     );
                     self.errors.push(&call.receiver, message);
                     Operand::Broken
                 }
                 _ => {
-                    let methods: &[&str] = if ty == SCORES { &["map", "mask", "t"] } else { &["t"] };
-                    self.no_method(call, &format!("a `{}`", spelled(ty)), methods)
+                    let methods: &[&str] = match ty.cols {
+                        _ if ty == SCORES => &["map", "mask", "t"],
+                        Axis::Dim(_) => &["slice", "t"],
+                        _ => &["t"],
+                    };
+                    self.no_method(call, &format!("a `{}`", self.dims.spelled(ty)), methods)
                 }
             },
             Operand::Softmax(id) => self.softmax_method(call, id, &name),
@@ -99,6 +106,39 @@ impl Body<'_> {
                 Operand::Broken
             }
         }
+    }
+
+    /// `k.slice::<E>()`
+    fn slice(&mut self, call: &syn::ExprMethodCall, of: ValueId, ty: TileType) -> Operand {
+        let Axis::Dim(from) = ty.cols else {
+            let message = format!(
+                "a slice is of rows of a tensor, tiles whose second axis is a `Dim`; this is a `{}`",
+                self.dims.spelled(ty)
+            );
+            self.errors.push(&call.receiver, message);
+            return Operand::Broken;
+        };
+        let var = source_text(&call.receiver);
+        let usage = format!("{var}.slice::<E>()");
+        let arguments = call.turbofish.iter().flat_map(|turbofish| &turbofish.args).collect::<Vec<_>>();
+        let [arg] = arguments[..] else {
+            let message = format!("say how many numbers of each row: write `{usage}`");
+            self.errors.push(&call.method, message);
+            return Operand::Broken;
+        };
+        let Some([]) = self.args(&call.method, &call.args, &usage) else { return Operand::Broken };
+        let Some(dim) = self.dims.read(arg, self.errors) else { return Operand::Broken };
+        let ty = TileType { rows: ty.rows, cols: Axis::Dim(dim) };
+        if let (Generic::Fixed(there_are), Generic::Fixed(asked)) =
+            (&self.dims.used[from.0], &self.dims.used[dim.0])
+            && asked > there_are
+        {
+            let message = format!("`{var}` has {there_are} numbers in a row, fewer than these {asked}");
+            self.errors.push(arg, message);
+            return Operand::Tile(of, ty);
+        }
+        // All of a row is the row.
+        if dim == from { Operand::Tile(of, ty) } else { self.define(TileOp::Slice { of, dim }, ty) }
     }
 
     pub fn no_method(&mut self, call: &syn::ExprMethodCall, what: &str, methods: &[&str]) -> Operand {
@@ -175,7 +215,9 @@ impl Body<'_> {
             (Some("Tile"), "zeros") => match self.args(path, &call.args, "Tile::zeros()") {
                 Some([]) => {
                     let tile = path.path.segments.iter().find(|segment| segment.ident == "Tile");
-                    Operand::Zeros(tile.and_then(|tile| tile_arguments(&tile.arguments)))
+                    Operand::Zeros(
+                        tile.and_then(|tile| self.dims.tile_arguments(&tile.arguments, self.errors)),
+                    )
                 }
                 None => Operand::Broken,
             },
@@ -216,8 +258,17 @@ impl Body<'_> {
             return self.define(TileOp::Dot { a, b }, ty);
         }
         let (a_text, b_text) = (source_text(a_arg), source_text(b_arg));
-        let found = format!("`{a_text}` is a `{}` and `{b_text}` a `{}`", spelled(a_type), spelled(b_type));
-        let (message, meant) = if a_type.cols == b_type.cols {
+        let (a_spelled, b_spelled) = (self.dims.spelled(a_type), self.dims.spelled(b_type));
+        let found = format!("`{a_text}` is a `{a_spelled}` and `{b_text}` a `{b_spelled}`");
+        let (message, meant) = if let (Axis::Dim(a_dim), Axis::Dim(b_dim)) = (a_type.cols, b_type.rows) {
+            let (a_dim, b_dim) = (self.dims.text(a_dim), self.dims.text(b_dim));
+            let meant = TileType { rows: a_type.rows, cols: b_type.cols };
+            let message = format!(
+                "{found}, whose head dimensions differ, `{a_dim}` and `{b_dim}`: give both tensors one, or cut the longer \
+                 rows with `slice`"
+            );
+            (message, Some(meant))
+        } else if a_type.cols == b_type.cols {
             let meant = TileType { rows: a_type.rows, cols: b_type.rows };
             (format!("{found}, whose inner axes differ: write `{b_text}.t()`"), Some(meant))
         } else if a_type.rows == b_type.rows {
@@ -240,16 +291,16 @@ impl Body<'_> {
                 let hint = match &other {
                     Operand::Param(id) => {
                         let var = source_text(arg);
-                        match self.param_kind(*id) {
-                            Some(ParamKind::Query) => format!(": write `{var}.tile()`"),
-                            Some(ParamKind::Keys | ParamKind::Values) => {
-                                format!(": write `{var}.load(cols)`")
-                            }
-                            Some(ParamKind::PagedKeys | ParamKind::PagedValues) => {
-                                let table = self.example_param(ParamKind::BlockTable, "table");
-                                format!(": write `{var}.gather({table}, cols)`")
-                            }
-                            _ => String::new(),
+                        let has = |method| self.param_kind(*id).is_some_and(|kind| kind.ty().has(method));
+                        if has(Method::Tile) {
+                            format!(": write `{var}.tile()`")
+                        } else if has(Method::Load) {
+                            format!(": write `{var}.load(cols)`")
+                        } else if has(Method::Gather) {
+                            let table = self.example_param(ParamKind::BlockTable, "table");
+                            format!(": write `{var}.gather({table}, cols)`")
+                        } else {
+                            String::new()
                         }
                     }
                     _ => String::new(),

@@ -2,9 +2,9 @@
 
 use super::body::Body;
 use super::diagnostics::{did_you_mean, listed};
-use super::scope::{Operand, Part, spelled};
+use super::scope::{Operand, Part};
 use super::signature::scalar_type;
-use crate::program::{Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
+use crate::program::{Along, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
 use syn::{Lit, Member};
 
 impl Body<'_> {
@@ -74,7 +74,7 @@ impl Body<'_> {
     /// An operand in words.
     pub fn describe(&self, operand: &Operand) -> String {
         match operand {
-            Operand::Tile(_, ty) => format!("a `{}`", spelled(*ty)),
+            Operand::Tile(_, ty) => format!("a `{}`", self.dims.spelled(*ty)),
             Operand::PerRow(_) => "one number per row (`softmax.lse()`)".into(),
             Operand::Scalar(_, ty) => match ty {
                 ScalarType::I32 => "an `i32`".into(),
@@ -85,14 +85,7 @@ impl Body<'_> {
                 if let Some(vector) = self.vector(*id) {
                     return format!("the per-{} numbers `{}`", vector.along.each(), self.param_name(*id));
                 }
-                let kind = match self.param_kind(*id) {
-                    Some(ParamKind::Query) => "query",
-                    Some(ParamKind::Keys | ParamKind::PagedKeys) => "keys",
-                    Some(ParamKind::Values | ParamKind::PagedValues) => "values",
-                    Some(ParamKind::BlockTable) => "block table",
-                    Some(ParamKind::Output | ParamKind::RowOutput) => "output",
-                    _ => "parameter",
-                };
+                let kind = self.param_kind(*id).map_or("parameter", |kind| kind.ty().noun);
                 format!("the {kind} `{}`", self.param_name(*id))
             }
             Operand::Accumulator(id) => format!("the accumulator `{}`", self.state_name(*id)),
@@ -271,8 +264,10 @@ impl Body<'_> {
             }
             other => {
                 let what = self.describe(&other);
+                let vectors =
+                    Along::ALL.map(|along| format!("`slopes[{}]` of a `{}`", along.place(), along.ty().name));
                 let message =
-                    format!("only a `PerHead` parameter is indexed (`slopes[at.head]`), this is {what}");
+                    format!("only vectors are indexed, as {}; this is {what}", vectors.join(" or "));
                 self.errors.push(expr, message);
                 Operand::Broken
             }

@@ -2,81 +2,89 @@
 
 use super::body::Body;
 use super::expr::plain_name;
-use super::scope::{COLS_DIM, Operand, PER_ROW, Part, ROWS_DIM, SCORES, spelled};
-use crate::program::{ParamId, ParamKind, StateId, Stmt, TileOp};
+use super::scope::{Operand, PER_ROW, Part, SCORES};
+use crate::program::{Axis, Method, ParamId, ParamKind, StateId, Stmt, Storage, TileOp};
 
 impl Body<'_> {
     pub fn param_method(&mut self, call: &syn::ExprMethodCall, id: ParamId, name: &str) -> Operand {
         let (var, method) = (self.param_name(id), &call.method);
         let Some(kind) = self.param_kind(id) else { return Operand::Broken };
-        match (kind, name) {
-            (ParamKind::Query, "tile") => match self.args(method, &call.args, &format!("{var}.tile()")) {
-                Some([]) => self.define_query(id, ROWS_DIM),
-                None => Operand::Broken,
-            },
-            (ParamKind::Keys | ParamKind::BlockTable, "tiles") => {
-                match self.args(method, &call.args, &format!("{var}.tiles()")) {
-                    Some([]) => Operand::Tiles(id),
+        let ty = kind.ty();
+        let method_named = Method::ALL.into_iter().find(|method| method.name() == name);
+        match method_named.filter(|method| ty.has(*method)) {
+            Some(Method::Tile) => {
+                let Some([]) = self.args(method, &call.args, &format!("{var}.tile()")) else {
+                    return Operand::Broken;
+                };
+                match self.tile_of(id, Axis::Rows) {
+                    Some(ty) => self.define_query(id, ty),
                     None => Operand::Broken,
                 }
             }
-            (ParamKind::Keys | ParamKind::Values, "load") => {
+            Some(Method::Tiles) => match self.args(method, &call.args, &format!("{var}.tiles()")) {
+                Some([]) => Operand::Tiles(id),
+                None => Operand::Broken,
+            },
+            Some(Method::Load) => {
                 let Some([cols]) = self.args(method, &call.args, &format!("{var}.load(cols)")) else {
                     return Operand::Broken;
                 };
                 if self.col_tile(cols).is_none() || !self.follows(call, ParamKind::Keys) {
                     return Operand::Broken;
                 }
-                self.define(TileOp::Load { source: id }, COLS_DIM)
+                match self.tile_of(id, Axis::Cols) {
+                    Some(ty) => self.define(TileOp::Load { source: id }, ty),
+                    None => Operand::Broken,
+                }
             }
-            (ParamKind::PagedKeys | ParamKind::PagedValues, "gather") => self.gather(call, id),
-            (ParamKind::Output | ParamKind::RowOutput, "store") => self.store(call, id, kind),
-            (ParamKind::Keys | ParamKind::Values, "gather") => {
-                let message = format!("`{var}` is contiguous: write `{var}.load(cols)`");
-                self.errors.push(method, message);
-                Operand::Broken
+            Some(Method::Gather) => self.gather(call, id),
+            Some(Method::Store) => self.store(call, id),
+            None => self.no_such_method(call, id, kind, method_named),
+        }
+    }
+
+    /// What to write where a parameter is asked for what it does not have.
+    fn no_such_method(
+        &mut self,
+        call: &syn::ExprMethodCall,
+        id: ParamId,
+        kind: ParamKind,
+        asked: Option<Method>,
+    ) -> Operand {
+        let (var, method, ty) = (self.param_name(id), &call.method, kind.ty());
+        let message = match asked {
+            Some(Method::Gather) if ty.has(Method::Load) => {
+                format!("`{var}` is contiguous: write `{var}.load(cols)`")
             }
-            (ParamKind::PagedKeys | ParamKind::PagedValues, "load") => {
+            Some(Method::Load) if ty.has(Method::Gather) => {
                 let table = self.example_param(ParamKind::BlockTable, "table");
-                let message = format!("`{var}` is paged: write `{var}.gather({table}, cols)`");
-                self.errors.push(method, message);
-                Operand::Broken
+                format!("`{var}` is paged: write `{var}.gather({table}, cols)`")
             }
-            (ParamKind::PagedKeys | ParamKind::PagedValues, "tiles") => {
+            Some(Method::Tiles) if ty.storage == Storage::Pool => {
                 let table = self.example_param(ParamKind::BlockTable, "table");
-                let message = format!(
+                format!(
                     "the blocks of `{var}` belong to all sequences: the tiles of this one are `{table}.tiles()`"
-                );
-                self.errors.push(method, message);
-                Operand::Broken
+                )
             }
-            (ParamKind::Values, "tiles") => {
+            Some(Method::Tiles) if ty.has(Method::Load) => {
                 let keys = self.example_param(ParamKind::Keys, "k");
-                self.errors.push(method, format!("the loop runs over the keys: write `{keys}.tiles()`"));
-                Operand::Broken
+                format!("the loop runs over the keys: write `{keys}.tiles()`")
             }
             _ => {
-                let methods: &[&str] = match kind {
-                    ParamKind::Query => &["tile"],
-                    ParamKind::Keys => &["load", "tiles"],
-                    ParamKind::Values => &["load"],
-                    ParamKind::PagedKeys | ParamKind::PagedValues => &["gather"],
-                    ParamKind::BlockTable => &["tiles"],
-                    ParamKind::Output | ParamKind::RowOutput => &["store"],
-                    ParamKind::Scalar(_) | ParamKind::Vector(_) => &[],
-                };
                 let what = self.describe(&Operand::Param(id));
-                if methods.is_empty() {
-                    let place = match kind {
-                        ParamKind::Vector(vector) => format!("`{var}[{}]`", vector.along.place()),
-                        _ => format!("`{var}`"),
-                    };
-                    self.errors.push(method, format!("{what} have no methods: write {place}"));
-                    return Operand::Broken;
+                let methods: Vec<&str> = ty.methods.iter().map(|method| method.name()).collect();
+                if !methods.is_empty() {
+                    return self.no_method(call, &what, &methods);
                 }
-                self.no_method(call, &what, methods)
+                let place = match kind {
+                    ParamKind::Vector(vector) => format!("`{var}[{}]`", vector.along.place()),
+                    _ => format!("`{var}`"),
+                };
+                format!("{what} have no methods: write {place}")
             }
-        }
+        };
+        self.errors.push(method, message);
+        Operand::Broken
     }
 
     /// Does the loop run over what this reads by? Contiguous keys go with contiguous keys only.
@@ -134,15 +142,19 @@ impl Body<'_> {
                 self.errors.push(table_arg, message);
                 Operand::Broken
             }
-            _ => self.define(TileOp::Gather { source: id, table: through }, COLS_DIM),
+            _ => match self.tile_of(id, Axis::Cols) {
+                Some(ty) => self.define(TileOp::Gather { source: id, table: through }, ty),
+                None => Operand::Broken,
+            },
         }
     }
 
-    fn store(&mut self, call: &syn::ExprMethodCall, id: ParamId, kind: ParamKind) -> Operand {
+    fn store(&mut self, call: &syn::ExprMethodCall, id: ParamId) -> Operand {
         let var = self.param_name(id);
-        let (usage, want) = match kind {
-            ParamKind::Output => (format!("{var}.store(softmax.finish(acc))"), ROWS_DIM),
-            _ => (format!("{var}.store(softmax.lse())"), PER_ROW),
+        let want = self.tile_of(id, Axis::Rows);
+        let usage = match want {
+            Some(_) => format!("{var}.store(softmax.finish(acc))"),
+            None => format!("{var}.store(softmax.lse())"),
         };
         let Some([arg]) = self.args(&call.method, &call.args, &usage) else { return Operand::Broken };
         if self.part != Part::Epilogue {
@@ -150,15 +162,24 @@ impl Body<'_> {
             self.errors.push(call, format!("results are stored {when}"));
             return Operand::Broken;
         }
-        let value = match (self.eval(arg), kind) {
+        let value = match (self.eval(arg), want) {
             (Operand::Broken, _) => return Operand::Broken,
-            (Operand::Tile(value, ty), ParamKind::Output) if ty == want => value,
-            (Operand::PerRow(value), ParamKind::RowOutput) => value,
+            (Operand::Tile(value, ty), Some(want)) if ty == want => value,
+            (Operand::PerRow(value), None) => value,
+            // What is computed is right, and the dimension is not: in the signature, or of what is stored.
+            (Operand::Tile(_, ty), Some(want)) if ty.rows == want.rows && matches!(ty.cols, Axis::Dim(_)) => {
+                let (takes, what) = (self.dims.spelled(want), self.dims.spelled(ty));
+                let message = format!(
+                    "`{var}` takes a `{takes}`, this is a `{what}`: give `{var}` the head dimension of what is stored"
+                );
+                self.errors.push(arg, message);
+                return Operand::Broken;
+            }
             (other, _) => {
                 let what = self.describe(&other);
-                let takes = match kind {
-                    ParamKind::Output => format!("a `{}`", spelled(want)),
-                    _ => "one number per row".to_string(),
+                let takes = match want {
+                    Some(want) => format!("a `{}`", self.dims.spelled(want)),
+                    None => "one number per row".to_string(),
                 };
                 self.errors.push(arg, format!("`{var}` takes {takes}, this is {what}: write `{usage};`"));
                 return Operand::Broken;
@@ -188,10 +209,13 @@ impl Body<'_> {
                         return Operand::Broken;
                     }
                 };
-                if !self.after_the_loop(call) || !self.unify_accumulator(arg, acc, ROWS_DIM) {
+                if !self.after_the_loop(call) {
                     return Operand::Broken;
                 }
-                self.define(TileOp::Finish { softmax: id, acc }, ROWS_DIM)
+                match self.accumulator_type(arg, acc) {
+                    Some(ty) => self.define(TileOp::Finish { softmax: id, acc }, ty),
+                    None => Operand::Broken,
+                }
             }
             "lse" => {
                 let Some([]) = self.args(method, &call.args, &format!("{var}.lse()")) else {
@@ -242,7 +266,7 @@ impl Body<'_> {
         };
         let acc = self.step_accumulator(acc_arg, &usage);
         let (Some(scores), Some(acc)) = (scores, acc) else { return Operand::Broken };
-        if !self.unify_accumulator(acc_arg, acc, ROWS_DIM) {
+        if !self.accumulates_rows(acc_arg, acc) {
             return Operand::Broken;
         }
         self.define(TileOp::SoftmaxStep { softmax, scores, acc }, SCORES)

@@ -8,6 +8,7 @@
 //! | file | reads |
 //! |---|---|
 //! | `signature` | generics and parameters |
+//! | `dims` | head dimensions, and the types of tiles that have them |
 //! | `body` | what has been made so far, and the program in the end |
 //! | `statements` | `let`, `+=`, the loop, blocks |
 //! | `expr` | expressions: names, literals, `if`, casts, and the refusals |
@@ -21,10 +22,11 @@
 //! # What a kernel may say
 //!
 //! - **Signature**: `T: Element` and `const D: usize`, or fixed types (`Query<f16, 64>`); one `Query`; any number
-//!   of the other parameters of [`ParamKind`](crate::program::ParamKind).
+//!   of the other parameters of [`TYPES`](crate::program::TYPES). Values and outputs may have another head dimension than
+//!   queries and keys: `const D: usize, const E: usize`, or two numbers.
 //! - **Before the loop**: `q.tile()`, `OnlineSoftmax::new()`, `Tile::zeros()`, and `let`s of numbers anywhere.
 //! - **The loop**, one: `for cols in k.tiles()` with `k.load(cols)`, or `for cols in table.tiles()` with
-//!   `k.gather(table, cols)`; `x.t()`, `dot(a, b)`, `s.map(|x, at| …)`, `s.mask(|at| …)`, a score tile `* + - /` a
+//!   `k.gather(table, cols)`; `x.t()`, `x.slice::<E>()`, `dot(a, b)`, `s.map(|x, at| …)`, `s.mask(|at| …)`, a score tile `* + - /` a
 //!   number, `number * s`, `softmax.step(s, &mut acc)`, `acc += …`.
 //! - **After it**: `o.store(softmax.finish(acc))`, `lse.store(softmax.lse())`, each output once.
 //! - **Numbers**: f32, i32 and bool; literals, parameters, `slopes[at.head]`, `at.row`, `at.col`, `at.head`,
@@ -36,6 +38,7 @@ mod body;
 mod calls;
 mod closures;
 mod diagnostics;
+mod dims;
 mod expr;
 mod methods;
 mod operators;

@@ -24,7 +24,7 @@ pub(super) enum Operand {
     ColTile,
     /// A closure's `at`.
     At,
-    /// The const generic.
+    /// A const generic.
     HeadDim,
     Unit,
     /// An error has been reported: say no more.
@@ -106,17 +106,5 @@ impl Scopes {
 }
 
 pub(super) const SCORES: TileType = TileType { rows: Axis::Rows, cols: Axis::Cols };
-pub(super) const ROWS_DIM: TileType = TileType { rows: Axis::Rows, cols: Axis::Dim };
-pub(super) const COLS_DIM: TileType = TileType { rows: Axis::Cols, cols: Axis::Dim };
 /// How the IR writes one number per row.
 pub(super) const PER_ROW: TileType = TileType { rows: Axis::Rows, cols: Axis::Rows };
-
-/// A tile's type as the author writes it.
-pub(super) fn spelled(ty: TileType) -> String {
-    let axis = |axis| match axis {
-        Axis::Rows => "Rows",
-        Axis::Cols => "Cols",
-        Axis::Dim => "Dim<D>",
-    };
-    format!("Tile<{}, {}>", axis(ty.rows), axis(ty.cols))
-}

@@ -1,46 +1,37 @@
 //! The signature of a kernel: generics and parameters.
 
 use super::diagnostics::{Errors, did_you_mean};
-use crate::program::{Along, Axis, DType, Generic, Param, ParamKind, ScalarType, TileType, Vector};
+use super::dims::Dims;
+use crate::program::{
+    Arguments, DType, Dim, Generic, Param, ParamKind, ParamType, ScalarType, TYPES, Vector,
+};
 use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, Pat, PathArguments, Safety, Type, TypeParamBound};
 
 /// What a signature says. Parameters that could not be read have no kind: uses of them are not errors again.
 pub(super) struct Signature {
     pub element: Generic<DType>,
-    pub head_dim: Generic<usize>,
-    /// The name of the const generic, if there is one.
-    pub const_param: Option<String>,
+    pub dims: Dims,
     pub params: Vec<SignatureParam>,
 }
 
 pub(super) struct SignatureParam {
     pub name: syn::Ident,
     pub kind: Option<ParamKind>,
+    /// Of a tensor.
+    pub dim: Option<Dim>,
 }
 
 impl Signature {
     /// The parameters as the program has them. Only right when there were no errors.
     pub fn program_params(&self) -> Vec<Param> {
-        let kind = |param: &SignatureParam| param.kind.unwrap_or(ParamKind::Scalar(ScalarType::F32));
-        self.params.iter().map(|param| Param { name: param.name.to_string(), kind: kind(param) }).collect()
+        let one = |param: &SignatureParam| Param {
+            name: param.name.to_string(),
+            kind: param.kind.unwrap_or(ParamKind::Scalar(ScalarType::F32)),
+            dim: param.dim,
+        };
+        self.params.iter().map(one).collect()
     }
-}
-
-const TENSORS: [(&str, ParamKind); 6] = [
-    ("Query", ParamKind::Query),
-    ("Keys", ParamKind::Keys),
-    ("Values", ParamKind::Values),
-    ("PagedKeys", ParamKind::PagedKeys),
-    ("PagedValues", ParamKind::PagedValues),
-    ("Output", ParamKind::Output),
-];
-
-/// Every name that a parameter's type can have.
-fn types() -> Vec<&'static str> {
-    let tensors = TENSORS.iter().map(|(name, _)| *name);
-    let vectors = Along::ALL.into_iter().map(Along::type_name);
-    tensors.chain(["BlockTable", "RowOutput"]).chain(vectors).chain(["f32", "i32", "bool"]).collect()
 }
 
 pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
@@ -65,8 +56,8 @@ pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
     if let syn::ReturnType::Type(..) = &sig.output {
         errors.push(&sig.output, "a kernel returns nothing: store results with `o.store(…)`");
     }
-    let (type_param, const_param) = generics(&sig.generics, errors);
-    let mut reader = Reader { type_param, const_param, element: None, head_dim: None, errors };
+    let (type_param, names) = generics(&sig.generics, errors);
+    let mut reader = Reader { type_param, dims: Dims { names, used: Vec::new() }, element: None, errors };
     let mut params: Vec<SignatureParam> = Vec::new();
     for input in &sig.inputs {
         let Some(param) = reader.param(input) else { continue };
@@ -85,28 +76,21 @@ pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
         let message = "a kernel has a query: add a parameter `q: Query<T, D>`";
         reader.errors.push(&sig.ident, message);
     }
-    let element = reader.element.take();
-    let head_dim = reader.head_dim.take();
     // Where a parameter could not be read, it may have been the one that uses the generic.
-    if params.iter().any(|param| param.kind == Some(ParamKind::Query)) {
-        let unused_type = matches!(&element, Some(Generic::Fixed(_))).then_some(&reader.type_param);
-        let unused_const = matches!(&head_dim, Some(Generic::Fixed(_))).then_some(&reader.const_param);
-        for name in [unused_type, unused_const].into_iter().flatten().flatten() {
+    if params.iter().all(|param| param.kind.is_some()) && !reader.dims.used.is_empty() {
+        let unused_type =
+            reader.type_param.as_ref().filter(|_| !matches!(reader.element, Some(Generic::Open(_))));
+        for name in unused_type.into_iter().chain(reader.dims.unused()) {
             let message = format!("no tensor uses `{name}`: remove it, or write it in the tensors' types");
-            reader.errors.push(&sig.generics, message);
+            reader.errors.push(name, message);
         }
     }
-    Signature {
-        element: element.unwrap_or(Generic::Open("T".into())),
-        head_dim: head_dim.unwrap_or(Generic::Open("D".into())),
-        const_param: reader.const_param,
-        params,
-    }
+    Signature { element: reader.element.unwrap_or(Generic::Open("T".into())), dims: reader.dims, params }
 }
 
-/// The names of the one type parameter and the one const parameter.
-fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<String>, Option<String>) {
-    let (mut type_param, mut const_param) = (None, None);
+/// The names of the one type parameter and of the const parameters.
+fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<syn::Ident>, Vec<syn::Ident>) {
+    let (mut type_param, mut const_params) = (None, Vec::new());
     for param in &generics.params {
         match param {
             // Views may be given their lifetime explicitly; it says nothing about the kernel.
@@ -118,7 +102,7 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<String>, O
                     }
                     _ => false,
                 };
-                let name = param.ident.to_string();
+                let name = &param.ident;
                 if !param.bounds.iter().any(is_element) {
                     errors.push(
                         param,
@@ -128,18 +112,15 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<String>, O
                 if type_param.is_some() {
                     errors.push(param, "a kernel has one element type: all its tensors share it");
                 }
-                type_param.get_or_insert(name);
+                type_param.get_or_insert(name.clone());
             }
             GenericParam::Const(param) => {
                 if param.ty.to_token_stream().to_string() != "usize" {
                     let message =
-                        format!("the head dimension is a `usize`: write `const {}: usize`", param.ident);
+                        format!("a head dimension is a `usize`: write `const {}: usize`", param.ident);
                     errors.push(&param.ty, message);
                 }
-                if const_param.is_some() {
-                    errors.push(param, "a kernel has one const parameter, the head dimension");
-                }
-                const_param.get_or_insert(param.ident.to_string());
+                const_params.push(param.ident.clone());
             }
         }
     }
@@ -147,14 +128,13 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<String>, O
         errors
             .push(clause, "write the bound where the parameter is declared: `<T: Element, const D: usize>`");
     }
-    (type_param, const_param)
+    (type_param, const_params)
 }
 
 struct Reader<'a> {
-    type_param: Option<String>,
-    const_param: Option<String>,
+    type_param: Option<syn::Ident>,
+    dims: Dims,
     element: Option<Generic<DType>>,
-    head_dim: Option<Generic<usize>>,
     errors: &'a mut Errors,
 }
 
@@ -179,11 +159,12 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(SignatureParam { name, kind: self.kind(&typed.ty) })
+        let (kind, dim) = self.kind(&typed.ty).unzip();
+        Some(SignatureParam { name, kind, dim: dim.flatten() })
     }
 
-    /// What a parameter's type says it is.
-    fn kind(&mut self, ty: &Type) -> Option<ParamKind> {
+    /// What a parameter's type says it is, and its head dimension.
+    fn kind(&mut self, ty: &Type) -> Option<(ParamKind, Option<Dim>)> {
         let path = match ty {
             Type::Paren(inner) => return self.kind(&inner.elem),
             Type::Group(inner) => return self.kind(&inner.elem),
@@ -202,53 +183,47 @@ impl Reader<'_> {
         };
         let segment = path.segments.last()?;
         let name = segment.ident.to_string();
+        let Some(row) = ParamType::named(&name) else {
+            let names: Vec<&str> = TYPES.iter().map(|ty| ty.name).collect();
+            let near = did_you_mean(&name, &names);
+            let hint = match name.as_str() {
+                "f64" | "f16" | "bf16" => "scalars are f32; tensors have their element type".to_string(),
+                "u32" | "usize" | "i64" | "u64" | "isize" | "u8" | "i16" | "u16" => {
+                    "integers are `i32`".to_string()
+                }
+                _ if near.is_empty() => format!("those are {}", all_types()),
+                _ => String::new(),
+            };
+            let semicolon = if hint.is_empty() { "" } else { "; " };
+            let message = format!("`{name}` is not a parameter type of a kernel{near}{semicolon}{hint}");
+            self.errors.push(ty, message);
+            return None;
+        };
         let args = self.arguments(segment);
-        if let Some((_, kind)) = TENSORS.iter().find(|(tensor, _)| *tensor == name) {
-            let [element, head_dim] = args.as_slice() else {
-                let usage =
-                    format!("`{name}` takes an element type and a head dimension: write `{name}<T, D>`");
-                self.errors.push(ty, usage);
-                return None;
-            };
-            let (element, head_dim) = (self.element(element), self.head_dim(head_dim));
-            self.share(ty, element?, head_dim?);
-            return Some(*kind);
-        }
-        if let Some(along) = Along::ALL.into_iter().find(|along| along.type_name() == name) {
-            let element = match args.as_slice() {
-                [GenericArgument::Type(ty)] => scalar_type(ty).filter(|ty| *ty != ScalarType::Bool),
-                _ => None,
-            };
-            if element.is_none() {
-                let usage = format!("`{name}` holds numbers: write `{name}<f32>` or `{name}<i32>`");
-                self.errors.push(ty, usage);
+        let usage = match (row.arguments, args.as_slice()) {
+            (Arguments::None, []) => return Some((row.kind, None)),
+            (Arguments::None, _) => format!("`{name}` takes no arguments"),
+            (Arguments::ElementAndDim, [element, dim]) => {
+                let (element, dim) = (self.element(element), self.dims.read(dim, self.errors));
+                self.share(ty, element?);
+                return Some((row.kind, Some(dim?)));
             }
-            return element.map(|element| ParamKind::Vector(Vector { along, element }));
-        }
-        let plain = match name.as_str() {
-            "BlockTable" => ParamKind::BlockTable,
-            "RowOutput" => ParamKind::RowOutput,
-            "f32" => ParamKind::Scalar(ScalarType::F32),
-            "i32" => ParamKind::Scalar(ScalarType::I32),
-            "bool" => ParamKind::Scalar(ScalarType::Bool),
-            _ => {
-                let near = did_you_mean(&name, &types());
-                let hint = match name.as_str() {
-                    "f64" | "f16" | "bf16" => "scalars are f32; tensors have their element type".to_string(),
-                    "u32" | "usize" | "i64" | "u64" | "isize" | "u8" | "i16" | "u16" => {
-                        "integers are `i32`".to_string()
-                    }
-                    _ => format!("those are {}", all_types()),
+            (Arguments::ElementAndDim, _) => {
+                format!("`{name}` takes an element type and a head dimension: write `{}`", row.usage())
+            }
+            (Arguments::Number, args) => {
+                let element = match args {
+                    [GenericArgument::Type(ty)] => scalar_type(ty).filter(|ty| *ty != ScalarType::Bool),
+                    _ => None,
                 };
-                self.errors.push(ty, format!("`{name}` is not a parameter type of a kernel{near}; {hint}"));
-                return None;
+                if let (Some(element), ParamKind::Vector(vector)) = (element, row.kind) {
+                    return Some((ParamKind::Vector(Vector { element, ..vector }), None));
+                }
+                format!("`{name}` holds numbers: write `{name}<f32>` or `{name}<i32>`")
             }
         };
-        if !args.is_empty() {
-            self.errors.push(ty, format!("`{name}` takes no arguments"));
-            return None;
-        }
-        Some(plain)
+        self.errors.push(ty, usage);
+        None
     }
 
     /// Generic arguments, without lifetimes.
@@ -267,12 +242,15 @@ impl Reader<'_> {
             _ => None,
         };
         match name.as_deref() {
-            Some(name) if self.type_param.as_deref() == Some(name) => Some(Generic::Open(name.to_string())),
+            Some(name) if self.type_param.as_ref().is_some_and(|param| param == name) => {
+                Some(Generic::Open(name.to_string()))
+            }
             Some("f16") => Some(Generic::Fixed(DType::F16)),
             Some("bf16") => Some(Generic::Fixed(DType::Bf16)),
             Some("f32") => Some(Generic::Fixed(DType::F32)),
             _ => {
-                let generic = self.type_param.as_deref().unwrap_or("T: Element");
+                let generic =
+                    self.type_param.as_ref().map_or_else(|| "T: Element".into(), syn::Ident::to_string);
                 let message = format!("an element type is the generic `{generic}`, `f16`, `bf16` or `f32`");
                 self.errors.push(arg, message);
                 None
@@ -280,43 +258,21 @@ impl Reader<'_> {
         }
     }
 
-    fn head_dim(&mut self, arg: &GenericArgument) -> Option<Generic<usize>> {
-        let found = match arg {
-            GenericArgument::Type(ty) => {
-                last_name(ty).filter(|name| self.const_param.as_ref() == Some(name)).map(Generic::Open)
-            }
-            GenericArgument::Const(syn::Expr::Lit(lit)) => match &lit.lit {
-                syn::Lit::Int(n) => n.base10_parse().ok().filter(|n| *n > 0).map(Generic::Fixed),
-                _ => None,
-            },
-            _ => None,
-        };
-        if found.is_none() {
-            let generic = self.const_param.as_deref().unwrap_or("const D: usize");
-            self.errors
-                .push(arg, format!("a head dimension is the generic `{generic}` or a positive number"));
-        }
-        found
-    }
-
-    /// All tensors have the element type and head dimension of the first.
-    fn share(&mut self, ty: &Type, element: Generic<DType>, head_dim: Generic<usize>) {
+    /// All tensors have the element type of the first.
+    fn share(&mut self, ty: &Type, element: Generic<DType>) {
         if *self.element.get_or_insert(element.clone()) != element {
             self.errors.push(ty, "all tensors of a kernel have the same element type");
-        }
-        if *self.head_dim.get_or_insert(head_dim.clone()) != head_dim {
-            self.errors.push(ty, "all tensors of a kernel have the same head dimension");
         }
     }
 }
 
+/// Every type that a parameter can have, as a list.
 fn all_types() -> String {
-    let vectors: Vec<String> = Along::ALL.map(|along| format!("{}<f32>", along.type_name())).to_vec();
-    format!(
-        "Query<T, D>, Keys<T, D>, Values<T, D>, PagedKeys<T, D>, PagedValues<T, D>, BlockTable, Output<T, D>, RowOutput, \
-         {}, f32, i32 and bool",
-        vectors.join(", ")
-    )
+    let types: Vec<String> = TYPES.iter().map(ParamType::usage).collect();
+    match types.split_last() {
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// `f32`, `i32` or `bool`.
@@ -338,32 +294,6 @@ pub(super) fn last_name(ty: &Type) -> Option<String> {
             let last = path.path.segments.last()?;
             matches!(last.arguments, PathArguments::None).then(|| last.ident.to_string())
         }
-        _ => None,
-    }
-}
-
-/// `Tile<Rows, Dim<D>>` and its like; none if an axis is left open or the type is another.
-pub(super) fn tile_type(ty: &Type) -> Option<TileType> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Tile")?;
-    tile_arguments(&last.arguments)
-}
-
-/// The axes of `Tile<…>`.
-pub(super) fn tile_arguments(arguments: &PathArguments) -> Option<TileType> {
-    let PathArguments::AngleBracketed(args) = arguments else { return None };
-    let axis = |arg: &GenericArgument| {
-        let GenericArgument::Type(ty) = arg else { return None };
-        match (last_name(ty).as_deref(), ty) {
-            (Some("Rows"), _) => Some(Axis::Rows),
-            (Some("Cols"), _) => Some(Axis::Cols),
-            (None, Type::Path(path)) if path.path.segments.last()?.ident == "Dim" => Some(Axis::Dim),
-            _ => None,
-        }
-    };
-    let mut axes = args.args.iter().map(axis);
-    match (axes.next(), axes.next(), axes.next()) {
-        (Some(Some(rows)), Some(Some(cols)), None) => Some(TileType { rows, cols }),
         _ => None,
     }
 }

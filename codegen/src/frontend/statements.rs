@@ -1,9 +1,9 @@
 //! Statements: `let`, `acc += …`, the loop, blocks, and expressions for what they do.
 
-use super::body::{Body, DraftKind, DraftState, MAX_EXPR, size};
+use super::body::{Body, Draft, DraftKind, DraftState, MAX_EXPR, size};
 use super::expr::plain_name;
 use super::scope::{Binding, Operand, Part};
-use super::signature::{scalar_type, tile_type};
+use super::signature::scalar_type;
 use crate::program::{StateId, Stmt};
 use quote::ToTokens;
 use syn::visit::Visit;
@@ -81,7 +81,7 @@ impl Body<'_> {
 
     /// Checks a type that the author wrote for a value.
     fn ascribe(&mut self, ty: &Type, operand: Operand) -> Operand {
-        let matches = match (&operand, scalar_type(ty), tile_type(ty)) {
+        let matches = match (&operand, scalar_type(ty), self.dims.tile_type(ty, self.errors)) {
             (Operand::Broken, ..) => true,
             (Operand::Scalar(_, known), Some(written), _) => *known == written,
             (Operand::Tile(_, known), _, Some(written)) => *known == written,
@@ -108,7 +108,7 @@ impl Body<'_> {
                 Operand::Tile(id, ty)
             }
             Operand::Zeros(ty) => self
-                .begin_state(name, DraftKind::Accumulator(ty), value)
+                .begin_state(name, DraftKind::Accumulator(ty.map_or(Draft::Open, Draft::Is)), value)
                 .map_or(Operand::Broken, Operand::Accumulator),
             Operand::NewSoftmax => {
                 self.begin_state(name, DraftKind::Softmax, value).map_or(Operand::Broken, Operand::Softmax)
@@ -164,7 +164,7 @@ impl Body<'_> {
                 .push(value, if self.part == Part::Loop { message } else { "begin it before the loop" });
             return None;
         }
-        self.states.push(DraftState { name: name.clone(), kind, touched: false });
+        self.states.push(DraftState { name: name.clone(), kind, touched: false, has_lost: false });
         Some(StateId(self.states.len() - 1))
     }
 
@@ -353,7 +353,7 @@ impl Body<'_> {
         self.needs_mut(name, &binding);
         self.touch(state);
         match value {
-            Operand::Broken => {}
+            Operand::Broken => self.states[state.0].has_lost = true,
             Operand::Tile(value, ty) => {
                 if self.part != Part::Loop {
                     self.errors.push(expr, "accumulators grow in the loop: move this there");

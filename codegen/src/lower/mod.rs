@@ -69,18 +69,19 @@ pub enum CompileError {
     /// An element type without tensor-core products.
     #[error("element type {0} has no kernels: use f16 or bf16")]
     Element(DType),
-    /// The kernel fixes what the spec wants otherwise.
-    #[error("kernel `{kernel}` is written for {what} {fixed}, asked for {asked}")]
+    /// The kernel fixes its element type, and the spec wants another.
+    #[error("kernel `{kernel}` is written for dtype {fixed}, asked for {asked}")]
     Fixed {
         /// the kernel
         kernel: String,
-        /// `head_dim` or `dtype`
-        what: &'static str,
         /// in the source
-        fixed: String,
+        fixed: DType,
         /// in the spec
-        asked: String,
+        asked: DType,
     },
+    /// A head dimension that the program cannot have.
+    #[error(transparent)]
+    HeadDim(#[from] crate::program::HeadDimError),
     /// A block size that tiles cannot be cut into.
     #[error(
         "block size {0} is not a multiple of 8: tables are walked eight rows at a time; use 8, 16, 32, …"
@@ -95,24 +96,13 @@ pub enum CompileError {
 pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError> {
     program.validate()?;
     let attention = recognise(program, spec.fold_scale)?;
-    let fixed = |what, fixed: String, asked: String| CompileError::Fixed {
-        kernel: program.name.clone(),
-        what,
-        fixed,
-        asked,
-    };
     match program.element {
-        Generic::Fixed(dtype) if dtype != spec.dtype => {
-            return Err(fixed("dtype", dtype.to_string(), spec.dtype.to_string()));
+        Generic::Fixed(fixed) if fixed != spec.dtype => {
+            return Err(CompileError::Fixed { kernel: program.name.clone(), fixed, asked: spec.dtype });
         }
         _ => {}
     }
-    match program.head_dim {
-        Generic::Fixed(dim) if HeadDim::from(dim) != spec.head_dim => {
-            return Err(fixed("head_dim", dim.to_string(), spec.head_dim.to_string()));
-        }
-        _ => {}
-    }
+    program.takes(spec.head_dim)?;
     if !matches!(spec.dtype, DType::F16 | DType::Bf16) {
         return Err(CompileError::Element(spec.dtype));
     }

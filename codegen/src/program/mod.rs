@@ -22,12 +22,15 @@
 //! Invariant: a `Program` that the front end returns is well-typed (axes and scalar types agree, every id is
 //! in range); whoever builds one by hand calls [`Program::validate`].
 
+mod dims;
+mod kind;
 mod print;
 mod validate;
-mod vector;
 
+pub use dims::HeadDimError;
+pub(crate) use dims::MOST_DIMS;
+pub use kind::{Access, Along, Arguments, Method, ParamKind, ParamType, Size, Storage, TYPES, Vector};
 pub use validate::ProgramError;
-pub use vector::{Along, Vector};
 
 /// Index into [`Program::params`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +43,10 @@ pub struct ValueId(pub usize);
 /// Index into [`Program::states`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateId(pub usize);
+
+/// Index into [`Program::dims`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dim(pub usize);
 
 /// An element type of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,8 +72,8 @@ pub struct Program {
     pub name: String,
     /// Element type of q, k, v, o: a generic parameter, or fixed.
     pub element: Generic<DType>,
-    /// head_dim: a const generic parameter, or fixed.
-    pub head_dim: Generic<usize>,
+    /// The head dimensions, each a const generic parameter or fixed: one, or two. No two are the same.
+    pub dims: Vec<Generic<usize>>,
     /// The parameters, in order.
     pub params: Vec<Param>,
     /// How each value is made.
@@ -97,31 +104,8 @@ pub struct Param {
     pub name: String,
     /// What it is.
     pub kind: ParamKind,
-}
-
-/// The kinds of parameters of the language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParamKind {
-    /// `Query<T, D>`: [tokens, q_heads, D], sequences laid end to end.
-    Query,
-    /// `Keys<T, D>`: [tokens, kv_heads, D], sequences laid end to end.
-    Keys,
-    /// `Values<T, D>`: as keys.
-    Values,
-    /// `PagedKeys<T, D>`: the pool of physical blocks.
-    PagedKeys,
-    /// `PagedValues<T, D>`: the pool of physical blocks.
-    PagedValues,
-    /// `BlockTable`: [sequences, blocks], logical block to physical block.
-    BlockTable,
-    /// `Output<T, D>`: [tokens, q_heads, D].
-    Output,
-    /// `RowOutput`: [tokens, q_heads] f32.
-    RowOutput,
-    /// A scalar of the given type (`f32`, `i32`, `bool`).
-    Scalar(ScalarType),
-    /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`.
-    Vector(Vector),
+    /// The head dimension of its rows, if its type has one.
+    pub dim: Option<Dim>,
 }
 
 /// Types of scalar expressions.
@@ -140,8 +124,8 @@ pub enum Axis {
     Rows,
     /// Key positions.
     Cols,
-    /// The head dimension.
-    Dim,
+    /// A head dimension.
+    Dim(Dim),
 }
 
 /// A tile's two axes, e.g. Rows × Dim for Q.
@@ -182,6 +166,13 @@ pub enum TileOp {
         source: ParamId,
         /// a [`ParamKind::BlockTable`]
         table: ParamId,
+    },
+    /// `k.slice::<E>()`: the first numbers of each row of a tile whose second axis is a dimension, which is no smaller.
+    Slice {
+        /// the tile cut
+        of: ValueId,
+        /// the second axis of what is left
+        dim: Dim,
     },
     /// `x.t()`
     Transpose {

@@ -5,8 +5,8 @@
 //! written as in the source, with `x`, `row`, `col`, `head` and `seq` for what the closure was given.
 
 use super::{
-    Axis, BinaryOp, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt,
-    TileOp, TileType, UnaryOp, ValueId, Vector,
+    Arguments, Axis, BinaryOp, Dim, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, StateId,
+    StateKind, Stmt, TileOp, TileType, UnaryOp, ValueId, Vector,
 };
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -14,7 +14,8 @@ use std::fmt::{self, Display, Formatter};
 impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let printer = Printer { program: self, names: self.value_names() };
-        let open = [open(&self.element), open(&self.head_dim)].into_iter().flatten().collect::<Vec<_>>();
+        let dims = self.dims.iter().map(open);
+        let open = [open(&self.element)].into_iter().chain(dims).flatten().collect::<Vec<_>>();
         let generics = if open.is_empty() { String::new() } else { format!("<{}>", open.join(", ")) };
         writeln!(f, "kernel {}{generics}", self.name)?;
         for param in &self.params {
@@ -23,7 +24,9 @@ impl Display for Program {
         for state in &self.states {
             match state.kind {
                 StateKind::OnlineSoftmax => writeln!(f, "  state {}: online softmax", state.name)?,
-                StateKind::Accumulator(ty) => writeln!(f, "  state {}: {ty} = 0", state.name)?,
+                StateKind::Accumulator(ty) => {
+                    writeln!(f, "  state {}: {} = 0", state.name, self.tile_text(ty))?;
+                }
             }
         }
         printer.statements(f, "  ", &self.prologue)?;
@@ -61,27 +64,37 @@ impl Program {
         Printer { program: self, names: Vec::new() }.expr(expr, 0)
     }
 
+    /// A tile's axes: `Rows×Dim`, or `Rows×Dim<E>` where there are several head dimensions.
+    pub fn tile_text(&self, TileType { rows, cols }: TileType) -> String {
+        let axis = |axis| match axis {
+            Axis::Rows => "Rows".into(),
+            Axis::Cols => "Cols".into(),
+            Axis::Dim(_) if self.dims.len() == 1 => "Dim".into(),
+            Axis::Dim(dim) => format!("Dim<{}>", self.dim_text(dim)),
+        };
+        format!("{}×{}", axis(rows), axis(cols))
+    }
+
+    /// A head dimension as its author wrote it: a name or a number.
+    pub fn dim_text(&self, dim: Dim) -> String {
+        self.dims.get(dim.0).map_or_else(|| "?".into(), Generic::text)
+    }
+
     fn param_type(&self, param: &Param) -> String {
-        let element = match &self.element {
-            Generic::Open(name) => name.clone(),
-            Generic::Fixed(dtype) => dtype.to_string(),
-        };
-        let head_dim = match &self.head_dim {
-            Generic::Open(name) => name.clone(),
-            Generic::Fixed(n) => n.to_string(),
-        };
-        let tensor = |name: &str| format!("{name}<{element}, {head_dim}>");
-        match param.kind {
-            ParamKind::Query => tensor("Query"),
-            ParamKind::Keys => tensor("Keys"),
-            ParamKind::Values => tensor("Values"),
-            ParamKind::PagedKeys => tensor("PagedKeys"),
-            ParamKind::PagedValues => tensor("PagedValues"),
-            ParamKind::Output => tensor("Output"),
-            ParamKind::BlockTable => "BlockTable".into(),
-            ParamKind::RowOutput => "RowOutput".into(),
-            ParamKind::Scalar(ty) => ty.to_string(),
-            ParamKind::Vector(Vector { along, element }) => format!("{}<{element}>", along.type_name()),
+        let ty = param.kind.ty();
+        match (ty.arguments, param.kind) {
+            (Arguments::ElementAndDim, _) => {
+                let element = match &self.element {
+                    Generic::Open(name) => name.clone(),
+                    Generic::Fixed(dtype) => dtype.to_string(),
+                };
+                let dim = param.dim.map_or_else(|| "?".into(), |dim| self.dim_text(dim));
+                format!("{}<{element}, {dim}>", ty.name)
+            }
+            (Arguments::Number, ParamKind::Vector(Vector { element, .. })) => {
+                format!("{}<{element}>", ty.name)
+            }
+            _ => ty.name.into(),
         }
     }
 }
@@ -99,7 +112,7 @@ impl Printer<'_> {
                 Stmt::Define(id) => {
                     let ty = match self.program.values.get(id.0) {
                         Some(value) if matches!(value.op, TileOp::Lse { .. }) => "Rows".to_string(),
-                        Some(value) => value.ty.to_string(),
+                        Some(value) => self.program.tile_text(value.ty),
                         None => "?".to_string(),
                     };
                     writeln!(f, "{indent}{}: {ty} = {}", self.value(*id), self.op(*id))?;
@@ -122,6 +135,9 @@ impl Printer<'_> {
             TileOp::Load { source } => format!("load {}", self.param(*source)),
             TileOp::Gather { source, table } => {
                 format!("gather {} through {}", self.param(*source), self.param(*table))
+            }
+            TileOp::Slice { of, dim } => {
+                format!("slice {} to {}", self.value(*of), self.program.dim_text(*dim))
             }
             TileOp::Transpose { of } => format!("transpose {}", self.value(*of)),
             TileOp::Dot { a, b } => format!("dot {}, {}", self.value(*a), self.value(*b)),
@@ -227,22 +243,6 @@ fn infix(op: BinaryOp) -> Option<(&'static str, u8)> {
     })
 }
 
-impl Display for Axis {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Axis::Rows => "Rows",
-            Axis::Cols => "Cols",
-            Axis::Dim => "Dim",
-        })
-    }
-}
-
-impl Display for TileType {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}×{}", self.rows, self.cols)
-    }
-}
-
 impl Display for ScalarType {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -262,8 +262,8 @@ mod tests {
         let program = Program {
             name: "f".into(),
             element: Generic::Open("T".into()),
-            head_dim: Generic::Fixed(64),
-            params: vec![Param { name: "w".into(), kind: ParamKind::Scalar(ScalarType::I32) }],
+            dims: vec![Generic::Fixed(64)],
+            params: vec![Param { name: "w".into(), kind: ParamKind::Scalar(ScalarType::I32), dim: None }],
             values: vec![],
             states: vec![],
             prologue: vec![],

@@ -4,8 +4,8 @@
 //! written without the front end's code so that each keeps the other honest.
 
 use super::{
-    Axis, BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt, TileOp,
-    TileType, UnaryOp, Value, ValueId,
+    Access, Arguments, Axis, BinaryOp, Dim, Expr, Generic, MOST_DIMS, Method, ParamId, ParamKind, Program,
+    ScalarType, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
 };
 
 /// Why a program is not well-formed.
@@ -86,8 +86,6 @@ enum Part {
 }
 
 const SCORES: TileType = TileType { rows: Axis::Rows, cols: Axis::Cols };
-const ROWS_DIM: TileType = TileType { rows: Axis::Rows, cols: Axis::Dim };
-const COLS_DIM: TileType = TileType { rows: Axis::Cols, cols: Axis::Dim };
 /// How the IR writes one number per row.
 const PER_ROW: TileType = TileType { rows: Axis::Rows, cols: Axis::Rows };
 
@@ -101,10 +99,8 @@ impl Program {
         if queries != 1 {
             return Err(ProgramError::Shape("a program has exactly one query"));
         }
-        let over = self.main_loop.over;
-        self.expect(over, "what the loop runs over", |kind| {
-            matches!(kind, ParamKind::BlockTable | ParamKind::Keys)
-        })?;
+        self.check_dims()?;
+        self.expect(self.main_loop.over, Method::Tiles)?;
         let names = self.value_names();
         let mut check =
             Check { program: self, names, live: Vec::new(), defined: vec![false; self.values.len()] };
@@ -116,10 +112,57 @@ impl Program {
         self.check_stores()
     }
 
+    /// There are one or two, of which no two are the same, and every open one is the shape of some tensor.
+    fn check_dims(&self) -> Result<(), ProgramError> {
+        if !(1..=MOST_DIMS).contains(&self.dims.len()) {
+            return Err(ProgramError::Shape("a program has one head dimension, or two"));
+        }
+        if (1..self.dims.len()).any(|index| self.dims[..index].contains(&self.dims[index])) {
+            return Err(ProgramError::Shape("the head dimensions of a program differ"));
+        }
+        for param in &self.params {
+            if param.dim.is_some() != (param.kind.ty().arguments == Arguments::ElementAndDim) {
+                return Err(ProgramError::Shape("tensors have a head dimension, and nothing else has one"));
+            }
+            param.dim.map_or(Ok(()), |dim| self.check_dim(dim))?;
+        }
+        for value in &self.values {
+            self.check_axes(value.ty)?;
+        }
+        for state in &self.states {
+            if let StateKind::Accumulator(ty) = state.kind {
+                self.check_axes(ty)?;
+            }
+        }
+        let is_tensors = |dim| self.params.iter().any(|param| param.dim == Some(dim));
+        for (index, dim) in self.dims.iter().enumerate() {
+            if matches!(dim, Generic::Open(_)) && !is_tensors(Dim(index)) {
+                return Err(ProgramError::Shape("a head dimension that is left open is that of some tensor"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_dim(&self, dim: Dim) -> Result<(), ProgramError> {
+        match self.dims.get(dim.0) {
+            Some(_) => Ok(()),
+            None => Err(ProgramError::BadId { what: "head dimension", index: dim.0 }),
+        }
+    }
+
+    fn check_axes(&self, ty: TileType) -> Result<(), ProgramError> {
+        for axis in [ty.rows, ty.cols] {
+            if let Axis::Dim(dim) = axis {
+                self.check_dim(dim)?;
+            }
+        }
+        Ok(())
+    }
+
     fn check_stores(&self) -> Result<(), ProgramError> {
         let mut outputs = 0;
         for (index, param) in self.params.iter().enumerate() {
-            if !matches!(param.kind, ParamKind::Output | ParamKind::RowOutput) {
+            if param.kind.ty().access != Access::Write {
                 continue;
             }
             outputs += 1;
@@ -205,13 +248,20 @@ impl Program {
         ProgramError::WrongKind { name, used_as }
     }
 
-    fn expect(
-        &self,
-        id: ParamId,
-        used_as: &'static str,
-        is: impl Fn(ParamKind) -> bool,
-    ) -> Result<(), ProgramError> {
-        if is(self.param_kind(id)?) { Ok(()) } else { Err(self.wrong_kind(id, used_as)) }
+    /// The language has this method of the parameter.
+    fn expect(&self, id: ParamId, method: Method) -> Result<(), ProgramError> {
+        if self.param_kind(id)?.ty().has(method) {
+            return Ok(());
+        }
+        Err(self.wrong_kind(id, method.used_as()))
+    }
+
+    /// A tile of rows of a tensor.
+    fn tile_of(&self, id: ParamId, rows: Axis) -> Result<TileType, ProgramError> {
+        match self.params.get(id.0).and_then(|param| param.dim) {
+            Some(dim) => Ok(TileType { rows, cols: Axis::Dim(dim) }),
+            None => Err(self.wrong_kind(id, "a tensor")),
+        }
     }
 }
 
@@ -244,10 +294,10 @@ impl Check<'_> {
                     self.fits(&self.names[value.0], want, got)?;
                 }
                 Stmt::Store { param, value } => {
+                    self.program.expect(*param, Method::Store)?;
                     let want = match self.program.param_kind(*param)? {
-                        ParamKind::Output => ROWS_DIM,
                         ParamKind::RowOutput => PER_ROW,
-                        _ => return Err(self.program.wrong_kind(*param, "an output")),
+                        _ => self.program.tile_of(*param, Axis::Rows)?,
                     };
                     let got = self.used(*value)?;
                     self.fits(&self.names[value.0], want, got)?;
@@ -272,29 +322,44 @@ impl Check<'_> {
         };
         let made = match &value.op {
             TileOp::Query { param } => {
-                program.expect(*param, "a query", |kind| kind == ParamKind::Query)?;
-                ROWS_DIM
+                program.expect(*param, Method::Tile)?;
+                program.tile_of(*param, Axis::Rows)?
             }
             TileOp::Load { source } => {
                 only(Part::Loop, "in the loop")?;
-                program.expect(*source, "contiguous keys or values", |kind| {
-                    matches!(kind, ParamKind::Keys | ParamKind::Values)
-                })?;
-                program.expect(program.main_loop.over, "the keys that a load follows", |kind| {
-                    kind == ParamKind::Keys
-                })?;
-                COLS_DIM
+                program.expect(*source, Method::Load)?;
+                let over = program.main_loop.over;
+                if program.param_kind(over)? != ParamKind::Keys {
+                    return Err(program.wrong_kind(over, "the keys that a load follows"));
+                }
+                program.tile_of(*source, Axis::Cols)?
             }
             TileOp::Gather { source, table } => {
                 only(Part::Loop, "in the loop")?;
-                program.expect(*source, "paged keys or values", |kind| {
-                    matches!(kind, ParamKind::PagedKeys | ParamKind::PagedValues)
-                })?;
-                program.expect(*table, "a block table", |kind| kind == ParamKind::BlockTable)?;
+                program.expect(*source, Method::Gather)?;
+                if program.param_kind(*table)? != ParamKind::BlockTable {
+                    return Err(program.wrong_kind(*table, "a block table"));
+                }
                 if *table != program.main_loop.over {
                     return Err(program.wrong_kind(*table, "the table that the loop runs over"));
                 }
-                COLS_DIM
+                program.tile_of(*source, Axis::Cols)?
+            }
+            TileOp::Slice { of, dim } => {
+                let of = self.used(*of)?;
+                let Axis::Dim(from) = of.cols else {
+                    let problem = format!("a slice of rows of {}", program.tile_text(of));
+                    return Err(ProgramError::Tile { value: name.to_string(), problem });
+                };
+                program.check_dim(*dim)?;
+                if let (Generic::Fixed(from), Generic::Fixed(to)) =
+                    (&program.dims[from.0], &program.dims[dim.0])
+                    && to > from
+                {
+                    let problem = format!("the first {to} numbers of rows of {from}");
+                    return Err(ProgramError::Tile { value: name.to_string(), problem });
+                }
+                TileType { rows: of.rows, cols: Axis::Dim(*dim) }
             }
             TileOp::Transpose { of } => {
                 let of = self.used(*of)?;
@@ -303,6 +368,7 @@ impl Check<'_> {
             TileOp::Dot { a, b } => {
                 let (a, b) = (self.used(*a)?, self.used(*b)?);
                 if a.cols != b.rows {
+                    let (a, b) = (program.tile_text(a), program.tile_text(b));
                     let problem = format!("{a} and {b} share no inner axis");
                     return Err(ProgramError::Tile { value: name.to_string(), problem });
                 }
@@ -326,14 +392,13 @@ impl Check<'_> {
                 only(Part::Loop, "in the loop")?;
                 self.softmax(*softmax)?;
                 self.fits(name, SCORES, self.used(*scores)?)?;
-                self.fits(name, ROWS_DIM, self.accumulator(*acc)?)?;
+                self.rows_by_dim(name, *acc)?;
                 SCORES
             }
             TileOp::Finish { softmax, acc } => {
                 only(Part::Epilogue, "after the loop")?;
                 self.softmax(*softmax)?;
-                self.fits(name, ROWS_DIM, self.accumulator(*acc)?)?;
-                ROWS_DIM
+                self.rows_by_dim(name, *acc)?
             }
             TileOp::Lse { softmax } => {
                 only(Part::Epilogue, "after the loop")?;
@@ -344,10 +409,22 @@ impl Check<'_> {
         self.fits(name, made, value.ty)
     }
 
+    /// The accumulator's type, which is Rows × a dimension.
+    fn rows_by_dim(&self, value: &str, acc: StateId) -> Result<TileType, ProgramError> {
+        match self.accumulator(acc)? {
+            ty @ TileType { rows: Axis::Rows, cols: Axis::Dim(_) } => Ok(ty),
+            ty => {
+                let problem = format!("{} where Rows×Dim is meant", self.program.tile_text(ty));
+                Err(ProgramError::Tile { value: value.to_string(), problem })
+            }
+        }
+    }
+
     fn fits(&self, value: &str, want: TileType, got: TileType) -> Result<(), ProgramError> {
         if want == got {
             return Ok(());
         }
+        let (want, got) = (self.program.tile_text(want), self.program.tile_text(got));
         Err(ProgramError::Tile { value: value.to_string(), problem: format!("{got} where {want} is meant") })
     }
 

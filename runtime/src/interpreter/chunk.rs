@@ -21,7 +21,6 @@ pub(super) struct Shared<'a> {
     pub precision: Precision,
     pub arguments: &'a [HostArgument],
     pub inputs: &'a Inputs<'a>,
-    pub head_dim: usize,
 }
 
 /// The rows of a chunk.
@@ -42,10 +41,14 @@ pub(super) fn run<T: Real>(
     cols: &[i32],
 ) -> Vec<Vec<f64>> {
     let program = shared.program;
-    let extent = extents(rows.positions.len(), cols.len(), shared.head_dim);
+    let extent = |axis| match axis {
+        Axis::Rows => rows.positions.len(),
+        Axis::Cols => cols.len(),
+        Axis::Dim(dim) => shared.inputs.width(dim),
+    };
     let states = program.states.iter().map(|state| match state.kind {
         StateKind::OnlineSoftmax => State::Softmax(OnlineSoftmax::new(rows.positions.len())),
-        StateKind::Accumulator(ty) => State::Accumulator(Tile::zeros(ty, &extent)),
+        StateKind::Accumulator(ty) => State::Accumulator(Tile::zeros(ty, extent)),
     });
     let states = states.collect();
     let values = program.values.iter().map(|_| None).collect();
@@ -60,14 +63,6 @@ pub(super) fn run<T: Real>(
     chunk.stored
 }
 
-fn extents(rows: usize, cols: usize, dim: usize) -> impl Fn(Axis) -> usize {
-    move |axis| match axis {
-        Axis::Rows => rows,
-        Axis::Cols => cols,
-        Axis::Dim => dim,
-    }
-}
-
 /// How often each value is an operand: with the last use its memory is free.
 fn uses(program: &Program) -> Vec<usize> {
     let mut uses = vec![0; program.values.len()];
@@ -75,9 +70,8 @@ fn uses(program: &Program) -> Vec<usize> {
         let operands = match stmt {
             Stmt::Accumulate { value, .. } | Stmt::Store { value, .. } => [Some(*value), None],
             Stmt::Define(id) => match program.values[id.0].op {
-                TileOp::Transpose { of } | TileOp::Map { of, .. } | TileOp::Mask { of, .. } => {
-                    [Some(of), None]
-                }
+                TileOp::Slice { of, .. } | TileOp::Transpose { of } => [Some(of), None],
+                TileOp::Map { of, .. } | TileOp::Mask { of, .. } => [Some(of), None],
                 TileOp::SoftmaxStep { scores, .. } => [Some(scores), None],
                 TileOp::Dot { a, b } => [Some(a), Some(b)],
                 TileOp::Query { .. } | TileOp::Load { .. } | TileOp::Gather { .. } => [None, None],
@@ -154,6 +148,14 @@ impl<T: Real> Chunk<'_, T> {
                 let loaded = self.columns.iter().find(|(from, _)| Some(*from) == source);
                 loaded.expect(VALID).1.clone()
             }
+            TileOp::Slice { of, dim } => {
+                let width = shared.inputs.width(*dim);
+                match self.used(*of) {
+                    Value::PerRow(_) => unreachable!("{VALID}"),
+                    Value::Product(tile) => return Value::Product(tile.sliced(*dim, width)),
+                    Value::Tile(tile) => tile.sliced(*dim, width),
+                }
+            }
             TileOp::Transpose { of } => match self.used(*of) {
                 Value::PerRow(numbers) => return Value::PerRow(numbers),
                 Value::Product(tile) => return Value::Product(tile.transposed()),
@@ -228,7 +230,7 @@ impl<T: Real> Chunk<'_, T> {
         let along = |axis| match axis {
             Axis::Rows => Positions::Rows(&self.rows.positions),
             Axis::Cols => Positions::Cols(self.cols),
-            Axis::Dim => Positions::None,
+            Axis::Dim(_) => Positions::None,
         };
         let Shared { arguments, precision, .. } = *self.shared;
         let (head, seq) = (self.rows.head as i32, self.rows.sequence as i32);

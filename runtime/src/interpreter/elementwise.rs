@@ -17,7 +17,7 @@ pub(super) enum Positions<'a> {
     Rows(&'a [i32]),
     /// Of keys.
     Cols(&'a [i32]),
-    /// The head dimension has none.
+    /// A head dimension has none.
     None,
 }
 

@@ -6,11 +6,8 @@ use super::tile::Tile;
 use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
 use crate::tensor::{Tensor, TensorError, elements_of};
-use flashpage_codegen::program::{Axis, DType, ParamId, Program, Stmt, TileOp, TileType};
+use flashpage_codegen::program::{Axis, DType, Dim, ParamId, Program, Stmt, TileOp, TileType};
 use rayon::prelude::*;
-
-const ROWS_DIM: TileType = TileType { rows: Axis::Rows, cols: Axis::Dim };
-const COLS_DIM: TileType = TileType { rows: Axis::Cols, cols: Axis::Dim };
 
 /// Tokens that a core widens in one go.
 const TOKENS: usize = 512;
@@ -102,23 +99,36 @@ impl<'a> Inputs<'a> {
         Ok(Inputs { batch, inputs, sources })
     }
 
+    /// Numbers along a head dimension.
+    pub(super) fn width(&self, dim: Dim) -> usize {
+        self.batch.program.width(dim, self.batch.head_dim)
+    }
+
+    /// The head dimension of a parameter, which is a tensor.
+    fn dim(&self, param: ParamId) -> Dim {
+        self.batch.program.params[param.0].dim.unwrap_or(Dim(0))
+    }
+
     /// Numbers that the tiles of [`Inputs::columns`] hold together.
     pub(super) fn column_numbers(&self, sequence: usize) -> usize {
-        self.sources.len() * self.batch.kv_lens[sequence] * self.batch.head_dim.larger()
+        let widths = self.sources.iter().map(|(param, _)| self.width(self.dim(*param)));
+        widths.sum::<usize>() * self.batch.kv_lens[sequence]
     }
 
     /// Every column of a sequence, of each source. What lies past the sequence's end is not read.
     pub(super) fn columns<T: Real>(&self, sequence: usize, kv_head: usize) -> Columns<T> {
         let tokens = self.batch.kv_lens[sequence];
         let tile = |source: &Source| {
-            let head_dim = self.batch.head_dim_of(source.0);
-            let mut data = vec![T::default(); tokens * head_dim];
-            data.par_chunks_mut((TOKENS * head_dim).max(1)).enumerate().for_each(|(run, lines)| {
-                for (token, line) in (run * TOKENS..).zip(lines.chunks_exact_mut(head_dim.max(1))) {
+            let dim = self.dim(source.0);
+            let width = self.width(dim);
+            let mut data = vec![T::default(); tokens * width];
+            data.par_chunks_mut((TOKENS * width).max(1)).enumerate().for_each(|(run, lines)| {
+                for (token, line) in (run * TOKENS..).zip(lines.chunks_exact_mut(width.max(1))) {
                     self.read_column(*source, sequence, kv_head, token, line);
                 }
             });
-            (*source, Tile::new(COLS_DIM, tokens, head_dim, data))
+            let ty = TileType { rows: Axis::Cols, cols: Axis::Dim(dim) };
+            (*source, Tile::new(ty, tokens, width, data))
         };
         self.sources.iter().map(tile).collect()
     }
@@ -155,14 +165,15 @@ impl<'a> Inputs<'a> {
         head: usize,
         indices: &[usize],
     ) -> Tile<T> {
-        let head_dim = self.batch.head_dim.qk;
-        let mut data = vec![T::default(); indices.len() * head_dim];
+        let dim = self.dim(param);
+        let width = self.width(dim);
+        let mut data = vec![T::default(); indices.len() * width];
         if let Some(input) = &self.inputs[param.0] {
             let first = self.batch.query.starts.start_of(sequence);
-            for (index, line) in indices.iter().zip(data.chunks_exact_mut(head_dim.max(1))) {
+            for (index, line) in indices.iter().zip(data.chunks_exact_mut(width.max(1))) {
                 input.read((0, first + index, head), line);
             }
         }
-        Tile::new(ROWS_DIM, indices.len(), head_dim, data)
+        Tile::new(TileType { rows: Axis::Rows, cols: Axis::Dim(dim) }, indices.len(), width, data)
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> Result<Vec<Lines>, TensorError> {
     let inputs = Inputs::of(program, batch)?;
-    let shared = Shared { program, precision, arguments, inputs: &inputs, head_dim: batch.head_dim.v };
+    let shared = Shared { program, precision, arguments, inputs: &inputs };
     Ok(match precision {
         Precision::Exact => groups::<f64>(&shared, batch, rows, progress),
         Precision::Plain(_) => groups::<f32>(&shared, batch, rows, progress),

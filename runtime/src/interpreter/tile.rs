@@ -1,7 +1,7 @@
-//! Tiles: matrices that are shared until somebody changes them. A transpose shares its numbers too.
+//! Tiles: matrices that are shared until somebody changes them. Transposes and slices share their numbers too.
 
 use super::real::{Matrix, Real};
-use flashpage_codegen::program::{Axis, TileType};
+use flashpage_codegen::program::{Axis, Dim, TileType};
 use std::sync::Arc;
 
 /// A matrix of `rows` by `cols` numbers along the axes of `ty`.
@@ -12,6 +12,8 @@ pub(super) struct Tile<T> {
     pub cols: usize,
     /// Row-major, or column-major where `is_transposed`.
     data: Arc<Vec<T>>,
+    /// Numbers from one row, or column, to the next: more than there are in one, in a slice.
+    stride: usize,
     is_transposed: bool,
 }
 
@@ -19,7 +21,7 @@ impl<T: Real> Tile<T> {
     /// `data` is row-major, of `rows * cols` numbers.
     pub(super) fn new(ty: TileType, rows: usize, cols: usize, data: Vec<T>) -> Tile<T> {
         debug_assert_eq!(data.len(), rows * cols);
-        Tile { ty, rows, cols, data: Arc::new(data), is_transposed: false }
+        Tile { ty, rows, cols, data: Arc::new(data), stride: cols, is_transposed: false }
     }
 
     pub(super) fn zeros(ty: TileType, extent: impl Fn(Axis) -> usize) -> Tile<T> {
@@ -38,8 +40,15 @@ impl<T: Real> Tile<T> {
             rows: self.cols,
             cols: self.rows,
             data: self.data,
+            stride: self.stride,
             is_transposed: !self.is_transposed,
         }
+    }
+
+    /// The first `width` numbers of each row, which lie along `dim`.
+    pub(super) fn sliced(self, dim: Dim, width: usize) -> Tile<T> {
+        debug_assert!(width <= self.cols, "a slice of {width} columns of {}", self.cols);
+        Tile { ty: TileType { cols: Axis::Dim(dim), ..self.ty }, cols: width, ..self }
     }
 
     /// The product with `other`, whose rows lie along this tile's columns.
@@ -49,18 +58,22 @@ impl<T: Real> Tile<T> {
     }
 
     fn matrix(&self) -> Matrix<'_, T> {
-        let strides = if self.is_transposed { (1, self.rows) } else { (self.cols, 1) };
+        let strides = if self.is_transposed { (1, self.stride) } else { (self.stride, 1) };
         Matrix { data: &self.data, rows: self.rows, cols: self.cols, strides }
     }
 
     /// The numbers, row-major: this tile's own where nobody shares them, a copy otherwise.
     pub(super) fn into_rows(self) -> Vec<T> {
-        if !self.is_transposed {
+        if !self.is_transposed && self.stride == self.cols {
             return Arc::try_unwrap(self.data).unwrap_or_else(|shared| shared.to_vec());
         }
-        let mut data = Vec::with_capacity(self.data.len());
+        let mut data = Vec::with_capacity(self.rows * self.cols);
         for row in 0..self.rows {
-            data.extend(self.data.iter().skip(row).step_by(self.rows.max(1)));
+            if self.is_transposed {
+                data.extend(self.data.iter().skip(row).step_by(self.stride.max(1)).take(self.cols));
+            } else {
+                data.extend(&self.data[row * self.stride..][..self.cols]);
+            }
         }
         data
     }

@@ -151,11 +151,12 @@ impl KernelCost {
         let mut work = Vec::new();
         for program in &programs {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
-            let head_dims = match (&program.head_dim, self.head_dim.is_empty()) {
-                (Generic::Fixed(head_dim), _) => vec![HeadDim::from(*head_dim)],
-                (_, true) => equivalence::head_dims(program, self.arch),
-                (_, false) => self.head_dim.clone(),
+            let asked = match self.head_dim.is_empty() {
+                true => equivalence::head_dims(program, self.arch),
+                false => self.head_dim.clone(),
             };
+            let mut head_dims: Vec<HeadDim> = asked.iter().map(|dim| program.with_fixed(*dim)).collect();
+            head_dims.dedup();
             let dtype = match program.element {
                 Generic::Fixed(dtype) => dtype,
                 Generic::Open(_) => self.dtype,

@@ -85,11 +85,12 @@ impl Verify {
             Generic::Open(_) if self.dtype.is_empty() => vec![DType::F16, DType::Bf16],
             Generic::Open(_) => self.dtype.clone(),
         };
-        let head_dims: Vec<HeadDim> = match program.head_dim {
-            Generic::Fixed(head_dim) => vec![head_dim.into()],
-            Generic::Open(_) if self.head_dim.is_empty() => equivalence::head_dims(program, arch),
-            Generic::Open(_) => self.head_dim.clone(),
+        let asked = match self.head_dim.is_empty() {
+            true => equivalence::head_dims(program, arch),
+            false => self.head_dim.clone(),
         };
+        let mut head_dims: Vec<HeadDim> = asked.iter().map(|dim| program.with_fixed(*dim)).collect();
+        head_dims.dedup();
         let asked = if self.block_size.is_empty() { &BLOCK_SIZES[..] } else { &self.block_size };
         let block_sizes: Vec<Option<usize>> =
             if paged { asked.iter().copied().map(Some).collect() } else { vec![None] };

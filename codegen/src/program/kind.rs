@@ -1,0 +1,440 @@
+//! The parameter types of the language, in one table: [`TYPES`].
+//!
+//! The front end reads signatures and says what a parameter can do by it, the printer and the macro write types by it, the
+//! validator, the batch check and the maker of problems hold parameters against it. `codegen/tests/language.rs` holds the
+//! host's types against it. The enums' matches are where the compiler asks what else a new row needs.
+
+use super::{BinaryOp, Expr, ScalarType};
+
+/// The kinds of parameters of the language. What each is, [`ParamKind::ty`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// `Query<T, D>`
+    Query,
+    /// `Keys<T, D>`
+    Keys,
+    /// `Values<T, E>`
+    Values,
+    /// `PagedKeys<T, D>`: the pool of physical blocks.
+    PagedKeys,
+    /// `PagedValues<T, E>`: the pool of physical blocks.
+    PagedValues,
+    /// `BlockTable`: logical block to physical block.
+    BlockTable,
+    /// `Output<T, E>`
+    Output,
+    /// `RowOutput`
+    RowOutput,
+    /// A scalar of the given type (`f32`, `i32`, `bool`).
+    Scalar(ScalarType),
+    /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`.
+    Vector(Vector),
+}
+
+/// A row of [`TYPES`].
+#[derive(Clone, Copy, Debug)]
+pub struct ParamType {
+    /// What a parameter of this type is. A vector is one of f32 here, whatever its numbers.
+    pub kind: ParamKind,
+    /// The type's name, in the language and on the host.
+    pub name: &'static str,
+    /// What stands in its angle brackets.
+    pub arguments: Arguments,
+    /// Its axes, outermost first.
+    pub axes: &'static [Size],
+    /// Whether a kernel reads or writes it.
+    pub access: Access,
+    /// How its numbers lie, which decides what a launch is given for it.
+    pub storage: Storage,
+    /// What can be done with it in a kernel. Vectors are indexed, and have no methods.
+    pub methods: &'static [Method],
+    /// One of them in a message: "the query `q`".
+    pub noun: &'static str,
+    /// What a launch is given for it, in the documentation of its arguments.
+    pub doc: &'static str,
+}
+
+/// What stands in a parameter type's angle brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// Nothing.
+    None,
+    /// An element type and a head dimension: `<T, D>`.
+    ElementAndDim,
+    /// The type of its numbers: `<f32>` or `<i32>`.
+    Number,
+}
+
+/// Whether a kernel reads a parameter or writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// How a parameter's numbers lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Tokens of all sequences end to end, and where each sequence begins.
+    Ragged,
+    /// Blocks of tokens, in any order.
+    Pool,
+    /// Where each sequence's blocks lie, and how long it is.
+    Table,
+    /// A tensor, and nothing beside it.
+    Plain,
+    /// A number, by value.
+    Scalar,
+}
+
+/// A method of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `q.tile()`
+    Tile,
+    /// `for cols in k.tiles()`
+    Tiles,
+    /// `k.load(cols)`
+    Load,
+    /// `k.gather(table, cols)`
+    Gather,
+    /// `o.store(…)`
+    Store,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Method; 5] = [Method::Tile, Method::Tiles, Method::Load, Method::Gather, Method::Store];
+
+    /// As authors write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Tile => "tile",
+            Method::Tiles => "tiles",
+            Method::Load => "load",
+            Method::Gather => "gather",
+            Method::Store => "store",
+        }
+    }
+
+    /// What a parameter is used as that has it called.
+    pub const fn used_as(self) -> &'static str {
+        match self {
+            Method::Tile => "a query",
+            Method::Tiles => "what the loop runs over",
+            Method::Load => "contiguous keys or values",
+            Method::Gather => "paged keys or values",
+            Method::Store => "an output",
+        }
+    }
+}
+
+/// One number of a shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Query tokens of the batch.
+    Tokens,
+    /// Sequences of the batch.
+    Sequences,
+    /// Query heads.
+    QHeads,
+    /// Key and value heads.
+    KvHeads,
+    /// The parameter's head dimension.
+    Dim,
+    /// The parameter's own, by its name: nothing else of the batch says how many.
+    Own(&'static str),
+}
+
+impl Size {
+    /// As shapes write it, where the head dimension is called `dim`.
+    pub fn name(self, dim: &str) -> &str {
+        match self {
+            Size::Tokens => "tokens",
+            Size::Sequences => "sequences",
+            Size::QHeads => "q_heads",
+            Size::KvHeads => "kv_heads",
+            Size::Dim => dim,
+            Size::Own(name) => name,
+        }
+    }
+}
+
+const Q_SHAPE: &[Size] = &[Size::Tokens, Size::QHeads, Size::Dim];
+const KV_SHAPE: &[Size] = &[Size::Own("tokens"), Size::KvHeads, Size::Dim];
+const POOL_SHAPE: &[Size] = &[Size::Own("blocks"), Size::Own("block_size"), Size::KvHeads, Size::Dim];
+
+/// What each type is before its row says otherwise: a tensor that is read.
+const TENSOR: ParamType = ParamType {
+    kind: ParamKind::Query,
+    name: "",
+    arguments: Arguments::ElementAndDim,
+    axes: &[],
+    access: Access::Read,
+    storage: Storage::Ragged,
+    methods: &[],
+    noun: "",
+    doc: "",
+};
+
+const VECTOR: ParamType =
+    ParamType { arguments: Arguments::Number, storage: Storage::Plain, noun: "numbers", ..TENSOR };
+
+const SCALAR: ParamType = ParamType {
+    arguments: Arguments::None,
+    storage: Storage::Scalar,
+    noun: "parameter",
+    doc: "A number",
+    ..TENSOR
+};
+
+/// Every type that a parameter can have, in the order in which messages list them.
+pub static TYPES: &[ParamType] = &[
+    ParamType {
+        kind: ParamKind::Query,
+        name: "Query",
+        axes: Q_SHAPE,
+        methods: &[Method::Tile],
+        noun: "query",
+        doc: "Queries",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::Keys,
+        name: "Keys",
+        axes: KV_SHAPE,
+        methods: &[Method::Load, Method::Tiles],
+        noun: "keys",
+        doc: "Keys",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::Values,
+        name: "Values",
+        axes: KV_SHAPE,
+        methods: &[Method::Load],
+        noun: "values",
+        doc: "Values",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::PagedKeys,
+        name: "PagedKeys",
+        axes: POOL_SHAPE,
+        storage: Storage::Pool,
+        methods: &[Method::Gather],
+        noun: "keys",
+        doc: "The pool of key blocks",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::PagedValues,
+        name: "PagedValues",
+        axes: POOL_SHAPE,
+        storage: Storage::Pool,
+        methods: &[Method::Gather],
+        noun: "values",
+        doc: "The pool of value blocks",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::BlockTable,
+        name: "BlockTable",
+        arguments: Arguments::None,
+        axes: &[Size::Sequences, Size::Own("blocks")],
+        storage: Storage::Table,
+        methods: &[Method::Tiles],
+        noun: "block table",
+        doc: "Where the blocks of each sequence lie, and its length",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::Output,
+        name: "Output",
+        axes: Q_SHAPE,
+        access: Access::Write,
+        storage: Storage::Plain,
+        methods: &[Method::Store],
+        noun: "output",
+        doc: "Output",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::RowOutput,
+        name: "RowOutput",
+        arguments: Arguments::None,
+        axes: &[Size::Tokens, Size::QHeads],
+        access: Access::Write,
+        storage: Storage::Plain,
+        methods: &[Method::Store],
+        noun: "output",
+        doc: "Output, a number for each row",
+    },
+    ParamType {
+        kind: vector(Along::Heads),
+        name: "PerHead",
+        axes: &[Size::QHeads],
+        doc: "A number for each query head",
+        ..VECTOR
+    },
+    ParamType { kind: ParamKind::Scalar(ScalarType::F32), name: "f32", ..SCALAR },
+    ParamType { kind: ParamKind::Scalar(ScalarType::I32), name: "i32", ..SCALAR },
+    ParamType { kind: ParamKind::Scalar(ScalarType::Bool), name: "bool", ..SCALAR },
+];
+
+impl ParamType {
+    /// The row of this name.
+    pub fn named(name: &str) -> Option<&'static ParamType> {
+        TYPES.iter().find(|ty| ty.name == name)
+    }
+
+    /// Whether the language has this method of it.
+    pub fn has(&self, method: Method) -> bool {
+        self.methods.contains(&method)
+    }
+
+    /// Its shape, where its head dimension is called `dim`: `[tokens, q_heads, D]`.
+    pub fn shape(&self, dim: &str) -> String {
+        let names: Vec<&str> = self.axes.iter().map(|size| size.name(dim)).collect();
+        format!("[{}]", names.join(", "))
+    }
+
+    /// As authors write it, with usual names for what is theirs to name: `Query<T, D>`, `PerHead<f32>`.
+    pub fn usage(&self) -> String {
+        match self.arguments {
+            Arguments::None => self.name.into(),
+            Arguments::ElementAndDim => format!("{}<T, D>", self.name),
+            Arguments::Number => format!("{}<f32>", self.name),
+        }
+    }
+}
+
+impl ParamKind {
+    /// The row of its type.
+    pub fn ty(self) -> &'static ParamType {
+        let is_own = |ty: &&ParamType| match (ty.kind, self) {
+            (ParamKind::Vector(row), ParamKind::Vector(own)) => row.along == own.along,
+            (row, own) => row == own,
+        };
+        TYPES.iter().find(is_own).expect("every kind has a row, which a test looks for")
+    }
+}
+
+const fn vector(along: Along) -> ParamKind {
+    ParamKind::Vector(Vector { along, element: ScalarType::F32 })
+}
+
+/// A vector parameter: `PerHead<f32>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Vector {
+    /// What it has a number for.
+    pub along: Along,
+    /// f32 or i32.
+    pub element: ScalarType,
+}
+
+/// What a vector has a number for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Along {
+    /// Each query head.
+    Heads,
+}
+
+impl Along {
+    /// All of them.
+    pub const ALL: [Along; 1] = [Along::Heads];
+
+    /// What it has a number for each of.
+    pub const fn each(self) -> &'static str {
+        match self {
+            Along::Heads => "head",
+        }
+    }
+
+    /// The index that it is meant for, as authors write it.
+    pub const fn place(self) -> &'static str {
+        match self {
+            Along::Heads => "at.head",
+        }
+    }
+
+    /// The row of its type.
+    pub fn ty(self) -> &'static ParamType {
+        vector(self).ty()
+    }
+
+    /// How many numbers it has.
+    pub fn length(self) -> Size {
+        self.ty().axes[0]
+    }
+
+    /// Whether an index is inside by construction, whatever its leaves are. Any other is clamped: one below 0 reads the first
+    /// number, one past the end the last.
+    pub fn fits(self, index: &Expr) -> bool {
+        match index {
+            Expr::Head => self == Along::Heads,
+            // Of what is not negative neither is larger than it; by 0 both are 0.
+            Expr::Binary(BinaryOp::Rem, a, _) => self.fits(a),
+            Expr::Binary(BinaryOp::Div, a, by) => self.fits(a) && matches!(**by, Expr::Int(by) if by >= 0),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_row() {
+        use ParamKind::*;
+        let tensors = [Query, Keys, Values, PagedKeys, PagedValues, BlockTable, Output, RowOutput];
+        let scalars = [ScalarType::F32, ScalarType::I32, ScalarType::Bool].map(Scalar);
+        let vectors = Along::ALL.map(|along| {
+            [ScalarType::F32, ScalarType::I32].map(|element| Vector(super::Vector { along, element }))
+        });
+        let kinds: Vec<ParamKind> =
+            tensors.into_iter().chain(scalars).chain(vectors.into_iter().flatten()).collect();
+        for kind in &kinds {
+            assert!(std::mem::discriminant(&kind.ty().kind) == std::mem::discriminant(kind), "{kind:?}");
+        }
+        for ty in TYPES {
+            assert!(kinds.contains(&ty.kind), "{} is the type of no kind", ty.name);
+            assert_eq!(ParamType::named(ty.name).map(|found| found.kind), Some(ty.kind), "{}", ty.name);
+            let has_dim = ty.axes.contains(&Size::Dim);
+            assert_eq!(has_dim, ty.arguments == Arguments::ElementAndDim, "{}", ty.name);
+        }
+    }
+
+    #[test]
+    fn vectors_have_one_axis_that_the_batch_knows() {
+        for along in Along::ALL {
+            let ty = along.ty();
+            assert_eq!(ty.axes.len(), 1, "{}", ty.name);
+            assert!(!matches!(along.length(), Size::Own(_) | Size::Dim), "{}", ty.name);
+        }
+    }
+
+    #[test]
+    fn indices_that_fit() {
+        let op = |op, a, b| Expr::Binary(op, Box::new(a), Box::new(b));
+        use BinaryOp::{Add, Div, Rem};
+        use Expr::{Head, Int, Seq};
+        let table = [
+            (Head, true),
+            (op(Rem, Head, Int(4)), true),
+            (op(Rem, Head, Seq), true),
+            (op(Div, Head, Int(4)), true),
+            (op(Div, op(Rem, Head, Int(-3)), Int(0)), true),
+            (op(Div, Head, Int(-1)), false),
+            (op(Div, Head, Seq), false),
+            (op(Add, Head, Int(1)), false),
+            (Seq, false),
+            (Int(0), false),
+        ];
+        for (index, expected) in table {
+            assert_eq!(Along::Heads.fits(&index), expected, "{index:?}");
+        }
+    }
+}
