@@ -117,7 +117,14 @@ impl Draw {
         let Some(wide) = scope.wide.clone() else { return self.int(scope, depth) };
         let (a, b) = (self.int(scope, depth), self.int_leaf(scope));
         let n = self.pick(&["3", "7", "16", "(-5)"]);
-        match self.below(7) {
+        // By a parameter, division is another path: the host makes the numbers to divide with.
+        let by = match scope.ints.is_empty() {
+            false if self.percent(70) => scope.ints[self.below(scope.ints.len())].clone(),
+            _ => wide.clone(),
+        };
+        match self.below(9) {
+            7 => format!("({a} / {by})"),
+            8 => format!("(({wide} + {a} * 3) % {by} % {n})"),
             0 => format!("(({a} * {wide} + {b}) % {n})"),
             1 => format!("(({wide} - {a}).abs() % {n})"),
             2 => format!("({a} / ({b} % 3))"),
