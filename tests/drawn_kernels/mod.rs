@@ -45,12 +45,12 @@ pub fn drawn_2<const D: usize>(
     for cols in table.tiles() {
         let keys = k.gather(table, cols);
         let scores = (dot(x0, keys.t())) * scale;
-        let scores = scores.mask(|at| (at.col >= n));
-        let mut scores = scores.map(|score, place| score * 0.75 + select(((place.row - place.col < 30) == ((place.row + place.row) >= ((n / (-4)) - place.row))), 0.5, -0.25));
+        let scores = scores.mask(|at| ((at.col - 40) / 3 != 2));
+        let mut scores = scores + 1.5;
         let scores: Tile<Rows, Cols> = {
-            scores + 1.5
+            scores + 1.0
         };
-        let mut scores = scores.mask(|place| ((shift as i32) <= ((n - 66i32) - (42i32 - place.row))));
+        let mut scores = scores.mask(|at| (2 * at.col <= at.row + 40));
         let weights = softmax.step(scores, &mut sum);
         sum += dot(v.gather(table, cols).t(), weights.t()).t();
     }
@@ -98,7 +98,7 @@ pub fn drawn_5<T: Element>(
     let x0 = q.tile();
     for block in k.tiles() {
         let mut scores = (dot(x0, k.load(block).t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
-        let weights = online.step((scores.map(|x, at| ((x + x) / (1.5 + ((x + x)).abs())))).mask(|at| (2 * at.col <= at.row + LIMIT)), &mut sum);
+        let weights = online.step((scores.map(|x, at| ((x + x) / (1.5 + ((x + x)).abs())))).mask(|at| (if (at.row >= at.col - LIMIT) { (at.row / 16 + 0 == at.col) } else { ((at.row - at.col) % 16 <= 1) })), &mut sum);
         let more = dot(weights.t().t(), v.load(block));
         sum += more;
     }
@@ -127,9 +127,9 @@ pub fn drawn_7<T: Element, const D: usize>(
         let s: Tile<Rows, Cols> = {
             (dot(q, k.gather(table, block).t())) * scale
         };
-        let s = (s * 1.375).mask(|at| (flag && ((82i32).min(n) <= (n - at.row))));
-        let s = s.mask(|at| ((at.row - (n).abs()) > ((at.col).max(at.row)).min((-at.row))));
-        let s = s.mask(|at| (((-n) + (40i32 / 7)) != ((if (slopes[at.head] * 4.0 < 1.1) { n } else { at.head }) + at.row)));
+        let s = (s * 1.375).mask(|at| (at.row >= at.col - 76));
+        let s = s.map(|score, at| { let y = score + 0.5; y * 0.5 });
+        let s = s.mask(|at| ((((at.col).max(-90).min(90) as f32) - shift) < (-0.625f32).max(shift)));
         let weights = online.step(s, &mut acc);
         acc += dot(weights, values);
     }
@@ -156,8 +156,8 @@ pub fn drawn_8<T: Element>(
     for cols in k.tiles() {
         let v = v.load(cols);
         let mut scores = (dot(x0, k.load(cols).t())) * scale;
-        let scores = scores.map(|x, at| (-(((((81i32 - (at.row).max(96i32))) % 50) as f32 * 0.02) + ((((((1.0f32 as i32) * (-1))) % 50) as f32 * 0.02) + x))));
-        let scores = scores.map(|x, place| x);
+        let scores = scores.map(|x, at| (if (at.col <= at.row) { (((((if !(((at.seq - at.seq)).max((at.col * 2)) <= n) { (at.head).max(at.row) } else { m })) % 50) as f32 * 0.02) - x) } else { (((x / (1.5 + (x).abs()))).tanh()).exp() }));
+        let scores = scores.mask(|place| (((52i32 / 3)).min((place.row * (-1))) != place.col));
         let p = softmax.step(scores, &mut acc);
         acc += dot(p, v);
     }
@@ -203,7 +203,7 @@ pub fn drawn_11<T: Element, const D: usize>(
     let q = q.tile();
     for cols in k.tiles() {
         let k = k.load(cols);
-        let weights = softmax.step((((dot(q, k.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).mask(|at| ((((at.row).max(-90).min(90) as f32) + ((at.row).max(-90).min(90) as f32)) <= ((m).max(-90).min(90) as f32)))).mask(|at| !(at.col > (at.seq).abs())), &mut acc);
+        let weights = softmax.step((((dot(q, k.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).mask(|at| ((at.col - 40) / 3 == 3))).mask(|place| (((place.col + place.head) % 16 == 1) || (place.row / 5 + 0 != place.col))), &mut acc);
         let more = dot(weights.t().t(), v.load(cols));
         acc += more;
     }
@@ -227,7 +227,7 @@ pub fn drawn_13<T: Element, const D: usize>(
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for block in k.tiles() {
-        let weights = online.step((((dot(q, k.load(block).t())) * scale).map(|x, place| ((((if ((((-(place.row + place.col)) <= ((place.col / 3) / 3)) && (((((m).max(-90).min(90) as f32) * 2.0) as i32) != ({ let t = m; t + 8 } * (-2)))) || !(place.row == place.col)) { x } else { x })).tanh()).exp()).max({ let y = (if (((place.col <= place.row) || (((m + place.col) + (-15i32)) != (10i32 + (m % (-4))))) || ((2.375f32 < 0.625f32) && (place.col == place.row))) { x } else { x }); if y > -1.25 { y } else { -1.25 + (y - -1.25) * 0.25 } }))).mask(|place| (((((place.row).max(-90).min(90) as f32) + -2.375f32) as i32) >= ((59i32 / 7) / 3))), &mut acc);
+        let weights = online.step((((dot(q, k.load(block).t())) * scale).map(|x, place| (((if (!true && ((2.375f32 > -3.0f32) || (place.col <= place.row))) { x } else { x })).tanh() * (-1.0)))).mask(|at| (0.875f32 >= select((shift < 0.75f32), shift, shift))), &mut acc);
         acc += dot(weights, v.load(block));
     }
     lse.store(online.lse());
@@ -255,7 +255,7 @@ pub fn drawn_14<T: Element, const D: usize>(
         let v = v.load(cols);
         let keys = k.load(cols);
         let mut s = (dot(x0, keys.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
-        let mut s = s.mask(|at| (((at.row >= at.col - LIMIT) && ((at.row - at.col < 90) || (at.col <= at.row))) && ((at.col % 5) >= at.head)));
+        let mut s = s.mask(|at| !(at.col <= at.row));
         let weights = softmax.step(s, &mut acc);
         acc += dot(weights, v);
     }
@@ -277,7 +277,7 @@ pub fn drawn_16<const D: usize>(
     let mut acc = Tile::zeros();
     for block in k.tiles() {
         let s = (dot(k.load(block), q.t()).t()) * scale;
-        let mut s = s.mask(|place| (place.col >= n));
+        let mut s = s.mask(|place| ((place.col + place.head) % 5 == 2));
         let p = online.step(s, &mut acc);
         acc += dot(p, v.load(block));
     }
@@ -327,7 +327,7 @@ pub fn drawn_19<const D: usize>(
     let queries = q.tile().t();
     for cols in k.tiles() {
         let keys = k.load(cols);
-        let p = online.step((scale * (dot(queries.t().t().t(), keys.t()))).map(|x, place| (((x / (1.5 + (x).abs()))).tanh() * ((((-(22i32).max(place.seq))) % 50) as f32 * 0.02))), &mut acc);
+        let p = online.step((scale * (dot(queries.t().t().t(), keys.t()))).map(|x, place| (((x / (1.5 + (x).abs()))).tanh() * ((((-(22i32 + place.col))) % 50) as f32 * 0.02))), &mut acc);
         acc += dot(p, v.load(cols));
     }
     let result = online.finish(acc);
@@ -348,15 +348,14 @@ pub fn drawn_20<T: Element>(
     m: i32,
     o: Output<T, 64>,
 ) {
-    let reach: i32 = ((((flag as i32) - n) + (n - m))).max(-50).min(80);
-    let lift = shift;
+    let reach = ((((flag as i32) - n) + select((((n + n) - (94i32 - 3i32)) < (79i32 / 7)), n, n))) % 100;
     let mut acc = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let queries = q.tile().t();
     for cols in k.tiles() {
         let k = k.load(cols);
-        let mut s = scale * (dot(queries.t(), k.t()));
-        let weights = softmax.step(s.mask(|at| (at.col + 6 > at.row)), &mut acc);
+        let mut s = (dot(queries.t(), k.t())).map(|x, _| x * scale);
+        let weights = softmax.step(s - 0.375, &mut acc);
         acc += dot(v.load(cols).t(), weights.t()).t();
     }
     lse.store(softmax.lse());
@@ -435,7 +434,7 @@ pub fn drawn_25<const D: usize>(
         let s: Tile<Rows, Cols> = {
             scale * (dot(queries.t(), k.load(block).t()))
         };
-        let p = online.step(s.map(|x, place| select((((place.col + n > place.row) != (place.col < 12)) && !(((-0.25f32 as i32) + place.row) != ((-1.25f32 - ((LIMIT).max(-90).min(90) as f32)) as i32))), (((((((place.col % 7) * (-2))) % 50) as f32 * 0.02)).abs() * (-0.375)), (((x * ((((place.seq).abs()) % 50) as f32 * 0.02))).abs() + 1.0).ln())), &mut sum);
+        let p = online.step(s.map(|x, place| ((select(((((place.row * place.col) % (-7) < 1) || (place.row >= place.col - LIMIT)) || false), (-(((((place.col - place.seq) % 3)) % 50) as f32 * 0.02)), (((((-(-place.row))) % 50) as f32 * 0.02)).max(x))).abs() + 0.25).sqrt()), &mut sum);
         let more = dot(p.t().t(), v.load(block));
         sum += more;
     }
@@ -459,7 +458,7 @@ pub fn drawn_26<T: Element>(
     let mut online = OnlineSoftmax::new();
     let q = q.tile().t();
     for cols in k.tiles() {
-        let scores = (scale * (dot(q.t(), k.load(cols).t()))).mask(|place| (((place.col - place.row) * 2) <= ((place.seq + n) - (place.row / 2))));
+        let scores = (scale * (dot(q.t(), k.load(cols).t()))).mask(|place| ((place.col + (-place.row)) != (-1.375f32 as i32)));
         let p = online.step(scores, &mut sum);
         sum += dot(p, v.load(cols));
     }
@@ -502,8 +501,9 @@ pub fn drawn_29<T: Element>(
     q: Query<T, 128>,
     k: Keys<T, 128>,
 ) {
-    let reach = ((-(-(flag as i32)))) % 100;
-    let lift = ((49i32).max(-90).min(90) as f32);
+    let reach = ((((flag as i32) - n) + (n * 2))) % 100;
+    const LIMIT: i32 = 50;
+    let lift = -2.375f32;
     let mut acc = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
@@ -511,9 +511,9 @@ pub fn drawn_29<T: Element>(
         let keys = k.load(block);
         let values = v.load(block);
         let s: Tile<Rows, Cols> = {
-            (dot(keys, x0.t()).t()) * scale
+            (dot(keys, x0.t()).t()).map(|x, _| x * scale)
         };
-        let mut s = 1.5 * (s.mask(|at| !(!(at.col > at.row + 3) && (at.col + 62 > at.row))));
+        let mut s = (s.mask(|place| (((place.col).max(-90).min(90) as f32) < 2.875f32))).mask(|place| ((place.col / (-7) == place.row / (-7)) && (place.col / 2 != place.row / 2)));
         let p = softmax.step(s, &mut acc);
         acc += dot(values.t(), p.t()).t();
     }
@@ -538,10 +538,10 @@ pub fn drawn_31<const D: usize>(
     let q = q.tile();
     for cols in k.tiles() {
         let s: Tile<Rows, Cols> = {
-            ((dot(q, k.load(cols).t())) * scale).mask(|at| (((33i32).max(at.row) % 1) <= (-at.row)))
+            ((dot(q, k.load(cols).t())) * scale).mask(|at| !(at.col > at.row + m))
         };
         let s: Tile<Rows, Cols> = {
-            s.mask(|place| !(place.col < 61))
+            s.map(|x, place| x.min(3.0))
         };
         let weights = softmax.step(s, &mut sum);
         let more = dot(weights.t().t(), v.load(cols));
@@ -562,18 +562,17 @@ pub fn drawn_32<T: Element, const D: usize>(
     k: Keys<T, D>,
     lse: RowOutput,
 ) {
-    let reach = (((4i32 + 50i32) * (-2))) % 100;
-    let lift = 1.375f32;
+    let reach = (((4i32 / 7) + (if (((75i32).abs() - (m).abs()) > select((-1.25f32 <= (((26i32).max(-90).min(90) as f32) * 2.0)), m, n)) { 13i32 } else { n }))) % 100;
     let mut sum = Tile::<Rows, Dim<D>>::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
-        let mut scores = (dot(x0, keys.t())) * scale;
+        let mut scores = (dot(x0, keys.t())).map(|x, _| x * scale);
         let scores: Tile<Rows, Cols> = {
-            scores.mask(|at| (((at.head % 5)).min(at.row) <= select(((at.col < n) && (at.row - at.col < n)), select(true, at.head, at.row), { let held = at.head; held + 1 })))
+            scores.mask(|at| true)
         };
-        let weights = softmax.step(1.75 * scores, &mut sum);
+        let weights = softmax.step(scores.mask(|at| (at.row % 16 == at.col % 16)), &mut sum);
         sum += dot(v.load(tile).t(), weights.t()).t();
     }
     lse.store(softmax.lse());
@@ -603,7 +602,7 @@ pub fn drawn_34<T: Element, const D: usize>(
             (dot(queries, keys.t())) * scale
         };
         let s = s.map(|score, place| score);
-        let p = softmax.step(s.map(|score, at| select((((at.row - at.col < m) || (40i32 > (at.row * 2))) || select((at.row <= ((at.col).abs() * 2)), (at.row - at.col < m), (1.625f32 <= select((((62i32 * (-1)) % 16) <= ((at.seq - at.row) - { let held = at.head; held + 7 })), 0.375f32, ((at.head).max(-90).min(90) as f32))))), select((if ((at.row - at.col < m) && !(at.col > at.row + 82)) { (at.col >= m) } else { (-1.375f32 < (3.0f32 - -0.75f32)) }), (score + ((((m % 1)) % 50) as f32 * 0.02)), (-2.0f32 - score)), ({ let y = ((2.375f32).max(0.25f32) * 0.03125); if y > 0.0 { y } else { 0.0 + (y - 0.0) * 0.25 } }).abs())), &mut acc);
+        let p = softmax.step(s.map(|score, at| ((select(((at.col / 16 > at.row / 16) || !(at.col > at.row + m)), (score + ((((m % 1)) % 50) as f32 * 0.02)), (-2.0f32 - score))).min(1.0)).exp()), &mut acc);
         acc += dot(p, v.gather(table, tile));
     }
     o.store(softmax.finish(acc));
@@ -622,14 +621,15 @@ pub fn drawn_35<T: Element, const D: usize>(
     m: i32,
     lse: RowOutput,
 ) {
-    let reach: i32 = (((m - m) / 2)).max(-50).min(80);
+    let reach = (((m).min(m)).min((m + 1i32))) % 100;
+    const LIMIT: i32 = 37;
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let queries = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
-        let mut s = ((scale * (dot(queries, keys.t()).t().t())).mask(|at| ((at.col <= at.row) && (if !(((at.row).max(-90).min(90) as f32) > (((((16i32).max(-90).min(90) as f32) as i32)).max(-90).min(90) as f32)) { ((at.col + 12 > at.row) && ((1i32 % 7) != ((at.head - 62i32)).abs())) } else { ((0.5f32 > (((m / (-4))).max(-90).min(90) as f32)) && (at.col + reach > at.row)) })))).mask(|place| flag);
-        let weights = online.step(s, &mut acc);
+        let mut s = (((dot(queries, keys.t()).t().t()).map(|x, _| x * scale)).mask(|at| (({ let held = at.col; held + 7 } % 1) == { let held = at.col; held + 6 }))).map(|score, at| (score * 0.25).tanh() * 4.0);
+        let weights = online.step((s.map(|x, at| ((select((at.col <= at.row), (if (((at.col < 5) && flag) && ((2.375f32 > (((at.row / 16)).max(-90).min(90) as f32)) && ((at.col + at.head) % (-7) == 2))) { x } else { x }), ((((44i32).max(-90).min(90) as f32) - ((LIMIT).max(-90).min(90) as f32)) * 0.03125))).min(1.0)).exp())).mask(|place| ((place.row).abs() == place.row)), &mut acc);
         acc += dot(weights, v.load(tile));
     }
     lse.store(online.lse());
@@ -648,15 +648,15 @@ pub fn drawn_37<T: Element, const D: usize>(
     slopes: PerHead<f32>,
     o: Output<T, D>,
 ) {
-    let reach = ((if ((((n).max(-90).min(90) as f32) * 0.5) >= -1.0f32) { n } else { (84i32 - 7i32) })) % 100;
+    let reach: i32 = (((((90i32).max(-90).min(90) as f32) as i32) + m)).max(-50).min(80);
+    const LIMIT: i32 = 62;
+    let lift = 1.75f32;
     let mut sum = Tile::<Rows, Dim<D>>::zeros();
     let mut softmax = OnlineSoftmax::new();
     let queries = q.tile();
     for block in k.tiles() {
         let v = v.load(block);
-        let mut s = ((dot(queries, k.load(block).t())) / 8.0) + 1.0;
-        let s = s.mask(|place| (if !(!(place.col > place.row + 51) && (((place.seq).max(35i32) + (place.row / 5)) < { let part = place.row; part + 6 })) { !(place.col > place.row + reach) } else { (((place.head + place.col) + (m).abs()) != (m + (place.row / (-4)))) }));
-        let weights = softmax.step(s, &mut sum);
+        let weights = softmax.step((dot(queries, k.load(block).t())).map(|x, _| x * scale), &mut sum);
         sum += dot(weights, v);
     }
     let result = softmax.finish(sum);
@@ -701,7 +701,7 @@ pub fn drawn_40<T: Element, const D: usize>(
     shift: f32,
     o: Output<T, D>,
 ) {
-    let reach: i32 = ((-(n - 36i32))).max(-50).min(80);
+    let reach = (((n % 32) + (n * 2))) % 100;
     let mut sum = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
@@ -709,11 +709,11 @@ pub fn drawn_40<T: Element, const D: usize>(
         let values = v.gather(table, cols);
         let mut scores = (dot(k.gather(table, cols), q.t()).t()) * scale;
         let scores: Tile<Rows, Cols> = {
-            scores.mask(|place| ((((reach).max(-90).min(90) as f32) > (((-place.head)).max(-90).min(90) as f32)) && ((place.col - place.row) < (if ((place.col == place.row) || (place.row < (select((place.col >= 67), 67i32, place.col)).abs())) { (place.head).max(place.head) } else { (place.seq % 32) }))))
+            scores.map(|x, at| ((((select(!!(at.col < (at.col).abs()), x, x)).tanh()).exp() * (-1.25)) * 0.5))
         };
-        let scores = scores.map(|x, place| x * 0.75 + select((if (((shift as i32) + (if (place.col == place.row) { 37i32 } else { 17i32 })) <= place.seq) { (((-place.row) + place.head) > (-place.col)) } else { (place.col == place.row) }), 0.5, -0.25));
-        let scores = scores.map(|score, at| { let y = score + 0.5; y * 0.5 });
-        let mut scores = scores * 0.625;
+        let scores = scores.mask(|at| (at.col / 3 <= at.row / 3));
+        let scores = scores.map(|score, place| score.min(1.0).exp());
+        let mut scores = scores.mask(|at| ((at.row - at.col) % 2 > 3));
         let weights = online.step(scores, &mut sum);
         let more = dot(weights.t().t(), values);
         sum += more;
@@ -739,7 +739,7 @@ pub fn drawn_41<T: Element, const D: usize>(
         let v = v.load(block);
         let keys = k.load(block);
         let s = scale * (dot(queries, keys.t()).t().t());
-        let mut s = (((s.mask(|place| (place.head != (-(place.head % 1))))).map(|score, at| (score * 0.25).tanh() * 4.0)).map(|x, place| (x).abs())) * 0.5;
+        let mut s = (((s.mask(|place| (place.col <= place.row))).mask(|at| (at.col + reach > at.row))).map(|score, at| score.min(1.0).exp())).map(|score, at| score);
         let p = softmax.step(s, &mut acc);
         acc += dot(p, v);
     }
@@ -756,16 +756,14 @@ pub fn drawn_43<const D: usize>(
     scale: f32,
     v: Values<bf16, D>,
 ) {
-    let reach: i32 = (((2.25f32 * 2.0) as i32)).max(-50).min(80);
+    let reach: i32 = (((31i32 - 52i32) - (29i32 / (-4)))).max(-50).min(80);
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for cols in k.tiles() {
         let v = v.load(cols);
         let k = k.load(cols);
-        let mut scores = scale * (dot(q, k.t()));
-        let mut scores = scores.mask(|place| (!((place.row * 3) == 10i32) || (56i32 < (place.row / 7))));
-        let mut scores = (scores.mask(|place| (72i32 > (92i32 % 3)))).mask(|at| (((((at.row).max(-90).min(90) as f32)).max(((at.row).max(-90).min(90) as f32)) as i32) == ((45i32).min(at.col) % 2)));
+        let mut scores = (dot(q, k.t())) * scale;
         let p = online.step(scores, &mut acc);
         acc += dot(v.t(), p.t()).t();
     }
@@ -785,15 +783,15 @@ pub fn drawn_44<T: Element>(
     lse: RowOutput,
     scale: f32,
 ) {
-    let reach: i32 = ((85i32 % 3)).max(-50).min(80);
-    const LIMIT: i32 = 10;
+    let reach: i32 = ({ let part = (m % 5); part + 7 }).max(-50).min(80);
+    let lift = -1.375f32;
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for block in k.tiles() {
         let k = k.load(block);
-        let s = ((dot(q.t().t(), k.t())) * scale).mask(|place| (((LIMIT % (-4)) / 5) >= ((place.col + 78i32) - (place.seq).abs())));
-        let weights = online.step(s.map(|x, place| x.max(-6.0)), &mut acc);
+        let s = ((dot(q.t().t(), k.t())) / 8.0).map(|x, place| (((((-0.125f32).min(x)).min(1.0)).exp()).abs() + 0.25).sqrt());
+        let weights = online.step(s, &mut acc);
         acc += dot(weights, v.load(block));
     }
     o.store(online.finish(acc));
@@ -818,7 +816,7 @@ pub fn drawn_46<T: Element, const D: usize>(
     let x0 = q.tile();
     for tile in k.tiles() {
         let s = (dot(x0, k.load(tile).t())) * scale;
-        let s = (s.map(|score, place| (((((-2.25f32 * (-1.0))).tanh()).exp()).tanh()).exp())).mask(|at| !(2 * at.col <= at.row + 4));
+        let s = (s.map(|score, place| (((((-2.25f32 * (-1.0))).tanh()).exp()).tanh()).exp())).mask(|at| (at.row != 54i32));
         let weights = online.step(s, &mut sum);
         let more = dot(weights.t().t(), v.load(tile));
         sum += more;
@@ -839,16 +837,15 @@ pub fn drawn_47<T: Element>(
     scale: f32,
     n: i32,
 ) {
-    let reach: i32 = (select(({ let t = (n / (-4)); t + 8 } < 89i32), (66i32 % 3), 29i32)).max(-50).min(80);
-    const LIMIT: i32 = 37;
+    let reach: i32 = ((73i32).min(n)).max(-50).min(80);
     let mut acc = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
     for cols in k.tiles() {
         let scores: Tile<Rows, Cols> = {
-            scale * (dot(x0, k.load(cols).t()))
+            (dot(x0, k.load(cols).t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })
         };
-        let weights = softmax.step((scores.mask(|at| ((at.col <= at.row) && (((flag as i32) < at.col) && (true || (((-at.seq) + 85i32) > ((if (46i32 > { let held = at.col; held + 2 }) { at.seq } else { at.row })).abs())))))).mask(|place| !(place.col > place.row + 58)), &mut acc);
+        let weights = softmax.step((scores - 0.125).mask(|place| ((place.row >= place.col - reach) && (place.row >= place.col - 55))), &mut acc);
         acc += dot(weights, v.load(cols));
     }
     lse.store(softmax.lse());
@@ -900,7 +897,7 @@ pub fn drawn_50<const D: usize>(
     let queries = q.tile();
     for cols in k.tiles() {
         let keys = k.load(cols);
-        let weights = softmax.step((((dot(queries.t().t(), keys.t())) * scale).mask(|place| (!(((((m / 7)).max(-90).min(90) as f32) >= select(((-1.75f32 - ((place.col).max(-90).min(90) as f32)) > (((place.head).max(-90).min(90) as f32) + ((place.col).max(-90).min(90) as f32))), ((place.head).max(-90).min(90) as f32), -1.75f32)) && (place.row - place.col < n)) && (((place.col < 89) && (((91i32 + place.col) / 5) >= place.col)) != ((place.col < m) || (select(((({ let part = 49i32; part + 7 } % 2) != ((place.seq - place.row) % (-4))) != (place.col <= place.row)), (place.seq).min(place.col), (((66i32).max(-90).min(90) as f32) as i32)) >= place.col)))))).mask(|place| (((40i32 - place.col) / 32) < ((n / 16)).max(place.row))), &mut sum);
+        let weights = softmax.step((((dot(queries.t().t(), keys.t())) * scale).mask(|place| select(!(place.col > place.row + n), (place.row / 16 + 3 <= place.col), ((50i32 - place.row) > (ids[place.head] % 3))))).mask(|at| ((2 * at.col <= at.row + n) && (at.row >= at.col - 38))), &mut sum);
         sum += dot(weights, v.load(cols));
     }
     lse.store(softmax.lse());
@@ -919,16 +916,17 @@ pub fn drawn_52<T: Element, const D: usize>(
     slopes: PerHead<f32>,
     flag: bool,
 ) {
-    let reach: i32 = (((flag as i32) / 7)).max(-50).min(80);
+    let reach: i32 = (((flag as i32) + 84i32)).max(-50).min(80);
     let mut sum = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let queries = q.tile().t();
     for cols in k.tiles() {
         let k = k.load(cols);
         let v = v.load(cols);
-        let mut scores = (dot(queries.t().t().t(), k.t())).map(|x, _| x * scale);
-        let weights = online.step(scores, &mut sum);
-        sum += dot(weights, v);
+        let mut scores = (dot(queries.t().t().t(), k.t())) * scale;
+        let weights = online.step((((scores.map(|score, at| (((score).tanh()).exp() * (-0.875)))).mask(|place| (slopes[3 - place.col] * 4.0 < 0.3))).map(|score, at| score * 0.75 + select(((at.row - at.col < 74) && ((select((at.col == (86i32 - 35i32)), at.row, (flag as i32)) - 17i32) <= (50i32 % 16))), 0.5, -0.25))).mask(|place| ((place.col + reach > place.row) || !(place.row > (0.375f32 as i32)))), &mut sum);
+        let more = dot(weights.t().t(), v);
+        sum += more;
     }
     let result = online.finish(sum);
     o.store(result);
@@ -949,7 +947,7 @@ pub fn drawn_53<T: Element, const D: usize>(
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
     for block in k.tiles() {
         let s = (dot(queries, k.load(block).t()).t().t()) * scale;
-        let s = s.map(|x, place| (x + ((((((56i32 - place.seq) + place.col)) % 50) as f32 * 0.02) + (0.0f32).abs())));
+        let s = s.map(|x, place| (x - ((((({ let held = place.row; held + 3 }).abs()) % 50) as f32 * 0.02) / (1.5 + ((((({ let held = place.row; held + 3 }).abs()) % 50) as f32 * 0.02)).abs()))));
         let p = online.step(s, &mut acc);
         acc += dot(p, v.load(block));
     }
@@ -973,7 +971,7 @@ pub fn drawn_55<const D: usize>(
     let mut softmax = OnlineSoftmax::new();
     for cols in k.tiles() {
         let k = k.load(cols);
-        let weights = softmax.step((scale * (dot(k, q.t()).t())).mask(|place| (place.row >= place.col - 44)), &mut sum);
+        let weights = softmax.step((scale * (dot(k, q.t()).t())).mask(|place| ((((place.col).max(-90).min(90) as f32) * (-1.0)) < ((place.row).max(-90).min(90) as f32))), &mut sum);
         sum += dot(v.load(cols).t(), weights.t()).t();
     }
     lse.store(softmax.lse());
@@ -1003,12 +1001,12 @@ pub fn drawn_56(
             (dot(keys, x0.t()).t()) / 8.0
         };
         let scores: Tile<Rows, Cols> = {
-            scores.map(|x, at| (((shift + x) - select((((((m).min(at.row) * (-1)) != (1i32 - (-44i32))) && (select(!((if ((at.col < m) || (((at.row + n) - (at.row * (-2))) > at.col)) { at.row } else { (ids[at.head] % 16) }) == (-(82i32 + at.col))), (at.row - n), (77i32 + at.row)) < 85i32)) && ((at.col < ((if (((-(flag as i32))).min(at.row) > ((at.head * (-1)) + at.row)) { 49i32 } else { at.row }) % 16)) && (at.row - at.col < 37))), 2.0f32, x)) - ((x).tanh() + ((-2.0f32).min(1.0)).exp())))
+            scores.map(|x, at| ((((shift + x) + select((((at.col == (18i32).abs()) && ((at.row * at.col) % 2 < 3)) == ((at.col - 40) / 5 < 3)), 2.0f32, x)) - (x - (((((at.row - select((at.col / 16 < at.row / 16), at.row, n))) % 50) as f32 * 0.02)).min(-1.625f32)))).max(-12.0).min(18.0))
         };
         let scores: Tile<Rows, Cols> = {
-            scores.mask(|place| ((((98i32).abs() == (place.row + (71i32).max(place.seq))) || ((((48i32 + ids[3 - place.col])).max(-90).min(90) as f32) <= -3.0f32)) != (2 * place.col <= place.row + m)))
+            scores.mask(|place| (place.row / (-7) + 3 != place.col))
         };
-        let scores = (scores - 0.875).map(|x, place| (x * 0.25).tanh() * 4.0);
+        let scores = (scores.map(|score, place| { let y = score + 0.5; y * 0.5 })).mask(|at| (at.row <= (at.col * 2)));
         let weights = online.step(scores, &mut sum);
         let more = dot(weights.t().t(), v.load(tile));
         sum += more;
@@ -1033,7 +1031,7 @@ pub fn drawn_58(
     let queries = q.tile();
     for block in k.tiles() {
         let keys = k.load(block);
-        let s = ((dot(queries, keys.t())) * scale).map(|score, at| (((((({ let held = (ids[at.head] + 82i32); held + 4 }) % 50) as f32 * 0.02) * (-0.5)) * ((((at.row / (-4))) % 50) as f32 * 0.02))).min((((score).abs() + 0.25).sqrt()).max((score * (1.125)))));
+        let s = ((dot(queries, keys.t())) * scale).map(|score, at| (((((((((1.75f32 as i32)) % 50) as f32 * 0.02)).tanh()).exp()).tanh()).exp()).abs());
         let weights = softmax.step(s, &mut sum);
         sum += dot(v.load(block).t(), weights.t()).t();
     }
@@ -1054,7 +1052,7 @@ pub fn drawn_59<T: Element, const D: usize>(
     o: Output<T, D>,
     shift: f32,
 ) {
-    let reach: i32 = (((m + 70i32) / 3)).max(-50).min(80);
+    let reach: i32 = ((m / 7)).max(-50).min(80);
     let mut sum = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();

@@ -60,9 +60,12 @@ struct Style {
     cols: &'static str,
 }
 
-/// Whether the kernel that a seed draws runs on the host too: there, integers that wrap and divisions by nothing panic.
+/// Whether the kernel that a seed draws may run on the host: there, integers that wrap and divisions by nothing panic.
 pub fn runs_on_the_host(seed: u64) -> bool {
-    !seed.is_multiple_of(3)
+    match seed < 60 {
+        true => !seed.is_multiple_of(3),
+        false => seed.is_multiple_of(4),
+    }
 }
 
 pub fn drawn(seed: u64) -> Drawn {
@@ -242,7 +245,8 @@ fn steps(draw: &mut Draw, scope: &Scope) -> Vec<Step> {
         let x = draw.pick(&["x", "score"]);
         if draw.percent(50) {
             let inside = Scope { at: Some(at), ..scope.clone() };
-            let keep = draw.condition(&inside, 3);
+            let depth = draw.pick(&[0, 0, 1, 1, 2, 3]);
+            let keep = draw.condition(&inside, depth);
             steps.push(after(format!(".mask(|{at}| {keep})")));
             masked = true;
             continue;

@@ -78,7 +78,7 @@ impl Draw {
             return self.int_leaf(scope);
         }
         let deeper = depth - 1;
-        match self.below(14) {
+        match self.below(15) {
             0..=3 => {
                 let (a, op, b) = (self.int(scope, deeper), self.pick(&["+", "-"]), self.int(scope, deeper));
                 format!("({a} {op} {b})")
@@ -181,7 +181,12 @@ impl Draw {
             };
         }
         if let Some(at) = scope.at
-            && self.percent(45)
+            && self.percent(25)
+        {
+            return self.pattern(scope, at);
+        }
+        if let Some(at) = scope.at
+            && self.percent(50)
         {
             // Intervals of columns.
             let bound = match scope.ints.is_empty() {
@@ -219,9 +224,48 @@ impl Draw {
             }
             _ => {
                 let compare = self.pick(&["<", "<=", ">", ">=", "==", "!="]);
-                format!("({} {compare} {})", self.int(scope, 2), self.int(scope, 2))
+                let a = self.placed(scope, 2);
+                format!("({a} {compare} {})", self.int(scope, 1))
             }
         }
+    }
+
+    /// An integer that is not the same everywhere, where there are places.
+    fn placed(&mut self, scope: &Scope, depth: usize) -> String {
+        let mut int = self.int(scope, depth);
+        for _ in 0..4 {
+            if scope
+                .at
+                .is_none_or(|at| int.contains(&format!("{at}.row")) || int.contains(&format!("{at}.col")))
+            {
+                break;
+            }
+            int = self.int(scope, depth);
+        }
+        int
+    }
+
+    /// A mask that is no interval: blocks, strides, and what is decided by remainders.
+    fn pattern(&mut self, scope: &Scope, at: &str) -> String {
+        let by = match (&scope.wide, scope.ints.is_empty()) {
+            (Some(_), false) if self.percent(60) => scope.ints[self.below(scope.ints.len())].clone(),
+            _ => self.pick(&["2", "3", "5", "16", "(-7)"]).to_owned(),
+        };
+        let n = self.between(0, 4).to_string();
+        let compare = self.pick(&["==", "!=", "<", "<=", ">"]);
+        self.pick(&[
+            "({at}.col / {by} {op} {at}.row / {by})",
+            "({at}.row / {by} + {n} {op} {at}.col)",
+            "(({at}.row - {at}.col) % {by} {op} {n})",
+            "({at}.row % {by} {op} {at}.col % {by})",
+            "(({at}.col - 40) / {by} {op} {n})",
+            "(({at}.row * {at}.col) % {by} {op} {n})",
+            "(({at}.col + {at}.head) % {by} {op} {n})",
+        ])
+        .replace("{at}", at)
+        .replace("{by}", &by)
+        .replace("{n}", &n)
+        .replace("{op}", compare)
     }
 
     /// A function of a score of this size.
