@@ -16,7 +16,7 @@ use crate::runtime::tensor::{HostElement, Tensor, TensorError};
 /// # Panics
 /// If the front end that reads it now is not the one that accepted it.
 pub fn program(source: &str) -> Program {
-    match frontend::parse_source(source) {
+    match frontend::parse_program_source(source) {
         Ok(program) => program,
         Err(error) => panic!("flashpage-macros and flashpage-codegen are of different versions: {error}"),
     }

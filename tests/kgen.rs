@@ -193,6 +193,7 @@ fn sources() -> TempDir {
     write("none.rs", "fn not_a_kernel() {}\n");
     write("broken.rs", "fn mine() {\n    let x = ;\n}\n");
     write("wrong.rs", &ONE.replace("at.col", "at.column"));
+    write("reference.rs", &ONE.replace("[attention_kernel]", "[attention_kernel(reference)]"));
     write("scores.rs", &ONE.replace("        acc += dot(p, v.load(cols));\n", ""));
     folder
 }
@@ -216,7 +217,8 @@ fn user_files() {
         ("none.rs", &["none.rs", "no function here is marked #[attention_kernel]"]),
         ("broken.rs", &["this is not Rust\n", "broken.rs:2:13: "]),
         ("wrong.rs", &["wrong.rs", "15:46: `at` has no `column`"]),
-        ("scores.rs", &["`mine`", "the loop has no `acc += dot(p, v)`"]),
+        ("scores.rs", &["this is not a kernel yet\n", "scores.rs:16:17: nothing is added to `acc`: write"]),
+        ("reference.rs", &["kernel `mine` is for the host run and the reference only"]),
         ("absent.rs", &["absent.rs", "No such file"]),
     ];
     for (name, parts) in table {

@@ -2,8 +2,11 @@
 //!
 //! Snapshots are read as tables: in `mistakes`, each case is an edit of a good kernel and what is said of it.
 
-use flashpage_codegen::frontend::{FrontendError, kernel_names, parse_file, parse_source};
-use flashpage_codegen::program::TYPES;
+use flashpage_codegen::frontend::{
+    FrontendError, kernel_names, parse_file, parse_program_source, parse_source,
+};
+use flashpage_codegen::program::{DType, TYPES};
+use flashpage_codegen::{Arch, ShapeClass, Spec, Work, compile};
 use std::fmt::Write;
 
 const CONTIGUOUS: &str = "\
@@ -394,6 +397,144 @@ fn head_dims_that_programs_take() {
     }
 }
 
+/// Edits of [`CONTIGUOUS`] that are programs, and nothing that is compiled.
+const FORMS: &[(&str, &str)] = &[
+    // The softmax.
+    ("let p = softmax.step(s, &mut acc);", "let p = s;"),
+    ("acc += dot(p, v.load(cols));", "let p = softmax.step(s, &mut acc); acc += dot(p, v.load(cols));"),
+    ("softmax.step(s, &mut acc)", "softmax.step(softmax.step(s, &mut acc), &mut acc)"),
+    ("softmax.step(s, &mut acc)", "softmax.step(s, &mut acc).map(|x, _| x * 0.5)"),
+    (
+        "acc += dot(p, v.load(cols));",
+        "let p = p.mask(|at| at.col != 3); let p = p * scale; acc += dot(p, v.load(cols));",
+    ),
+    // What is summed.
+    ("acc += dot(p, v.load(cols));", ""),
+    ("acc += dot(p, v.load(cols));", "acc += dot(p, k.load(cols));"),
+    ("acc += dot(p, v.load(cols));", "acc += dot(s, v.load(cols));"),
+    ("acc += dot(p, v.load(cols));", "acc += dot(p, v.load(cols)); acc += dot(p, v.load(cols));"),
+    ("acc += dot(p, v.load(cols));", "acc += q;"),
+    (
+        "acc += dot(p, v.load(cols));",
+        "acc += dot(dot(p, k.load(cols)), dot(k.load(cols).t(), v.load(cols)));",
+    ),
+    (
+        "acc += dot(p, v.load(cols));",
+        "acc += dot(dot(v.load(cols).t(), dot(k.load(cols), k.load(cols).t())), p.t()).t();",
+    ),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::zeros(); let mut b = Tile::zeros();"),
+    // The scores.
+    ("dot(q, k.load(cols).t()) * scale", "dot(q, v.load(cols).t()) * scale"),
+    ("dot(q, k.load(cols).t()) * scale", "dot(v.load(cols), q.t()).t() * scale"),
+    (
+        "dot(q, k.load(cols).t()) * scale",
+        "dot(dot(dot(q, k.load(cols).t()), v.load(cols)), k.load(cols).t())",
+    ),
+    ("dot(q, k.load(cols).t()) * scale", "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"),
+    // What is stored.
+    ("o.store(softmax.finish(acc));", "o.store(q);"),
+    (
+        "let mut softmax = OnlineSoftmax::new();",
+        "let mut softmax = OnlineSoftmax::new(); let other = OnlineSoftmax::new();",
+    ),
+    ("window: i32,", "window: i32, o2: Output<T, D>, lse2: RowOutput,"),
+    // Types that are fixed.
+    ("<T: Element, const D: usize>", "<T: Element>"),
+    ("<T: Element, const D: usize>", "<const D: usize>"),
+];
+
+/// What goes with an edit of [`FORMS`], where one is not enough.
+const FORMS_FURTHER: &[(&str, &str, &str)] = &[
+    ("let mut b = Tile", "acc += dot(p, v.load(cols));", "b += dot(p, v.load(cols));"),
+    ("let other = Online", "lse.store(softmax.lse());", "lse.store(other.lse());"),
+    ("let other = Online", "o.store(softmax.finish(acc));", "o.store(other.finish(acc));"),
+    (
+        "o2: Output",
+        "lse.store(softmax.lse());",
+        "lse.store(softmax.lse()); o2.store(softmax.finish(acc)); lse2.store(softmax.lse());",
+    ),
+    ("<T: Element>", "q: Query<T, D>", "q: Query<T, 100>"),
+    ("<T: Element>", "k: Keys<T, D>", "k: Keys<T, 100>"),
+    ("<T: Element>", "v: Values<T, D>", "v: Values<T, 100>"),
+    ("<T: Element>", "o: Output<T, D>", "o: Output<T, 100>"),
+    ("<const D: usize>", "q: Query<T, D>", "q: Query<f32, D>"),
+    ("<const D: usize>", "k: Keys<T, D>", "k: Keys<f32, D>"),
+    ("<const D: usize>", "v: Values<T, D>", "v: Values<f32, D>"),
+    ("<const D: usize>", "o: Output<T, D>", "o: Output<f32, D>"),
+];
+
+#[test]
+fn forms_that_are_not_compiled() {
+    let mut out = String::new();
+    let mut accepted = Vec::new();
+    for (from, to) in FORMS {
+        let mut source = edit(CONTIGUOUS, from, to);
+        for (_, from, to) in FORMS_FURTHER.iter().filter(|(marker, ..)| to.contains(marker)) {
+            source = edit(&source, from, to);
+        }
+        parse_program_source(&source).unwrap_or_else(|error| panic!("{to}: {error}"));
+        match parse_source(&source) {
+            Ok(_) => accepted.push(*to),
+            Err(error) => {
+                let place = |line: &str| line.split(':').next().and_then(|n| n.parse::<usize>().ok());
+                let said = error.to_string();
+                writeln!(out, "- {from}\n+ {to}").unwrap();
+                for line in said.lines() {
+                    let written = place(line).and_then(|n| source.lines().nth(n - 1)).unwrap_or("");
+                    let column: usize = line.split(':').nth(1).unwrap().parse().unwrap();
+                    let marker = "^";
+                    writeln!(out, "{written}\n{marker:>column$}\n{line}").unwrap();
+                }
+                out.push('\n');
+            }
+        }
+    }
+    // What is only turned twice is compiled.
+    assert_eq!(accepted, ["dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"]);
+    insta::assert_snapshot!(out);
+}
+
+/// Whatever is read as a kernel compiles: every form that the edits above make of one.
+#[test]
+fn what_is_read_as_a_kernel_compiles() {
+    let transposed = [
+        ("dot(q, k.load(cols).t())", "dot(k.load(cols), q.t()).t()"),
+        ("dot(p, v.load(cols))", "dot(v.load(cols).t(), p.t()).t()"),
+        ("let q = q.tile();", "let q = q.tile().t().t();"),
+        ("softmax.step(s, &mut acc)", "softmax.step(s.t().t(), &mut acc)"),
+        ("softmax.finish(acc)", "softmax.finish(acc).t().t()"),
+    ];
+    let variants = VARIANTS.iter().map(|(from, to, _)| (*from, *to)).filter(|(_, to)| !to.is_empty());
+    let mut kernels = 0;
+    for (from, to) in transposed.into_iter().chain(variants) {
+        let Ok(program) = parse_source(&edit(CONTIGUOUS, from, to)) else { continue };
+        for arch in [Arch::Sm80, Arch::Sm90a] {
+            let spec = Spec {
+                arch,
+                dtype: DType::F16,
+                head_dim: 64.into(),
+                block_size: None,
+                shape: ShapeClass::Prefill,
+                tuning: Default::default(),
+                work: Work::Grid,
+                fold_scale: true,
+            };
+            compile(&program, &spec).unwrap_or_else(|error| panic!("{to}: {error}"));
+        }
+        kernels += 1;
+    }
+    assert_eq!(kernels, transposed.len() + VARIANTS.len() - 1);
+    // A product that is written transposed is the same kernel.
+    let plain = parse_source(CONTIGUOUS).unwrap();
+    let mut source = CONTIGUOUS.to_string();
+    for (from, to) in transposed {
+        source = edit(&source, from, to);
+    }
+    let turned = parse_source(&source).unwrap();
+    let attention = |program| flashpage_codegen::analysis::attention::recognise(program, true).unwrap();
+    assert_eq!(attention(&turned), attention(&plain));
+}
+
 #[test]
 fn all_mistakes_are_said_at_once() {
     let source = edit(CONTIGUOUS, "* scale", "* window");
@@ -524,6 +665,15 @@ fn files_hold_several_kernels() {
     }
 
     let said = |text: &str| parse_file(text, None).unwrap_err().to_string();
+    let mark = "#[flashpage::attention_kernel";
+    let reference = one.replace(mark, &format!("{mark}(reference)"));
+    let only = "kernel `paged` is for the host run and the reference only: ";
+    assert!(said(&reference).starts_with(only), "{}", said(&reference));
+    assert!(said(&edit(&reference, "k.t()", "k")).starts_with("18:37: "));
+    let misspelt = edit(&one.replace(mark, &format!("{mark}(refrence)")), "k.t()", "k");
+    assert!(said(&misspelt).contains("(did you mean `reference`?)"), "{}", said(&misspelt));
+    assert_eq!(said(&misspelt).lines().count(), 2);
+    assert!(said(&one.replace(mark, &format!("{mark} = 3"))).contains("write `#[attention_kernel]`"));
     assert!(said("fn f() {\n    let = 3;\n}").starts_with("this is not Rust: 2:9: "));
     assert!(said(&edit(&one, "k.t()", "k")).starts_with("18:37: `q` is a `Tile<Rows, Dim<D>>` and `k` a"));
 }

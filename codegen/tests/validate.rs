@@ -1,11 +1,11 @@
 //! The validator: programs broken by hand, and that the front end and the validator agree whatever is read.
 
-use flashpage_codegen::Program;
-use flashpage_codegen::frontend::parse_source;
+use flashpage_codegen::frontend::{parse_program_source, parse_source};
 use flashpage_codegen::program::{
-    Axis, BinaryOp, Dim, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType, StateId, StateKind,
-    Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
+    Axis, BinaryOp, DType, Dim, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType, StateId,
+    StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
 };
+use flashpage_codegen::{Arch, Program, ShapeClass, Spec, Work, compile};
 use proc_macro2::{TokenStream, TokenTree};
 
 const SOURCE: &str = "\
@@ -44,7 +44,7 @@ fn f<T: Element, const D: usize, const E: usize>(
 ";
 
 fn good() -> Program {
-    parse_source(SOURCE).unwrap()
+    parse_program_source(SOURCE).unwrap()
 }
 
 /// The value whose operation is of this kind.
@@ -235,8 +235,22 @@ fn change_one(
     out.into_iter().collect()
 }
 
-/// Deletes, doubles and replaces every token of a kernel. Whatever comes of it, nothing panics, and what the
-/// front end accepts the validator accepts, which `parse_source` says by not speaking of a misreading.
+fn spec(arch: Arch) -> Spec {
+    Spec {
+        arch,
+        dtype: DType::F16,
+        head_dim: 64.into(),
+        block_size: None,
+        shape: ShapeClass::Prefill,
+        tuning: Default::default(),
+        work: Work::Grid,
+        fold_scale: true,
+    }
+}
+
+/// Deletes, doubles and replaces every token of a kernel. Whatever comes of it, nothing panics, what the front end
+/// accepts the validator accepts, which `parse_program_source` says by not speaking of a misreading, and what it accepts as
+/// a kernel compiles.
 #[test]
 fn mutations_confuse_nobody() {
     let words = "q k v o lse n slopes softmax acc cols s p x at row head dot tile t load tiles map mask step lse \
@@ -251,6 +265,7 @@ fn mutate(source: &str, words: &str) {
     let tokens: TokenStream = source.parse().unwrap();
     let words: TokenStream = words.parse().unwrap();
     let mut accepted = 0;
+    let mut compiled = 0;
     let mut tried = 0;
     for index in 0.. {
         let mut at = index;
@@ -261,10 +276,15 @@ fn mutate(source: &str, words: &str) {
         let mut read = |change: &dyn Fn(TokenTree) -> Vec<TokenTree>| {
             let changed = change_one(tokens.clone(), &mut index.clone(), change).to_string();
             tried += 1;
-            match parse_source(&changed) {
+            match parse_program_source(&changed) {
                 Ok(program) => {
                     accepted += 1;
                     assert!(!program.to_string().contains('?'), "{program}");
+                    if parse_source(&changed).is_ok() {
+                        compiled += 1;
+                        let arch = [Arch::Sm80, Arch::Sm90a][compiled % 2];
+                        compile(&program, &spec(arch)).unwrap_or_else(|error| panic!("{error}\n{changed}"));
+                    }
                 }
                 Err(error) => assert!(!error.to_string().contains("misread"), "{error}\n{changed}"),
             }
@@ -275,5 +295,5 @@ fn mutate(source: &str, words: &str) {
             read(&|_| vec![word.clone()]);
         }
     }
-    assert!(accepted > 100 && tried > 5000, "{accepted} of {tried}");
+    assert!(accepted > 100 && tried > 5000 && compiled > 50, "{compiled} of {accepted} of {tried}");
 }

@@ -1,29 +1,36 @@
 //! What stands beside an accepted kernel function: a module of its name.
 
 use flashpage_codegen::Program;
+use flashpage_codegen::frontend::Purpose;
 use flashpage_codegen::program::{Access, DType, Dim, Generic, ParamKind, ScalarType, Storage, Vector};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{FnArg, GenericParam, Ident};
 
 /// The module. Paths in it are absolute, since nothing is known of where it stands.
-pub(crate) fn beside(function: &syn::ItemFn, program: &Program) -> TokenStream {
+pub(crate) fn beside(function: &syn::ItemFn, program: &Program, purpose: Purpose) -> TokenStream {
     let (vis, name) = (&function.vis, &function.sig.ident);
     let source = crate::source::text(function);
+    let program_doc = match purpose {
+        Purpose::Launch => "The tile program that is compiled.",
+        Purpose::Reference => "The tile program, which is for the reference only.",
+    };
     let module_doc = format!("What the compiler makes of the kernel [`{name}`](fn@{name}).");
     let args = args(function, program);
+    let launch = (purpose == Purpose::Launch).then(launch);
     let reference = reference(function, program);
     quote! {
         #[doc = #module_doc]
         #[allow(dead_code)]
         #vis mod #name {
-            /// The tile program that is compiled.
+            #[doc = #program_doc]
             pub fn program() -> &'static ::flashpage::codegen::Program {
                 static PROGRAM: ::std::sync::OnceLock<::flashpage::codegen::Program> =
                     ::std::sync::OnceLock::new();
                 PROGRAM.get_or_init(|| ::flashpage::__macro_support::program(#source))
             }
             #args
+            #launch
             #reference
         }
     }
@@ -100,7 +107,7 @@ impl Param<'_> {
     }
 }
 
-/// `struct Args` and how it is launched.
+/// `struct Args`.
 fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
     let kernel = &function.sig.ident;
     let params = params(function, program);
@@ -125,7 +132,14 @@ fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
             pub fn arguments(&self) -> ::std::vec::Vec<::flashpage::runtime::args::Argument<'a>> {
                 ::std::vec![#(#arguments),*]
             }
+        }
+    }
+}
 
+/// How `Args` is launched, of a kernel that is.
+fn launch() -> TokenStream {
+    quote! {
+        impl Args<'_> {
             /// Compiles the kernel for this device and these arguments, if that has not been done, and runs it.
             ///
             /// # Errors

@@ -7,6 +7,7 @@
 mod expand;
 mod source;
 
+use flashpage_codegen::frontend::{Purpose, parse_kernel, parse_program};
 use proc_macro::TokenStream;
 use proc_macro2::Span;
 use quote::quote;
@@ -20,6 +21,12 @@ use quote::quote;
 /// - `Args`: the arguments of a launch, a field for each parameter, with `launch(&device)`,
 /// - `reference(&args)`: runs the function itself on the CPU, over the same tensors, and gives its outputs
 ///   unrounded.
+///
+/// A kernel is what the compiler takes, for every target: anything else is an error here, at what is in the way. The module
+/// `flashpage::codegen::frontend` says what that is.
+///
+/// `#[attention_kernel(reference)]` marks a function of any form, for the host run and the f64 reference alone: nothing is
+/// made of it for a device, and its `Args` have no `launch`.
 ///
 /// A kernel stands in a module, not in the body of another function: the module beside it could not name it
 /// there.
@@ -56,14 +63,20 @@ pub fn attention_kernel(arguments: TokenStream, item: TokenStream) -> TokenStrea
         return quote!(#error #item).into();
     };
     let mut errors = None;
-    let arguments = proc_macro2::TokenStream::from(arguments);
-    if !arguments.is_empty() {
-        let message = "#[attention_kernel] takes no arguments: tiles, warps and stages are chosen by the \
-                       schedule, which can be overridden at launch";
-        errors = Some(syn::Error::new_spanned(arguments, message));
-    }
-    let beside = match flashpage_codegen::frontend::parse_kernel(&function) {
-        Ok(program) => expand::beside(&function, &program),
+    let purpose = match Purpose::read(proc_macro2::TokenStream::from(arguments)) {
+        Ok(purpose) => purpose,
+        Err(error) => {
+            errors = Some(error);
+            // Whatever was meant, what is no kernel at all is one no more.
+            Purpose::Reference
+        }
+    };
+    let program = match purpose {
+        Purpose::Launch => parse_kernel(&function),
+        Purpose::Reference => parse_program(&function),
+    };
+    let beside = match program {
+        Ok(program) => expand::beside(&function, &program, purpose),
         Err(error) => {
             match &mut errors {
                 Some(errors) => errors.combine(error),

@@ -1,10 +1,10 @@
-//! Kernels of forms that are no attention as the compiler knows it. What they compute does not depend on how columns
-//! are cut into tiles.
+//! Kernels of forms that are no attention as the compiler knows it, but for one that is only turned. What they compute does
+//! not depend on how columns are cut into tiles.
 
 use flashpage::prelude::*;
 
 /// Probabilities are dropped, and scaled by head, after their sum was taken.
-#[attention_kernel]
+#[attention_kernel(reference)]
 pub fn mapped_probabilities<T: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
@@ -25,7 +25,7 @@ pub fn mapped_probabilities<T: Element, const D: usize>(
     lse.store(softmax.lse());
 }
 
-/// Scores are made with keys down and queries across.
+/// Scores are made with keys down and queries across, which compiles as if they were not.
 #[attention_kernel]
 pub fn transposed_scores<T: Element, const D: usize>(
     q: Query<T, D>,
@@ -47,7 +47,7 @@ pub fn transposed_scores<T: Element, const D: usize>(
 }
 
 /// One softmax over keys and values together: two steps in an iteration.
-#[attention_kernel]
+#[attention_kernel(reference)]
 pub fn keys_and_values<T: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
@@ -71,7 +71,7 @@ pub fn keys_and_values<T: Element, const D: usize>(
 }
 
 /// No softmax: what is divided by is the number of keys.
-#[attention_kernel]
+#[attention_kernel(reference)]
 pub fn linear<T: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
@@ -94,7 +94,7 @@ pub fn linear<T: Element, const D: usize>(
 }
 
 /// Two softmaxes with an accumulator each, masked by integers near the largest. One gives O, the other the log-sum-exp.
-#[attention_kernel]
+#[attention_kernel(reference)]
 pub fn crossed<T: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
@@ -120,7 +120,7 @@ pub fn crossed<T: Element, const D: usize>(
 }
 
 /// Tiles that are used more than once, and an accumulator that is added to twice.
-#[attention_kernel]
+#[attention_kernel(reference)]
 pub fn shared<T: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
@@ -145,7 +145,7 @@ pub fn shared<T: Element, const D: usize>(
 }
 
 /// Probabilities of one softmax over the sum of another, without those of the first column.
-#[attention_kernel]
+#[attention_kernel(reference)]
 pub fn strayed<T: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,

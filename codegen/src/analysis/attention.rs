@@ -1,9 +1,12 @@
 //! Recognises attention in a [`Program`]: which values are Q, K and V, what happens to a score between the
 //! first product and the softmax, and what is stored.
 //!
-//! The lowerings take programs of this form. Anything else the language can say is refused here, by name.
+//! The lowerings take programs of this form, transposes put aside. Anything else the language can say is refused here,
+//! each thing with its place.
 
 use super::bounds::Interval;
+use super::obstacles::{NotAttention, Obstacle, Place};
+use super::tiles::Tile;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, ValueId};
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
@@ -56,160 +59,262 @@ impl Attention {
     }
 }
 
-/// Why a well-formed program cannot be lowered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("kernel `{kernel}`: {message}")]
-pub struct NotAttention {
-    /// The kernel's name.
-    pub kernel: String,
-    /// What stands in the way, and what to write instead.
-    pub message: String,
-}
-
-/// Recognises `program`, folding a trailing uniform factor into [`Attention::scale`] if `fold_scale`.
+/// Recognises `program`, which is well-formed, folding a trailing uniform factor into [`Attention::scale`] if
+/// `fold_scale`.
+///
+/// # Errors
+/// Everything that stands in the way, as far as one thing does not follow from another.
 pub fn recognise(program: &Program, fold_scale: bool) -> Result<Attention, NotAttention> {
-    Recogniser { program }
-        .run(fold_scale)
-        .map_err(|message| NotAttention { kernel: program.name.clone(), message: message.to_owned() })
+    let mut recogniser = Recogniser { program, obstacles: Vec::new() };
+    match recogniser.run(fold_scale) {
+        Some(attention) if recogniser.obstacles.is_empty() => Ok(attention),
+        _ => Err(NotAttention { kernel: program.name.clone(), obstacles: recogniser.obstacles }),
+    }
 }
 
 struct Recogniser<'a> {
     program: &'a Program,
+    obstacles: Vec<Obstacle>,
+}
+
+/// The one softmax step of the loop.
+#[derive(Clone, Copy)]
+struct Step {
+    /// What it gives: the probabilities.
+    p: ValueId,
+    softmax: StateId,
+    scores: ValueId,
+    acc: StateId,
+}
+
+/// Keys or values as they are loaded.
+struct Source {
+    param: ParamId,
+    table: Option<ParamId>,
+}
+
+/// What is summed.
+struct Values {
+    source: Source,
+    tile: ValueId,
+    /// The first numbers of its rows.
+    is_slice: bool,
 }
 
 impl Recogniser<'_> {
-    fn run(&self, fold_scale: bool) -> Result<Attention, &'static str> {
-        let body = &self.program.main_loop.body;
-        let mut step = None;
-        let mut product = None;
-        for stmt in body {
-            match stmt {
-                Stmt::Define(id) => {
-                    if let TileOp::SoftmaxStep { softmax, scores, acc } = self.op(*id)
-                        && step.replace((*id, *softmax, *scores, *acc)).is_some()
-                    {
-                        return Err("the loop has two softmax steps; write one kernel for each");
-                    }
-                }
-                Stmt::Accumulate { acc, value } => {
-                    if product.replace((*acc, *value)).is_some() {
-                        return Err("the loop accumulates twice; one `acc += dot(p, v)` is lowered");
-                    }
-                }
-                Stmt::Store { .. } => return Err("a store inside the loop; store after it"),
-            }
+    /// `None` only where something is in the way.
+    fn run(&mut self, fold_scale: bool) -> Option<Attention> {
+        let step = self.step()?;
+        let values = self.values(step);
+        let scores = self.scores(step);
+        let (output, lse) = self.stores(step);
+        if let (Some(values), Some((_, keys, _))) = (&values, &scores) {
+            self.check_values(values, keys);
         }
-        let (p, softmax, scores, acc) = step.ok_or("the loop has no `softmax.step(scores, &mut acc)`")?;
-        let (accumulated, value) = product.ok_or("the loop has no `acc += dot(p, v)`")?;
-        if accumulated != acc {
-            return Err(
-                "the accumulator given to `softmax.step` is not the one that `dot(p, v)` is added to",
-            );
-        }
-        let TileOp::Dot { a, b } = self.op(value) else {
-            return Err("only a product is accumulated: write `acc += dot(p, v)`");
-        };
-        if *a != p {
-            return Err("the left factor of `acc += dot(p, v)` must be what `softmax.step` returned");
-        }
-        // The first numbers of the keys may be the values.
-        let (values, is_slice) = match self.op(*b) {
-            TileOp::Slice { of, .. } => (*of, true),
-            _ => (*b, false),
-        };
-        let (v, v_table) =
-            self.tile_source(values).ok_or("the right factor of `dot(p, v)` must be loaded values")?;
-
-        let (score_ops, dot) = self.score_chain(scores)?;
-        let TileOp::Dot { a, b } = self.op(dot) else {
-            return Err("scores must come from `dot(q, k.t())` through `map`, `mask` and arithmetic");
-        };
-        let TileOp::Query { param: q } = self.op(*a) else {
-            return Err("the left factor of the scores must be `q.tile()`");
-        };
-        let TileOp::Transpose { of } = self.op(*b) else {
-            return Err("the right factor of the scores must be transposed keys: `k.t()`");
-        };
-        let (k, k_table) =
-            self.tile_source(*of).ok_or("the right factor of the scores must be loaded keys")?;
-        if is_slice && v != k {
-            return Err(
-                "only keys are cut into values, `dot(p, k.slice::<E>())`; give a `Values<T, E>` that is as wide as the output",
-            );
-        }
-        if k_table != v_table {
-            return Err("keys and values must both go through the same block table, or both be contiguous");
-        }
-        if self.param_is(k, &[ParamKind::Values, ParamKind::PagedValues]) {
-            return Err("the scores are made from values; pass a `Keys` or `PagedKeys` parameter");
-        }
-        if v != k && self.param_is(v, &[ParamKind::Keys, ParamKind::PagedKeys]) {
-            return Err(
-                "`dot(p, …)` takes other keys than the scores; pass a `Values` or `PagedValues` parameter",
-            );
-        }
-
-        let (output, lse) = self.stores(softmax, acc)?;
-        let (scores, scale, keep) = split_scores(score_ops, fold_scale);
+        let (q, k, ops) = scores?;
+        let v = values?.source.param;
+        let (scores, scale, keep) = split_scores(ops, fold_scale);
         let seen = keep.as_ref().map_or(Interval::ALL, Interval::of);
-        Ok(Attention { q: *q, k, v, table: k_table, scores, scale, keep, seen, output, lse })
+        Some(Attention { q, k: k.param, v, table: k.table, scores, scale, keep, seen, output, lse })
+    }
+
+    fn stop(&mut self, place: Place, message: impl Into<String>) {
+        self.obstacles.push(Obstacle { place, message: message.into() });
     }
 
     fn op(&self, id: ValueId) -> &TileOp {
         &self.program.values[id.0].op
     }
 
-    fn param_is(&self, id: ParamId, kinds: &[ParamKind]) -> bool {
-        kinds.contains(&self.program.params[id.0].kind)
+    fn state(&self, id: StateId) -> &str {
+        &self.program.states[id.0].name
     }
 
-    fn tile_source(&self, id: ValueId) -> Option<(ParamId, Option<ParamId>)> {
-        match self.op(id) {
-            TileOp::Load { source } => Some((*source, None)),
-            TileOp::Gather { source, table } => Some((*source, Some(*table))),
+    fn param(&self, id: ParamId) -> &str {
+        &self.program.params[id.0].name
+    }
+
+    /// What `tile` loads, if it does nothing else.
+    fn source(&self, tile: Tile, transposed: bool) -> Option<Source> {
+        match *self.op(tile.value) {
+            _ if tile.transposed != transposed => None,
+            TileOp::Load { source } => Some(Source { param: source, table: None }),
+            TileOp::Gather { source, table } => Some(Source { param: source, table: Some(table) }),
             _ => None,
         }
     }
 
-    /// The steps from a product to `last`, first to last, and the product.
-    fn score_chain(&self, last: ValueId) -> Result<(Vec<ScoreOp>, ValueId), &'static str> {
-        let mut ops = Vec::new();
-        let mut at = last;
-        loop {
-            match self.op(at) {
-                TileOp::Map { of, expr } => {
-                    ops.push(ScoreOp::Map(expr.clone()));
-                    at = *of;
-                }
-                TileOp::Mask { of, keep } => {
-                    ops.push(ScoreOp::Mask(keep.clone()));
-                    at = *of;
-                }
-                _ => break,
+    /// The first softmax step of the loop; any other is in the way.
+    fn step(&mut self) -> Option<Step> {
+        let mut first = None;
+        for stmt in &self.program.main_loop.body {
+            let Stmt::Define(p) = *stmt else { continue };
+            let TileOp::SoftmaxStep { softmax, scores, acc } = *self.op(p) else { continue };
+            if first.is_none() {
+                first = Some(Step { p, softmax, scores, acc });
+            } else {
+                let message =
+                    "a second softmax step: a kernel that is compiled has one; write a kernel for each";
+                self.stop(Place::Value(p), message);
             }
         }
-        ops.reverse();
-        Ok((ops, at))
+        if first.is_none() {
+            let message = "the loop has no softmax step: write `let p = softmax.step(s, &mut acc);`";
+            self.stop(Place::Loop, message);
+        }
+        first
     }
 
-    fn stores(
-        &self,
-        softmax: StateId,
-        acc: StateId,
-    ) -> Result<(Option<ParamId>, Option<ParamId>), &'static str> {
-        let (mut output, mut lse) = (None, None);
-        for stmt in &self.program.epilogue {
-            let Stmt::Store { param, value } = stmt else { continue };
-            match self.op(*value) {
-                TileOp::Finish { softmax: s, acc: a } if *s == softmax && *a == acc => output = Some(*param),
-                TileOp::Lse { softmax: s } if *s == softmax => lse = Some(*param),
-                _ => return Err("only `softmax.finish(acc)` and `softmax.lse()` are stored"),
+    /// Where the values come from that are summed, weighted with what `step` gives.
+    fn values(&mut self, step: Step) -> Option<Values> {
+        let mut summed = None;
+        let mut strays = false;
+        let acc = self.state(step.acc).to_owned();
+        for (index, stmt) in self.program.main_loop.body.iter().enumerate() {
+            let Stmt::Accumulate { acc: to, value } = *stmt else { continue };
+            if to != step.acc {
+                let (to, softmax) = (self.state(to), self.state(step.softmax));
+                let message = format!(
+                    "`{softmax}.step` rescales `{acc}`, and only that is added to: `{to}` is another accumulator"
+                );
+                self.stop(Place::InLoop(index), message);
+                strays = true;
+            } else if summed.is_none() {
+                summed = Some((index, value));
+            } else {
+                let message = format!(
+                    "`{acc}` is added to again: a kernel that is compiled has one `{acc} += dot(p, v)`"
+                );
+                self.stop(Place::InLoop(index), message);
             }
         }
-        match (output, lse) {
-            (None, None) => Err("nothing is stored; end with `o.store(softmax.finish(acc))`"),
-            stores => Ok(stores),
+        let Some((index, value)) = summed else {
+            if !strays {
+                let message = format!("nothing is added to `{acc}`: write `{acc} += dot(p, v);`");
+                self.stop(Place::Value(step.p), message);
+            }
+            return None;
+        };
+        let product = Tile::of(self.program, value);
+        let Some((p, v)) = product.factors(self.program) else {
+            let message = format!("only products with values are summed: write `{acc} += dot(p, v)`");
+            self.stop(Place::InLoop(index), message);
+            return None;
+        };
+        if p != (Tile { value: step.p, transposed: false }) {
+            let (_, under) = self.score_chain(p.value);
+            if under.value == step.p {
+                let message = "the probabilities are multiplied as `step` gives them: map and mask the scores before it";
+                self.stop(Place::Value(p.value), message);
+            } else if !matches!(self.op(under.value), TileOp::SoftmaxStep { .. }) {
+                let softmax = self.state(step.softmax);
+                let message =
+                    format!("the left factor is not what `{softmax}.step` gives: write `dot(p, v)`");
+                self.stop(Place::Value(product.value), message);
+            }
         }
+        let (loaded, is_slice) = match *self.op(v.value) {
+            TileOp::Slice { of, .. } if !v.transposed => (Tile::of(self.program, of), true),
+            _ => (v, false),
+        };
+        let Some(source) = self.source(loaded, false) else {
+            let message = "the right factor is not values as they are loaded: write `dot(p, v.load(cols))`, or \
+                           `dot(p, v.gather(table, cols))`";
+            self.stop(Place::Value(product.value), message);
+            return None;
+        };
+        Some(Values { source, tile: v.value, is_slice })
+    }
+
+    /// Values are a parameter of their own, or the keys of the scores: those whole, or their first numbers.
+    fn check_values(&mut self, Values { source, tile, is_slice }: &Values, keys: &Source) {
+        if source.param == keys.param {
+            return;
+        }
+        let name = self.param(source.param);
+        if matches!(self.program.params[source.param.0].kind, ParamKind::Keys | ParamKind::PagedKeys) {
+            let message = format!(
+                "`{name}` holds keys, and not those of the scores: add a parameter of `Values`, or `PagedValues`, or sum `{}`",
+                self.param(keys.param)
+            );
+            self.stop(Place::Value(*tile), message);
+        } else if *is_slice {
+            let message =
+                format!("`{name}` is cut: give `{name}` the dimension of the output, `Values<T, E>`");
+            self.stop(Place::Value(*tile), message);
+        }
+    }
+
+    /// Where queries and keys of the scores come from, and what happens to their product.
+    fn scores(&mut self, step: Step) -> Option<(ParamId, Source, Vec<ScoreOp>)> {
+        let (ops, product) = self.score_chain(step.scores);
+        let Some((a, b)) = product.factors(self.program) else {
+            let message = "the scores are not made of a product: write `dot(q, k.t())`, then `map`, `mask` and arithmetic";
+            self.stop(Place::Value(step.p), message);
+            return None;
+        };
+        let (TileOp::Query { param: q }, Some(source)) = (self.op(a.value), self.source(b, true)) else {
+            let message = "scores are products of queries and keys as they are loaded: write `dot(q, k.load(cols).t())`, \
+                           or `dot(q, k.gather(table, cols).t())`";
+            self.stop(Place::Value(product.value), message);
+            return None;
+        };
+        let q = *q;
+        if matches!(self.program.params[source.param.0].kind, ParamKind::Values | ParamKind::PagedValues) {
+            let message = format!(
+                "`{}` holds values, and scores are made of keys: add a parameter of `Keys`, or `PagedKeys`",
+                self.param(source.param)
+            );
+            self.stop(Place::Value(b.value), message);
+        }
+        Some((q, source, ops))
+    }
+
+    /// The steps from a product to `last`, first to last, and the product.
+    fn score_chain(&self, last: ValueId) -> (Vec<ScoreOp>, Tile) {
+        let mut ops = Vec::new();
+        let mut at = Tile::of(self.program, last);
+        loop {
+            let (op, of) = match self.op(at.value) {
+                TileOp::Map { of, expr } => (ScoreOp::Map(expr.clone()), of),
+                TileOp::Mask { of, keep } => (ScoreOp::Mask(keep.clone()), of),
+                _ => break,
+            };
+            ops.push(op);
+            at = Tile::of(self.program, *of);
+        }
+        ops.reverse();
+        (ops, at)
+    }
+
+    /// Where the result of the loop goes, and its log-sum-exp.
+    fn stores(&mut self, step: Step) -> (Option<ParamId>, Option<ParamId>) {
+        let (mut output, mut lse) = (None, None);
+        let (softmax, acc) = (self.state(step.softmax).to_owned(), self.state(step.acc).to_owned());
+        for stmt in &self.program.epilogue {
+            let Stmt::Store { param, value } = *stmt else { continue };
+            let place = match *self.op(Tile::of(self.program, value).value) {
+                TileOp::Finish { softmax: s, acc: a } if s == step.softmax && a == step.acc => &mut output,
+                TileOp::Lse { softmax: s } if s == step.softmax => &mut lse,
+                ref other => {
+                    let result = match other {
+                        TileOp::Lse { .. } => format!("{softmax}.lse()"),
+                        _ => format!("{softmax}.finish({acc})"),
+                    };
+                    let to = self.param(param);
+                    let message =
+                        format!("only what comes of the loop is stored: write `{to}.store({result});`");
+                    self.stop(Place::Store(param), message);
+                    continue;
+                }
+            };
+            if let Some(first) = place.replace(param) {
+                let (first, second) = (self.param(first), self.param(param));
+                let message = format!("this is stored to `{first}` already, once for all: remove `{second}`");
+                self.stop(Place::Store(param), message);
+            }
+        }
+        (output, lse)
     }
 }
 

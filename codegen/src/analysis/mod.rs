@@ -1,9 +1,13 @@
 //! What is found out of a program once, before it is placed on a target, and passed on.
 //!
 //! - [`attention`]: which values are Q, K and V, and what happens to a score.
+//! - [`obstacles`]: what of a program is no attention, and where it stands.
+//! - `tiles`: values without their transposes.
 //! - [`bounds`]: the columns that a mask leaves a row.
 //! - `varies`: what an expression is the same for.
 
 pub mod attention;
 pub mod bounds;
+pub mod obstacles;
+mod tiles;
 mod varies;

@@ -4,13 +4,15 @@ use super::diagnostics::Errors;
 use super::dims::Dims;
 use super::scope::{Binding, Operand, Part, Scopes};
 use super::signature::Signature;
+use super::written::Written;
+use crate::analysis::obstacles::Place;
 use crate::program::{
     Access, Axis, ColumnLoop, Dim, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt, TileOp,
     TileType, Value, ValueId,
 };
 
-/// Reads a function's body. The program is right only if there were no errors.
-pub(super) fn read(item: &syn::ItemFn, signature: Signature, errors: &mut Errors) -> Program {
+/// Reads a function's body, and where its parts are written. The program is right only if there were no errors.
+pub(super) fn read(item: &syn::ItemFn, signature: Signature, errors: &mut Errors) -> (Program, Written) {
     let mut body = Body::new(&signature, errors);
     for stmt in &item.block.stmts {
         body.statement(stmt);
@@ -36,6 +38,7 @@ pub(super) struct Body<'a> {
     pub values: Vec<Value>,
     pub states: Vec<DraftState>,
     statements: [Vec<Stmt>; 3],
+    pub written: Written,
     query: Option<(ValueId, TileType)>,
     /// What the loop runs over, and its variable, once it is known.
     pub over: Option<ParamId>,
@@ -100,6 +103,7 @@ impl<'a> Body<'a> {
             values: Vec::new(),
             states: Vec::new(),
             statements: Default::default(),
+            written: Written::default(),
             query: None,
             over: None,
             var: "cols".into(),
@@ -108,7 +112,7 @@ impl<'a> Body<'a> {
     }
 
     /// What can only be known at the end, and the program.
-    fn finish(self, function: &syn::Ident) -> Program {
+    fn finish(self, function: &syn::Ident) -> (Program, Written) {
         let Body { errors, signature, .. } = self;
         if !self.loop_seen {
             let message = "a kernel loops over the keys once: write `for cols in k.tiles() { … }`, or \
@@ -158,7 +162,7 @@ impl<'a> Body<'a> {
             states.push(State { name, kind });
         }
         let [prologue, body, epilogue] = self.statements;
-        Program {
+        let program = Program {
             name: function.to_string(),
             element: signature.element.clone(),
             dims: self.dims.used,
@@ -168,7 +172,8 @@ impl<'a> Body<'a> {
             prologue,
             main_loop: ColumnLoop { over: self.over.unwrap_or(ParamId(0)), var: self.var, body },
             epilogue,
-        }
+        };
+        (program, self.written)
     }
 
     /// Makes a value here.
@@ -193,8 +198,19 @@ impl<'a> Body<'a> {
         made
     }
 
-    pub fn emit(&mut self, stmt: Stmt) {
+    fn emit(&mut self, stmt: Stmt) {
         self.statements[self.part as usize].push(stmt);
+    }
+
+    /// A statement that is written here.
+    pub fn emit_at(&mut self, at: &dyn quote::ToTokens, stmt: Stmt) {
+        let place = match stmt {
+            Stmt::Define(value) => Place::Value(value),
+            Stmt::Accumulate { .. } => Place::InLoop(self.statements[self.part as usize].len()),
+            Stmt::Store { param, .. } => Place::Store(param),
+        };
+        self.written.at(place, at.to_token_stream());
+        self.emit(stmt);
     }
 
     /// The accumulator has this type, or a different one already. In the second case, an error.

@@ -9,6 +9,12 @@ use syn::{Lit, Member};
 
 impl Body<'_> {
     pub fn eval(&mut self, expr: &syn::Expr) -> Operand {
+        let operand = self.read(expr);
+        self.wrote(expr);
+        operand
+    }
+
+    fn read(&mut self, expr: &syn::Expr) -> Operand {
         match expr {
             syn::Expr::Paren(inner) => self.eval(&inner.expr),
             syn::Expr::Group(inner) => self.eval(&inner.expr),

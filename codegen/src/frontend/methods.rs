@@ -189,7 +189,7 @@ impl Body<'_> {
             self.errors.push(call, format!("`{var}` is stored already: each output is stored once"));
             return Operand::Broken;
         }
-        self.emit(Stmt::Store { param: id, value });
+        self.emit_at(call, Stmt::Store { param: id, value });
         Operand::Unit
     }
 

@@ -18,6 +18,9 @@
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
 //! | `diagnostics` | collecting errors, and guessing at misspellings |
+//! | `written` | where the parts of a program were written |
+//! | `compiles` | whether what was read is a program that compiles |
+//! | `purpose` | the arguments of `#[attention_kernel]` |
 //!
 //! # What a kernel may say
 //!
@@ -33,41 +36,72 @@
 //!   `at.seq`; arithmetic, comparisons, `&& || !`; `as f32`, `as i32`; `abs exp ln max min sqrt tanh` (integers:
 //!   `abs max min`); `if … else`, `select(c, a, b)`, blocks with `let`, `const` inside the body, `f32::INFINITY`
 //!   and its like. A `let` of a number is substituted where it is used.
+//!
+//! # What of it compiles
+//!
+//! All that can be said so has a meaning, which the host run and the reference give it: [`parse_program`] reads it.
+//! A kernel that is to be launched is attention: `acc += dot(p, v.load(cols))` with what one `softmax.step` makes of
+//! `dot(q, k.load(cols).t())` through maps and masks, in whatever order its parts are named and however they are
+//! transposed; it stores `softmax.finish(acc)`, `softmax.lse()` or both. [`parse_kernel`] reads that, and refuses
+//! everything else where it is written. So what it returns compiles for every target, unless a tile asked for by hand
+//! does not fit.
 
 mod body;
 mod calls;
 mod closures;
+mod compiles;
 mod diagnostics;
 mod dims;
 mod expr;
 mod methods;
 mod operators;
+mod purpose;
 mod scope;
 mod signature;
 mod statements;
+mod written;
+
+pub use purpose::Purpose;
 
 use crate::program::Program;
 use proc_macro2::Span;
 use std::fmt;
+use written::Written;
 
 /// The attribute that marks a kernel.
 const ATTRIBUTE: &str = "attention_kernel";
 
-/// Reads one kernel function. Attributes on it, the macro's own included, mean nothing here.
+/// Reads one kernel function that is to be launched: what is returned compiles. Attributes on the function, the macro's
+/// own included, mean nothing here.
+///
+/// # Errors
+/// Everything that is wrong with the function, or is in the way of compiling it, combined into one error.
+pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
+    let (program, written) = read(item)?;
+    compiles::check(item, &program, &written)?;
+    Ok(program)
+}
+
+/// Reads one kernel function of any form, for the host run and the reference: what is returned is well-typed, and may
+/// be nothing that compiles.
 ///
 /// # Errors
 /// Everything that is wrong with the function, combined into one error.
-pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
+pub fn parse_program(item: &syn::ItemFn) -> Result<Program, syn::Error> {
+    Ok(read(item)?.0)
+}
+
+fn read(item: &syn::ItemFn) -> Result<(Program, Written), syn::Error> {
     let mut errors = diagnostics::Errors::default();
     let signature = signature::read(item, &mut errors);
-    let program = body::read(item, signature, &mut errors);
+    let (program, written) = body::read(item, signature, &mut errors);
     if let Some(error) = errors.take() {
         return Err(error);
     }
     // The validator does not share this module's reasoning: if it objects, the mistake is ours, and the
     // author still gets an error and not a wrong kernel.
     match program.validate() {
-        Ok(()) => Ok(program),
+        Ok(()) => Ok((program, written)),
         Err(error) => Err(syn::Error::new_spanned(
             &item.sig.ident,
             format!("the compiler misread this kernel: {error}. Please report it with the kernel's source"),
@@ -75,7 +109,7 @@ pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
     }
 }
 
-/// Reads the source text of one kernel function and nothing else.
+/// Reads the source text of one kernel function and nothing else, as [`parse_kernel`] does.
 ///
 /// # Errors
 /// If the text is not one function, or not a kernel.
@@ -84,11 +118,20 @@ pub fn parse_source(text: &str) -> Result<Program, FrontendError> {
     parse_kernel(&item).map_err(FrontendError::kernel)
 }
 
-/// Reads one kernel of a Rust source file: the function of this name that is marked `#[attention_kernel]`,
-/// or the only one so marked. Inline modules are searched too.
+/// Reads the source text of one kernel function and nothing else, as [`parse_program`] does.
 ///
 /// # Errors
-/// If the file is not Rust, has no such kernel or several, or the function is not a kernel.
+/// If the text is not one function, or not a kernel.
+pub fn parse_program_source(text: &str) -> Result<Program, FrontendError> {
+    let item = syn::parse_str::<syn::ItemFn>(text).map_err(FrontendError::syntax)?;
+    parse_program(&item).map_err(FrontendError::kernel)
+}
+
+/// Reads one kernel of a Rust source file: the function of this name that is marked `#[attention_kernel]`,
+/// or the only one so marked. Inline modules are searched too. What is returned compiles.
+///
+/// # Errors
+/// If the file is not Rust, has no such kernel or several, the function is not a kernel, or one for the reference only.
 pub fn parse_file(text: &str, function: Option<&str>) -> Result<Program, FrontendError> {
     let file = syn::parse_file(text).map_err(FrontendError::syntax)?;
     let kernels = find_kernels(&file.items);
@@ -104,7 +147,20 @@ pub fn parse_file(text: &str, function: Option<&str>) -> Result<Program, Fronten
             }
         },
     };
-    parse_kernel(item).map_err(FrontendError::kernel)
+    let attribute = item.attrs.iter().find(|attribute| is_kernel_attribute(attribute));
+    match attribute.map_or(Ok(Purpose::Launch), Purpose::of) {
+        Ok(Purpose::Launch) => parse_kernel(item).map_err(FrontendError::kernel),
+        Ok(Purpose::Reference) => {
+            let program = parse_program(item).map_err(FrontendError::kernel)?;
+            Err(FrontendError::ReferenceOnly { name: program.name })
+        }
+        Err(mut error) => {
+            if let Err(others) = parse_program(item) {
+                error.combine(others);
+            }
+            Err(FrontendError::kernel(error))
+        }
+    }
 }
 
 /// The names of the functions of a source file that are marked `#[attention_kernel]`, in order.
@@ -157,6 +213,15 @@ pub enum FrontendError {
     SeveralKernels {
         /// those that there are
         found: Vec<String>,
+    },
+    /// The kernel says of itself that it is not compiled.
+    #[error(
+        "kernel `{name}` is for the host run and the reference only: it is marked #[attention_kernel(reference)], and no PTX \
+         is made of it"
+    )]
+    ReferenceOnly {
+        /// the kernel
+        name: String,
     },
     /// The function is not a kernel.
     #[error("{}", .0.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n"))]

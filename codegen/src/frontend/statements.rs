@@ -4,6 +4,7 @@ use super::body::{Body, Draft, DraftKind, DraftState, MAX_EXPR, size};
 use super::expr::plain_name;
 use super::scope::{Binding, Operand, Part};
 use super::signature::scalar_type;
+use crate::analysis::obstacles::Place;
 use crate::program::{StateId, Stmt};
 use quote::ToTokens;
 use syn::visit::Visit;
@@ -240,6 +241,8 @@ impl Body<'_> {
                 None
             }
         };
+        let (token, pat, tiles) = (&expr.for_token, &expr.pat, &expr.expr);
+        self.written.at(Place::Loop, quote::quote!(#token #pat in #tiles));
         self.over = over;
         self.part = Part::Loop;
         self.scopes.push();
@@ -358,7 +361,7 @@ impl Body<'_> {
                 if self.part != Part::Loop {
                     self.errors.push(expr, "accumulators grow in the loop: move this there");
                 } else if self.unify_accumulator(&expr.right, state, ty) {
-                    self.emit(Stmt::Accumulate { acc: state, value });
+                    self.emit_at(expr, Stmt::Accumulate { acc: state, value });
                 }
             }
             other => {

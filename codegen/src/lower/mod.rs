@@ -13,7 +13,8 @@ mod softmax;
 mod state;
 
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
-use crate::analysis::attention::{Attention, NotAttention, recognise};
+use crate::analysis::attention::{Attention, recognise};
+use crate::analysis::obstacles::NotAttention;
 use crate::choice::{ScheduleError, choose};
 use crate::plan::Plan;
 use crate::plan::attention::Form;

@@ -2,7 +2,7 @@
 
 use crate::loops::At;
 use flashpage_codegen::Program;
-use flashpage_codegen::frontend::parse_source;
+use flashpage_codegen::frontend::parse_program_source;
 use flashpage_runtime::{Argument, DType, Device, Expected, Ragged, Starts, Tensor};
 use half::f16;
 
@@ -32,7 +32,7 @@ pub fn program(params: &str, body: &str) -> Program {
         "fn form<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, o: Output<T, D>, lse: RowOutput, \
          {params}) {{ let q = q.tile(); {body} }}"
     );
-    parse_source(&source).unwrap_or_else(|error| panic!("{error}\n{source}"))
+    parse_program_source(&source).unwrap_or_else(|error| panic!("{error}\n{source}"))
 }
 
 /// Numbers between -1 and 1 that are the same on every run.

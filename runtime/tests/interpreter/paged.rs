@@ -1,7 +1,7 @@
 //! Keys and values in blocks.
 
 use crate::inputs::{D, Inputs, KV_HEADS, attention, program};
-use flashpage_codegen::frontend::parse_source;
+use flashpage_codegen::frontend::parse_program_source;
 use flashpage_runtime::{Argument, BlockTable, Pool, PoolLayout, Tensor, plain, reference};
 use half::f16;
 
@@ -46,7 +46,7 @@ fn paged_and_contiguous_are_the_same() {
         "fn form<T: Element, const D: usize>(q: Query<T, D>, k: PagedKeys<T, D>, v: PagedValues<T, D>, o: Output<T, D>, \
          lse: RowOutput, table: BlockTable) {{ let q = q.tile(); {text} }}"
     );
-    let (paged, contiguous) = (parse_source(&source).unwrap(), program("", contiguous));
+    let (paged, contiguous) = (parse_program_source(&source).unwrap(), program("", contiguous));
     let plain_arguments = inputs.arguments(&contiguous);
     let mut arguments = plain_arguments.clone();
     arguments[1] = Argument::Pool(Pool { tensor: &k, layout: PoolLayout::Nhd });
