@@ -60,8 +60,11 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
     let mut ring = row.schedule();
     ring.sizes.head_dim = spec.head_dim;
     if attention.v == attention.k {
-        // As many slots, none of which is V's. One holds K that is V, and another comes meanwhile.
+        // As many slots as there is room for, none of which is V's. One holds K that is V, and another comes meanwhile.
         (ring.sizes.values, ring.sizes.stages) = (ValuesIn::Keys, 2 * ring.stages);
+        while ring.stages > 2 && ring.shared_bytes() > SM80_SHARED_LIMIT {
+            ring.sizes.stages -= 1;
+        }
     }
     tuned(ring, &spec.tuning).map(Some)
 }

@@ -42,9 +42,13 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     let mut roles = row.schedule();
     roles.sizes.head_dim = spec.head_dim;
     if attention.v == attention.k {
-        // As many slots, none of which is V's: K that is V is kept for an iteration, while the next one is multiplied.
+        // As many slots as there is room for, none of which is V's: K that is V is kept for an iteration, while the next one is
+        // multiplied.
         let stages = (2 * roles.stages).min(MAX_STAGES);
         (roles.sizes.values, roles.sizes.stages) = (ValuesIn::Keys, stages);
+        while roles.stages > 2 && roles.shared_bytes() > roles.shared_limit() {
+            roles.sizes.stages -= 1;
+        }
     }
     let block_size = spec.block_size.filter(|_| attention.table.is_some());
     if let Some(block_size) = block_size {
