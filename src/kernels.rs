@@ -1,17 +1,18 @@
 //! The stock kernels: attention as most models use it, each a function that fits on a screen.
 //!
-//! They are also examples: copy one and change its mask or its scores to get a kernel of your own.
+//! They are also examples: copy one and change its mask or its scores to get a kernel of your own. `D` is the head dimension of
+//! queries and keys, `E` that of values and the output: usually the same number.
 
 use crate::codegen::Program;
 use crate::prelude::*;
 
 /// Full attention: every query sees every key of its sequence.
 #[attention_kernel]
-pub fn attention<T: Element, const D: usize>(
+pub fn attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
-    v: Values<T, D>,
-    o: Output<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
     lse: RowOutput,
     scale: f32,
 ) {
@@ -29,11 +30,11 @@ pub fn attention<T: Element, const D: usize>(
 
 /// Causal attention: a query sees the keys up to its own position.
 #[attention_kernel]
-pub fn causal_attention<T: Element, const D: usize>(
+pub fn causal_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
-    v: Values<T, D>,
-    o: Output<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
     lse: RowOutput,
     scale: f32,
 ) {
@@ -52,11 +53,11 @@ pub fn causal_attention<T: Element, const D: usize>(
 
 /// Causal attention over a sliding window: a query sees the last `window` keys up to its own position.
 #[attention_kernel]
-pub fn sliding_window_attention<T: Element, const D: usize>(
+pub fn sliding_window_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
-    v: Values<T, D>,
-    o: Output<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
     lse: RowOutput,
     scale: f32,
     window: i32,
@@ -76,11 +77,11 @@ pub fn sliding_window_attention<T: Element, const D: usize>(
 
 /// Causal attention with soft-capped scores: `cap * tanh(score / cap)`.
 #[attention_kernel]
-pub fn softcap_attention<T: Element, const D: usize>(
+pub fn softcap_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
-    v: Values<T, D>,
-    o: Output<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
     lse: RowOutput,
     scale: f32,
     cap: f32,
@@ -101,11 +102,11 @@ pub fn softcap_attention<T: Element, const D: usize>(
 
 /// Causal attention with linear biases (ALiBi): each head lowers a score by its slope times the distance.
 #[attention_kernel]
-pub fn alibi_attention<T: Element, const D: usize>(
+pub fn alibi_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
-    v: Values<T, D>,
-    o: Output<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
     lse: RowOutput,
     slopes: PerHead<f32>,
     scale: f32,
@@ -126,12 +127,12 @@ pub fn alibi_attention<T: Element, const D: usize>(
 
 /// Causal attention over a paged KV cache, in a sliding window (`i32::MAX` for none).
 #[attention_kernel]
-pub fn paged_attention<T: Element, const D: usize>(
+pub fn paged_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: PagedKeys<T, D>,
-    v: PagedValues<T, D>,
+    v: PagedValues<T, E>,
     table: BlockTable,
-    o: Output<T, D>,
+    o: Output<T, E>,
     lse: RowOutput,
     scale: f32,
     window: i32,
@@ -152,12 +153,12 @@ pub fn paged_attention<T: Element, const D: usize>(
 
 /// Full attention over a paged KV cache: every query sees every key of its sequence.
 #[attention_kernel]
-pub fn paged_full_attention<T: Element, const D: usize>(
+pub fn paged_full_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: PagedKeys<T, D>,
-    v: PagedValues<T, D>,
+    v: PagedValues<T, E>,
     table: BlockTable,
-    o: Output<T, D>,
+    o: Output<T, E>,
     lse: RowOutput,
     scale: f32,
 ) {
@@ -168,6 +169,31 @@ pub fn paged_full_attention<T: Element, const D: usize>(
         let s = dot(q, k.gather(table, cols).t()) * scale;
         let p = softmax.step(s, &mut acc);
         acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// Causal multi-head latent attention over a paged cache, as DeepSeek's models decode: a row of the cache is a latent vector of
+/// `E` numbers and a rotated part behind it, `D` together (576 and 512). The row is the key, and the latent vector the value.
+#[attention_kernel]
+pub fn latent_attention<T: Element, const D: usize, const E: usize>(
+    q: Query<T, D>,
+    cache: PagedKeys<T, D>,
+    table: BlockTable,
+    o: Output<T, E>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let row = cache.gather(table, cols);
+        let s = dot(q, row.t()) * scale;
+        let s = s.mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, row.slice::<E>());
     }
     o.store(softmax.finish(acc));
     lse.store(softmax.lse());
@@ -213,6 +239,11 @@ pub fn catalogue() -> &'static [Stock] {
             name: "paged_full_attention",
             doc: "full attention over a paged KV cache",
             program: paged_full_attention::program,
+        },
+        Stock {
+            name: "latent_attention",
+            doc: "causal multi-head latent attention (MLA) over a paged cache",
+            program: latent_attention::program,
         },
     ]
 }

@@ -90,7 +90,7 @@ macro_rules! both {
     ($module:ident::$kernel:ident, $args:expr) => {{
         use $module::$kernel::{Args, reference};
         let args: Args = $args;
-        let got = reference::<f16, D>(&args).unwrap();
+        let got = reference::<f16, D, D>(&args).unwrap();
         compare(stringify!($kernel), $module::$kernel::program(), &args.arguments(), [&got.o, &got.lse]);
     }};
 }
@@ -291,22 +291,22 @@ fn bad_arguments_are_errors() {
         scale: 1.0,
     };
     use kernels::paged_full_attention::reference;
-    assert!(reference::<f16, D>(&good).is_ok());
+    assert!(reference::<f16, D, D>(&good).is_ok());
 
     let message = |error: HostRunError| error.to_string();
-    let said = reference::<bf16, D>(&good).map_err(message).unwrap_err();
+    let said = reference::<bf16, D, D>(&good).map_err(message).unwrap_err();
     assert_eq!(said, "`q` holds f16, and the reference is of bf16: call `reference::<f16, _>`");
-    let said = reference::<f16, 32>(&good).map_err(message).unwrap_err();
+    let said = reference::<f16, 32, 32>(&good).map_err(message).unwrap_err();
     assert_eq!(said, "`q` has shape [3, 2, 16], and takes [tokens, heads, 32]");
     let misread = Pool { tensor: &i.k_pool, layout: PoolLayout::Hnd };
-    let said = reference::<f16, D>(&kernels::paged_full_attention::Args { k: misread, ..good });
+    let said = reference::<f16, D, D>(&kernels::paged_full_attention::Args { k: misread, ..good });
     assert_eq!(
         said.map_err(message).unwrap_err(),
         "`v` has shape [4, 1, 8, 16], and takes 8 heads, as the keys or values before it"
     );
 
     let table = DeviceBlockTable::new(&device, &[0, 1, 99, 0], 4, &[20]).unwrap();
-    let bad = reference::<f16, D>(&kernels::paged_full_attention::Args { table: &table, ..good });
+    let bad = reference::<f16, D, D>(&kernels::paged_full_attention::Args { table: &table, ..good });
     let want = HostError::BlockOutOfRange { seq: 0, block: 2, entry: 99, blocks: 4 };
     assert!(matches!(bad, Err(HostRunError::Host(error)) if error == want));
 }
@@ -343,7 +343,7 @@ fn a_launch_gives_what_the_reference_gives() {
         scale: 0.125,
     };
     args.launch(&device).unwrap();
-    let want = causal_attention::reference::<f16, 64>(&args).unwrap();
+    let want = causal_attention::reference::<f16, 64, 64>(&args).unwrap();
     stored(&want.o, &want.lse);
 
     let args = paged_attention::Args {
@@ -357,6 +357,6 @@ fn a_launch_gives_what_the_reference_gives() {
         window: 9,
     };
     args.launch(&device).unwrap();
-    let want = paged_attention::reference::<f16, 64>(&args).unwrap();
+    let want = paged_attention::reference::<f16, 64, 64>(&args).unwrap();
     stored(&want.o, &want.lse);
 }
