@@ -171,7 +171,9 @@ impl Problem {
         let kv_tokens: usize = self.lens.iter().map(|pair| pair.1).sum();
         let mut items = Vec::new();
         for param in &program.params {
-            let width = param.dim.map_or(1, |dim| program.width(dim, self.head_dim));
+            // As asked, even where the author fixed another number: it is for the launch to refuse that.
+            let is_qk = param.dim.is_some_and(|dim| program.dims.get(dim.0) == Some(program.qk_dim()));
+            let width = if is_qk { self.head_dim.qk } else { self.head_dim.v };
             items.push(match param.kind {
                 ParamKind::Query => {
                     let shape = [q_tokens, self.q_heads, width];
