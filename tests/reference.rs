@@ -87,10 +87,12 @@ impl Inputs {
 
 /// Runs a kernel both ways.
 macro_rules! both {
-    ($module:ident::$kernel:ident, $args:expr) => {{
+    (kernels::$kernel:ident, $args:expr) => { both!(kernels::$kernel::<f16, D, D>, $args) };
+    ($module:ident::$kernel:ident, $args:expr) => { both!($module::$kernel::<f16, D>, $args) };
+    ($module:ident::$kernel:ident::<$($generic:ident),*>, $args:expr) => {{
         use $module::$kernel::{Args, reference};
         let args: Args = $args;
-        let got = reference::<f16, D, D>(&args).unwrap();
+        let got = reference::<$($generic),*>(&args).unwrap();
         compare(stringify!($kernel), $module::$kernel::program(), &args.arguments(), [&got.o, &got.lse]);
     }};
 }
