@@ -281,12 +281,7 @@ fn programs() {
             "        acc += dot(s, v.load(cols));\n",
             "kernel `user`: the left factor is not what `softmax.step` gives: write `dot(p, v)`",
         ),
-        (
-            "keys for values",
-            "v.load(cols)",
-            "k.load(cols)",
-            "kernel `user`: `k` holds keys, and values are summed: add a parameter of `Values`, or `PagedValues`",
-        ),
+        ("keys for values", "v.load(cols)", "k.load(cols)", ""),
         (
             "values for keys",
             "dot(q, k.load(cols).t())",

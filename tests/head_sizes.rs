@@ -1,5 +1,6 @@
-//! Head dimensions that no row of a table is for, on both targets against the reference: each in every shape, contiguous and
-//! paged, and planned. No product reads another head's numbers, and no access loses a pass to bank conflicts.
+//! Head dimensions that no row of a table is for, and pairs of two, on both targets against the reference: each in every shape,
+//! contiguous and paged, with values of their own and in the keys, and planned. No product reads another head's numbers, and no
+//! access loses a pass to bank conflicts.
 //!
 //! Small problems run always; the whole suite of shapes, for every kernel, with `FLASHPAGE_HEAD_SIZES=all`.
 
@@ -7,7 +8,7 @@ mod judge;
 mod planning;
 mod targets;
 
-use flashpage::codegen::choice::untuned_head_dims;
+use flashpage::codegen::choice::{LATENT, untuned_head_dims};
 use flashpage::codegen::{Arch, HeadDim, ShapeClass};
 use flashpage::kernels::catalogue;
 use flashpage::prelude::*;
@@ -22,13 +23,37 @@ use targets::{ARCHS, device, options};
 /// A launch: the kernel, the class it is made for, lengths, query heads and KV heads, block size.
 type Case = (&'static str, ShapeClass, &'static [(usize, usize)], (usize, usize), usize);
 
+/// Head dimensions of queries and keys, and of values and output: keys or values the wider, spans of three widths, and those of
+/// latent attention, whose columns of O are cut into parts.
+const PAIRS: [HeadDim; 8] = [
+    HeadDim { qk: 192, v: 128 },
+    HeadDim { qk: 96, v: 64 },
+    HeadDim { qk: 256, v: 64 },
+    HeadDim { qk: 64, v: 256 },
+    HeadDim { qk: 48, v: 128 },
+    HeadDim { qk: 176, v: 112 },
+    HeadDim { qk: 80, v: 240 },
+    LATENT,
+];
+
+fn head_dims(arch: Arch) -> Vec<HeadDim> {
+    untuned_head_dims(arch).map(HeadDim::from).chain(PAIRS).collect()
+}
+
+/// Whether a kernel has a head dimension: a slice is no larger than what it is cut from.
+fn takes(name: &str, head_dim: HeadDim) -> bool {
+    stock(name).takes(head_dim).is_ok()
+}
+
 /// Ends inside a tile, rows stored whole and one by one, boxes of one block, of half a block, and of eight rows.
-const CASES: [Case; 5] = [
+const CASES: [Case; 7] = [
     ("causal_attention", ShapeClass::Prefill, &[(131, 150), (0, 9), (20, 33)], (2, 1), 16),
     ("paged_attention", ShapeClass::Append, &[(9, 140), (4, 66)], (4, 2), 16),
     ("paged_full_attention", ShapeClass::Decode, &[(1, 200), (1, 7)], (6, 2), 16),
     ("paged_attention", ShapeClass::Decode, &[(1, 75), (1, 0)], (4, 2), 8),
     ("paged_attention", ShapeClass::Prefill, &[(70, 81)], (3, 3), 24),
+    ("latent_attention", ShapeClass::Decode, &[(1, 139), (1, 3), (2, 64)], (8, 1), 16),
+    ("latent_attention", ShapeClass::Prefill, &[(70, 75)], (2, 2), 24),
 ];
 
 /// Eager, lazy and random copies, by turns.
@@ -38,9 +63,13 @@ fn devices(arch: Arch) -> [Device; 3] {
     all.map(|(policy, warp_order)| device(options(arch, policy, warp_order)))
 }
 
-fn problem((_, _, lens, (q_heads, kv_heads), block_size): &Case, head_dim: usize, number: usize) -> Problem {
+fn problem(
+    (_, _, lens, (q_heads, kv_heads), block_size): &Case,
+    head_dim: HeadDim,
+    number: usize,
+) -> Problem {
     Problem {
-        head_dim: head_dim.into(),
+        head_dim,
         lens: lens.to_vec(),
         q_heads: *q_heads,
         kv_heads: *kv_heads,
@@ -55,8 +84,8 @@ fn problem((_, _, lens, (q_heads, kv_heads), block_size): &Case, head_dim: usize
 fn every_shape(arch: Arch) {
     let devices = devices(arch);
     let mut failures = Vec::new();
-    for (turn, head_dim) in untuned_head_dims(arch).enumerate() {
-        for (index, case) in CASES.iter().enumerate() {
+    for (turn, head_dim) in head_dims(arch).into_iter().enumerate() {
+        for (index, case) in CASES.iter().enumerate().filter(|(_, case)| takes(case.0, head_dim)) {
             let number = turn + index;
             let (device, problem) = (&devices[number % devices.len()], problem(case, head_dim, number));
             let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
@@ -81,22 +110,16 @@ fn every_shape_for_hopper() {
 fn planned() {
     for arch in ARCHS {
         let devices = devices(arch);
-        for (turn, head_dim) in untuned_head_dims(arch).enumerate() {
+        for (turn, head_dim) in head_dims(arch).into_iter().enumerate() {
             let lens = vec![(1, 521), (5, 230)];
             let (q_heads, kv_heads) = [(4, 2), (3, 1)][turn % 2];
             let (block_size, layout) = ([16, 8, 24][turn % 3], [PoolLayout::Nhd, PoolLayout::Hnd][turn % 2]);
-            let of = Problem {
-                head_dim: head_dim.into(),
-                lens,
-                q_heads,
-                kv_heads,
-                block_size,
-                layout,
-                ..Problem::default()
-            };
-            let program = stock(["paged_attention", "causal_attention"][turn / 2 % 2]);
-            let plan = planning::judge(&devices[turn % 3], program, &of, forced(3)).unwrap();
-            assert!(plan.merged_rows > 0, "{plan}");
+            let of = Problem { head_dim, lens, q_heads, kv_heads, block_size, layout, ..Problem::default() };
+            let names = [["paged_attention", "causal_attention"][turn / 2 % 2], "latent_attention"];
+            for name in names.into_iter().filter(|name| takes(name, head_dim)) {
+                let plan = planning::judge(&devices[turn % 3], stock(name), &of, forced(3)).unwrap();
+                assert!(plan.merged_rows > 0, "{plan}");
+            }
         }
     }
 }
@@ -107,8 +130,9 @@ fn other_heads_may_be_nan() {
     let mut failures = Vec::new();
     for arch in ARCHS {
         let devices = devices(arch);
-        for (turn, head_dim) in untuned_head_dims(arch).enumerate() {
-            for (index, name) in ["causal_attention", "paged_attention"].into_iter().enumerate() {
+        for (turn, head_dim) in head_dims(arch).into_iter().enumerate() {
+            let names = ["causal_attention", "paged_attention", "latent_attention"];
+            for (index, name) in names.into_iter().enumerate().filter(|(_, name)| takes(name, head_dim)) {
                 let number = turn + index;
                 let (heads, sound) = (3, turn % 3);
                 let lens: &[(usize, usize)] = [&[(40, 70), (3, 33)][..], &[(1, 90), (2, 17)]][turn / 2 % 2];
@@ -167,7 +191,7 @@ fn poison(argument: &Argument<'_>, heads: usize, sound: usize) {
 }
 
 /// Launches and counts.
-fn count(arch: Arch, case: &Case, head_dim: usize) -> Profile {
+fn count(arch: Arch, case: &Case, head_dim: HeadDim) -> Profile {
     let emulator = options(arch, AsyncPolicy::Eager, WarpOrder::InOrder);
     let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
     let (program, problem) = (stock(case.0), problem(case, head_dim, 0));
@@ -182,8 +206,9 @@ fn count(arch: Arch, case: &Case, head_dim: usize) -> Profile {
 fn no_bank_conflicts() {
     let mut lost = Vec::new();
     for arch in ARCHS {
-        for head_dim in untuned_head_dims(arch) {
-            for case in &CASES[..3] {
+        for head_dim in head_dims(arch) {
+            let cases = [&CASES[..3], &CASES[5..]].concat();
+            for case in cases.iter().filter(|case| takes(case.0, head_dim)) {
                 let profile = count(arch, case, head_dim);
                 assert!(profile.totals.wavefronts > 0);
                 for (line, passes) in profile.bank_conflicts() {
@@ -225,11 +250,12 @@ fn whole_suite(arch: Arch) {
     if std::env::var("FLASHPAGE_HEAD_SIZES").is_err() {
         return;
     }
-    let (devices, head_dims) =
-        (devices(arch), untuned_head_dims(arch).map(HeadDim::from).collect::<Vec<_>>());
+    let (devices, head_dims) = (devices(arch), head_dims(arch));
     let mut failures = Vec::new();
     for stock in catalogue() {
         let program = (stock.program)();
+        let head_dims: Vec<HeadDim> =
+            head_dims.iter().copied().filter(|head_dim| program.takes(*head_dim).is_ok()).collect();
         for (turn, (_, problem)) in suite_in(program, arch, &head_dims).iter().enumerate() {
             let device = &devices[turn % devices.len()];
             let options = LaunchOptions::default();

@@ -4,7 +4,7 @@
 
 mod targets;
 
-use flashpage::codegen::choice::tuned_head_dims;
+use flashpage::codegen::choice::{LATENT, tuned_head_dims};
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::emulator::Line;
@@ -36,7 +36,8 @@ fn no_bank_conflicts() {
         "kernel", "dim", "shape", "passes", "at least", "core matrices", "conflicts"
     );
     let mut lost = Vec::new();
-    for &head_dim in tuned_head_dims(Arch::Sm90a) {
+    // Latent attention is in `head_sizes`.
+    for head_dim in tuned_head_dims(Arch::Sm90a).iter().copied().filter(|head_dim| *head_dim != LATENT) {
         // Tiles inside and on the mask's boundary, rows stored whole and one by one, heads that leave rows empty, ends
         // inside a tile.
         for (kernel, shape, lens, (q_heads, kv_heads)) in [
@@ -47,8 +48,7 @@ fn no_bank_conflicts() {
             ("attention", ShapeClass::Decode, vec![(1, 400), (1, 64)], (7, 1)),
             ("paged_full_attention", ShapeClass::Decode, vec![(1, 400), (1, 77)], (8, 1)),
         ] {
-            let problem =
-                Problem { head_dim: head_dim.into(), lens, q_heads, kv_heads, ..Problem::default() };
+            let problem = Problem { head_dim, lens, q_heads, kv_heads, ..Problem::default() };
             let (profile, _) = count(kernel, &problem, Some(shape));
             let (passes, least) = (profile.totals.wavefronts, profile.totals.least_wavefronts);
             // `wgmma` reads its factors as core matrices of 128 bytes.
@@ -83,8 +83,8 @@ fn read_and_written(profile: &Profile) -> (u64, u64) {
 /// sequences start, block tables, the rows of Q that fill a tile) is little.
 #[test]
 fn every_byte_once() {
-    let base = |head_dim: usize, lens: &[(usize, usize)], q_heads, kv_heads, block_size| Problem {
-        head_dim: head_dim.into(),
+    let base = |head_dim: &str, lens: &[(usize, usize)], q_heads, kv_heads, block_size| Problem {
+        head_dim: head_dim.parse().unwrap(),
         lens: lens.to_vec(),
         q_heads,
         kv_heads,
@@ -93,33 +93,41 @@ fn every_byte_once() {
     };
     // The kernel, the problem, and how many tiles of rows a KV head has together.
     let table = [
-        ("attention", base(128, &[(256, 1024)], 2, 2, 16), 2),
-        ("attention", base(128, &[(256, 1024)], 4, 2, 16), 4),
-        ("paged_full_attention", base(128, &[(256, 1024)], 2, 2, 16), 2),
-        ("paged_full_attention", base(128, &[(256, 1024)], 4, 2, 16), 4),
-        ("attention", base(128, &[(1, 2048)], 8, 1, 16), 1),
-        ("paged_full_attention", base(128, &[(1, 2048)], 8, 1, 16), 1),
-        ("paged_full_attention", base(64, &[(1, 2048)], 8, 1, 16), 1),
-        ("paged_full_attention", base(128, &[(1, 2048); 4], 8, 1, 16), 4),
+        ("attention", base("128", &[(256, 1024)], 2, 2, 16), 2),
+        ("attention", base("128", &[(256, 1024)], 4, 2, 16), 4),
+        ("paged_full_attention", base("128", &[(256, 1024)], 2, 2, 16), 2),
+        ("paged_full_attention", base("128", &[(256, 1024)], 4, 2, 16), 4),
+        ("attention", base("128", &[(1, 2048)], 8, 1, 16), 1),
+        ("paged_full_attention", base("128", &[(1, 2048)], 8, 1, 16), 1),
+        ("paged_full_attention", base("64", &[(1, 2048)], 8, 1, 16), 1),
+        ("paged_full_attention", base("128", &[(1, 2048); 4], 8, 1, 16), 4),
+        ("attention", base("192/128", &[(256, 1024)], 2, 2, 16), 2),
+        ("paged_full_attention", base("192/128", &[(1, 2048)], 8, 1, 16), 1),
+        ("attention", base("96/64", &[(256, 1024)], 2, 2, 16), 2),
+        ("paged_full_attention", base("256/64", &[(1, 2048)], 8, 1, 16), 1),
+        // A row of the cache is loaded once, for K and for V, by whoever has columns of O.
+        ("latent_attention", base("576/512", &[(1, 2048)], 64, 1, 16), 1),
+        ("latent_attention", base("192/128", &[(1, 2048)], 8, 1, 16), 1),
     ];
     println!(
-        "{:22} {:>4} {:>18} {:>5} {:>10} {:>10} {:>7} {:>9} {:>9}",
+        "{:22} {:>7} {:>18} {:>5} {:>10} {:>10} {:>7} {:>9} {:>9}",
         "kernel", "dim", "lens", "heads", "read", "expected", "", "written", "expected"
     );
     for (kernel, problem, row_tiles) in table {
         let (profile, report) = count(kernel, &problem, None);
         let Problem { head_dim, q_heads, kv_heads, ref lens, .. } = problem;
-        let row = 2 * head_dim.qk as u64;
+        let (of_keys, of_values) = (2 * head_dim.qk as u64, 2 * head_dim.v as u64);
+        let of_both = if kernel == "latent_attention" { of_keys } else { of_keys + of_values };
         let q_rows = (lens.iter().map(|(q, _)| q).sum::<usize>() * q_heads) as u64;
         // Every tile of rows is of one sequence, and these are alike.
         let kv_rows = (lens[0].1 * kv_heads * row_tiles) as u64;
-        let expected = (q_rows * row + 2 * kv_rows * row, q_rows * row + 4 * q_rows);
+        let expected = (q_rows * of_keys + kv_rows * of_both, q_rows * of_values + 4 * q_rows);
         let (read, written) = read_and_written(&profile);
         let share = read as f64 / expected.0 as f64;
         let shown = format!("{}x {:?}", lens.len(), lens[0]);
         let heads = format!("{q_heads}/{kv_heads}");
         println!(
-            "{kernel:22} {head_dim:4} {shown:>18} {heads:>5} {read:10} {:10} {share:7.4} {written:9} {:9}",
+            "{kernel:22} {head_dim:>7} {shown:>18} {heads:>5} {read:10} {:10} {share:7.4} {written:9} {:9}",
             expected.0, expected.1
         );
         let what = format!("{kernel} {problem}, a grid of {:?}", report.grid);

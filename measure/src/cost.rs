@@ -116,13 +116,13 @@ impl Cost {
     /// A tool that cannot be run.
     pub fn of(tools: &Tools, compiled: &Compiled, shape: ShapeClass, gpu: &Gpu) -> Result<Cost, ToolError> {
         let schedule = compiled.schedule;
-        let code = tools.read(schedule.arch().as_str(), &compiled.text(), schedule.head_dim)?;
+        let code = tools.read(schedule.arch().as_str(), &compiled.text(), schedule.of_score())?;
         let shared = compiled.dynamic_shared_bytes as usize + code.assembled.static_shared as usize;
         let occupancy = gpu.occupancy(code.assembled.registers, shared, schedule.threads());
         let bounds = code.inside().map_or(Vec::new(), |inside| {
-            // Every score of a tile of K and V takes four operations for each of its elements.
-            let bytes_per_flop = 1.0 / schedule.rows as f64;
-            bounds(inside, gpu, schedule.warps * occupancy.blocks, Some(bytes_per_flop))
+            let flops = 2 * schedule.rows * schedule.cols * (schedule.head_dim.qk + schedule.head_dim.v);
+            let reads = Some(schedule.kv_bytes() as f64 / flops as f64);
+            bounds(inside, gpu, schedule.warps * occupancy.blocks, schedule.useful_share(), reads)
         });
         Ok(Cost { code, schedule, shape, occupancy, bounds })
     }

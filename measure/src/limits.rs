@@ -92,9 +92,15 @@ pub struct Bound {
 }
 
 /// Bounds of a loop with `warps` warps on every multiprocessor, in the order of [`Cycles::busy`]; and of reading its
-/// tiles, `bytes_per_flop` of them, from the L2 cache.
-pub fn bounds(code: &InnerLoop, gpu: &Gpu, warps: usize, bytes_per_flop: Option<f64>) -> Vec<Bound> {
-    let per_turn = 2.0 * code.multiply_adds * 32.0;
+/// tiles, `bytes_per_flop` of them, from the L2 cache. Of what warps multiply `useful_share` counts: the rest others do too.
+pub fn bounds(
+    code: &InnerLoop,
+    gpu: &Gpu,
+    warps: usize,
+    useful_share: f64,
+    bytes_per_flop: Option<f64>,
+) -> Vec<Bound> {
+    let per_turn = 2.0 * code.multiply_adds * 32.0 * useful_share;
     let chip = gpu.rates.sms * gpu.rates.clock;
     let warps = warps.max(1) as f64;
     let mut bounds: Vec<Bound> = Cycles::of(code, gpu)
@@ -153,7 +159,7 @@ mod tests {
     #[test]
     fn warps_overlap_each_other() {
         let code = code(&[(HMMA, 128), ("MUFU.EX2 R1, R2", 64)], 64);
-        let limit_of = |warps| limit(&bounds(&code, &Gpu::A100, warps, None)).unwrap();
+        let limit_of = |warps| limit(&bounds(&code, &Gpu::A100, warps, 1.0, None)).unwrap();
         // One warp a scheduler: 1024 cycles of products, 512 of exponentials, and the latency of a turn.
         assert_eq!(limit_of(4).unit, "overlap");
         assert!((limit_of(4).flops / 312e12 - 1024.0 / (1536.0 + TURN_LATENCY)).abs() < 0.01);
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn a_slow_cache_is_the_limit() {
         let code = code(&[(HMMA, 128)], 64);
-        let found = limit(&bounds(&code, &Gpu::A100, 8, Some(1.0))).unwrap();
+        let found = limit(&bounds(&code, &Gpu::A100, 8, 1.0, Some(1.0))).unwrap();
         assert_eq!(found.unit, "L2 cache");
         assert_eq!(found.flops, 64.0 * 108.0 * 1.41e9);
     }

@@ -348,6 +348,7 @@ mod tests {
             alibi: false,
             dtype: "f16".to_owned(),
             head_dim: 64.into(),
+            latent: false,
             heads: 1,
             kv_heads: 1,
             q_len: 0,

@@ -106,6 +106,7 @@ impl Slot {
             alibi: false,
             dtype: "f16".to_owned(),
             head_dim: self.head_dim,
+            latent: false,
             heads,
             kv_heads,
             q_len,

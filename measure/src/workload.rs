@@ -54,6 +54,9 @@ pub struct Workload {
     /// Head dimensions.
     #[serde(with = "crate::head_dim")]
     pub head_dim: HeadDim,
+    /// Values are the first numbers of the keys, and not read besides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub latent: bool,
     /// Query heads.
     pub heads: usize,
     /// KV heads.
@@ -125,7 +128,8 @@ impl Workload {
     /// Of these bytes, those of K and V.
     pub fn kv_bytes(&self) -> f64 {
         let keys: usize = self.kv_lens.iter().map(|kv_len| self.needed(*kv_len)).sum();
-        (keys * self.kv_heads * (self.head_dim.qk + self.head_dim.v)) as f64 * ELEMENT
+        let HeadDim { qk, v } = self.head_dim;
+        (keys * self.kv_heads * (qk + if self.latent { 0 } else { v })) as f64 * ELEMENT
     }
 
     /// Keys of a sequence that some query sees: one far behind the window's end keeps those before it from being needed.
@@ -185,6 +189,7 @@ mod tests {
             alibi: false,
             dtype: "bf16".to_owned(),
             head_dim: 64.into(),
+            latent: false,
             heads: 4,
             kv_heads: 2,
             q_len: 100,

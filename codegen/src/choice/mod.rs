@@ -30,11 +30,9 @@ pub const MAX_STAGES: usize = 8;
 pub enum ScheduleError {
     /// A head dimension that has no layout.
     #[error(
-        "head_dim {head_dim} has no kernels: they are made for multiples of 16 from {} to {}, and for {}/{} together{}",
+        "head_dim {head_dim} has no kernels: they are made for multiples of 16 from {} to {}{}",
         HEAD_DIMS[0],
         HEAD_DIMS[HEAD_DIMS.len() - 1],
-        LATENT.qk,
-        LATENT.v,
         way_out(*.head_dim)
     )]
     HeadDim {
@@ -123,6 +121,9 @@ impl Schedule {
 
 /// What whoever asked for a head dimension without kernels may do.
 fn way_out(head_dim: usize) -> String {
+    if [LATENT.qk, LATENT.v].contains(&head_dim) {
+        return format!(", and for {LATENT} (keys and values)");
+    }
     match HEAD_DIMS.iter().find(|larger| **larger > head_dim) {
         Some(larger) if head_dim > 0 => {
             format!("; heads padded with zeros to {larger} give the same, and zeros behind it")

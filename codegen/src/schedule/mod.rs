@@ -88,6 +88,17 @@ impl Sizes {
         self.rows * self.split / self.warps
     }
 
+    /// What a warp multiplies for each score that it computes: a row of K, and of V's its columns of O.
+    pub fn of_score(&self) -> HeadDim {
+        HeadDim { qk: self.head_dim.qk, v: self.output_columns() }
+    }
+
+    /// Of all that warps multiply, what no other does too: all of it, but for scores where O's columns are cut into parts.
+    pub fn useful_share(&self) -> f64 {
+        let HeadDim { qk, v } = self.head_dim;
+        (qk + v) as f64 / (self.split * qk + v) as f64
+    }
+
     /// Columns of O that a warp has.
     pub fn output_columns(&self) -> usize {
         self.head_dim.v / self.split

@@ -160,7 +160,7 @@ fn overlap(compiled: &Compiled) -> Option<String> {
     let schedule = compiled.schedule;
     let read = || -> Result<Option<f64>, String> {
         let tools = Tools::find().map_err(|error| error.to_string())?;
-        let code = tools.read(schedule.arch().as_str(), &compiled.text(), schedule.head_dim);
+        let code = tools.read(schedule.arch().as_str(), &compiled.text(), schedule.of_score());
         Ok(code.map_err(|error| error.to_string())?.late_exponentials())
     };
     Some(match read() {

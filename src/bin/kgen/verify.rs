@@ -150,7 +150,7 @@ impl Verify {
         let results = parallel::map(rows, |row| {
             let (arch, text) = (row.spec.arch.as_str(), row.compiled.text());
             let code = match &tools {
-                Some(tools) => tools.read(arch, &text, row.spec.head_dim),
+                Some(tools) => tools.read(arch, &text, row.compiled.schedule.of_score()),
                 None => ptxas.assemble(arch, &text).map(|assembled| Code { assembled, loops: Vec::new() }),
             };
             bar.inc(1);
