@@ -93,6 +93,25 @@ fn other_head_dims() -> Vec<Entry> {
     entries
 }
 
+/// Two head dimensions, and values in the keys, in every shape and way to get work.
+fn pairs() -> Vec<Entry> {
+    let pairs = ["192/128", "96/64", "48/240", "576/512"].map(|text| text.parse().unwrap());
+    let mut entries = Vec::new();
+    for (name, head_dim) in ["causal_attention", "paged_attention", "latent_attention"]
+        .iter()
+        .flat_map(|name| pairs.map(|of| (name, of)))
+    {
+        let program = (find(name).unwrap().program)();
+        for arch in ARCHS.into_iter().filter(|_| program.takes(head_dim).is_ok()) {
+            for (shape, work) in shapes_and_works() {
+                let spec = Spec { head_dim, ..spec(program, arch, shape, work, entries.len()) };
+                entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
+            }
+        }
+    }
+    entries
+}
+
 fn shapes_and_works() -> impl Iterator<Item = (ShapeClass, Work)> {
     ShapeClass::ALL.into_iter().flat_map(|shape| Work::ALL.map(|work| (shape, work)))
 }
@@ -154,7 +173,8 @@ fn line(Entry { name, program, spec }: &Entry) -> String {
 
 #[test]
 fn what_everything_compiles_to() {
-    let entries: Vec<Entry> = [stock(), users(), drawn(), other_head_dims()].into_iter().flatten().collect();
+    let entries: Vec<Entry> =
+        [stock(), users(), drawn(), other_head_dims(), pairs()].into_iter().flatten().collect();
     assert!(entries.len() <= 3000, "{} kernels: too many to be made each time", entries.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads);

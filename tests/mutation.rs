@@ -9,8 +9,9 @@
 
 mod mutants;
 
+use flashpage::codegen::choice::LATENT;
 use flashpage::codegen::schedule::{OutputIn, Tuning};
-use flashpage::codegen::{Arch, ShapeClass};
+use flashpage::codegen::{Arch, HeadDim, ShapeClass};
 use flashpage::kernels::{catalogue, find};
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
@@ -139,7 +140,7 @@ fn every_mutant_of_hoppers_instructions_is_caught() {
 /// A kernel of ours for Hopper.
 struct Hopper {
     kernel: &'static str,
-    head_dim: usize,
+    head_dim: HeadDim,
     shape: ShapeClass,
     lens: &'static [(usize, usize)],
     /// Query and KV heads.
@@ -182,14 +183,14 @@ const EXEMPT: &[Exempt] = &[
         instruction: "mbarrier.try_wait",
         place: (OVER, "await empty tile info@0"),
         next: "",
-        kernels: &["paged", "decode", "head_dim 256", "packed"],
+        kernels: &["paged", "decode", "head_dim 256", "packed", "latent"],
         why: "O over Q: the last Q was copied once the tile before it had been stored, when it had been read",
     },
     Exempt {
         instruction: "bar.sync %turn",
         place: ("", ""),
         next: "",
-        kernels: &["dense", "one stage", "head_dim 256"],
+        kernels: &["dense", "one stage", "head_dim 256", "latent"],
         why: "turns are for speed: nothing is handed over with them",
     },
     Exempt {
@@ -203,7 +204,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "fence.proxy.async",
         place: (SET_UP, ""),
         next: "",
-        kernels: &["dense", "one stage", "paged", "decode", "head_dim 256"],
+        kernels: &["dense", "one stage", "paged", "decode", "head_dim 256", "latent"],
         why: "for rows of Q that are zeroed: here the heads packed divide a tile, and there are none",
     },
     Exempt {
@@ -267,7 +268,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     // One consumer alone has its rows stored by its warps: what orders bulk copies of O is two consumers' to show.
     let output = (tile.0 == 64).then_some(OutputIn::OverQuery);
     let problem = Problem {
-        head_dim: head_dim.into(),
+        head_dim,
         q_heads,
         kv_heads,
         lens: lens.to_vec(),
@@ -349,7 +350,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
 fn every_mutant_for_hopper_is_caught_dense() {
     let hopper = Hopper {
         kernel: "causal_attention",
-        head_dim: 64,
+        head_dim: 64.into(),
         shape: ShapeClass::Prefill,
         lens: &[(150, 640), (3, 0), (70, 200)],
         heads: (2, 1),
@@ -365,7 +366,7 @@ fn every_mutant_for_hopper_is_caught_dense() {
 fn every_mutant_for_hopper_is_caught_one_stage() {
     let hopper = Hopper {
         kernel: "causal_attention",
-        head_dim: 64,
+        head_dim: 64.into(),
         shape: ShapeClass::Prefill,
         lens: &[(140, 512), (3, 0), (64, 200), (70, 100)],
         heads: (2, 1),
@@ -381,7 +382,7 @@ fn every_mutant_for_hopper_is_caught_one_stage() {
 fn every_mutant_for_hopper_is_caught_paged() {
     let hopper = Hopper {
         kernel: "paged_attention",
-        head_dim: 64,
+        head_dim: 64.into(),
         shape: ShapeClass::Append,
         lens: &[(70, 384), (3, 0), (20, 91), (5, 200)],
         heads: (2, 1),
@@ -397,7 +398,7 @@ fn every_mutant_for_hopper_is_caught_paged() {
 fn every_mutant_for_hopper_is_caught_decode() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
-        head_dim: 96,
+        head_dim: 96.into(),
         shape: ShapeClass::Decode,
         lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
         heads: (8, 1),
@@ -413,7 +414,7 @@ fn every_mutant_for_hopper_is_caught_decode() {
 fn every_mutant_for_hopper_is_caught_head_dim_256() {
     let hopper = Hopper {
         kernel: "attention",
-        head_dim: 256,
+        head_dim: 256.into(),
         shape: ShapeClass::Prefill,
         lens: &[(130, 250), (128, 140), (128, 70), (3, 0), (64, 400)],
         heads: (1, 1),
@@ -429,7 +430,7 @@ fn every_mutant_for_hopper_is_caught_head_dim_256() {
 fn every_mutant_for_hopper_is_caught_packed() {
     let hopper = Hopper {
         kernel: "causal_attention",
-        head_dim: 64,
+        head_dim: 64.into(),
         shape: ShapeClass::Append,
         lens: &[(70, 384), (12, 128), (13, 130), (3, 0), (5, 40), (9, 70)],
         heads: (5, 1),
@@ -441,10 +442,12 @@ fn every_mutant_for_hopper_is_caught_packed() {
 }
 
 /// Runs every mutant of every stock kernel at this head dimension and type.
-fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
+fn survivors(head_dim: HeadDim, dtype: DType) -> (String, Vec<String>) {
     let mut table = String::new();
     let mut survivors = Vec::new();
-    for stock in catalogue() {
+    // Two tables of head dimensions have every kernel in them, the third what is made for it.
+    let kernels = catalogue().iter().filter(|stock| head_dim != LATENT || stock.name == "latent_attention");
+    for stock in kernels {
         for (shape, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Append, 20), (ShapeClass::Decode, 3)]
         {
             // Keys enough that every loop goes round, those before and behind a window too (whose left end lies in two
@@ -452,7 +455,7 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
             let program = (stock.program)();
             let windowed = program.params.iter().any(|p| p.name == "window");
             let problem = Problem {
-                head_dim: head_dim.into(),
+                head_dim,
                 dtype,
                 q_heads: 2,
                 kv_heads: 1,
@@ -460,7 +463,8 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
                 scalars: windowed.then(|| ("window".to_string(), 515.0)).into_iter().collect(),
                 ..Problem::default()
             };
-            let name = format!("flashpage-mutants-{}-{}-{head_dim}-{shape}", std::process::id(), stock.name);
+            let (id, kernel, width) = (std::process::id(), stock.name, head_dim.qk);
+            let name = format!("flashpage-mutants-{id}-{kernel}-{width}-{shape}");
             let folder = Folder(std::env::temp_dir().join(name));
             let options = LaunchOptions { shape: Some(shape), ..LaunchOptions::default() };
             make_case(&folder.0, program, &problem, &options).expect("a case");
@@ -488,7 +492,7 @@ fn survivors(head_dim: usize, dtype: DType) -> (String, Vec<String>) {
     (table, survivors)
 }
 
-fn all_are_caught(head_dim: usize, dtype: DType) {
+fn all_are_caught(head_dim: HeadDim, dtype: DType) {
     let (table, survivors) = survivors(head_dim, dtype);
     // Past the harness, which keeps what a passing test prints.
     let heading = "mutants caught: kernel, shape class, head dimension, caught of all";
@@ -498,10 +502,32 @@ fn all_are_caught(head_dim: usize, dtype: DType) {
 
 #[test]
 fn every_mutant_is_caught_head_dim_64() {
-    all_are_caught(64, DType::F16);
+    all_are_caught(64.into(), DType::F16);
 }
 
 #[test]
 fn every_mutant_is_caught_head_dim_128() {
-    all_are_caught(128, DType::Bf16);
+    all_are_caught(128.into(), DType::Bf16);
+}
+
+/// Warps that share rows, and keys that are values.
+#[test]
+fn every_mutant_is_caught_latent() {
+    all_are_caught(LATENT, DType::F16);
+}
+
+/// The same by warpgroups.
+#[test]
+fn every_mutant_for_hopper_is_caught_latent() {
+    let hopper = Hopper {
+        kernel: "latent_attention",
+        head_dim: LATENT,
+        shape: ShapeClass::Append,
+        lens: &[(20, 270), (1, 0), (17, 128)],
+        heads: (4, 1),
+        window: None,
+        tile: (64, 64),
+        stages: 2,
+    };
+    all_are_caught_for_hopper("latent", &hopper);
 }

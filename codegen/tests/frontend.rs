@@ -489,8 +489,11 @@ fn forms_that_are_not_compiled() {
             }
         }
     }
-    // What is only turned twice is compiled.
-    assert_eq!(accepted, ["dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"]);
+    // Keys may be the values, and what is only turned twice is compiled.
+    assert_eq!(
+        accepted,
+        ["acc += dot(p, k.load(cols));", "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"]
+    );
     insta::assert_snapshot!(out);
 }
 

@@ -9,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::machine_code::InnerLoop;
 use crate::parallel;
 use crate::workload::{Mask, Phase, Workload};
-use flashpage_codegen::choice::{Carries, MAX_STAGES, MaskClass, RingRow, RolesRow};
+use flashpage_codegen::choice::{Carries, LATENT, MAX_STAGES, MaskClass, RingRow, RolesRow};
 use flashpage_codegen::program::{DType, Program};
 use flashpage_codegen::schedule::{OutputIn, QueryIn, Schedule, Sizes, Tuning};
 use flashpage_codegen::{Arch, HeadDim, ShapeClass, Spec, Work, compile};
@@ -87,7 +87,8 @@ impl Slot {
     pub fn what(&self) -> &'static str {
         match self.of {
             Of::Ampere { carries: Carries::Rows } => ", values of rows",
-            Of::Ampere { carries: Carries::Conditions } => ", conditions",
+            Of::Ampere { carries: Carries::Conditions }
+            | Of::Hopper { mask: Some(MaskClass::Conditions) } => ", conditions",
             Of::Hopper { mask: Some(MaskClass::Full) } => ", no mask",
             Of::Hopper { mask: Some(MaskClass::Bounded) } => ", a mask",
             Of::Hopper { mask: Some(MaskClass::Placed) } => ", maps of places",
@@ -106,7 +107,7 @@ impl Slot {
             alibi: false,
             dtype: "f16".to_owned(),
             head_dim: self.head_dim,
-            latent: false,
+            latent: self.head_dim == LATENT,
             heads,
             kv_heads,
             q_len,

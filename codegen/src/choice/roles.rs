@@ -23,7 +23,12 @@ impl MaskClass {
         let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Col | Expr::Head));
         let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)));
         let by_mask = if attention.seen == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
-        [if placed { MaskClass::Placed } else { by_mask }, by_mask]
+        let own = match () {
+            () if placed => MaskClass::Placed,
+            () if attention.has_conditions() => MaskClass::Conditions,
+            () => by_mask,
+        };
+        [own, by_mask]
     }
 }
 

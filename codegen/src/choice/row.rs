@@ -111,6 +111,8 @@ pub enum MaskClass {
     Bounded,
     /// Any of these, with maps that ask for a score's row, column or head, for which registers are needed.
     Placed,
+    /// An opaque mask, or a mask before a map: conditions that are evaluated for every score, for which registers are needed.
+    Conditions,
 }
 
 /// Columns of O that a warpgroup has registers for: as many as a product has.
@@ -169,6 +171,7 @@ impl fmt::Display for RolesRow {
             Some(MaskClass::Full) => "no mask",
             Some(MaskClass::Bounded) => "a mask",
             Some(MaskClass::Placed) => "maps of places",
+            Some(MaskClass::Conditions) => "conditions of scores",
         };
         let rows = self.schedule().rows;
         write!(

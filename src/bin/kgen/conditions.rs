@@ -3,11 +3,11 @@
 
 /// Causal attention to every `stride`th key.
 #[attention_kernel]
-pub fn strided_attention<T: Element, const D: usize>(
+pub fn strided_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
-    v: Values<T, D>,
-    o: Output<T, D>,
+    v: Values<T, E>,
+    o: Output<T, E>,
     lse: RowOutput,
     stride: i32,
     scale: f32,
@@ -27,12 +27,12 @@ pub fn strided_attention<T: Element, const D: usize>(
 
 /// Attention within blocks whose size each head has of its own, over a paged cache.
 #[attention_kernel]
-pub fn blockwise_attention<T: Element, const D: usize>(
+pub fn blockwise_attention<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: PagedKeys<T, D>,
-    v: PagedValues<T, D>,
+    v: PagedValues<T, E>,
     table: BlockTable,
-    o: Output<T, D>,
+    o: Output<T, E>,
     lse: RowOutput,
     blocks: PerHead<i32>,
     scale: f32,

@@ -5,7 +5,7 @@ use crate::progress;
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::{Carries, MaskClass, SM80, SM80_TUNED, SM90, SM90_TUNED};
+use flashpage::codegen::choice::{Carries, LATENT, MaskClass, SM80, SM80_TUNED, SM90, SM90_TUNED};
 use flashpage::codegen::schedule::Schedule;
 use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass, frontend};
 use flashpage::kernels;
@@ -136,6 +136,9 @@ fn clients(slot: &Slot) -> Vec<Client<'static>> {
     let program =
         |name: &str| -> Option<&'static Program> { kernels::find(name).map(|stock| (stock.program)()) };
     let named: &[(&str, Option<usize>)] = match slot.of {
+        Of::Ampere { .. } | Of::Hopper { mask: None } if slot.head_dim == LATENT => {
+            &[("latent_attention", Some(16)), ("latent_attention", Some(8)), ("latent_attention", Some(64))]
+        }
         Of::Hopper { mask: Some(MaskClass::Full) } => &[
             ("attention", None),
             ("paged_full_attention", Some(16)),
@@ -160,7 +163,7 @@ fn clients(slot: &Slot) -> Vec<Client<'static>> {
             ("paged_attention", Some(8)),
             ("paged_full_attention", Some(24)),
         ],
-        Of::Ampere { carries: Carries::Conditions } => {
+        Of::Ampere { carries: Carries::Conditions } | Of::Hopper { mask: Some(MaskClass::Conditions) } => {
             return CONDITIONS.iter().map(|program| (program, Some(16))).collect();
         }
         Of::Ampere { carries: Carries::Rows } => {
