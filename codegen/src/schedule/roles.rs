@@ -132,9 +132,14 @@ impl Roles {
         }
     }
 
-    /// A K tile in shared memory, as its boxes come.
+    /// A K tile in shared memory, as its boxes come. Where V is in it, V is whole panels too: `wgmma` reads no part of one over
+    /// its rows.
     pub fn key_panels(&self) -> Panels {
-        panels(self.cols, self.qk_row(), self.qk_row().span(), self.column_order())
+        let span = match self.values {
+            ValuesIn::Own => self.qk_row().span(),
+            ValuesIn::Keys => self.qk_row().span().min(self.v_row().span()),
+        };
+        panels(self.cols, self.qk_row(), span, self.column_order())
     }
 
     /// A V tile in shared memory, as its boxes come.
@@ -151,18 +156,18 @@ impl Roles {
 
     /// The bulk copies of a tile of K, each a lane's.
     pub fn key_copies(&self) -> Copies {
-        self.column_copies(self.qk_row())
+        self.column_copies(self.key_panels())
     }
 
     /// The bulk copies of a tile of V, each a lane's.
     pub fn value_copies(&self) -> Copies {
-        self.column_copies(self.v_row())
+        self.column_copies(self.value_panels())
     }
 
-    fn column_copies(&self, row: Swizzle) -> Copies {
+    fn column_copies(&self, Panels { span, count, .. }: Panels) -> Copies {
         match self.kv_box {
-            KvBox::Panel => Copies { rows: self.cols, row_bytes: row.span(), boxes: row.spans() },
-            KvBox::Run { rows } => Copies { rows, row_bytes: row.row_bytes, boxes: self.cols / rows.max(1) },
+            KvBox::Panel => Copies { rows: self.cols, row_bytes: span, boxes: count },
+            KvBox::Run { rows } => Copies { rows, row_bytes: span * count, boxes: self.cols / rows.max(1) },
         }
     }
 
