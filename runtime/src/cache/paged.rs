@@ -361,10 +361,9 @@ impl PagedCache {
         let NewRows { keys, values, tokens, slot_mapping, rotary } = *rows;
         let append = AppendKv {
             keys,
-            values,
             tokens,
             key_pool: self.store.keys(layer),
-            value_pool: self.store.values(layer),
+            values: Some((values, self.store.values(layer))),
             slot_mapping,
             host_slots: slots,
             rotary,
