@@ -47,8 +47,7 @@ fn no_bank_conflicts() {
             ("attention", ShapeClass::Decode, vec![(1, 400), (1, 64)], (7, 1)),
             ("paged_full_attention", ShapeClass::Decode, vec![(1, 400), (1, 77)], (8, 1)),
         ] {
-            let problem =
-                Problem { head_dim: head_dim.into(), lens, q_heads, kv_heads, ..Problem::default() };
+            let problem = Problem { head_dim, lens, q_heads, kv_heads, ..Problem::default() };
             let (profile, _) = count(kernel, &problem, Some(shape));
             let (passes, least) = (profile.totals.wavefronts, profile.totals.least_wavefronts);
             // `wgmma` reads its factors as core matrices of 128 bytes.
