@@ -149,7 +149,7 @@ fn keys_are_rotated_on_the_way() {
     let rotary = Rotary { positions: (&positions).into(), cos: &cos, sin: &sin, style: RotaryStyle::Halves };
     let rows = NewRows {
         keys: &keys,
-        values: &values,
+        values: Some(&values),
         tokens: 5,
         slot_mapping: (&slots).into(),
         rotary: Some(rotary),

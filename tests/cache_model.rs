@@ -4,7 +4,7 @@
 mod paged;
 
 use flashpage::prelude::*;
-use flashpage::runtime::cache::{CacheOptions, Eviction, PagedCacheError};
+use flashpage::runtime::cache::{CacheOptions, Eviction, PagedCacheError, StoredValues};
 use flashpage::runtime::device::{AsyncPolicy, EmulatorOptions};
 use paged::{Model, ROWS, is_refusal};
 use proptest::prelude::*;
@@ -92,25 +92,30 @@ fn run(model: &mut Model, operation: &Operation) -> Result<(), PagedCacheError> 
     }
 }
 
-fn options(blocks: usize, host_blocks: usize, eviction: Eviction, layout: PoolLayout) -> CacheOptions {
-    CacheOptions {
-        blocks,
-        block_size: 8,
-        // In one of the layouts values are narrower than keys, and have pools of another size.
-        head_dim: HeadDim { qk: 8, v: if layout == PoolLayout::Hnd { 4 } else { 8 } },
-        host_blocks,
-        eviction,
-        layout,
-        ..CacheOptions::default()
-    }
+/// Numbers of a head, and where values are: like keys, in pools of another size, or in the keys.
+const KINDS: [(HeadDim, StoredValues); 3] = [
+    (HeadDim { qk: 8, v: 8 }, StoredValues::Own),
+    (HeadDim { qk: 8, v: 4 }, StoredValues::Own),
+    (HeadDim { qk: 8, v: 4 }, StoredValues::InKeys),
+];
+
+fn options(kind: (HeadDim, StoredValues), blocks: usize, host_blocks: usize) -> CacheOptions {
+    let (head_dim, values) = kind;
+    CacheOptions { blocks, block_size: 8, head_dim, values, host_blocks, ..CacheOptions::default() }
 }
 
 /// A cache, and what is done to it.
 fn drawn(layout: PoolLayout) -> impl Strategy<Value = (CacheOptions, AsyncPolicy, Vec<Operation>)> {
     let evictions = vec![Eviction::Lru, Eviction::Lfu, Eviction::SegmentedLru];
     let policies = vec![AsyncPolicy::Lazy, AsyncPolicy::Random(7), AsyncPolicy::Eager];
-    let cache = (1..24usize, prop::sample::select(vec![0usize, 3, 12]), prop::sample::select(evictions))
-        .prop_map(move |(blocks, host_blocks, eviction)| options(blocks, host_blocks, eviction, layout));
+    let kinds = prop::sample::select(KINDS.to_vec());
+    let cache =
+        (kinds, 1..24usize, prop::sample::select(vec![0usize, 3, 12]), prop::sample::select(evictions))
+            .prop_map(move |(kind, blocks, host_blocks, eviction)| CacheOptions {
+                eviction,
+                layout,
+                ..options(kind, blocks, host_blocks)
+            });
     (cache, prop::sample::select(policies), prop::collection::vec(operation(), 200))
 }
 
@@ -158,9 +163,8 @@ proptest! {
 
 /// A cache with something of everything: a shared prefix, forks that end in the same block, a sequence on the host, an
 /// evicted prefix on the host, idle prefixes, few free blocks, two layers of two heads.
-fn busy() -> Model {
-    let options =
-        CacheOptions { layers: 2, num_kv_heads: 2, ..options(14, 8, Eviction::Lru, PoolLayout::Nhd) };
+fn busy(kind: (HeadDim, StoredValues)) -> Model {
+    let options = CacheOptions { layers: 2, num_kv_heads: 2, ..options(kind, 14, 8) };
     let emulator = EmulatorOptions { policy: AsyncPolicy::Lazy, threads: 1, ..EmulatorOptions::default() };
     let mut model = Model::new(options, emulator);
     let prompts = [(2, 5), (2, 9), (3, 3)].map(|(shared, own)| model.prompt(shared, own));
@@ -209,10 +213,11 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
         }),
     ];
     let mut points = 0;
-    for ((name, attempt), lasting) in table.into_iter().flat_map(|row| [(row, false), (row, true)]) {
+    let table = KINDS.into_iter().flat_map(|kind| table.map(|row| (kind, row)));
+    for ((kind, (name, attempt)), lasting) in table.flat_map(|row| [(row, false), (row, true)]) {
         // The operation that fails is the first, then the second, until there are no more: alone, or with all after it.
         for point in 0.. {
-            let mut model = busy();
+            let mut model = busy(kind);
             let faults = model.device.faults().expect("the emulator can fail");
             if lasting {
                 faults.fail_every_after(point)
@@ -256,5 +261,5 @@ fn a_device_that_fails_leaves_every_sequence_as_it_was() {
         }
     }
     println!("{points} points of failure");
-    assert!(points > 60, "{points} points of failure");
+    assert!(points > 180, "{points} points of failure");
 }

@@ -189,10 +189,9 @@ fn helper_kernels() {
         let nhd = |tensor| Pool { tensor, layout: PoolLayout::Nhd };
         let args = AppendKv {
             keys: &keys,
-            values: &keys,
             tokens: 2,
             key_pool: nhd(&key_pool),
-            value_pool: nhd(&value_pool),
+            values: Some((&keys, nhd(&value_pool))),
             slot_mapping: (&slots).into(),
             host_slots: Some(&[6, -1]),
             rotary: None,

@@ -248,7 +248,7 @@ fn neighbours_full_of_nan() {
                 let number = index + turn;
                 let (lens, poisoned) = batches[number % batches.len()];
                 let problem = Problem {
-                    head_dim: head_dim.into(),
+                    head_dim,
                     lens: lens.to_vec(),
                     q_heads: [4, 3][number / 2 % 2],
                     kv_heads: [2, 1][number / 2 % 2],

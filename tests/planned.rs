@@ -81,7 +81,7 @@ fn one_to_eight_parts() {
             // In the larger ones as many as tell parts from the whole.
             for parts in (1..=8).step_by(if index < 2 { 1 } else { 3 }) {
                 let problem = Problem {
-                    head_dim: head_dim.into(),
+                    head_dim,
                     lens: vec![(1, 521), (19, 530)],
                     q_heads: 4,
                     kv_heads: 2,

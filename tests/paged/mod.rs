@@ -4,6 +4,7 @@
 use flashpage::prelude::*;
 use flashpage::runtime::cache::{
     CacheError, CacheOptions, DeviceTable, PagedCache, PagedCacheError, PagedSwap, Residence, SequenceId,
+    StoredValues,
 };
 use flashpage::runtime::device::EmulatorOptions;
 
@@ -98,7 +99,10 @@ impl Model {
                 let count = numbers(options, values);
                 tokens.iter().flat_map(|token| row(*token, layer, values, count)).map(f16::from_f32).collect()
             };
-            self.cache.write(layer, slots, &rows(false), &rows(true))?;
+            match options.values {
+                StoredValues::Own => self.cache.write(layer, slots, &rows(false), &rows(true))?,
+                StoredValues::InKeys => self.cache.write_keys(layer, slots, &rows(false))?,
+            }
         }
         Ok(())
     }
@@ -191,9 +195,16 @@ impl Model {
             here.iter().flat_map(|index| self.known[*index].tokens.iter().copied()).collect();
         let options = self.cache.options();
         for layer in 0..options.layers {
-            let (keys, values) =
-                self.cache.gather(layer, &ids, DType::F16).map_err(|error| format!("gather: {error}"))?;
-            for (tensor, of_values) in [(keys, false), (values, true)] {
+            let gathered = match options.values {
+                StoredValues::Own => {
+                    self.cache.gather(layer, &ids, DType::F16).map(|(keys, values)| vec![keys, values])
+                }
+                StoredValues::InKeys => {
+                    self.cache.gather_keys(layer, &ids, DType::F16).map(|keys| vec![keys])
+                }
+            };
+            let gathered = gathered.map_err(|error| format!("gather: {error}"))?;
+            for (tensor, of_values) in gathered.iter().zip([false, true]) {
                 let read = tensor.to_f32_vec().map_err(|error| error.to_string())?;
                 let count = numbers(options, of_values);
                 for (index, (token, read)) in tokens.iter().zip(read.chunks(count)).enumerate() {

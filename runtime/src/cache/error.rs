@@ -33,6 +33,41 @@ pub enum PagedCacheError {
         /// Numbers of a head, of keys and of values.
         head_dim: HeadDim,
     },
+    /// Values in keys that have fewer numbers.
+    #[error(
+        "head_dim {0} with `StoredValues::InKeys`: values are the first numbers of keys, so `v` can be {qk} at most",
+        qk = .0.qk
+    )]
+    WiderThanKeys(HeadDim),
+    /// Values of a cache that has them in its keys.
+    #[error(
+        "this cache has its values in its keys (`StoredValues::InKeys`), the first {v} numbers of each: {instead}"
+    )]
+    ValuesInKeys {
+        /// Numbers of a head's values.
+        v: usize,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// Keys alone for a cache that has values too.
+    #[error("this cache has pools of values (`StoredValues::Own`), and none are given: {0}")]
+    NoValues(&'static str),
+    /// A rotation of keys whose first numbers are values.
+    #[error(
+        "a rotation turns the first numbers of keys, which in this cache are the values (`StoredValues::InKeys`): \
+         rotate the part behind them before the rows are written, and give `rotary: None`"
+    )]
+    RotatesValues,
+    /// A scale for values that have that of keys.
+    #[error(
+        "scales of {key} and {value}: this cache has its values in its keys (`StoredValues::InKeys`), give both one scale"
+    )]
+    ValueScale {
+        /// Of keys.
+        key: f32,
+        /// Of values.
+        value: f32,
+    },
     /// A pool larger than memory can be.
     #[error("a block of {0} tokens over all layers has more bytes than can be counted")]
     TooLarge(usize),

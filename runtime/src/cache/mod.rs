@@ -12,6 +12,13 @@
 //!  block table            pools of layer 0, 1, ...: K and V, each [blocks, block_size, num_kv_heads, head_dim] (NHD)
 //!  sequence 3: [7, 2] ──▶ block 7: tokens 0..16  │ block 2: tokens 16..29, three slots free
 //! ```
+//!
+//! K and V may differ in `head_dim`. Where values are the first numbers of keys, as in multi-head latent attention, there is
+//! no V ([`StoredValues::InKeys`]), and everything else is as before:
+//!
+//! ```text
+//!  pools of layer 0, 1, ...: K alone    a row: │ values: head_dim.v numbers │ the rest: head_dim.qk - head_dim.v │
+//! ```
 
 mod error;
 mod paged;
@@ -25,6 +32,6 @@ pub use flashpage_cache::{
     Admitted, BlockManager, CacheError, CacheStats, Candidate, Eviction, Inserted, LockId, OutOfBlocks,
     PrefixEvent, Recovery, Residence, SequenceId, Waste, handle, preemption_order,
 };
-pub use paged::{CacheOptions, NewRows, PagedCache};
+pub use paged::{CacheOptions, NewRows, PagedCache, StoredValues};
 pub use swap::PagedSwap;
 pub use table::DeviceTable;

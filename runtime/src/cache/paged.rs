@@ -14,12 +14,26 @@ use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::DType;
 use std::collections::HashMap;
 
+/// Where a [`PagedCache`] has its values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoredValues {
+    /// In pools of their own.
+    #[default]
+    Own,
+    /// In the keys: a token's values are the first `head_dim.v` numbers of its keys, as in multi-head latent attention
+    /// (`HeadDim { qk: 576, v: 512 }` and one head). There are no pools of values, on the device or on the host:
+    /// [`PagedCache::write_keys`] and [`PagedCache::gather_keys`] go with it, and kernels that cut values out of a row,
+    /// such as the stock kernel `latent_attention`. Rows are stored as they are given: of a row with a rotated part behind
+    /// its values, the caller rotates that part before.
+    InKeys,
+}
+
 /// How a [`PagedCache`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheOptions {
     /// What is stored: f16, bf16, f32, or fp8 (e4m3, e5m2) with a scale for keys and one for values in each layer.
     pub dtype: DType,
-    /// Layers, each with a pool of keys and one of values; all behind one block table.
+    /// Layers, each with a pool of keys and, where values have their own, one of values; all behind one block table.
     pub layers: usize,
     /// Physical blocks.
     pub blocks: usize,
@@ -29,6 +43,8 @@ pub struct CacheOptions {
     pub num_kv_heads: usize,
     /// Numbers of a head: those of keys, and those of values.
     pub head_dim: HeadDim,
+    /// Whether values have pools of their own, or are the first numbers of keys.
+    pub values: StoredValues,
     /// How tokens and heads of a block lie.
     pub layout: PoolLayout,
     /// Blocks in page-locked host memory, for what is swapped out or evicted. 0: no swap.
@@ -38,7 +54,7 @@ pub struct CacheOptions {
 }
 
 impl Default for CacheOptions {
-    /// One layer of f16, 256 blocks of 16 tokens, one head of 64, NHD, no swap, LRU.
+    /// One layer of f16, 256 blocks of 16 tokens, one head of 64, values of their own, NHD, no swap, LRU.
     fn default() -> Self {
         CacheOptions {
             dtype: DType::F16,
@@ -47,6 +63,7 @@ impl Default for CacheOptions {
             block_size: 16,
             num_kv_heads: 1,
             head_dim: 64.into(),
+            values: StoredValues::Own,
             layout: PoolLayout::Nhd,
             host_blocks: 0,
             eviction: Eviction::default(),
@@ -55,11 +72,11 @@ impl Default for CacheOptions {
 }
 
 impl CacheOptions {
-    /// The dimensions of the pools of keys, and of those of values.
-    pub fn pool_shapes(&self) -> [PoolShape; 2] {
-        let CacheOptions { blocks, block_size, num_kv_heads, head_dim: HeadDim { qk, v }, layout, .. } =
-            *self;
-        [qk, v].map(|head_dim| PoolShape { blocks, block_size, kv_heads: num_kv_heads, head_dim, layout })
+    /// The dimensions of the pools of keys, and of those of values, if there are any.
+    pub fn pool_shapes(&self) -> (PoolShape, Option<PoolShape>) {
+        let CacheOptions { blocks, block_size, num_kv_heads, head_dim, layout, .. } = *self;
+        let shape = |head_dim| PoolShape { blocks, block_size, kv_heads: num_kv_heads, head_dim, layout };
+        (shape(head_dim.qk), (self.values == StoredValues::Own).then(|| shape(head_dim.v)))
     }
 }
 
@@ -76,13 +93,15 @@ pub struct PagedCache {
 pub struct NewRows<'a> {
     /// `[tokens, num_kv_heads, head_dim]`, with the head dimension of keys.
     pub keys: &'a Tensor,
-    /// `[tokens, num_kv_heads, head_dim]`, with the head dimension of values.
-    pub values: &'a Tensor,
+    /// `[tokens, num_kv_heads, head_dim]`, with the head dimension of values. `None` where values are in the keys
+    /// ([`StoredValues::InKeys`]), and only there.
+    pub values: Option<&'a Tensor>,
     /// Tokens that are new: the first rows, if there are more.
     pub tokens: usize,
     /// `i64[tokens]`, as [`PagedCache::append`] gives them; negative ones are padding.
     pub slot_mapping: DeviceArray<'a>,
-    /// Rotates the keys on the way.
+    /// Rotates the keys on the way, of each the first numbers. `None` where these are its values
+    /// ([`StoredValues::InKeys`]).
     pub rotary: Option<Rotary<'a>>,
 }
 
@@ -90,7 +109,8 @@ impl PagedCache {
     /// An empty cache. Memory that nobody has written is NaN, so that a kernel that reads it is seen.
     ///
     /// # Errors
-    /// A block size that is no multiple of 8, an element type that is none of a cache, a dimension of 0, or no room.
+    /// A block size that is no multiple of 8, an element type that is none of a cache, a dimension of 0, values in keys that
+    /// are wider than these, or no room.
     pub fn new(device: &Device, options: CacheOptions) -> Result<PagedCache, PagedCacheError> {
         let CacheOptions {
             dtype,
@@ -99,6 +119,7 @@ impl PagedCache {
             block_size,
             num_kv_heads,
             head_dim,
+            values,
             host_blocks,
             eviction,
             ..
@@ -111,6 +132,9 @@ impl PagedCache {
         }
         if layers == 0 || num_kv_heads == 0 || head_dim.qk == 0 || head_dim.v == 0 {
             return Err(PagedCacheError::Empty { layers, num_kv_heads, head_dim });
+        }
+        if values == StoredValues::InKeys && head_dim.v > head_dim.qk {
+            return Err(PagedCacheError::WiderThanKeys(head_dim));
         }
         // Memory first: a pool that does not fit is refused before anything of its size is counted.
         let store = Store::new(device, &options)?;
@@ -133,7 +157,7 @@ impl PagedCache {
         &self.store.device
     }
 
-    /// Bytes of a block: keys and values of all layers.
+    /// Bytes of a block over all layers: keys, and values where they have pools of their own.
     pub fn bytes_of_block(&self) -> usize {
         self.store.bytes_of_block()
     }
@@ -141,7 +165,8 @@ impl PagedCache {
     /// The scales of an fp8 layer. What is stored already keeps the scales it was stored with: set them first.
     ///
     /// # Errors
-    /// No such layer, scales that are not above 0, or a type that is not scaled.
+    /// No such layer, scales that are not above 0, a type that is not scaled, or, of values that are in the keys
+    /// ([`StoredValues::InKeys`]), another scale than that of keys.
     pub fn set_scales(&mut self, layer: usize, scales: KvScales) -> Result<(), PagedCacheError> {
         self.check_layer(layer)?;
         if !matches!(self.options.dtype, DType::E4m3 | DType::E5m2) {
@@ -150,6 +175,9 @@ impl PagedCache {
         let good = |scale: f32| scale.is_finite() && scale > 0.0;
         if !good(scales.key) || !good(scales.value) {
             return Err(PagedCacheError::Scale(scales.key, scales.value));
+        }
+        if self.options.values == StoredValues::InKeys && scales.key != scales.value {
+            return Err(PagedCacheError::ValueScale { key: scales.key, value: scales.value });
         }
         self.store.layers[layer].scales = scales;
         Ok(())
@@ -346,7 +374,8 @@ impl PagedCache {
     /// Writes new rows of a layer into their slots, with a kernel; quantises where the cache is fp8.
     ///
     /// # Errors
-    /// No such layer, tensors of other shapes or types, or the device failed.
+    /// No such layer; tensors of other shapes or types; values of a cache that has them in its keys, or a rotation, which
+    /// would turn these; no values of any other cache; or the device failed.
     pub fn write_rows(&self, layer: usize, rows: &NewRows<'_>) -> Result<(), PagedCacheError> {
         self.append_rows(layer, rows, None)
     }
@@ -359,12 +388,18 @@ impl PagedCache {
     ) -> Result<(), PagedCacheError> {
         self.check_layer(layer)?;
         let NewRows { keys, values, tokens, slot_mapping, rotary } = *rows;
+        let values = match (values, self.store.values(layer)) {
+            (Some(values), Some(pool)) => Some((values, pool)),
+            (Some(_), None) => return Err(self.values_in_keys("give `values: None`")),
+            (None, Some(_)) => return Err(PagedCacheError::NoValues("give `values`")),
+            (None, None) if rotary.is_some() => return Err(PagedCacheError::RotatesValues),
+            (None, None) => None,
+        };
         let append = AppendKv {
             keys,
-            values,
             tokens,
             key_pool: self.store.keys(layer),
-            value_pool: self.store.values(layer),
+            values,
             slot_mapping,
             host_slots: slots,
             rotary,
@@ -377,8 +412,9 @@ impl PagedCache {
     /// its own head dimension.
     ///
     /// # Errors
-    /// No such layer; another number of rows than slots; a slot that is negative, outside the pool, past what its sequence
-    /// has reserved, or of a block that no sequence holds or several do; or the device failed. Nothing was written but in the last case.
+    /// No such layer; values are in the keys ([`PagedCache::write_keys`] is for these); another number of rows than slots; a
+    /// slot that is negative, outside the pool, past what its sequence has reserved, or of a block that no sequence holds or
+    /// several do; or the device failed. Nothing was written but in the last case.
     pub fn write<T: HostElement>(
         &self,
         layer: usize,
@@ -387,10 +423,41 @@ impl PagedCache {
         values: &[T],
     ) -> Result<(), PagedCacheError> {
         self.check_layer(layer)?;
+        if self.options.values == StoredValues::InKeys {
+            return Err(self.values_in_keys("write the rows with `write_keys`"));
+        }
+        self.write_host(layer, slots, keys, Some(values))
+    }
+
+    /// [`PagedCache::write`] where values are in the keys: `[slots, num_kv_heads, head_dim]`, with the head dimension of keys.
+    ///
+    /// # Errors
+    /// As [`PagedCache::write`], but that the cache must have no pools of values.
+    pub fn write_keys<T: HostElement>(
+        &self,
+        layer: usize,
+        slots: &[i64],
+        keys: &[T],
+    ) -> Result<(), PagedCacheError> {
+        self.check_layer(layer)?;
+        if self.options.values == StoredValues::Own {
+            return Err(PagedCacheError::NoValues("write both with `write`"));
+        }
+        self.write_host(layer, slots, keys, None)
+    }
+
+    fn write_host<T: HostElement>(
+        &self,
+        layer: usize,
+        slots: &[i64],
+        keys: &[T],
+        values: Option<&[T]>,
+    ) -> Result<(), PagedCacheError> {
         self.check_slots(slots)?;
         let CacheOptions { num_kv_heads, head_dim: HeadDim { qk, v }, .. } = self.options;
-        for (given, head_dim) in [(keys.len(), qk), (values.len(), v)] {
-            let tokens = slots.len();
+        let tokens = slots.len();
+        for (given, head_dim) in [(Some(keys), qk), (values, v)] {
+            let Some(given) = given.map(<[T]>::len) else { continue };
             if given != tokens * num_kv_heads * head_dim {
                 return Err(PagedCacheError::Rows { given, tokens, num_kv_heads, head_dim });
             }
@@ -399,11 +466,13 @@ impl PagedCache {
             return Ok(());
         }
         let device = &self.store.device;
-        let keys = Tensor::from_slice(device, keys, &[slots.len(), num_kv_heads, qk])?;
-        let values = Tensor::from_slice(device, values, &[slots.len(), num_kv_heads, v])?;
-        let (tokens, mapping) = (slots.len(), self.slot_mapping(slots)?);
+        let tensor =
+            |numbers, head_dim| Tensor::from_slice(device, numbers, &[tokens, num_kv_heads, head_dim]);
+        let keys = tensor(keys, qk)?;
+        let values = values.map(|values| tensor(values, v)).transpose()?;
+        let mapping = self.slot_mapping(slots)?;
         let slot_mapping = (&mapping).into();
-        let rows = NewRows { keys: &keys, values: &values, tokens, slot_mapping, rotary: None };
+        let rows = NewRows { keys: &keys, values: values.as_ref(), tokens, slot_mapping, rotary: None };
         self.append_rows(layer, &rows, Some(slots))
     }
 
@@ -420,7 +489,8 @@ impl PagedCache {
     /// `[tokens, num_kv_heads, head_dim]` of `dtype` each, with its own head dimension; fp8 is multiplied by its scale.
     ///
     /// # Errors
-    /// No such layer, a sequence that is not there or not on the device, a type that is not to be had, or the device failed.
+    /// No such layer, values that are in the keys ([`PagedCache::gather_keys`] is for these), a sequence that is not there or
+    /// not on the device, a type that is not to be had, or the device failed.
     pub fn gather(
         &self,
         layer: usize,
@@ -428,30 +498,55 @@ impl PagedCache {
         dtype: DType,
     ) -> Result<(Tensor, Tensor), PagedCacheError> {
         self.check_layer(layer)?;
-        let table = self.table(ids)?;
-        let CacheOptions { num_kv_heads, head_dim: HeadDim { qk, v }, .. } = self.options;
-        let tokens = table.seq_lens().iter().map(|len| *len as usize).sum();
-        let device = &self.store.device;
-        let starts = Starts::from_lens(device, table.seq_lens())?;
-        let gathered = |pool: Pool<'_>, head_dim, scale: Option<f32>| -> Result<Tensor, PagedCacheError> {
-            let out = Tensor::filled_nan(device, dtype, &[tokens, num_kv_heads, head_dim])?;
-            let gather = GatherKv {
-                pool,
-                block_table: table.entries_tensor().into(),
-                table_width: table.width(),
-                sequences: table.sequences(),
-                seq_lens: table.seq_lens_tensor().into(),
-                cu_seqlens: starts.tensor().into(),
-                longest: starts.longest(),
-                out: &out,
-                scale,
-            };
-            gather_kv(device, &gather)?;
-            Ok(out)
+        let Some(values) = self.store.values(layer) else {
+            return Err(self.values_in_keys("read the rows with `gather_keys`"));
         };
-        let scales = self.scales(layer);
-        let keys = gathered(self.store.keys(layer), qk, scales.map(|scales| scales.key))?;
-        Ok((keys, gathered(self.store.values(layer), v, scales.map(|scales| scales.value))?))
+        let (table, scales) = (self.table(ids)?, self.scales(layer));
+        let keys = self.gathered(&self.store.keys(layer), &table, dtype, scales.map(|scales| scales.key))?;
+        Ok((keys, self.gathered(&values, &table, dtype, scales.map(|scales| scales.value))?))
+    }
+
+    /// [`PagedCache::gather`] of keys alone, in any cache: `[tokens, num_kv_heads, head_dim]` of `dtype`, with the head
+    /// dimension of keys.
+    ///
+    /// # Errors
+    /// As [`PagedCache::gather`], wherever values are.
+    pub fn gather_keys(
+        &self,
+        layer: usize,
+        ids: &[SequenceId],
+        dtype: DType,
+    ) -> Result<Tensor, PagedCacheError> {
+        self.check_layer(layer)?;
+        let scale = self.scales(layer).map(|scales| scales.key);
+        self.gathered(&self.store.keys(layer), &self.table(ids)?, dtype, scale)
+    }
+
+    fn gathered(
+        &self,
+        pool: &Pool<'_>,
+        table: &BlockTable,
+        dtype: DType,
+        scale: Option<f32>,
+    ) -> Result<Tensor, PagedCacheError> {
+        let device = &self.store.device;
+        let tokens = table.seq_lens().iter().map(|len| *len as usize).sum();
+        let head_dim = pool.shape().map_or(0, |shape| shape.head_dim);
+        let out = Tensor::filled_nan(device, dtype, &[tokens, self.options.num_kv_heads, head_dim])?;
+        let starts = Starts::from_lens(device, table.seq_lens())?;
+        let gather = GatherKv {
+            pool: *pool,
+            block_table: table.entries_tensor().into(),
+            table_width: table.width(),
+            sequences: table.sequences(),
+            seq_lens: table.seq_lens_tensor().into(),
+            cu_seqlens: starts.tensor().into(),
+            longest: starts.longest(),
+            out: &out,
+            scale,
+        };
+        gather_kv(device, &gather)?;
+        Ok(out)
     }
 
     /// The block table of these sequences, made anew: [`super::DeviceTable`] keeps one.
@@ -492,14 +587,19 @@ impl PagedCache {
     /// A layer's values, as a launch argument.
     ///
     /// # Errors
-    /// No such layer.
+    /// No such layer, or values are in the keys.
     pub fn values(&self, layer: usize) -> Result<Pool<'_>, PagedCacheError> {
         self.check_layer(layer)?;
-        Ok(self.store.values(layer))
+        let in_keys = "launch a kernel that cuts them out of a row, such as `latent_attention`, on `keys`";
+        self.store.values(layer).ok_or_else(|| self.values_in_keys(in_keys))
     }
 
-    /// The dimensions of the pools of keys, and of those of values.
-    pub fn pool_shapes(&self) -> [PoolShape; 2] {
+    fn values_in_keys(&self, instead: &'static str) -> PagedCacheError {
+        PagedCacheError::ValuesInKeys { v: self.options.head_dim.v, instead }
+    }
+
+    /// The dimensions of the pools of keys, and of those of values, if there are any.
+    pub fn pool_shapes(&self) -> (PoolShape, Option<PoolShape>) {
         self.options.pool_shapes()
     }
 

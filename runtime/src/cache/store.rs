@@ -1,4 +1,5 @@
-//! Where keys and values lie: a pool of each for every layer on the device, and blocks on the host.
+//! Where keys and values lie: a pool of each for every layer on the device, or of keys alone where values are in them, and
+//! blocks on the host.
 //!
 //! A block on the host holds that block of every pool, one after another: `[host block, pool, bytes of a block]`, the pools
 //! being layer 0's keys, layer 0's values, layer 1's keys and so on; where values have another head dimension than keys, the
@@ -7,19 +8,19 @@
 
 use super::PagedCacheError;
 use super::paged::CacheOptions;
-use crate::args::{Pool, PoolLayout};
+use crate::args::{Pool, PoolLayout, PoolShape};
 use crate::device::{Buffer, Device, HostBuffer, Stream, Transfer};
 use crate::device_kernels::{DeviceArray, KvScales, PoolTable, copy_blocks, stage_blocks, unstage_blocks};
 use crate::tensor::Tensor;
 use flashpage_cache::BlockMove;
-use flashpage_codegen::HeadDim;
 use std::sync::Arc;
 
 /// A layer's pools.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub keys: Tensor,
-    pub values: Tensor,
+    /// `None` where values are in the keys.
+    pub values: Option<Tensor>,
     pub scales: KvScales,
 }
 
@@ -68,19 +69,10 @@ impl Copies {
 
 impl Store {
     pub fn new(device: &Device, options: &CacheOptions) -> Result<Store, PagedCacheError> {
-        let CacheOptions {
-            dtype,
-            layers,
-            block_size,
-            num_kv_heads,
-            head_dim: HeadDim { qk, v },
-            layout,
-            host_blocks,
-            ..
-        } = *options;
-        let [of_keys, of_values] = options.pool_shapes().map(|shape| shape.dims());
+        let CacheOptions { dtype, layers, block_size, num_kv_heads, layout, host_blocks, .. } = *options;
+        let (of_keys, of_values) = options.pool_shapes();
         let too_large = || PagedCacheError::TooLarge(block_size);
-        let both = qk.checked_add(v);
+        let both = of_keys.head_dim.checked_add(of_values.map_or(0, |shape| shape.head_dim));
         let numbers = both.and_then(|n| block_size.checked_mul(num_kv_heads)?.checked_mul(n));
         let block_bytes = numbers.and_then(|n| n.checked_mul(dtype.bytes())).ok_or_else(too_large)?;
         let host_bytes = block_bytes.checked_mul(layers).and_then(|n| n.checked_mul(host_blocks));
@@ -88,15 +80,17 @@ impl Store {
         let mut made = Vec::with_capacity(layers);
         for _ in 0..layers {
             // What nobody has written is NaN, so that a kernel that reads it is seen.
-            let keys = Tensor::filled_nan(device, dtype, &of_keys)?;
-            let values = Tensor::filled_nan(device, dtype, &of_values)?;
+            let pool = |shape: PoolShape| Tensor::filled_nan(device, dtype, &shape.dims());
+            let (keys, values) = (pool(of_keys)?, of_values.map(pool).transpose()?);
             made.push(Layer { keys, values, scales: KvScales { key: 1.0, value: 1.0 } });
         }
-        let tables: Vec<Vec<&Tensor>> = match qk == v {
-            true => vec![made.iter().flat_map(|layer| [&layer.keys, &layer.values]).collect()],
-            false => vec![
+        let tables: Vec<Vec<&Tensor>> = match of_values {
+            Some(shape) if shape != of_keys => vec![
                 made.iter().map(|layer| &layer.keys).collect(),
-                made.iter().map(|layer| &layer.values).collect(),
+                made.iter().filter_map(|layer| layer.values.as_ref()).collect(),
+            ],
+            _ => vec![
+                made.iter().flat_map(|layer| [Some(&layer.keys), layer.values.as_ref()]).flatten().collect(),
             ],
         };
         let pools = tables.iter().map(|pools| PoolTable::new(device, pools)).collect::<Result<_, _>>()?;
@@ -115,11 +109,11 @@ impl Store {
         Pool { tensor: &self.layers[layer].keys, layout: self.layout }
     }
 
-    pub fn values(&self, layer: usize) -> Pool<'_> {
-        Pool { tensor: &self.layers[layer].values, layout: self.layout }
+    pub fn values(&self, layer: usize) -> Option<Pool<'_>> {
+        self.layers[layer].values.as_ref().map(|tensor| Pool { tensor, layout: self.layout })
     }
 
-    /// Bytes of a block over all layers, keys and values.
+    /// Bytes of a block over all layers, in all pools.
     pub fn bytes_of_block(&self) -> usize {
         self.pools.iter().map(|pools| pools.staged_bytes(1)).sum()
     }

@@ -22,14 +22,13 @@ pub struct KvScales {
 pub struct AppendKv<'a> {
     /// f16, bf16 or f32 `[rows, kv_heads, head_dim]`, of which the first `tokens` rows are new.
     pub keys: &'a Tensor,
-    /// The same of values, which may have another `head_dim`.
-    pub values: &'a Tensor,
     /// How many tokens are new.
     pub tokens: usize,
     /// Of the keys' type, e4m3 or e5m2.
     pub key_pool: Pool<'a>,
-    /// Of the same type, shape and layout, but for the `head_dim`, which is that of the values.
-    pub value_pool: Pool<'a>,
+    /// The new values, like the keys, and their pool, like that of keys; both may have another `head_dim`. `None`: keys
+    /// alone are written.
+    pub values: Option<(&'a Tensor, Pool<'a>)>,
     /// i64 `[tokens]`: where each token goes, `block * block_size + offset`. A negative one is padding and goes nowhere.
     /// No two are the same.
     pub slot_mapping: DeviceArray<'a>,
@@ -41,7 +40,15 @@ pub struct AppendKv<'a> {
     pub scales: Option<KvScales>,
 }
 
-/// Writes new keys and values to their slots.
+/// Keys or values on their way into a pool.
+struct Side {
+    rows: u64,
+    pool: u64,
+    shape: PoolShape,
+    scale: f32,
+}
+
+/// Writes new keys and values, or keys alone, to their slots.
 ///
 /// # Errors
 /// Shapes, types, sizes, slots or scales that do not fit, memory of another device, or a device that fails.
@@ -54,46 +61,25 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         return Err(MoveError::DType { name: "key_pool", given: to, takes: format!("{from}, e4m3 or e5m2") });
     }
     let [rows, kv_heads, head_dim] = three("keys", args.keys, "[rows, kv_heads, head_dim]")?;
-    let [rows_of_values, heads_of_values, dim_of_values] =
-        three("values", args.values, "[rows, kv_heads, head_dim]")?;
-    if (rows_of_values, heads_of_values) != (rows, kv_heads) {
-        let takes = format!("[{rows}, {kv_heads}, head_dim], as the keys have them");
-        return Err(MoveError::Shape { name: "values", given: args.values.shape().to_vec(), takes });
-    }
     if rows < args.tokens {
         return Err(MoveError::Count { name: "keys", given: rows, takes: args.tokens });
     }
-    let key_shape = pool("key_pool", &args.key_pool)?;
-    let wanted = PoolShape { kv_heads, head_dim, ..key_shape };
-    shape("key_pool", args.key_pool.tensor, &wanted.dims())?;
-    let of_values = PoolShape { head_dim: dim_of_values, ..wanted };
-    shape(
-        "value_pool",
-        args.value_pool.tensor,
-        &PoolShape { layout: args.value_pool.layout, ..of_values }.dims(),
-    )?;
-    if args.value_pool.layout != args.key_pool.layout {
-        let given = args.value_pool.tensor.shape().to_vec();
-        let takes = format!("the layout {:?} of `key_pool`", args.key_pool.layout);
-        return Err(MoveError::Shape { name: "value_pool", given, takes });
-    }
+    let key_shape = PoolShape { kv_heads, head_dim, ..pool("key_pool", &args.key_pool)? };
+    shape("key_pool", args.key_pool.tensor, &key_shape.dims())?;
     check_slots(args, &key_shape)?;
-    let scales = [
-        scale("keys", to, args.scales.map(|scales| scales.key))?,
-        scale("values", to, args.scales.map(|scales| scales.value))?,
-    ];
-    let [keys, values, key_pool, value_pool] = [
-        tensor(device, "keys", args.keys, from, "")?,
-        tensor(device, "values", args.values, from, &format!("{from}, as the keys do"))?,
-        tensor(device, "key_pool", args.key_pool.tensor, to, "")?,
-        tensor(device, "value_pool", args.value_pool.tensor, to, &format!("{to}, as `key_pool` does"))?,
-    ];
+    let keys = Side {
+        rows: tensor(device, "keys", args.keys, from, "")?,
+        pool: tensor(device, "key_pool", args.key_pool.tensor, to, "")?,
+        shape: key_shape,
+        scale: scale("keys", to, args.scales.map(|scales| scales.key))?,
+    };
+    let values = args.values.map(|values| side_of_values(device, args, values, &key_shape)).transpose()?;
     let slot_mapping = args.slot_mapping.address(device, "slot_mapping", args.tokens, 8)?;
     let tokens = limited("`tokens`", args.tokens, MOST)?;
     let of_heads = limited("the number of KV heads", kv_heads, MOST)?;
     let of_blocks = limited("the block size", key_shape.block_size, MOST)?;
-    for head_dim in [head_dim, dim_of_values] {
-        limited("`head_dim`", head_dim, MOST)?;
+    for side in [Some(&keys), values.as_ref()].into_iter().flatten() {
+        limited("`head_dim`", side.shape.head_dim, MOST)?;
     }
     let rotary = match &args.rotary {
         Some(rotary) => rotary.check(device, args.tokens, head_dim)?,
@@ -102,29 +88,60 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
     if tokens == 0 || kv_heads == 0 {
         return Ok(());
     }
-    let launch =
-        |[k, v, k_pool, v_pool]: [u64; 4], pool: &PoolShape, scales: [f32; 2], rotary: &Checked, grid| {
-            if pool.head_dim == 0 {
-                return Ok(());
-            }
-            let (block, token, head) = pool.strides();
-            let params = Params::default()
-                .u64(&[k, v, k_pool, v_pool, slot_mapping])
-                .u32(&[of_heads, pool.head_dim as u32, of_blocks])
-                .u64(&[block as u64, token as u64, head as u64])
-                .f32(&scales)
-                .u64(&rotary.addresses)
-                .u32(&rotary.numbers);
-            let block = threads(pool.head_dim, from.bytes().min(to.bytes()), kv_heads);
-            params.launch(device, &format!("append_kv_{from}_{to}"), grid, block)
-        };
-    if head_dim == dim_of_values {
-        return launch([keys, values, key_pool, value_pool], &wanted, scales, &rotary, [tokens, 2, 1]);
+    // Blocks (token, 0) write keys and blocks (token, 1) values; both have one head dimension.
+    let launch = |k: &Side, v: &Side, rotary: &Checked, sides| {
+        let shape = &k.shape;
+        if shape.head_dim == 0 {
+            return Ok(());
+        }
+        let (block, token, head) = shape.strides();
+        let params = Params::default()
+            .u64(&[k.rows, v.rows, k.pool, v.pool, slot_mapping])
+            .u32(&[of_heads, shape.head_dim as u32, of_blocks])
+            .u64(&[block as u64, token as u64, head as u64])
+            .f32(&[k.scale, v.scale])
+            .u64(&rotary.addresses)
+            .u32(&rotary.numbers);
+        let block = threads(shape.head_dim, from.bytes().min(to.bytes()), kv_heads);
+        params.launch(device, &format!("append_kv_{from}_{to}"), [tokens, sides, 1], block)
+    };
+    match &values {
+        Some(values) if values.shape.head_dim == head_dim => launch(&keys, values, &rotary, 2),
+        // Once for keys, and once for values in their place.
+        Some(values) => {
+            launch(&keys, &keys, &rotary, 1)?;
+            launch(values, values, &Checked::NONE, 1)
+        }
+        None => launch(&keys, &keys, &rotary, 1),
     }
-    // The kernel takes one head dimension: once for keys, and once for values in their place.
-    let grid = [tokens, 1, 1];
-    launch([keys, keys, key_pool, key_pool], &wanted, [scales[0]; 2], &rotary, grid)?;
-    launch([values, values, value_pool, value_pool], &of_values, [scales[1]; 2], &Checked::NONE, grid)
+}
+
+fn side_of_values(
+    device: &Device,
+    args: &AppendKv<'_>,
+    (values, value_pool): (&Tensor, Pool<'_>),
+    key_shape: &PoolShape,
+) -> Result<Side, MoveError> {
+    let (from, to) = (args.keys.dtype(), args.key_pool.tensor.dtype());
+    let (rows, kv_heads) = (args.keys.shape()[0], key_shape.kv_heads);
+    let [given_rows, given_heads, head_dim] = three("values", values, "[rows, kv_heads, head_dim]")?;
+    if (given_rows, given_heads) != (rows, kv_heads) {
+        let takes = format!("[{rows}, {kv_heads}, head_dim], as the keys have them");
+        return Err(MoveError::Shape { name: "values", given: values.shape().to_vec(), takes });
+    }
+    let of_values = PoolShape { head_dim, layout: value_pool.layout, ..*key_shape };
+    shape("value_pool", value_pool.tensor, &of_values.dims())?;
+    if value_pool.layout != key_shape.layout {
+        let given = value_pool.tensor.shape().to_vec();
+        let takes = format!("the layout {:?} of `key_pool`", key_shape.layout);
+        return Err(MoveError::Shape { name: "value_pool", given, takes });
+    }
+    Ok(Side {
+        rows: tensor(device, "values", values, from, &format!("{from}, as the keys do"))?,
+        pool: tensor(device, "value_pool", value_pool.tensor, to, &format!("{to}, as `key_pool` does"))?,
+        shape: of_values,
+        scale: scale("values", to, args.scales.map(|scales| scales.value))?,
+    })
 }
 
 fn check_slots(args: &AppendKv<'_>, pool: &PoolShape) -> Result<(), MoveError> {

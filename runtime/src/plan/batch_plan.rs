@@ -91,6 +91,9 @@ impl Planner {
             return Vec::new();
         }
         let Setup { packed_heads, head_dim, dtype, ref classes, .. } = self.setup;
+        // Values that are the first numbers of keys are read with these.
+        let of_values = if self.attention.v == self.attention.k { 0 } else { head_dim.v };
+        let column = (head_dim.qk + of_values) * dtype.bytes();
         let starts = batch.query.starts;
         let mut groups = Vec::new();
         for SharedPrefix { sequences, tokens } in prefixes {
@@ -107,7 +110,7 @@ impl Planner {
             }
             let tiles = |rows: usize| rows.div_ceil(classes[class_of(classes, rows)].tile_rows);
             let apart = sequences.clone().map(|sequence| tiles(own(sequence))).sum();
-            let pays = cascade::pays(apart, tiles(rows), *tokens, rows, head_dim, dtype.bytes());
+            let pays = cascade::pays(apart, tiles(rows), tokens * column, rows, head_dim.v);
             if !pays && !self.setup.options.always_cascade {
                 notes.push(format!("{name} is not shared: merging would cost more than it saves"));
                 continue;

@@ -16,7 +16,6 @@ use super::error::PlanError;
 use super::visible::Visible;
 use crate::args::Argument;
 use crate::batch::Batch;
-use flashpage_codegen::HeadDim;
 use flashpage_codegen::analysis::attention::{Attention, ScoreOp};
 use flashpage_codegen::program::Expr;
 
@@ -101,18 +100,12 @@ pub(super) fn check(batch: &Batch<'_>, prefixes: &[SharedPrefix]) -> Result<(), 
     Ok(())
 }
 
-/// Whether sharing pays: the row tiles that read the prefix apart and together, its tokens, and the rows merged.
-pub(super) fn pays(
-    apart: usize,
-    together: usize,
-    tokens: usize,
-    rows: usize,
-    head_dim: HeadDim,
-    element: usize,
-) -> bool {
-    let saved = apart.saturating_sub(together) * tokens * (head_dim.qk + head_dim.v) * element;
+/// Whether sharing pays: the row tiles that read the prefix apart and together, the bytes that each reads of it, the rows
+/// merged, and numbers of a row's output.
+pub(super) fn pays(apart: usize, together: usize, bytes: usize, rows: usize, v: usize) -> bool {
+    let saved = apart.saturating_sub(together) * bytes;
     // Two results a row, written and read.
-    let added = rows * 2 * 2 * (head_dim.v + 1) * F32;
+    let added = rows * 2 * 2 * (v + 1) * F32;
     saved >= WORTH * added
 }
 
@@ -135,7 +128,7 @@ mod tests {
         ];
         for (apart, together, tokens, rows, expected) in table {
             assert_eq!(
-                pays(apart, together, tokens, rows, 128.into(), 2),
+                pays(apart, together, tokens * (128 + 128) * 2, rows, 128),
                 expected,
                 "{apart} {together} {tokens}"
             );

@@ -7,10 +7,11 @@ use flashpage_runtime::args::PoolShape;
 use flashpage_runtime::device_kernels::{AppendKv, KvScales, Rotary, RotaryStyle, append_kv};
 use flashpage_runtime::{DType, Device, Pool, PoolLayout, Tensor};
 
-/// A pool's shape, and how much of a head is rotated how.
+/// The pools' shape, the head dimension of values if there are any, and how much of a head is rotated how.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     shape: PoolShape,
+    values: Option<usize>,
     from: DType,
     to: DType,
     rotation: Option<(usize, RotaryStyle)>,
@@ -30,7 +31,20 @@ fn cases() -> Vec<Case> {
                         PoolShape { blocks: 40 / block_size + 2, block_size, kv_heads, head_dim, layout };
                     let scales = (to != from && kv_heads != 3).then_some(KvScales { key: 0.03, value: 1.7 });
                     let rotations = [None, Some((rotary_dim, STYLES[0])), Some((rotary_dim, STYLES[1]))];
-                    cases.extend(rotations.map(|rotation| Case { shape, from, to, rotation, scales }));
+                    for rotation in rotations {
+                        // As wide as keys, narrower, wider, and none.
+                        let widths = [Some(head_dim), Some(head_dim / 2), Some(head_dim + 24), None];
+                        // The others with one rotation.
+                        let widths = if rotation == rotations[1] { &widths[..] } else { &widths[..1] };
+                        cases.extend(widths.iter().map(|&values| Case {
+                            shape,
+                            values,
+                            from,
+                            to,
+                            rotation,
+                            scales,
+                        }));
+                    }
                 }
             }
         }
@@ -56,23 +70,27 @@ pub fn place(shape: &PoolShape, slot: usize, head: usize) -> usize {
 }
 
 fn check(device: &Device, case: &Case) {
-    let Case { shape, from, to, rotation, scales } = *case;
+    let Case { shape, values, from, to, rotation, scales } = *case;
     let (tokens, heads, dim) = (19, shape.kv_heads, shape.head_dim);
+    let of_values = PoolShape { head_dim: values.unwrap_or(dim), ..shape };
     let mut rng = Rng(dim as u64);
-    let mut numbers: Vec<f32> = (0..2 * (tokens + 1) * heads * dim).map(|_| rng.number()).collect();
+    let row = heads * (dim + of_values.head_dim);
+    let mut numbers: Vec<f32> = (0..(tokens + 1) * row).map(|_| rng.number()).collect();
     // Values that no rotation touches: what is too large, too small, and no number.
-    let last = numbers.len() - heads * dim;
+    let last = numbers.len() - heads * of_values.head_dim;
     for (at, special) in
         [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e30, -6e4, 3e-6, -0.0].into_iter().enumerate()
     {
         numbers[last - 1 - at] = special;
     }
     let bytes = encode_all(from, &numbers);
-    let (key_bytes, value_bytes) = bytes.split_at(bytes.len() / 2);
-    let new = |bytes: &[u8]| Tensor::from_bytes(device, from, bytes, &[tokens + 1, heads, dim]).unwrap();
-    let (keys, values) = (new(key_bytes), new(value_bytes));
-    let pool = || Tensor::filled_nan(device, to, &shape.dims()).unwrap();
-    let (key_pool, value_pool) = (pool(), pool());
+    let (key_bytes, value_bytes) = bytes.split_at((tokens + 1) * heads * dim * from.bytes());
+    let new = |bytes: &[u8], shape: &PoolShape| {
+        Tensor::from_bytes(device, from, bytes, &[tokens + 1, heads, shape.head_dim]).unwrap()
+    };
+    let (new_keys, new_values) = (new(key_bytes, &shape), new(value_bytes, &of_values));
+    let pool = |shape: &PoolShape| Tensor::filled_nan(device, to, &shape.dims()).unwrap();
+    let (key_pool, value_pool) = (pool(&shape), pool(&of_values));
     let free = rng.order(shape.blocks * shape.block_size);
     let slots: Vec<i64> =
         (0..tokens).map(|i| if i % 7 == 3 { -1 - i as i64 } else { free[i] as i64 }).collect();
@@ -88,11 +106,10 @@ fn check(device: &Device, case: &Case) {
         style: *style,
     });
     let args = AppendKv {
-        keys: &keys,
-        values: &values,
+        keys: &new_keys,
         tokens,
         key_pool: Pool { tensor: &key_pool, layout: shape.layout },
-        value_pool: Pool { tensor: &value_pool, layout: shape.layout },
+        values: values.map(|_| (&new_values, Pool { tensor: &value_pool, layout: shape.layout })),
         slot_mapping: (&slots_on).into(),
         host_slots: Some(&slots),
         rotary,
@@ -100,12 +117,15 @@ fn check(device: &Device, case: &Case) {
     };
     append_kv(device, &args).unwrap_or_else(|error| panic!("{case:?}: {error}"));
     let scales = scales.map_or([1.0; 2], |scales| [scales.key, scales.value]);
-    for (pool, source, scale, is_key) in
-        [(&key_pool, key_bytes, scales[0], true), (&value_pool, value_bytes, scales[1], false)]
-    {
+    for (pool, shape, source, scale, is_key) in [
+        (&key_pool, &shape, key_bytes, scales[0], true),
+        (&value_pool, &of_values, value_bytes, scales[1], false),
+    ] {
         let mut expected = vec![0xff; pool.len() * to.bytes()];
-        let row = dim * from.bytes();
-        for (token, slot) in slots.iter().enumerate() {
+        let row = shape.head_dim * from.bytes();
+        // Nothing where there are no values.
+        let written = if is_key || values.is_some() { &slots[..] } else { &[] };
+        for (token, slot) in written.iter().enumerate() {
             let Ok(slot) = usize::try_from(*slot) else { continue };
             for head in 0..heads {
                 let bytes = &source[(token * heads + head) * row..][..row];
@@ -122,7 +142,7 @@ fn check(device: &Device, case: &Case) {
                     x.iter_mut().for_each(|x| *x /= scale);
                     encode_all(to, &x)
                 };
-                expected[place(&shape, slot, head) * to.bytes()..][..stored.len()].copy_from_slice(&stored);
+                expected[place(shape, slot, head) * to.bytes()..][..stored.len()].copy_from_slice(&stored);
             }
         }
         let got = pool.buffer().to_bytes().unwrap();

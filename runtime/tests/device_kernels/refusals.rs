@@ -25,10 +25,9 @@ fn append() {
     let nhd = |tensor| Pool { tensor, layout: PoolLayout::Nhd };
     let good = AppendKv {
         keys: &new,
-        values: &new,
         tokens: 3,
         key_pool: nhd(&pool),
-        value_pool: nhd(&pool),
+        values: Some((&new, nhd(&pool))),
         slot_mapping: (&slots).into(),
         host_slots: None,
         rotary: None,
@@ -37,19 +36,56 @@ fn append() {
     let rotary = Rotary { positions: (&positions).into(), cos: &cos, sin: &cos, style: RotaryStyle::Halves };
     let (bad, few, scales) = ([0, -9, 64], [0], KvScales { key: 1.0, value: 2.0 });
     let (hnd, bits) = (Pool { tensor: &pool, layout: PoolLayout::Hnd }, nhd(&bits));
-    let table: [(AppendKv<'_>, &str); 15] = [
+    let (row_of_wide, few_heads) = (zeros(DType::F16, &[3, 2, 16]), zeros(DType::F16, &[3, 1, 8]));
+    let square = zeros(DType::F16, &[4, 2, 2, 8]);
+    let alone = AppendKv { values: None, ..good };
+    let square = |layout| Pool { tensor: &square, layout };
+    let table: [(AppendKv<'_>, &str); 23] = [
         (AppendKv { tokens: 0, ..good }, ""),
+        (AppendKv { values: Some((&row_of_wide, nhd(&wide))), ..good }, ""),
+        (alone, ""),
+        (AppendKv { tokens: 4, ..alone }, "`keys` has 3 values, and there are 4"),
+        (
+            AppendKv { key_pool: nhd(&wide), ..alone },
+            "`key_pool` has shape [4, 16, 2, 16]: it takes [4, 16, 2, 8]",
+        ),
+        (
+            AppendKv { scales: Some(scales), ..alone },
+            "keys holds f16, which takes no scale: leave it out, or use a pool of e4m3 or e5m2",
+        ),
+        (
+            AppendKv { values: Some((&few_heads, nhd(&pool))), ..good },
+            "`values` has shape [3, 1, 8]: it takes [3, 2, head_dim], as the keys have them",
+        ),
+        (
+            AppendKv { values: Some((&new, nhd(&wide))), ..good },
+            "`value_pool` has shape [4, 16, 2, 16]: it takes [4, 16, 2, 8]",
+        ),
+        (
+            AppendKv {
+                key_pool: square(PoolLayout::Nhd),
+                values: Some((&new, square(PoolLayout::Hnd))),
+                ..good
+            },
+            "`value_pool` has shape [4, 2, 2, 8]: it takes the layout Nhd of `key_pool`",
+        ),
         (AppendKv { tokens: 4, ..good }, "`keys` has 3 values, and there are 4"),
-        (AppendKv { values: &single, ..good }, "`values` holds f32: it takes f16, as the keys do"),
+        (
+            AppendKv { values: Some((&single, nhd(&pool))), ..good },
+            "`values` holds f32: it takes f16, as the keys do",
+        ),
         (
             AppendKv { keys: &pool, ..good },
             "`keys` has shape [4, 16, 2, 8]: it takes [rows, kv_heads, head_dim]",
         ),
         (
-            AppendKv { keys: &single, values: &single, ..good },
+            AppendKv { keys: &single, values: Some((&single, nhd(&pool))), ..good },
             "`key_pool` holds f16: it takes f32, e4m3 or e5m2",
         ),
-        (AppendKv { value_pool: bits, ..good }, "`value_pool` holds e4m3: it takes f16, as `key_pool` does"),
+        (
+            AppendKv { values: Some((&new, bits)), ..good },
+            "`value_pool` holds e4m3: it takes f16, as `key_pool` does",
+        ),
         (
             AppendKv { key_pool: nhd(&wide), ..good },
             "`key_pool` has shape [4, 16, 2, 16]: it takes [4, 16, 2, 8]",
@@ -66,7 +102,7 @@ fn append() {
         (
             AppendKv {
                 key_pool: bits,
-                value_pool: bits,
+                values: Some((&new, bits)),
                 scales: Some(KvScales { value: -1.0, ..scales }),
                 ..good
             },
