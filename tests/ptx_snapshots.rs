@@ -118,7 +118,7 @@ fn a_kernel_for_hopper() {
 /// Blocks smaller than a tile, equal, larger, and neither multiple nor divisor.
 const BLOCK_SIZES: [usize; 6] = [8, 16, 24, 40, 64, 128];
 
-/// Everything a program is compiled to; for Hopper, whose head dimensions are many, two of seven.
+/// What a program is compiled to: four of seven for Ampere, and two for Hopper, whose head dimensions are many.
 fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes = if paged { BLOCK_SIZES.map(Some).to_vec() } else { vec![None] };
@@ -134,7 +134,8 @@ fn specs(program: &Program, arch: Arch) -> Vec<Spec> {
         }
     }
     // Seven is prime to the number of choices in each place.
-    let is_taken = |index: usize| arch == Arch::Sm80 || index % 7 < 2;
+    let of_seven = if arch == Arch::Sm80 { 4 } else { 2 };
+    let is_taken = |index: usize| index % 7 < of_seven;
     specs.into_iter().enumerate().filter(|(index, _)| is_taken(*index)).map(|(_, spec)| spec).collect()
 }
 

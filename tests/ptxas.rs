@@ -108,18 +108,20 @@ fn planned_kernels_assemble() {
     }
 }
 
-/// Head dimensions without rows of their own: two kernels always, the whole catalogue with every way to come by tiles where
-/// `FLASHPAGE_HEAD_SIZES` says so.
+/// Head dimensions without rows of their own, and pairs of two: two kernels always, the whole catalogue with every way to come by
+/// tiles where `FLASHPAGE_HEAD_SIZES` says so.
 #[test]
 fn other_head_dims_assemble() {
     let (kernels, work, count) = match std::env::var("FLASHPAGE_HEAD_SIZES") {
         Err(_) => ("causal_attention paged_attention ", "grid", 2),
-        // Seven kernels, two of them in two block sizes.
-        Ok(_) => ("", "grid,list,partials", 3 * (5 + 2 * 2)),
+        // Eight kernels, three of them in two block sizes.
+        Ok(_) => ("", "grid,list,partials", 3 * (5 + 3 * 2)),
     };
     let blocks = if kernels.is_empty() { "16,24" } else { "16" };
     for arch in [Arch::Sm80, Arch::Sm90a] {
-        let head_dims: Vec<String> = untuned_head_dims(arch).map(|head_dim| head_dim.to_string()).collect();
+        let mut head_dims: Vec<String> =
+            untuned_head_dims(arch).map(|head_dim| head_dim.to_string()).collect();
+        head_dims.extend(["192/128", "96/64", "256/64"].map(str::to_owned));
         let line = format!(
             "verify {kernels}--arch {arch} --dtype bf16 --block-size {blocks} --work {work} --head-dim {} --json",
             head_dims.join(",")
@@ -138,14 +140,16 @@ fn other_head_dims_assemble() {
 #[test]
 fn pinned_exponentials_stay_before_the_wait() {
     let test = "pinned_exponentials_stay_before_the_wait";
-    let line = "verify attention paged_attention --arch sm_90a --dtype bf16 --block-size 16 --json";
-    let Some((rows, status)) = json(test, &format!("{line} --overlap pinned --work grid,list")) else {
-        return;
-    };
+    let line =
+        "verify attention paged_attention latent_attention --arch sm_90a --dtype bf16 --block-size 16 --json";
+    let line = format!(
+        "{line} --overlap pinned --work grid,list --head-dim 64,96,128,192,256,192/128,96/64,256/64,576/512"
+    );
+    let Some((rows, status)) = json(test, &line) else { return };
     let pinned: Vec<f64> =
         rows.as_array().unwrap().iter().filter_map(|row| row["late_exponentials"].as_f64()).collect();
-    // Two kernels in five head dimensions, three shapes and two ways to come by tiles.
-    assert_eq!(pinned.len(), 2 * 5 * 3 * 2);
+    // Three kernels in nine head dimensions, three shapes and two ways to come by tiles.
+    assert_eq!(pinned.len(), 3 * 9 * 3 * 2);
     assert!(pinned.iter().all(|late| *late <= 0.05), "{pinned:?}");
     assert_eq!(status, Some(0));
     // Free ones go where the assembler likes, which `kgen cost` tells and is nobody's failure.
