@@ -52,6 +52,7 @@ mod closures;
 mod compiles;
 mod diagnostics;
 mod dims;
+mod elements;
 mod expr;
 mod methods;
 mod operators;
