@@ -49,34 +49,24 @@ pub enum ElementError {
     },
 }
 
-impl Generic<DType> {
-    /// Whether it can be this type.
-    fn can_be(&self, dtype: DType) -> bool {
-        !matches!(self, Generic::Fixed(fixed) if *fixed != dtype)
-    }
-}
-
 impl Program {
     /// The element type of query, keys and values.
     pub fn input_element(&self) -> &Generic<DType> {
-        self.element_of(Access::Read)
+        // A program that is not valid may not have it.
+        static NONE: Generic<DType> = Generic::Open(String::new());
+        self.element_of(Access::Read).unwrap_or(&NONE)
     }
 
     /// The element type of the output; that of the inputs, of a program without one.
     pub fn output_element(&self) -> &Generic<DType> {
-        let has_output = self
-            .params
-            .iter()
-            .any(|param| param.element.is_some() && param.kind.ty().access == Access::Write);
-        self.element_of(if has_output { Access::Write } else { Access::Read })
+        self.element_of(Access::Write).unwrap_or_else(|| self.input_element())
     }
 
-    /// A program that is not valid may not have it: then one without a name.
-    fn element_of(&self, access: Access) -> &Generic<DType> {
-        static NONE: Generic<DType> = Generic::Open(String::new());
+    /// That of the first tensor that is read, or written: all have the same.
+    fn element_of(&self, access: Access) -> Option<&Generic<DType>> {
         let of_access = self.params.iter().filter(|param| param.kind.ty().access == access);
-        let element = of_access.filter_map(|param| param.element).next();
-        element.and_then(|element| self.elements.get(element.0)).unwrap_or(&NONE)
+        let element = of_access.filter_map(|param| param.element).next()?;
+        self.elements.get(element.0)
     }
 
     /// The types that the output can have where query, keys and values are of `input`, the usual one first: what its
@@ -106,10 +96,10 @@ impl Program {
         let kernel = || self.name.clone();
         let (of_input, of_output) = (self.input_element(), self.output_element());
         match (of_input, of_output) {
-            (Generic::Fixed(fixed), _) if !of_input.can_be(input) => {
+            (Generic::Fixed(fixed), _) if *fixed != input => {
                 Err(ElementError::Input { kernel: kernel(), fixed: *fixed, asked: input })
             }
-            (_, Generic::Fixed(fixed)) if !of_output.can_be(output) => {
+            (_, Generic::Fixed(fixed)) if *fixed != output => {
                 Err(ElementError::Output { kernel: kernel(), fixed: *fixed, asked: output })
             }
             _ if of_input == of_output && input != output => {
