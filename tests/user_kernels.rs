@@ -40,7 +40,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
         let outputs = program.output_types(dtype);
         Problem {
             dtype,
-            output: Some(outputs[number % outputs.len()]),
+            output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),
             head_dim,
             q_heads,
             kv_heads,
