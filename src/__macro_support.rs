@@ -27,7 +27,7 @@ pub fn program(source: &str) -> Program {
 #[non_exhaustive]
 pub enum HostRunError {
     /// A tensor holds another type than the reference was asked for.
-    #[error("`{param}` holds {holds}, and the reference is of {asked}: call `reference::<{holds}, _>`")]
+    #[error("`{param}` holds {holds}, and the reference is of {asked}: call `reference::<{holds}, …>`")]
     Element {
         /// The parameter.
         param: String,

@@ -44,12 +44,14 @@ fn same_of_all(arch: Arch) -> Vec<HeadDim> {
 fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usize) -> Spec {
     let dims = same_of_all(arch);
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+    let dtype = match program.input_element() {
+        Generic::Fixed(dtype) => *dtype,
+        Generic::Open(_) => [DType::F16, DType::Bf16][index % 2],
+    };
     Spec {
         arch,
-        dtype: match program.element {
-            Generic::Fixed(dtype) => dtype,
-            Generic::Open(_) => [DType::F16, DType::Bf16][index % 2],
-        },
+        dtype,
+        output: program.output_type(dtype),
         head_dim: program.with_fixed(dims[index % dims.len()]),
         block_size: paged.then(|| BLOCK_SIZES[index / 2 % BLOCK_SIZES.len()]),
         shape,

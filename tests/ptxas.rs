@@ -184,6 +184,7 @@ fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
         let spec = Spec {
             arch: *arch,
             dtype: DType::Bf16,
+            output: DType::Bf16,
             head_dim: (*head_dim).into(),
             block_size: (cache == Cache::Paged).then_some(16),
             shape: *shape,

@@ -297,7 +297,7 @@ fn bad_arguments_are_errors() {
 
     let message = |error: HostRunError| error.to_string();
     let said = reference::<bf16, D, D>(&good).map_err(message).unwrap_err();
-    assert_eq!(said, "`q` holds f16, and the reference is of bf16: call `reference::<f16, _>`");
+    assert_eq!(said, "`q` holds f16, and the reference is of bf16: call `reference::<f16, …>`");
     let said = reference::<f16, 32, 32>(&good).map_err(message).unwrap_err();
     assert_eq!(said, "`q` has shape [3, 2, 16], and takes [tokens, heads, 32]");
     let misread = Pool { tensor: &i.k_pool, layout: PoolLayout::Hnd };

@@ -33,12 +33,14 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
     let problem = |(index, &(lens, q_heads, kv_heads)): (usize, &Batch)| {
         let number = first + index;
         let head_dim = tuned[number / 2 % tuned.len()];
-        let dtype = match program.element {
-            Generic::Fixed(dtype) => dtype,
+        let dtype = match program.input_element() {
+            Generic::Fixed(dtype) => *dtype,
             Generic::Open(_) => [DType::F16, DType::Bf16][number % 2],
         };
+        let outputs = program.output_types(dtype);
         Problem {
             dtype,
+            output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),
             head_dim,
             q_heads,
             kv_heads,

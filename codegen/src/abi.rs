@@ -5,9 +5,9 @@
 //! pass, so the two cannot disagree. Strides are in bytes, except a table's, which is in entries.
 
 use crate::layout::copy_box::CopyBox;
+use crate::plan::attention::Form;
 use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, TileOp};
 use crate::schedule::Schedule;
-use crate::spec::Work;
 use flashpage_ptx::words::Opcode;
 use std::collections::HashSet;
 
@@ -213,7 +213,8 @@ impl Meaning {
 ///   there are tiles if they are fewer; the blocks walk the list of the same tiles.
 /// - A planned kernel has any grid `[blocks, 1, 1]`: its tiles come from a list, and where sequences begin and how long
 ///   they are is written there. Without roles its blocks do one item each, so there are as many as the list can hold.
-pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
+/// - An output that leaves straight from the accumulators has no tensor map.
+pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     let mut args = Vec::new();
     let maps = schedule.roles();
     for (index, param) in program.params.iter().enumerate() {
@@ -222,7 +223,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
             args.push(AbiArg { name: format!("{}{suffix}", ptx_name(&param.name)), ty, meaning });
         };
         match (param.kind, maps) {
-            (ParamKind::Output | ParamKind::RowOutput, _) if work == Work::Partials => continue,
+            (ParamKind::Output | ParamKind::RowOutput, _) if form.partial => continue,
             (ParamKind::Scalar(ty), _) => {
                 let ty = if ty == ScalarType::F32 { AbiType::F32 } else { AbiType::I32 };
                 push("", ty, Meaning::Scalar(id));
@@ -237,7 +238,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
                 Some(roles),
             ) => {
                 push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
-                if !work.is_planned()
+                if !form.planned
                     && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)
                 {
                     push("_starts", AbiType::U64, Meaning::Starts(id));
@@ -247,7 +248,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
                 }
                 continue;
             }
-            (ParamKind::Output, Some(roles)) => {
+            (ParamKind::Output, Some(roles)) if !form.direct => {
                 push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
             }
             _ => {}
@@ -255,7 +256,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
         push("", AbiType::U64, Meaning::Pointer(id));
         match param.kind {
             ParamKind::Query | ParamKind::Keys | ParamKind::Values => {
-                if !work.is_planned() {
+                if !form.planned {
                     push("_starts", AbiType::U64, Meaning::Starts(id));
                 }
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
@@ -267,7 +268,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
             ParamKind::BlockTable => {
-                if !work.is_planned() {
+                if !form.planned {
                     push("_seq_lens", AbiType::U64, Meaning::SeqLens(id));
                 }
                 push("_stride", AbiType::U32, Meaning::TableStride(id));
@@ -280,7 +281,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
         }
     }
     let mut shared = vec![("q_heads", Meaning::QueryHeads), ("packed_heads", Meaning::PackedHeads)];
-    if maps.is_some() && !work.is_planned() {
+    if maps.is_some() && !form.planned {
         shared.extend([
             ("row_tiles", Meaning::RowTiles),
             ("head_blocks", Meaning::HeadBlocks),
@@ -292,7 +293,7 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
     let mut divisors = vec![Divisor::PackedHeads, Divisor::GroupBlocks];
-    if maps.is_some() && !work.is_planned() {
+    if maps.is_some() && !form.planned {
         divisors.extend([Divisor::HeadBlocks, Divisor::SectionTiles, Divisor::Section, Divisor::LastSection]);
     }
     divisors.extend(scalar_divisors(program).into_iter().map(Divisor::Scalar));
@@ -304,17 +305,17 @@ pub fn abi(program: &Program, schedule: &Schedule, work: Work) -> Vec<AbiArg> {
             args.push(AbiArg { name: format!("{name}_{suffix}"), ty: AbiType::U32, meaning });
         }
     }
-    if maps.is_some() && !work.is_planned() {
+    if maps.is_some() && !form.planned {
         args.push(AbiArg {
             name: "tile_counter".to_owned(),
             ty: AbiType::U64,
             meaning: Meaning::TileCounter,
         });
     }
-    let of_list: &[(&str, Meaning)] = match work {
-        Work::Grid => &[],
-        Work::List => &[("work_list", Meaning::WorkList)],
-        Work::Partials => &[
+    let of_list: &[(&str, Meaning)] = match (form.planned, form.partial) {
+        (false, _) => &[],
+        (true, false) => &[("work_list", Meaning::WorkList)],
+        (true, true) => &[
             ("work_list", Meaning::WorkList),
             ("o_part", Meaning::PartialOutput),
             ("lse_part", Meaning::PartialLse),
@@ -372,8 +373,10 @@ mod tests {
                 o.store(softmax.finish(acc));
             }";
         let program = parse_source(source).expect("a kernel");
-        let names: Vec<String> =
-            abi(&program, &SM80[0].schedule().into(), Work::Grid).into_iter().map(|arg| arg.name).collect();
+        let names: Vec<String> = abi(&program, &SM80[0].schedule().into(), Form::default())
+            .into_iter()
+            .map(|arg| arg.name)
+            .collect();
         let of_scalars = &names[names.len() - 13..names.len() - 4];
         let expected = [
             "q_starts_",

@@ -200,8 +200,10 @@ impl FromStr for HeadDim {
 pub struct Spec {
     /// Target architecture.
     pub arch: Arch,
-    /// Element type of q, k, v and o.
+    /// Element type of q, k and v.
     pub dtype: DType,
+    /// Element type of o: what [`crate::Program::output_type`] says of `dtype`, or another that the program's output can have.
+    pub output: DType,
     /// Head dimensions.
     pub head_dim: HeadDim,
     /// Tokens per block of a paged program; `None` for contiguous keys and values.

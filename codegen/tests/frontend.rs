@@ -130,6 +130,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("slopes: PerHead<f32>", "slopes: PerHead<bool>"),
     ("T: Element", "T"),
     ("T: Element", "T: Element, U: Element"),
+    ("T: Element", "T: Element, U: Element, W: Element"),
     ("const D: usize", "const D: u32"),
     ("const D: usize", "const D: usize, const E: usize"),
     ("window: i32,\n) {", "window: i32,\n) where T: Copy {"),
@@ -489,12 +490,96 @@ fn forms_that_are_not_compiled() {
             }
         }
     }
-    // Keys may be the values, and what is only turned twice is compiled.
-    assert_eq!(
-        accepted,
-        ["acc += dot(p, k.load(cols));", "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"]
-    );
+    // Keys may be the values as well, and what is only turned twice is compiled.
+    let compiled = ["acc += dot(p, k.load(cols));", "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"];
+    assert_eq!(accepted, compiled);
     insta::assert_snapshot!(out);
+}
+
+/// An output of the inputs' type, of another, and of one that the launch decides on.
+#[test]
+fn outputs_have_an_element_type_of_their_own() {
+    const GENERICS: (&str, &str) = ("T: Element", "T: Element, U: Element");
+    let edited = |edits: &[(&str, &str)]| {
+        edits.iter().fold(CONTIGUOUS.to_string(), |source, (from, to)| edit(&source, from, to))
+    };
+    use DType::{Bf16, E4m3, F16, F32};
+    let output = |to| ("o: Output<T, D>", to);
+    // Edits, the output as it is printed, what it can be of inputs of f16, and which types compile.
+    type Kernel<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [DType], &'a [(DType, DType, &'a str)]);
+    let kernels: [Kernel; 4] = [
+        (
+            &[],
+            "Output<T, D>",
+            &[F16],
+            &[(Bf16, Bf16, ""), (F16, F32, "has one element type, `T`, and an output of f32")],
+        ),
+        (
+            &[output("o: Output<f32, D>")],
+            "Output<f32, D>",
+            &[F32],
+            &[(Bf16, F32, ""), (F16, F16, "is written for an output of f32, asked for one of f16")],
+        ),
+        (&[output("o: Output<bf16, D>")], "Output<bf16, D>", &[Bf16], &[(F16, Bf16, ""), (Bf16, Bf16, "")]),
+        (
+            &[GENERICS, output("o: Output<U, D>")],
+            "Output<U, D>",
+            &[F16, F32, Bf16],
+            &[
+                (Bf16, F16, ""),
+                (F16, F32, ""),
+                (F16, E4m3, "no kernel stores an output of e4m3"),
+                (F32, F32, "f32 has no"),
+            ],
+        ),
+    ];
+    for (edits, printed, types, specs) in kernels {
+        let program = parse_source(&edited(edits)).unwrap_or_else(|error| panic!("{printed}: {error}"));
+        assert!(program.to_string().contains(&format!("@o: {printed}")), "{program}");
+        assert_eq!(program.output_types(F16), types, "{printed}");
+        for (dtype, output, refused) in specs.iter().copied() {
+            for arch in Arch::ALL {
+                let (head_dim, shape, work) = (64.into(), ShapeClass::Prefill, Work::Grid);
+                let tuning = Default::default();
+                let (block_size, fold_scale) = (None, true);
+                let spec =
+                    Spec { arch, dtype, output, head_dim, block_size, shape, tuning, work, fold_scale };
+                match compile(&program, &spec) {
+                    Ok(compiled) => {
+                        assert!(refused.is_empty(), "{printed} of {output}");
+                        let types =
+                            if dtype == output { dtype.to_string() } else { format!("{dtype}o{output}") };
+                        assert_eq!(compiled.entry, format!("attention_{types}_d64_prefill"));
+                    }
+                    Err(error) => {
+                        let said = error.to_string();
+                        assert!(
+                            !refused.is_empty() && said.contains(refused),
+                            "{printed} of {output}: {said}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let inputs = "query, keys and values have one element type: it is `T` of the first of them, and `";
+    let mistakes: [(&[(&str, &str)], &str); 5] = [
+        (&[GENERICS, ("k: Keys<T, D>", "k: Keys<U, D>")], &format!("{inputs}U` here")),
+        (&[("v: Values<T, D>", "v: Values<f32, D>")], &format!("{inputs}f32` here")),
+        (&[output("o: Output<f64, D>")], "an element type is the generic `T`, `f16`, `bf16` or `f32`"),
+        (
+            &[GENERICS, output("o: Output<i32, D>")],
+            "an element type is the generic `T` or `U`, `f16`, `bf16` or `f32`",
+        ),
+        (
+            &[output("o: Output<f32, D>, o2: Output<T, D>")],
+            "all outputs of a kernel have one element type: it is `f32` of the first of them, and `T` here",
+        ),
+    ];
+    for (edits, expected) in mistakes {
+        let said = parse_source(&edited(edits)).unwrap_err().to_string();
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 /// Whatever is read as a kernel compiles: every form that the edits above make of one.
@@ -515,6 +600,7 @@ fn what_is_read_as_a_kernel_compiles() {
             let spec = Spec {
                 arch,
                 dtype: DType::F16,
+                output: DType::F16,
                 head_dim: 64.into(),
                 block_size: None,
                 shape: ShapeClass::Prefill,

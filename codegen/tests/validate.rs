@@ -2,8 +2,8 @@
 
 use flashpage_codegen::frontend::{parse_program_source, parse_source};
 use flashpage_codegen::program::{
-    Axis, BinaryOp, DType, Dim, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType, StateId,
-    StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
+    Axis, BinaryOp, DType, Dim, Element, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType,
+    StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
 };
 use flashpage_codegen::{Arch, Program, ShapeClass, Spec, Work, compile};
 use proc_macro2::{TokenStream, TokenTree};
@@ -73,6 +73,19 @@ const BROKEN: &[(Break, &str)] = &[
     (|p| p.main_loop.over = ParamId(99), "there is no parameter 99"),
     (|p| p.params[0].kind = ParamKind::Keys, "a program has exactly one query"),
     (|p| p.params[1].kind = ParamKind::Query, "a program has exactly one query"),
+    (|p| p.elements.clear(), "a program has one element type, or two"),
+    (|p| p.elements.push(p.elements[0].clone()), "the element types of a program differ"),
+    (|p| p.elements.push(Generic::Fixed(DType::F32)), "an element type is that of some tensor"),
+    (|p| p.params[1].element = None, "tensors have an element type, and nothing else has one"),
+    (|p| p.params[4].element = Some(Element(0)), "tensors have an element type, and nothing else has one"),
+    (|p| p.params[1].element = Some(Element(7)), "there is no element type 7"),
+    (
+        |p| {
+            p.elements.push(Generic::Fixed(DType::F32));
+            p.params[1].element = Some(Element(1));
+        },
+        "query, keys and values have one element type, and all outputs have one",
+    ),
     (|p| p.dims.clear(), "a program has one head dimension, or two"),
     (|p| p.dims.extend([64, 128].map(Generic::Fixed)), "a program has one head dimension, or two"),
     (|p| p.dims.push(p.dims[0].clone()), "the head dimensions of a program differ"),
@@ -239,6 +252,7 @@ fn spec(arch: Arch) -> Spec {
     Spec {
         arch,
         dtype: DType::F16,
+        output: DType::F16,
         head_dim: 64.into(),
         block_size: None,
         shape: ShapeClass::Prefill,
@@ -283,7 +297,10 @@ fn mutate(source: &str, words: &str) {
                     if parse_source(&changed).is_ok() {
                         compiled += 1;
                         let arch = [Arch::Sm80, Arch::Sm90a][compiled % 2];
-                        compile(&program, &spec(arch)).unwrap_or_else(|error| panic!("{error}\n{changed}"));
+                        let is_paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+                        let (output, block_size) = (program.output_type(DType::F16), is_paged.then_some(16));
+                        let spec = Spec { output, block_size, ..spec(arch) };
+                        compile(&program, &spec).unwrap_or_else(|error| panic!("{error}\n{changed}"));
                     }
                 }
                 Err(error) => assert!(!error.to_string().contains("misread"), "{error}\n{changed}"),

@@ -100,6 +100,10 @@ impl Param<'_> {
         let of = match self.kind {
             ParamKind::Vector(Vector { element, .. }) => format!(" of {element}"),
             ParamKind::RowOutput => " of f32".into(),
+            // Of an element type of its own.
+            ParamKind::Output if program.output_element() != program.input_element() => {
+                format!(" of {}", program.output_element().text())
+            }
             _ => String::new(),
         };
         let shape = self.shape(program).map_or_else(String::new, |shape| format!(", `{shape}`{of}"));
@@ -202,7 +206,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             }
         }
     }
-    let element = match &program.element {
+    let element = match program.input_element() {
         Generic::Open(name) => {
             let name = Ident::new(name, kernel.span());
             quote!(#name)
@@ -274,7 +278,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         }
 
         /// Runs the kernel's own source on the CPU, over the tensors of a launch. Sums are taken in f64 and
-        /// nothing is rounded to the tensors' element type. Tokens that belong to no sequence stay NaN.
+        /// nothing is rounded to an element type. Tokens that belong to no sequence stay NaN.
         ///
         /// # Errors
         /// If the tensors are of other types or shapes than the kernel takes, or the kernel runs into bad data

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-/// An element type of Q, K, V and O.
+/// An element type: one of Q, K and V, and that of O, which may be another.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an element type of tensors",
     label = "not an element type",

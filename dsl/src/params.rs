@@ -178,7 +178,8 @@ impl<'a, T: Element, const D: usize> Keys<'a, T, D> {
     }
 }
 
-/// `Output<T, E>`: `[tokens, q_heads, E]`. On the host it takes f32, unrounded, whatever `T` is.
+/// `Output<T, E>`: `[tokens, q_heads, E]`. `T` may be another element type than that of the inputs. On the host it takes f32,
+/// unrounded, whatever `T` is.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a, T, const D: usize> {
     data: &'a [Cell<f32>],

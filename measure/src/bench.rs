@@ -33,6 +33,7 @@ pub fn problem(workload: &Workload) -> Result<Problem, String> {
     }
     Ok(Problem {
         dtype: workload.dtype.parse()?,
+        output: None,
         head_dim: workload.head_dim,
         q_heads: workload.heads,
         kv_heads: workload.kv_heads,

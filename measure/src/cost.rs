@@ -139,9 +139,11 @@ impl Cost {
         gpu: &Gpu,
     ) -> Result<Cost, CostError> {
         let shape = ShapeClass::for_rows(workload.q_len * workload.heads / workload.kv_heads.max(1));
+        let dtype = workload.dtype.parse().unwrap_or(DType::Bf16);
         let spec = Spec {
             arch,
-            dtype: workload.dtype.parse().unwrap_or(DType::Bf16),
+            dtype,
+            output: program.output_type(dtype),
             head_dim: workload.head_dim,
             block_size: workload.block_size,
             shape,

@@ -269,6 +269,7 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
     Spec {
         arch: slot.arch(),
         dtype: DType::F16,
+        output: DType::F16,
         head_dim: slot.head_dim,
         block_size,
         shape: slot.shape,

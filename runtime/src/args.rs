@@ -384,7 +384,7 @@ pub enum Argument<'a> {
     Pool(Pool<'a>),
     /// For `BlockTable`.
     Table(&'a BlockTable),
-    /// For `Output`, `[tokens, q_heads, D]`, and `RowOutput`, `[tokens, q_heads]` of f32.
+    /// For `Output`, `[tokens, q_heads, D]` of f16, bf16 or f32, as the kernel has it (`Program::output_types`), and `RowOutput`, `[tokens, q_heads]` of f32.
     Output(&'a Tensor),
     /// For an `f32`.
     F32(f32),

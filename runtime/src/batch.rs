@@ -17,7 +17,10 @@ pub(crate) struct Batch<'a> {
     pub program: &'a Program,
     pub arguments: &'a [Argument<'a>],
     pub query: Ragged<'a>,
+    /// Of query, keys and values.
     pub dtype: DType,
+    /// Of the output; of a program without one, as the inputs.
+    pub output: DType,
     pub head_dim: HeadDim,
     pub q_heads: usize,
     pub kv_heads: usize,
@@ -58,6 +61,7 @@ impl<'a> Batch<'a> {
             arguments,
             query,
             dtype: query.tensor.dtype(),
+            output: query.tensor.dtype(),
             head_dim: head_dim.into(),
             q_heads,
             kv_heads: 0,
@@ -66,6 +70,11 @@ impl<'a> Batch<'a> {
         };
         if let Some(v) = batch.v_param().and_then(|param| batch.arguments[param.0].tensor()?.shape().last()) {
             batch.head_dim.v = *v;
+        }
+        let outputs =
+            program.params.iter().zip(arguments).filter(|(param, _)| param.kind == ParamKind::Output);
+        if let Some(tensor) = outputs.filter_map(|(_, argument)| argument.tensor()).next() {
+            batch.output = tensor.dtype();
         }
         batch.fixed(q_param)?;
         batch.kv_heads = batch.find_kv_heads().ok_or_else(|| missing("`Keys` or `PagedKeys`"))?;
@@ -101,6 +110,11 @@ impl<'a> Batch<'a> {
     pub(crate) fn head_dim_of(&self, param: ParamId) -> usize {
         let dim = self.program.params[param.0].dim;
         dim.map_or(1, |dim| self.program.width(dim, self.head_dim))
+    }
+
+    /// What a parameter's tensor holds; of one that is no tensor, as the inputs.
+    pub(crate) fn dtype_of(&self, param: ParamId) -> DType {
+        self.arguments[param.0].tensor().map_or(self.dtype, Tensor::dtype)
     }
 
     /// The name of a parameter.
@@ -143,7 +157,7 @@ impl<'a> Batch<'a> {
 
     /// What the kernel's author fixed.
     fn fixed(&self, query: ParamId) -> Result<(), LaunchError> {
-        if let Generic::Fixed(dtype) = self.program.element
+        if let Generic::Fixed(dtype) = *self.program.input_element()
             && dtype != self.dtype
         {
             return Err(LaunchError::DType {
@@ -241,7 +255,7 @@ impl<'a> Batch<'a> {
                 let dtype = match kind {
                     ParamKind::Vector(Vector { element: ScalarType::I32, .. }) => DType::I32,
                     ParamKind::Vector(_) | ParamKind::RowOutput => DType::F32,
-                    _ => self.dtype,
+                    _ => self.output_dtype(param, tensor)?,
                 };
                 self.tensor(param, tensor, dtype, &self.dims(param, tensor), &names)?;
             }
@@ -251,6 +265,24 @@ impl<'a> Batch<'a> {
             Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => {}
         }
         Ok(())
+    }
+
+    /// What an output holds, if the program's can: one of [`Program::output_types`], all outputs the same.
+    fn output_dtype(&self, param: ParamId, tensor: &Tensor) -> Result<DType, LaunchError> {
+        let (given, types) = (tensor.dtype(), self.program.output_types(self.dtype));
+        let kernel = &self.program.name;
+        let (takes, why) = match self.program.output_element() {
+            _ if types.contains(&given) && given == self.output => return Ok(given),
+            _ if types.contains(&given) => (self.output, "as the first output does".to_owned()),
+            Generic::Fixed(fixed) => {
+                (*fixed, format!("kernel `{kernel}` is written for an output of {fixed}"))
+            }
+            Generic::Open(_) if types == [self.dtype] => (self.dtype, "as the queries do".to_owned()),
+            Generic::Open(_) => {
+                (self.dtype, "as the queries do, or one of the others of f16, bf16 and f32".to_owned())
+            }
+        };
+        Err(LaunchError::DType { param: self.name(param).to_string(), takes, given, why })
     }
 
     /// The shape that a parameter's type has in this batch. What is the parameter's own is as `tensor` has it.

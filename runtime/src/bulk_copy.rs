@@ -42,13 +42,14 @@ fn swizzle(span: u32) -> Swizzle {
 /// The tensor map of a parameter of which one copy moves `copy`, where `packed_heads` query heads share a tile.
 pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packed_heads: usize) -> TensorMap {
     let (_, token, head) = batch.strides(param);
+    let dtype = batch.dtype_of(param);
     let tokens = |tensor: &Tensor| tensor.shape().first().copied().unwrap_or(0);
     let (outer, l2_promotion): (Vec<Dimension>, _) =
         match (batch.program.params[param.0].kind, &batch.arguments[param.0]) {
             (_, Argument::Pool(pool)) => {
                 let (blocks, block_size) =
                     pool.shape().map_or((0, 0), |PoolShape { blocks, block_size, .. }| (blocks, block_size));
-                let span = copy.span as usize / batch.dtype.bytes();
+                let span = copy.span as usize / dtype.bytes();
                 let (group, panels) = (GROUP as usize, batch.head_dim_of(param) / span);
                 let of_a_place = [
                     (group, token, GROUP),
@@ -71,7 +72,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
             // No tensor of heads: the ABI has no map of it.
             _ => (Vec::new(), L2Promotion::None),
         };
-    let bytes = batch.dtype.bytes();
+    let bytes = dtype.bytes();
     // A dimension has at least one element; of a tensor that has none, none is copied.
     let inner = match &batch.arguments[param.0] {
         Argument::Pool(_) => copy.span as usize / bytes,
@@ -79,7 +80,7 @@ pub(crate) fn tensor_map(batch: &Batch<'_>, param: ParamId, copy: CopyBox, packe
     };
     let elements = once(inner).chain(outer.iter().map(|(elements, ..)| *elements));
     TensorMap {
-        ty: match batch.dtype {
+        ty: match dtype {
             DType::F16 => TensorMapType::F16,
             DType::Bf16 => TensorMapType::Bf16,
             DType::F32 => TensorMapType::F32,

@@ -1,12 +1,17 @@
-//! Whether a result is right: one rule for 16-bit outputs, one for the log-sum-exp.
+//! Whether a result is right: one rule for outputs, one for the log-sum-exp.
 //!
-//! A 16-bit output passes when its largest error is at most twice that of the same computation done plainly
+//! An output passes when its largest error is at most twice that of the same computation done plainly
 //! in its precision, and its direction and its relative L2 error are within fixed caps. The caps catch what a
 //! maximum cannot see, such as a small error everywhere; the maximum catches the one bad row.
 //!
 //! The allowed error never falls below one rounding unit of the largest output. Where the plain computation
 //! happens to be exact (one key, or values that are powers of two) twice its error is nothing, and a kernel
 //! that adds up in another order may still round the last bit differently.
+//!
+//! An output may have another type than the inputs. The plain computation rounds what it stores to the output's type: to f32,
+//! not at all, so what it loses is what rounding the probabilities loses, and twice that is what a kernel may lose. Its unit
+//! and caps are those of the coarser of the two types ([`judged_as`]): a kernel of 16 bits that stores f32 still multiplies
+//! probabilities of 16 bits, and which multiples of them it rounds depends on the order of its tiles.
 
 use flashpage_codegen::program::DType;
 use std::fmt;
@@ -28,6 +33,12 @@ pub fn max_relative_l2(dtype: DType) -> f64 {
         DType::E4m3 => 0.128,
         DType::E5m2 => 0.256,
     }
+}
+
+/// The type by whose rounding unit and caps an output is judged, that has `output` where inputs have `input`: the one with
+/// fewer digits.
+pub fn judged_as(input: DType, output: DType) -> DType {
+    if rounding_unit(output, 1.0) > rounding_unit(input, 1.0) { output } else { input }
 }
 
 /// The distance between neighbouring numbers of a type around `magnitude`.
@@ -172,7 +183,8 @@ fn verdict(got: &[f64], expected: &[f64], plain_error: Option<f64>, allowed: imp
 /// The rule for an output tensor.
 ///
 /// `got` are the kernel's numbers, `expected` the reference's and `plain` the plain computation's, all of one
-/// length. NaN in `expected` is a failure of the reference's inputs, and so of the check.
+/// length; `dtype` is the type of inputs and output, or [`judged_as`] of the two. NaN in `expected` is a failure of the
+/// reference's inputs, and so of the check.
 pub fn check_output(got: &[f64], expected: &[f64], plain: &[f64], dtype: DType) -> Verdict {
     let plain_error = plain
         .iter()

@@ -5,7 +5,7 @@
 //! Kernels for Hopper, which walk their tiles and pack heads by divisors, have some more.
 
 use crate::args::{Argument, PoolLayout};
-use crate::check::{Verdict, check_lse, check_output};
+use crate::check::{Verdict, check_lse, check_output, judged_as};
 use crate::device::{Device, DeviceError};
 use crate::launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 use crate::problem::{Inputs, Problem, ProblemError};
@@ -84,7 +84,7 @@ pub fn run(
     Ok(Equivalence { report, verdicts })
 }
 
-/// Compares what a launch, or a plan, left in `inputs` with the reference.
+/// Compares what a launch, or a plan, left in `inputs` with the reference. `dtype` is the type of query, keys and values.
 ///
 /// # Errors
 /// Outputs that cannot be read.
@@ -144,7 +144,7 @@ fn judge(
         let verdict = if expected.is_row_output {
             check_lse(&got, &expected.values)
         } else {
-            check_output(&got, &expected.values, &plain.values, dtype)
+            check_output(&got, &expected.values, &plain.values, judged_as(dtype, tensor.dtype()))
         };
         verdicts.push((expected.name.clone(), verdict));
     }
@@ -193,7 +193,7 @@ pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
 
 /// The problems on which a kernel is checked for a target, each with a name, in these head dimensions or, of a kernel that
 /// has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
-/// nor divisor, in both pool layouts. Of the two element types each problem for Hopper, and in head dimensions above 128, has
+/// nor divisor, in both pool layouts; outputs of a type of their own have each by turns. Of the two element types each problem for Hopper, and in head dimensions above 128, has
 /// one, by turns.
 pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(String, Problem)> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
@@ -201,8 +201,8 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
     let has_window = program.params.iter().any(|param| param.name == "window");
     let mut head_dims: Vec<HeadDim> = head_dims.iter().map(|dim| program.with_fixed(*dim)).collect();
     head_dims.dedup();
-    let dtypes = match program.element {
-        Generic::Fixed(dtype) => vec![dtype],
+    let dtypes = match program.input_element() {
+        Generic::Fixed(dtype) => vec![*dtype],
         Generic::Open(_) => vec![DType::F16, DType::Bf16],
     };
     let more = if arch == Arch::Sm90a { HOPPER_BATCHES } else { &[] };
@@ -222,11 +222,13 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
                 if program.params.iter().any(|param| param.name == "cap") {
                     scalars.insert("cap".to_owned(), 5.0);
                 }
+                let outputs = program.output_types(dtype);
                 let layout = if number % 2 == 0 { PoolLayout::Nhd } else { PoolLayout::Hnd };
                 problems.push((
                     name.to_owned(),
                     Problem {
                         dtype,
+                        output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),
                         head_dim,
                         q_heads,
                         kv_heads,
@@ -250,13 +252,14 @@ impl fmt::Display for Problem {
             self.lens.iter().map(|pair| of(pair).to_string()).collect::<Vec<_>>().join(",")
         };
         let layout = if self.layout == PoolLayout::Nhd { "nhd" } else { "hnd" };
+        let output = self.output.map_or_else(String::new, |output| format!(" --output-dtype {output}"));
         let mut scalars = String::new();
         for (name, value) in &self.scalars {
             write!(scalars, " --set {name}={value}")?;
         }
         write!(
             f,
-            "--dtype {} --head-dim {} --block-size {} --layout {layout} --q-len {} --kv-len {} --heads {} \
+            "--dtype {}{output} --head-dim {} --block-size {} --layout {layout} --q-len {} --kv-len {} --heads {} \
              --kv-heads {} --seed {}{scalars}",
             self.dtype,
             self.head_dim,

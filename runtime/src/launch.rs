@@ -170,6 +170,7 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
     Spec {
         arch: options.arch.unwrap_or(device.arch()),
         dtype: batch.dtype,
+        output: batch.output,
         head_dim: batch.head_dim,
         block_size: batch.block_size,
         shape: options.shape.unwrap_or(ShapeClass::for_rows(rows)),
@@ -295,7 +296,7 @@ pub(crate) fn parameter(
     arg: &AbiArg,
     tiles: &Tiles,
 ) -> Result<Vec<u8>, LaunchError> {
-    let element = batch.dtype.bytes();
+    let bytes = |param: ParamId, elements: usize| elements * batch.dtype_of(param).bytes();
     let argument = |param: ParamId| batch.arguments[param.0];
     let of = |what: &str, param: ParamId| format!("the {what} of `{}`", batch.name(param));
     let (what, value) = match arg.meaning {
@@ -320,9 +321,9 @@ pub(crate) fn parameter(
             Argument::Table(table) => (of("width", param), table.width()),
             _ => (String::new(), 0),
         },
-        Meaning::BlockStride(param) => (of("block stride", param), batch.strides(param).0 * element),
-        Meaning::TokenStride(param) => (of("token stride", param), batch.strides(param).1 * element),
-        Meaning::HeadStride(param) => (of("head stride", param), batch.strides(param).2 * element),
+        Meaning::BlockStride(param) => (of("block stride", param), bytes(param, batch.strides(param).0)),
+        Meaning::TokenStride(param) => (of("token stride", param), bytes(param, batch.strides(param).1)),
+        Meaning::HeadStride(param) => (of("head stride", param), bytes(param, batch.strides(param).2)),
         Meaning::BlockStep(param) => (of("block step", param), block_step(batch, param)),
         Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
         Meaning::PackedHeads => ("packed heads".into(), tiles.packed_heads),

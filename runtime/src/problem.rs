@@ -17,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A batch to make up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// Element type of q, k, v and o.
+    /// Element type of q, k and v.
     pub dtype: DType,
+    /// Element type of o, instead of the usual one of the kernel ([`Program::output_type`]).
+    pub output: Option<DType>,
     /// Head dimensions.
     pub head_dim: HeadDim,
     /// Query heads.
@@ -42,6 +44,7 @@ impl Default for Problem {
     fn default() -> Self {
         Problem {
             dtype: DType::F16,
+            output: None,
             head_dim: 64.into(),
             q_heads: 1,
             kv_heads: 1,
@@ -190,7 +193,8 @@ impl Problem {
                     Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
                 }
                 ParamKind::Output => {
-                    Item::Output(Tensor::filled_nan(device, self.dtype, &[q_tokens, self.q_heads, width])?)
+                    let dtype = self.output.unwrap_or_else(|| program.output_type(self.dtype));
+                    Item::Output(Tensor::filled_nan(device, dtype, &[q_tokens, self.q_heads, width])?)
                 }
                 ParamKind::RowOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)

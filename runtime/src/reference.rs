@@ -2,8 +2,8 @@
 //!
 //! [`reference()`] takes the stored inputs as they are, rounded to their type, and computes in f64, operation by
 //! operation, whatever the program's form (`interpreter/`). [`plain()`] is the same computation done plainly in the
-//! element type: what each operation gives is rounded to it, products add up in f32. What it loses is what a kernel is
-//! allowed to lose (see [`crate::check`]).
+//! element type: what each operation gives is rounded to it, products add up in f32, and what is stored is rounded to the
+//! output's type instead. What it loses is what a kernel is allowed to lose (see [`crate::check`]).
 //!
 //! A row that keeps no key gives O = 0 and LSE = -inf.
 
@@ -68,7 +68,7 @@ pub fn reference(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Ex
     reference_watched(program, arguments, &Progress::default())
 }
 
-/// The same computation done plainly in the element type of the queries.
+/// The same computation done plainly in the element type of the queries, its results rounded to that of the output.
 ///
 /// # Errors
 /// As [`reference()`].

@@ -4,7 +4,7 @@
 use flashpage::codegen::Program;
 use flashpage::kernels::find;
 use flashpage::prelude::*;
-use flashpage::runtime::check::{check_lse, check_output};
+use flashpage::runtime::check::{check_lse, check_output, judged_as};
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{Argument, Capacity, Plan, PlanOptions, Planner, SharedPrefix, plain, reference};
 
@@ -40,9 +40,10 @@ pub fn wrong(program: &Program, arguments: &[Argument<'_>]) -> Option<String> {
         let Argument::Output(tensor) = arguments[expected.param.0] else { continue };
         let count = if expected.is_row_output { rows } else { rows * tensor.shape()[2] };
         let got: Vec<f64> = tensor.read_f32(0, count).unwrap().into_iter().map(f64::from).collect();
+        let dtype = judged_as(query.tensor.dtype(), tensor.dtype());
         let verdict = match expected.is_row_output {
             true => check_lse(&got, &expected.values[..count]),
-            false => check_output(&got, &expected.values[..count], &plain.values[..count], tensor.dtype()),
+            false => check_output(&got, &expected.values[..count], &plain.values[..count], dtype),
         };
         if !verdict.passed {
             return Some(format!("{}: {}: {verdict}", program.name, expected.name));

@@ -164,7 +164,7 @@ impl<'a> Body<'a> {
         let [prologue, body, epilogue] = self.statements;
         let program = Program {
             name: function.to_string(),
-            element: signature.element.clone(),
+            elements: signature.elements.clone(),
             dims: self.dims.used,
             params: signature.program_params(),
             values: self.values,

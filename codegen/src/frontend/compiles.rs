@@ -42,7 +42,7 @@ fn fixed_types(program: &Program) -> Vec<Obstacle> {
     let query = program.params.iter().position(|param| param.kind == ParamKind::Query);
     let place = Place::Param(ParamId(query.unwrap_or(0)));
     let mut obstacles = Vec::new();
-    if let Generic::Fixed(dtype) = program.element
+    if let Generic::Fixed(dtype) = program.input_element()
         && !matches!(dtype, DType::F16 | DType::Bf16)
     {
         let message =

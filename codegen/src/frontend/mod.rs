@@ -8,6 +8,7 @@
 //! | file | reads |
 //! |---|---|
 //! | `signature` | generics and parameters |
+//! | `elements` | element types |
 //! | `dims` | head dimensions, and the types of tiles that have them |
 //! | `body` | what has been made so far, and the program in the end |
 //! | `statements` | `let`, `+=`, the loop, blocks |
@@ -26,7 +27,8 @@
 //!
 //! - **Signature**: `T: Element` and `const D: usize`, or fixed types (`Query<f16, 64>`); one `Query`; any number
 //!   of the other parameters of [`TYPES`](crate::program::TYPES). Values and outputs may have another head dimension than
-//!   queries and keys: `const D: usize, const E: usize`, or two numbers.
+//!   queries and keys: `const D: usize, const E: usize`, or two numbers. Outputs may have another element type than query,
+//!   keys and values: `T: Element, U: Element`, or a fixed one (`Output<f32, D>`).
 //! - **Before the loop**: `q.tile()`, `OnlineSoftmax::new()`, `Tile::zeros()`, and `let`s of numbers anywhere.
 //! - **The loop**, one: `for cols in k.tiles()` with `k.load(cols)`, or `for cols in table.tiles()` with
 //!   `k.gather(table, cols)`; `x.t()`, `x.slice::<E>()`, `dot(a, b)`, `s.map(|x, at| …)`, `s.mask(|at| …)`, a score tile `* + - /` a
@@ -52,6 +54,7 @@ mod closures;
 mod compiles;
 mod diagnostics;
 mod dims;
+mod elements;
 mod expr;
 mod methods;
 mod operators;

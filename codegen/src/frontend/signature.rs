@@ -2,15 +2,17 @@
 
 use super::diagnostics::{Errors, did_you_mean};
 use super::dims::Dims;
+use super::elements::Elements;
 use crate::program::{
-    Arguments, DType, Dim, Generic, Param, ParamKind, ParamType, ScalarType, TYPES, Vector,
+    Arguments, DType, Dim, Element, Generic, Param, ParamKind, ParamType, ScalarType, TYPES, Vector,
 };
 use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, Pat, PathArguments, Safety, Type, TypeParamBound};
 
 /// What a signature says. Parameters that could not be read have no kind: uses of them are not errors again.
 pub(super) struct Signature {
-    pub element: Generic<DType>,
+    /// None, where no tensor could be read.
+    pub elements: Vec<Generic<DType>>,
     pub dims: Dims,
     pub params: Vec<SignatureParam>,
 }
@@ -18,6 +20,8 @@ pub(super) struct Signature {
 pub(super) struct SignatureParam {
     pub name: syn::Ident,
     pub kind: Option<ParamKind>,
+    /// Of a tensor.
+    pub element: Option<Element>,
     /// Of a tensor.
     pub dim: Option<Dim>,
 }
@@ -28,6 +32,7 @@ impl Signature {
         let one = |param: &SignatureParam| Param {
             name: param.name.to_string(),
             kind: param.kind.unwrap_or(ParamKind::Scalar(ScalarType::F32)),
+            element: param.element,
             dim: param.dim,
         };
         self.params.iter().map(one).collect()
@@ -56,8 +61,9 @@ pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
     if let syn::ReturnType::Type(..) = &sig.output {
         errors.push(&sig.output, "a kernel returns nothing: store results with `o.store(…)`");
     }
-    let (type_param, names) = generics(&sig.generics, errors);
-    let mut reader = Reader { type_param, dims: Dims { names, used: Vec::new() }, element: None, errors };
+    let (types, names) = generics(&sig.generics, errors);
+    let dims = Dims { names, used: Vec::new() };
+    let mut reader = Reader { elements: Elements::new(types), dims, errors };
     let mut params: Vec<SignatureParam> = Vec::new();
     for input in &sig.inputs {
         let Some(param) = reader.param(input) else { continue };
@@ -78,19 +84,17 @@ pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
     }
     // Where a parameter could not be read, it may have been the one that uses the generic.
     if params.iter().all(|param| param.kind.is_some()) && !reader.dims.used.is_empty() {
-        let unused_type =
-            reader.type_param.as_ref().filter(|_| !matches!(reader.element, Some(Generic::Open(_))));
-        for name in unused_type.into_iter().chain(reader.dims.unused()) {
+        for name in reader.elements.unused().chain(reader.dims.unused()) {
             let message = format!("no tensor uses `{name}`: remove it, or write it in the tensors' types");
             reader.errors.push(name, message);
         }
     }
-    Signature { element: reader.element.unwrap_or(Generic::Open("T".into())), dims: reader.dims, params }
+    Signature { elements: reader.elements.used, dims: reader.dims, params }
 }
 
-/// The names of the one type parameter and of the const parameters.
-fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<syn::Ident>, Vec<syn::Ident>) {
-    let (mut type_param, mut const_params) = (None, Vec::new());
+/// The names of the type parameters and of the const parameters.
+fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Vec<syn::Ident>, Vec<syn::Ident>) {
+    let (mut type_params, mut const_params) = (Vec::new(), Vec::new());
     for param in &generics.params {
         match param {
             // Views may be given their lifetime explicitly; it says nothing about the kernel.
@@ -109,10 +113,13 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<syn::Ident
                         format!("an element type is bound by `Element`: write `{name}: Element`"),
                     );
                 }
-                if type_param.is_some() {
-                    errors.push(param, "a kernel has one element type: all its tensors share it");
+                match Elements::has_room(&type_params) {
+                    true => type_params.push(name.clone()),
+                    false => errors.push(
+                        param,
+                        "a kernel has two element types at most: one of query, keys and values, and one of the output",
+                    ),
                 }
-                type_param.get_or_insert(name.clone());
             }
             GenericParam::Const(param) => {
                 if param.ty.to_token_stream().to_string() != "usize" {
@@ -128,13 +135,12 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Option<syn::Ident
         errors
             .push(clause, "write the bound where the parameter is declared: `<T: Element, const D: usize>`");
     }
-    (type_param, const_params)
+    (type_params, const_params)
 }
 
 struct Reader<'a> {
-    type_param: Option<syn::Ident>,
+    elements: Elements,
     dims: Dims,
-    element: Option<Generic<DType>>,
     errors: &'a mut Errors,
 }
 
@@ -159,12 +165,17 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let (kind, dim) = self.kind(&typed.ty).unzip();
-        Some(SignatureParam { name, kind, dim: dim.flatten() })
+        Some(match self.kind(&typed.ty) {
+            Some((kind, of_tensor)) => {
+                let (element, dim) = of_tensor.unzip();
+                SignatureParam { name, kind: Some(kind), element, dim }
+            }
+            None => SignatureParam { name, kind: None, element: None, dim: None },
+        })
     }
 
-    /// What a parameter's type says it is, and its head dimension.
-    fn kind(&mut self, ty: &Type) -> Option<(ParamKind, Option<Dim>)> {
+    /// What a parameter's type says it is, and a tensor's element type and head dimension.
+    fn kind(&mut self, ty: &Type) -> Option<(ParamKind, Option<(Element, Dim)>)> {
         let path = match ty {
             Type::Paren(inner) => return self.kind(&inner.elem),
             Type::Group(inner) => return self.kind(&inner.elem),
@@ -204,9 +215,9 @@ impl Reader<'_> {
             (Arguments::None, []) => return Some((row.kind, None)),
             (Arguments::None, _) => format!("`{name}` takes no arguments"),
             (Arguments::ElementAndDim, [element, dim]) => {
-                let (element, dim) = (self.element(element), self.dims.read(dim, self.errors));
-                self.share(ty, element?);
-                return Some((row.kind, Some(dim?)));
+                let element = self.elements.read(element, ty, row.access, self.errors);
+                let dim = self.dims.read(dim, self.errors);
+                return Some((row.kind, Some((element?, dim?))));
             }
             (Arguments::ElementAndDim, _) => {
                 format!("`{name}` takes an element type and a head dimension: write `{}`", row.usage())
@@ -233,35 +244,6 @@ impl Reader<'_> {
                 args.args.iter().filter(|arg| !matches!(arg, GenericArgument::Lifetime(_))).collect()
             }
             _ => Vec::new(),
-        }
-    }
-
-    fn element(&mut self, arg: &GenericArgument) -> Option<Generic<DType>> {
-        let name = match arg {
-            GenericArgument::Type(ty) => last_name(ty),
-            _ => None,
-        };
-        match name.as_deref() {
-            Some(name) if self.type_param.as_ref().is_some_and(|param| param == name) => {
-                Some(Generic::Open(name.to_string()))
-            }
-            Some("f16") => Some(Generic::Fixed(DType::F16)),
-            Some("bf16") => Some(Generic::Fixed(DType::Bf16)),
-            Some("f32") => Some(Generic::Fixed(DType::F32)),
-            _ => {
-                let generic =
-                    self.type_param.as_ref().map_or_else(|| "T: Element".into(), syn::Ident::to_string);
-                let message = format!("an element type is the generic `{generic}`, `f16`, `bf16` or `f32`");
-                self.errors.push(arg, message);
-                None
-            }
-        }
-    }
-
-    /// All tensors have the element type of the first.
-    fn share(&mut self, ty: &Type, element: Generic<DType>) {
-        if *self.element.get_or_insert(element.clone()) != element {
-            self.errors.push(ty, "all tensors of a kernel have the same element type");
         }
     }
 }

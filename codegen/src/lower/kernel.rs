@@ -2,6 +2,7 @@
 
 use crate::abi::{AbiType, Divisor, Meaning, TENSOR_MAP_ALIGN, TENSOR_MAP_BYTES, abi};
 use crate::analysis::attention::Attention;
+use crate::plan::attention::Form;
 use crate::program::{DType, Program};
 use crate::schedule::Schedule;
 use crate::spec::Spec;
@@ -18,6 +19,7 @@ pub(super) struct Kernel<'a> {
     pub attention: &'a Attention,
     pub schedule: &'a Schedule,
     pub spec: &'a Spec,
+    pub form: Form,
     pub params: Vec<(Meaning, Reg)>,
 }
 
@@ -28,9 +30,9 @@ impl<'a> Kernel<'a> {
         program: &'a Program,
         attention: &'a Attention,
         schedule: &'a Schedule,
-        spec: &'a Spec,
+        (spec, form): (&'a Spec, Form),
     ) -> Kernel<'a> {
-        Kernel { b: Builder::entry(entry), program, attention, schedule, spec, params: Vec::new() }
+        Kernel { b: Builder::entry(entry), program, attention, schedule, spec, form, params: Vec::new() }
     }
 
     /// The finished entry, without the loads of parameters that nothing reads.
@@ -45,7 +47,7 @@ impl<'a> Kernel<'a> {
         self.b.directive("maxntid", &[self.schedule.threads() as u32, 1, 1]);
         self.b.directive("minnctapersm", &[self.schedule.blocks_per_sm]);
         self.b.comment("parameters");
-        for arg in abi(self.program, self.schedule, self.spec.work) {
+        for arg in abi(self.program, self.schedule, self.form) {
             let ty = match arg.ty {
                 AbiType::U64 => Type::U64,
                 AbiType::U32 => Type::U32,
@@ -83,15 +85,24 @@ impl<'a> Kernel<'a> {
         self.params.iter().filter(is_map).map(|(_, map)| map.clone()).collect()
     }
 
-    /// The type of two packed elements, for conversions.
+    /// The type of two packed elements of a product's factors, for conversions.
     pub(super) fn packed(&self) -> Type {
-        if self.spec.dtype == DType::Bf16 { Type::Bf16x2 } else { Type::F16x2 }
+        packed(self.spec.dtype)
+    }
+
+    /// The type of two packed elements of an output of 16 bits, for conversions.
+    pub(super) fn packed_output(&self) -> Type {
+        packed(self.spec.output)
     }
 
     /// Row blocks of 16 that a warp owns.
     pub(super) fn row_blocks(&self) -> usize {
         self.schedule.rows_per_warp() / 16
     }
+}
+
+fn packed(dtype: DType) -> Type {
+    if dtype == DType::Bf16 { Type::Bf16x2 } else { Type::F16x2 }
 }
 
 /// Removes the loads of parameters that nothing reads, so that the text shows what the kernel uses.

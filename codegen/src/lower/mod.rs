@@ -1,5 +1,6 @@
 //! From a [`Program`] and a [`Spec`] to a PTX module: recognise, choose a schedule, lower for the target.
 
+mod direct;
 mod instance;
 mod kernel;
 mod lane;
@@ -19,7 +20,7 @@ use crate::choice::{ScheduleError, choose};
 use crate::plan::Plan;
 use crate::plan::attention::Form;
 use crate::plan::verify::verify;
-use crate::program::{DType, Generic, Program};
+use crate::program::{DType, Program};
 use crate::schedule::Schedule;
 use crate::spec::{Arch, HeadDim, Spec};
 use flashpage_ptx::ast::{Function, Item, Linkage, Module, Variable};
@@ -70,16 +71,12 @@ pub enum CompileError {
     /// An element type without tensor-core products.
     #[error("element type {0} has no kernels: use f16 or bf16")]
     Element(DType),
-    /// The kernel fixes its element type, and the spec wants another.
-    #[error("kernel `{kernel}` is written for dtype {fixed}, asked for {asked}")]
-    Fixed {
-        /// the kernel
-        kernel: String,
-        /// in the source
-        fixed: DType,
-        /// in the spec
-        asked: DType,
-    },
+    /// An element type that no kernel stores.
+    #[error("no kernel stores an output of {0}: use f16, bf16 or f32")]
+    Output(DType),
+    /// Element types that the program cannot have.
+    #[error(transparent)]
+    Elements(#[from] crate::program::ElementError),
     /// A head dimension that the program cannot have.
     #[error(transparent)]
     HeadDim(#[from] crate::program::HeadDimError),
@@ -97,15 +94,13 @@ pub enum CompileError {
 pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError> {
     program.validate()?;
     let attention = recognise(program, spec.fold_scale)?;
-    match program.element {
-        Generic::Fixed(fixed) if fixed != spec.dtype => {
-            return Err(CompileError::Fixed { kernel: program.name.clone(), fixed, asked: spec.dtype });
-        }
-        _ => {}
-    }
+    program.takes_elements(spec.dtype, spec.output)?;
     program.takes(spec.head_dim)?;
     if !matches!(spec.dtype, DType::F16 | DType::Bf16) {
         return Err(CompileError::Element(spec.dtype));
+    }
+    if !matches!(spec.output, DType::F16 | DType::Bf16 | DType::F32) {
+        return Err(CompileError::Output(spec.output));
     }
     if attention.table.is_some() {
         match spec.block_size {
@@ -123,7 +118,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     {
         panic!("the plan of {entry} is wrong: {fault}\n{plan}");
     }
-    let kernel = Kernel::new(&entry, program, &attention, &schedule, spec);
+    let kernel = Kernel::new(&entry, program, &attention, &schedule, (spec, form));
     let function = match &schedule {
         Schedule::Ring(ring) => sm80::lower(kernel, ring, &plan),
         Schedule::Roles(roles) => sm90::lower(kernel, roles, &plan),
@@ -137,7 +132,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
         module,
         entry,
         schedule,
-        abi: abi(program, &schedule, spec.work),
+        abi: abi(program, &schedule, form),
         plan,
         attention,
         dynamic_shared_bytes: schedule.shared_bytes() as u32,
@@ -182,7 +177,8 @@ fn module(program: &Program, schedule: &Schedule, function: Function) -> Module 
     }
 }
 
-/// `paged_attention_bf16_d128_b16_prefill`
+/// `paged_attention_bf16_d128_b16_prefill`, or `paged_attention_bf16of32_d128_b16_prefill` where the output is of another type than the
+/// inputs.
 fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
     let block = match spec.block_size {
         Some(size) if attention.table.is_some() => format!("_b{size}"),
@@ -191,5 +187,7 @@ fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
     let work = if spec.work.is_planned() { format!("_{}", spec.work) } else { String::new() };
     let HeadDim { qk, v } = spec.head_dim;
     let head_dim = if qk == v { qk.to_string() } else { format!("{qk}v{v}") };
-    format!("{}_{}_d{head_dim}{block}_{}{work}", ptx_name(&program.name), spec.dtype, spec.shape)
+    let dtype = spec.dtype;
+    let types = if spec.output == dtype { dtype.to_string() } else { format!("{dtype}o{}", spec.output) };
+    format!("{}_{types}_d{head_dim}{block}_{}{work}", ptx_name(&program.name), spec.shape)
 }

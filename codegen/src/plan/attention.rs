@@ -46,6 +46,8 @@ pub struct Form {
     pub paged: bool,
     /// The output is stored.
     pub output: bool,
+    /// The output is of 32 bits, and stored straight from the accumulators. Not of what is partial.
+    pub direct: bool,
     /// The log-sum-exp is stored.
     pub lse: bool,
     /// Items come from a list, and the launch may begin before the one before it has ended.
@@ -64,6 +66,7 @@ impl Form {
         Form {
             paged: attention.table.is_some(),
             output: attention.output.is_some(),
+            direct: attention.output.is_some() && spec.output.bytes() == 4 && spec.work != Work::Partials,
             lse: attention.lse.is_some(),
             planned: spec.work.is_planned(),
             partial: spec.work == Work::Partials,

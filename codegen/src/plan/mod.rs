@@ -442,6 +442,8 @@ pub enum Function {
     StoreLse,
     /// Rows of a tile are stored, each by the lanes of its warp.
     StoreRows,
+    /// Accumulators over their sums are stored, in f32.
+    StoreDirect,
     /// Accumulators over their sums and the log-sum-exp are stored, in f32.
     StorePartial,
     /// O = 0 and a log-sum-exp of minus infinity.

@@ -220,7 +220,8 @@ impl Family<'_> {
         [before, rescale, exponentials(0), after].concat()
     }
 
-    /// O over the row sums goes through the warp's own rows of shared memory, where Q was.
+    /// O over the row sums goes through the warp's own rows of shared memory, where Q was; of 32 bits, straight from the
+    /// accumulators.
     fn epilogue(&self) -> Vec<Node> {
         let mut nodes = vec![compute(RowSums, &registers([SUMS]), &registers([SUMS]))];
         if self.form.partial {
@@ -230,7 +231,9 @@ impl Family<'_> {
         if self.form.lse {
             nodes.push(compute(StoreLse, &registers([SUMS, MAXIMA, ITEM]), &[]));
         }
-        if self.form.output {
+        if self.form.output && self.form.direct {
+            nodes.push(compute(StoreDirect, &registers([ACCUMULATORS, SUMS, ITEM]), &[]));
+        } else if self.form.output {
             // A block that saw no column may have Q still in flight to the memory that O is about to use.
             if self.ring.query == QueryIn::Shared {
                 nodes.extend(steps([Step::AwaitAllCopies]));

@@ -215,7 +215,7 @@ impl Family<'_> {
         };
         let store = vec![compute(StoreNothing, nothing, &[])];
         let unseen = nodes([read_again(), clear, store]);
-        let by_copies = self.form.output && !self.form.partial && !self.over_query();
+        let by_copies = self.form.output && !self.form.partial && !self.form.direct && !self.over_query();
         vec![Node::Items {
             next: nodes([step(Step::AwaitFull(TOLD)), read()]),
             each: nodes([
@@ -226,8 +226,9 @@ impl Family<'_> {
         }]
     }
 
+    /// What leaves straight from the accumulators is nowhere.
     fn over_query(&self) -> bool {
-        self.roles.output == OutputIn::OverQuery
+        self.roles.output == OutputIn::OverQuery && !self.form.direct
     }
 
     /// V is in K's rows.
@@ -356,9 +357,10 @@ impl Family<'_> {
         ])
     }
 
-    /// O over the row sums, and the log-sum-exp. Where O goes over Q, Q is free only then.
+    /// O over the row sums, and the log-sum-exp. Where O goes over Q, Q is free only then; of 32 bits it goes nowhere but to
+    /// memory.
     fn epilogue(&self) -> Vec<Node> {
-        let Form { output, lse, partial, .. } = self.form;
+        let Form { output, direct, lse, partial, .. } = self.form;
         let release_query = || only_if(self.over_query(), step(Step::Release(Q)));
         let sums = vec![compute(RowSums, &registers([SUMS]), &registers([SUMS]))];
         if partial {
@@ -368,6 +370,10 @@ impl Family<'_> {
         let lse = only_if(lse, vec![compute(StoreLse, &registers([SUMS, MAXIMA, ITEM]), &[])]);
         if !output {
             return nodes([sums, lse, release_query()]);
+        }
+        if direct {
+            let store = compute(StoreDirect, &registers([ACCUMULATORS, SUMS, ITEM]), &[]);
+            return nodes([sums, lse, vec![store]]);
         }
         let by_copies = nodes([
             steps([Step::Meet(self.meeting()), Step::Store { from: O_TILE, to: TENSORS[3] }]),

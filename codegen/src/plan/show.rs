@@ -284,6 +284,7 @@ impl Display for Function {
             Function::Divide => "quotients, rounded",
             Function::StoreLse => "log-sum-exp",
             Function::StoreRows => "stores by rows",
+            Function::StoreDirect => "quotients, stored",
             Function::StorePartial => "partial results",
             Function::StoreNothing => "nothing seen",
         })

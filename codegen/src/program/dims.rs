@@ -55,16 +55,6 @@ pub enum HeadDimError {
     },
 }
 
-impl Generic<usize> {
-    /// As its author wrote it: a name or a number.
-    pub fn text(&self) -> String {
-        match self {
-            Generic::Open(name) => name.clone(),
-            Generic::Fixed(number) => number.to_string(),
-        }
-    }
-}
-
 impl Program {
     /// The dimension of the query.
     fn query_dim(&self) -> Dim {

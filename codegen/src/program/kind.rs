@@ -21,7 +21,7 @@ pub enum ParamKind {
     PagedValues,
     /// `BlockTable`: logical block to physical block.
     BlockTable,
-    /// `Output<T, E>`
+    /// `Output<T, E>`, whose element type may be another than that of the inputs.
     Output,
     /// `RowOutput`
     RowOutput,

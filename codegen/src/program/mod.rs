@@ -23,12 +23,15 @@
 //! in range); whoever builds one by hand calls [`Program::validate`].
 
 mod dims;
+mod elements;
 mod kind;
 mod print;
 mod validate;
 
 pub use dims::HeadDimError;
 pub(crate) use dims::MOST_DIMS;
+pub use elements::ElementError;
+pub(crate) use elements::MOST_ELEMENTS;
 pub use kind::{Access, Along, Arguments, Method, ParamKind, ParamType, Size, Storage, TYPES, Vector};
 pub use validate::ProgramError;
 
@@ -47,6 +50,10 @@ pub struct StateId(pub usize);
 /// Index into [`Program::dims`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim(pub usize);
+
+/// Index into [`Program::elements`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Element(pub usize);
 
 /// An element type of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,8 +77,9 @@ pub enum DType {
 pub struct Program {
     /// The function's name.
     pub name: String,
-    /// Element type of q, k, v, o: a generic parameter, or fixed.
-    pub element: Generic<DType>,
+    /// The element types of tensors, each a generic parameter or fixed: one of queries, keys and values, and another of the
+    /// output where it differs. No two are the same.
+    pub elements: Vec<Generic<DType>>,
     /// The head dimensions, each a const generic parameter or fixed: one, or two. No two are the same.
     pub dims: Vec<Generic<usize>>,
     /// The parameters, in order.
@@ -97,6 +105,16 @@ pub enum Generic<T> {
     Fixed(T),
 }
 
+impl<T: std::fmt::Display> Generic<T> {
+    /// As its author wrote it: the generic's name, or the type or number.
+    pub fn text(&self) -> String {
+        match self {
+            Generic::Open(name) => name.clone(),
+            Generic::Fixed(fixed) => fixed.to_string(),
+        }
+    }
+}
+
 /// One parameter of the kernel function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
@@ -104,6 +122,8 @@ pub struct Param {
     pub name: String,
     /// What it is.
     pub kind: ParamKind,
+    /// The type of its numbers, if its type leaves it open.
+    pub element: Option<Element>,
     /// The head dimension of its rows, if its type has one.
     pub dim: Option<Dim>,
 }

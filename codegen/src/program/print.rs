@@ -5,8 +5,8 @@
 //! written as in the source, with `x`, `row`, `col`, `head` and `seq` for what the closure was given.
 
 use super::{
-    Arguments, Axis, BinaryOp, Dim, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, StateId,
-    StateKind, Stmt, TileOp, TileType, UnaryOp, ValueId, Vector,
+    Arguments, Axis, BinaryOp, Dim, Element, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType,
+    StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, ValueId, Vector,
 };
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -15,7 +15,7 @@ impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let printer = Printer { program: self, names: self.value_names() };
         let dims = self.dims.iter().map(open);
-        let open = [open(&self.element)].into_iter().chain(dims).flatten().collect::<Vec<_>>();
+        let open = self.elements.iter().map(open).chain(dims).flatten().collect::<Vec<_>>();
         let generics = if open.is_empty() { String::new() } else { format!("<{}>", open.join(", ")) };
         writeln!(f, "kernel {}{generics}", self.name)?;
         for param in &self.params {
@@ -80,14 +80,16 @@ impl Program {
         self.dims.get(dim.0).map_or_else(|| "?".into(), Generic::text)
     }
 
+    /// An element type as its author wrote it: the generic's name, or the type's.
+    pub fn element_text(&self, element: Element) -> String {
+        self.elements.get(element.0).map_or_else(|| "?".into(), Generic::text)
+    }
+
     fn param_type(&self, param: &Param) -> String {
         let ty = param.kind.ty();
         match (ty.arguments, param.kind) {
             (Arguments::ElementAndDim, _) => {
-                let element = match &self.element {
-                    Generic::Open(name) => name.clone(),
-                    Generic::Fixed(dtype) => dtype.to_string(),
-                };
+                let element = param.element.map_or_else(|| "?".into(), |element| self.element_text(element));
                 let dim = param.dim.map_or_else(|| "?".into(), |dim| self.dim_text(dim));
                 format!("{}<{element}, {dim}>", ty.name)
             }
@@ -261,9 +263,14 @@ mod tests {
     fn expressions_have_only_the_parentheses_they_need() {
         let program = Program {
             name: "f".into(),
-            element: Generic::Open("T".into()),
+            elements: vec![Generic::Open("T".into())],
             dims: vec![Generic::Fixed(64)],
-            params: vec![Param { name: "w".into(), kind: ParamKind::Scalar(ScalarType::I32), dim: None }],
+            params: vec![Param {
+                name: "w".into(),
+                kind: ParamKind::Scalar(ScalarType::I32),
+                element: None,
+                dim: None,
+            }],
             values: vec![],
             states: vec![],
             prologue: vec![],

@@ -4,8 +4,9 @@
 //! written without the front end's code so that each keeps the other honest.
 
 use super::{
-    Access, Arguments, Axis, BinaryOp, Dim, Expr, Generic, MOST_DIMS, Method, ParamId, ParamKind, Program,
-    ScalarType, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
+    Access, Arguments, Axis, BinaryOp, Dim, Element, Expr, Generic, MOST_DIMS, MOST_ELEMENTS, Method,
+    ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value,
+    ValueId,
 };
 
 /// Why a program is not well-formed.
@@ -99,6 +100,7 @@ impl Program {
         if queries != 1 {
             return Err(ProgramError::Shape("a program has exactly one query"));
         }
+        self.check_elements()?;
         self.check_dims()?;
         self.expect(self.main_loop.over, Method::Tiles)?;
         let names = self.value_names();
@@ -110,6 +112,39 @@ impl Program {
         check.live.truncate(before_loop);
         check.part(Part::Epilogue, &self.epilogue)?;
         self.check_stores()
+    }
+
+    /// There are one or two, of which no two are the same, and each is that of some tensor; all that is read has one, and all
+    /// that is written.
+    fn check_elements(&self) -> Result<(), ProgramError> {
+        if !(1..=MOST_ELEMENTS).contains(&self.elements.len()) {
+            return Err(ProgramError::Shape("a program has one element type, or two"));
+        }
+        if (1..self.elements.len()).any(|index| self.elements[..index].contains(&self.elements[index])) {
+            return Err(ProgramError::Shape("the element types of a program differ"));
+        }
+        let (mut of_inputs, mut of_outputs) = (None, None);
+        for param in &self.params {
+            let ty = param.kind.ty();
+            if param.element.is_some() != (ty.arguments == Arguments::ElementAndDim) {
+                return Err(ProgramError::Shape("tensors have an element type, and nothing else has one"));
+            }
+            let Some(element) = param.element else { continue };
+            if element.0 >= self.elements.len() {
+                return Err(ProgramError::BadId { what: "element type", index: element.0 });
+            }
+            let of_all = if ty.access == Access::Write { &mut of_outputs } else { &mut of_inputs };
+            if *of_all.get_or_insert(element) != element {
+                return Err(ProgramError::Shape(
+                    "query, keys and values have one element type, and all outputs have one",
+                ));
+            }
+        }
+        let is_tensors = |index| [of_inputs, of_outputs].contains(&Some(Element(index)));
+        if !(0..self.elements.len()).all(is_tensors) {
+            return Err(ProgramError::Shape("an element type is that of some tensor"));
+        }
+        Ok(())
     }
 
     /// There are one or two, of which no two are the same, and every open one is the shape of some tensor.

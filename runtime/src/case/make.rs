@@ -5,7 +5,7 @@ use super::CaseError;
 use crate::args::Argument;
 use crate::batch::Batch;
 use crate::bulk_copy::tensor_map;
-use crate::check::{LSE_TOLERANCE, check_output, max_relative_l2};
+use crate::check::{LSE_TOLERANCE, check_output, judged_as, max_relative_l2};
 use crate::device::{Device, TensorMap};
 use crate::equivalence::EquivalenceError;
 use crate::launch::{LaunchError, LaunchOptions, Ready, plan};
@@ -87,7 +87,7 @@ pub fn make_case_watched(
     for (arg, bytes) in ready.kernel.compiled.abi.iter().zip(&ready.launch.params) {
         maker.arg(arg, bytes, ready.tiles.packed_heads)?;
     }
-    let outputs = maker.expected(&expected, &plain, problem.dtype)?;
+    let outputs = maker.expected(&expected, &plain, judged_as(batch.dtype, batch.output))?;
     let document = maker.document(&ready, outputs);
     maker.write("kernel.ptx", ready.kernel.compiled.text().as_bytes())?;
     maker.write("launch.json", format!("{document:#}\n").as_bytes())?;

@@ -1,9 +1,10 @@
 //! One run of a program: some rows of a sequence's query head, and all its columns as one tile.
 //!
 //! Statements are executed in program order: those before the loop, those of its body once, unless there are no
-//! columns, and those after it. Plainly evaluated, what an operation gives is rounded to the element type, with three
+//! columns, and those after it. Plainly evaluated, what an operation gives is rounded to the inputs' element type, with four
 //! exceptions: the product that is added to an accumulator is rounded when it leaves that, for accumulators are f32;
-//! maxima and sums of softmaxes, and log-sum-exps, are not rounded.
+//! maxima and sums of softmaxes, and log-sum-exps, are not rounded; what is stored is rounded to the output's element type,
+//! and to no other on its way.
 
 use super::elementwise::{Elementwise, Positions};
 use super::inputs::{Columns, Inputs, source_of};
@@ -19,6 +20,8 @@ use flashpage_codegen::program::{Axis, Program, StateId, StateKind, Stmt, TileOp
 pub(super) struct Shared<'a> {
     pub program: &'a Program,
     pub precision: Precision,
+    /// Of what an output holds.
+    pub stored: Precision,
     pub arguments: &'a [HostArgument],
     pub inputs: &'a Inputs<'a>,
 }
@@ -127,7 +130,10 @@ impl<T: Real> Chunk<'_, T> {
                 Stmt::Store { value, .. } => {
                     let numbers = match self.used(*value) {
                         Value::PerRow(numbers) => numbers,
-                        value => self.rounded(value).into_rows().into_iter().map(T::wide).collect(),
+                        Value::Tile(tile) | Value::Product(tile) => {
+                            let tile = tile.changed(|data| T::round_all(self.shared.stored, data));
+                            tile.into_rows().into_iter().map(T::wide).collect()
+                        }
                     };
                     self.stored.push(numbers);
                 }
@@ -167,11 +173,11 @@ impl<T: Real> Chunk<'_, T> {
             }
             TileOp::Map { of, expr } => {
                 let tile = self.operand(*of);
-                self.elementwise(tile.ty).map(tile, expr)
+                self.elementwise(id, tile.ty).map(tile, expr)
             }
             TileOp::Mask { of, keep } => {
                 let tile = self.operand(*of);
-                self.elementwise(tile.ty).mask(tile, keep)
+                self.elementwise(id, tile.ty).mask(tile, keep)
             }
             TileOp::SoftmaxStep { softmax, scores, acc } => {
                 let scores = self.operand(*scores);
@@ -187,7 +193,7 @@ impl<T: Real> Chunk<'_, T> {
                     for (row, line) in data.chunks_exact_mut(acc.cols.max(1)).enumerate() {
                         softmax.finish(row, line);
                     }
-                    T::round_all(shared.precision, data);
+                    T::round_all(self.precision_of(id), data);
                 })
             }
             TileOp::Lse { softmax } => {
@@ -226,13 +232,20 @@ impl<T: Real> Chunk<'_, T> {
         }
     }
 
-    fn elementwise(&self, ty: TileType) -> Elementwise<'_> {
+    /// How a value is rounded: one that is stored, as its output is.
+    fn precision_of(&self, id: ValueId) -> Precision {
+        let Shared { program, precision, stored, .. } = *self.shared;
+        let stores = |stmt: &Stmt| matches!(stmt, Stmt::Store { value, .. } if *value == id);
+        if program.epilogue.iter().any(stores) { stored } else { precision }
+    }
+
+    fn elementwise(&self, id: ValueId, ty: TileType) -> Elementwise<'_> {
         let along = |axis| match axis {
             Axis::Rows => Positions::Rows(&self.rows.positions),
             Axis::Cols => Positions::Cols(self.cols),
             Axis::Dim(_) => Positions::None,
         };
-        let Shared { arguments, precision, .. } = *self.shared;
+        let (arguments, precision) = (self.shared.arguments, self.precision_of(id));
         let (head, seq) = (self.rows.head as i32, self.rows.sequence as i32);
         Elementwise { arguments, precision, head, seq, down: along(ty.rows), across: along(ty.cols) }
     }

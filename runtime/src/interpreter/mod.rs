@@ -77,7 +77,11 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> Result<Vec<Lines>, TensorError> {
     let inputs = Inputs::of(program, batch)?;
-    let shared = Shared { program, precision, arguments, inputs: &inputs };
+    let stored = match precision {
+        Precision::Exact => Precision::Exact,
+        Precision::Plain(_) => Precision::Plain(batch.output),
+    };
+    let shared = Shared { program, precision, stored, arguments, inputs: &inputs };
     Ok(match precision {
         Precision::Exact => groups::<f64>(&shared, batch, rows, progress),
         Precision::Plain(_) => groups::<f32>(&shared, batch, rows, progress),

@@ -47,6 +47,7 @@ impl Planner {
             if was == is { Ok(()) } else { Err(PlanError::Changed { what, was, is }) }
         };
         same("the element type", setup.dtype.to_string(), batch.dtype.to_string())?;
+        same("the element type of the output", setup.output.to_string(), batch.output.to_string())?;
         same("head_dim", setup.head_dim.to_string(), batch.head_dim.to_string())?;
         same("q_heads", setup.q_heads.to_string(), batch.q_heads.to_string())?;
         same("kv_heads", setup.kv_heads.to_string(), batch.kv_heads.to_string())?;

@@ -108,6 +108,7 @@ struct Setup {
     capacity: Capacity,
     options: PlanOptions,
     dtype: DType,
+    output: DType,
     head_dim: HeadDim,
     q_heads: usize,
     kv_heads: usize,

@@ -21,9 +21,12 @@ pub struct MakeCase {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element type of q, k, v and o: f16 or bf16
+    /// Element type of q, k and v: f16 or bf16
     #[arg(long, default_value = "f16")]
     dtype: DType,
+    /// Element type of o, of a kernel that leaves it open: f16, bf16 or f32; the kernel's own, or that of q, k and v, if absent
+    #[arg(long)]
+    output_dtype: Option<DType>,
     /// Head dimension; 192/128 for keys of 192 and values of 128
     #[arg(long, default_value = "128")]
     head_dim: HeadDim,
@@ -87,6 +90,7 @@ impl MakeCase {
         }
         let problem = Problem {
             dtype: self.dtype,
+            output: self.output_dtype,
             head_dim: self.head_dim,
             q_heads: self.heads,
             kv_heads: self.kv_heads.unwrap_or(self.heads),

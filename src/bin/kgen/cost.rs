@@ -37,7 +37,7 @@ pub struct KernelCost {
     /// GPU that the limits are of: a100, h100 or h200; the one that the target was made for if absent
     #[arg(long, value_parser = gpu)]
     pub gpu: Option<Gpu>,
-    /// Element type; the machine code of both costs the same
+    /// Element type of q, k and v; the machine code of both costs the same
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
     /// Head dimensions; those with rows in the target's table if absent. A FILE.ptx needs its own
@@ -157,8 +157,8 @@ impl KernelCost {
             };
             let mut head_dims: Vec<HeadDim> = asked.iter().map(|dim| program.with_fixed(*dim)).collect();
             head_dims.dedup();
-            let dtype = match program.element {
-                Generic::Fixed(dtype) => dtype,
+            let dtype = match program.input_element() {
+                Generic::Fixed(dtype) => *dtype,
                 Generic::Open(_) => self.dtype,
             };
             let shapes = if self.shape.is_empty() { ShapeClass::ALL.to_vec() } else { self.shape.clone() };
@@ -168,8 +168,18 @@ impl KernelCost {
                     let (arch, fold_scale, tuning) = (self.arch, true, self.schedule.tuning());
                     work.extend(self.work.iter().map(|work| {
                         let work = *work;
-                        let spec =
-                            Spec { arch, dtype, head_dim, block_size, shape, tuning, work, fold_scale };
+                        let output = program.output_type(dtype);
+                        let spec = Spec {
+                            arch,
+                            dtype,
+                            output,
+                            head_dim,
+                            block_size,
+                            shape,
+                            tuning,
+                            work,
+                            fold_scale,
+                        };
                         (program, spec)
                     }));
                 }

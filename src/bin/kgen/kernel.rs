@@ -44,9 +44,12 @@ pub struct Target {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     pub arch: Arch,
-    /// Element type of q, k, v and o: f16 or bf16
+    /// Element type of q, k and v: f16 or bf16
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
+    /// Element type of o, of a kernel that leaves it open: f16, bf16 or f32; the kernel's own, or that of q, k and v, if absent
+    #[arg(long)]
+    pub output_dtype: Option<DType>,
     /// Head dimension; 192/128 for keys of 192 and values of 128
     #[arg(long, default_value = "128")]
     pub head_dim: HeadDim,
@@ -142,6 +145,7 @@ impl Target {
         Spec {
             arch: self.arch,
             dtype: self.dtype,
+            output: self.output_dtype.unwrap_or_else(|| program.output_type(self.dtype)),
             head_dim: self.head_dim,
             block_size: paged.then_some(self.block_size),
             shape: self.shape,

@@ -22,7 +22,7 @@ pub struct Verify {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element types; both if absent
+    /// Element types of q, k and v; both if absent. Outputs have every type that the kernel leaves them
     #[arg(long, value_delimiter = ',')]
     dtype: Vec<DType>,
     /// Head dimensions; those with rows in the target's table if absent
@@ -80,8 +80,8 @@ impl Verify {
     fn specs(&self, program: &Program) -> Vec<Spec> {
         let arch = self.arch;
         let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
-        let dtypes: Vec<DType> = match program.element {
-            Generic::Fixed(dtype) => vec![dtype],
+        let dtypes: Vec<DType> = match program.input_element() {
+            Generic::Fixed(dtype) => vec![*dtype],
             Generic::Open(_) if self.dtype.is_empty() => vec![DType::F16, DType::Bf16],
             Generic::Open(_) => self.dtype.clone(),
         };
@@ -95,7 +95,10 @@ impl Verify {
         let block_sizes: Vec<Option<usize>> =
             if paged { asked.iter().copied().map(Some).collect() } else { vec![None] };
         let mut specs = Vec::new();
-        for &dtype in &dtypes {
+        let types = dtypes
+            .iter()
+            .flat_map(|dtype| program.output_types(*dtype).into_iter().map(|output| (*dtype, output)));
+        for (dtype, output) in types {
             for &head_dim in &head_dims {
                 for &block_size in &block_sizes {
                     for shape in ShapeClass::ALL {
@@ -103,6 +106,7 @@ impl Verify {
                         let spec = |work| Spec {
                             arch,
                             dtype,
+                            output,
                             head_dim,
                             block_size,
                             shape,
@@ -241,6 +245,7 @@ mod tests {
             let spec = Spec {
                 arch: Arch::Sm90a,
                 dtype: DType::F16,
+                output: DType::F16,
                 head_dim: 128.into(),
                 block_size: None,
                 shape: ShapeClass::Prefill,

@@ -1,7 +1,8 @@
 //! After the last tile: divide by the row sums, store O and the log-sum-exp.
 //!
 //! A lane holds two neighbouring elements of a row at a time. O goes through the warp's own rows of shared
-//! memory, where Q was, so that it leaves in 16-byte pieces of whole rows.
+//! memory, where Q was, so that it leaves in 16-byte pieces of whole rows. An output of 32 bits takes another way:
+//! [`crate::lower::direct`].
 
 use super::copy::{HalfSegment, RowsOf, SEGMENT};
 use super::{Ampere, SHARED};
@@ -40,7 +41,7 @@ impl Ampere<'_> {
                 chunk => self.b.xor(Type::B32, "o_at", &first, chunk * CHUNK),
             })
             .collect();
-        let packed = self.packed();
+        let packed = self.packed_output();
         for (slot, sum) in sums.iter().enumerate() {
             let inverse = self.inverse(sum);
             let elements: Vec<&Reg> = row(&state.acc, slot).collect();

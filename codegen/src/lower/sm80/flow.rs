@@ -187,6 +187,10 @@ impl Ampere<'_> {
                 let lse = self.attention.lse.expect("the plan stores what the program does");
                 self.store_lse(&flow.instance(), flow.state(), &flow.sums, lse);
             }
+            Function::StoreDirect => {
+                let output = self.attention.output.expect("the plan stores what the program does");
+                self.store_direct(&flow.instance(), flow.state(), &flow.sums, output);
+            }
             Function::Divide => self.write_output(&flow.instance(), flow.state(), &flow.sums),
             Function::StoreRows => {
                 let output = self.attention.output.expect("the plan stores what the program does");

@@ -218,6 +218,11 @@ impl Hopper<'_> {
                 self.store_partial(&instance, &state, &flow.role.sums);
             }
             Function::StoreNothing => self.store_nothing(&flow.role.instance(), &flow.role.state()),
+            Function::StoreDirect => {
+                let (instance, state) = (flow.role.instance(), flow.role.state());
+                let output = self.attention.output.expect("the plan stores what the program does");
+                self.store_direct(&instance, &state, &flow.role.sums, output);
+            }
             Function::Divide => self.write_output(flow),
             Function::StoreRows => self.store_shared_rows(flow),
             Function::Describe | Function::LookUp | Function::Load | Function::ClearSpareRows => {

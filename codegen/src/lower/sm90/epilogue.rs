@@ -2,7 +2,8 @@
 //!
 //! O goes to shared memory as `stmatrix` writes it, swizzled, and from there as one bulk copy for each 64 columns.
 //! A bulk copy stores whole boxes of tokens: where a warpgroup's rows reach past their sequence, or heads are packed
-//! that do not divide them, its warps store their rows themselves.
+//! that do not divide them, its warps store their rows themselves. An output of 32 bits takes another way:
+//! [`crate::lower::direct`].
 
 use super::Hopper;
 use super::consumer::Consumer;
@@ -34,6 +35,9 @@ impl Hopper<'_> {
         }
         if let Some(output) = self.attention.output {
             self.b.comment("O = 0");
+            if self.form.direct {
+                return self.store_direct_zeros(instance, output);
+            }
             let zero = self.b.mov(Type::B32, "r", 0);
             self.store_rows(instance, output, |_, _, _| std::array::from_fn(|_| zero.clone()));
         }
@@ -150,7 +154,7 @@ impl Hopper<'_> {
             })
             .collect();
         let inverses: Vec<Reg> = sums.iter().map(|sum| self.inverse(sum)).collect();
-        let packed = self.packed();
+        let packed = self.packed_output();
         // Of each row, pairs of neighbours in order.
         let pairs: Vec<Vec<Reg>> = inverses
             .iter()

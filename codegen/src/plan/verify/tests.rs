@@ -9,11 +9,12 @@ use crate::plan::{Named, NamedBarrier, each_step};
 use crate::schedule::{OutputIn, PassTurn, Rescale, Roles, Sizes, ValuesIn};
 
 fn forms() -> Vec<Form> {
-    let all = (0..64).map(|bits: usize| {
+    let all = (0..128).map(|bits: usize| {
         let has = |bit: usize| bits >> bit & 1 == 1;
         Form {
             paged: has(0),
             output: has(1),
+            direct: has(6),
             lse: has(2),
             planned: has(3) || has(0),
             partial: has(3),
@@ -21,7 +22,13 @@ fn forms() -> Vec<Form> {
             ends_with_condition: has(4) && has(5),
         }
     });
-    all.filter(|form| (form.output || form.lse) && (form.conditions || !form.ends_with_condition)).collect()
+    let is_one = |form: &Form| {
+        (form.output || form.lse)
+            && (form.conditions || !form.ends_with_condition)
+            // What leaves straight from the accumulators does so whatever came before.
+            && (!form.direct || form.output && !form.partial && !form.conditions)
+    };
+    all.filter(is_one).collect()
 }
 
 /// Plans of every row of both tables, in every form, with V in tiles of its own and in K's.
@@ -161,7 +168,7 @@ fn kind(step: &Step) -> String {
 }
 
 /// Arithmetic, of which a plan cannot tell whether it is right, and stores straight from registers.
-const ARITHMETIC: [&str; 14] = [
+const ARITHMETIC: [&str; 15] = [
     "Conditions",
     "Scores",
     "RowMaxima",
@@ -174,6 +181,7 @@ const ARITHMETIC: [&str; 14] = [
     "Rescale",
     "RowSums",
     "StoreLse",
+    "StoreDirect",
     "StorePartial",
     "StoreNothing",
 ];

@@ -1,0 +1,83 @@
+//! Element types: the first of what stands in the angle brackets of tensors.
+
+use super::diagnostics::Errors;
+use super::signature::last_name;
+use crate::program::{Access, DType, Element, Generic, MOST_ELEMENTS};
+use syn::{GenericArgument, Type};
+
+/// The element types that a kernel has used so far, and the names that it can use.
+pub(super) struct Elements {
+    /// The generics that are types.
+    pub names: Vec<syn::Ident>,
+    pub used: Vec<Generic<DType>>,
+    /// Of query, keys and values, which have the type of the first.
+    of_inputs: Option<Element>,
+    /// Of outputs, which have the type of the first.
+    of_outputs: Option<Element>,
+}
+
+impl Elements {
+    pub fn new(names: Vec<syn::Ident>) -> Elements {
+        Elements { names, used: Vec::new(), of_inputs: None, of_outputs: None }
+    }
+
+    /// The element type that an argument names, a new one if no tensor has had it before. `ty` is the whole type, of a
+    /// parameter that is read or written.
+    pub fn read(
+        &mut self,
+        arg: &GenericArgument,
+        ty: &Type,
+        access: Access,
+        errors: &mut Errors,
+    ) -> Option<Element> {
+        let Some(element) = self.parse(arg) else {
+            let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+            let generic = if names.is_empty() { "`T: Element`".into() } else { names.join(" or ") };
+            errors.push(arg, format!("an element type is the generic {generic}, `f16`, `bf16` or `f32`"));
+            return None;
+        };
+        let next = Element(self.find(&element).unwrap_or(self.used.len()));
+        if next.0 == self.used.len() {
+            self.used.push(element.clone());
+        }
+        let (of_all, what) = match access {
+            Access::Read => (&mut self.of_inputs, "query, keys and values have one element type"),
+            Access::Write => (&mut self.of_outputs, "all outputs of a kernel have one element type"),
+        };
+        let first = *of_all.get_or_insert(next);
+        if first != next {
+            let (of_first, here) = (self.used[first.0].text(), element.text());
+            errors.push(ty, format!("{what}: it is `{of_first}` of the first of them, and `{here}` here"));
+        }
+        Some(first)
+    }
+
+    fn find(&self, element: &Generic<DType>) -> Option<usize> {
+        self.used.iter().position(|used| used == element)
+    }
+
+    /// A generic, or one of those that tensors have.
+    fn parse(&self, arg: &GenericArgument) -> Option<Generic<DType>> {
+        let GenericArgument::Type(ty) = arg else { return None };
+        let name = last_name(ty)?;
+        if self.names.iter().any(|known| *known == name) {
+            return Some(Generic::Open(name));
+        }
+        match name.as_str() {
+            "f16" => Some(Generic::Fixed(DType::F16)),
+            "bf16" => Some(Generic::Fixed(DType::Bf16)),
+            "f32" => Some(Generic::Fixed(DType::F32)),
+            _ => None,
+        }
+    }
+
+    /// The generics that no tensor has used.
+    pub fn unused(&self) -> impl Iterator<Item = &syn::Ident> {
+        self.names.iter().filter(|name| self.find(&Generic::Open(name.to_string())).is_none())
+    }
+
+    /// Whether a kernel can have one more.
+    pub fn has_room(names: &[syn::Ident]) -> bool {
+        names.len() < MOST_ELEMENTS
+    }
+}
