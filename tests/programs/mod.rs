@@ -123,7 +123,9 @@ pub fn drawn(seed: u64) -> Drawn {
         (false, true) => "E".to_owned(),
         (false, false) => of_query.clone(),
     };
+    let stored_as = draw.percent(20).then(|| draw.pick(&["f32", "f16", "bf16"]));
     let tensor = |name: &str| {
+        let element = stored_as.filter(|_| name == "Output").unwrap_or(&element);
         let dim = if name.ends_with("Values") || name == "Output" { &head_dim } else { &of_query };
         format!("{name}<{element}, {dim}>")
     };
