@@ -46,14 +46,15 @@ pub fn two_steps<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: V
 }
 
 #[attention_kernel]
-pub fn keys_for_values<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, o: Output<T, D>) {
+pub fn keys_for_values<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, more: Keys<T, D>, o: Output<T, D>) {
     let q = q.tile();
     let mut softmax = OnlineSoftmax::new();
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
         let k = k.load(cols);
+        let more = more.load(cols);
         let p = softmax.step(dot(q, k.t()), &mut acc);
-        acc += dot(p, k);
+        acc += dot(p, more);
     }
     o.store(softmax.finish(acc));
 }

@@ -3,7 +3,7 @@
 
 use crate::inputs::{near, numbers, stored};
 use flashpage_codegen::Program;
-use flashpage_codegen::frontend::parse_source;
+use flashpage_codegen::frontend::parse_program_source;
 use flashpage_runtime::{
     Argument, DType, Device, Ragged, Row, Starts, Tensor, plain, reference, reference_rows,
 };
@@ -25,7 +25,7 @@ fn program(generics: &str, v: &str, o: &str, value: &str) -> Program {
             o.store(softmax.finish(acc));
         }}"
     );
-    parse_source(&source).unwrap_or_else(|error| panic!("{error}\n{source}"))
+    parse_program_source(&source).unwrap_or_else(|error| panic!("{error}\n{source}"))
 }
 
 /// `rows` of `from` numbers each with `to` numbers: the first, or all of them and zeros.
@@ -81,7 +81,7 @@ fn values_have_a_dimension_of_their_own() {
     let data = Data::new();
     let two = program("const D: usize, const E: usize", ", v: Values<T, E>", "E", "v.load(cols)");
     let one = program("const D: usize", ", v: Values<T, D>", "D", "v.load(cols)");
-    let fixed = parse_source(
+    let fixed = parse_program_source(
         &two_source()
             .replace(", const D: usize, const E: usize", "")
             .replace("D>", "48>")
@@ -157,7 +157,7 @@ fn a_dimension_that_tensors_do_not_have_is_an_error() {
             Argument::Ragged(Ragged { tensor: &v, starts: kv_starts }),
             Argument::Output(&o),
         ];
-        let error = reference(&parse_source(source).unwrap(), &arguments).unwrap_err().to_string();
+        let error = reference(&parse_program_source(source).unwrap(), &arguments).unwrap_err().to_string();
         error.split_once("]: ").map_or(error.clone(), |(_, said)| format!("{}: {said}", &error[9..12]))
     };
     let open = two_source();
