@@ -267,7 +267,9 @@ fn bad_arguments() {
         ),
         (
             "tune --arch sm_90a --head-dim 80",
-            &["the table of sm_90a has no rows of head_dim 80: it has 64, 96, 128, 192, 256, 192/128, 576/512"],
+            &[
+                "the table of sm_90a has no rows of head_dim 80: it has 64, 96, 128, 192, 256, 192/128, 576/512",
+            ],
         ),
         (
             "tune --arch sm_90a --carries rows",
