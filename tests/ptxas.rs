@@ -49,7 +49,8 @@ fn the_catalogue_assembles() {
     let Some((rows, status)) = json("the_catalogue_assembles", line) else { return };
     let rows = rows.as_array().unwrap();
     // Seven kernels in each type, four head dimensions and three shapes; two of them in each block size.
-    assert_eq!(rows.len(), (5 + 2 * block_sizes) * types * 4 * 3);
+    // Latent attention has a head dimension more.
+    assert_eq!(rows.len(), ((5 + 2 * block_sizes) * 4 + block_sizes * 5) * types * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -67,8 +68,8 @@ fn the_catalogue_assembles_for_hopper() {
     let line = "verify --arch sm_90a --dtype bf16 --block-size 16,24 --json";
     let Some((rows, status)) = json("the_catalogue_assembles_for_hopper", line) else { return };
     let rows = rows.as_array().unwrap();
-    // Seven kernels in five head dimensions and three shapes; two of them in two block sizes.
-    assert_eq!(rows.len(), (5 + 2 * 2) * 5 * 3);
+    // Seven kernels in six head dimensions and three shapes, latent attention in seven; three of them in two block sizes.
+    assert_eq!(rows.len(), ((5 + 2 * 2) * 6 + 2 * 7) * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -85,11 +86,11 @@ fn the_catalogue_assembles_for_hopper() {
 /// type, as types differ in nothing that takes registers.
 #[test]
 fn planned_kernels_assemble() {
-    // Target, rows: seven kernels, two of them in two block sizes, in four or five head dimensions and three shapes; of
-    // each the one that writes outputs and the one that leaves partial results, or one of them.
+    // Target, rows: seven kernels in four or six head dimensions and three shapes, latent attention in one more; three of them
+    // in two block sizes; of each the one that writes outputs and the one that leaves partial results, or one of them.
     let (work, kinds) = if everything() { ("list,partials", 2) } else { ("partials", 1) };
-    for (arch, expected) in [("sm_80", (5 + 2 * 2) * 4 * 3 * kinds), ("sm_90a", (5 + 2 * 2) * 5 * 3 * kinds)]
-    {
+    let rows_of = |head_dims: usize| ((5 + 2 * 2) * head_dims + 2 * (head_dims + 1)) * 3 * kinds;
+    for (arch, expected) in [("sm_80", rows_of(4)), ("sm_90a", rows_of(6))] {
         let line = format!("verify --arch {arch} --dtype f16 --block-size 16,24 --work {work} --json");
         let Some((rows, status)) = json("planned_kernels_assemble", &line) else { return };
         let rows = rows.as_array().unwrap();
