@@ -5,7 +5,7 @@
 //! kernel loops over.
 
 use crate::codegen::frontend;
-use crate::codegen::program::{DType, ParamKind, Program};
+use crate::codegen::program::{Axis, DType, ParamKind, Program};
 use crate::dsl::host::{Batch, BlockLayout, HostError, PoolShape};
 use crate::dsl::{self, Element};
 use crate::runtime::args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
@@ -59,6 +59,8 @@ pub enum HostRunError {
 pub struct Shapes {
     batch: Batch,
     tokens: usize,
+    /// Of contiguous keys.
+    key_tokens: usize,
 }
 
 impl Shapes {
@@ -71,22 +73,35 @@ impl Shapes {
         let mut shapes = Shapes {
             batch: Batch { q_starts: vec![0], kv_lens: Vec::new(), q_heads: 0, kv_heads: 0 },
             tokens: 0,
+            key_tokens: 0,
         };
+        let mut has_query = false;
         for (index, (param, argument)) in program.params.iter().zip(arguments).enumerate() {
-            let over = program.main_loop.over.0 == index;
+            // Where instances own columns, those of the first keys.
+            let has_cols = match program.owned() {
+                Axis::Rows => program.main_loop.over.0 == index,
+                _ => param.kind == ParamKind::Keys && shapes.batch.kv_lens.is_empty(),
+            };
             let width = param.dim.and_then(|dim| dims.get(dim.0)).copied().unwrap_or(1);
             match argument {
                 Argument::Ragged(ragged) => {
                     typed::<T>(&param.name, ragged.tensor)?;
                     let [tokens, heads] = leading(&param.name, ragged.tensor, width)?;
                     if param.kind == ParamKind::Query {
-                        shapes.batch.q_starts = starts(ragged.starts);
+                        let starts = starts(ragged.starts);
+                        let first = (&shapes.batch.q_starts, shapes.batch.q_heads);
+                        if std::mem::replace(&mut has_query, true) && first != (&starts, heads) {
+                            let takes = "as many heads as the query before it, and the same starts";
+                            return Err(rank(&param.name, ragged.tensor, takes));
+                        }
+                        shapes.batch.q_starts = starts;
                         shapes.batch.q_heads = heads;
                         shapes.tokens = tokens;
                     } else {
-                        shapes.kv_heads(&param.name, ragged.tensor, heads)?;
+                        shapes.share_kv_heads(&param.name, ragged.tensor, heads)?;
+                        shapes.key_tokens = tokens;
                     }
-                    if over {
+                    if has_cols {
                         let lens = (0..ragged.starts.sequences()).map(|s| ragged.starts.len_of(s));
                         shapes.batch.kv_lens = lens.collect();
                     }
@@ -94,9 +109,9 @@ impl Shapes {
                 Argument::Pool(pool) => {
                     typed::<T>(&param.name, pool.tensor)?;
                     let shape = pool_shape(&param.name, pool, width)?;
-                    shapes.kv_heads(&param.name, pool.tensor, shape.kv_heads)?;
+                    shapes.share_kv_heads(&param.name, pool.tensor, shape.kv_heads)?;
                 }
-                Argument::Table(table) if over => {
+                Argument::Table(table) if has_cols => {
                     // A table has no negative lengths.
                     let lens = table.seq_lens().iter().map(|&len| len as usize);
                     shapes.batch.kv_lens = lens.collect();
@@ -108,7 +123,7 @@ impl Shapes {
     }
 
     /// All keys and values have as many heads.
-    fn kv_heads(&mut self, param: &str, tensor: &Tensor, heads: usize) -> Result<(), HostRunError> {
+    fn share_kv_heads(&mut self, param: &str, tensor: &Tensor, heads: usize) -> Result<(), HostRunError> {
         match self.batch.kv_heads {
             0 => self.batch.kv_heads = heads,
             known if known == heads => {}
@@ -132,6 +147,11 @@ impl Shapes {
     /// Query heads.
     pub fn q_heads(&self) -> usize {
         self.batch.q_heads
+    }
+
+    /// Key and value heads.
+    pub fn kv_heads(&self) -> usize {
+        self.batch.kv_heads
     }
 
     /// Downloads queries, keys or values.
@@ -170,6 +190,19 @@ impl Shapes {
     /// Downloads a vector of numbers.
     pub fn vector<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, HostRunError> {
         Ok(from.to_vec()?)
+    }
+
+    /// Downloads a number for each query and head.
+    pub fn row_numbers(&self, param: &str, from: &Tensor) -> Result<Vec<f32>, HostRunError> {
+        if *from.shape() != [self.tokens, self.batch.q_heads] {
+            return Err(rank(param, from, &format!("[{}, {}]", self.tokens, self.batch.q_heads)));
+        }
+        Ok(from.to_vec()?)
+    }
+
+    /// Room for `width` numbers per key and KV head. NaN, so that a column that nobody writes is seen.
+    pub fn key_output(&self, width: usize) -> Vec<f32> {
+        vec![f32::NAN; self.key_tokens * self.batch.kv_heads * width]
     }
 
     /// Room for `width` numbers per query and head. NaN, so that a row that nobody writes is seen.

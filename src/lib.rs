@@ -68,8 +68,9 @@ pub mod prelude {
     pub use crate::attention_kernel;
     pub use crate::dsl::vectors::*;
     pub use crate::dsl::{
-        At, BlockTable, Cols, Dim, Element, Keys, OnlineSoftmax, Output, PagedKeys, PagedValues, Query,
-        RowOutput, Rows, Tile, Values, bf16, dot, f16, select,
+        At, BlockTable, ColOutput, ColVector, Cols, Dim, Element, KeyOutput, Keys, One, OnlineSoftmax,
+        Output, PagedKeys, PagedValues, Query, RowInput, RowOutput, RowVector, Rows, Tile, Values, bf16, dot,
+        f16, select,
     };
     pub use crate::runtime::args::BlockTable as DeviceBlockTable;
     pub use crate::runtime::{

@@ -309,7 +309,7 @@ fn sampled_rows() {
         (plain(program, &arguments).unwrap(), plain_rows(program, &arguments, &rows).unwrap()),
     ];
     for (all, some) in pairs.iter().flat_map(|(all, some)| all.iter().zip(some)) {
-        let width = if all.is_row_output { 1 } else { problem.head_dim.v };
+        let width = if all.is_vector { 1 } else { problem.head_dim.v };
         let line = |row: &Row| (token(row) * 4 + row.head) * width;
         let expected: Vec<f64> = rows.iter().flat_map(|r| &all.values[line(r)..][..width]).copied().collect();
         assert_eq!(some.values, expected, "{}", all.name);

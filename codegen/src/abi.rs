@@ -277,7 +277,9 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
+            // No kernel that is compiled has the second two.
             ParamKind::RowOutput | ParamKind::Vector(_) | ParamKind::Scalar(_) => {}
+            ParamKind::RowInput | ParamKind::KeyOutput | ParamKind::ColOutput => {}
         }
     }
     let mut shared = vec![("q_heads", Meaning::QueryHeads), ("packed_heads", Meaning::PackedHeads)];

@@ -432,8 +432,15 @@ const FORMS: &[(&str, &str)] = &[
         "dot(dot(dot(q, k.load(cols).t()), v.load(cols)), k.load(cols).t())",
     ),
     ("dot(q, k.load(cols).t()) * scale", "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"),
+    ("dot(q, k.load(cols).t()) * scale", "dot(q, k.load(cols).t()) + dot(q, v.load(cols).t())"),
+    ("dot(q, k.load(cols).t()) * scale", "(dot(q, k.load(cols).t()) - (q * q).sum()) * scale"),
+    ("dot(q, k.load(cols).t()) * scale", "dot(q, (k.load(cols) * scale).t())"),
+    ("dot(q, k.load(cols).t()) * scale", "(dot(k.load(cols), q.t()) * scale).mask(|at| at.col != 3).t()"),
     // What is stored.
     ("o.store(softmax.finish(acc));", "o.store(q);"),
+    ("o.store(softmax.finish(acc));", "o.store(acc);"),
+    ("o.store(softmax.finish(acc));", "o.store(softmax.finish(acc) * 2.0);"),
+    ("window: i32,", "window: i32, x: RowInput,"),
     (
         "let mut softmax = OnlineSoftmax::new();",
         "let mut softmax = OnlineSoftmax::new(); let other = OnlineSoftmax::new();",
@@ -491,7 +498,11 @@ fn forms_that_are_not_compiled() {
         }
     }
     // Keys may be the values as well, and what is only turned twice is compiled.
-    let compiled = ["acc += dot(p, k.load(cols));", "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()"];
+    let compiled = [
+        "acc += dot(p, k.load(cols));",
+        "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()",
+        "(dot(k.load(cols), q.t()) * scale).mask(|at| at.col != 3).t()",
+    ];
     assert_eq!(accepted, compiled);
     insta::assert_snapshot!(out);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use syn::{GenericParam, Item, UseTree, Visibility};
 
 /// The files of `dsl/src` that hold parameters.
-const FILES: [&str; 3] = ["params", "pages", "vectors"];
+const FILES: [&str; 4] = ["params", "outputs", "pages", "vectors"];
 
 fn parsed(path: &str) -> syn::File {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);

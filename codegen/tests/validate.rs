@@ -2,7 +2,7 @@
 
 use flashpage_codegen::frontend::{parse_program_source, parse_source};
 use flashpage_codegen::program::{
-    Axis, BinaryOp, DType, Dim, Element, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType,
+    Axis, BinaryOp, DType, Dim, Element, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType, State,
     StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
 };
 use flashpage_codegen::{Arch, Program, ShapeClass, Spec, Work, compile};
@@ -43,6 +43,31 @@ fn f<T: Element, const D: usize, const E: usize>(
 }
 ";
 
+/// The gradients of keys and values: an instance owns columns, and loops over rows.
+const COLUMNS: &str = "\
+fn f<T: Element, const D: usize>(
+    q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, g: Query<T, D>, lse: RowInput, delta: RowInput,
+    dk: KeyOutput<T, D>, dv: KeyOutput<T, D>, mass: ColOutput,
+) {
+    let k = k.tile();
+    let mut dv_sum = Tile::zeros();
+    let mut dk_sum = Tile::zeros();
+    let mut seen = ColVector::zeros();
+    for rows in q.tiles() {
+        let qi = q.load(rows);
+        let gi = g.load(rows);
+        let p = (dot(qi, k.t()) * 0.5 - lse.load(rows)).map(|x, at| if at.col <= at.row { x.exp() } else { 0.0 });
+        let ds = p * (dot(gi, v.tile().t()) - delta.load(rows)) * 0.5;
+        dv_sum += dot(p.t(), gi);
+        dk_sum += dot(ds.t(), qi);
+        seen += p.t().sum();
+    }
+    dk.store(dk_sum);
+    dv.store(dv_sum * 1.0);
+    mass.store(seen);
+}
+";
+
 fn good() -> Program {
     parse_program_source(SOURCE).unwrap()
 }
@@ -52,11 +77,32 @@ fn find(program: &Program, is: fn(&TileOp) -> bool) -> ValueId {
     ValueId(program.values.iter().position(|value| is(&value.op)).unwrap())
 }
 
+fn set_map(program: &mut Program, new: Expr) {
+    let id = find(program, |op| matches!(op, TileOp::Map { .. }));
+    if let TileOp::Map { expr, .. } = &mut program.values[id.0].op {
+        *expr = new;
+    }
+}
+
 fn set_mask(program: &mut Program, expr: Expr) {
     let id = find(program, |op| matches!(op, TileOp::Mask { .. }));
     if let TileOp::Mask { keep, .. } = &mut program.values[id.0].op {
         *keep = expr;
     }
+}
+
+const SCORES: TileType = TileType { rows: Axis::Rows, cols: Axis::Cols };
+/// Keys as they are loaded.
+const CACHED: TileType = TileType { rows: Axis::Cols, cols: Axis::Dim(Dim(0)) };
+
+fn row() -> Expr {
+    Expr::Unary(UnaryOp::ToF32, Box::new(Expr::Row))
+}
+
+/// A value that nobody defines yet.
+fn make(program: &mut Program, op: TileOp, ty: TileType) -> ValueId {
+    program.values.push(Value { name: None, ty, op });
+    ValueId(program.values.len() - 1)
 }
 
 /// Cuts a tile at the end of the loop.
@@ -69,10 +115,18 @@ fn slice(program: &mut Program, of: ValueId, dim: Dim) {
 type Break = fn(&mut Program);
 
 const BROKEN: &[(Break, &str)] = &[
-    (|p| p.main_loop.over = ParamId(0), "`q` is used as what the loop runs over, which it is not"),
+    (|p| p.main_loop.over = ParamId(2), "`v` is used as what the loop runs over, which it is not"),
+    (|p| p.main_loop.over = ParamId(0), "`q` is used as a tensor of columns, which it is not"),
+    (
+        |p| {
+            p.main_loop.over = ParamId(0);
+            p.values[0].op = TileOp::Owned { param: ParamId(1) };
+        },
+        "`q`: Rows×Dim where Cols×Dim is meant",
+    ),
     (|p| p.main_loop.over = ParamId(99), "there is no parameter 99"),
-    (|p| p.params[0].kind = ParamKind::Keys, "a program has exactly one query"),
-    (|p| p.params[1].kind = ParamKind::Query, "a program has exactly one query"),
+    (|p| p.params[0].kind = ParamKind::Keys, "a program has a query"),
+    (|p| p.params[1].kind = ParamKind::Query, "`q` is used as a tensor of columns, which it is not"),
     (|p| p.elements.clear(), "a program has one element type, or two"),
     (|p| p.elements.push(p.elements[0].clone()), "the element types of a program differ"),
     (|p| p.elements.push(Generic::Fixed(DType::F32)), "an element type is that of some tensor"),
@@ -173,11 +227,74 @@ const BROKEN: &[(Break, &str)] = &[
     (|p| set_mask(p, Expr::Col), "in `col`: this is i32 where bool is meant"),
     (
         |p| set_mask(p, Expr::Binary(BinaryOp::Lt, Box::new(Expr::X), Box::new(Expr::Float(0.0)))),
-        "in `x < 0.0`: a mask does not see the score",
+        "in `x < 0.0`: `x` is not known here",
     ),
     (
         |p| set_mask(p, Expr::Binary(BinaryOp::Lt, Box::new(Expr::X), Box::new(Expr::Col))),
         "in `x < col`: the operands are f32 and i32",
+    ),
+    (|p| set_map(p, Expr::Y), "in `y`: `y` is not known here"),
+    (
+        |p| {
+            let made = make(p, TileOp::Map { of: ValueId(1), expr: row() }, CACHED);
+            p.main_loop.body.push(Stmt::Define(made));
+        },
+        "in `f32(row)`: `row` is not known here",
+    ),
+    (
+        |p| {
+            let zip = TileOp::Zip { a: ValueId(3), b: ValueId(1), expr: Expr::Y };
+            let made = make(p, zip, SCORES);
+            p.main_loop.body.push(Stmt::Define(made));
+        },
+        "`%11`: Cols×Dim is not along Rows×Cols",
+    ),
+    (
+        |p| {
+            let made = make(p, TileOp::Sum { of: ValueId(3) }, SCORES);
+            p.main_loop.body.push(Stmt::Define(made));
+        },
+        "`%11`: Rows×Cols where Rows is meant",
+    ),
+    (
+        |p| {
+            let turned = TileType { rows: Axis::Cols, cols: Axis::Rows };
+            let transpose = make(p, TileOp::Transpose { of: ValueId(3) }, turned);
+            let sum = make(p, TileOp::Sum { of: transpose }, TileType::of_each(Axis::Cols));
+            p.main_loop.body.extend([transpose, sum].map(Stmt::Define));
+        },
+        "`%12` sums over rows, of which an instance has a tile only: what it holds depends on how they are cut",
+    ),
+    (
+        |p| {
+            let turned = TileType { rows: Axis::Dim(Dim(0)), cols: Axis::Rows };
+            let transpose = make(p, TileOp::Transpose { of: ValueId(0) }, turned);
+            let of_rows = TileType { rows: Axis::Rows, cols: Axis::Rows };
+            let product = make(p, TileOp::Dot { a: ValueId(0), b: transpose }, of_rows);
+            p.main_loop.body.extend([transpose, product].map(Stmt::Define));
+        },
+        "`%12` multiplies rows, of which an instance has a tile only: what it holds depends on how they are cut",
+    ),
+    (
+        |p| {
+            let made = make(p, TileOp::Total { acc: StateId(1) }, p.values[0].ty);
+            p.main_loop.body.push(Stmt::Define(made));
+        },
+        "`%11` may only be made after the loop",
+    ),
+    (
+        |p| {
+            let made = make(p, TileOp::Total { acc: StateId(0) }, p.values[0].ty);
+            p.epilogue.push(Stmt::Define(made));
+        },
+        "`softmax` is used as an accumulator, which it is not",
+    ),
+    (
+        |p| {
+            p.states.push(State { name: "sums".into(), kind: StateKind::Accumulator(SCORES) });
+            p.main_loop.body.push(Stmt::Accumulate { acc: StateId(2), value: ValueId(3) });
+        },
+        "`sums`: an accumulator of Rows×Cols, which are others each time",
     ),
     (|p| set_mask(p, Expr::Unary(UnaryOp::Not, Box::new(Expr::Row))), "in `!row`: Not does not take i32"),
     (|p| set_mask(p, Expr::Param(ParamId(5))), "`slopes` is used as a scalar, which it is not"),
@@ -273,9 +390,18 @@ fn mutations_confuse_nobody() {
     let words = "q kv o table softmax acc cols c p D E T Dim Rows Cols Tile dot tile t slice gather tiles step finish \
                  store zeros Query Output Values f32 mut let 0 32 1.5 * < > , : :: | . &";
     mutate(LATENT, words);
+    let words = "q k lse dk seen dk_sum p qi rows at head tile t load tiles sum Query KeyOutput 1.5 * - ,";
+    let [compiled, accepted, tried] = mutate_programs(COLUMNS, words);
+    assert!(accepted > 100 && tried > 5000 && compiled == 0, "{compiled} of {accepted} of {tried}");
 }
 
 fn mutate(source: &str, words: &str) {
+    let [compiled, accepted, tried] = mutate_programs(source, words);
+    assert!(accepted > 100 && tried > 5000 && compiled > 50, "{compiled} of {accepted} of {tried}");
+}
+
+/// How many were changed, accepted and compiled.
+fn mutate_programs(source: &str, words: &str) -> [usize; 3] {
     let tokens: TokenStream = source.parse().unwrap();
     let words: TokenStream = words.parse().unwrap();
     let mut accepted = 0;
@@ -312,5 +438,5 @@ fn mutate(source: &str, words: &str) {
             read(&|_| vec![word.clone()]);
         }
     }
-    assert!(accepted > 100 && tried > 5000 && compiled > 50, "{compiled} of {accepted} of {tried}");
+    [compiled, accepted, tried]
 }

@@ -2,7 +2,7 @@
 
 use flashpage_codegen::Program;
 use flashpage_codegen::frontend::Purpose;
-use flashpage_codegen::program::{Access, DType, Dim, Generic, ParamKind, ScalarType, Storage, Vector};
+use flashpage_codegen::program::{Access, Axis, DType, Dim, Generic, ParamKind, ScalarType, Storage, Vector};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{FnArg, GenericParam, Ident};
@@ -99,9 +99,11 @@ impl Param<'_> {
     fn doc(&self, program: &Program) -> String {
         let of = match self.kind {
             ParamKind::Vector(Vector { element, .. }) => format!(" of {element}"),
-            ParamKind::RowOutput => " of f32".into(),
+            ParamKind::RowInput | ParamKind::RowOutput | ParamKind::ColOutput => " of f32".into(),
             // Of an element type of its own.
-            ParamKind::Output if program.output_element() != program.input_element() => {
+            ParamKind::Output | ParamKind::KeyOutput
+                if program.output_element() != program.input_element() =>
+            {
                 format!(" of {}", program.output_element().text())
             }
             _ => String::new(),
@@ -223,6 +225,9 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         Generic::Fixed(n) => quote!(#n),
     });
     let dims: Vec<TokenStream> = dims.collect();
+    // What instances own decides how the host goes through them.
+    let run =
+        Ident::new(if program.owned() == Axis::Rows { "run" } else { "run_columns" }, Span::mixed_site());
     let shapes = Ident::new("shapes", Span::mixed_site());
     let hold = params.iter().filter_map(|Param { name, kind, dim, held }| {
         let (text, ty) = (name.to_string(), kind.ty());
@@ -235,9 +240,13 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
                 let ty = scalar(*element);
                 quote!(let #held = #shapes.vector::<#ty>(args.#name)?;)
             }
-            (Storage::Plain, ..) => {
+            (Storage::Plain, Access::Read, _) => quote!(let #held = #shapes.row_numbers(#text, args.#name)?;),
+            (Storage::Plain, Access::Write, _) => {
                 let width = dim.map_or_else(|| quote!(1), |dim| dims[dim.0].clone());
-                quote!(let mut #held = #shapes.output(#width);)
+                match ty.along {
+                    Some(Axis::Cols) => quote!(let mut #held = #shapes.key_output(#width);),
+                    _ => quote!(let mut #held = #shapes.output(#width);),
+                }
             }
         })
     });
@@ -253,10 +262,14 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             }
             (Storage::Table, _) => quote!(#held.view()),
             (Storage::Scalar, _) => quote!(args.#name),
-            (Storage::Plain, Access::Read) => quote!(::flashpage::dsl::#view::new(&#held)),
-            (Storage::Plain, Access::Write) => {
-                quote!(::flashpage::dsl::#view::new(&mut #held, #shapes.q_heads()))
-            }
+            (Storage::Plain, Access::Read) => match ty.along {
+                Some(_) => quote!(::flashpage::dsl::#view::new(&#held, #shapes.q_heads())),
+                None => quote!(::flashpage::dsl::#view::new(&#held)),
+            },
+            (Storage::Plain, Access::Write) => match ty.along {
+                Some(Axis::Cols) => quote!(::flashpage::dsl::#view::new(&mut #held, #shapes.kv_heads())),
+                _ => quote!(::flashpage::dsl::#view::new(&mut #held, #shapes.q_heads())),
+            },
         }
     });
     let views: Vec<Ident> =
@@ -294,7 +307,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             #(#hold)*
             {
                 #(let #views = #view;)*
-                #shapes.batch().run(|| super::#kernel::<#(#passed),*>(#(#views),*))?;
+                #shapes.batch().#run(|| super::#kernel::<#(#passed),*>(#(#views),*))?;
             }
             ::std::result::Result::Ok(Reference { #(#results),* })
         }

@@ -1,6 +1,7 @@
 //! Running a kernel function on the host.
 //!
-//! [`Batch::run`] calls the function once per instance, with the same arguments each time:
+//! [`Batch::run`] calls the function once per instance, with the same arguments each time; [`Batch::run_columns`] does so for
+//! kernels that loop over rows, whose instances own columns:
 //!
 //! ```
 //! use flashpage_dsl::host::Batch;
@@ -19,7 +20,7 @@
 //! # Ok::<(), flashpage_dsl::host::HostError>(())
 //! ```
 
-use crate::instance::{self, Instance};
+use crate::instance::{self, Instance, Owns};
 
 /// Rows × columns of the tiles that [`Batch::run`] uses. The result does not depend on them.
 pub const TILE: (usize, usize) = (64, 64);
@@ -154,6 +155,16 @@ pub enum HostError {
         /// its elements
         len: usize,
     },
+    /// The kernel is of the other kind than the call that runs it.
+    #[error(
+        "the kernel's instances own {}: run it with `{}`",
+        if *owns_rows { "columns" } else { "rows" },
+        if *owns_rows { "Batch::run_columns" } else { "Batch::run" }
+    )]
+    Owner {
+        /// Whether it was run with instances that own rows.
+        owns_rows: bool,
+    },
     /// A tile of one iteration was used in another: no kernel that the compiler accepts does this.
     #[error("a tile was used after its iteration; only accumulators live from one iteration to the next")]
     StaleTile,
@@ -175,22 +186,63 @@ impl Batch {
     /// As [`Batch::run`].
     pub fn run_tiled(&self, tile: (usize, usize), mut kernel: impl FnMut()) -> Result<(), HostError> {
         self.check(tile)?;
-        let group = self.q_heads / self.kv_heads.max(1);
-        for (seq, (bounds, &kv_len)) in self.q_starts.windows(2).zip(&self.kv_lens).enumerate() {
-            let q_len = bounds[1] - bounds[0];
+        for seq in 0..self.kv_lens.len() {
             for head in 0..self.q_heads {
+                let q_len = self.q_starts[seq + 1] - self.q_starts[seq];
                 for first in (0..q_len).step_by(tile.0) {
-                    let mut instance = Instance::new(seq, head, head / group);
-                    instance.q_start = bounds[0];
+                    let mut instance = self.instance(Owns::Rows, seq, head, head / self.group());
                     instance.rows = first..q_len.min(first + tile.0);
-                    instance.row_origin = (kv_len as i64 - q_len as i64) as i32;
-                    instance.kv_len = kv_len;
-                    instance.tile_cols = tile.1;
+                    instance.tile_len = tile.1;
                     instance::run(instance, &mut kernel)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Calls `kernel`, which loops over rows, once for each sequence, KV head and tile of columns.
+    ///
+    /// # Errors
+    /// As [`Batch::run`].
+    pub fn run_columns(&self, kernel: impl FnMut()) -> Result<(), HostError> {
+        self.run_columns_tiled(TILE, kernel)
+    }
+
+    /// As [`Batch::run_columns`], with tiles of at most this many rows and columns.
+    ///
+    /// # Errors
+    /// As [`Batch::run`].
+    pub fn run_columns_tiled(&self, tile: (usize, usize), mut kernel: impl FnMut()) -> Result<(), HostError> {
+        self.check(tile)?;
+        for (seq, &kv_len) in self.kv_lens.iter().enumerate() {
+            for kv_head in 0..self.kv_heads {
+                for first in (0..kv_len).step_by(tile.1) {
+                    let mut instance = self.instance(Owns::Cols, seq, kv_head * self.group(), kv_head);
+                    instance.cols = first..kv_len.min(first + tile.1);
+                    instance.tile_len = tile.0;
+                    instance::run(instance, &mut kernel)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Query heads that share a KV head.
+    fn group(&self) -> usize {
+        self.q_heads / self.kv_heads.max(1)
+    }
+
+    /// One of a sequence, of which only its own tile is to be said.
+    fn instance(&self, owns: Owns, seq: usize, head: usize, kv_head: usize) -> Instance {
+        let (start, end, kv_len) = (self.q_starts[seq], self.q_starts[seq + 1], self.kv_lens[seq]);
+        let mut instance = Instance::new(owns, seq, head, kv_head);
+        instance.q_start = start;
+        instance.q_len = end - start;
+        instance.group = self.group();
+        instance.row_origin = (kv_len as i64 - instance.q_len as i64) as i32;
+        instance.kv_len = kv_len;
+        instance.kv_start = self.kv_lens[..seq].iter().sum();
+        instance
     }
 
     fn check(&self, tile: (usize, usize)) -> Result<(), HostError> {

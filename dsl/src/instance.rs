@@ -31,20 +31,35 @@ impl Grid {
     }
 }
 
-/// One run of a kernel function: a query head of a sequence, and a tile of its rows.
+/// What an instance has a tile of for all its run; of the other it sees tile by tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owns {
+    Rows,
+    Cols,
+}
+
+/// One run of a kernel function: a query head of a sequence and a tile of its rows, or a KV head and a tile of its columns.
 #[derive(Debug)]
 pub struct Instance {
+    pub(crate) owns: Owns,
     pub(crate) seq: usize,
+    /// The query head; of one that owns columns, that of the current row tile.
     pub(crate) head: usize,
     pub(crate) kv_head: usize,
     /// The sequence's first token among all the queries.
     pub(crate) q_start: usize,
-    /// The queries of this tile, counted from the sequence's first.
+    /// The queries of this tile, or of the current one, counted from the sequence's first.
     pub(crate) rows: Range<usize>,
+    /// Query heads that share the KV head.
+    pub(crate) group: usize,
+    pub(crate) q_len: usize,
     /// The logical position of the sequence's first query: `kv_len - q_len`.
     pub(crate) row_origin: i32,
     pub(crate) kv_len: usize,
-    pub(crate) tile_cols: usize,
+    /// The sequence's first token among those that keys and values laid end to end have.
+    pub(crate) kv_start: usize,
+    /// Rows or columns of the tiles that it sees.
+    pub(crate) tile_len: usize,
     pub(crate) cols: Range<usize>,
     fault: Option<HostError>,
     tiles: HashMap<u64, Grid>,
@@ -60,16 +75,20 @@ thread_local! {
 }
 
 impl Instance {
-    pub(crate) fn new(seq: usize, head: usize, kv_head: usize) -> Instance {
+    pub(crate) fn new(owns: Owns, seq: usize, head: usize, kv_head: usize) -> Instance {
         Instance {
+            owns,
             seq,
             head,
             kv_head,
             q_start: 0,
             rows: 0..0,
+            group: 1,
+            q_len: 0,
             row_origin: 0,
             kv_len: 0,
-            tile_cols: 1,
+            kv_start: 0,
+            tile_len: 1,
             cols: 0..0,
             fault: None,
             tiles: HashMap::new(),
@@ -85,6 +104,13 @@ impl Instance {
 
     pub(crate) fn col_span(&self) -> Span {
         Span { first: self.cols.start as i32, len: self.cols.len() }
+    }
+
+    /// Remembers an error for the driver.
+    pub(crate) fn check(&mut self, result: Result<(), HostError>) {
+        if let Err(error) = result {
+            self.fault(error);
+        }
     }
 
     /// Remembers what went wrong, if nothing had: the driver returns it.
@@ -118,11 +144,21 @@ impl Instance {
         self.kept.push(new);
     }
 
-    /// Begins the next iteration over `cols`, or ends the loop with an empty range.
-    pub(crate) fn begin_iteration(&mut self, cols: Range<usize>) {
+    /// Begins the next iteration over `tile`, which is of `head` where it is rows, or ends the loop with an empty range.
+    pub(crate) fn begin_iteration(&mut self, tile: Range<usize>, head: usize) {
         let begin = *self.loop_begin.get_or_insert(self.next_tile);
         self.tiles.retain(|id, _| *id < begin || self.kept.contains(id));
-        self.cols = cols;
+        match self.owns {
+            Owns::Rows => self.cols = tile,
+            Owns::Cols => (self.rows, self.head) = (tile, head),
+        }
+    }
+
+    /// Notes it if the kernel does what only one can whose instances own something else than this one.
+    pub(crate) fn expect(&mut self, owns: Owns) {
+        if self.owns != owns {
+            self.fault(HostError::Owner { owns_rows: self.owns == Owns::Rows });
+        }
     }
 }
 

@@ -4,11 +4,13 @@
 //! so a wrong shape is a type error, and calling the function under [`host::Batch::run`] does on the CPU what
 //! the compiled kernel does on a GPU: the kernel's author gets an oracle for free.
 //!
-//! - **Axes are types.** A [`Tile`] has two of [`Rows`] (query positions), [`Cols`] (key positions) and
-//!   [`Dim<D>`] (a head dimension); [`dot`] contracts the axis that its factors share.
+//! - **Axes are types.** A [`Tile`] has two of [`Rows`] (query positions), [`Cols`] (key positions),
+//!   [`Dim<D>`] (a head dimension) and [`One`]; [`dot`] contracts the axis that its factors share. With [`One`] a tile is a
+//!   vector: a [`RowVector`] has a number for each row, a [`ColVector`] for each column.
 //! - **Parameters are views.** [`Query`], [`Keys`], [`PagedKeys`], [`BlockTable`], [`Output`] and the others
 //!   are `Copy` and borrow what the host driver was given.
-//! - **An instance** is one run of the function: one query head of one sequence and a tile of its rows.
+//! - **An instance** is one run of the function: one query head of one sequence and a tile of its rows; or, if the function
+//!   loops over rows, one KV head and a tile of its columns.
 //!   Which one it is lies in a thread-local, because the function's parameters are the same for all.
 //!
 //! Invariants: tiles are row-major f32, sums over an axis are taken in f64, and nothing is rounded to the
@@ -17,19 +19,24 @@
 
 mod axis;
 mod element;
+mod elementwise;
 pub mod host;
 mod instance;
+mod outputs;
 mod pages;
 mod params;
 mod softmax;
 mod tile;
+mod tiles;
 pub mod vectors;
 
-pub use axis::{Axis, Cols, Dim, Rows};
+pub use axis::{Axis, Cols, Dim, One, Rows};
 pub use element::{Element, Scalar, select};
 pub use half::{bf16, f16};
+pub use outputs::{ColOutput, KeyOutput, Output, RowOutput};
 pub use pages::{BlockTable, PagedKeys, PagedValues};
-pub use params::{ColTile, ColTiles, Keys, Output, Query, RowOutput, Values};
-pub use softmax::{OnlineSoftmax, RowVector};
-pub use tile::{At, Tile, dot};
+pub use params::{Keys, Query, RowInput, Values};
+pub use softmax::OnlineSoftmax;
+pub use tile::{At, ColVector, RowVector, Tile, dot};
+pub use tiles::{ColTile, ColTiles, RowTile, RowTiles};
 pub use vectors::*;

@@ -4,8 +4,9 @@ use crate::axis::{Cols, Dim};
 use crate::element::Element;
 use crate::host::{HostError, PoolShape};
 use crate::instance::{self, Grid, Instance};
-use crate::params::{ColTile, ColTiles, dim};
+use crate::params::dim;
 use crate::tile::Tile;
+use crate::tiles::{ColTile, ColTiles};
 
 /// `BlockTable`: per sequence, logical block to physical block. `[sequences, stride]` entries, of which a
 /// sequence uses as many as its length needs; the others may hold anything.

@@ -1,8 +1,8 @@
 //! The online softmax: row maxima and row sums that grow with every column tile.
 
 use crate::axis::{Cols, Dim, Rows};
-use crate::instance;
-use crate::tile::Tile;
+use crate::instance::{self, Grid, Owns, Span};
+use crate::tile::{RowVector, Tile};
 
 /// The running maximum and sum of each row, in f64.
 ///
@@ -15,17 +15,15 @@ pub struct OnlineSoftmax {
     sum: Vec<f64>,
 }
 
-/// One number per row: what [`OnlineSoftmax::lse`] gives and [`RowOutput`](crate::RowOutput) stores.
-#[derive(Clone, Debug, PartialEq)]
-#[must_use = "store it with `lse.store(…)`"]
-pub struct RowVector(pub(crate) Vec<f32>);
-
 impl OnlineSoftmax {
     /// No columns seen: maxima are -inf, sums are 0.
     // `Default` would offer a second spelling, which the compiler's front end would have to know.
     #[allow(clippy::new_without_default)]
     pub fn new() -> OnlineSoftmax {
-        let rows = instance::with(|i| i.rows.len());
+        let rows = instance::with(|i| {
+            i.expect(Owns::Rows);
+            i.rows.len()
+        });
         OnlineSoftmax { max: vec![f64::NEG_INFINITY; rows], sum: vec![0.0; rows] }
     }
 
@@ -79,6 +77,7 @@ impl OnlineSoftmax {
 
     /// The natural logarithm of each row's sum of exponentials; -inf in rows that kept no column.
     pub fn lse(&self) -> RowVector {
-        RowVector(self.max.iter().zip(&self.sum).map(|(max, sum)| (max + sum.ln()) as f32).collect())
+        let data = self.max.iter().zip(&self.sum).map(|(max, sum)| (max + sum.ln()) as f32).collect();
+        instance::with(|i| Tile::put(i, Grid { rows: i.row_span(), cols: Span { first: 0, len: 1 }, data }))
     }
 }

@@ -1,12 +1,12 @@
-//! Tiles: values with two axes, and what can be computed with them.
+//! Tiles: values with two axes, and what can be computed of them as matrices. `elementwise.rs` has the rest.
 
-use crate::axis::{Axis, Cols, Dim, Rows};
+use crate::axis::{Axis, Cols, Dim, One, Rows};
 use crate::host::HostError;
 use crate::instance::{self, Grid, Instance};
 use crate::params::dim;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Add, AddAssign, Div, Mul, Sub};
+use std::ops::AddAssign;
 
 /// A tile of numbers with axes `R` (down) and `C` (across).
 ///
@@ -40,7 +40,14 @@ impl<R, C> fmt::Debug for Tile<R, C> {
     }
 }
 
-/// Where an element of a score tile lies.
+/// A number for each row: what [`OnlineSoftmax::lse`](crate::OnlineSoftmax::lse) gives, a [`RowInput`](crate::RowInput) holds
+/// and a [`RowOutput`](crate::RowOutput) stores.
+pub type RowVector = Tile<Rows, One>;
+
+/// A number for each column.
+pub type ColVector = Tile<Cols, One>;
+
+/// Where an element of a tile lies. What its tile has no axis for is 0 on the host, and an error of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
     /// The query's position in its sequence, `kv_len - q_len + query index`: equal positions line up with
@@ -140,26 +147,6 @@ impl<R: Axis, const D: usize> Tile<R, Dim<D>> {
     }
 }
 
-impl Tile<Rows, Cols> {
-    /// Each score `x` at `at` becomes `f(x, at)`.
-    pub fn map(self, f: impl Fn(f32, At) -> f32) -> Self {
-        let (mut grid, head, seq) = instance::with(|i| (self.get(i), i.head as i32, i.seq as i32));
-        // No instance is borrowed here, so the closure may do what it likes.
-        for (r, line) in grid.data.chunks_exact_mut(grid.cols.len.max(1)).enumerate() {
-            let row = grid.rows.first.wrapping_add(r as i32);
-            for (c, x) in line.iter_mut().enumerate() {
-                *x = f(*x, At { row, col: grid.cols.first.wrapping_add(c as i32), head, seq });
-            }
-        }
-        instance::with(|i| Self::put(i, grid))
-    }
-
-    /// Scores where `keep` is false become minus infinity.
-    pub fn mask(self, keep: impl Fn(At) -> bool) -> Self {
-        self.map(|x, at| if keep(at) { x } else { f32::NEG_INFINITY })
-    }
-}
-
 impl<R: Axis, C: Axis> AddAssign for Tile<R, C> {
     fn add_assign(&mut self, other: Self) {
         instance::with(|i| {
@@ -169,34 +156,5 @@ impl<R: Axis, C: Axis> AddAssign for Tile<R, C> {
             }
             self.replace(i, sum);
         });
-    }
-}
-
-macro_rules! with_a_number {
-    ($($Trait:ident $method:ident: $doc:literal;)*) => { $(
-        #[doc = $doc]
-        impl $Trait<f32> for Tile<Rows, Cols> {
-            type Output = Self;
-
-            fn $method(self, number: f32) -> Self {
-                self.map(|x, _| x.$method(number))
-            }
-        }
-    )* };
-}
-
-with_a_number! {
-    Mul mul: "`scores * scale`";
-    Add add: "`scores + number`";
-    Sub sub: "`scores - number`";
-    Div div: "`scores / number`";
-}
-
-/// `scale * scores`
-impl Mul<Tile<Rows, Cols>> for f32 {
-    type Output = Tile<Rows, Cols>;
-
-    fn mul(self, scores: Tile<Rows, Cols>) -> Tile<Rows, Cols> {
-        scores.map(|x, _| self * x)
     }
 }

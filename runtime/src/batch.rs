@@ -9,7 +9,9 @@ use crate::device::Device;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
 use flashpage_codegen::HeadDim;
-use flashpage_codegen::program::{DType, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector};
+use flashpage_codegen::program::{
+    Axis, DType, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
+};
 
 /// Checked arguments and the shapes of the batch.
 #[derive(Debug)]
@@ -71,8 +73,11 @@ impl<'a> Batch<'a> {
         if let Some(v) = batch.v_param().and_then(|param| batch.arguments[param.0].tensor()?.shape().last()) {
             batch.head_dim.v = *v;
         }
-        let outputs =
-            program.params.iter().zip(arguments).filter(|(param, _)| param.kind == ParamKind::Output);
+        let outputs = program
+            .params
+            .iter()
+            .zip(arguments)
+            .filter(|(param, _)| matches!(param.kind, ParamKind::Output | ParamKind::KeyOutput));
         if let Some(tensor) = outputs.filter_map(|(_, argument)| argument.tensor()).next() {
             batch.output = tensor.dtype();
         }
@@ -126,7 +131,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn strides(&self, param: ParamId) -> (usize, usize, usize) {
         match &self.arguments[param.0] {
             Argument::Pool(pool) => pool.shape().map_or((0, 0, 0), |shape| shape.strides()),
-            Argument::Ragged(Ragged { tensor, .. }) | Argument::Output(tensor) => {
+            Argument::Ragged(Ragged { tensor, .. }) | Argument::Output(tensor) | Argument::Vector(tensor) => {
                 let head_dim = self.head_dim_of(param);
                 (0, tensor.shape().get(1).copied().unwrap_or(0) * head_dim, head_dim)
             }
@@ -254,8 +259,8 @@ impl<'a> Batch<'a> {
             Argument::Output(tensor) | Argument::Vector(tensor) => {
                 let dtype = match kind {
                     ParamKind::Vector(Vector { element: ScalarType::I32, .. }) => DType::I32,
-                    ParamKind::Vector(_) | ParamKind::RowOutput => DType::F32,
-                    _ => self.output_dtype(param, tensor)?,
+                    ParamKind::Output | ParamKind::KeyOutput => self.output_dtype(param, tensor)?,
+                    _ => DType::F32,
                 };
                 self.tensor(param, tensor, dtype, &self.dims(param, tensor), &names)?;
             }
@@ -292,6 +297,9 @@ impl<'a> Batch<'a> {
             Size::Sequences => self.sequences(),
             Size::QHeads => self.q_heads,
             Size::KvHeads => self.kv_heads,
+            Size::KeyTokens => {
+                self.keys().map_or(0, |keys| keys.tensor.shape().first().copied().unwrap_or(0))
+            }
             Size::Dim => self.head_dim_of(param),
             Size::Own(_) => tensor.shape().get(axis).copied().unwrap_or(0),
         };
@@ -306,13 +314,29 @@ impl<'a> Batch<'a> {
         Err(LaunchError::Sequences { param: self.name(param).to_string(), given, sequences })
     }
 
-    /// Key lengths, from what the kernel loops over; contiguous keys and values must agree.
+    /// Contiguous keys, the first of them.
+    fn keys(&self) -> Option<Ragged<'a>> {
+        self.program.params.iter().zip(self.arguments).find_map(|(param, argument)| {
+            match (param.kind, argument) {
+                (ParamKind::Keys, Argument::Ragged(ragged)) => Some(*ragged),
+                _ => None,
+            }
+        })
+    }
+
+    /// Key lengths, from what the kernel loops over, or from the keys that its instances own; contiguous keys and values must
+    /// agree, and so must queries.
     fn find_kv_lens(&self) -> Result<Vec<usize>, LaunchError> {
         let missing = LaunchError::MissingParameter {
             kernel: self.program.name.clone(),
             what: "`BlockTable` or `Keys` to loop over, as a",
         };
-        let lens: Vec<usize> = match self.arguments.get(self.program.main_loop.over.0) {
+        let own = Argument::Ragged(self.keys().unwrap_or(self.query));
+        let over = match self.program.looped() {
+            Axis::Rows => Some(&own).filter(|_| self.keys().is_some()),
+            _ => self.arguments.get(self.program.main_loop.over.0),
+        };
+        let lens: Vec<usize> = match over {
             Some(Argument::Table(table)) => table.seq_lens().iter().map(|len| *len as usize).collect(),
             Some(Argument::Ragged(keys)) => (0..self.sequences()).map(|s| keys.starts.len_of(s)).collect(),
             _ => return Err(missing),
@@ -323,6 +347,15 @@ impl<'a> Batch<'a> {
                     let own = ragged.starts.len_of(sequence);
                     if own != *len {
                         return Err(LaunchError::KeysAndValues { sequence, keys: *len, values: own });
+                    }
+                }
+            }
+            if let (ParamKind::Query, Argument::Ragged(ragged)) = (param.kind, argument) {
+                for sequence in 0..self.sequences() {
+                    let (first, own) = (self.query.starts.len_of(sequence), ragged.starts.len_of(sequence));
+                    if own != first {
+                        let param = param.name.clone();
+                        return Err(LaunchError::Queries { sequence, param, first, given: own });
                     }
                 }
             }
@@ -383,7 +416,11 @@ fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<()
         ParamKind::PagedKeys => (matches!(argument, Argument::Pool(_)), "a pool (keys)"),
         ParamKind::PagedValues => (matches!(argument, Argument::Pool(_)), "a pool (values)"),
         ParamKind::BlockTable => (matches!(argument, Argument::Table(_)), "a block table"),
-        ParamKind::Output => (matches!(argument, Argument::Output(_)), "an output"),
+        ParamKind::Output | ParamKind::KeyOutput => (matches!(argument, Argument::Output(_)), "an output"),
+        ParamKind::RowInput => (matches!(argument, Argument::Vector(_)), "a tensor (one number per row)"),
+        ParamKind::ColOutput => {
+            (matches!(argument, Argument::Output(_)), "an output (one number per column)")
+        }
         ParamKind::RowOutput => (matches!(argument, Argument::Output(_)), "an output (one number per row)"),
         ParamKind::Scalar(ScalarType::F32) => (matches!(argument, Argument::F32(_)), "an f32"),
         ParamKind::Scalar(ScalarType::I32) => (matches!(argument, Argument::I32(_)), "an i32"),

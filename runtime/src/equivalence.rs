@@ -139,9 +139,9 @@ fn judge(
     let mut verdicts = Vec::new();
     for (expected, plain) in expected.iter().zip(plain) {
         let Some(tensor) = inputs.output(expected.param.0) else { continue };
-        let width = if expected.is_row_output { 1 } else { tensor.shape().last().copied().unwrap_or(0) };
+        let width = if expected.is_vector { 1 } else { tensor.shape().last().copied().unwrap_or(0) };
         let got: Vec<f64> = read(tensor, width)?.into_iter().map(f64::from).collect();
-        let verdict = if expected.is_row_output {
+        let verdict = if expected.is_vector {
             check_lse(&got, &expected.values)
         } else {
             check_output(&got, &expected.values, &plain.values, judged_as(dtype, tensor.dtype()))

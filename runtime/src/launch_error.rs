@@ -102,6 +102,18 @@ pub enum LaunchError {
         /// Its values.
         values: usize,
     },
+    /// A sequence of which two parameters have other numbers of queries.
+    #[error("sequence {sequence} has {first} queries, and {given} in `{param}`: give both the same starts")]
+    Queries {
+        /// The sequence.
+        sequence: usize,
+        /// The parameter that differs from the first query.
+        param: String,
+        /// Queries in the first.
+        first: usize,
+        /// Queries in this one.
+        given: usize,
+    },
     /// A block size that kernels are not made for.
     #[error("argument `{param}` has blocks of {block_size} tokens: the block size must be a multiple of 8")]
     BlockSize {

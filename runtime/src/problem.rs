@@ -12,6 +12,7 @@ use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{DType, Param, ParamKind, Program, ScalarType, Size, Vector};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand_distr::StandardNormal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A batch to make up.
@@ -199,6 +200,19 @@ impl Problem {
                 ParamKind::RowOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[q_tokens, self.q_heads])?)
                 }
+                ParamKind::RowInput => {
+                    let shape = [q_tokens, self.q_heads];
+                    let numbers: Vec<f32> =
+                        (0..q_tokens * self.q_heads).map(|_| rng.sample(StandardNormal)).collect();
+                    Item::Vector(Tensor::from_slice(device, &numbers, &shape)?)
+                }
+                ParamKind::KeyOutput => {
+                    let dtype = self.output.unwrap_or_else(|| program.output_type(self.dtype));
+                    Item::Output(Tensor::filled_nan(device, dtype, &[kv_tokens, self.kv_heads, width])?)
+                }
+                ParamKind::ColOutput => {
+                    Item::Output(Tensor::filled_nan(device, DType::F32, &[kv_tokens, self.kv_heads])?)
+                }
                 ParamKind::Vector(vector) => self.vector(device, vector)?,
                 ParamKind::Scalar(kind) => self.scalar(param, kind),
             });
@@ -287,6 +301,7 @@ impl Problem {
             Size::Sequences => self.lens.len(),
             Size::QHeads => self.q_heads,
             Size::KvHeads => self.kv_heads,
+            Size::KeyTokens => self.lens.iter().map(|pair| pair.1).sum(),
             // No vector is as long as these.
             Size::Dim | Size::Own(_) => 0,
         };

@@ -15,7 +15,7 @@ use crate::launch_error::LaunchError;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
 use crate::tensor::TensorError;
-use flashpage_codegen::program::{ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt, Vector};
+use flashpage_codegen::program::{Axis, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt, Vector};
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,18 +27,7 @@ pub enum ReferenceError {
     /// The program is not well-formed.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// A product over rows, or of rows with rows.
-    #[error(
-        "kernel `{kernel}`: `{value}` multiplies rows with rows: what it holds depends on how rows are cut into tiles, and \
-         no result may"
-    )]
-    ProductOfRows {
-        /// The kernel.
-        kernel: String,
-        /// The product, as the program prints it.
-        value: String,
-    },
-    /// A row asked for that the batch does not have.
+    /// A line asked for that the batch does not have.
     #[error("the batch has no row {0:?}")]
     NoRow(Row),
     /// An input could not be read.
@@ -49,12 +38,12 @@ pub enum ReferenceError {
 /// The values of one output parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
-    /// The `Output` or `RowOutput`.
+    /// The output.
     pub param: ParamId,
     /// Its name.
     pub name: String,
-    /// Whether it is a `RowOutput`: `[tokens, q_heads]` instead of `[tokens, q_heads, D]`.
-    pub is_row_output: bool,
+    /// Whether it has one number for each line (`RowOutput`, `ColOutput`): `[tokens, q_heads]` instead of `[tokens, q_heads, D]`.
+    pub is_vector: bool,
     /// Row-major, for the tokens that belong to sequences (what the tensor holds beyond them stays as it was) or for
     /// the rows that were asked for.
     pub values: Vec<f64>,
@@ -63,7 +52,7 @@ pub struct Expected {
 /// The program in f64 over the inputs as stored: one entry per stored output, in the order of the program.
 ///
 /// # Errors
-/// The arguments do not fit the program, or it multiplies rows with rows.
+/// The arguments do not fit the program, or it is not well-formed.
 pub fn reference(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Expected>, ReferenceError> {
     reference_watched(program, arguments, &Progress::default())
 }
@@ -134,18 +123,14 @@ fn run(
     progress: &Progress,
 ) -> Result<Vec<Expected>, ReferenceError> {
     program.validate()?;
-    if let Some(value) = interpreter::product_of_rows(program) {
-        return Err(ReferenceError::ProductOfRows { kernel: program.name.clone(), value });
-    }
     let batch = Batch::check(program, arguments)?;
     let rows = match chosen {
         Some(chosen) => chosen.to_vec(),
-        None => all_rows(&batch),
+        None => all_rows(program, &batch),
     };
     let is_there = |row: &Row| {
-        row.sequence < batch.sequences()
-            && row.head < batch.q_heads
-            && row.index < batch.query.starts.len_of(row.sequence)
+        let (heads, len) = lines_of(program, &batch);
+        row.sequence < batch.sequences() && row.head < heads && row.index < len(row.sequence)
     };
     if let Some(row) = rows.iter().find(|row| !is_there(row)) {
         return Err(ReferenceError::NoRow(*row));
@@ -157,7 +142,7 @@ fn run(
         _ => None,
     });
     let expected = stores.enumerate().map(|(store, param)| {
-        let is_row_output = program.params[param.0].kind == ParamKind::RowOutput;
+        let is_vector = matches!(program.params[param.0].kind, ParamKind::RowOutput | ParamKind::ColOutput);
         let width = batch.head_dim_of(param);
         let mut values = vec![f64::NAN; rows.len() * width];
         for lines in &computed {
@@ -166,16 +151,27 @@ fn run(
                 values[line * width..][..width].copy_from_slice(numbers);
             }
         }
-        Expected { param, name: program.params[param.0].name.clone(), is_row_output, values }
+        Expected { param, name: program.params[param.0].name.clone(), is_vector, values }
     });
     Ok(expected.collect())
 }
 
-/// All rows of a batch in the order of the output tensors.
-fn all_rows(batch: &Batch<'_>) -> Vec<Row> {
+/// Heads of what the program stores, and how long each sequence is there.
+fn lines_of<'a>(program: &Program, batch: &'a Batch<'_>) -> (usize, impl Fn(usize) -> usize + Copy + 'a) {
+    let is_rows = program.owned() == Axis::Rows;
+    let heads = if is_rows { batch.q_heads } else { batch.kv_heads };
+    let len = move |sequence: usize| match is_rows {
+        true => batch.query.starts.len_of(sequence),
+        false => batch.kv_lens[sequence],
+    };
+    (heads, len)
+}
+
+/// All lines of a batch in the order of the output tensors.
+fn all_rows(program: &Program, batch: &Batch<'_>) -> Vec<Row> {
+    let (heads, len) = lines_of(program, batch);
     let of_sequence = |sequence: usize| {
-        (0..batch.query.starts.len_of(sequence))
-            .flat_map(move |index| (0..batch.q_heads).map(move |head| Row { sequence, head, index }))
+        (0..len(sequence)).flat_map(move |index| (0..heads).map(move |head| Row { sequence, head, index }))
     };
     (0..batch.sequences()).flat_map(of_sequence).collect()
 }
@@ -186,7 +182,7 @@ fn host_arguments(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<H
             (ParamKind::Vector(Vector { element: ScalarType::I32, .. }), Argument::Vector(tensor)) => {
                 HostArgument::Ints(tensor.to_vec()?)
             }
-            (_, Argument::Vector(tensor)) => HostArgument::Floats(tensor.to_vec()?),
+            (ParamKind::Vector(_), Argument::Vector(tensor)) => HostArgument::Floats(tensor.to_vec()?),
             _ => HostArgument::of_scalar(argument),
         })
     };

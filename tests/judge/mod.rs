@@ -41,9 +41,9 @@ fn is_row(param: &flashpage::codegen::program::Param) -> bool {
 }
 
 /// Where the worst element lies in its tensor.
-fn place(verdict: &Verdict, problem: &Problem, is_row_output: bool) -> String {
+fn place(verdict: &Verdict, problem: &Problem, is_vector: bool) -> String {
     let Some(worst) = verdict.worst else { return String::new() };
-    let width = if is_row_output { 1 } else { problem.head_dim.v };
+    let width = if is_vector { 1 } else { problem.head_dim.v };
     let (row, dim) = (worst.index / width, worst.index % width);
     let (token, head) = (row / problem.q_heads, row % problem.q_heads);
     let mut first = 0;

@@ -38,10 +38,10 @@ pub fn wrong(program: &Program, arguments: &[Argument<'_>]) -> Option<String> {
     let rows = query.starts.tokens() * query.tensor.shape()[1];
     for (expected, plain) in expected.iter().zip(&plain) {
         let Argument::Output(tensor) = arguments[expected.param.0] else { continue };
-        let count = if expected.is_row_output { rows } else { rows * tensor.shape()[2] };
+        let count = if expected.is_vector { rows } else { rows * tensor.shape()[2] };
         let got: Vec<f64> = tensor.read_f32(0, count).unwrap().into_iter().map(f64::from).collect();
         let dtype = judged_as(query.tensor.dtype(), tensor.dtype());
-        let verdict = match expected.is_row_output {
+        let verdict = match expected.is_vector {
             true => check_lse(&got, &expected.values[..count]),
             false => check_output(&got, &expected.values[..count], &plain.values[..count], dtype),
         };

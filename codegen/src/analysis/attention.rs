@@ -7,7 +7,7 @@
 use super::bounds::Interval;
 use super::obstacles::{NotAttention, Obstacle, Place};
 use super::tiles::Tile;
-use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, ValueId};
+use crate::program::{Axis, BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, ValueId};
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,13 @@ struct Values {
 impl Recogniser<'_> {
     /// `None` only where something is in the way.
     fn run(&mut self, fold_scale: bool) -> Option<Attention> {
+        if self.program.owned() != Axis::Rows {
+            let message = "there are no kernels yet whose instances own columns and loop over rows: write \
+                           `for cols in k.tiles()`";
+            self.stop(Place::Loop, message);
+            return None;
+        }
+        self.params();
         let step = self.step()?;
         let values = self.values(step);
         let scores = self.scores(step);
@@ -132,6 +139,22 @@ impl Recogniser<'_> {
 
     fn param(&self, id: ParamId) -> &str {
         &self.program.params[id.0].name
+    }
+
+    /// Parameters that no kernel takes.
+    fn params(&mut self) {
+        let mut has_query = false;
+        for (index, param) in self.program.params.iter().enumerate() {
+            let message = match param.kind {
+                ParamKind::Query if !std::mem::replace(&mut has_query, true) => continue,
+                ParamKind::Query => "a second `Query`: a kernel that is compiled has one".to_owned(),
+                ParamKind::RowInput => {
+                    format!("there are no kernels yet that read a `{}`", param.kind.ty().name)
+                }
+                _ => continue,
+            };
+            self.stop(Place::Param(ParamId(index)), message);
+        }
     }
 
     /// What `tile` loads, if it does nothing else.
@@ -249,11 +272,26 @@ impl Recogniser<'_> {
     fn scores(&mut self, step: Step) -> Option<(ParamId, Source, Vec<ScoreOp>)> {
         let (ops, product) = self.score_chain(step.scores);
         let Some((a, b)) = product.factors(self.program) else {
+            if matches!(self.op(product.value), TileOp::Zip { .. }) {
+                let message = "there are no kernels yet whose scores come of two tiles: make them of one product, with \
+                               `map`, `mask` and arithmetic";
+                self.stop(Place::Value(product.value), message);
+                return None;
+            }
             let message = "the scores are not made of a product: write `dot(q, k.t())`, then `map`, `mask` and arithmetic";
             self.stop(Place::Value(step.p), message);
             return None;
         };
-        let (TileOp::Query { param: q }, Some(source)) = (self.op(a.value), self.source(b, true)) else {
+        let is_changed = |tile: &Tile| {
+            matches!(self.op(tile.value), TileOp::Map { .. } | TileOp::Mask { .. } | TileOp::Zip { .. })
+        };
+        if let Some(changed) = [a, b].into_iter().find(is_changed) {
+            let message = "queries and keys are multiplied as they are loaded: change the scores instead, with `map`, `mask` \
+                           and arithmetic";
+            self.stop(Place::Value(changed.value), message);
+            return None;
+        }
+        let (TileOp::Owned { param: q }, Some(source)) = (self.op(a.value), self.source(b, true)) else {
             let message = "scores are products of queries and keys as they are loaded: write `dot(q, k.load(cols).t())`, \
                            or `dot(q, k.gather(table, cols).t())`";
             self.stop(Place::Value(product.value), message);
@@ -281,7 +319,8 @@ impl Recogniser<'_> {
                 _ => break,
             };
             ops.push(op);
-            at = Tile::of(self.program, *of);
+            let of = Tile::of(self.program, *of);
+            at = Tile { transposed: at.transposed != of.transposed, ..of };
         }
         ops.reverse();
         (ops, at)

@@ -43,7 +43,7 @@ mod tests {
             return format!("dot({}, {})", text(program, a), text(program, b));
         }
         let name = match program.values[tile.value.0].op {
-            TileOp::Query { .. } => "q",
+            TileOp::Owned { .. } => "q",
             TileOp::Load { source } => &program.params[source.0].name,
             TileOp::SoftmaxStep { .. } => "p",
             _ => "?",

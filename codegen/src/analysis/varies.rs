@@ -16,16 +16,16 @@ impl Expr {
 
     /// The same for every element of an instance's tiles, and for every head packed into its rows.
     pub fn is_uniform(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Row | Expr::Col | Expr::Head))
+        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Col | Expr::Head))
     }
 
     /// The same for every element of a row.
     pub fn is_row_only(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Col))
+        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Col))
     }
 
     /// The same for every element of a column.
     pub fn is_col_only(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Row | Expr::Head))
+        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Head))
     }
 }

@@ -2,18 +2,24 @@
 
 use super::diagnostics::Errors;
 use super::dims::Dims;
+use super::expr::plain_name;
 use super::scope::{Binding, Operand, Part, Scopes};
 use super::signature::Signature;
 use super::written::Written;
 use crate::analysis::obstacles::Place;
 use crate::program::{
-    Access, Axis, ColumnLoop, Dim, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt, TileOp,
-    TileType, Value, ValueId,
+    Access, Arguments, Axis, Dim, Method, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt,
+    TileLoop, TileOp, TileType, Value, ValueId,
 };
 
 /// Reads a function's body, and where its parts are written. The program is right only if there were no errors.
 pub(super) fn read(item: &syn::ItemFn, signature: Signature, errors: &mut Errors) -> (Program, Written) {
-    let mut body = Body::new(&signature, errors);
+    let (looped, is_known) = match looped(item, &signature) {
+        Some(axis) => (axis, true),
+        None => (Axis::Cols, false),
+    };
+    let mut body = Body::new(&signature, looped, errors);
+    body.is_loop_known = is_known;
     for stmt in &item.block.stmts {
         body.statement(stmt);
     }
@@ -32,6 +38,8 @@ pub(super) struct Body<'a> {
     pub only_lets: bool,
     /// `map` or `mask`, while its closure is read.
     pub closure: Option<&'static str>,
+    /// The type of the tile whose elements it is given.
+    pub mapped: Option<TileType>,
     /// Parameters that a method was called on, right or wrong.
     pub touched: Vec<bool>,
     pub stored: Vec<bool>,
@@ -39,7 +47,12 @@ pub(super) struct Body<'a> {
     pub states: Vec<DraftState>,
     statements: [Vec<Stmt>; 3],
     pub written: Written,
-    query: Option<(ValueId, TileType)>,
+    /// What the instance owns of each parameter that was asked for it.
+    tiles: Vec<Option<(ValueId, TileType)>>,
+    /// The axis that the loop runs over.
+    pub looped: Axis,
+    /// Whether that is written so that it can be read: what does not go with it is not an error again otherwise.
+    pub is_loop_known: bool,
     /// What the loop runs over, and its variable, once it is known.
     pub over: Option<ParamId>,
     pub var: String,
@@ -71,7 +84,7 @@ pub(super) enum Draft {
 }
 
 impl<'a> Body<'a> {
-    fn new(signature: &'a Signature, errors: &'a mut Errors) -> Body<'a> {
+    fn new(signature: &'a Signature, looped: Axis, errors: &'a mut Errors) -> Body<'a> {
         let mut scopes = Scopes::default();
         scopes.push();
         let mut bind = |name: &str, operand| {
@@ -98,13 +111,16 @@ impl<'a> Body<'a> {
             part: Part::Prologue,
             only_lets: false,
             closure: None,
+            mapped: None,
             touched: vec![false; signature.params.len()],
             stored: vec![false; signature.params.len()],
             values: Vec::new(),
             states: Vec::new(),
             statements: Default::default(),
             written: Written::default(),
-            query: None,
+            tiles: vec![None; signature.params.len()],
+            looped,
+            is_loop_known: true,
             over: None,
             var: "cols".into(),
             loop_seen: false,
@@ -126,7 +142,8 @@ impl<'a> Body<'a> {
             }
             let result = match param.kind {
                 Some(ParamKind::RowOutput) => "softmax.lse()",
-                _ => "softmax.finish(acc)",
+                Some(ParamKind::Output) => "softmax.finish(acc)",
+                _ => "acc",
             };
             let name = &param.name;
             let message = format!(
@@ -170,7 +187,7 @@ impl<'a> Body<'a> {
             values: self.values,
             states,
             prologue,
-            main_loop: ColumnLoop { over: self.over.unwrap_or(ParamId(0)), var: self.var, body },
+            main_loop: TileLoop { over: self.over.unwrap_or(ParamId(0)), var: self.var, body },
             epilogue,
         };
         (program, self.written)
@@ -184,18 +201,48 @@ impl<'a> Body<'a> {
         Operand::Tile(id, ty)
     }
 
-    /// The query's tile is the same wherever it is asked for, so it is made once, before the loop.
-    pub fn define_query(&mut self, param: ParamId, ty: TileType) -> Operand {
-        if let Some((id, ty)) = self.query {
+    /// What an instance owns is the same wherever it is asked for, so it is made once, before the loop.
+    pub fn define_owned(&mut self, param: ParamId, ty: TileType) -> Operand {
+        if let Some((id, ty)) = self.tiles[param.0] {
             return Operand::Tile(id, ty);
         }
         let here = std::mem::replace(&mut self.part, Part::Prologue);
-        let made = self.define(TileOp::Query { param }, ty);
+        let made = self.define(TileOp::Owned { param }, ty);
         self.part = here;
         if let Operand::Tile(id, ty) = made {
-            self.query = Some((id, ty));
+            self.tiles[param.0] = Some((id, ty));
         }
         made
+    }
+
+    /// An accumulator that is read after the loop is a tile; anything else is what it was.
+    pub fn total(&mut self, at: &dyn quote::ToTokens, operand: Operand) -> Operand {
+        let Operand::Accumulator(acc) = operand else { return operand };
+        if self.part != Part::Epilogue {
+            return operand;
+        }
+        self.touch(acc);
+        match self.states[acc.0].kind {
+            DraftKind::Accumulator(Draft::Is(ty)) => self.define(TileOp::Total { acc }, ty),
+            _ if self.states[acc.0].has_lost => Operand::Broken,
+            _ => {
+                let name = &self.states[acc.0].name;
+                let message =
+                    format!("nothing is added to `{name}`, and what it is stays open: add with `+=`");
+                self.errors.push(quote::quote!(#at), message);
+                Operand::Broken
+            }
+        }
+    }
+
+    /// The axis that a loop over this parameter runs over.
+    pub fn runs_over(&self, param: ParamId) -> Axis {
+        if self.param_kind(param) == Some(ParamKind::Query) { Axis::Rows } else { Axis::Cols }
+    }
+
+    /// The axis of which an instance owns a tile.
+    pub fn owned(&self) -> Axis {
+        if self.looped == Axis::Rows { Axis::Cols } else { Axis::Rows }
     }
 
     fn emit(&mut self, stmt: Stmt) {
@@ -215,6 +262,15 @@ impl<'a> Body<'a> {
 
     /// The accumulator has this type, or a different one already. In the second case, an error.
     pub fn unify_accumulator(&mut self, at: &dyn quote::ToTokens, id: StateId, ty: TileType) -> bool {
+        if ty.has(self.looped) {
+            let (name, of, what) = (self.state_name(id), axis_name(self.looped), self.dims.spelled(ty));
+            let message = format!(
+                "`{name}` keeps its axes from one iteration to the next, and this is a `{what}`, of other {of} each time"
+            );
+            self.states[id.0].has_lost = true;
+            self.errors.push(quote::quote!(#at), message);
+            return false;
+        }
         let state = &mut self.states[id.0];
         let DraftKind::Accumulator(known) = &mut state.kind else { return false };
         let known = match known {
@@ -279,10 +335,15 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// A tile of rows of a tensor.
-    pub fn tile_of(&self, id: ParamId, rows: Axis) -> Option<TileType> {
-        let dim = self.signature.params[id.0].dim?;
-        Some(TileType { rows, cols: Axis::Dim(dim) })
+    /// The type of a parameter's tiles; none of one whose type could not be read.
+    pub fn tile_of(&self, id: ParamId) -> Option<TileType> {
+        let param = &self.signature.params[id.0];
+        let ty = param.kind?.ty();
+        let rows = ty.along?;
+        match ty.arguments {
+            Arguments::None => Some(TileType::of_each(rows)),
+            _ => Some(TileType { rows, cols: Axis::Dim(param.dim?) }),
+        }
     }
 
     /// The author did something with this state.
@@ -306,6 +367,32 @@ impl<'a> Body<'a> {
     pub fn example_param(&self, kind: ParamKind, otherwise: &str) -> String {
         let found = self.signature.params.iter().find(|param| param.kind == Some(kind));
         found.map_or_else(|| otherwise.to_string(), |param| param.name.to_string())
+    }
+}
+
+/// What the first loop of a kernel runs over: rows, if it is `for … in q.tiles()` of a query, and columns of any other
+/// parameter that has tiles. Known before the body is read, for what comes before the loop depends on it.
+fn looped(item: &syn::ItemFn, signature: &Signature) -> Option<Axis> {
+    struct First<'ast>(Option<&'ast syn::Expr>);
+    impl<'ast> syn::visit::Visit<'ast> for First<'ast> {
+        fn visit_expr_for_loop(&mut self, expr: &'ast syn::ExprForLoop) {
+            self.0.get_or_insert(&expr.expr);
+        }
+    }
+    let mut first = First(None);
+    syn::visit::Visit::visit_block(&mut first, &item.block);
+    let Some(syn::Expr::MethodCall(call)) = first.0 else { return None };
+    let name = plain_name(&call.receiver).filter(|_| call.method == "tiles")?;
+    let kind = signature.params.iter().find(|param| param.name == *name)?.kind?;
+    kind.ty().has(Method::Tiles).then_some(if kind == ParamKind::Query { Axis::Rows } else { Axis::Cols })
+}
+
+/// Positions along an axis, in a message.
+pub(super) fn axis_name(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Rows => "rows",
+        Axis::Cols => "columns",
+        Axis::Dim(_) | Axis::One => "numbers",
     }
 }
 

@@ -1,11 +1,11 @@
 //! Calls: the methods of tiles and numbers, and the few functions. Methods of parameters and of softmaxes
 //! are in `methods`.
 
-use super::body::Body;
+use super::body::{Body, axis_name};
 use super::diagnostics::{did_you_mean, listed, source_text};
-use super::scope::{Operand, SCORES};
+use super::scope::Operand;
 use crate::program::{
-    Axis, BinaryOp, Expr, Generic, Method, ParamKind, ScalarType, TileOp, TileType, UnaryOp, ValueId,
+    Axis, BinaryOp, Expr, Generic, Method, ParamId, ParamKind, ScalarType, TileOp, TileType, UnaryOp, ValueId,
 };
 use quote::ToTokens;
 use syn::Token;
@@ -19,6 +19,7 @@ const I32_METHODS: [&str; 3] = ["abs", "max", "min"];
 impl Body<'_> {
     pub fn method(&mut self, call: &syn::ExprMethodCall) -> Operand {
         let receiver = self.eval(&call.receiver);
+        let receiver = self.total(&call.receiver, receiver);
         if let Operand::Param(id) = receiver {
             self.touched[id.0] = true;
         }
@@ -32,8 +33,9 @@ impl Body<'_> {
                 // The arguments may hold mistakes of their own.
                 for arg in &call.args {
                     match (arg, name.as_str()) {
-                        (syn::Expr::Closure(_), "mask") => drop(self.closure("mask", arg)),
-                        (syn::Expr::Closure(_), "map") => drop(self.closure("map", arg)),
+                        (syn::Expr::Closure(_), "mask") => drop(self.closure("mask", None, arg)),
+                        (syn::Expr::Closure(_), "map") => drop(self.closure("map", None, arg)),
+                        (syn::Expr::Closure(_), "zip") => drop(self.closure("zip", None, arg)),
                         (syn::Expr::Closure(_), _) => {}
                         (syn::Expr::Reference(borrow), _) => drop(self.eval(&borrow.expr)),
                         _ => drop(self.eval(arg)),
@@ -51,7 +53,21 @@ impl Body<'_> {
                     None => Operand::Broken,
                 },
                 "slice" => self.slice(call, id, ty),
-                "map" | "mask" if ty == SCORES => {
+                "sum" => match self.args::<0>(&call.method, &call.args, "x.sum()") {
+                    Some([]) if ty.cols == self.owned() => {
+                        let of = axis_name(ty.cols);
+                        let message = format!(
+                            "an instance has a tile of the {of} only, and how many is the schedule's choice: a sum over them \
+                             means nothing"
+                        );
+                        self.errors.push(&call.method, message);
+                        Operand::Broken
+                    }
+                    Some([]) => self.define(TileOp::Sum { of: id }, TileType::of_each(ty.rows)),
+                    None => Operand::Broken,
+                },
+                "zip" => self.zip(call, id, ty),
+                "map" | "mask" => {
                     let (method, usage) = match name.as_str() {
                         "map" => ("map", "s.map(|x, at| …)"),
                         _ => ("mask", "s.mask(|at| …)"),
@@ -60,26 +76,17 @@ impl Body<'_> {
                     let Some([closure]) = self.args(&call.method, &call.args, usage) else {
                         return receiver;
                     };
-                    let Some(expr) = self.closure(method, closure) else { return receiver };
+                    let Some(expr) = self.closure(method, Some(ty), closure) else { return receiver };
                     let op = match method {
                         "map" => TileOp::Map { of: id, expr },
                         _ => TileOp::Mask { of: id, keep: expr },
                     };
-                    self.define(op, SCORES)
-                }
-                "map" | "mask" => {
-                    let message = format!(
-                        "only scores, `Tile<Rows, Cols>`, have `{name}`; this is a `{}`",
-                        self.dims.spelled(ty)
-                    );
-                    self.errors.push(&call.receiver, message);
-                    Operand::Broken
+                    self.define(op, ty)
                 }
                 _ => {
                     let methods: &[&str] = match ty.cols {
-                        _ if ty == SCORES => &["map", "mask", "t"],
-                        Axis::Dim(_) => &["slice", "t"],
-                        _ => &["t"],
+                        Axis::Dim(_) => &["map", "mask", "slice", "sum", "t", "zip"],
+                        _ => &["map", "mask", "sum", "t", "zip"],
                     };
                     self.no_method(call, &format!("a `{}`", self.dims.spelled(ty)), methods)
                 }
@@ -87,7 +94,7 @@ impl Body<'_> {
             Operand::Softmax(id) => self.softmax_method(call, id, &name),
             Operand::Accumulator(id) => {
                 let message = format!(
-                    "`{}` is an accumulator: add to it with `+=`, and take its value with `softmax.finish({0})`",
+                    "`{}` is an accumulator: add to it with `+=`, and take its value after the loop, with `softmax.finish({0})`",
                     self.state_name(id)
                 );
                 self.errors.push(&call.method, message);
@@ -105,6 +112,29 @@ impl Body<'_> {
                 self.errors.push(&call.method, format!("{what} has no methods"));
                 Operand::Broken
             }
+        }
+    }
+
+    /// `a.zip(b, |x, y, at| …)`
+    fn zip(&mut self, call: &syn::ExprMethodCall, a: ValueId, ty: TileType) -> Operand {
+        let Some([other, closure]) = self.args(&call.method, &call.args, "a.zip(b, |x, y, at| …)") else {
+            return Operand::Broken;
+        };
+        let operand = self.eval(other);
+        let b = match self.total(other, operand) {
+            Operand::Tile(b, other) if other == ty => Some(b),
+            Operand::Broken => None,
+            operand => {
+                let (what, takes) = (self.describe(&operand), self.dims.spelled(ty));
+                self.errors.push(other, format!("`zip` pairs this with another `{takes}`; that is {what}"));
+                None
+            }
+        };
+        let expr = self.closure("zip", Some(ty), closure);
+        match (b, expr) {
+            (Some(b), Some(expr)) => self.define(TileOp::Zip { a, b, expr }, ty),
+            // After a mistake it is still such a tile.
+            _ => Operand::Tile(a, ty),
         }
     }
 
@@ -209,18 +239,24 @@ impl Body<'_> {
         let Some((name, owner)) = segments.split_last() else { return Operand::Broken };
         match (owner.last().map(String::as_str), name.as_str()) {
             (Some("OnlineSoftmax"), "new") => match self.args(path, &call.args, "OnlineSoftmax::new()") {
+                Some([]) if self.owned() != Axis::Rows => {
+                    let message = "an online softmax goes along rows that an instance owns, and this kernel's own columns: take \
+                                   what the forward pass stored, `lse: RowInput`, and `(s - lse.load(rows)).map(|x, _| x.exp())`";
+                    self.errors.push(call, message);
+                    Operand::Broken
+                }
                 Some([]) => Operand::NewSoftmax,
                 None => Operand::Broken,
             },
-            (Some("Tile"), "zeros") => match self.args(path, &call.args, "Tile::zeros()") {
-                Some([]) => {
-                    let tile = path.path.segments.iter().find(|segment| segment.ident == "Tile");
-                    Operand::Zeros(
-                        tile.and_then(|tile| self.dims.tile_arguments(&tile.arguments, self.errors)),
-                    )
+            (Some("Tile" | "RowVector" | "ColVector"), "zeros") => {
+                match self.args(path, &call.args, "Tile::zeros()") {
+                    Some([]) => {
+                        let tile = path.path.segments.iter().rev().nth(1);
+                        Operand::Zeros(tile.and_then(|tile| self.dims.named_tile(tile, self.errors)))
+                    }
+                    None => Operand::Broken,
                 }
-                None => Operand::Broken,
-            },
+            }
             (_, "dot") => self.dot(call, path),
             (_, "select") => self.select(call, path),
             (Some(owner @ ("f32" | "i32")), method) => {
@@ -251,11 +287,15 @@ impl Body<'_> {
     fn dot(&mut self, call: &syn::ExprCall, path: &syn::ExprPath) -> Operand {
         let Some([a_arg, b_arg]) = self.args(path, &call.args, "dot(a, b)") else { return Operand::Broken };
         let (a, b) = (self.eval(a_arg), self.eval(b_arg));
+        let (a, b) = (self.total(a_arg, a), self.total(b_arg, b));
         let (a, b) = (self.factor(a_arg, a), self.factor(b_arg, b));
         let (Some((a, a_type)), Some((b, b_type))) = (a, b) else { return Operand::Broken };
-        if a_type.cols == b_type.rows {
+        if a_type.cols == b_type.rows && self.is_whole(call, a_type, b_type) {
             let ty = TileType { rows: a_type.rows, cols: b_type.cols };
             return self.define(TileOp::Dot { a, b }, ty);
+        }
+        if a_type.cols == b_type.rows {
+            return Operand::Broken;
         }
         let (a_text, b_text) = (source_text(a_arg), source_text(b_arg));
         let (a_spelled, b_spelled) = (self.dims.spelled(a_type), self.dims.spelled(b_type));
@@ -282,6 +322,22 @@ impl Body<'_> {
         meant.map_or(Operand::Broken, |meant| Operand::Tile(a, meant))
     }
 
+    /// Whether a product is the same however the axis is cut that instances own; an error if not.
+    fn is_whole(&mut self, call: &syn::ExprCall, a: TileType, b: TileType) -> bool {
+        let (owned, of) = (self.owned(), axis_name(self.owned()));
+        let how = match () {
+            () if a.cols == owned => "sums over",
+            () if (a.rows, b.cols) == (owned, owned) => "multiplies",
+            () => return true,
+        };
+        let message = format!(
+            "this product {how} {of}, of which an instance has a tile only, and how many is the schedule's choice: it means \
+             nothing"
+        );
+        self.errors.push(call, message);
+        false
+    }
+
     fn factor(&mut self, arg: &syn::Expr, operand: Operand) -> Option<(crate::program::ValueId, TileType)> {
         match operand {
             Operand::Tile(id, ty) => Some((id, ty)),
@@ -289,26 +345,32 @@ impl Body<'_> {
             other => {
                 let what = self.describe(&other);
                 let hint = match &other {
-                    Operand::Param(id) => {
-                        let var = source_text(arg);
-                        let has = |method| self.param_kind(*id).is_some_and(|kind| kind.ty().has(method));
-                        if has(Method::Tile) {
-                            format!(": write `{var}.tile()`")
-                        } else if has(Method::Load) {
-                            format!(": write `{var}.load(cols)`")
-                        } else if has(Method::Gather) {
-                            let table = self.example_param(ParamKind::BlockTable, "table");
-                            format!(": write `{var}.gather({table}, cols)`")
-                        } else {
-                            String::new()
-                        }
-                    }
+                    Operand::Param(id) => self.tile_hint(arg, *id),
                     _ => String::new(),
                 };
                 self.errors.push(arg, format!("`dot` multiplies tiles, this is {what}{hint}"));
                 None
             }
         }
+    }
+
+    /// How a parameter becomes a tile, after what is wrong; nothing of one that has none.
+    pub fn tile_hint(&self, arg: &syn::Expr, id: ParamId) -> String {
+        let var = source_text(arg);
+        let ty = self.param_kind(id).map(ParamKind::ty);
+        let has = |method| ty.is_some_and(|ty| ty.has(method));
+        if has(Method::Tile) && ty.and_then(|ty| ty.along) == Some(self.owned()) {
+            return format!(": write `{var}.tile()`");
+        }
+        if has(Method::Load) {
+            let each = if self.looped == Axis::Rows { "rows" } else { "cols" };
+            return format!(": write `{var}.load({each})`");
+        }
+        if has(Method::Gather) {
+            let table = self.example_param(ParamKind::BlockTable, "table");
+            return format!(": write `{var}.gather({table}, cols)`");
+        }
+        String::new()
     }
 
     fn select(&mut self, call: &syn::ExprCall, path: &syn::ExprPath) -> Operand {

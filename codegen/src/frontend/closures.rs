@@ -1,21 +1,23 @@
-//! The score functions: the closures given to `map` and `mask`.
+//! The score functions: the closures given to `map`, `mask` and `zip`.
 
 use super::body::{Body, MAX_EXPR, size};
 use super::scope::Operand;
-use crate::program::{Expr, ScalarType};
+use crate::program::{Expr, ScalarType, TileType};
 use syn::{Pat, PatIdent};
 
 impl Body<'_> {
-    /// Reads `|x, at| …` for `map` or `|at| …` for `mask`; its result has this type.
-    pub fn closure(&mut self, method: &'static str, expr: &syn::Expr) -> Option<Expr> {
+    /// Reads `|x, at| …` for `map`, `|x, y, at| …` for `zip` or `|at| …` for `mask`, over the elements of a tile of this type;
+    /// of one that is in error, without.
+    pub fn closure(&mut self, method: &'static str, of: Option<TileType>, expr: &syn::Expr) -> Option<Expr> {
         let (usage, want) = match method {
             "mask" => ("mask(|at| …)", ScalarType::Bool),
+            "zip" => ("zip(other, |x, y, at| …)", ScalarType::F32),
             _ => ("map(|x, at| …)", ScalarType::F32),
         };
         let closure = match expr {
             syn::Expr::Closure(closure) => closure,
-            syn::Expr::Paren(inner) => return self.closure(method, &inner.expr),
-            syn::Expr::Group(inner) => return self.closure(method, &inner.expr),
+            syn::Expr::Paren(inner) => return self.closure(method, of, &inner.expr),
+            syn::Expr::Group(inner) => return self.closure(method, of, &inner.expr),
             _ => {
                 self.errors.push(expr, format!("write the closure here: `{usage}`"));
                 return None;
@@ -29,6 +31,11 @@ impl Body<'_> {
         }
         let roles: &[Operand] = match method {
             "mask" => &[Operand::At],
+            "zip" => &[
+                Operand::Scalar(Expr::X, ScalarType::F32),
+                Operand::Scalar(Expr::Y, ScalarType::F32),
+                Operand::At,
+            ],
             _ => &[Operand::Scalar(Expr::X, ScalarType::F32), Operand::At],
         };
         if closure.inputs.len() != roles.len() {
@@ -52,6 +59,7 @@ impl Body<'_> {
         }
         self.scopes.enter_closure();
         self.closure = Some(method);
+        self.mapped = of;
         let outer = std::mem::replace(&mut self.only_lets, true);
         for (pat, role) in closure.inputs.iter().zip(roles) {
             self.closure_param(pat, role);
@@ -59,6 +67,7 @@ impl Body<'_> {
         let result = self.eval(&closure.body);
         self.only_lets = outer;
         self.closure = None;
+        self.mapped = None;
         self.scopes.leave_closure();
 
         let blame = result_of(&closure.body);
@@ -78,14 +87,14 @@ impl Body<'_> {
                     }
                     (_, Operand::Scalar(_, ScalarType::I32)) => {
                         format!(
-                            "`map` gives the new score, an `f32`; this is {what}: convert it with `as f32`"
+                            "`{method}` gives the new score, an `f32`; this is {what}: convert it with `as f32`"
                         )
                     }
                     (_, Operand::Scalar(_, ScalarType::Bool)) => format!(
-                        "`map` gives the new score, an `f32`; this is {what}: drop scores with `mask(|at| …)`, or \
+                        "`{method}` gives the new score, an `f32`; this is {what}: drop scores with `mask(|at| …)`, or \
                          choose with `select(c, a, b)`"
                     ),
-                    _ => format!("`map` gives the new score, an `f32`; this is {what}"),
+                    _ => format!("`{method}` gives the new score, an `f32`; this is {what}"),
                 };
                 self.errors.push(blame, message);
                 None

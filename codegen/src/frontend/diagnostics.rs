@@ -4,7 +4,7 @@ use quote::ToTokens;
 
 /// The errors so far. Reading goes on after an error, so that all of them come at once.
 #[derive(Default)]
-pub(super) struct Errors(Option<syn::Error>);
+pub(super) struct Errors(Option<syn::Error>, Vec<(proc_macro2::TokenStream, String)>);
 
 impl Errors {
     /// Adds an error that spans `at`.
@@ -16,7 +16,15 @@ impl Errors {
         }
     }
 
+    /// Adds an error that follows from another in all likelihood: it is said where there is no other.
+    pub fn push_doubtful(&mut self, at: impl ToTokens, message: String) {
+        self.1.push((at.to_token_stream(), message));
+    }
+
     pub fn take(&mut self) -> Option<syn::Error> {
+        if self.0.is_none() {
+            std::mem::take(&mut self.1).into_iter().for_each(|(at, message)| self.push(at, message));
+        }
         self.0.take()
     }
 }

@@ -73,26 +73,38 @@ impl Dims {
         let axis = |axis| match axis {
             Axis::Rows => "Rows".into(),
             Axis::Cols => "Cols".into(),
+            Axis::One => "One".into(),
             Axis::Dim(dim) => format!("Dim<{}>", self.text(dim)),
         };
         format!("Tile<{}, {}>", axis(rows), axis(cols))
     }
 
-    /// `Tile<Rows, Dim<D>>` and its like; none if an axis is left open or the type is another.
+    /// `Tile<Rows, Dim<D>>`, `RowVector` and their like; none if an axis is left open or the type is another.
     pub fn tile_type(&self, ty: &Type, errors: &mut Errors) -> Option<TileType> {
         let Type::Path(path) = ty else { return None };
-        let last = path.path.segments.last().filter(|segment| segment.ident == "Tile")?;
-        self.tile_arguments(&last.arguments, errors)
+        let last = path.path.segments.last()?;
+        self.named_tile(last, errors)
+    }
+
+    /// The type that `Tile<…>`, `RowVector` or `ColVector` is.
+    pub fn named_tile(&self, segment: &syn::PathSegment, errors: &mut Errors) -> Option<TileType> {
+        match segment.ident.to_string().as_str() {
+            "Tile" => self.tile_arguments(&segment.arguments, errors),
+            "RowVector" => Some(TileType::of_each(Axis::Rows)),
+            "ColVector" => Some(TileType::of_each(Axis::Cols)),
+            _ => None,
+        }
     }
 
     /// The axes of `Tile<…>`.
-    pub fn tile_arguments(&self, arguments: &PathArguments, errors: &mut Errors) -> Option<TileType> {
+    fn tile_arguments(&self, arguments: &PathArguments, errors: &mut Errors) -> Option<TileType> {
         let PathArguments::AngleBracketed(args) = arguments else { return None };
         let axis = |arg: &GenericArgument| {
             let GenericArgument::Type(ty) = arg else { return None };
             match (last_name(ty).as_deref(), ty) {
                 (Some("Rows"), _) => Some(Axis::Rows),
                 (Some("Cols"), _) => Some(Axis::Cols),
+                (Some("One"), _) => Some(Axis::One),
                 (None, Type::Path(path)) => self.axis(path.path.segments.last()?, errors),
                 _ => None,
             }

@@ -4,7 +4,7 @@ use super::body::Body;
 use super::diagnostics::{did_you_mean, listed};
 use super::scope::{Operand, Part};
 use super::signature::scalar_type;
-use crate::program::{Along, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
+use crate::program::{Along, Axis, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
 use syn::{Lit, Member};
 
 impl Body<'_> {
@@ -81,7 +81,6 @@ impl Body<'_> {
     pub fn describe(&self, operand: &Operand) -> String {
         match operand {
             Operand::Tile(_, ty) => format!("a `{}`", self.dims.spelled(*ty)),
-            Operand::PerRow(_) => "one number per row (`softmax.lse()`)".into(),
             Operand::Scalar(_, ty) => match ty {
                 ScalarType::I32 => "an `i32`".into(),
                 ScalarType::F32 => "an `f32`".into(),
@@ -98,8 +97,8 @@ impl Body<'_> {
             Operand::Softmax(id) => format!("the online softmax `{}`", self.state_name(*id)),
             Operand::Zeros(_) => "a new accumulator (`Tile::zeros()`)".into(),
             Operand::NewSoftmax => "a new online softmax".into(),
-            Operand::Tiles(_) => "an iterator over column tiles".into(),
-            Operand::ColTile => "the column tile of the loop".into(),
+            Operand::Tiles(_) => format!("an iterator over {} tiles", self.loop_word()),
+            Operand::LoopTile => format!("the {} tile of the loop", self.loop_word()),
             Operand::At => "`at`".into(),
             Operand::HeadDim => "the head dimension".into(),
             Operand::Unit => "nothing (`()`)".into(),
@@ -239,7 +238,7 @@ impl Body<'_> {
                         return Operand::Broken;
                     }
                 };
-                Operand::Scalar(place, ScalarType::I32)
+                self.place_of_element(expr, place)
             }
             other => {
                 let what = self.describe(&other);
@@ -247,6 +246,28 @@ impl Body<'_> {
                 Operand::Broken
             }
         }
+    }
+
+    /// `at.row` and its like, of an element that has it.
+    fn place_of_element(&mut self, expr: &syn::ExprField, place: Expr) -> Operand {
+        let lacks = |axis| self.mapped.filter(|ty| !ty.has(axis));
+        let (without, what) = match place {
+            Expr::Row => (lacks(Axis::Rows), "no rows"),
+            Expr::Col => (lacks(Axis::Cols), "no columns"),
+            Expr::Head if self.part != Part::Loop && self.owned() == Axis::Cols => {
+                let message = "an instance that owns columns is of a KV head, and sees the query heads that share it one \
+                               after the other, in the loop";
+                self.errors.push(expr, message);
+                return Operand::Broken;
+            }
+            _ => (None, ""),
+        };
+        if let Some(ty) = without {
+            self.errors
+                .push(expr, format!("this is an element of a `{}`, which has {what}", self.dims.spelled(ty)));
+            return Operand::Broken;
+        }
+        Operand::Scalar(place, ScalarType::I32)
     }
 
     fn index(&mut self, expr: &syn::ExprIndex) -> Operand {
@@ -353,18 +374,25 @@ impl Body<'_> {
         }
     }
 
-    /// The column tile of the loop, as an argument.
-    pub fn col_tile(&mut self, expr: &syn::Expr) -> Option<()> {
+    /// What the loop runs over, in a message: "the column tile".
+    pub fn loop_word(&self) -> &'static str {
+        if self.looped == Axis::Rows { "row" } else { "column" }
+    }
+
+    /// The tile of the loop, as an argument.
+    pub fn loop_tile(&mut self, expr: &syn::Expr) -> Option<()> {
         match self.eval(expr) {
-            Operand::ColTile => Some(()),
+            Operand::LoopTile => Some(()),
             Operand::Broken => None,
             other => {
                 let what = self.describe(&other);
                 let hint = match self.part {
                     Part::Loop => "pass the loop's variable",
+                    _ if self.looped == Axis::Rows => "rows are read inside the loop, with its variable",
                     _ => "keys and values are read inside the loop, with its variable",
                 };
-                self.errors.push(expr, format!("a column tile is meant here, this is {what}: {hint}"));
+                let message = format!("a {} tile is meant here, this is {what}: {hint}", self.loop_word());
+                self.errors.push(expr, message);
                 None
             }
         }

@@ -1,9 +1,9 @@
 //! The methods of parameters (`load`, `gather`, `store` and the others) and of online softmaxes.
 
-use super::body::Body;
+use super::body::{Body, axis_name};
 use super::expr::plain_name;
-use super::scope::{Operand, PER_ROW, Part, SCORES};
-use crate::program::{Axis, Method, ParamId, ParamKind, StateId, Stmt, Storage, TileOp};
+use super::scope::{Operand, Part, SCORES};
+use crate::program::{Axis, Method, ParamId, ParamKind, StateId, Stmt, Storage, TileOp, TileType};
 
 impl Body<'_> {
     pub fn param_method(&mut self, call: &syn::ExprMethodCall, id: ParamId, name: &str) -> Operand {
@@ -16,9 +16,9 @@ impl Body<'_> {
                 let Some([]) = self.args(method, &call.args, &format!("{var}.tile()")) else {
                     return Operand::Broken;
                 };
-                match self.tile_of(id, Axis::Rows) {
-                    Some(ty) => self.define_query(id, ty),
-                    None => Operand::Broken,
+                match self.tile_of(id) {
+                    Some(ty) if self.is_along(call, id, self.owned()) => self.define_owned(id, ty),
+                    _ => Operand::Broken,
                 }
             }
             Some(Method::Tiles) => match self.args(method, &call.args, &format!("{var}.tiles()")) {
@@ -26,13 +26,18 @@ impl Body<'_> {
                 None => Operand::Broken,
             },
             Some(Method::Load) => {
-                let Some([cols]) = self.args(method, &call.args, &format!("{var}.load(cols)")) else {
-                    return Operand::Broken;
+                let usage = match ty.along {
+                    Some(Axis::Rows) => format!("{var}.load(rows)"),
+                    _ => format!("{var}.load(cols)"),
                 };
-                if self.col_tile(cols).is_none() || !self.follows(call, ParamKind::Keys) {
+                let Some([tile]) = self.args(method, &call.args, &usage) else { return Operand::Broken };
+                if !self.is_along(call, id, self.looped) {
                     return Operand::Broken;
                 }
-                match self.tile_of(id, Axis::Cols) {
+                if self.loop_tile(tile).is_none() || !self.follows(call, ty.along) {
+                    return Operand::Broken;
+                }
+                match self.tile_of(id) {
                     Some(ty) => self.define(TileOp::Load { source: id }, ty),
                     None => Operand::Broken,
                 }
@@ -87,20 +92,52 @@ impl Body<'_> {
         Operand::Broken
     }
 
-    /// Does the loop run over what this reads by? Contiguous keys go with contiguous keys only.
-    fn follows(&mut self, call: &syn::ExprMethodCall, kind: ParamKind) -> bool {
+    /// Does a parameter lie along this axis, the one that the loop runs over or the one that instances own?
+    fn is_along(&mut self, call: &syn::ExprMethodCall, id: ParamId, axis: Axis) -> bool {
+        let (var, ty) = (self.param_name(id), self.param_kind(id).map(ParamKind::ty));
+        let Some(along) = ty.and_then(|ty| ty.along) else { return false };
+        if along == axis {
+            return true;
+        }
+        let (loops, owns) = (axis_name(self.looped), axis_name(self.owned()));
+        let message = if axis == self.looped {
+            format!(
+                "the loop runs over {loops}, and an instance owns the {owns} of `{var}` that it works on: write `{var}.tile()`"
+            )
+        } else if ty.is_some_and(|ty| ty.storage == Storage::Pool) {
+            let table = self.example_param(ParamKind::BlockTable, "table");
+            format!("the loop runs over {loops}: write `{var}.gather({table}, cols)` in it")
+        } else {
+            let each = if along == Axis::Rows { "rows" } else { "cols" };
+            format!(
+                "an instance owns {owns}, and sees {loops} tile by tile: write `{var}.load({each})` in the loop"
+            )
+        };
+        self.loop_error(&call.method, message);
+        false
+    }
+
+    /// An error that follows from what the loop runs over, if it could be read what that is.
+    fn loop_error(&mut self, at: &dyn quote::ToTokens, message: String) {
+        match self.is_loop_known {
+            true => self.errors.push(at, message),
+            false => self.errors.push_doubtful(at, message),
+        }
+    }
+
+    /// Does the loop run over what this reads by? Contiguous keys go with contiguous keys, and paged ones with a table.
+    fn follows(&mut self, call: &syn::ExprMethodCall, along: Option<Axis>) -> bool {
         let Some(over) = self.over else { return true };
-        if self.param_kind(over) == Some(kind) {
+        let is_paged = along.is_none();
+        if (self.param_kind(over) == Some(ParamKind::BlockTable)) == is_paged {
             return true;
         }
         let over = self.param_name(over);
-        let message = match kind {
-            ParamKind::Keys => {
-                format!(
-                    "this loop runs over the blocks of `{over}`: contiguous keys and values go with `k.tiles()`"
-                )
-            }
-            _ => format!("this loop runs over `{over}`: paged keys and values go with `table.tiles()`"),
+        let message = match is_paged {
+            false => format!(
+                "this loop runs over the blocks of `{over}`: contiguous keys and values go with `k.tiles()`"
+            ),
+            true => format!("this loop runs over `{over}`: paged keys and values go with `table.tiles()`"),
         };
         self.errors.push(&call.method, message);
         false
@@ -111,7 +148,7 @@ impl Body<'_> {
         let table = self.example_param(ParamKind::BlockTable, "table");
         let usage = format!("{var}.gather({table}, cols)");
         if let [only] = call.args.iter().collect::<Vec<_>>()[..]
-            && matches!(self.eval(only), Operand::ColTile)
+            && matches!(self.eval(only), Operand::LoopTile)
         {
             let message = format!("the table is missing: write `{usage}`");
             self.errors.push(&call.method, message);
@@ -130,9 +167,9 @@ impl Body<'_> {
                 None
             }
         };
-        let cols = self.col_tile(cols);
+        let cols = self.loop_tile(cols);
         let (Some(through), Some(())) = (through, cols) else { return Operand::Broken };
-        if !self.follows(call, ParamKind::BlockTable) {
+        if !self.follows(call, None) {
             return Operand::Broken;
         }
         match self.over {
@@ -142,7 +179,7 @@ impl Body<'_> {
                 self.errors.push(table_arg, message);
                 Operand::Broken
             }
-            _ => match self.tile_of(id, Axis::Cols) {
+            _ => match self.tile_of(id) {
                 Some(ty) => self.define(TileOp::Gather { source: id, table: through }, ty),
                 None => Operand::Broken,
             },
@@ -151,10 +188,11 @@ impl Body<'_> {
 
     fn store(&mut self, call: &syn::ExprMethodCall, id: ParamId) -> Operand {
         let var = self.param_name(id);
-        let want = self.tile_of(id, Axis::Rows);
-        let usage = match want {
-            Some(_) => format!("{var}.store(softmax.finish(acc))"),
-            None => format!("{var}.store(softmax.lse())"),
+        let Some(want) = self.tile_of(id) else { return Operand::Broken };
+        let usage = match (want.rows, want.cols) {
+            (Axis::Rows, Axis::Dim(_)) => format!("{var}.store(softmax.finish(acc))"),
+            (Axis::Rows, _) => format!("{var}.store(softmax.lse())"),
+            _ => format!("{var}.store(acc)"),
         };
         let Some([arg]) = self.args(&call.method, &call.args, &usage) else { return Operand::Broken };
         if self.part != Part::Epilogue {
@@ -162,12 +200,26 @@ impl Body<'_> {
             self.errors.push(call, format!("results are stored {when}"));
             return Operand::Broken;
         }
-        let value = match (self.eval(arg), want) {
-            (Operand::Broken, _) => return Operand::Broken,
-            (Operand::Tile(value, ty), Some(want)) if ty == want => value,
-            (Operand::PerRow(value), None) => value,
+        if want.rows != self.owned() {
+            let (owns, has) = (axis_name(self.owned()), axis_name(want.rows));
+            let message = format!(
+                "an instance stores what it owns, {owns} here, and `{var}` has {has}: {}",
+                match want.rows {
+                    Axis::Rows => "write `for cols in k.tiles()`, or make it a `KeyOutput` or a `ColOutput`",
+                    _ => "write `for rows in q.tiles()`, or make it an `Output` or a `RowOutput`",
+                }
+            );
+            self.loop_error(call, message);
+            return Operand::Broken;
+        }
+        let operand = self.eval(arg);
+        let value = match self.total(arg, operand) {
+            Operand::Broken => return Operand::Broken,
+            Operand::Tile(value, ty) if ty == want => value,
             // What is computed is right, and the dimension is not: in the signature, or of what is stored.
-            (Operand::Tile(_, ty), Some(want)) if ty.rows == want.rows && matches!(ty.cols, Axis::Dim(_)) => {
+            Operand::Tile(_, ty)
+                if ty.rows == want.rows && matches!((ty.cols, want.cols), (Axis::Dim(_), Axis::Dim(_))) =>
+            {
                 let (takes, what) = (self.dims.spelled(want), self.dims.spelled(ty));
                 let message = format!(
                     "`{var}` takes a `{takes}`, this is a `{what}`: give `{var}` the head dimension of what is stored"
@@ -175,13 +227,9 @@ impl Body<'_> {
                 self.errors.push(arg, message);
                 return Operand::Broken;
             }
-            (other, _) => {
-                let what = self.describe(&other);
-                let takes = match want {
-                    Some(want) => format!("a `{}`", self.dims.spelled(want)),
-                    None => "one number per row".to_string(),
-                };
-                self.errors.push(arg, format!("`{var}` takes {takes}, this is {what}: write `{usage};`"));
+            other => {
+                let (what, takes) = (self.describe(&other), self.dims.spelled(want));
+                self.errors.push(arg, format!("`{var}` takes a `{takes}`, this is {what}: write `{usage};`"));
                 return Operand::Broken;
             }
         };
@@ -224,10 +272,7 @@ impl Body<'_> {
                 if !self.after_the_loop(call) {
                     return Operand::Broken;
                 }
-                match self.define(TileOp::Lse { softmax: id }, PER_ROW) {
-                    Operand::Tile(value, _) => Operand::PerRow(value),
-                    other => other,
-                }
+                self.define(TileOp::Lse { softmax: id }, TileType::of_each(Axis::Rows))
             }
             _ => self.no_method(call, "an online softmax", &["step", "finish", "lse"]),
         }

@@ -1,10 +1,10 @@
-//! Operators, on numbers and on tiles of scores.
+//! Operators, on numbers and on tiles.
 
 use super::body::Body;
 use super::diagnostics::source_text;
 use super::expr::literal;
-use super::scope::{Operand, SCORES};
-use crate::program::{BinaryOp, Expr, ScalarType, TileOp, UnaryOp};
+use super::scope::Operand;
+use crate::program::{BinaryOp, Expr, ScalarType, TileOp, TileType, UnaryOp, ValueId};
 use quote::ToTokens;
 use syn::{BinOp, UnOp};
 
@@ -23,7 +23,7 @@ impl Body<'_> {
         let (expr, ty) = match self.eval(&unary.expr) {
             Operand::Scalar(expr, ty) => (expr, ty),
             Operand::Broken => return Operand::Broken,
-            Operand::Tile(_, SCORES) if matches!(unary.op, UnOp::Neg(_)) => {
+            Operand::Tile(..) if matches!(unary.op, UnOp::Neg(_)) => {
                 self.errors.push(unary, "write `s * -1.0`");
                 return Operand::Broken;
             }
@@ -50,21 +50,17 @@ impl Body<'_> {
 
     pub fn binary(&mut self, binary: &syn::ExprBinary) -> Operand {
         let (left, right) = (self.eval(&binary.left), self.eval(&binary.right));
+        let (left, right) = (self.total(&binary.left, left), self.total(&binary.right, right));
         match (left, right) {
             (Operand::Scalar(a, a_type), Operand::Scalar(b, b_type)) => {
                 self.scalars(binary, (a, a_type), (b, b_type))
             }
-            (Operand::Tile(..), Operand::Tile(..)) => {
-                let message = match binary.op {
-                    BinOp::Mul(_) => "tiles are multiplied as matrices: write `dot(a, b)`",
-                    BinOp::Add(_) => "tiles are added to an accumulator: write `acc += …`",
-                    _ => "this operator takes a tile and a number",
-                };
-                self.errors.push(binary, message);
-                Operand::Broken
+            (Operand::Tile(a, a_type), Operand::Tile(b, b_type)) => {
+                self.tiles(binary, (a, a_type), (b, b_type))
             }
-            // The number is wrong, but the tile is what it is.
-            (tile @ Operand::Tile(..), Operand::Broken) | (Operand::Broken, tile @ Operand::Tile(..)) => tile,
+            // The other is wrong, but the tile is what it is, unless it is one that spreads along the other.
+            (tile @ Operand::Tile(..), Operand::Broken) => tile,
+            (Operand::Broken, tile @ Operand::Tile(_, ty)) if !ty.is_vector() => tile,
             (Operand::Broken, _) | (_, Operand::Broken) => Operand::Broken,
             (tile @ Operand::Tile(..), Operand::Scalar(number, ty)) => {
                 self.tile_and_number(binary, tile, (number, ty), false)
@@ -73,14 +69,65 @@ impl Body<'_> {
                 self.tile_and_number(binary, tile, (number, ty), true)
             }
             (Operand::Scalar(..) | Operand::Tile(..), other) => {
-                self.not_a_scalar(&binary.right, &other);
+                self.not_a_term(&binary.right, &other);
                 Operand::Broken
             }
             (other, _) => {
-                self.not_a_scalar(&binary.left, &other);
+                self.not_a_term(&binary.left, &other);
                 Operand::Broken
             }
         }
+    }
+
+    /// What is neither a number nor a tile, where one of these is meant.
+    fn not_a_term(&mut self, expr: &syn::Expr, operand: &Operand) {
+        let message = match operand {
+            Operand::Accumulator(id) => {
+                let name = self.state_name(*id);
+                format!(
+                    "`{name}` is an accumulator: add to it with `{name} += …`, and compute with it after the loop"
+                )
+            }
+            Operand::Param(id) => match self.tile_hint(expr, *id) {
+                hint if hint.is_empty() => return self.not_a_scalar(expr, operand),
+                hint => format!("a tile or a number is meant here, this is {}{hint}", self.describe(operand)),
+            },
+            _ => return self.not_a_scalar(expr, operand),
+        };
+        self.errors.push(expr, message);
+    }
+
+    /// `p * ds`, `s - lse`: element by element, the second the same along an axis that it has not.
+    fn tiles(&mut self, binary: &syn::ExprBinary, a: (ValueId, TileType), b: (ValueId, TileType)) -> Operand {
+        let ((a, a_type), (b, b_type)) = (a, b);
+        let Some(op) = arithmetic(&binary.op) else {
+            let sign = binary.op.to_token_stream();
+            let message =
+                format!("tiles have no `{sign}`: compare and compute with `a.zip(b, |x, y, at| …)`");
+            self.errors.push(binary, message);
+            return Operand::Broken;
+        };
+        if b_type.spreads_to(a_type) {
+            let expr = Expr::Binary(op, Box::new(Expr::X), Box::new(Expr::Y));
+            return self.define(TileOp::Zip { a, b, expr }, a_type);
+        }
+        let (a_text, b_text) = (self.dims.spelled(a_type), self.dims.spelled(b_type));
+        let hint = match op {
+            _ if a_type.spreads_to(b_type) => "the one that is longer stands first".to_owned(),
+            _ if TileType { rows: b_type.cols, cols: b_type.rows }.spreads_to(a_type) => {
+                let text = source_text(&binary.right);
+                match text.strip_suffix(".t()") {
+                    Some(unturned) => format!("write `{unturned}`"),
+                    None => format!("write `{text}.t()`"),
+                }
+            }
+            BinaryOp::Mul => {
+                "element by element both have the same axes; as matrices, write `dot(a, b)`".to_owned()
+            }
+            _ => "both have the same axes, or the second is one number along one of them".to_owned(),
+        };
+        self.errors.push(binary, format!("this is a `{a_text}` and a `{b_text}`: {hint}"));
+        Operand::Broken
     }
 
     /// `s * scale` and its like are `map`s.
@@ -93,23 +140,11 @@ impl Body<'_> {
     ) -> Operand {
         let Operand::Tile(of, tile_type) = tile else { return Operand::Broken };
         let sign = binary.op.to_token_stream();
-        let op = match binary.op {
-            BinOp::Mul(_) => BinaryOp::Mul,
-            BinOp::Add(_) => BinaryOp::Add,
-            BinOp::Sub(_) => BinaryOp::Sub,
-            BinOp::Div(_) => BinaryOp::Div,
-            _ => {
-                let message = format!("a tile has no `{sign}`: compare and compute with `s.map(|x, at| …)`");
-                self.errors.push(binary, message);
-                return Operand::Broken;
-            }
-        };
-        if tile_type != SCORES {
-            let what = self.describe(&Operand::Tile(of, tile_type));
-            let message = format!("only scores, `Tile<Rows, Cols>`, take numbers; this is {what}");
-            self.errors.push(if number_first { &binary.right } else { &binary.left }, message);
+        let Some(op) = arithmetic(&binary.op) else {
+            let message = format!("a tile has no `{sign}`: compare and compute with `s.map(|x, at| …)`");
+            self.errors.push(binary, message);
             return Operand::Broken;
-        }
+        };
         if ty != ScalarType::F32 {
             let side = if number_first { &binary.left } else { &binary.right };
             self.errors.push(side, convert_hint(side, ty));
@@ -121,7 +156,7 @@ impl Body<'_> {
             return tile;
         }
         let (a, b) = if number_first { (number, Expr::X) } else { (Expr::X, number) };
-        self.define(TileOp::Map { of, expr: Expr::Binary(op, Box::new(a), Box::new(b)) }, SCORES)
+        self.define(TileOp::Map { of, expr: Expr::Binary(op, Box::new(a), Box::new(b)) }, tile_type)
     }
 
     fn scalars(
@@ -186,6 +221,17 @@ impl Body<'_> {
             }
         }
     }
+}
+
+/// An operator that tiles have.
+fn arithmetic(op: &BinOp) -> Option<BinaryOp> {
+    Some(match op {
+        BinOp::Mul(_) => BinaryOp::Mul,
+        BinOp::Add(_) => BinaryOp::Add,
+        BinOp::Sub(_) => BinaryOp::Sub,
+        BinOp::Div(_) => BinaryOp::Div,
+        _ => return None,
+    })
 }
 
 /// How to make an f32 of this.

@@ -7,8 +7,6 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operand {
     Tile(ValueId, TileType),
-    /// `softmax.lse()`
-    PerRow(ValueId),
     Scalar(Expr, ScalarType),
     /// A parameter that is not a scalar.
     Param(ParamId),
@@ -18,10 +16,10 @@ pub(super) enum Operand {
     Zeros(Option<TileType>),
     /// `OnlineSoftmax::new()`
     NewSoftmax,
-    /// `k.tiles()`
+    /// `k.tiles()`, `q.tiles()`
     Tiles(ParamId),
     /// The loop's variable.
-    ColTile,
+    LoopTile,
     /// A closure's `at`.
     At,
     /// A const generic.
@@ -106,5 +104,3 @@ impl Scopes {
 }
 
 pub(super) const SCORES: TileType = TileType { rows: Axis::Rows, cols: Axis::Cols };
-/// How the IR writes one number per row.
-pub(super) const PER_ROW: TileType = TileType { rows: Axis::Rows, cols: Axis::Rows };

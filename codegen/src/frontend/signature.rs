@@ -72,13 +72,9 @@ pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
         }
         params.push(param);
     }
-    let queries: Vec<&SignatureParam> =
-        params.iter().filter(|param| param.kind == Some(ParamKind::Query)).collect();
-    if let Some(second) = queries.get(1) {
-        reader.errors.push(&second.name, "a kernel has one `Query`: its rows are what an instance owns");
-    }
+    let has_query = params.iter().any(|param| param.kind == Some(ParamKind::Query));
     // A parameter that could not be read may have been meant to be the query.
-    if queries.is_empty() && params.iter().all(|param| param.kind.is_some()) {
+    if !has_query && params.iter().all(|param| param.kind.is_some()) {
         let message = "a kernel has a query: add a parameter `q: Query<T, D>`";
         reader.errors.push(&sig.ident, message);
     }

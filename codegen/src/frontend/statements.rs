@@ -229,7 +229,14 @@ impl Body<'_> {
             self.errors.push(label, "the loop needs no label: it is never left early");
         }
         let over = match self.eval(&expr.expr) {
-            Operand::Tiles(param) => Some(param),
+            Operand::Tiles(param) if self.runs_over(param) == self.looped => Some(param),
+            Operand::Tiles(param) => {
+                let name = self.param_name(param);
+                let message =
+                    format!("what the loop runs over is written with it: `for rows in {name}.tiles()`");
+                self.errors.push(&expr.expr, message);
+                None
+            }
             Operand::Broken => None,
             other => {
                 let what = self.describe(&other);
@@ -249,7 +256,7 @@ impl Body<'_> {
         match &*expr.pat {
             Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {
                 self.var = pat.ident.to_string();
-                let operand = if over.is_some() { Operand::ColTile } else { Operand::Broken };
+                let operand = if over.is_some() { Operand::LoopTile } else { Operand::Broken };
                 self.bind_as(&pat.ident, false, operand);
             }
             pat => {

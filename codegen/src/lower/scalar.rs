@@ -123,6 +123,7 @@ impl Kernel<'_> {
         };
         match expr {
             Expr::X => in_register(leaf(place.x), F32),
+            Expr::Y => unreachable!("no program of two tiles is recognised as attention"),
             Expr::Row => in_register(leaf(place.row), I32),
             Expr::Col => in_register(leaf(place.col), I32),
             Expr::Head => in_register(leaf(place.head), I32),

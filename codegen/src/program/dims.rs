@@ -3,7 +3,7 @@
 //! A program has one, or two: that of the query, which [`HeadDim::qk`] is, and another, which [`HeadDim::v`] is. A program
 //! with one takes it for both.
 
-use super::{Axis, Dim, Generic, Method, Program, TileOp};
+use super::{Axis, Dim, Generic, ParamKind, Program, TileOp};
 use crate::spec::HeadDim;
 
 /// Most head dimensions of a program.
@@ -58,7 +58,7 @@ pub enum HeadDimError {
 impl Program {
     /// The dimension of the query.
     fn query_dim(&self) -> Dim {
-        let of_query = |param: &&super::Param| param.kind.ty().has(Method::Tile);
+        let of_query = |param: &&super::Param| param.kind == ParamKind::Query;
         self.params.iter().find(of_query).and_then(|param| param.dim).unwrap_or(Dim(0))
     }
 

@@ -4,7 +4,7 @@
 //! validator, the batch check and the maker of problems hold parameters against it. `codegen/tests/language.rs` holds the
 //! host's types against it. The enums' matches are where the compiler asks what else a new row needs.
 
-use super::{BinaryOp, Expr, ScalarType};
+use super::{Axis, BinaryOp, Expr, ScalarType};
 
 /// The kinds of parameters of the language. What each is, [`ParamKind::ty`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,14 @@ pub enum ParamKind {
     BlockTable,
     /// `Output<T, E>`, whose element type may be another than that of the inputs.
     Output,
+    /// `RowInput`: a number for each query and query head, as a `RowOutput` holds them.
+    RowInput,
     /// `RowOutput`
     RowOutput,
+    /// `KeyOutput<T, D>`: rows as keys or values have them, of kernels whose instances own columns.
+    KeyOutput,
+    /// `ColOutput`: a number for each key and KV head, of such kernels.
+    ColOutput,
     /// A scalar of the given type (`f32`, `i32`, `bool`).
     Scalar(ScalarType),
     /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`.
@@ -42,6 +48,8 @@ pub struct ParamType {
     pub arguments: Arguments,
     /// Its axes, outermost first.
     pub axes: &'static [Size],
+    /// The axis of tiles that its rows lie along, if it has such rows.
+    pub along: Option<Axis>,
     /// Whether a kernel reads or writes it.
     pub access: Access,
     /// How its numbers lie, which decides what a launch is given for it.
@@ -91,11 +99,11 @@ pub enum Storage {
 /// A method of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// `q.tile()`
+    /// `q.tile()`, `k.tile()`: what the instance owns of it.
     Tile,
-    /// `for cols in k.tiles()`
+    /// `for cols in k.tiles()`, `for rows in q.tiles()`
     Tiles,
-    /// `k.load(cols)`
+    /// `k.load(cols)`, `q.load(rows)`
     Load,
     /// `k.gather(table, cols)`
     Gather,
@@ -121,9 +129,9 @@ impl Method {
     /// What a parameter is used as that has it called.
     pub const fn used_as(self) -> &'static str {
         match self {
-            Method::Tile => "a query",
+            Method::Tile => "what an instance owns",
             Method::Tiles => "what the loop runs over",
-            Method::Load => "contiguous keys or values",
+            Method::Load => "what is loaded tile by tile",
             Method::Gather => "paged keys or values",
             Method::Store => "an output",
         }
@@ -141,6 +149,8 @@ pub enum Size {
     QHeads,
     /// Key and value heads.
     KvHeads,
+    /// Key tokens of the batch.
+    KeyTokens,
     /// The parameter's head dimension.
     Dim,
     /// The parameter's own, by its name: nothing else of the batch says how many.
@@ -155,6 +165,7 @@ impl Size {
             Size::Sequences => "sequences",
             Size::QHeads => "q_heads",
             Size::KvHeads => "kv_heads",
+            Size::KeyTokens => "key_tokens",
             Size::Dim => dim,
             Size::Own(name) => name,
         }
@@ -171,11 +182,21 @@ const TENSOR: ParamType = ParamType {
     name: "",
     arguments: Arguments::ElementAndDim,
     axes: &[],
+    along: None,
     access: Access::Read,
     storage: Storage::Ragged,
     methods: &[],
     noun: "",
     doc: "",
+};
+
+const OUTPUT: ParamType = ParamType {
+    along: Some(Axis::Rows),
+    access: Access::Write,
+    storage: Storage::Plain,
+    methods: &[Method::Store],
+    noun: "output",
+    ..TENSOR
 };
 
 const VECTOR: ParamType =
@@ -195,7 +216,8 @@ pub static TYPES: &[ParamType] = &[
         kind: ParamKind::Query,
         name: "Query",
         axes: Q_SHAPE,
-        methods: &[Method::Tile],
+        along: Some(Axis::Rows),
+        methods: &[Method::Tile, Method::Load, Method::Tiles],
         noun: "query",
         doc: "Queries",
         ..TENSOR
@@ -204,7 +226,8 @@ pub static TYPES: &[ParamType] = &[
         kind: ParamKind::Keys,
         name: "Keys",
         axes: KV_SHAPE,
-        methods: &[Method::Load, Method::Tiles],
+        along: Some(Axis::Cols),
+        methods: &[Method::Load, Method::Tile, Method::Tiles],
         noun: "keys",
         doc: "Keys",
         ..TENSOR
@@ -213,7 +236,8 @@ pub static TYPES: &[ParamType] = &[
         kind: ParamKind::Values,
         name: "Values",
         axes: KV_SHAPE,
-        methods: &[Method::Load],
+        along: Some(Axis::Cols),
+        methods: &[Method::Load, Method::Tile],
         noun: "values",
         doc: "Values",
         ..TENSOR
@@ -222,6 +246,7 @@ pub static TYPES: &[ParamType] = &[
         kind: ParamKind::PagedKeys,
         name: "PagedKeys",
         axes: POOL_SHAPE,
+        along: Some(Axis::Cols),
         storage: Storage::Pool,
         methods: &[Method::Gather],
         noun: "keys",
@@ -232,6 +257,7 @@ pub static TYPES: &[ParamType] = &[
         kind: ParamKind::PagedValues,
         name: "PagedValues",
         axes: POOL_SHAPE,
+        along: Some(Axis::Cols),
         storage: Storage::Pool,
         methods: &[Method::Gather],
         noun: "values",
@@ -249,15 +275,17 @@ pub static TYPES: &[ParamType] = &[
         doc: "Where the blocks of each sequence lie, and its length",
         ..TENSOR
     },
+    ParamType { kind: ParamKind::Output, name: "Output", axes: Q_SHAPE, doc: "Output", ..OUTPUT },
     ParamType {
-        kind: ParamKind::Output,
-        name: "Output",
-        axes: Q_SHAPE,
-        access: Access::Write,
+        kind: ParamKind::RowInput,
+        name: "RowInput",
+        arguments: Arguments::None,
+        axes: &[Size::Tokens, Size::QHeads],
+        along: Some(Axis::Rows),
         storage: Storage::Plain,
-        methods: &[Method::Store],
-        noun: "output",
-        doc: "Output",
+        methods: &[Method::Load, Method::Tile],
+        noun: "numbers",
+        doc: "A number for each row",
         ..TENSOR
     },
     ParamType {
@@ -265,11 +293,25 @@ pub static TYPES: &[ParamType] = &[
         name: "RowOutput",
         arguments: Arguments::None,
         axes: &[Size::Tokens, Size::QHeads],
-        access: Access::Write,
-        storage: Storage::Plain,
-        methods: &[Method::Store],
-        noun: "output",
         doc: "Output, a number for each row",
+        ..OUTPUT
+    },
+    ParamType {
+        kind: ParamKind::KeyOutput,
+        name: "KeyOutput",
+        axes: &[Size::KeyTokens, Size::KvHeads, Size::Dim],
+        along: Some(Axis::Cols),
+        doc: "Output, with rows as the keys or the values have them",
+        ..OUTPUT
+    },
+    ParamType {
+        kind: ParamKind::ColOutput,
+        name: "ColOutput",
+        arguments: Arguments::None,
+        axes: &[Size::KeyTokens, Size::KvHeads],
+        along: Some(Axis::Cols),
+        doc: "Output, a number for each key",
+        ..OUTPUT
     },
     ParamType {
         kind: vector(Along::Heads),
@@ -389,13 +431,13 @@ mod tests {
     #[test]
     fn every_kind_has_a_row() {
         use ParamKind::*;
-        let tensors = [Query, Keys, Values, PagedKeys, PagedValues, BlockTable, Output, RowOutput];
+        let tensors = [Query, Keys, Values, PagedKeys, PagedValues, BlockTable, Output, RowInput, RowOutput];
+        let tensors = tensors.into_iter().chain([KeyOutput, ColOutput]);
         let scalars = [ScalarType::F32, ScalarType::I32, ScalarType::Bool].map(Scalar);
         let vectors = Along::ALL.map(|along| {
             [ScalarType::F32, ScalarType::I32].map(|element| Vector(super::Vector { along, element }))
         });
-        let kinds: Vec<ParamKind> =
-            tensors.into_iter().chain(scalars).chain(vectors.into_iter().flatten()).collect();
+        let kinds: Vec<ParamKind> = tensors.chain(scalars).chain(vectors.into_iter().flatten()).collect();
         for kind in &kinds {
             assert!(std::mem::discriminant(&kind.ty().kind) == std::mem::discriminant(kind), "{kind:?}");
         }

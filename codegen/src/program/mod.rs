@@ -1,23 +1,29 @@
 //! The tile program: what a kernel computes, with nothing said of how.
 //!
-//! A [`Program`] is one loop over tiles of the Cols axis (key positions) with straight-line code before,
-//! inside and after it, run once per *instance*: one query head of one sequence, and a tile of its rows.
+//! A [`Program`] is one loop over tiles with straight-line code before, inside and after it, run once per *instance*. What
+//! the loop runs over decides what an instance owns ([`Program::owned`]):
+//!
+//! | the loop runs over | an instance is | in an iteration it sees |
+//! |---|---|---|
+//! | Cols, key positions (`k.tiles()`, `table.tiles()`) | a query head of a sequence, and a tile of its rows | a tile of columns |
+//! | Rows, query positions (`q.tiles()`) | a KV head of a sequence, and a tile of its columns | a tile of rows of one of the query heads that share the KV head |
+//!
 //! Its meaning:
 //!
 //! - **Values** ([`ValueId`]) are immutable tiles. [`TileOp`] says how one is made; a value made in the loop
-//!   belongs to that iteration. Its [`TileType`] names the two axes.
+//!   belongs to that iteration. Its [`TileType`] names the two axes, of which one is [`Axis::One`] in a vector.
 //! - **States** ([`StateId`]) live across iterations: accumulators and online softmaxes. Statements change
 //!   them in program order.
-//! - **Scalar expressions** ([`Expr`]) are evaluated per element of a Rows × Cols tile. `Row` and `Col` are
+//! - **Scalar expressions** ([`Expr`]) are evaluated per element of a tile. `Row` and `Col` are
 //!   logical positions in the sequence: `Row = kv_len - q_len + query index`, so equal positions line up
 //!   bottom-right. Integers are 32-bit and wrap, floats are f32. Comparisons of a mask that bound columns are
 //!   solved in 64 bits: where one would overflow 32 bits, it holds as if it did not.
-//! - Columns at or past the sequence's key length do not exist: the loop never shows them to the program,
-//!   whatever the tile size.
+//! - Rows and columns past the sequence's end do not exist: no instance owns them, and the loop never shows them to the
+//!   program, whatever the tile size.
 //! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf. A score that is NaN makes
 //!   every probability of its row NaN.
-//! - Rows are cut into tiles as a schedule likes, so a product that sums over rows, or has rows on both sides, means
-//!   nothing. [`Program::validate`] lets it pass; the compiler and the runtime's reference refuse it.
+//! - The owned axis is cut into tiles as a schedule likes, so what sums over it, or has it on both sides, means nothing.
+//!   Accumulators lie along other axes than the loop runs over, which has others in every iteration.
 //!
 //! Invariant: a `Program` that the front end returns is well-typed (axes and scalar types agree, every id is
 //! in range); whoever builds one by hand calls [`Program::validate`].
@@ -90,10 +96,55 @@ pub struct Program {
     pub states: Vec<State>,
     /// Before the loop.
     pub prologue: Vec<Stmt>,
-    /// The loop over column tiles.
-    pub main_loop: ColumnLoop,
+    /// The loop over tiles.
+    pub main_loop: TileLoop,
     /// After the loop.
     pub epilogue: Vec<Stmt>,
+}
+
+impl Program {
+    /// The axis that the loop runs over: of the tiles of its iterations.
+    pub fn looped(&self) -> Axis {
+        match self.params.get(self.main_loop.over.0).map(|param| param.kind) {
+            Some(ParamKind::Query) => Axis::Rows,
+            _ => Axis::Cols,
+        }
+    }
+
+    /// The axis of which an instance owns a tile: the other one.
+    pub fn owned(&self) -> Axis {
+        match self.looped() {
+            Axis::Rows => Axis::Cols,
+            _ => Axis::Rows,
+        }
+    }
+
+    /// Statements in the order in which they stand.
+    pub fn statements(&self) -> impl Iterator<Item = &Stmt> {
+        self.prologue.iter().chain(&self.main_loop.body).chain(&self.epilogue)
+    }
+}
+
+impl TileType {
+    /// The second axis is one number: a column of numbers.
+    pub const fn of_each(rows: Axis) -> TileType {
+        TileType { rows, cols: Axis::One }
+    }
+
+    /// Whether an axis of it is this one.
+    pub fn has(self, axis: Axis) -> bool {
+        self.rows == axis || self.cols == axis
+    }
+
+    /// Whether it has one number for each position along one axis, or one in all.
+    pub fn is_vector(self) -> bool {
+        self.has(Axis::One)
+    }
+
+    /// Whether a tile of this type can be the second of a [`TileOp::Zip`] whose first is `a`.
+    pub fn spreads_to(self, a: TileType) -> bool {
+        [a, TileType { rows: Axis::One, ..a }, TileType { cols: Axis::One, ..a }].contains(&self)
+    }
 }
 
 /// A parameter of the kernel that its author left open, or fixed.
@@ -146,9 +197,11 @@ pub enum Axis {
     Cols,
     /// A head dimension.
     Dim(Dim),
+    /// One number: the second axis of a column of numbers, Rows × One, and the first of a row of them.
+    One,
 }
 
-/// A tile's two axes, e.g. Rows × Dim for Q.
+/// A tile's two axes, e.g. Rows × Dim for Q, Rows × One for a number of each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub struct TileType {
@@ -170,14 +223,14 @@ pub struct Value {
 /// How a tile is made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TileOp {
-    /// `q.tile()`: this instance's rows of Q. Rows × Dim.
-    Query {
-        /// a [`ParamKind::Query`]
+    /// `q.tile()`: what this instance owns of a parameter that lies along [`Program::owned`]. Rows × Dim of a query.
+    Owned {
+        /// the parameter
         param: ParamId,
     },
-    /// `k.load(cols)`: contiguous keys or values of the loop's current tile. Cols × Dim.
+    /// `k.load(cols)`: of a parameter that lies along [`Program::looped`], the loop's current tile. Cols × Dim of keys.
     Load {
-        /// a [`ParamKind::Keys`] or [`ParamKind::Values`]
+        /// the parameter
         source: ParamId,
     },
     /// `k.gather(table, cols)`: the same through a block table. Cols × Dim.
@@ -213,6 +266,20 @@ pub enum TileOp {
         /// the new element
         expr: Expr,
     },
+    /// `a * b`, `a.zip(b, |x, y, at| …)`: elementwise of two tiles, an f32 expression. It has the type of `a`.
+    Zip {
+        /// [`Expr::X`] in `expr` is this tile's element
+        a: ValueId,
+        /// [`Expr::Y`] is this one's: of `a`'s type, or with [`Axis::One`] for one of its axes, along which it is the same
+        b: ValueId,
+        /// the new element
+        expr: Expr,
+    },
+    /// `x.sum()`: of each row, the sum along the second axis. R × One.
+    Sum {
+        /// the tile summed
+        of: ValueId,
+    },
     /// `x.mask(|at| …)`: elements where `keep` is false become minus infinity.
     Mask {
         /// the scores
@@ -236,10 +303,15 @@ pub enum TileOp {
         /// the accumulator
         acc: StateId,
     },
-    /// `softmax.lse()`: natural-log log-sum-exp per row. Rows × 1, written Rows × Rows here.
+    /// `softmax.lse()`: natural-log log-sum-exp per row. Rows × One.
     Lse {
         /// an online softmax
         softmax: StateId,
+    },
+    /// `acc` after the loop: what was added up.
+    Total {
+        /// the accumulator
+        acc: StateId,
     },
 }
 
@@ -275,17 +347,17 @@ pub enum Stmt {
     },
     /// `o.store(value)`, `lse.store(value)`
     Store {
-        /// a [`ParamKind::Output`] or [`ParamKind::RowOutput`]
+        /// an output that lies along [`Program::owned`]
         param: ParamId,
         /// what is stored
         value: ValueId,
     },
 }
 
-/// `for cols in table.tiles()` or `for cols in k.tiles()`.
+/// `for cols in table.tiles()`, `for cols in k.tiles()` or `for rows in q.tiles()`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ColumnLoop {
-    /// Whose tiles: a [`ParamKind::BlockTable`] or a [`ParamKind::Keys`].
+pub struct TileLoop {
+    /// Whose tiles: a [`ParamKind::BlockTable`], a [`ParamKind::Keys`] or a [`ParamKind::Query`].
     pub over: ParamId,
     /// The loop variable's name.
     pub var: String,
@@ -298,6 +370,8 @@ pub struct ColumnLoop {
 pub enum Expr {
     /// The element of the tile being mapped. f32.
     X,
+    /// The element of the second tile of a [`TileOp::Zip`]. f32.
+    Y,
     /// `at.row`: the query's position in its sequence. i32.
     Row,
     /// `at.col`: the key's position in its sequence. i32.

@@ -2,7 +2,7 @@
 //!
 //! One statement a line. Parameters are written `@scale`, tiles by the name that the author gave them (`s`,
 //! and `s.2` for the second of that name) or by number (`%4`), states by theirs. Scalar expressions are
-//! written as in the source, with `x`, `row`, `col`, `head` and `seq` for what the closure was given.
+//! written as in the source, with `x`, `y`, `row`, `col`, `head` and `seq` for what the closure was given.
 
 use super::{
     Arguments, Axis, BinaryOp, Dim, Element, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType,
@@ -64,15 +64,19 @@ impl Program {
         Printer { program: self, names: Vec::new() }.expr(expr, 0)
     }
 
-    /// A tile's axes: `Rows×Dim`, or `Rows×Dim<E>` where there are several head dimensions.
+    /// A tile's axes: `Rows×Dim`, or `Rows×Dim<E>` where there are several head dimensions; `Rows` of a number of each row.
     pub fn tile_text(&self, TileType { rows, cols }: TileType) -> String {
         let axis = |axis| match axis {
             Axis::Rows => "Rows".into(),
             Axis::Cols => "Cols".into(),
+            Axis::One => "One".into(),
             Axis::Dim(_) if self.dims.len() == 1 => "Dim".into(),
             Axis::Dim(dim) => format!("Dim<{}>", self.dim_text(dim)),
         };
-        format!("{}×{}", axis(rows), axis(cols))
+        match cols {
+            Axis::One => axis(rows),
+            _ => format!("{}×{}", axis(rows), axis(cols)),
+        }
     }
 
     /// A head dimension as its author wrote it: a name or a number.
@@ -113,7 +117,6 @@ impl Printer<'_> {
             match stmt {
                 Stmt::Define(id) => {
                     let ty = match self.program.values.get(id.0) {
-                        Some(value) if matches!(value.op, TileOp::Lse { .. }) => "Rows".to_string(),
                         Some(value) => self.program.tile_text(value.ty),
                         None => "?".to_string(),
                     };
@@ -133,7 +136,7 @@ impl Printer<'_> {
     fn op(&self, id: ValueId) -> String {
         let Some(value) = self.program.values.get(id.0) else { return "?".into() };
         match &value.op {
-            TileOp::Query { param } => format!("tile {}", self.param(*param)),
+            TileOp::Owned { param } => format!("tile {}", self.param(*param)),
             TileOp::Load { source } => format!("load {}", self.param(*source)),
             TileOp::Gather { source, table } => {
                 format!("gather {} through {}", self.param(*source), self.param(*table))
@@ -144,6 +147,10 @@ impl Printer<'_> {
             TileOp::Transpose { of } => format!("transpose {}", self.value(*of)),
             TileOp::Dot { a, b } => format!("dot {}, {}", self.value(*a), self.value(*b)),
             TileOp::Map { of, expr } => format!("map {} {{ {} }}", self.value(*of), self.expr(expr, 0)),
+            TileOp::Zip { a, b, expr } => {
+                format!("zip {}, {} {{ {} }}", self.value(*a), self.value(*b), self.expr(expr, 0))
+            }
+            TileOp::Sum { of } => format!("sum {}", self.value(*of)),
             TileOp::Mask { of, keep } => format!("mask {} {{ {} }}", self.value(*of), self.expr(keep, 0)),
             TileOp::SoftmaxStep { softmax, scores, acc } => format!(
                 "step {} with {}, rescaling {}",
@@ -155,6 +162,7 @@ impl Printer<'_> {
                 format!("finish {} with {}", self.state(*softmax), self.state(*acc))
             }
             TileOp::Lse { softmax } => format!("lse {}", self.state(*softmax)),
+            TileOp::Total { acc } => format!("total {}", self.state(*acc)),
         }
     }
 
@@ -178,6 +186,7 @@ impl Printer<'_> {
     fn expr(&self, expr: &Expr, outer: u8) -> String {
         match expr {
             Expr::X => "x".into(),
+            Expr::Y => "y".into(),
             Expr::Row => "row".into(),
             Expr::Col => "col".into(),
             Expr::Head => "head".into(),
@@ -274,7 +283,7 @@ mod tests {
             values: vec![],
             states: vec![],
             prologue: vec![],
-            main_loop: super::super::ColumnLoop { over: ParamId(9), var: "cols".into(), body: vec![] },
+            main_loop: super::super::TileLoop { over: ParamId(9), var: "cols".into(), body: vec![] },
             epilogue: vec![],
         };
         let binary = |op, a: &Expr, b: &Expr| Expr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));

@@ -65,6 +65,18 @@ pub enum ProgramError {
         /// where it belongs
         place: &'static str,
     },
+    /// What it is depends on how the axis that instances own is cut into tiles.
+    #[error(
+        "`{value}` {how} {axis}, of which an instance has a tile only: what it holds depends on how they are cut"
+    )]
+    Cut {
+        /// the value
+        value: String,
+        /// "sums over" or "multiplies"
+        how: &'static str,
+        /// "rows" or "columns"
+        axis: &'static str,
+    },
     /// An output is not stored exactly once.
     #[error("`{name}` is stored {times} times, not once")]
     StoreCount {
@@ -87,8 +99,6 @@ enum Part {
 }
 
 const SCORES: TileType = TileType { rows: Axis::Rows, cols: Axis::Cols };
-/// How the IR writes one number per row.
-const PER_ROW: TileType = TileType { rows: Axis::Rows, cols: Axis::Rows };
 
 impl Program {
     /// Checks ids, definitions before uses, axes, scalar types and where statements stand.
@@ -96,9 +106,8 @@ impl Program {
     /// # Errors
     /// The first thing found wrong.
     pub fn validate(&self) -> Result<(), ProgramError> {
-        let queries = self.params.iter().filter(|param| param.kind == ParamKind::Query).count();
-        if queries != 1 {
-            return Err(ProgramError::Shape("a program has exactly one query"));
+        if !self.params.iter().any(|param| param.kind == ParamKind::Query) {
+            return Err(ProgramError::Shape("a program has a query"));
         }
         self.check_elements()?;
         self.check_dims()?;
@@ -111,6 +120,7 @@ impl Program {
         check.part(Part::Loop, &self.main_loop.body)?;
         check.live.truncate(before_loop);
         check.part(Part::Epilogue, &self.epilogue)?;
+        self.check_accumulators()?;
         self.check_stores()
     }
 
@@ -178,6 +188,20 @@ impl Program {
         Ok(())
     }
 
+    /// An accumulator has the same axes in every iteration.
+    fn check_accumulators(&self) -> Result<(), ProgramError> {
+        let looped = self.looped();
+        for state in &self.states {
+            if let StateKind::Accumulator(ty) = state.kind
+                && ty.has(looped)
+            {
+                let problem = format!("an accumulator of {}, which are others each time", self.tile_text(ty));
+                return Err(ProgramError::Tile { value: state.name.clone(), problem });
+            }
+        }
+        Ok(())
+    }
+
     fn check_dim(&self, dim: Dim) -> Result<(), ProgramError> {
         match self.dims.get(dim.0) {
             Some(_) => Ok(()),
@@ -221,7 +245,7 @@ impl Program {
         use ScalarType::{Bool, F32, I32};
         let wrong = |problem: String| Err(ProgramError::Scalar { expr: self.expr_text(expr), problem });
         match expr {
-            Expr::X | Expr::Float(_) => Ok(F32),
+            Expr::X | Expr::Y | Expr::Float(_) => Ok(F32),
             Expr::Row | Expr::Col | Expr::Head | Expr::Seq | Expr::Int(_) => Ok(I32),
             Expr::Bool(_) => Ok(Bool),
             Expr::Param(id) => match self.param_kind(*id)? {
@@ -291,11 +315,20 @@ impl Program {
         Err(self.wrong_kind(id, method.used_as()))
     }
 
-    /// A tile of rows of a tensor.
-    fn tile_of(&self, id: ParamId, rows: Axis) -> Result<TileType, ProgramError> {
-        match self.params.get(id.0).and_then(|param| param.dim) {
-            Some(dim) => Ok(TileType { rows, cols: Axis::Dim(dim) }),
-            None => Err(self.wrong_kind(id, "a tensor")),
+    /// A tile of a parameter that lies along `axis`.
+    fn tile_of(&self, id: ParamId, axis: Axis) -> Result<TileType, ProgramError> {
+        let ty = self.param_kind(id)?.ty();
+        if ty.along != Some(axis) {
+            let used_as = match axis {
+                Axis::Rows => "a tensor of rows",
+                _ => "a tensor of columns",
+            };
+            return Err(self.wrong_kind(id, used_as));
+        }
+        match (ty.arguments, self.params[id.0].dim) {
+            (Arguments::None, None) => Ok(TileType::of_each(axis)),
+            (_, Some(dim)) => Ok(TileType { rows: axis, cols: Axis::Dim(dim) }),
+            _ => Err(self.wrong_kind(id, "a tensor")),
         }
     }
 }
@@ -330,10 +363,7 @@ impl Check<'_> {
                 }
                 Stmt::Store { param, value } => {
                     self.program.expect(*param, Method::Store)?;
-                    let want = match self.program.param_kind(*param)? {
-                        ParamKind::RowOutput => PER_ROW,
-                        _ => self.program.tile_of(*param, Axis::Rows)?,
-                    };
+                    let want = self.program.tile_of(*param, self.program.owned())?;
                     let got = self.used(*value)?;
                     self.fits(&self.names[value.0], want, got)?;
                     if part != Part::Epilogue {
@@ -356,18 +386,18 @@ impl Check<'_> {
             }
         };
         let made = match &value.op {
-            TileOp::Query { param } => {
+            TileOp::Owned { param } => {
                 program.expect(*param, Method::Tile)?;
-                program.tile_of(*param, Axis::Rows)?
+                program.tile_of(*param, program.owned())?
             }
             TileOp::Load { source } => {
                 only(Part::Loop, "in the loop")?;
                 program.expect(*source, Method::Load)?;
                 let over = program.main_loop.over;
-                if program.param_kind(over)? != ParamKind::Keys {
+                if program.param_kind(over)? == ParamKind::BlockTable {
                     return Err(program.wrong_kind(over, "the keys that a load follows"));
                 }
-                program.tile_of(*source, Axis::Cols)?
+                program.tile_of(*source, program.looped())?
             }
             TileOp::Gather { source, table } => {
                 only(Part::Loop, "in the loop")?;
@@ -407,21 +437,45 @@ impl Check<'_> {
                     let problem = format!("{a} and {b} share no inner axis");
                     return Err(ProgramError::Tile { value: name.to_string(), problem });
                 }
+                let owned = program.owned();
+                if a.cols == owned {
+                    return Err(self.cut(name, "sums over"));
+                }
+                if (a.rows, b.cols) == (owned, owned) {
+                    return Err(self.cut(name, "multiplies"));
+                }
                 TileType { rows: a.rows, cols: b.cols }
             }
             TileOp::Map { of, expr } => {
-                self.fits(name, SCORES, self.used(*of)?)?;
-                self.scalar(expr, ScalarType::F32)?;
-                SCORES
+                let ty = self.used(*of)?;
+                self.elementwise(part, ty, expr, ScalarType::F32, &[Expr::Y])?;
+                ty
             }
             TileOp::Mask { of, keep } => {
-                self.fits(name, SCORES, self.used(*of)?)?;
-                self.scalar(keep, ScalarType::Bool)?;
-                if mentions_x(keep) {
-                    let problem = "a mask does not see the score".to_string();
-                    return Err(ProgramError::Scalar { expr: program.expr_text(keep), problem });
+                let ty = self.used(*of)?;
+                self.elementwise(part, ty, keep, ScalarType::Bool, &[Expr::X, Expr::Y])?;
+                ty
+            }
+            TileOp::Zip { a, b, expr } => {
+                let (ty, other) = (self.used(*a)?, self.used(*b)?);
+                if !other.spreads_to(ty) {
+                    let (a, b) = (program.tile_text(ty), program.tile_text(other));
+                    let problem = format!("{b} is not along {a}");
+                    return Err(ProgramError::Tile { value: name.to_string(), problem });
                 }
-                SCORES
+                self.elementwise(part, ty, expr, ScalarType::F32, &[])?;
+                ty
+            }
+            TileOp::Sum { of } => {
+                let ty = self.used(*of)?;
+                if ty.cols == program.owned() {
+                    return Err(self.cut(name, "sums over"));
+                }
+                TileType::of_each(ty.rows)
+            }
+            TileOp::Total { acc } => {
+                only(Part::Epilogue, "after the loop")?;
+                self.accumulator(*acc)?
             }
             TileOp::SoftmaxStep { softmax, scores, acc } => {
                 only(Part::Loop, "in the loop")?;
@@ -438,10 +492,45 @@ impl Check<'_> {
             TileOp::Lse { softmax } => {
                 only(Part::Epilogue, "after the loop")?;
                 self.softmax(*softmax)?;
-                PER_ROW
+                TileType::of_each(Axis::Rows)
             }
         };
         self.fits(name, made, value.ty)
+    }
+
+    fn cut(&self, value: &str, how: &'static str) -> ProgramError {
+        let axis = match self.program.owned() {
+            Axis::Rows => "rows",
+            _ => "columns",
+        };
+        ProgramError::Cut { value: value.to_string(), how, axis }
+    }
+
+    /// An expression of this type over the elements of such a tile, which asks for nothing that they have not.
+    fn elementwise(
+        &self,
+        part: Part,
+        ty: TileType,
+        expr: &Expr,
+        want: ScalarType,
+        unknown: &[Expr],
+    ) -> Result<(), ProgramError> {
+        self.scalar(expr, want)?;
+        // Between the heads that it sees in the loop, an instance that owns columns has none.
+        let has_head = part == Part::Loop || self.program.owned() == Axis::Rows;
+        let is_there = |leaf: &Expr| match leaf {
+            Expr::Row => ty.has(Axis::Rows),
+            Expr::Col => ty.has(Axis::Cols),
+            Expr::Head => has_head,
+            leaf => !unknown.contains(leaf),
+        };
+        match leaves(expr).into_iter().find(|leaf| !is_there(leaf)) {
+            None => Ok(()),
+            Some(leaf) => {
+                let problem = format!("`{}` is not known here", self.program.expr_text(leaf));
+                Err(ProgramError::Scalar { expr: self.program.expr_text(expr), problem })
+            }
+        }
     }
 
     /// The accumulator's type, which is Rows × a dimension.
@@ -495,6 +584,9 @@ impl Check<'_> {
     }
 
     fn softmax(&self, id: StateId) -> Result<(), ProgramError> {
+        if self.program.owned() != Axis::Rows {
+            return Err(ProgramError::Shape("an online softmax goes along rows that an instance owns"));
+        }
         match self.state(id)? {
             (_, StateKind::OnlineSoftmax) => Ok(()),
             (name, _) => {
@@ -504,13 +596,12 @@ impl Check<'_> {
     }
 }
 
-fn mentions_x(expr: &Expr) -> bool {
+/// The parts of an expression that have no parts.
+fn leaves(expr: &Expr) -> Vec<&Expr> {
     match expr {
-        Expr::X => true,
-        Expr::Row | Expr::Col | Expr::Head | Expr::Seq | Expr::Param(_) => false,
-        Expr::Int(_) | Expr::Float(_) | Expr::Bool(_) => false,
-        Expr::Index(_, a) | Expr::Unary(_, a) => mentions_x(a),
-        Expr::Binary(_, a, b) => mentions_x(a) || mentions_x(b),
-        Expr::Select(c, a, b) => mentions_x(c) || mentions_x(a) || mentions_x(b),
+        Expr::Index(_, a) | Expr::Unary(_, a) => leaves(a),
+        Expr::Binary(_, a, b) => [leaves(a), leaves(b)].concat(),
+        Expr::Select(c, a, b) => [leaves(c), leaves(a), leaves(b)].concat(),
+        leaf => vec![leaf],
     }
 }

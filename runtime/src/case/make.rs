@@ -192,7 +192,7 @@ impl Maker<'_> {
                 Some(dims) => dims.iter().filter_map(Value::as_u64).map(|dim| dim as usize).collect(),
                 None => vec![expected.values.len()],
             };
-            let (max_abs, max_rel_l2) = if expected.is_row_output {
+            let (max_abs, max_rel_l2) = if expected.is_vector {
                 let finite = expected.values.iter().filter(|x| x.is_finite());
                 let largest = finite.fold(0.0, |m: f64, x| m.max(x.abs()));
                 (LSE_TOLERANCE * (1.0 + largest), LSE_TOLERANCE)

@@ -1,16 +1,15 @@
-//! One run of a program: some rows of a sequence's query head, and all its columns as one tile.
+//! One run of a program: some lines of what an instance owns, and all of what its loop runs over, a tile for each head.
 //!
-//! Statements are executed in program order: those before the loop, those of its body once, unless there are no
-//! columns, and those after it. Plainly evaluated, what an operation gives is rounded to the inputs' element type, with four
-//! exceptions: the product that is added to an accumulator is rounded when it leaves that, for accumulators are f32;
-//! maxima and sums of softmaxes, and log-sum-exps, are not rounded; what is stored is rounded to the output's element type,
-//! and to no other on its way.
+//! Statements are executed in program order: those before the loop, those of its body once for each [`Pass`] that is not
+//! empty, and those after it. Plainly evaluated, what an operation gives is rounded to the inputs' element type, with these
+//! exceptions: a product that is added to an accumulator is rounded when it leaves that, for accumulators are f32; vectors,
+//! which hold maxima, sums and log-sum-exps, are not rounded; what is stored is rounded to the output's element type, and to
+//! no other on its way.
 
 use super::elementwise::{Elementwise, Positions};
-use super::inputs::{Columns, Inputs, source_of};
+use super::inputs::{Heads, Inputs, Looped, source_of};
 use super::real::Real;
 use super::softmax::OnlineSoftmax;
-use super::statements;
 use super::tile::Tile;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
@@ -26,63 +25,78 @@ pub(super) struct Shared<'a> {
     pub inputs: &'a Inputs<'a>,
 }
 
-/// The rows of a chunk.
-pub(super) struct Rows<'a> {
+/// The lines of a chunk: of one head of one sequence, along the axis that instances own.
+pub(super) struct Own<'a> {
     pub sequence: usize,
-    pub head: usize,
-    /// Their numbers among the sequence's queries.
+    pub heads: Heads,
+    /// Their numbers in the sequence.
     pub indices: &'a [usize],
     /// Their positions in the sequence.
     pub positions: Vec<i32>,
 }
 
-/// Runs the program on these rows. Gives the numbers of each store in program order, row-major.
-pub(super) fn run<T: Real>(
-    shared: &Shared<'_>,
-    rows: &Rows<'_>,
-    columns: &Columns<T>,
-    cols: &[i32],
-) -> Vec<Vec<f64>> {
+/// One run of the loop's body, on one tile of all that the loop runs over.
+pub(super) struct Pass<T> {
+    /// The query head of its rows; none, where it is columns.
+    pub head: Option<usize>,
+    pub tiles: Looped<T>,
+    pub positions: Vec<i32>,
+}
+
+/// Runs the program on these lines. Gives the numbers of each store in program order, row-major.
+pub(super) fn run<T: Real>(shared: &Shared<'_>, own: &Own<'_>, passes: &[Pass<T>]) -> Vec<Vec<f64>> {
     let program = shared.program;
+    let lines = own.positions.len();
     let extent = |axis| match axis {
-        Axis::Rows => rows.positions.len(),
-        Axis::Cols => cols.len(),
         Axis::Dim(dim) => shared.inputs.width(dim),
+        Axis::One => 1,
+        // No accumulator lies along the axis that the loop runs over.
+        Axis::Rows | Axis::Cols => lines,
     };
     let states = program.states.iter().map(|state| match state.kind {
-        StateKind::OnlineSoftmax => State::Softmax(OnlineSoftmax::new(rows.positions.len())),
+        StateKind::OnlineSoftmax => State::Softmax(OnlineSoftmax::new(lines)),
         StateKind::Accumulator(ty) => State::Accumulator(Tile::zeros(ty, extent)),
     });
     let states = states.collect();
     let values = program.values.iter().map(|_| None).collect();
-    let mut chunk =
-        Chunk { shared, rows, columns, cols, values, uses: uses(program), states, stored: Vec::new() };
+    // Of a sequence without keys, or without queries, the loop has no iteration.
+    let passes: Vec<&Pass<T>> = passes.iter().filter(|pass| !pass.positions.is_empty()).collect();
+    let uses = uses(program, passes.len());
+    let mut chunk = Chunk { shared, own, pass: None, values, uses, states, stored: Vec::new() };
     chunk.statements(&program.prologue);
-    // Of a sequence without keys the loop has no iteration.
-    if !cols.is_empty() {
+    for pass in passes {
+        chunk.pass = Some(pass);
         chunk.statements(&program.main_loop.body);
     }
+    chunk.pass = None;
     chunk.statements(&program.epilogue);
     chunk.stored
 }
 
-/// How often each value is an operand: with the last use its memory is free.
-fn uses(program: &Program) -> Vec<usize> {
+/// How often each value is an operand, where the loop's body is run `passes` times: with the last use its memory is free.
+fn uses(program: &Program, passes: usize) -> Vec<usize> {
     let mut uses = vec![0; program.values.len()];
-    for stmt in statements(program) {
-        let operands = match stmt {
-            Stmt::Accumulate { value, .. } | Stmt::Store { value, .. } => [Some(*value), None],
-            Stmt::Define(id) => match program.values[id.0].op {
-                TileOp::Slice { of, .. } | TileOp::Transpose { of } => [Some(of), None],
-                TileOp::Map { of, .. } | TileOp::Mask { of, .. } => [Some(of), None],
-                TileOp::SoftmaxStep { scores, .. } => [Some(scores), None],
-                TileOp::Dot { a, b } => [Some(a), Some(b)],
-                TileOp::Query { .. } | TileOp::Load { .. } | TileOp::Gather { .. } => [None, None],
-                TileOp::Finish { .. } | TileOp::Lse { .. } => [None, None],
-            },
-        };
-        operands.into_iter().flatten().for_each(|value| uses[value.0] += 1);
-    }
+    let mut count = |statements: &[Stmt], times: usize| {
+        for stmt in statements {
+            let operands = match stmt {
+                Stmt::Accumulate { value, .. } | Stmt::Store { value, .. } => [Some(*value), None],
+                Stmt::Define(id) => match program.values[id.0].op {
+                    TileOp::Slice { of, .. } | TileOp::Transpose { of } | TileOp::Sum { of } => {
+                        [Some(of), None]
+                    }
+                    TileOp::Map { of, .. } | TileOp::Mask { of, .. } => [Some(of), None],
+                    TileOp::SoftmaxStep { scores, .. } => [Some(scores), None],
+                    TileOp::Dot { a, b } | TileOp::Zip { a, b, .. } => [Some(a), Some(b)],
+                    TileOp::Owned { .. } | TileOp::Load { .. } | TileOp::Gather { .. } => [None, None],
+                    TileOp::Finish { .. } | TileOp::Lse { .. } | TileOp::Total { .. } => [None, None],
+                },
+            };
+            operands.into_iter().flatten().for_each(|value| uses[value.0] += times);
+        }
+    };
+    count(&program.prologue, 1);
+    count(&program.main_loop.body, passes);
+    count(&program.epilogue, 1);
     uses
 }
 
@@ -90,8 +104,6 @@ enum Value<T> {
     Tile(Tile<T>),
     /// A product that has not been rounded.
     Product(Tile<T>),
-    /// One number for each row.
-    PerRow(Vec<f64>),
 }
 
 enum State<T> {
@@ -101,10 +113,9 @@ enum State<T> {
 
 struct Chunk<'a, T> {
     shared: &'a Shared<'a>,
-    rows: &'a Rows<'a>,
-    columns: &'a Columns<T>,
-    /// Positions of the columns.
-    cols: &'a [i32],
+    own: &'a Own<'a>,
+    /// In the loop.
+    pass: Option<&'a Pass<T>>,
     values: Vec<Option<Value<T>>>,
     /// Uses of each value that are still to come.
     uses: Vec<usize>,
@@ -128,14 +139,12 @@ impl<T: Real> Chunk<'_, T> {
                     self.accumulate(*acc, value);
                 }
                 Stmt::Store { value, .. } => {
-                    let numbers = match self.used(*value) {
-                        Value::PerRow(numbers) => numbers,
-                        Value::Tile(tile) | Value::Product(tile) => {
-                            let tile = tile.changed(|data| T::round_all(self.shared.stored, data));
-                            tile.into_rows().into_iter().map(T::wide).collect()
-                        }
+                    let (Value::Tile(tile) | Value::Product(tile)) = self.used(*value);
+                    let tile = match tile.ty.is_vector() {
+                        true => tile,
+                        false => tile.changed(|data| T::round_all(self.shared.stored, data)),
                     };
-                    self.stored.push(numbers);
+                    self.stored.push(tile.into_rows().into_iter().map(T::wide).collect());
                 }
             }
         }
@@ -145,25 +154,23 @@ impl<T: Real> Chunk<'_, T> {
         let shared = self.shared;
         let op = &shared.program.values[id.0].op;
         Value::Tile(match op {
-            TileOp::Query { param } => {
-                let Rows { sequence, head, indices, .. } = *self.rows;
-                shared.inputs.queries(*param, sequence, head, indices)
+            TileOp::Owned { param } => {
+                let Own { sequence, heads, indices, .. } = *self.own;
+                shared.inputs.tile((*param, None), sequence, heads, indices)
             }
             TileOp::Load { .. } | TileOp::Gather { .. } => {
                 let source = source_of(op);
-                let loaded = self.columns.iter().find(|(from, _)| Some(*from) == source);
-                loaded.expect(VALID).1.clone()
+                let tiles = &self.pass.expect(VALID).tiles;
+                tiles.iter().find(|(from, _)| Some(*from) == source).expect(VALID).1.clone()
             }
             TileOp::Slice { of, dim } => {
                 let width = shared.inputs.width(*dim);
                 match self.used(*of) {
-                    Value::PerRow(_) => unreachable!("{VALID}"),
                     Value::Product(tile) => return Value::Product(tile.sliced(*dim, width)),
                     Value::Tile(tile) => tile.sliced(*dim, width),
                 }
             }
             TileOp::Transpose { of } => match self.used(*of) {
-                Value::PerRow(numbers) => return Value::PerRow(numbers),
                 Value::Product(tile) => return Value::Product(tile.transposed()),
                 Value::Tile(tile) => tile.transposed(),
             },
@@ -174,6 +181,22 @@ impl<T: Real> Chunk<'_, T> {
             TileOp::Map { of, expr } => {
                 let tile = self.operand(*of);
                 self.elementwise(id, tile.ty).map(tile, expr)
+            }
+            TileOp::Zip { a, b, expr } => {
+                let (a, b) = (self.operand(*a), self.operand(*b));
+                self.elementwise(id, a.ty).zip(a, b, expr)
+            }
+            TileOp::Sum { of } => {
+                let tile = self.operand(*of);
+                let (rows, width) = (tile.rows, tile.cols);
+                let ty = TileType::of_each(tile.ty.rows);
+                let data = tile.into_rows();
+                let sum = |row: usize| data[row * width..][..width].iter().map(|x| x.wide()).sum();
+                Tile::new(ty, rows, 1, (0..rows).map(sum).map(T::narrow).collect())
+            }
+            TileOp::Total { acc } => {
+                let State::Accumulator(acc) = &self.states[acc.0] else { unreachable!("{VALID}") };
+                return Value::Product(acc.clone());
             }
             TileOp::Mask { of, keep } => {
                 let tile = self.operand(*of);
@@ -198,7 +221,8 @@ impl<T: Real> Chunk<'_, T> {
             }
             TileOp::Lse { softmax } => {
                 let State::Softmax(softmax) = &self.states[softmax.0] else { unreachable!("{VALID}") };
-                return Value::PerRow(softmax.lse());
+                let lse: Vec<T> = softmax.lse().into_iter().map(T::narrow).collect();
+                Tile::new(TileType::of_each(Axis::Rows), lse.len(), 1, lse)
             }
         })
     }
@@ -212,7 +236,6 @@ impl<T: Real> Chunk<'_, T> {
         match self.values[id.0].as_ref().expect(VALID) {
             Value::Tile(tile) => Value::Tile(tile.clone()),
             Value::Product(tile) => Value::Product(tile.clone()),
-            Value::PerRow(numbers) => Value::PerRow(numbers.clone()),
         }
     }
 
@@ -225,34 +248,40 @@ impl<T: Real> Chunk<'_, T> {
     fn rounded(&self, value: Value<T>) -> Tile<T> {
         match (value, self.shared.precision) {
             (Value::Tile(tile), _) | (Value::Product(tile), Precision::Exact) => tile,
+            (Value::Product(tile), _) if tile.ty.is_vector() => tile,
             (Value::Product(tile), precision) => tile.changed(|data| T::round_all(precision, data)),
-            (Value::PerRow(_), _) => {
-                unreachable!("programs that multiply rows with rows are refused before they run")
-            }
         }
     }
 
-    /// How a value is rounded: one that is stored, as its output is.
+    /// How a value is rounded: one that is stored, as its output is; vectors are not.
     fn precision_of(&self, id: ValueId) -> Precision {
         let Shared { program, precision, stored, .. } = *self.shared;
+        if program.values[id.0].ty.is_vector() {
+            return Precision::Exact;
+        }
         let stores = |stmt: &Stmt| matches!(stmt, Stmt::Store { value, .. } if *value == id);
         if program.epilogue.iter().any(stores) { stored } else { precision }
     }
 
     fn elementwise(&self, id: ValueId, ty: TileType) -> Elementwise<'_> {
+        let owned = self.shared.program.owned();
+        let positions = |axis| match self.pass {
+            Some(pass) if axis != owned => &pass.positions[..],
+            _ => &self.own.positions,
+        };
         let along = |axis| match axis {
-            Axis::Rows => Positions::Rows(&self.rows.positions),
-            Axis::Cols => Positions::Cols(self.cols),
-            Axis::Dim(_) => Positions::None,
+            Axis::Rows => Positions::Rows(positions(axis)),
+            Axis::Cols => Positions::Cols(positions(axis)),
+            Axis::Dim(_) | Axis::One => Positions::None,
         };
         let (arguments, precision) = (self.shared.arguments, self.precision_of(id));
-        let (head, seq) = (self.rows.head as i32, self.rows.sequence as i32);
+        let head = self.pass.and_then(|pass| pass.head).unwrap_or(self.own.heads.query);
+        let (head, seq) = (head as i32, self.own.sequence as i32);
         Elementwise { arguments, precision, head, seq, down: along(ty.rows), across: along(ty.cols) }
     }
 
     fn accumulate(&mut self, acc: StateId, value: Value<T>) {
-        // Numbers per row go into accumulators that nothing reads.
-        let (Value::Tile(value) | Value::Product(value)) = value else { return };
+        let (Value::Tile(value) | Value::Product(value)) = value;
         let State::Accumulator(acc) = &mut self.states[acc.0] else { unreachable!("{VALID}") };
         let value = value.into_rows();
         let add = |data: &mut [T]| {

@@ -1,4 +1,4 @@
-//! Maps and masks of a tile: its lines cut into strips, each through the expression.
+//! Maps and masks of a tile, and what is made of two: lines cut into strips, each through the expression.
 
 use super::real::Real;
 use super::tile::Tile;
@@ -36,19 +36,25 @@ pub(super) struct Elementwise<'a> {
 impl Elementwise<'_> {
     /// The tile with `expr` of each element in its place.
     pub(super) fn map<T: Real>(&self, tile: Tile<T>, expr: &Expr) -> Tile<T> {
-        self.strips(tile, |place, strip| {
-            let x = Strip::Each(strip.iter().map(|x| x.wide()).collect());
-            match place.floats(expr, &x).parts() {
-                Ok(value) => strip.fill(T::narrow(value)),
-                Err(values) => strip.iter_mut().zip(values).for_each(|(x, value)| *x = T::narrow(*value)),
-            }
+        self.strips(tile, |place, _, strip| compute(place, expr, strip))
+    }
+
+    /// The same of each element and that of `other` which stands for it: where `other` has one number along an axis, that one.
+    pub(super) fn zip<T: Real>(&self, tile: Tile<T>, other: Tile<T>, expr: &Expr) -> Tile<T> {
+        let (rows, cols) = (other.rows, other.cols);
+        let numbers: Vec<f64> = other.into_rows().into_iter().map(T::wide).collect();
+        self.strips(tile, |place, (line, across), strip| {
+            let line = if rows == 1 { 0 } else { line };
+            let numbers = &numbers[line * cols..][..cols];
+            let y = if cols == 1 { Strip::One(numbers[0]) } else { Strip::Lent(&numbers[across]) };
+            compute(&Place { y, ..place.clone() }, expr, strip);
         })
     }
 
     /// The tile with minus infinity where `keep` does not hold.
     pub(super) fn mask<T: Real>(&self, tile: Tile<T>, keep: &Expr) -> Tile<T> {
         let masked = T::narrow(f64::NEG_INFINITY);
-        self.strips(tile, |place, strip| match place.bools(keep).parts() {
+        self.strips(tile, |place, _, strip| match place.bools(keep).parts() {
             Ok(true) => {}
             Ok(false) => strip.fill(masked),
             Err(keep) => {
@@ -57,13 +63,19 @@ impl Elementwise<'_> {
         })
     }
 
-    fn strips<T: Real>(&self, tile: Tile<T>, change: impl Fn(&Place<'_>, &mut [T])) -> Tile<T> {
+    /// `change` is given a strip, and its line and the elements of it.
+    fn strips<T: Real>(
+        &self,
+        tile: Tile<T>,
+        change: impl Fn(&Place<'_>, (usize, Range<usize>), &mut [T]),
+    ) -> Tile<T> {
         let width = tile.cols.max(1);
         tile.changed(|data| {
             for (line, elements) in data.chunks_exact_mut(width).enumerate() {
                 for (turn, strip) in elements.chunks_mut(STRIP).enumerate() {
                     let first = turn * STRIP;
-                    change(&self.place(line, first..first + strip.len()), strip);
+                    let across = first..first + strip.len();
+                    change(&self.place(line, across.clone()), (line, across), strip);
                 }
             }
         })
@@ -84,6 +96,14 @@ impl Elementwise<'_> {
             Positions::None => {}
         }
         let Elementwise { arguments, precision, head, seq, .. } = *self;
-        Place { arguments, precision, row, col, head, seq }
+        Place { arguments, precision, y: Strip::One(f64::NAN), row, col, head, seq }
+    }
+}
+
+fn compute<T: Real>(place: &Place<'_>, expr: &Expr, strip: &mut [T]) {
+    let x = Strip::Each(strip.iter().map(|x| x.wide()).collect());
+    match place.floats(expr, &x).parts() {
+        Ok(value) => strip.fill(T::narrow(value)),
+        Err(values) => strip.iter_mut().zip(values).for_each(|(x, value)| *x = T::narrow(*value)),
     }
 }

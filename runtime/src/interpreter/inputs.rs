@@ -1,12 +1,11 @@
-//! Queries, keys and values on the host: as stored, until rows of them are needed as a tile.
+//! What a program reads of tensors, on the host: as stored, until lines of it are needed as a tile.
 
 use super::real::Real;
-use super::statements;
 use super::tile::Tile;
 use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
 use crate::tensor::{Tensor, TensorError, elements_of};
-use flashpage_codegen::program::{Axis, DType, Dim, ParamId, Program, Stmt, TileOp, TileType};
+use flashpage_codegen::program::{Axis, DType, Dim, Param, ParamId, Program, Stmt, TileOp, TileType};
 use rayon::prelude::*;
 
 /// Tokens that a core widens in one go.
@@ -32,6 +31,7 @@ impl Input {
         };
         match batch.arguments[param.0] {
             Argument::Ragged(ragged) => read(ragged.tensor, 0),
+            Argument::Vector(tensor) => read(tensor, 0),
             Argument::Pool(pool) => {
                 read(pool.tensor, pool.shape().map_or(1, |PoolShape { block_size, .. }| block_size))
             }
@@ -52,10 +52,10 @@ impl Input {
     }
 }
 
-/// What a load in the loop reads: a parameter, and the block table it is read through.
+/// What is read: a parameter, and the block table it is read through.
 pub(super) type Source = (ParamId, Option<ParamId>);
 
-/// What `op` reads, if it is a load.
+/// What `op` reads of the loop's tile, if it is a load.
 pub(super) fn source_of(op: &TileOp) -> Option<Source> {
     match op {
         TileOp::Load { source } => Some((*source, None)),
@@ -69,21 +69,29 @@ pub(super) struct Inputs<'a> {
     batch: &'a Batch<'a>,
     /// Of each parameter that is read.
     inputs: Vec<Option<Input>>,
+    /// Read in the loop.
     sources: Vec<Source>,
 }
 
-/// The keys and values of one sequence and KV head: all columns of what each load reads.
-pub(super) type Columns<T> = Vec<(Source, Tile<T>)>;
+/// A query head and the KV head that it reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heads {
+    pub query: usize,
+    pub kv: usize,
+}
+
+/// What each load reads of the axis that the loop runs over: all of a sequence.
+pub(super) type Looped<T> = Vec<(Source, Tile<T>)>;
 
 impl<'a> Inputs<'a> {
     pub(super) fn of(program: &Program, batch: &'a Batch<'a>) -> Result<Inputs<'a>, TensorError> {
         let mut inputs: Vec<Option<Input>> = program.params.iter().map(|_| None).collect();
         let mut sources = Vec::new();
-        for stmt in statements(program) {
+        for stmt in program.statements() {
             let Stmt::Define(id) = stmt else { continue };
             let op = &program.values[id.0].op;
             let read = match (op, source_of(op)) {
-                (TileOp::Query { param }, _) => *param,
+                (TileOp::Owned { param }, _) => *param,
                 (_, Some(source)) => {
                     if !sources.contains(&source) {
                         sources.push(source);
@@ -104,43 +112,49 @@ impl<'a> Inputs<'a> {
         self.batch.program.width(dim, self.batch.head_dim)
     }
 
-    /// The head dimension of a parameter, which is a tensor.
-    fn dim(&self, param: ParamId) -> Dim {
-        self.batch.program.params[param.0].dim.unwrap_or(Dim(0))
+    /// The type of a parameter's tiles, and numbers of their lines.
+    fn lines_of(&self, param: ParamId) -> (TileType, usize) {
+        let Param { kind, dim, .. } = self.batch.program.params[param.0];
+        let rows = kind.ty().along.unwrap_or(Axis::Rows);
+        match dim {
+            Some(dim) => (TileType { rows, cols: Axis::Dim(dim) }, self.width(dim)),
+            None => (TileType::of_each(rows), 1),
+        }
     }
 
-    /// Numbers that the tiles of [`Inputs::columns`] hold together.
-    pub(super) fn column_numbers(&self, sequence: usize) -> usize {
-        let widths = self.sources.iter().map(|(param, _)| self.width(self.dim(*param)));
-        widths.sum::<usize>() * self.batch.kv_lens[sequence]
+    /// Numbers of a line of all that is read in the loop.
+    pub(super) fn looped_width(&self) -> usize {
+        self.sources.iter().map(|(param, _)| self.lines_of(*param).1).sum()
     }
 
-    /// Every column of a sequence, of each source. What lies past the sequence's end is not read.
-    pub(super) fn columns<T: Real>(&self, sequence: usize, kv_head: usize) -> Columns<T> {
-        let tokens = self.batch.kv_lens[sequence];
-        let tile = |source: &Source| {
-            let dim = self.dim(source.0);
-            let width = self.width(dim);
-            let mut data = vec![T::default(); tokens * width];
-            data.par_chunks_mut((TOKENS * width).max(1)).enumerate().for_each(|(run, lines)| {
-                for (token, line) in (run * TOKENS..).zip(lines.chunks_exact_mut(width.max(1))) {
-                    self.read_column(*source, sequence, kv_head, token, line);
-                }
-            });
-            let ty = TileType { rows: Axis::Cols, cols: Axis::Dim(dim) };
-            (*source, Tile::new(ty, tokens, width, data))
-        };
+    /// All of a sequence, of each source that is read in the loop. What lies past the sequence's end is not read.
+    pub(super) fn looped<T: Real>(&self, sequence: usize, heads: Heads, indices: &[usize]) -> Looped<T> {
+        let tile = |source: &Source| (*source, self.tile(*source, sequence, heads, indices));
         self.sources.iter().map(tile).collect()
     }
 
-    fn read_column<T: Real>(
+    /// The lines of these numbers in their sequence.
+    pub(super) fn tile<T: Real>(
         &self,
         source: Source,
         sequence: usize,
-        head: usize,
-        token: usize,
-        line: &mut [T],
-    ) {
+        heads: Heads,
+        indices: &[usize],
+    ) -> Tile<T> {
+        let (ty, width) = self.lines_of(source.0);
+        let head = if ty.rows == Axis::Rows { heads.query } else { heads.kv };
+        let mut data = vec![T::default(); indices.len() * width];
+        data.par_chunks_mut((TOKENS * width).max(1)).zip(indices.par_chunks(TOKENS)).for_each(
+            |(lines, indices)| {
+                for (index, line) in indices.iter().zip(lines.chunks_exact_mut(width.max(1))) {
+                    self.read(source, sequence, head, *index, line);
+                }
+            },
+        );
+        Tile::new(ty, indices.len(), width, data)
+    }
+
+    fn read<T: Real>(&self, source: Source, sequence: usize, head: usize, token: usize, line: &mut [T]) {
         let (param, table) = source;
         let Some(input) = &self.inputs[param.0] else { return };
         let table = table.map(|table| self.batch.arguments[table.0]);
@@ -153,27 +167,11 @@ impl<'a> Inputs<'a> {
             (Argument::Ragged(ragged), _) => {
                 input.read((0, ragged.starts.start_of(sequence) + token, head), line)
             }
+            // A number for each row.
+            (Argument::Vector(_), _) => {
+                input.read((0, self.batch.query.starts.start_of(sequence) + token, head), line)
+            }
             _ => {}
         }
-    }
-
-    /// The queries of these numbers in their sequence.
-    pub(super) fn queries<T: Real>(
-        &self,
-        param: ParamId,
-        sequence: usize,
-        head: usize,
-        indices: &[usize],
-    ) -> Tile<T> {
-        let dim = self.dim(param);
-        let width = self.width(dim);
-        let mut data = vec![T::default(); indices.len() * width];
-        if let Some(input) = &self.inputs[param.0] {
-            let first = self.batch.query.starts.start_of(sequence);
-            for (index, line) in indices.iter().zip(data.chunks_exact_mut(width.max(1))) {
-                input.read((0, first + index, head), line);
-            }
-        }
-        Tile::new(TileType { rows: Axis::Rows, cols: Axis::Dim(dim) }, indices.len(), width, data)
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One query of one head.
+/// What a program stores of one position: a query of a query head; or, of a program whose instances own columns, a key of a
+/// KV head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// The sequence.
     pub sequence: usize,
-    /// The query head.
+    /// The query head, or the KV head.
     pub head: usize,
-    /// The query's number in its sequence.
+    /// The query's number in its sequence, or the key's.
     pub index: usize,
 }
 

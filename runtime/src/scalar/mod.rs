@@ -66,6 +66,8 @@ type Traced<'a> = (Value<'a>, Strip<'static, bool>);
 pub(crate) struct Place<'a> {
     pub arguments: &'a [HostArgument],
     pub precision: Precision,
+    /// The elements of a second tile.
+    pub y: Strip<'a, f64>,
     pub row: Strip<'a, i32>,
     pub col: Strip<'a, i32>,
     pub head: i32,
@@ -75,8 +77,8 @@ pub(crate) struct Place<'a> {
 impl<'a> Place<'a> {
     /// No element of a tile, but what all elements of all instances of a sequence share.
     pub(crate) fn of_sequence(arguments: &'a [HostArgument], seq: i32) -> Place<'a> {
-        let (row, col) = (Strip::One(0), Strip::One(0));
-        Place { arguments, precision: Precision::Exact, row, col, head: 0, seq }
+        let (y, row, col) = (Strip::One(f64::NAN), Strip::One(0), Strip::One(0));
+        Place { arguments, precision: Precision::Exact, y, row, col, head: 0, seq }
     }
 
     /// An expression that depends on nothing which differs between elements.
@@ -110,6 +112,7 @@ impl<'a> Place<'a> {
         let untraced = |value| (value, Strip::One(false));
         match expr {
             Expr::X => (Value::Float(x.lend()), Strip::One(true)),
+            Expr::Y => (Value::Float(self.y.lend()), Strip::One(true)),
             Expr::Row => untraced(Value::Int(self.row.lend())),
             Expr::Col => untraced(Value::Int(self.col.lend())),
             Expr::Head => untraced(Value::Int(Strip::One(self.head))),
@@ -222,7 +225,8 @@ mod tests {
     }
 
     fn place(arguments: &[HostArgument], precision: Precision) -> Place<'_> {
-        Place { arguments, precision, row: Strip::One(5), col: Strip::Lent(&COLS), head: 1, seq: 2 }
+        let y = Strip::One(3.0);
+        Place { arguments, precision, y, row: Strip::One(5), col: Strip::Lent(&COLS), head: 1, seq: 2 }
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! What is computed of tiles element by element: of one, of one and a number, and of two.
+
+use crate::axis::sealed::{Counts, Extent};
+use crate::axis::{Axis, Cols, Dim, One, Rows};
+use crate::instance::{self, Grid, Span};
+use crate::tile::{At, Tile};
+use std::ops::{Add, Div, Mul, Sub};
+
+impl<R: Axis, C: Axis> Tile<R, C> {
+    /// Each element `x` at `at` becomes `f(x, at)`.
+    pub fn map(self, f: impl Fn(f32, At) -> f32) -> Self {
+        let (mut grid, head, seq) = instance::with(|i| (self.get(i), i.head as i32, i.seq as i32));
+        // No instance is borrowed here, so the closure may do what it likes.
+        for (r, line) in grid.data.chunks_exact_mut(grid.cols.len.max(1)).enumerate() {
+            for (c, x) in line.iter_mut().enumerate() {
+                let at = At {
+                    row: along::<R, C>(Counts::Rows, (grid.rows, r), (grid.cols, c)),
+                    col: along::<R, C>(Counts::Cols, (grid.rows, r), (grid.cols, c)),
+                    head,
+                    seq,
+                };
+                *x = f(*x, at);
+            }
+        }
+        instance::with(|i| Self::put(i, grid))
+    }
+
+    /// Elements where `keep` is false become minus infinity.
+    pub fn mask(self, keep: impl Fn(At) -> bool) -> Self {
+        self.map(|x, at| if keep(at) { x } else { f32::NEG_INFINITY })
+    }
+
+    /// Each element `x` at `at`, with `y` of the other tile at the same place, becomes `f(x, y, at)`.
+    pub fn zip(self, other: Self, f: impl Fn(f32, f32, At) -> f32) -> Self {
+        let other = instance::with(|i| other.get(i));
+        // `map` goes through a tile in order, once.
+        let at = std::cell::Cell::new(0);
+        self.map(|x, place| {
+            let y = other.data.get(at.replace(at.get() + 1)).copied().unwrap_or(f32::NAN);
+            f(x, y, place)
+        })
+    }
+
+    /// Of each row the sum along the second axis, in f64.
+    pub fn sum(self) -> Tile<R, One> {
+        instance::with(|i| {
+            let grid = self.get(i);
+            let of_row = |row: &[f32]| row.iter().map(|x| f64::from(*x)).sum::<f64>() as f32;
+            let mut sums = Grid::zeros(grid.rows, Span { first: 0, len: 1 });
+            for (sum, row) in sums.data.iter_mut().zip(grid.data.chunks_exact(grid.cols.len.max(1))) {
+                *sum = of_row(row);
+            }
+            Tile::put(i, sums)
+        })
+    }
+
+    /// This tile with `f` of each element and that of `other` which stands for it: where `other` has one number along an axis,
+    /// that one.
+    fn spread<S: Axis, D: Axis>(self, other: Tile<S, D>, f: impl Fn(f32, f32) -> f32) -> Self {
+        instance::with(|i| {
+            let (mut grid, other) = (self.get(i), other.get(i));
+            let width = grid.cols.len.max(1);
+            let fits = |own: Span, of: Span| of.len == own.len || of.len == 1;
+            if !fits(grid.rows, other.rows) || !fits(grid.cols, other.cols) {
+                i.fault(crate::host::HostError::StaleTile);
+                return Self::put(i, grid);
+            }
+            for (index, x) in grid.data.iter_mut().enumerate() {
+                let row = if other.rows.len == 1 { 0 } else { index / width };
+                let col = if other.cols.len == 1 { 0 } else { index % width };
+                *x = f(*x, other.data[row * other.cols.len + col]);
+            }
+            Self::put(i, grid)
+        })
+    }
+}
+
+/// The position along what `counts` says, of an element that lies there in its tile; 0 where the tile has no such axis.
+fn along<R: Extent, C: Extent>(counts: Counts, (rows, r): (Span, usize), (cols, c): (Span, usize)) -> i32 {
+    match () {
+        () if R::COUNTS == counts => rows.first.wrapping_add(r as i32),
+        () if C::COUNTS == counts => cols.first.wrapping_add(c as i32),
+        () => 0,
+    }
+}
+
+macro_rules! operators {
+    ($($Trait:ident $method:ident: $number:literal, $same:literal, $column:literal, $row:literal;)*) => { $(
+        #[doc = $number]
+        impl<R: Axis, C: Axis> $Trait<f32> for Tile<R, C> {
+            type Output = Self;
+
+            fn $method(self, number: f32) -> Self {
+                self.map(|x, _| x.$method(number))
+            }
+        }
+
+        #[doc = $same]
+        impl<R: Axis, C: Axis> $Trait for Tile<R, C> {
+            type Output = Self;
+
+            fn $method(self, other: Self) -> Self {
+                self.spread(other, |x, y| x.$method(y))
+            }
+        }
+
+        along_a_vector!($Trait $method: $column, $row, Rows, Cols);
+        along_a_vector!($Trait $method: $column, $row, Cols, Rows);
+
+        #[doc = $column]
+        impl<R: Axis, const D: usize> $Trait<Tile<R, One>> for Tile<R, Dim<D>> {
+            type Output = Self;
+
+            fn $method(self, other: Tile<R, One>) -> Self {
+                self.spread(other, |x, y| x.$method(y))
+            }
+        }
+
+        #[doc = $row]
+        impl<C: Axis, const D: usize> $Trait<Tile<One, C>> for Tile<Dim<D>, C> {
+            type Output = Self;
+
+            fn $method(self, other: Tile<One, C>) -> Self {
+                self.spread(other, |x, y| x.$method(y))
+            }
+        }
+    )* };
+}
+
+/// Of a tile whose first, or second, axis is `$Axis`: not for all axes at once, for `One` of them is the tile itself.
+macro_rules! along_a_vector {
+    ($Trait:ident $method:ident: $column:literal, $row:literal, $Axis:ident, $Other:ident) => {
+        #[doc = $column]
+        impl<R: Axis> $Trait<Tile<R, One>> for Tile<R, $Axis> {
+            type Output = Self;
+
+            fn $method(self, other: Tile<R, One>) -> Self {
+                self.spread(other, |x, y| x.$method(y))
+            }
+        }
+
+        #[doc = $row]
+        impl<C: Axis> $Trait<Tile<One, C>> for Tile<$Axis, C> {
+            type Output = Self;
+
+            fn $method(self, other: Tile<One, C>) -> Self {
+                self.spread(other, |x, y| x.$method(y))
+            }
+        }
+    };
+}
+
+operators! {
+    Mul mul: "`scores * scale`", "`p * ds`, element by element", "`acc * factors`: each row by its number",
+        "each column by its number";
+    Add add: "`scores + number`", "`a + b`", "`s + vector`: to each row its number", "to each column its number";
+    Sub sub: "`scores - number`", "`a - b`", "`s - lse`: from each row its number", "from each column its number";
+    Div div: "`scores / number`", "`a / b`, element by element", "`acc / sums`: each row by its number",
+        "each column by its number";
+}
+
+/// `scale * scores`
+impl<R: Axis, C: Axis> Mul<Tile<R, C>> for f32 {
+    type Output = Tile<R, C>;
+
+    fn mul(self, tile: Tile<R, C>) -> Tile<R, C> {
+        tile.map(|x, _| self * x)
+    }
+}
