@@ -5,19 +5,28 @@
 //! `FLASHPAGE_PROGRAM_SEED=17` begins there, and alone draws that one. A failure is said with its seed, the command that draws
 //! it again, and the source with those steps left out that it does not take.
 //!
-//! After a change of the grammar: `FLASHPAGE_REWRITE=1 cargo test -p flashpage-tests --test random_programs compiled` writes
-//! the kernels that rustc compiles anew.
+//! Beside the kernels that compile, programs of any form are drawn (`programs/forms.rs`), which the host run and the reference
+//! alone know.
+//!
+//! After a change of a grammar: `FLASHPAGE_REWRITE=1 cargo test -p flashpage-tests --test random_programs compiled` writes
+//! the kernels that rustc compiles anew; with `FLASHPAGE_COMPILED=1000` so many of each, for once.
 
+#[rustfmt::skip]
+mod drawn_forms;
 #[rustfmt::skip]
 mod drawn_kernels;
 mod judge;
 mod programs;
 mod targets;
 
-use flashpage::codegen::frontend::parse_file;
-use flashpage::codegen::{Arch, ShapeClass};
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, LaunchOptions, WarpOrder};
+use flashpage::codegen::frontend::{parse_file, parse_program_source};
+use flashpage::codegen::program::Axis;
+use flashpage::codegen::{Arch, Program, ShapeClass};
+use flashpage::runtime::problem::Problem;
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, LaunchOptions, Row, WarpOrder};
 use judge::judge;
+use programs::forms::form;
+use programs::host::{Host, Source};
 use programs::{Drawn, drawn};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,45 +102,111 @@ const COMPILED: usize = 40;
 /// How far the host, in f32 with sums in f64, may be from the reference.
 const HOST_TOLERANCE: f64 = 1e-5;
 
-#[test]
-fn compiled_kernels_are_those_that_are_drawn() {
-    let seeds: Vec<u64> = (0..).filter(|seed| programs::runs_on_the_host(*seed)).take(COMPILED).collect();
-    let text = programs::host::file(&seeds);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/drawn_kernels/mod.rs");
-    if std::env::var_os("FLASHPAGE_REWRITE").is_some() {
-        std::fs::write(path, &text).unwrap();
+/// A file that rustc compiles is what is drawn, or is written anew.
+fn compiled(file: &str, kernels: impl Iterator<Item = Source>) {
+    let path = format!("{}/{file}/mod.rs", env!("CARGO_MANIFEST_DIR"));
+    let rewrite = std::env::var_os("FLASHPAGE_REWRITE").is_some();
+    let count = number("FLASHPAGE_COMPILED").filter(|_| rewrite).map_or(COMPILED, |count| count as usize);
+    let text = programs::host::file(kernels.take(count));
+    if rewrite {
+        std::fs::write(&path, &text).unwrap();
     }
-    let same = std::fs::read_to_string(path).unwrap() == text;
+    let same = std::fs::read_to_string(&path).unwrap() == text;
     assert!(
         same,
-        "the grammar draws other kernels than tests/drawn_kernels has: write them anew, as random_programs.rs says"
+        "the grammar draws other kernels than tests/{file} has: write them anew, as random_programs.rs says"
     );
 }
 
 #[test]
-fn the_host_gives_what_the_reference_gives() {
+fn compiled_kernels_are_those_that_are_drawn() {
+    let seeds = (0..).filter(|seed| programs::runs_on_the_host(*seed));
+    compiled("drawn_kernels", seeds.map(|seed| drawn(seed).for_rustc()));
+    compiled("drawn_forms", (0..).map(|seed| form(seed).source()));
+}
+
+/// What a kernel's own function gives on the host against the reference.
+fn host_is_right(seed: u64, source: &str, problem: &Problem, host: Host) -> Result<(), String> {
     let device = targets::plain(Arch::Sm80);
-    for (seed, host) in drawn_kernels::KERNELS {
+    let program = parse_program_file(source);
+    let inputs = problem.inputs(&device, &program).unwrap();
+    let arguments = inputs.arguments();
+    let wanted = flashpage::runtime::reference(&program, &arguments).unwrap();
+    let got = host(&arguments).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert_eq!(wanted.len(), got.len(), "seed {seed}");
+    for want in &wanted {
+        let (_, got) = got.iter().find(|(name, _)| *name == want.name).unwrap();
+        assert_eq!(want.values.len(), got.len(), "seed {seed}: {}", want.name);
+        for (index, (&want_value, &value)) in want.values.iter().zip(got).enumerate() {
+            let value = f64::from(value);
+            let near = value == want_value
+                || (value - want_value).abs() <= HOST_TOLERANCE * (1.0 + want_value.abs());
+            if !near {
+                let name = &want.name;
+                return Err(format!(
+                    "seed {seed}: {name}[{index}] is {value}, not {want_value}, of {problem:?}\n{source}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A drawn function, whatever it is for.
+fn parse_program_file(source: &str) -> Program {
+    let function = source.split_once('\n').expect("an attribute stands above it").1;
+    parse_program_source(function).unwrap_or_else(|error| panic!("{error}\n{source}"))
+}
+
+#[test]
+fn the_host_gives_what_the_reference_gives() {
+    let kernels = drawn_kernels::KERNELS.iter().map(|(seed, host)| {
         let drawn = drawn(*seed);
-        let program = parse_file(&drawn.source(), None).unwrap();
-        let inputs = drawn.problem.inputs(&device, &program).unwrap();
+        host_is_right(*seed, &drawn.source(), &drawn.problem, *host)
+    });
+    let forms = drawn_forms::KERNELS.iter().map(|(seed, host)| {
+        let form = form(*seed);
+        host_is_right(*seed, &form.source, &form.problem, *host)
+    });
+    let failures: Vec<String> = kernels.chain(forms).filter_map(Result::err).collect();
+    assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Programs of any form are read, what they give does not depend on which lines are asked for, and no kernel is made of them.
+#[test]
+fn drawn_forms() {
+    let device = targets::plain(Arch::Sm80);
+    let (first, count) = seeds();
+    for seed in first..first + count {
+        let form = form(seed);
+        let program = parse_program_file(&form.source);
+        let refused = parse_file(&form.source.replace("(reference)", ""), None);
+        assert!(refused.is_err_and(|error| !error.to_string().contains("misread")), "{}", form.source);
+        let inputs = form.problem.inputs(&device, &program).unwrap();
         let arguments = inputs.arguments();
-        let wanted = flashpage::runtime::reference(&program, &arguments).unwrap();
-        let got = host(&arguments).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        assert_eq!(wanted.len(), got.len(), "seed {seed}");
-        for want in &wanted {
-            let (_, got) = got.iter().find(|(name, _)| *name == want.name).unwrap();
-            assert_eq!(want.values.len(), got.len(), "seed {seed}: {}", want.name);
-            for (index, (&want_value, &value)) in want.values.iter().zip(got).enumerate() {
-                let value = f64::from(value);
-                let near = value == want_value
-                    || (value - want_value).abs() <= HOST_TOLERANCE * (1.0 + want_value.abs());
+        let all = flashpage::runtime::reference(&program, &arguments).unwrap();
+        let (owns_rows, problem) = (program.owned() == Axis::Rows, &form.problem);
+        let heads = if owns_rows { problem.q_heads } else { problem.kv_heads };
+        let mut lines = Vec::new();
+        for (sequence, (q_len, kv_len)) in problem.lens.iter().enumerate() {
+            let len = if owns_rows { *q_len } else { *kv_len };
+            lines
+                .extend((0..len).flat_map(|index| (0..heads).map(move |head| Row { sequence, head, index })));
+        }
+        let asked: Vec<usize> = (0..lines.len()).rev().step_by(7).collect();
+        let some: Vec<Row> = asked.iter().map(|line| lines[*line]).collect();
+        let some = flashpage::runtime::reference_rows(&program, &arguments, &some).unwrap();
+        for (all, some) in all.iter().zip(&some) {
+            let width = all.values.len() / lines.len().max(1);
+            for (number, line) in asked.iter().enumerate() {
+                let (of_all, own) =
+                    (&all.values[line * width..][..width], &some.values[number * width..][..width]);
+                let near = |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= 1e-9 * (1.0 + a.abs());
                 assert!(
-                    near,
-                    "seed {seed}: {}[{index}] is {value}, not {want_value}, of {}\n{}",
-                    want.name,
-                    drawn.problem,
-                    drawn.source()
+                    of_all.iter().zip(own).all(near),
+                    "seed {seed}: {}, line {line}\n{}",
+                    all.name,
+                    form.source
                 );
             }
         }

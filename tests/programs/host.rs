@@ -1,6 +1,5 @@
 //! Drawn kernels as a file that rustc compiles, and how they are called on the host.
 
-use super::drawn;
 use flashpage::HostRunError;
 use flashpage::runtime::args::BlockTable;
 use flashpage::runtime::{Argument, Pool, Ragged, Tensor};
@@ -37,8 +36,19 @@ field! {
     bool, Bool;
 }
 
-/// The file of the kernels that these seeds draw.
-pub fn file(seeds: &[u64]) -> String {
+/// A kernel for rustc.
+pub struct Source {
+    pub seed: u64,
+    pub name: String,
+    pub text: String,
+    /// How `reference` is called: its generic arguments, as text.
+    pub generics: String,
+    /// Names and types of the parameters, in order.
+    pub params: Vec<(String, String)>,
+}
+
+/// The file of these kernels.
+pub fn file(kernels: impl Iterator<Item = Source>) -> String {
     let mut text = "//! Kernels that `tests/programs` draws, for rustc: made, and never changed by hand. `random_programs.rs` says how.
 #![allow(unused, double_negations, clippy::all)]
 
@@ -47,23 +57,18 @@ use flashpage::prelude::*;
 "
     .to_owned();
     let mut table = String::new();
-    for &seed in seeds {
-        let drawn = drawn(seed);
-        write!(text, "\n{}", drawn.source()).unwrap();
-        let name = &drawn.name;
-        let fields = drawn
-            .params
-            .iter()
-            .enumerate()
-            .map(|(index, (name, _))| format!("{name}: Field::of(&a[{index}])"));
+    for Source { seed, name, text: source, generics, params } in kernels {
+        write!(text, "\n{source}").unwrap();
+        let fields =
+            params.iter().enumerate().map(|(index, (name, _))| format!("{name}: Field::of(&a[{index}])"));
         let fields: Vec<String> = fields.collect();
-        let outputs = drawn.params.iter().filter(|(_, ty)| ty.contains("Output"));
+        let outputs = params.iter().filter(|(_, ty)| ty.contains("Output"));
         let outputs: Vec<String> = outputs.map(|(name, _)| format!("(\"{name}\", got.{name})")).collect();
         write!(
             table,
             "    ({seed}, |a| {{\n        let args = {name}::Args {{ {} }};\n        let got = {name}::reference{}(&args)?;\n        Ok(vec![{}])\n    }}),\n",
             fields.join(", "),
-            drawn.generics,
+            generics,
             outputs.join(", ")
         )
         .unwrap();

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 mod draw;
+pub mod forms;
 pub mod host;
 mod numbers;
 
@@ -21,13 +22,13 @@ pub struct Drawn {
     pub name: String,
     pub problem: Problem,
     /// How `reference` is called: its generic arguments, as text.
-    pub generics: String,
+    generics: String,
     /// The head dimension of the output as its types have it.
     head_dim: String,
     /// Where values come from.
     values: ValuesOf,
     /// Names and types of the parameters, in order.
-    pub params: Vec<(String, String)>,
+    params: Vec<(String, String)>,
     /// From products to the scores of the softmax: each something that goes behind a tile.
     pub steps: Vec<Step>,
     style: Style,
@@ -345,6 +346,17 @@ fn steps(draw: &mut Draw, scope: &Scope) -> Vec<Step> {
 }
 
 impl Drawn {
+    /// For rustc.
+    pub fn for_rustc(&self) -> host::Source {
+        host::Source {
+            seed: self.seed,
+            name: self.name.clone(),
+            text: self.source(),
+            generics: self.generics.clone(),
+            params: self.params.clone(),
+        }
+    }
+
     /// The kernel as its author would write it.
     pub fn source(&self) -> String {
         let Style { q, k, v, p, s, softmax, acc, cols, .. } = self.style;

@@ -25,15 +25,19 @@
 //!
 //! # What a kernel may say
 //!
-//! - **Signature**: `T: Element` and `const D: usize`, or fixed types (`Query<f16, 64>`); one `Query`; any number
-//!   of the other parameters of [`TYPES`](crate::program::TYPES). Values and outputs may have another head dimension than
+//! - **Signature**: `T: Element` and `const D: usize`, or fixed types (`Query<f16, 64>`); a `Query`, and any number
+//!   of parameters of [`TYPES`](crate::program::TYPES). Values and outputs may have another head dimension than
 //!   queries and keys: `const D: usize, const E: usize`, or two numbers. Outputs may have another element type than query,
 //!   keys and values: `T: Element, U: Element`, or a fixed one (`Output<f32, D>`).
 //! - **Before the loop**: `q.tile()`, `OnlineSoftmax::new()`, `Tile::zeros()`, and `let`s of numbers anywhere.
 //! - **The loop**, one: `for cols in k.tiles()` with `k.load(cols)`, or `for cols in table.tiles()` with
-//!   `k.gather(table, cols)`; `x.t()`, `x.slice::<E>()`, `dot(a, b)`, `s.map(|x, at| …)`, `s.mask(|at| …)`, a score tile `* + - /` a
-//!   number, `number * s`, `softmax.step(s, &mut acc)`, `acc += …`.
-//! - **After it**: `o.store(softmax.finish(acc))`, `lse.store(softmax.lse())`, each output once.
+//!   `k.gather(table, cols)`; or `for rows in q.tiles()` with `q.load(rows)`, which makes instances own columns, `k.tile()`.
+//!   In it `softmax.step(s, &mut acc)` and `acc += …`.
+//! - **After it**: `o.store(softmax.finish(acc))`, `lse.store(softmax.lse())`, `dk.store(acc)`, each output once; an
+//!   accumulator is a tile there.
+//! - **Tiles**, anywhere: `x.t()`, `x.slice::<E>()`, `dot(a, b)`, `x.map(|x, at| …)`, `x.mask(|at| …)`, a tile `* + - /` a number,
+//!   `number * x`; of two tiles `a * b` and its like and `a.zip(b, |x, y, at| …)`, where the second of an operator may be a vector
+//!   along the first; `x.sum()`, of each row a number. Vectors are tiles with an axis `One`: `RowVector`, `ColVector`.
 //! - **Numbers**: f32, i32 and bool; literals, parameters, `slopes[at.head]`, `at.row`, `at.col`, `at.head`,
 //!   `at.seq`; arithmetic, comparisons, `&& || !`; `as f32`, `as i32`; `abs exp ln max min sqrt tanh` (integers:
 //!   `abs max min`); `if … else`, `select(c, a, b)`, blocks with `let`, `const` inside the body, `f32::INFINITY`

@@ -27,7 +27,7 @@ fn softmax(at: &At<'_>, score: impl Fn(f64, i32) -> f64) -> (Vec<f64>, f64) {
 #[test]
 fn each_operation_is_rounded() {
     type Row = fn(&At<'_>) -> (Vec<f64>, f64);
-    let table: [(&str, Row); 4] = [
+    let table: [(&str, Row); 5] = [
         (
             attention!(
                 "let p = softmax.step(dot(q, k.load(cols).t()), &mut acc); acc += dot(p, v.load(cols));"
@@ -62,6 +62,17 @@ fn each_operation_is_rounded() {
                         single(by(f64::from(0.7f32)) + place)
                     }
                 })
+            },
+        ),
+        // Of two tiles too; vectors are not rounded, but what is summed was.
+        (
+            attention!(
+                "let s = (dot(q, k.load(cols).t()) - (q * q).sum()) * 0.25;
+                 let p = softmax.step(s, &mut acc); acc += dot(p, v.load(cols));"
+            ),
+            |at| {
+                let squares: f64 = at.q.iter().map(|q| round(q * q)).sum();
+                softmax(at, |x, _| round(round(x - squares) * 0.25))
             },
         ),
         // A product that is read is rounded; one that is added to an accumulator is not.
