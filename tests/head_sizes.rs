@@ -8,7 +8,7 @@ mod judge;
 mod planning;
 mod targets;
 
-use flashpage::codegen::choice::{LATENT, untuned_head_dims};
+use flashpage::codegen::choice::{HEAD_DIMS, LATENT, untuned_head_dims};
 use flashpage::codegen::{Arch, HeadDim, ShapeClass};
 use flashpage::kernels::catalogue;
 use flashpage::prelude::*;
@@ -103,6 +103,37 @@ fn every_shape_for_ampere() {
 #[test]
 fn every_shape_for_hopper() {
     every_shape(Arch::Sm90a);
+}
+
+/// Every pair of two that there is, once for each target: contiguous and paged, shapes, types and blocks by turns.
+fn every_pair(arch: Arch) {
+    let devices = devices(arch);
+    let cases: [Case; 5] = [
+        ("causal_attention", ShapeClass::Prefill, &[(20, 33)], (1, 1), 16),
+        ("paged_attention", ShapeClass::Append, &[(4, 40), (2, 0)], (2, 1), 16),
+        ("paged_attention", ShapeClass::Decode, &[(1, 75)], (2, 1), 16),
+        ("causal_attention", ShapeClass::Append, &[(5, 40), (0, 3)], (2, 1), 16),
+        ("paged_attention", ShapeClass::Prefill, &[(30, 41)], (1, 1), 24),
+    ];
+    let pairs = HEAD_DIMS.into_iter().flat_map(|qk| HEAD_DIMS.map(|v| HeadDim { qk, v }));
+    let mut failures = Vec::new();
+    for (turn, head_dim) in pairs.filter(|head_dim| head_dim.qk != head_dim.v).enumerate() {
+        let case = &cases[turn % cases.len()];
+        let (device, problem) = (&devices[turn % devices.len()], problem(case, head_dim, turn));
+        let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
+        failures.extend(judge::judge(device, case.0, stock(case.0), &problem, &options).err());
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn every_pair_for_ampere() {
+    every_pair(Arch::Sm80);
+}
+
+#[test]
+fn every_pair_for_hopper() {
+    every_pair(Arch::Sm90a);
 }
 
 /// Long keys cut into parts, and the parts merged.

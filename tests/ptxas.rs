@@ -4,16 +4,21 @@
 mod kernel_source;
 mod opaque_masks;
 
-use flashpage::codegen::choice::{Carries, LATENT, MaskClass, RingRow, SM80, SM90, untuned_head_dims};
+use flashpage::codegen::choice::{
+    Carries, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, untuned_head_dims,
+};
 use flashpage::codegen::program::DType;
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, HeadDim, ShapeClass, Spec, Work, compile};
+use flashpage::kernels;
 use flashpage::measure::cost::Tools;
 use flashpage::measure::parallel;
-use flashpage::measure::toolchain::{self, Ptxas, Tool};
+use flashpage::measure::toolchain::{self, Tool};
+use flashpage::measure::verdicts::Verdicts;
 use kernel_source::{Cache, kernel, program};
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 
 /// What `kgen` prints as JSON; nothing where a tool is missing.
@@ -35,19 +40,56 @@ fn skip(test: &str, why: &str) {
     writeln!(terminal, "skipped {test}: {why}").unwrap();
 }
 
-/// Whether everything is assembled, as in CI, and not only what differs: the assembler takes a quarter of a second a kernel.
-fn everything() -> bool {
-    std::env::var_os("CI").is_some()
+/// What `kgen verify` says as JSON. What the assembler said of kernels that have not changed is committed, a file for each
+/// line; of those one in 24 is assembled again, others each day, and all with `FLASHPAGE_ASSEMBLE=all`. After a change of
+/// kernels: `FLASHPAGE_ASSEMBLE=record cargo test --release --test ptxas`, which assembles what is new.
+fn verify(test: &str, record: &str, args: &str) -> Option<(Value, Option<i32>)> {
+    let known = format!("--known {}", record_of(record));
+    let choice = match how().as_deref() {
+        Some("all") => String::new(),
+        Some("record") => format!("{known} --record"),
+        _ => known,
+    };
+    json(test, format!("verify {args} --json {choice}").trim())
+}
+
+/// `FLASHPAGE_ASSEMBLE`; all, where more kernels are asked for than there is a record of.
+fn how() -> Option<String> {
+    if std::env::var_os("FLASHPAGE_HEAD_SIZES").is_some() {
+        return Some("all".into());
+    }
+    let how = std::env::var("FLASHPAGE_ASSEMBLE").ok();
+    if let Some(other) = how.as_deref().filter(|how| !["all", "record"].contains(how)) {
+        panic!("FLASHPAGE_ASSEMBLE={other}: write `all` or `record`");
+    }
+    how
+}
+
+/// The assembler, and what it said before.
+fn verdicts(record: &str) -> Verdicts {
+    let verdicts = match how().as_deref() {
+        Some("all") => Verdicts::new(),
+        _ => Verdicts::with_record(Path::new(&record_of(record))),
+    };
+    verdicts.unwrap()
+}
+
+/// Writes what was said, where that is asked for.
+fn finish(verdicts: &Verdicts) {
+    if how().as_deref() == Some("record") {
+        verdicts.write().unwrap();
+    }
+}
+
+fn record_of(name: &str) -> String {
+    format!("{}/tests/assembled/{name}.txt", env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]
 fn the_catalogue_assembles() {
     // In one type, as types differ in nothing that takes registers.
-    let (line, block_sizes) = match everything() {
-        true => ("verify --dtype f16 --json", 4),
-        false => ("verify --dtype f16 --block-size 16,24 --json", 2),
-    };
-    let Some((rows, status)) = json("the_catalogue_assembles", line) else { return };
+    let (test, block_sizes) = ("the_catalogue_assembles", 4);
+    let Some((rows, status)) = verify(test, "catalogue_sm_80", "--dtype f16") else { return };
     let rows = rows.as_array().unwrap();
     // Seven kernels in four head dimensions and three shapes, latent attention in five; three of them in each block size.
     assert_eq!(rows.len(), ((5 + 2 * block_sizes) * 4 + block_sizes * 5) * 3);
@@ -65,8 +107,9 @@ fn the_catalogue_assembles() {
 /// has to take the number that all threads begin with.
 #[test]
 fn the_catalogue_assembles_for_hopper() {
-    let line = "verify --arch sm_90a --dtype bf16 --block-size 16,24 --json";
-    let Some((rows, status)) = json("the_catalogue_assembles_for_hopper", line) else { return };
+    let (test, line) =
+        ("the_catalogue_assembles_for_hopper", "--arch sm_90a --dtype bf16 --block-size 16,24");
+    let Some((rows, status)) = verify(test, "catalogue_sm_90a", line) else { return };
     let rows = rows.as_array().unwrap();
     // Seven kernels in six head dimensions and three shapes, latent attention in seven; three of them in two block sizes.
     assert_eq!(rows.len(), ((5 + 2 * 2) * 6 + 2 * 7) * 3);
@@ -90,8 +133,9 @@ fn planned_kernels_assemble() {
     // in two block sizes; of each the one that leaves partial results, which carries the most.
     let rows_of = |head_dims: usize| ((5 + 2 * 2) * head_dims + 2 * (head_dims + 1)) * 3;
     for (arch, expected) in [("sm_80", rows_of(4)), ("sm_90a", rows_of(6))] {
-        let line = format!("verify --arch {arch} --dtype f16 --block-size 16,24 --work partials --json");
-        let Some((rows, status)) = json("planned_kernels_assemble", &line) else { return };
+        let line = format!("--arch {arch} --dtype f16 --block-size 16,24 --work partials");
+        let record = format!("planned_{arch}");
+        let Some((rows, status)) = verify("planned_kernels_assemble", &record, &line) else { return };
         let rows = rows.as_array().unwrap();
         assert_eq!(rows.len(), expected);
         for row in rows {
@@ -123,10 +167,11 @@ fn other_head_dims_assemble() {
             untuned_head_dims(arch).map(|head_dim| head_dim.to_string()).collect();
         head_dims.extend(["192/128", "96/64", "256/64"].map(str::to_owned));
         let line = format!(
-            "verify {kernels}--arch {arch} --dtype bf16 --block-size {blocks} --work {work} --head-dim {} --json",
+            "{kernels}--arch {arch} --dtype bf16 --block-size {blocks} --work {work} --head-dim {}",
             head_dims.join(",")
         );
-        let Some((rows, status)) = json("other_head_dims_assemble", &line) else { return };
+        let record = format!("other_head_dims_{arch}");
+        let Some((rows, status)) = verify("other_head_dims_assemble", &record, &line) else { return };
         let rows = rows.as_array().unwrap();
         assert_eq!(rows.len(), count * head_dims.len() * 3);
         let unclean: Vec<&Value> = rows.iter().filter(|row| row["clean"] != true).collect();
@@ -135,17 +180,52 @@ fn other_head_dims_assemble() {
     }
 }
 
+/// Every pair of two head dimensions, once for each target: kernels and shapes by turns.
+#[test]
+fn every_pair_assembles() {
+    let test = "every_pair_assembles";
+    if let Err(error) = Tool::Ptxas.find() {
+        return skip(test, &error.to_string());
+    }
+    let verdicts = verdicts(test);
+    let pairs = HEAD_DIMS.into_iter().flat_map(|qk| HEAD_DIMS.map(|v| HeadDim { qk, v }));
+    let pairs = pairs.filter(|head_dim| head_dim.qk != head_dim.v);
+    let specs: Vec<(usize, HeadDim, Arch)> = pairs
+        .enumerate()
+        .flat_map(|(turn, head_dim)| [Arch::Sm80, Arch::Sm90a].map(|arch| (turn, head_dim, arch)))
+        .collect();
+    let faults = parallel::map(&specs, |(turn, head_dim, arch)| {
+        let name = ["causal_attention", "paged_attention"][turn % 2];
+        let spec = Spec {
+            arch: *arch,
+            dtype: DType::F16,
+            output: DType::F16,
+            head_dim: *head_dim,
+            block_size: (turn % 2 == 1).then_some(16),
+            shape: ShapeClass::ALL[turn / 2 % 3],
+            tuning: Tuning::default(),
+            work: Work::Grid,
+            fold_scale: true,
+        };
+        let compiled = compile((kernels::find(name).unwrap().program)(), &spec).unwrap();
+        let found = verdicts.of(&compiled).unwrap();
+        (!found.is_clean()).then(|| format!("{name}, {arch}, {head_dim}, {}: {found:?}", spec.shape))
+    });
+    finish(&verdicts);
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), specs.len(), faults.join("\n"));
+}
+
 /// Exponentials stand where the schedule says, if it says that they stay: of kernels without and with a table, launched by
 /// themselves and planned.
 #[test]
 fn pinned_exponentials_stay_before_the_wait() {
     let test = "pinned_exponentials_stay_before_the_wait";
-    let line =
-        "verify attention paged_attention latent_attention --arch sm_90a --dtype bf16 --block-size 16 --json";
+    let line = "attention paged_attention latent_attention --arch sm_90a --dtype bf16 --block-size 16";
     let line = format!(
         "{line} --overlap pinned --work grid --head-dim 64,96,128,192,256,192/128,96/64,256/64,576/512"
     );
-    let Some((rows, status)) = json(test, &line) else { return };
+    let Some((rows, status)) = verify(test, "pinned", &line) else { return };
     let pinned: Vec<f64> =
         rows.as_array().unwrap().iter().filter_map(|row| row["late_exponentials"].as_f64()).collect();
     // Three kernels in nine head dimensions and three shapes.
@@ -166,10 +246,10 @@ fn pinned_exponentials_stay_before_the_wait() {
 /// with a branch by row spills, on sm_80 alone.
 fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
     let others = std::env::var("FLASHPAGE_HEAD_SIZES").map_or(0, |_| 208);
-    let ptxas = match Ptxas::find() {
-        Ok(ptxas) => ptxas,
-        Err(error) => return skip(test, &error.to_string()),
-    };
+    if let Err(error) = Tool::Ptxas.find() {
+        return skip(test, &error.to_string());
+    }
+    let verdicts = verdicts(test);
     let mut specs = Vec::new();
     for (index, row) in kernels.iter().enumerate() {
         for arch in [Arch::Sm80, Arch::Sm90a] {
@@ -193,7 +273,7 @@ fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
             fold_scale: true,
         };
         let compiled = compile(&program(&kernel(cache, params, steps)), &spec).unwrap();
-        let found = ptxas.assemble(arch.as_str(), &compiled.text()).unwrap();
+        let found = verdicts.of(&compiled).unwrap();
         (!found.is_clean()).then(|| {
             format!(
                 "{what}, {arch}, head_dim {head_dim}, {shape}: {} bytes stored, {} loaded, {} of stack, {:?}",
@@ -202,6 +282,7 @@ fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
         })
     });
     let faults: Vec<String> = faults.into_iter().flatten().collect();
+    finish(&verdicts);
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), specs.len(), faults.join("\n"));
 }
 

@@ -3,7 +3,7 @@
 //! - [`workload`]: a batch, named and counted by one convention; [`suite`]: those that are timed.
 //! - [`check`](mod@check): problems of the catalogue on a device; [`bench`](mod@bench): workloads on a device, timed.
 //! - [`parity`](mod@parity): one launch on a GPU and on the emulator.
-//! - [`toolchain`]: NVIDIA's assembler and disassembler; [`machine_code`]: what they say of a kernel's main loop.
+//! - [`toolchain`]: NVIDIA's assembler and disassembler; [`verdicts`]: what they said before; [`machine_code`]: what they say of a kernel's main loop.
 //! - [`gpu`]: what a GPU can do and hold; [`limits`]: how fast a main loop can be there; [`l2_cache`]: what of K and V
 //!   memory has to move; [`predict`](mod@predict): a launch.
 //! - [`counted`]: bytes and bank conflicts of a launch, from the emulator; [`leaders`]: what others' loops cost;
@@ -33,4 +33,5 @@ pub mod results;
 pub mod suite;
 pub mod toolchain;
 pub mod tune;
+pub mod verdicts;
 pub mod workload;

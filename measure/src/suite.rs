@@ -5,7 +5,7 @@
 //! Decode is bound by memory: bandwidth by batch, and by how many query heads share a KV head.
 
 use crate::workload::{Mask, Phase, Workload};
-use flashpage_codegen::program::{DType, TileOp};
+use flashpage_codegen::program::DType;
 use flashpage_codegen::{HeadDim, Program, ShapeClass};
 use std::collections::HashMap;
 use std::fmt;
@@ -131,7 +131,7 @@ pub fn representative(
         kv_lens: vec![kv_len; 2],
         block_size,
         head_dim,
-        latent: program.values.iter().any(|value| matches!(value.op, TileOp::Slice { .. })),
+        latent: program.has_values_in_keys(),
         ..prefill(Mask::Full, (head_dim.qk, heads, kv_heads), 0, 0)
     }
 }

@@ -176,6 +176,11 @@ impl Ptxas {
         Tool::Ptxas.find().map(|path| Ptxas { path })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Assembles PTX text for `arch`. What the assembler does not take is among the complaints.
     ///
     /// # Errors
@@ -244,6 +249,11 @@ impl Nvdisasm {
     /// There is none.
     pub fn find() -> Result<Nvdisasm, ToolError> {
         Tool::Nvdisasm.find().map(|path| Nvdisasm { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The text of `nvdisasm -c`: instructions with their addresses, and labels.

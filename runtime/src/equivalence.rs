@@ -14,7 +14,7 @@ use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::choice::{LATENT, tuned_head_dims};
-use flashpage_codegen::program::{DType, Generic, ParamKind, Program, TileOp};
+use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -180,7 +180,7 @@ const HOPPER_BATCHES: &[Batch] = &[
 /// The head dimensions with rows in a target's table that a kernel takes; those that its author fixed, if it takes none.
 /// [`LATENT`]'s rows are for kernels whose values are the first numbers of their keys, and not listed for others.
 pub fn head_dims(program: &Program, arch: Arch) -> Vec<HeadDim> {
-    let is_latent = program.values.iter().any(|value| matches!(value.op, TileOp::Slice { .. }));
+    let is_latent = program.has_values_in_keys();
     let takes = |head_dim: &HeadDim| program.takes(*head_dim).is_ok() && (is_latent || *head_dim != LATENT);
     let taken: Vec<HeadDim> = tuned_head_dims(arch).iter().copied().filter(takes).collect();
     if taken.is_empty() { vec![program.with_fixed(tuned_head_dims(arch)[0])] } else { taken }

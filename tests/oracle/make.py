@@ -1,8 +1,8 @@
-"""Makes oracle cases: `make.py OUT [--only TEXT] [--committed] [--jobs N] [--verbose]`, or `make.py OUT --cuda`.
+"""Makes oracle cases: `make.py OUT [--only TEXT] [--share K/N] [--committed] [--jobs N] [--verbose]`, or `make.py OUT --cuda`.
 
 Every kernel of `triton_kernels/` for each of its targets, as a folder `NAME_smXX` of OUT; with `--cuda` every source
 of `cuda_kernels/` instead, compiled by the nvcc that `NVCC` names, as `cuda_NAME_smXX`. All of the latter and the
-former's `COMMITTED` lie in `cases/`.
+former's `COMMITTED` lie in `cases/`. With `--share 1/3` one case in three is made, the second third by a hash of their names.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import multiprocessing
 import sys
 import time
 import traceback
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -76,6 +77,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
     parser.add_argument("--only", action="append")
+    parser.add_argument("--share", default="0/1")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--committed", action="store_true")
@@ -83,7 +85,9 @@ def main():
     options = parser.parse_args()
     if options.cuda:
         return cuda(options)
-    todo = [(*job, options.out) for job in jobs(options.only) if not options.committed or job[3] in COMMITTED]
+    turn, shares = (int(number) for number in options.share.split("/"))
+    is_wanted = lambda name: zlib.crc32(name.encode()) % shares == turn and (not options.committed or name in COMMITTED)
+    todo = [(*job, options.out) for job in jobs(options.only) if is_wanted(job[3])]
     started, failed = time.time(), 0
     # Triton keeps tables that depend on the first target that a process compiled for: each target has its own.
     for target in sorted({job[2] for job in todo}):

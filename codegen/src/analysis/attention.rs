@@ -52,7 +52,19 @@ impl ScoreOp {
     }
 }
 
+impl Program {
+    /// Whether it is attention whose values are its keys, or their first numbers.
+    pub fn has_values_in_keys(&self) -> bool {
+        recognise(self, true).is_ok_and(|attention| attention.has_values_in_keys())
+    }
+}
+
 impl Attention {
+    /// Whether the values are the keys, or their first numbers: what is loaded once for both.
+    pub fn has_values_in_keys(&self) -> bool {
+        self.v == self.k
+    }
+
     /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
     pub fn has_conditions(&self) -> bool {
         !self.seen.exact || self.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)))

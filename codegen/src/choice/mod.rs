@@ -18,11 +18,22 @@ pub use roles_table::SM90;
 pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
 use crate::analysis::attention::Attention;
-use crate::schedule::{Schedule, Tuning};
+use crate::schedule::{Schedule, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Most column tiles in flight.
 pub const MAX_STAGES: usize = 8;
+
+/// The sizes of a kernel whose values are its keys, from a row for those that load both: as many slots as there is room for, none
+/// of which is V's. K that is V is kept until both products have read it, and another comes meanwhile.
+fn in_keys(of_row: Sizes, fits: impl Fn(Sizes) -> bool) -> Sizes {
+    let stages = (2 * of_row.stages).min(MAX_STAGES);
+    let mut sizes = Sizes { values: ValuesIn::Keys, stages, ..of_row };
+    while sizes.stages > 2 && !fits(sizes) {
+        sizes.stages -= 1;
+    }
+    sizes
+}
 
 /// Why there is no schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

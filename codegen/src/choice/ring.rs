@@ -2,7 +2,7 @@
 //! registers and shared memory.
 
 use super::row::{Carries, both};
-use super::{LATENT, MAX_STAGES, ScheduleError, list, ring_table, row_head_dim};
+use super::{LATENT, MAX_STAGES, ScheduleError, in_keys, list, ring_table, row_head_dim};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::program::Expr;
@@ -59,12 +59,8 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
     let Some(row) = row else { return Ok(None) };
     let mut ring = row.schedule();
     ring.sizes.head_dim = spec.head_dim;
-    if attention.v == attention.k {
-        // As many slots as there is room for, none of which is V's. One holds K that is V, and another comes meanwhile.
-        (ring.sizes.values, ring.sizes.stages) = (ValuesIn::Keys, 2 * ring.stages);
-        while ring.stages > 2 && ring.shared_bytes() > SM80_SHARED_LIMIT {
-            ring.sizes.stages -= 1;
-        }
+    if attention.has_values_in_keys() {
+        ring.sizes = in_keys(ring.sizes, |sizes| Ring { sizes, ..ring }.shared_bytes() <= SM80_SHARED_LIMIT);
     }
     tuned(ring, &spec.tuning).map(Some)
 }

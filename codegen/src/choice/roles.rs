@@ -2,7 +2,7 @@
 //! against registers and shared memory.
 
 use super::row::{MaskClass, RolesRow, both, pair};
-use super::{LATENT, MAX_STAGES, ScheduleError, roles_table, row_head_dim};
+use super::{LATENT, MAX_STAGES, ScheduleError, in_keys, roles_table, row_head_dim};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
 use crate::program::Expr;
@@ -46,14 +46,12 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
     let mut roles = row.schedule();
     roles.sizes.head_dim = spec.head_dim;
-    if attention.v == attention.k {
-        // As many slots as there is room for, none of which is V's: K that is V is kept for an iteration, while the next one is
-        // multiplied.
-        let stages = (2 * roles.stages).min(MAX_STAGES);
-        (roles.sizes.values, roles.sizes.stages) = (ValuesIn::Keys, stages);
-        while roles.stages > 2 && roles.shared_bytes() > roles.shared_limit() {
-            roles.sizes.stages -= 1;
-        }
+    if attention.has_values_in_keys() {
+        let fits = |sizes| {
+            let roles = Roles { sizes, ..roles };
+            roles.shared_bytes() <= roles.shared_limit()
+        };
+        roles.sizes = in_keys(roles.sizes, fits);
     }
     let block_size = spec.block_size.filter(|_| attention.table.is_some());
     if let Some(block_size) = block_size {

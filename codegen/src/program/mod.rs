@@ -24,6 +24,8 @@
 //!   every probability of its row NaN.
 //! - The owned axis is cut into tiles as a schedule likes, so what sums over it, or has it on both sides, means nothing.
 //!   Accumulators lie along other axes than the loop runs over, which has others in every iteration.
+//! - What sums over the loop's axis is to be accumulated: of anything else that is made of it inside the loop, the meaning is
+//!   that of a loop of one iteration, whose tile is the whole axis, which is how the runtime's reference runs it.
 //!
 //! Invariant: a `Program` that the front end returns is well-typed (axes and scalar types agree, every id is
 //! in range); whoever builds one by hand calls [`Program::validate`].

@@ -63,7 +63,7 @@ pub enum DeviceError {
     /// A failure that a test asked for.
     #[error("{operation} failed because `Faults` was asked for it (operation {number} of this device)")]
     Injected {
-        /// What was asked of the device: an [`Operation::name`].
+        /// What was asked of the device: an [`Operation::name`](super::Operation::name).
         operation: &'static str,
         /// Which operation of the device it was, from 0.
         number: u64,

@@ -93,7 +93,7 @@ impl Planner {
         }
         let Setup { packed_heads, head_dim, dtype, ref classes, .. } = self.setup;
         // Values that are the first numbers of keys are read with these.
-        let of_values = if self.attention.v == self.attention.k { 0 } else { head_dim.v };
+        let of_values = if self.attention.has_values_in_keys() { 0 } else { head_dim.v };
         let column = (head_dim.qk + of_values) * dtype.bytes();
         let starts = batch.query.starts;
         let mut groups = Vec::new();

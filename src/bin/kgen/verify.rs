@@ -5,15 +5,16 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::{Overlap, Roles};
+use flashpage::codegen::schedule::Roles;
 use flashpage::codegen::{Arch, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
-use flashpage::measure::cost::{Code, LATE_ALLOWED, Tools};
+use flashpage::measure::cost::LATE_ALLOWED;
 use flashpage::measure::head_dim;
 use flashpage::measure::parallel;
-use flashpage::measure::toolchain::Ptxas;
+use flashpage::measure::verdicts::{Verdict, Verdicts, is_pinned};
 use flashpage::runtime::equivalence;
 use serde_json::json;
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Verify {
@@ -36,6 +37,13 @@ pub struct Verify {
     work: Vec<Work>,
     #[command(flatten)]
     schedule: ScheduleChoice,
+    /// A file with what the assembler said of kernels before: of those that have not changed, all but one in 24 are taken
+    /// from it. `measure/src/verdicts.rs` says what it holds
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
+    /// Write what it says now to the file of `--known`
+    #[arg(long, requires = "known")]
+    record: bool,
     /// One JSON array
     #[arg(long)]
     json: bool,
@@ -128,63 +136,57 @@ impl Row {
         self.compiled.schedule.roles().map(Roles::registers_at_entry)
     }
 
-    /// Whether exponentials are to stay before the wait for the products beside them.
-    fn is_pinned(&self) -> bool {
-        self.compiled.schedule.roles().is_some_and(|roles| roles.overlap == Overlap::Pinned)
+    /// Whether exponentials stay before the wait for the products beside them, where they are to.
+    fn overlaps(&self, verdict: &Verdict) -> bool {
+        !is_pinned(&self.compiled) || verdict.overlaps()
     }
 
-    /// Whether they do, where they are to.
-    fn overlaps(&self, code: &Code) -> bool {
-        !self.is_pinned() || code.overlaps()
-    }
-
-    fn is_clean(&self, code: &Code) -> bool {
-        let assembled = &code.assembled;
-        let as_planned = self.planned_registers().is_none_or(|planned| planned == assembled.registers);
-        assembled.is_clean() && as_planned && self.overlaps(code)
+    fn is_clean(&self, verdict: &Verdict) -> bool {
+        let as_planned = self.planned_registers().is_none_or(|planned| planned == verdict.registers);
+        verdict.is_clean() && as_planned && self.overlaps(verdict)
     }
 }
 
 impl Verify {
-    /// Assembles on all cores, and reads the machine code where something is to be seen in it.
-    fn assemble(&self, rows: &[Row]) -> Result<Vec<Code>, Failure> {
-        let ptxas = Ptxas::find()?;
-        let tools = rows.iter().any(Row::is_pinned).then(Tools::find).transpose()?;
+    /// Assembles on all cores what is not known, and reads the machine code where something is to be seen in it.
+    fn assemble(&self, rows: &[Row]) -> Result<Vec<Verdict>, Failure> {
+        let verdicts = match &self.known {
+            Some(path) => Verdicts::with_record(path)?,
+            None => Verdicts::new()?,
+        };
         let bar = progress::bar(rows.len(), "ptxas");
         let results = parallel::map(rows, |row| {
-            let (arch, text) = (row.spec.arch.as_str(), row.compiled.text());
-            let code = match &tools {
-                Some(tools) => tools.read(arch, &text, row.compiled.schedule.of_score()),
-                None => ptxas.assemble(arch, &text).map(|assembled| Code { assembled, loops: Vec::new() }),
-            };
+            let verdict = verdicts.of(&row.compiled);
             bar.inc(1);
-            code
+            verdict
         });
         bar.finish_and_clear();
-        Ok(results.into_iter().collect::<Result<_, _>>()?)
+        let results = results.into_iter().collect::<Result<_, _>>()?;
+        if self.record {
+            verdicts.write()?;
+        }
+        Ok(results)
     }
 }
 
-fn json_row(row: &Row, code: &Code) -> serde_json::Value {
-    let result = &code.assembled;
+fn json_row(row: &Row, result: &Verdict) -> serde_json::Value {
     json!({
         "kernel": row.kernel, "entry": row.compiled.entry, "arch": row.spec.arch.as_str(),
         "dtype": row.spec.dtype.as_str(), "head_dim": head_dim::json(row.spec.head_dim), "block_size": row.spec.block_size,
         "shape": row.spec.shape.as_str(), "registers": result.registers,
         "spill_stores": result.spill_stores, "spill_loads": result.spill_loads,
         "planned_registers": row.planned_registers(), "shared_bytes": row.compiled.dynamic_shared_bytes,
-        "late_exponentials": code.late_exponentials(),
-        "complaints": result.complaints, "clean": row.is_clean(code),
+        "late_exponentials": result.late_exponentials.map(|late| f64::from(late) / 1000.0),
+        "complaints": result.complaints, "clean": row.is_clean(result),
     })
 }
 
-fn print_table(rows: &[Row], results: &[Code]) {
+fn print_table(rows: &[Row], results: &[Verdict]) {
     println!(
         "{:<26} {:<5} {:>4} {:>6} {:<8} {:>9} {:>7} {:>7}  verdict",
         "kernel", "dtype", "dim", "block", "shape", "registers", "spills", "shared"
     );
-    for (row, code) in rows.iter().zip(results) {
-        let result = &code.assembled;
+    for (row, result) in rows.iter().zip(results) {
         let block = row.spec.block_size.map_or("-".to_owned(), |size| size.to_string());
         println!(
             "{:<26} {:<5} {:>4} {:>6} {:<8} {:>9} {:>7} {:>7}  {}",
@@ -196,16 +198,16 @@ fn print_table(rows: &[Row], results: &[Code]) {
             result.registers,
             result.spill_stores + result.spill_loads,
             row.compiled.dynamic_shared_bytes,
-            if row.is_clean(code) { "ok" } else { "FAILS" }
+            if row.is_clean(result) { "ok" } else { "FAILS" }
         );
         if let Some(planned) = row.planned_registers().filter(|planned| *planned != result.registers) {
             println!("    {planned} registers were planned");
         }
-        if let Some(late) = code.late_exponentials().filter(|_| !row.overlaps(code)) {
+        if let Some(late) = result.late_exponentials.filter(|_| !row.overlaps(result)) {
             println!(
                 "    {:.0} % of the exponentials of a main loop stand behind the wait for the products that they \
                  should go on beside, of at most {:.0} %",
-                100.0 * late,
+                f64::from(late) / 10.0,
                 100.0 * LATE_ALLOWED
             );
         }
@@ -213,19 +215,20 @@ fn print_table(rows: &[Row], results: &[Code]) {
             println!("    {complaint}");
         }
     }
-    let clean = rows.iter().zip(results).filter(|(row, code)| row.is_clean(code)).count();
+    let clean = rows.iter().zip(results).filter(|(row, result)| row.is_clean(result)).count();
     println!("{clean} of {} kernels assemble without spills or complaints", results.len());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flashpage::codegen::schedule::Tuning;
+    use flashpage::codegen::schedule::{Overlap, Tuning};
+    use flashpage::measure::cost::Code;
     use flashpage::measure::machine_code::{Listing, inner_loops};
     use flashpage::measure::toolchain::Assembled;
 
     /// Machine code whose main loop has so many of ten exponentials behind its last wait.
-    fn code(late: usize, registers: u32) -> Code {
+    fn verdict(late: usize, registers: u32) -> Verdict {
         let (exponential, wait) = ("MUFU.EX2 R4, R4", "WARPGROUP.DEPBAR.LE gsb0, 0x0");
         let mut body = vec!["HGMMA.64x128x16.F32 R24, gdesc[UR8], R24", wait];
         body.extend(vec![exponential; 10 - late]);
@@ -235,7 +238,7 @@ mod tests {
         let line = |(index, instruction): (usize, &&str)| format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
         let text = ".L_x_0:\n".to_owned() + &body.iter().enumerate().map(line).collect::<String>();
         let assembled = Assembled { registers, ..Assembled::default() };
-        Code { assembled, loops: inner_loops(&Listing::read(&text), 128.into()) }
+        Verdict::of(&Code { assembled, loops: inner_loops(&Listing::read(&text), 128.into()) })
     }
 
     #[test]
@@ -266,9 +269,9 @@ mod tests {
             (None, 10, 152, false),
         ];
         for (overlap, late, registers, expected) in table {
-            let (row, code) = (row(overlap), code(late, registers));
-            assert_eq!(code.late_exponentials(), Some(late as f64 / 10.0));
-            assert_eq!(row.is_clean(&code), expected, "{overlap:?}, {late} late, {registers} registers");
+            let (row, verdict) = (row(overlap), verdict(late, registers));
+            assert_eq!(verdict.late_exponentials, Some(100 * late as u32));
+            assert_eq!(row.is_clean(&verdict), expected, "{overlap:?}, {late} late, {registers} registers");
         }
     }
 }
