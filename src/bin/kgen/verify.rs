@@ -235,7 +235,7 @@ mod tests {
         let line = |(index, instruction): (usize, &&str)| format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
         let text = ".L_x_0:\n".to_owned() + &body.iter().enumerate().map(line).collect::<String>();
         let assembled = Assembled { registers, ..Assembled::default() };
-        Code { assembled, loops: inner_loops(&Listing::read(&text), 128.into()) }
+        Code { assembled, loops: inner_loops(&Listing::read(&text), HeadDim::from(128).into()) }
     }
 
     #[test]
