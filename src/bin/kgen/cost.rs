@@ -7,7 +7,7 @@ use crate::progress;
 use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::row_head_dim;
+use flashpage::codegen::choice::{LATENT, row_head_dim};
 use flashpage::codegen::layout::swizzle::Swizzle;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
@@ -294,9 +294,10 @@ impl Row {
         Ok(Row { program: program.clone(), spec: *spec, cost, counted })
     }
 
-    /// The leaders' figures are of loops over whole tiles of rows.
+    /// The leaders' figures are of loops over whole tiles of rows: a prefill's, and of latent attention a decode's too, whose
+    /// heads fill one.
     fn leader(&self) -> Option<&'static Leader> {
-        if self.spec.shape != ShapeClass::Prefill {
+        if self.spec.shape != ShapeClass::Prefill && self.spec.head_dim != LATENT {
             return None;
         }
         let masked = self.cost.code.loops.iter().any(|code| code.is_boundary);
