@@ -8,8 +8,8 @@ use crate::predict::{self, Prediction, predict};
 use crate::toolchain::{Assembled, Nvdisasm, Ptxas, ToolError};
 use crate::workload::Workload;
 use flashpage_codegen::program::DType;
-use flashpage_codegen::schedule::{Schedule, Tuning};
-use flashpage_codegen::{Arch, CompileError, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile};
+use flashpage_codegen::schedule::{Schedule, ScoreProducts, Tuning};
+use flashpage_codegen::{Arch, CompileError, Compiled, Program, ShapeClass, Spec, Work, compile};
 
 /// The tools that machine code is read with.
 #[derive(Clone, Debug)]
@@ -29,15 +29,16 @@ impl Tools {
         Ok(Tools { ptxas: Ptxas::find()?, nvdisasm: Nvdisasm::find()? })
     }
 
-    /// Assembles PTX text for `arch`, and reads the main loops of what comes out.
+    /// Assembles PTX text for `arch`, and reads the main loops of what comes out. Their scores are counted by what one takes
+    /// in products: [`Sizes::of_score`](flashpage_codegen::schedule::Sizes::of_score) of a kernel of ours.
     ///
     /// # Errors
     /// A tool that cannot be run. What the assembler does not take is in the complaints.
-    pub fn read(&self, arch: &str, text: &str, head_dim: HeadDim) -> Result<Code, ToolError> {
+    pub fn read(&self, arch: &str, text: &str, of_score: ScoreProducts) -> Result<Code, ToolError> {
         let assembled = self.ptxas.assemble(arch, text)?;
         let loops = match assembled.cubin.is_empty() {
             true => Vec::new(),
-            false => inner_loops(&Listing::read(&self.nvdisasm.disassemble(&assembled.cubin)?), head_dim),
+            false => inner_loops(&Listing::read(&self.nvdisasm.disassemble(&assembled.cubin)?), of_score),
         };
         Ok(Code { assembled, loops })
     }

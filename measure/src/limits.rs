@@ -127,6 +127,7 @@ pub fn limit(bounds: &[Bound]) -> Option<Bound> {
 mod tests {
     use super::*;
     use crate::machine_code::{Listing, inner_loops};
+    use flashpage_codegen::HeadDim;
     use std::fmt::Write;
 
     /// A loop of these instructions, each as often as said.
@@ -136,7 +137,7 @@ mod tests {
         for (index, instruction) in all.chain(["@P0 BRA `(.L_x_0)"]).enumerate() {
             writeln!(text, "/*{:04x}*/ {instruction} ;", 16 * index).unwrap();
         }
-        inner_loops(&Listing::read(&text), head_dim.into()).remove(0)
+        inner_loops(&Listing::read(&text), HeadDim::from(head_dim).into()).remove(0)
     }
 
     const HMMA: &str = "HMMA.16816.F32 R4, R8, R12, R4";

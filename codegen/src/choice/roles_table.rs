@@ -59,17 +59,17 @@ pub const SM90: &[RolesRow] = &[
     RolesRow { head_dim: pair(192, 128), shape: Decode, mask: None, consumers: 1, cols: 96, stages: 3, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
                why: "executed per score 6.58, registers 255; 180 KiB of K and V in flight, in tiles wide enough that a turn's latencies fit beside its copies" },
     RolesRow { head_dim: LATENT, shape: Prefill, mask: None, consumers: 2, cols: 64, stages: 1, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-               why: "executed per score 17.62, registers 168; two tiles of 64 are what there is room for beside Q; with 32 columns Q is read twice as often, and shared memory binds" },
+               why: "executed per score 35.25, registers 168; two tiles of 64 are what there is room for beside Q; with 32 columns Q is read twice as often, and shared memory binds" },
     RolesRow { head_dim: LATENT, shape: Prefill, mask: Some(Conditions), consumers: 2, cols: 32, stages: 1, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-               why: "executed per score 29.94, registers 168 without the conditions; with 64 columns beside 256 of O they spill 340 bytes, with 48 they spill 176" },
+               why: "executed per score 59.88, registers 168 without the conditions; with 64 columns beside 256 of O they spill 340 bytes, with 48 they spill 176" },
     RolesRow { head_dim: LATENT, shape: Append, mask: None, consumers: 2, cols: 64, stages: 1, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-               why: "executed per score 17.62, registers 168; two tiles of 64 are what there is room for beside Q; with 32 columns Q is read twice as often, and shared memory binds" },
+               why: "executed per score 35.25, registers 168; two tiles of 64 are what there is room for beside Q; with 32 columns Q is read twice as often, and shared memory binds" },
     RolesRow { head_dim: LATENT, shape: Append, mask: Some(Conditions), consumers: 2, cols: 32, stages: 1, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-               why: "executed per score 29.94, registers 168 without the conditions; with 64 columns beside 256 of O they spill 340 bytes, with 48 they spill 176" },
+               why: "executed per score 59.88, registers 168 without the conditions; with 64 columns beside 256 of O they spill 340 bytes, with 48 they spill 176" },
     RolesRow { head_dim: LATENT, shape: Decode, mask: None, consumers: 2, cols: 64, stages: 1, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-               why: "executed per score 17.62, registers 168; two tiles of 64 are what there is room for beside Q; with 32 columns Q is read twice as often, and shared memory binds" },
+               why: "executed per score 35.25, registers 168; two tiles of 64 are what there is room for beside Q; with 32 columns Q is read twice as often, and shared memory binds" },
     RolesRow { head_dim: LATENT, shape: Decode, mask: Some(Conditions), consumers: 2, cols: 32, stages: 1, blocks_per_sm: 1, output: OverQuery, polynomial: 0,
-               why: "executed per score 29.94, registers 168 without the conditions; with 64 columns beside 256 of O they spill 340 bytes, with 48 they spill 176" },
+               why: "executed per score 59.88, registers 168 without the conditions; with 64 columns beside 256 of O they spill 340 bytes, with 48 they spill 176" },
 ];
 
 /// The row of a kernel; `None` where the table has none.

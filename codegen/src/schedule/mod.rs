@@ -53,6 +53,29 @@ pub struct Sizes {
     pub blocks_per_sm: u32,
 }
 
+/// What a score takes in products, all warps together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScoreProducts {
+    /// Head dimensions.
+    pub head_dim: HeadDim,
+    /// By how many warps it is computed: one, but for [`Sizes::split`].
+    pub computed: usize,
+}
+
+impl ScoreProducts {
+    /// Multiply-adds: a row of K for each warp that computes it, and one of V, in as many parts.
+    pub fn multiply_adds(self) -> usize {
+        self.computed * self.head_dim.qk + self.head_dim.v
+    }
+}
+
+/// Of a score that one warp computes.
+impl From<HeadDim> for ScoreProducts {
+    fn from(head_dim: HeadDim) -> ScoreProducts {
+        ScoreProducts { head_dim, computed: 1 }
+    }
+}
+
 /// Where V is in shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValuesIn {
@@ -88,15 +111,14 @@ impl Sizes {
         self.rows * self.split / self.warps
     }
 
-    /// What a warp multiplies for each score that it computes: a row of K, and of V's its columns of O.
-    pub fn of_score(&self) -> HeadDim {
-        HeadDim { qk: self.head_dim.qk, v: self.output_columns() }
+    /// What a score takes in products.
+    pub fn of_score(&self) -> ScoreProducts {
+        ScoreProducts { head_dim: self.head_dim, computed: self.split }
     }
 
     /// Of all that warps multiply, what no other does too: all of it, but for scores where O's columns are cut into parts.
     pub fn useful_share(&self) -> f64 {
-        let HeadDim { qk, v } = self.head_dim;
-        (qk + v) as f64 / (self.split * qk + v) as f64
+        ScoreProducts::from(self.head_dim).multiply_adds() as f64 / self.of_score().multiply_adds() as f64
     }
 
     /// Columns of O that a warp has.

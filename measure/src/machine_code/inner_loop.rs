@@ -3,6 +3,8 @@
 //! The figure that kernels are compared by is *instructions that are no products, per score*: the loop's instructions
 //! less its matrix products, over the scores of a tile that one thread holds. How many these are is told by the
 //! products themselves: a score takes as many multiply-adds as a head has numbers, of the keys for Q Kᵀ and of the values for P V.
+//! A score that several warps compute counts once ([`ScoreProducts`]), and each of them holds a part of it: the figure is what
+//! it costs all of them together.
 //!
 //! *Static* counts every instruction of the loop. *Executed* leaves out what a forward branch inside the loop can jump
 //! over: the accumulator's rescale, while no row maximum grows.
@@ -11,7 +13,7 @@
 //! behind its last wait ([`InnerLoop::late_exponentials`]) is where the assembler has put them, whatever the source says.
 
 use super::{Instruction, Listing, Unit, products, shared_passes, unit};
-use flashpage_codegen::HeadDim;
+use flashpage_codegen::schedule::ScoreProducts;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A loop that holds matrix products, and none that does.
@@ -25,7 +27,7 @@ pub struct InnerLoop {
     pub addresses: (u64, u64),
     /// Matrix products.
     pub products: usize,
-    /// Scores of a tile that a thread holds.
+    /// Scores of a tile that a thread holds; a half of one that another warp computes too, and so on.
     pub scores: f64,
     /// Instructions of every kind, by name without modifiers.
     pub mix: BTreeMap<String, usize>,
@@ -41,7 +43,7 @@ pub struct InnerLoop {
     pub multiply_adds: f64,
     /// Whether the products are of a warpgroup (`wgmma`), which its warps do not wait for at once.
     pub is_warpgroup: bool,
-    /// Whether it masks: it has a selection for most scores.
+    /// Whether it masks: it has a selection for most scores that a thread computes.
     pub is_boundary: bool,
     /// What share of its exponentials stands behind the last wait for products, which then go on beside none of them;
     /// `None` of a loop that does not wait twice: for the scores, and for the products that go on beside the softmax.
@@ -92,8 +94,8 @@ impl InnerLoop {
     }
 }
 
-/// The loops over tiles of a kernel with this head dimension, in the order of the code.
-pub fn inner_loops(listing: &Listing, head_dim: HeadDim) -> Vec<InnerLoop> {
+/// The loops over tiles of a kernel whose scores take these products, in the order of the code.
+pub fn inner_loops(listing: &Listing, of_score: ScoreProducts) -> Vec<InnerLoop> {
     // A loop is a branch back to where everybody who reaches it has been: blocks that the assembler puts behind the
     // kernel's end, to try a barrier again, also branch back, into the middle of things. Several branches to one label
     // are one loop.
@@ -116,11 +118,11 @@ pub fn inner_loops(listing: &Listing, head_dim: HeadDim) -> Vec<InnerLoop> {
     loops
         .iter()
         .filter(|range| innermost(range))
-        .map(|(first, last)| read(listing, *first, *last, head_dim))
+        .map(|(first, last)| read(listing, *first, *last, of_score))
         .collect()
 }
 
-fn read(listing: &Listing, first: usize, last: usize, head_dim: HeadDim) -> InnerLoop {
+fn read(listing: &Listing, first: usize, last: usize, of_score: ScoreProducts) -> InnerLoop {
     let code = &listing.instructions[first..=last];
     // Where a conditional forward branch lands inside the loop, what lies between can be jumped over.
     let mut skipped = vec![false; code.len()];
@@ -132,7 +134,8 @@ fn read(listing: &Listing, first: usize, last: usize, head_dim: HeadDim) -> Inne
     }
     let executed = || code.iter().zip(&skipped).filter(|(_, skipped)| !**skipped).map(|(i, _)| i);
     let multiply_adds: f64 = code.iter().map(products).sum();
-    let scores = multiply_adds / (head_dim.qk + head_dim.v) as f64;
+    let scores = multiply_adds / of_score.multiply_adds() as f64;
+    let computed = scores * of_score.computed as f64;
     let mut mix = BTreeMap::new();
     for instruction in code {
         *mix.entry(instruction.base().to_owned()).or_insert(0) += 1;
@@ -152,7 +155,7 @@ fn read(listing: &Listing, first: usize, last: usize, head_dim: HeadDim) -> Inne
         shared_passes: executed().map(shared_passes).sum(),
         multiply_adds,
         is_warpgroup: code.iter().any(|i| i.base().ends_with("GMMA")),
-        is_boundary: mix.get("FSEL").is_some_and(|n| *n as f64 > scores / 2.0),
+        is_boundary: mix.get("FSEL").is_some_and(|n| *n as f64 > computed / 2.0),
         late_exponentials: late_exponentials(code),
         mix,
         code: code.to_vec(),
@@ -177,6 +180,11 @@ fn late_exponentials(code: &[Instruction]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flashpage_codegen::HeadDim;
+
+    fn loops_of(text: &str, head_dim: usize) -> Vec<InnerLoop> {
+        inner_loops(&Listing::read(text), HeadDim::from(head_dim).into())
+    }
 
     /// A loop of two products with a rescale that is jumped over, inside a loop over tiles of rows.
     const TEXT: &str = "
@@ -234,7 +242,7 @@ mod tests {
             for (index, instruction) in all.chain(["@P0 BRA `(.L_x_0)"]).enumerate() {
                 text += &format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
             }
-            assert_eq!(inner_loops(&Listing::read(&text), 64.into())[0].late_exponentials, late, "{mix:?}");
+            assert_eq!(loops_of(&text, 64)[0].late_exponentials, late, "{mix:?}");
         }
     }
 
@@ -248,13 +256,13 @@ mod tests {
         /*0030*/ WARPGROUP.DEPBAR.LE gsb0, 0x1 ;
         /*0040*/ HGMMA.64x128x16.F32 R88, R4, gdesc[UR8], R88, gsb0 ;
         /*0050*/ @P0 BRA `(.L_x_0) ;";
-        let found = &inner_loops(&Listing::read(text), 64.into())[0];
+        let found = &loops_of(text, 64)[0];
         assert_eq!(found.groups(), [(0, 1, Some(3)), (2, 2, None), (4, 4, None)]);
     }
 
     #[test]
     fn a_second_try_behind_the_end_is_no_loop() {
-        let loops = inner_loops(&Listing::read(RETRY), 64.into());
+        let loops = loops_of(RETRY, 64);
         assert_eq!(loops.iter().map(|code| code.addresses).collect::<Vec<_>>(), [(0x10, 0x40)]);
         assert_eq!((loops[0].scores, loops[0].is_warpgroup), (8.0, true));
     }
@@ -262,7 +270,7 @@ mod tests {
     #[test]
     fn the_innermost_loop_with_products_is_counted() {
         // Two products of 64 multiply-adds a thread, for a head_dim of 32: two scores.
-        let loops = inner_loops(&Listing::read(TEXT), 32.into());
+        let loops = loops_of(TEXT, 32);
         assert_eq!(loops.len(), 1);
         let found = &loops[0];
         assert_eq!(found.addresses, (0x10, 0x80));
@@ -272,5 +280,19 @@ mod tests {
         assert_eq!(found.executed[&Unit::Tensor], 2);
         assert_eq!(found.by_frequency()[0], ("BRA", 2));
         assert!(!found.is_boundary && !found.is_warpgroup);
+    }
+
+    #[test]
+    fn a_score_that_several_warps_compute_counts_once() {
+        // 128 multiply-adds a thread: 16 of keys for each warp that computes a score, and 32 of values in all.
+        let head_dim = HeadDim { qk: 16, v: 32 };
+        // A mask is applied wherever a score is computed: two selections are most of the first's, and half of the second's.
+        let masked = TEXT.replace("FMUL", "FSEL");
+        for (computed, scores, masks) in [(1, 128.0 / 48.0, true), (2, 2.0, false), (6, 1.0, false)] {
+            let found = &inner_loops(&Listing::read(&masked), ScoreProducts { head_dim, computed })[0];
+            let figures = (found.scores, found.non_products(), found.executed_non_products());
+            assert_eq!(figures, (scores, 6.0 / scores, 4.0 / scores), "{computed} warps");
+            assert_eq!((found.multiply_adds, found.is_boundary), (128.0, masks), "{computed} warps");
+        }
     }
 }

@@ -104,6 +104,7 @@ fn shade(picture: &mut Picture, (x, y): (usize, usize), (w, h): (usize, usize), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flashpage::codegen::HeadDim;
     use flashpage::measure::machine_code::{Listing, inner_loops};
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
 .L_x_1:
         /*0050*/ MUFU.EX2 R4, R4 ;
         /*0060*/ @P0 BRA `(.L_x_0) ;";
-        let drawn = draw("k", &inner_loops(&Listing::read(text), 64.into())).unwrap();
+        let drawn = draw("k", &inner_loops(&Listing::read(text), HeadDim::from(64).into())).unwrap();
         assert!(drawn.starts_with("<svg") && drawn.trim_end().ends_with("</svg>"));
         // Two groups of products, each dark and light; what can be jumped over.
         assert_eq!(drawn.matches("fill-opacity=\"0.4\"").count(), 2);

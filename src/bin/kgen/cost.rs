@@ -7,7 +7,7 @@ use crate::progress;
 use crate::table::Style;
 use crate::{Failure, Outcome};
 use clap::Args;
-use flashpage::codegen::choice::row_head_dim;
+use flashpage::codegen::choice::{LATENT, row_head_dim};
 use flashpage::codegen::layout::swizzle::Swizzle;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Tuning;
@@ -206,7 +206,7 @@ impl KernelCost {
             .find_map(|line| line.trim().strip_prefix(".target"))
             .and_then(|rest| rest.split([' ', ',', '\t']).find(|word| !word.is_empty()))
             .unwrap_or(self.arch.as_str());
-        let code = tools.read(target, &text, head_dim)?;
+        let code = tools.read(target, &text, head_dim.into())?;
         if let Some(svg) = &self.svg {
             draw(svg, &format!("{path} for {target}, head_dim {head_dim}"), &code)?;
         }
@@ -277,8 +277,8 @@ impl KernelCost {
 const LEGEND: &str = "\
 registers, spills: ptxas -v. shared: bytes of a block. blocks: that fit on a multiprocessor together. MMA, static, \
 executed: of nvdisasm -c, the loop over tiles inside the mask: matrix products, and instructions that are no \
-products, per score of a thread; executed leaves out the rescale that is jumped over while no row maximum grows. \
-leader: the nearest leader's static figure (its own loop, same assembler). late exp: exponentials of the worst main \
+products, per score of a thread, where one that several warps compute counts once; executed leaves out the rescale that is \
+jumped over while no row maximum grows. leader: the nearest leader's static figure (its own loop, same assembler). late exp: exponentials of the worst main \
 loop that stand behind its last wait for products, which then go on beside none of them (sm_90a). bytes: global memory asked for over the \
 least possible, in a small batch on the emulator. conflicts: passes over shared memory lost to bank conflicts. \
 Limits: bench/README.md says how they are taken. `kgen cost KERNEL --head-dim N --shape CLASS` shows one kernel whole.";
@@ -294,9 +294,10 @@ impl Row {
         Ok(Row { program: program.clone(), spec: *spec, cost, counted })
     }
 
-    /// The leaders' figures are of loops over whole tiles of rows.
+    /// The leaders' figures are of loops over whole tiles of rows: a prefill's, and of latent attention a decode's too, whose
+    /// heads fill one.
     fn leader(&self) -> Option<&'static Leader> {
-        if self.spec.shape != ShapeClass::Prefill {
+        if self.spec.shape != ShapeClass::Prefill && self.spec.head_dim != LATENT {
             return None;
         }
         let masked = self.cost.code.loops.iter().any(|code| code.is_boundary);
@@ -521,7 +522,9 @@ fn print_code(code: &Code) {
     for complaint in &assembled.complaints {
         println!("  {complaint}");
     }
-    println!("main loops: instructions that are no products, per score of a thread");
+    println!(
+        "main loops: instructions that are no products, per score of a thread (one that several warps compute counts once)"
+    );
     for code in &code.loops {
         let late = match code.late_exponentials {
             None => String::new(),

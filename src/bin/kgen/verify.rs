@@ -238,7 +238,8 @@ mod tests {
         let line = |(index, instruction): (usize, &&str)| format!("/*{:04x}*/ {instruction} ;\n", 16 * index);
         let text = ".L_x_0:\n".to_owned() + &body.iter().enumerate().map(line).collect::<String>();
         let assembled = Assembled { registers, ..Assembled::default() };
-        Verdict::of(&Code { assembled, loops: inner_loops(&Listing::read(&text), 128.into()) })
+        let loops = inner_loops(&Listing::read(&text), HeadDim::from(128).into());
+        Verdict::of(&Code { assembled, loops })
     }
 
     #[test]
