@@ -9,7 +9,7 @@ mod planning;
 mod targets;
 
 use flashpage::codegen::choice::{HEAD_DIMS, LATENT, untuned_head_dims};
-use flashpage::codegen::{Arch, HeadDim, ShapeClass};
+use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass};
 use flashpage::kernels::catalogue;
 use flashpage::prelude::*;
 use flashpage::runtime::equivalence::{check_rows, suite_in};
@@ -19,6 +19,33 @@ use flashpage::runtime::{
 };
 use planning::{forced, stock};
 use targets::{ARCHS, device, options};
+
+/// Keys whose first numbers are the values, contiguous: the stock kernel's are paged.
+#[attention_kernel]
+fn latent_contiguous<T: Element, const D: usize, const E: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    o: Output<T, E>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let k = k.load(cols);
+        let s = (dot(q, k.t()) * scale).mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, k.slice::<E>());
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}
+
+/// A stock kernel, or this file's.
+fn kernel(name: &str) -> &'static Program {
+    if name == "latent_contiguous" { latent_contiguous::program() } else { stock(name) }
+}
 
 /// A launch: the kernel, the class it is made for, lengths, query heads and KV heads, block size.
 type Case = (&'static str, ShapeClass, &'static [(usize, usize)], (usize, usize), usize);
@@ -42,11 +69,11 @@ fn head_dims(arch: Arch) -> Vec<HeadDim> {
 
 /// Whether a kernel has a head dimension: a slice is no larger than what it is cut from.
 fn takes(name: &str, head_dim: HeadDim) -> bool {
-    stock(name).takes(head_dim).is_ok()
+    kernel(name).takes(head_dim).is_ok()
 }
 
 /// Ends inside a tile, rows stored whole and one by one, boxes of one block, of half a block, and of eight rows.
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     ("causal_attention", ShapeClass::Prefill, &[(131, 150), (0, 9), (20, 33)], (2, 1), 16),
     ("paged_attention", ShapeClass::Append, &[(9, 140), (4, 66)], (4, 2), 16),
     ("paged_full_attention", ShapeClass::Decode, &[(1, 200), (1, 7)], (6, 2), 16),
@@ -54,6 +81,8 @@ const CASES: [Case; 7] = [
     ("paged_attention", ShapeClass::Prefill, &[(70, 81)], (3, 3), 24),
     ("latent_attention", ShapeClass::Decode, &[(1, 139), (1, 3), (2, 64)], (8, 1), 16),
     ("latent_attention", ShapeClass::Prefill, &[(70, 75)], (2, 2), 24),
+    ("latent_contiguous", ShapeClass::Decode, &[(1, 139), (1, 3), (2, 64)], (8, 1), 16),
+    ("latent_contiguous", ShapeClass::Prefill, &[(70, 75)], (2, 2), 16),
 ];
 
 /// Eager, lazy and random copies, by turns.
@@ -89,7 +118,7 @@ fn every_shape(arch: Arch) {
             let number = turn + index;
             let (device, problem) = (&devices[number % devices.len()], problem(case, head_dim, number));
             let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
-            failures.extend(judge::judge(device, case.0, stock(case.0), &problem, &options).err());
+            failures.extend(judge::judge(device, case.0, kernel(case.0), &problem, &options).err());
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -121,7 +150,7 @@ fn every_pair(arch: Arch) {
         let case = &cases[turn % cases.len()];
         let (device, problem) = (&devices[turn % devices.len()], problem(case, head_dim, turn));
         let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
-        failures.extend(judge::judge(device, case.0, stock(case.0), &problem, &options).err());
+        failures.extend(judge::judge(device, case.0, kernel(case.0), &problem, &options).err());
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
@@ -146,9 +175,10 @@ fn planned() {
             let (q_heads, kv_heads) = [(4, 2), (3, 1)][turn % 2];
             let (block_size, layout) = ([16, 8, 24][turn % 3], [PoolLayout::Nhd, PoolLayout::Hnd][turn % 2]);
             let of = Problem { head_dim, lens, q_heads, kv_heads, block_size, layout, ..Problem::default() };
-            let names = [["paged_attention", "causal_attention"][turn / 2 % 2], "latent_attention"];
+            let own = ["paged_attention", "causal_attention"][turn / 2 % 2];
+            let names = [own, "latent_attention", "latent_contiguous"];
             for name in names.into_iter().filter(|name| takes(name, head_dim)) {
-                let plan = planning::judge(&devices[turn % 3], stock(name), &of, forced(3)).unwrap();
+                let plan = planning::judge(&devices[turn % 3], kernel(name), &of, forced(3)).unwrap();
                 assert!(plan.merged_rows > 0, "{plan}");
             }
         }
@@ -162,7 +192,7 @@ fn other_heads_may_be_nan() {
     for arch in ARCHS {
         let devices = devices(arch);
         for (turn, head_dim) in head_dims(arch).into_iter().enumerate() {
-            let names = ["causal_attention", "paged_attention", "latent_attention"];
+            let names = ["causal_attention", "paged_attention", "latent_attention", "latent_contiguous"];
             for (index, name) in names.into_iter().enumerate().filter(|(_, name)| takes(name, head_dim)) {
                 let number = turn + index;
                 let (heads, sound) = (3, turn % 3);
@@ -170,7 +200,7 @@ fn other_heads_may_be_nan() {
                 let case = (name, ShapeClass::Append, &[][..], (heads, heads), 16);
                 let problem =
                     Problem { dtype: DType::F16, lens: lens.to_vec(), ..problem(&case, head_dim, number) };
-                let (device, program) = (&devices[number % 3], stock(name));
+                let (device, program) = (&devices[number % 3], kernel(name));
                 let inputs = problem.inputs(device, program).unwrap();
                 let arguments = inputs.arguments();
                 for argument in &arguments {
@@ -225,7 +255,7 @@ fn poison(argument: &Argument<'_>, heads: usize, sound: usize) {
 fn count(arch: Arch, case: &Case, head_dim: HeadDim) -> Profile {
     let emulator = options(arch, AsyncPolicy::Eager, WarpOrder::InOrder);
     let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
-    let (program, problem) = (stock(case.0), problem(case, head_dim, 0));
+    let (program, problem) = (kernel(case.0), problem(case, head_dim, 0));
     let inputs = problem.inputs(&device, program).unwrap();
     let options = LaunchOptions { shape: Some(case.1), ..LaunchOptions::default() };
     let report = launch(&device, program, &inputs.arguments(), &options).unwrap();
@@ -266,9 +296,9 @@ fn sizes_without_kernels() {
         let device = targets::plain(arch);
         for (head_dim, advice) in table {
             let problem = Problem { head_dim: head_dim.into(), lens: vec![(2, 3)], ..Problem::default() };
-            let inputs = problem.inputs(&device, stock("attention")).unwrap();
+            let inputs = problem.inputs(&device, kernel("attention")).unwrap();
             let arguments = inputs.arguments();
-            let refused = launch(&device, stock("attention"), &arguments, &LaunchOptions::default());
+            let refused = launch(&device, kernel("attention"), &arguments, &LaunchOptions::default());
             let message = refused.unwrap_err().to_string();
             let named = format!("head_dim {head_dim} has no kernels");
             assert!(message.contains(&named) && message.contains(advice), "{message}");

@@ -16,6 +16,7 @@ mod drawn_forms;
 #[rustfmt::skip]
 mod drawn_kernels;
 mod judge;
+mod planning;
 mod programs;
 mod targets;
 
@@ -79,6 +80,12 @@ fn check(drawn: &Drawn) -> Result<(), String> {
     for arch in targets::ARCHS {
         let device = device(arch, drawn.seed);
         judge(&device, "drawn.rs", &program, &drawn.problem, &options)?;
+        // Planned as well, with keys in one part or in several that are merged.
+        if drawn.seed.is_multiple_of(4) {
+            let parts = 1 + drawn.seed as usize / 4 % 3;
+            planning::judge(&device, &program, &drawn.problem, planning::forced(parts))
+                .map_err(|error| format!("planned in {parts} parts for {arch}: {error}"))?;
+        }
     }
     Ok(())
 }

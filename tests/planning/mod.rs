@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use flashpage::codegen::Program;
+use flashpage::codegen::program::ParamKind;
 use flashpage::kernels::find;
 use flashpage::prelude::*;
 use flashpage::runtime::check::{check_lse, check_output, judged_as};
@@ -30,11 +31,11 @@ pub fn forced(parts: usize) -> PlanOptions {
 /// to no sequence are not looked at.
 pub fn wrong(program: &Program, arguments: &[Argument<'_>]) -> Option<String> {
     let (expected, plain) = (reference(program, arguments).unwrap(), plain(program, arguments).unwrap());
-    let query = arguments.iter().find_map(|argument| match argument {
-        Argument::Ragged(ragged) => Some(*ragged),
+    let query = program.params.iter().zip(arguments).find_map(|(param, argument)| match argument {
+        Argument::Ragged(ragged) if param.kind == ParamKind::Query => Some(*ragged),
         _ => None,
     });
-    let query = query.expect("the query comes first");
+    let query = query.expect("a kernel has a query");
     let rows = query.starts.tokens() * query.tensor.shape()[1];
     for (expected, plain) in expected.iter().zip(&plain) {
         let Argument::Output(tensor) = arguments[expected.param.0] else { continue };

@@ -1,9 +1,9 @@
-//! What the compiler says of kernels with mistakes: each file of `tests/ui` beside what it makes rustc print.
+//! What the compiler says of kernels with mistakes: each file of `ui/` beside what it makes rustc print.
 //!
 //! The messages of rustc itself change between its versions, so they are compared only under the version they
 //! were pinned with; what the front end says is tested under every version in `codegen/tests`. No case makes
 //! rustc list the types that implement an operator: every dependency adds to those.
-//! To accept new output: `TRYBUILD=overwrite cargo test -p flashpage-tests --test ui`.
+//! To accept new output: `TRYBUILD=overwrite cargo test -p flashpage-compile-tests`.
 
 use std::io::Write;
 use std::process::Command;
