@@ -75,10 +75,10 @@ pub fn form_1<T: Element, const D: usize>(
         sum1 += t7.sum();
         sum2 += dot(t7, t11);
     }
-    out0.store(softmax.finish(acc) * t3);
+    out0.store(softmax.finish(acc) * t0);
     out1.store(softmax.lse() * t2);
-    let t14 = sum0 - 0.25;
-    out2.store(t14);
+    let less14 = sum0 - 0.25;
+    out2.store(less14);
     out3.store(sum1);
     out4.store(sum2);
 }
@@ -319,10 +319,10 @@ pub fn form_9<T: Element, const D: usize>(
         let t7 = t5 - t3;
         sum0 += dot(t4, t3);
     }
-    let t8 = sum0 - 0.25;
-    out0.store(t8);
-    let t9 = t1 - 0.25;
-    out1.store(t9);
+    let less8 = sum0 - 0.25;
+    out0.store(less8);
+    let less9 = t1 - 0.25;
+    out1.store(less9);
 }
 
 #[attention_kernel(reference)]
@@ -422,8 +422,8 @@ pub fn form_12<T: Element, const D: usize, const E: usize>(
     }
     out0.store(sum0);
     out1.store(sum1);
-    let t9 = sum2 - 0.25;
-    out2.store(t9);
+    let less9 = sum2 - 0.25;
+    out2.store(less9);
 }
 
 #[attention_kernel(reference)]
@@ -494,10 +494,10 @@ pub fn form_14<T: Element, const D: usize, const E: usize>(
     }
     out0.store(softmax.finish(acc) * t1);
     out1.store(softmax.lse() * t1);
-    let t10 = sum0 - 0.25;
-    out2.store(t10);
-    let t11 = sum1 - 0.25;
-    out3.store(t11);
+    let less10 = sum0 - 0.25;
+    out2.store(less10);
+    let less11 = sum1 - 0.25;
+    out3.store(less11);
 }
 
 #[attention_kernel(reference)]
@@ -550,7 +550,7 @@ pub fn form_16<T: Element, const D: usize>(
         let t5 = (dot(t4.t().t(), t1.t()) * scale);
         sum0 += dot(t5.t(), t4);
     }
-    out0.store(sum0 * t1);
+    out0.store(sum0 * t0);
 }
 
 #[attention_kernel(reference)]
@@ -579,8 +579,8 @@ pub fn form_17<T: Element, const D: usize>(
         let t11 = (t10 * 0.25).sum();
         sum0 += t7.sum();
     }
-    let t12 = sum0 - 0.25;
-    out0.store(t12);
+    let less12 = sum0 - 0.25;
+    out0.store(less12);
 }
 
 #[attention_kernel(reference)]
@@ -732,8 +732,8 @@ pub fn form_22<T: Element, const D: usize>(
         let t9 = t4 * t4;
         sum0 += dot(t9, t6.t());
     }
-    let t10 = sum0 - 0.25;
-    out0.store(t10);
+    let less10 = sum0 - 0.25;
+    out0.store(less10);
 }
 
 #[attention_kernel(reference)]
@@ -826,8 +826,8 @@ pub fn form_25<T: Element, const D: usize, const E: usize>(
         sum2 += t6.sum();
     }
     out0.store(sum0);
-    let t10 = sum1 - 0.25;
-    out1.store(t10);
+    let less10 = sum1 - 0.25;
+    out1.store(less10);
     out2.store(sum2 * 0.5);
 }
 
@@ -865,8 +865,8 @@ pub fn form_26<T: Element, const D: usize, const E: usize>(
         sum1 += t8.t().sum();
     }
     out0.store(softmax.finish(acc));
-    let t10 = softmax.lse() - 0.25;
-    out1.store(t10);
+    let less10 = softmax.lse() - 0.25;
+    out1.store(less10);
     out2.store(sum0);
     out3.store(sum1 * t2);
 }
@@ -1053,10 +1053,10 @@ pub fn form_32<T: Element, const D: usize>(
         sum1 += dot(t6.t(), t2);
         sum2 += dot(t4.t(), t3);
     }
-    let t10 = sum0 - 0.25;
-    out0.store(t10);
-    let t11 = sum1 - 0.25;
-    out1.store(t11);
+    let less10 = sum0 - 0.25;
+    out0.store(less10);
+    let less11 = sum1 - 0.25;
+    out1.store(less11);
     out2.store(sum2);
     out3.store(t0);
 }
@@ -1086,8 +1086,8 @@ pub fn form_33<T: Element, const D: usize, const E: usize>(
         sum1 += t5.sum();
     }
     out0.store(sum0);
-    let t7 = sum1 - 0.25;
-    out1.store(t7);
+    let less7 = sum1 - 0.25;
+    out1.store(less7);
 }
 
 #[attention_kernel(reference)]
@@ -1123,8 +1123,8 @@ pub fn form_34<T: Element, const D: usize>(
     }
     out0.store(sum0 * 0.5);
     out1.store(sum1 * 0.5);
-    let t11 = sum2 - 0.25;
-    out2.store(t11);
+    let less11 = sum2 - 0.25;
+    out2.store(less11);
     out3.store(t2);
 }
 
@@ -1165,11 +1165,11 @@ pub fn form_35<T: Element, const D: usize>(
         sum1 += dot(t6, t8);
         sum2 += t6.sum();
     }
-    let t12 = softmax.finish(acc) - 0.25;
-    out0.store(t12);
+    let less12 = softmax.finish(acc) - 0.25;
+    out0.store(less12);
     out1.store(softmax.lse() * 0.5);
-    let t13 = sum0 - 0.25;
-    out2.store(t13);
+    let less13 = sum0 - 0.25;
+    out2.store(less13);
     out3.store(sum1);
     out4.store(sum2);
 }
@@ -1197,7 +1197,7 @@ pub fn form_36<T: Element, const D: usize>(
         sum1 += dot(t6.t(), t5);
     }
     out0.store(sum0 * t1);
-    out1.store(sum1 * t1);
+    out1.store(sum1 * t0);
 }
 
 #[attention_kernel(reference)]
@@ -1261,8 +1261,8 @@ pub fn form_38<T: Element, const D: usize, const E: usize>(
         sum2 += dot(t6, t4);
     }
     out0.store(sum0 * 0.5);
-    let t7 = sum1 - 0.25;
-    out1.store(t7);
+    let less7 = sum1 - 0.25;
+    out1.store(less7);
     out2.store(sum2 * 0.5);
 }
 
@@ -1290,8 +1290,8 @@ pub fn form_39<T: Element, const D: usize>(
         sum1 += dot(t3, t4);
     }
     out0.store(sum0);
-    let t6 = sum1 - 0.25;
-    out1.store(t6);
+    let less6 = sum1 - 0.25;
+    out1.store(less6);
     out2.store(t0 * t0);
 }
 

@@ -413,17 +413,21 @@ impl Writer {
         Some(Tile { text: format!("dot({}, {})", a.text, b.text), rows: a.rows, cols: b.cols, size })
     }
 
-    /// What is stored of what the loop gave.
+    /// What is stored of what the loop gave. Sums are not multiplied with sums: each has lost what f32 loses of its parts, which
+    /// may be all of it where they cancel.
     fn after(&mut self, result: Tile) -> Tile {
         match self.draw.below(5) {
             0 => Tile { text: format!("{} * 0.5", result.text), ..result },
             1 => {
-                let text = format!("{} - 0.25", result.text);
-                self.name(Tile { text, size: 1.0, ..result })
+                let text = format!("less{}", self.names);
+                self.names += 1;
+                self.lines.push(format!("let {text} = {} - 0.25;", result.text));
+                Tile { text, ..result }
             }
             2 => {
                 let (owned, cols) = (self.owned, result.cols);
-                match self.pick(|tile| tile.rows == owned && (tile.cols == cols || tile.cols == Axis::One)) {
+                let fits = |tile: &Tile| tile.rows == owned && (tile.cols == cols || tile.cols == Axis::One);
+                match self.pick(|tile| fits(tile) && tile.size <= 2.0) {
                     Some(by) => Tile { text: format!("{} * {}", result.text, by.text), ..result },
                     None => result,
                 }
