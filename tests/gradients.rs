@@ -6,7 +6,10 @@ use flashpage::runtime::{Expected, reference};
 
 /// How large scores get: `CAP * tanh(s / CAP)`.
 const CAP: f32 = 4.0;
-const SCALE: f32 = 0.375;
+/// What scores of a head are multiplied with: another number for each.
+fn scale(head: usize) -> f64 {
+    0.25 + 0.0625 * head as f64
+}
 
 /// What the backward pass needs of the forward one: the log-sum-exp of each row. It is compiled.
 #[attention_kernel]
@@ -21,7 +24,8 @@ fn forward<T: Element, const D: usize, const E: usize>(
     let mut softmax = OnlineSoftmax::new();
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
-        let s = dot(q, k.load(cols).t()).map(|x, _| (x * 0.375 / 4.0).tanh() * 4.0);
+        let s = dot(q, k.load(cols).t());
+        let s = s.map(|x, at| (x * (0.25 + 0.0625 * at.head as f32) / 4.0).tanh() * 4.0);
         let p = softmax.step(s.mask(|at| at.col <= at.row), &mut acc);
         acc += dot(p, v.load(cols));
     }
@@ -48,10 +52,10 @@ fn of_rows<T: Element, const D: usize, const E: usize>(
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
         let k = k.load(cols);
-        let t = dot(q, k.t()).map(|x, _| (x * 0.375 / 4.0).tanh());
+        let t = dot(q, k.t()).map(|x, at| (x * (0.25 + 0.0625 * at.head as f32) / 4.0).tanh());
         let p = (t * 4.0 - lse).map(|x, at| if at.col <= at.row { x.exp() } else { 0.0 });
         let ds = p * (dot(g, v.load(cols).t()) - products);
-        let ds = ds.zip(t, |x, t, _| x * (1.0 - t * t) * 0.375);
+        let ds = ds.zip(t, |x, t, at| x * (1.0 - t * t) * (0.25 + 0.0625 * at.head as f32));
         acc += dot(ds, k);
     }
     dq.store(acc);
@@ -80,11 +84,11 @@ fn of_columns<T: Element, const D: usize, const E: usize>(
         let q = q.load(rows);
         let g = g.load(rows);
         // Transposed, as a kernel would have it.
-        let t = dot(k, q.t()).map(|x, _| (x * 0.375 / 4.0).tanh());
+        let t = dot(k, q.t()).map(|x, at| (x * (0.25 + 0.0625 * at.head as f32) / 4.0).tanh());
         let p = t * 4.0 - lse.load(rows).t();
         let p = p.map(|x, at| if at.col <= at.row { x.exp() } else { 0.0 });
         let ds = p * (dot(v, g.t()) - delta.load(rows).t());
-        let ds = ds.zip(t, |x, t, _| x * (1.0 - t * t) * 0.375);
+        let ds = ds.zip(t, |x, t, at| x * (1.0 - t * t) * (0.25 + 0.0625 * at.head as f32));
         dv_sum += dot(p, g);
         dk_sum += dot(ds, q);
         total += p.sum();
@@ -153,7 +157,7 @@ impl Numbers {
                     let score = |col: usize| {
                         let k = &self.k[line(col) * D..][..D];
                         let s: f64 = q.iter().zip(k).map(|(q, k)| q * k).sum();
-                        f64::from(CAP) * (s * f64::from(SCALE) / f64::from(CAP)).tanh()
+                        f64::from(CAP) * (s * scale(head) / f64::from(CAP)).tanh()
                     };
                     let seen = |col: &usize| *col as i64 <= kv_len as i64 - q_len as i64 + index as i64;
                     let exps: Vec<f64> =

@@ -5,6 +5,7 @@ mod planning;
 mod targets;
 
 use flashpage::codegen::Arch;
+use flashpage::codegen::frontend::parse_program_source;
 use flashpage::prelude::*;
 use flashpage::runtime::device::Launch;
 use flashpage::runtime::plan::PlannedLaunch;
@@ -335,10 +336,34 @@ fn refusals_name_the_way_out() {
     let small = Planner::new(&device, program, &arguments, Capacity::new(5, 2), none).unwrap();
     let error = small.run(&plan, &arguments).unwrap_err().to_string();
     assert!(error.contains("run it with its own"), "{error}");
-    let longer = Problem { lens: vec![(2, 91), (3, 100)], ..problem }.inputs(&device, program).unwrap();
+    let longer =
+        Problem { lens: vec![(2, 91), (3, 100)], ..problem.clone() }.inputs(&device, program).unwrap();
     assert_eq!(
         planner.run(&plan, &longer.arguments()).unwrap_err().to_string(),
         "the plan is for 5 query tokens and 590 keys in other sequences than these, which have 5 and 191: plan them"
+    );
+    // Parts of a row are merged into its output.
+    let sums = parse_program_source(
+        "fn sums<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values<T, D>, lse: RowOutput) {
+             let q = q.tile();
+             let mut softmax = OnlineSoftmax::new();
+             let mut acc = Tile::zeros();
+             for cols in k.tiles() {
+                 let p = softmax.step(dot(q, k.load(cols).t()), &mut acc);
+                 acc += dot(p, v.load(cols));
+             }
+             lse.store(softmax.lse());
+         }",
+    )
+    .unwrap();
+    let of_sums = problem.inputs(&device, &sums).unwrap();
+    let whole = Planner::new(&device, &sums, &of_sums.arguments(), room, forced(1)).unwrap();
+    assert!(whole.plan(&of_sums.arguments(), &[]).is_ok());
+    let parts = Planner::new(&device, &sums, &of_sums.arguments(), room, forced(2)).unwrap();
+    assert_eq!(
+        parts.plan(&of_sums.arguments(), &[]).unwrap_err().to_string(),
+        "kernel `sums` stores no `Output`, and partial results are merged into one: its rows are computed whole; leave \
+         `PlanOptions::parts` out, or ask for 1"
     );
     // Nothing of a size that a person may write panics.
     for capacity in [

@@ -633,7 +633,7 @@ pub fn form_19<T: Element, const D: usize, const E: usize>(
         let t4 = dot(t0, t2.t()) * scale;
         let t5 = t1.t();
         let t6 = 1.5 * t4;
-        let t7 = t4.map(|x, at| x + 0.125 * (at.seq % 6) as f32);
+        let t7 = t4.map(|x, at| x + 0.125 * (at.head % 6) as f32);
         let t8 = t1.zip(t1, |x, y, _| x * 0.5 + y.max(x));
         let p = softmax.step(t6.mask(|at| at.col >= at.row - 7 * at.head), &mut acc);
         acc += dot(p, t2);
@@ -727,7 +727,7 @@ pub fn form_22<T: Element, const D: usize>(
         let t4 = dot(t1, t2.t()) * scale;
         let t5 = t0.t();
         let t6 = t2.t();
-        let t7 = t1.map(|x, at| x + 0.125 * (at.col % 5) as f32);
+        let t7 = t1.map(|x, at| x + 0.125 * (at.seq % 5) as f32);
         let t8 = t4 * 0.5;
         let t9 = t4 * t4;
         sum0 += dot(t9, t6.t());
@@ -759,7 +759,7 @@ pub fn form_23<T: Element, const D: usize, const E: usize>(
         let t7 = t3.map(|x, _| (x * 0.5).tanh());
         let t8 = (t2 * 0.25).sum();
         let t9 = t8.t();
-        let t10 = t3.map(|x, at| x + 0.125 * (at.seq % 9) as f32);
+        let t10 = t3.map(|x, at| x + 0.125 * (at.head % 9) as f32);
         sum0 += dot(t6, t4);
         sum1 += dot(t6, t4);
     }
@@ -787,7 +787,7 @@ pub fn form_24<T: Element, const D: usize, const E: usize>(
         let t4 = v.gather(table, cols);
         let t5 = dot(t0, t3.t()) * scale;
         let t6 = (t3 * 0.25).sum();
-        let t7 = t1.map(|x, at| x + 0.125 * (at.row % 3) as f32);
+        let t7 = t1.map(|x, at| x + 0.125 * (at.head % 3) as f32);
         let t8 = t4 * t4;
         sum0 += t5.sum();
         sum1 += t5.sum();
@@ -1143,7 +1143,7 @@ pub fn form_35<T: Element, const D: usize>(
 ) {
     let t0 = q.tile();
     let t1 = r.tile();
-    let t2 = t0.map(|x, at| x + 0.125 * (at.row % 6) as f32);
+    let t2 = t0.map(|x, at| x + 0.125 * (at.head % 6) as f32);
     let t3 = t0 - 0.25;
     let mut softmax = OnlineSoftmax::new();
     let mut acc = Tile::zeros();

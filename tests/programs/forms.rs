@@ -333,7 +333,10 @@ impl Writer {
         places.extend(tile.has(Axis::Rows).then_some("at.row"));
         places.extend(tile.has(Axis::Cols).then_some("at.col"));
         // Outside the loop an instance that owns columns has no query head.
-        places.extend((self.is_in_loop || self.owned == Axis::Rows).then_some("at.head"));
+        // It counts twice, for there are few.
+        if self.is_in_loop || self.owned == Axis::Rows {
+            places.extend(["at.head"; 2]);
+        }
         format!("({} % {}) as f32", self.draw.pick(&places), self.draw.between(2, 9))
     }
 

@@ -33,6 +33,9 @@ impl Planner {
                 return Ok(plan);
             }
         }
+        if self.attention.output.is_none() {
+            return Err(PlanError::NoOutput { kernel: self.program.name.clone() });
+        }
         // Only parts that were asked for can be too many: one part a unit always fits.
         Err(PlanError::Parts {
             parts: self.setup.options.parts.unwrap_or(1),

@@ -21,6 +21,15 @@ pub enum PlanError {
         /// The field of [`super::Capacity`] that says so.
         field: &'static str,
     },
+    /// Parts asked for of a kernel that stores nothing to merge them by.
+    #[error(
+        "kernel `{kernel}` stores no `Output`, and partial results are merged into one: its rows are computed whole; leave \
+         `PlanOptions::parts` out, or ask for 1"
+    )]
+    NoOutput {
+        /// The kernel.
+        kernel: String,
+    },
     /// More parts asked for than partial results have room.
     #[error(
         "{parts} parts of every row, as `PlanOptions::parts` asks, are more than {items} items of a kernel or {rows} \
