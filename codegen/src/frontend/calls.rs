@@ -240,7 +240,7 @@ impl Body<'_> {
         match (owner.last().map(String::as_str), name.as_str()) {
             (Some("OnlineSoftmax"), "new") => match self.args(path, &call.args, "OnlineSoftmax::new()") {
                 Some([]) if self.owned() != Axis::Rows => {
-                    let message = "an online softmax goes along rows that an instance owns, and this kernel's own columns: take \
+                    let message = "an online softmax goes along rows that an instance owns, and here one owns columns: take \
                                    what the forward pass stored, `lse: RowInput`, and `(s - lse.load(rows)).map(|x, _| x.exp())`";
                     self.errors.push(call, message);
                     Operand::Broken

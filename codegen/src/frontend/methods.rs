@@ -34,7 +34,7 @@ impl Body<'_> {
                 if !self.is_along(call, id, self.looped) {
                     return Operand::Broken;
                 }
-                if self.loop_tile(tile).is_none() || !self.follows(call, ty.along) {
+                if self.loop_tile(tile).is_none() || !self.follows(call, false) {
                     return Operand::Broken;
                 }
                 match self.tile_of(id) {
@@ -126,9 +126,8 @@ impl Body<'_> {
     }
 
     /// Does the loop run over what this reads by? Contiguous keys go with contiguous keys, and paged ones with a table.
-    fn follows(&mut self, call: &syn::ExprMethodCall, along: Option<Axis>) -> bool {
+    fn follows(&mut self, call: &syn::ExprMethodCall, is_paged: bool) -> bool {
         let Some(over) = self.over else { return true };
-        let is_paged = along.is_none();
         if (self.param_kind(over) == Some(ParamKind::BlockTable)) == is_paged {
             return true;
         }
@@ -169,7 +168,7 @@ impl Body<'_> {
         };
         let cols = self.loop_tile(cols);
         let (Some(through), Some(())) = (through, cols) else { return Operand::Broken };
-        if !self.follows(call, None) {
+        if !self.follows(call, true) {
             return Operand::Broken;
         }
         match self.over {
