@@ -24,7 +24,7 @@
 //! | 10, 11 | | zero |
 //!
 //! Tiles of columns are counted from `col_begin` on, so only an item's last one can be cut short. A paged kernel walks
-//! its blocks in runs that start at multiples of [`crate::schedule::Schedule::column_run`], and so must `col_begin`.
+//! its blocks in runs that start at multiples of [`Sizes::column_run`](crate::schedule::Sizes::column_run), and so must `col_begin`.
 //!
 //! Partial results are `o_part`, f32 `[partial rows, head_dim]`, divided by the row's sum, and `lse_part`, f32
 //! `[partial rows]`, in natural log; a row that sees no column of its item has O = 0 and LSE = -inf.

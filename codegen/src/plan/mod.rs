@@ -6,7 +6,7 @@
 //! phases are not said: they follow from how often a body has come by.
 //!
 //! Families ([`ring`], [`roles`]; [`attention`] has what they share) construct plans from a [`Schedule`], [`verify`] finds
-//! what is wrong with one, [`show`] prints it, [`timeline`] runs it, and `lower/` makes the instructions of each step.
+//! what is wrong with one, `show` prints it, [`timeline`] runs it, and `lower/` makes the instructions of each step.
 
 pub mod attention;
 pub mod ring;
