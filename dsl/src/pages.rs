@@ -47,10 +47,10 @@ struct Pool<'a, T> {
 }
 
 impl<T: Element> Pool<'_, T> {
-    fn gather<const D: usize>(&self, table: BlockTable<'_>, cols: ColTile) -> Tile<Cols, Dim<D>> {
+    fn gather<const D: usize>(&self, table: BlockTable<'_>) -> Tile<Cols, Dim<D>> {
         instance::with(|i| {
             let mut grid = Grid::zeros(i.col_span(), dim::<D>());
-            let read = self.read::<D>(i, table, cols, &mut grid);
+            let read = self.read::<D>(i, table, &mut grid);
             i.check(read);
             Tile::put(i, grid)
         })
@@ -60,11 +60,10 @@ impl<T: Element> Pool<'_, T> {
         &self,
         i: &Instance,
         table: BlockTable<'_>,
-        cols: ColTile,
         grid: &mut Grid,
     ) -> Result<(), HostError> {
         let size = self.shape.block_size.max(1);
-        for (position, to) in (cols.first..).zip(grid.data.chunks_exact_mut(D.max(1))) {
+        for (position, to) in (i.cols.start..).zip(grid.data.chunks_exact_mut(D.max(1))) {
             let block = table.physical(i, position / size, self.shape.blocks)?;
             let at = self.shape.offset(block, position % size, i.kv_head, D);
             let from = self.data.get(at..at + D).ok_or(HostError::PoolTooShort {
@@ -98,8 +97,8 @@ macro_rules! paged {
 
             /// The tokens of a column tile, found through the table: position `i` lies in physical block
             /// `table[i / block_size]` at `i % block_size`.
-            pub fn gather(self, table: BlockTable<'_>, cols: ColTile) -> Tile<Cols, Dim<D>> {
-                self.0.gather(table, cols)
+            pub fn gather(self, table: BlockTable<'_>, _: ColTile) -> Tile<Cols, Dim<D>> {
+                self.0.gather(table)
             }
         }
     };

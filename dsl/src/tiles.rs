@@ -2,20 +2,13 @@
 
 use crate::instance::{self, Owns};
 
-/// A stretch of key positions: one iteration of a loop over columns.
+/// A stretch of key positions: one iteration of a loop over columns. Which it is, the instance knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ColTile {
-    pub(crate) first: usize,
-    pub(crate) len: usize,
-}
+pub struct ColTile(());
 
-/// A stretch of queries of one head: one iteration of a loop over rows.
+/// A stretch of queries of one head: one iteration of a loop over rows. Which it is, the instance knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowTile {
-    pub(crate) head: usize,
-    pub(crate) first: usize,
-    pub(crate) len: usize,
-}
+pub struct RowTile(());
 
 /// The column tiles of this instance's sequence, from the left.
 #[derive(Clone, Debug)]
@@ -39,7 +32,7 @@ impl Iterator for ColTiles {
             let len = i.tile_len.min(i.kv_len.saturating_sub(first));
             self.next += len;
             i.begin_iteration(first..first + len, i.head);
-            (len > 0 && i.owns == Owns::Rows).then_some(ColTile { first, len })
+            (len > 0 && i.owns == Owns::Rows).then_some(ColTile(()))
         })
     }
 }
@@ -73,7 +66,7 @@ impl Iterator for RowTiles {
             let len = if is_over { 0 } else { i.tile_len.min(i.q_len - first) };
             self.next += len;
             i.begin_iteration(first..first + len, head);
-            (len > 0).then_some(RowTile { head, first, len })
+            (len > 0).then_some(RowTile(()))
         })
     }
 }
