@@ -85,11 +85,6 @@ impl Code {
     pub fn late_exponentials(&self) -> Option<f64> {
         self.loops.iter().filter_map(|code| code.late_exponentials).max_by(f64::total_cmp)
     }
-
-    /// Whether the exponentials stand before the wait for the products beside them, but for [`LATE_ALLOWED`] of them.
-    pub fn overlaps(&self) -> bool {
-        self.late_exponentials().is_none_or(|late| late <= LATE_ALLOWED)
-    }
 }
 
 /// What share of a loop's exponentials may stand behind the wait of a kernel that was made to keep them before it.

@@ -276,6 +276,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_spills_or_is_complained_of_is_not_clean() {
+        let clean = Assembled { registers: 128, ..Assembled::default() };
+        assert!(clean.is_clean());
+        let complaints = vec!["warning".to_owned()];
+        let others = [
+            Assembled { registers: 0, ..clean.clone() },
+            Assembled { spill_stores: 4, ..clean.clone() },
+            Assembled { spill_loads: 4, ..clean.clone() },
+            Assembled { stack: 8, ..clean.clone() },
+            Assembled { complaints, ..clean },
+        ];
+        assert!(others.iter().all(|said| !said.is_clean()));
+    }
+
+    #[test]
     fn reads_what_ptxas_prints() {
         let said = "ptxas info    : Compiling entry function 'k' for 'sm_80'\n\
                     ptxas info    : Function properties for k\n    \

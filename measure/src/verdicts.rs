@@ -5,7 +5,7 @@
 //! for those very tools. One kernel in [`SAMPLE`] is assembled in spite of it, others each day, and has to come out as it says.
 
 use crate::cost::{Code, LATE_ALLOWED, Tools};
-use crate::toolchain::{Nvdisasm, Ptxas, Tool, ToolError, version};
+use crate::toolchain::{Assembled, Nvdisasm, Ptxas, Tool, ToolError, version};
 use flashpage_codegen::Compiled;
 use flashpage_codegen::schedule::Overlap;
 use std::collections::BTreeMap;
@@ -19,41 +19,19 @@ pub const SAMPLE: u64 = 24;
 /// What is said of one kernel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Registers of a thread.
-    pub registers: u32,
-    /// Bytes of registers put to memory, a thread.
-    pub spill_stores: u32,
-    /// Bytes of registers taken from memory.
-    pub spill_loads: u32,
-    /// Bytes of local memory, a thread.
-    pub stack: u32,
-    /// Bytes of shared memory that the entry declares itself.
-    pub static_shared: u32,
+    /// By the assembler, without the machine code.
+    pub assembled: Assembled,
     /// Per mille of the exponentials of the worst main loop that stand behind the wait for the products beside them.
     pub late_exponentials: Option<u32>,
-    /// Errors, warnings and notes.
-    pub complaints: Vec<String>,
 }
 
 impl Verdict {
     /// What there is to say of machine code.
     pub fn of(code: &Code) -> Verdict {
-        let assembled = &code.assembled;
         Verdict {
-            registers: assembled.registers,
-            spill_stores: assembled.spill_stores,
-            spill_loads: assembled.spill_loads,
-            stack: assembled.stack,
-            static_shared: assembled.static_shared,
+            assembled: Assembled { cubin: Vec::new(), ..code.assembled.clone() },
             late_exponentials: code.late_exponentials().map(|late| (late * 1000.0).round() as u32),
-            complaints: assembled.complaints.clone(),
         }
-    }
-
-    /// Whether nothing is to be said against it: no memory for registers, and no complaint.
-    pub fn is_clean(&self) -> bool {
-        let in_memory = self.spill_stores + self.spill_loads + self.stack;
-        self.registers > 0 && in_memory == 0 && self.complaints.is_empty()
     }
 
     /// Whether the exponentials stand before the wait for the products beside them, but for [`LATE_ALLOWED`] of them.
@@ -64,7 +42,7 @@ impl Verdict {
     /// A line of a record, of a clean kernel, behind its hash.
     fn line(&self) -> String {
         let late = self.late_exponentials.map_or("-".into(), |late| late.to_string());
-        format!("{} {} {late}", self.registers, self.static_shared)
+        format!("{} {} {late}", self.assembled.registers, self.assembled.static_shared)
     }
 
     fn parse(line: &str) -> Option<Verdict> {
@@ -75,7 +53,8 @@ impl Verdict {
             "-" => None,
             late => Some(late.parse().ok()?),
         };
-        Some(Verdict { registers, static_shared, late_exponentials, ..Verdict::default() })
+        let assembled = Assembled { registers, static_shared, ..Assembled::default() };
+        Some(Verdict { assembled, late_exponentials })
     }
 }
 
@@ -178,12 +157,14 @@ impl Verdicts {
             Some(verdict) => verdict,
             None => self.read(compiled, &text)?,
         };
-        if let (Some(record), true) = (&self.record, verdict.is_clean()) {
+        if let (Some(record), true) = (&self.record, verdict.assembled.is_clean()) {
             let mut seen = record.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             seen.insert(hash, verdict.line());
         }
         match (recorded, &self.record) {
-            (Some(recorded), Some(record)) if !verdict.is_clean() || verdict.line() != *recorded => {
+            (Some(recorded), Some(record))
+                if !verdict.assembled.is_clean() || verdict.line() != *recorded =>
+            {
                 let (path, entry, found) = (record.path.clone(), compiled.entry.clone(), verdict.line());
                 Err(RecordError::Differs { path, entry, recorded: recorded.clone(), found })
             }
@@ -250,27 +231,13 @@ mod tests {
         for (line, hash, registers, static_shared, late_exponentials, overlaps) in table {
             let (read, rest) = entry(line).unwrap();
             let verdict = Verdict::parse(&rest).unwrap();
-            let want = Verdict { registers, static_shared, late_exponentials, ..Verdict::default() };
+            let assembled = Assembled { registers, static_shared, ..Assembled::default() };
+            let want = Verdict { assembled, late_exponentials };
             assert_eq!((read, &verdict, verdict.overlaps()), (hash, &want, overlaps));
             assert_eq!(format!("{hash:016x} {}", verdict.line()), line);
         }
         for broken in ["", "12", "xyz 168 0 -", "12 168 0", "12 many 0 -"] {
             assert!(entry(broken).and_then(|(_, rest)| Verdict::parse(&rest)).is_none(), "{broken}");
         }
-    }
-
-    #[test]
-    fn what_spills_or_is_complained_of_is_not_clean() {
-        let clean = Verdict { registers: 128, ..Verdict::default() };
-        assert!(clean.is_clean());
-        let said = vec!["warning".to_owned()];
-        let others = [
-            Verdict { registers: 0, ..clean.clone() },
-            Verdict { spill_stores: 4, ..clean.clone() },
-            Verdict { spill_loads: 4, ..clean.clone() },
-            Verdict { stack: 8, ..clean.clone() },
-            Verdict { complaints: said, ..clean },
-        ];
-        assert!(others.iter().all(|verdict| !verdict.is_clean()));
     }
 }

@@ -142,8 +142,9 @@ impl Row {
     }
 
     fn is_clean(&self, verdict: &Verdict) -> bool {
-        let as_planned = self.planned_registers().is_none_or(|planned| planned == verdict.registers);
-        verdict.is_clean() && as_planned && self.overlaps(verdict)
+        let as_planned =
+            self.planned_registers().is_none_or(|planned| planned == verdict.assembled.registers);
+        verdict.assembled.is_clean() && as_planned && self.overlaps(verdict)
     }
 }
 
@@ -170,14 +171,15 @@ impl Verify {
 }
 
 fn json_row(row: &Row, result: &Verdict) -> serde_json::Value {
+    let said = &result.assembled;
     json!({
         "kernel": row.kernel, "entry": row.compiled.entry, "arch": row.spec.arch.as_str(),
         "dtype": row.spec.dtype.as_str(), "head_dim": head_dim::json(row.spec.head_dim), "block_size": row.spec.block_size,
-        "shape": row.spec.shape.as_str(), "registers": result.registers,
-        "spill_stores": result.spill_stores, "spill_loads": result.spill_loads,
+        "shape": row.spec.shape.as_str(), "registers": said.registers,
+        "spill_stores": said.spill_stores, "spill_loads": said.spill_loads,
         "planned_registers": row.planned_registers(), "shared_bytes": row.compiled.dynamic_shared_bytes,
         "late_exponentials": result.late_exponentials.map(|late| f64::from(late) / 1000.0),
-        "complaints": result.complaints, "clean": row.is_clean(result),
+        "complaints": said.complaints, "clean": row.is_clean(result),
     })
 }
 
@@ -195,12 +197,14 @@ fn print_table(rows: &[Row], results: &[Verdict]) {
             row.spec.head_dim,
             block,
             row.spec.shape.as_str(),
-            result.registers,
-            result.spill_stores + result.spill_loads,
+            result.assembled.registers,
+            result.assembled.spill_stores + result.assembled.spill_loads,
             row.compiled.dynamic_shared_bytes,
             if row.is_clean(result) { "ok" } else { "FAILS" }
         );
-        if let Some(planned) = row.planned_registers().filter(|planned| *planned != result.registers) {
+        if let Some(planned) =
+            row.planned_registers().filter(|planned| *planned != result.assembled.registers)
+        {
             println!("    {planned} registers were planned");
         }
         if let Some(late) = result.late_exponentials.filter(|_| !row.overlaps(result)) {
@@ -211,7 +215,7 @@ fn print_table(rows: &[Row], results: &[Verdict]) {
                 100.0 * LATE_ALLOWED
             );
         }
-        for complaint in &result.complaints {
+        for complaint in &result.assembled.complaints {
             println!("    {complaint}");
         }
     }
