@@ -84,6 +84,7 @@ impl Shapes {
             };
             let width = param.dim.and_then(|dim| dims.get(dim.0)).copied().unwrap_or(1);
             match argument {
+                Argument::Ragged(_) if matches!(param.kind, ParamKind::Vector(_)) => {}
                 Argument::Ragged(ragged) => {
                     typed::<T>(&param.name, ragged.tensor)?;
                     let [tokens, heads] = leading(&param.name, ragged.tensor, width)?;
@@ -190,6 +191,14 @@ impl Shapes {
     /// Downloads a vector of numbers.
     pub fn vector<S: HostElement>(&self, from: &Tensor) -> Result<Vec<S>, HostRunError> {
         Ok(from.to_vec()?)
+    }
+
+    /// Downloads a vector with numbers of each sequence, and where those begin.
+    pub fn ragged_vector<S: HostElement>(
+        &self,
+        from: &Ragged<'_>,
+    ) -> Result<(Vec<S>, Vec<usize>), HostRunError> {
+        Ok((from.tensor.to_vec()?, starts(from.starts)))
     }
 
     /// Downloads a number for each query and head.

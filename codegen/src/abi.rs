@@ -6,7 +6,7 @@
 
 use crate::layout::copy_box::CopyBox;
 use crate::plan::attention::Form;
-use crate::program::{BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, TileOp};
+use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, Vector};
 use crate::schedule::Schedule;
 use flashpage_ptx::words::Opcode;
 use std::collections::HashSet;
@@ -70,7 +70,7 @@ pub enum Meaning {
     RowTiles,
     /// Query heads over packed heads, where blocks walk a list of tiles. u32.
     HeadBlocks,
-    /// Sequences of the batch, where blocks walk a list of tiles. u32.
+    /// Sequences of the batch, where blocks walk a list of tiles or an index counts them. u32.
     Sequences,
     /// Pairs of a sequence and a head block whose tiles are done together, where blocks walk a list of tiles: so many
     /// that the L2 cache holds their keys and values. At least 1. u32.
@@ -154,12 +154,23 @@ fn scalar_divisors(program: &Program) -> Vec<ParamId> {
         }
         false
     };
-    for value in &program.values {
-        if let TileOp::Map { expr, .. } | TileOp::Mask { keep: expr, .. } = &value.op {
-            expr.any(&mut look);
-        }
-    }
+    program.expressions().for_each(|expr| {
+        expr.any(&mut look);
+    });
     found
+}
+
+/// Whether some index of a vector along sequences may lie outside.
+fn counts_sequences(program: &Program) -> bool {
+    program.expressions().any(|expr| {
+        expr.any(&mut |leaf| match leaf {
+            Expr::Index(param, index) => matches!(
+                program.params[param.0].kind,
+                ParamKind::Vector(Vector { along: Along::Sequences, .. }) if !Along::Sequences.fits(index)
+            ),
+            _ => false,
+        })
+    })
 }
 
 impl Meaning {
@@ -217,6 +228,9 @@ impl Meaning {
 pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     let mut args = Vec::new();
     let maps = schedule.roles();
+    // An item of a list does not say how many keys its sequence has.
+    let asks_lens = program.expressions().any(|expr| program.asks_lens(expr));
+    let has_starts = |kind| !form.planned || kind == ParamKind::Query && asks_lens;
     for (index, param) in program.params.iter().enumerate() {
         let id = ParamId(index);
         let mut push = |suffix: &str, ty, meaning| {
@@ -238,7 +252,7 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 Some(roles),
             ) => {
                 push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
-                if !form.planned
+                if has_starts(param.kind)
                     && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)
                 {
                     push("_starts", AbiType::U64, Meaning::Starts(id));
@@ -256,7 +270,7 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
         push("", AbiType::U64, Meaning::Pointer(id));
         match param.kind {
             ParamKind::Query | ParamKind::Keys | ParamKind::Values => {
-                if !form.planned {
+                if has_starts(param.kind) {
                     push("_starts", AbiType::U64, Meaning::Starts(id));
                 }
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
@@ -277,6 +291,9 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
+            ParamKind::Vector(Vector { along: Along::Keys, .. }) => {
+                push("_starts", AbiType::U64, Meaning::Starts(id));
+            }
             // No kernel that is compiled has the second two.
             ParamKind::RowOutput | ParamKind::Vector(_) | ParamKind::Scalar(_) => {}
             ParamKind::RowInput | ParamKind::KeyOutput | ParamKind::ColOutput => {}
@@ -290,6 +307,8 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
             ("sequences", Meaning::Sequences),
             ("section", Meaning::Section),
         ]);
+    } else if !form.planned && counts_sequences(program) {
+        shared.push(("sequences", Meaning::Sequences));
     }
     for (name, meaning) in shared {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });

@@ -7,7 +7,7 @@
 //! `b + blocks`, `b + 2 · blocks`, … An item names a range of columns too, so that several may share the keys of one
 //! tile of rows. Whoever makes a list has checked it: a kernel takes every word as it is.
 //!
-//! The header is [`HEADER_WORDS`] words: the number of items, then zeros. An item is [`ITEM_WORDS`] words:
+//! The header is [`HEADER_WORDS`] words: the number of items, that of sequences, then zeros. An item is [`ITEM_WORDS`] words:
 //!
 //! | word | what | |
 //! |---|---|---|
@@ -31,6 +31,14 @@
 
 /// Words of the header.
 pub const HEADER_WORDS: usize = 4;
+
+/// The header of a list of so many items, of a batch of so many sequences.
+pub fn header(items: i32, sequences: i32) -> [i32; HEADER_WORDS] {
+    [items, sequences, 0, 0]
+}
+
+/// Bytes from a list's first to the number of sequences.
+pub(crate) const SEQUENCES_OFFSET: i64 = 4;
 
 /// Words of an item.
 pub const ITEM_WORDS: usize = 12;

@@ -232,6 +232,10 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
     let hold = params.iter().filter_map(|Param { name, kind, dim, held }| {
         let (text, ty) = (name.to_string(), kind.ty());
         Some(match (ty.storage, ty.access, kind) {
+            (Storage::Ragged, _, ParamKind::Vector(Vector { element, .. })) => {
+                let ty = scalar(*element);
+                quote!(let #held = #shapes.ragged_vector::<#ty>(&args.#name)?;)
+            }
             (Storage::Ragged, ..) => quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;),
             (Storage::Pool, ..) => quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;),
             (Storage::Table, ..) => quote!(let #held = #shapes.table(args.#name);),
@@ -255,6 +259,9 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         let ty = kind.ty();
         let view = Ident::new(ty.name, Span::mixed_site());
         match (ty.storage, ty.access) {
+            (Storage::Ragged, _) if matches!(kind, ParamKind::Vector(_)) => {
+                quote!(::flashpage::dsl::#view::new(&#held.0, &#held.1))
+            }
             // What is held has a method for each: `query`, `keys`, `values`.
             (Storage::Ragged | Storage::Pool, _) => {
                 let method = Ident::new(ty.noun, Span::mixed_site());

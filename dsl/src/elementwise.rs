@@ -2,24 +2,19 @@
 
 use crate::axis::sealed::{Counts, Extent};
 use crate::axis::{Axis, Cols, Dim, One, Rows};
-use crate::instance::{self, Grid, Span};
+use crate::instance::{self, Grid, Instance, Span};
 use crate::tile::{At, Tile};
 use std::ops::{Add, Div, Mul, Sub};
 
 impl<R: Axis, C: Axis> Tile<R, C> {
     /// Each element `x` at `at` becomes `f(x, at)`.
     pub fn map(self, f: impl Fn(f32, At) -> f32) -> Self {
-        let (mut grid, head, seq) = instance::with(|i| (self.get(i), i.head as i32, i.seq as i32));
+        let (mut grid, place) = instance::with(|i| (self.get(i), At::of(i)));
         // No instance is borrowed here, so the closure may do what it likes.
         for (r, line) in grid.data.chunks_exact_mut(grid.cols.len.max(1)).enumerate() {
             for (c, x) in line.iter_mut().enumerate() {
-                let at = At {
-                    row: along::<R, C>(Counts::Rows, (grid.rows, r), (grid.cols, c)),
-                    col: along::<R, C>(Counts::Cols, (grid.rows, r), (grid.cols, c)),
-                    head,
-                    seq,
-                };
-                *x = f(*x, at);
+                let position = |counts| along::<R, C>(counts, (grid.rows, r), (grid.cols, c));
+                *x = f(*x, place.at(position(Counts::Rows), position(Counts::Cols)));
             }
         }
         instance::with(|i| Self::put(i, grid))
@@ -75,12 +70,32 @@ impl<R: Axis, C: Axis> Tile<R, C> {
     }
 }
 
-/// The position along what `counts` says, of an element that lies there in its tile; 0 where the tile has no such axis.
-fn along<R: Extent, C: Extent>(counts: Counts, (rows, r): (Span, usize), (cols, c): (Span, usize)) -> i32 {
+impl At {
+    /// What all elements of an instance's tiles have.
+    fn of(instance: &Instance) -> At {
+        let [head, seq, q_len, kv_len] =
+            [instance.head, instance.seq, instance.q_len, instance.kv_len].map(|number| number as i32);
+        At { row: 0, col: 0, head, seq, query: 0, q_len, kv_len }
+    }
+
+    /// The element at these positions; 0 where its tile has no such axis.
+    fn at(self, row: Option<i32>, col: Option<i32>) -> At {
+        let first = self.kv_len.wrapping_sub(self.q_len);
+        let query = row.map_or(0, |row| row.wrapping_sub(first));
+        At { row: row.unwrap_or(0), col: col.unwrap_or(0), query, ..self }
+    }
+}
+
+/// The position along what `counts` says, of an element that lies there in its tile, if the tile has such an axis.
+fn along<R: Extent, C: Extent>(
+    counts: Counts,
+    (rows, r): (Span, usize),
+    (cols, c): (Span, usize),
+) -> Option<i32> {
     match () {
-        () if R::COUNTS == counts => rows.first.wrapping_add(r as i32),
-        () if C::COUNTS == counts => cols.first.wrapping_add(c as i32),
-        () => 0,
+        () if R::COUNTS == counts => Some(rows.first.wrapping_add(r as i32)),
+        () if C::COUNTS == counts => Some(cols.first.wrapping_add(c as i32)),
+        () => None,
     }
 }
 

@@ -59,6 +59,12 @@ pub struct At {
     pub head: i32,
     /// The sequence in the batch.
     pub seq: i32,
+    /// The query's number in its sequence, from 0: `at.row - (at.kv_len - at.q_len)`.
+    pub query: i32,
+    /// Queries of the sequence.
+    pub q_len: i32,
+    /// Keys of the sequence.
+    pub kv_len: i32,
 }
 
 impl<R: Axis, C: Axis> Tile<R, C> {

@@ -10,7 +10,7 @@ use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{
-    Axis, DType, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
+    Along, Axis, DType, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
 };
 
 /// Checked arguments and the shapes of the batch.
@@ -90,6 +90,7 @@ impl<'a> Batch<'a> {
             batch.argument(ParamId(index), argument)?;
         }
         batch.kv_lens = batch.find_kv_lens()?;
+        batch.numbers_of_keys()?;
         batch.tables()?;
         Ok(batch)
     }
@@ -226,8 +227,13 @@ impl<'a> Batch<'a> {
         let names = kind.ty().shape("head_dim");
         match argument {
             Argument::Ragged(ragged) => {
-                let [tokens, ..] = three(self.program, param, ragged.tensor)?;
-                self.tensor(param, ragged.tensor, self.dtype, &self.dims(param, ragged.tensor), &names)?;
+                let (dtype, tokens) = match kind {
+                    ParamKind::Vector(vector) => {
+                        (number_type(vector), ragged.tensor.shape().first().copied().unwrap_or(0))
+                    }
+                    _ => (self.dtype, three(self.program, param, ragged.tensor)?[0]),
+                };
+                self.tensor(param, ragged.tensor, dtype, &self.dims(param, ragged.tensor), &names)?;
                 self.same_sequences(param, ragged.starts.sequences())?;
                 if ragged.starts.tokens() > tokens {
                     let end = ragged.starts.tokens();
@@ -258,7 +264,7 @@ impl<'a> Batch<'a> {
             Argument::Table(table) => self.same_sequences(param, table.sequences())?,
             Argument::Output(tensor) | Argument::Vector(tensor) => {
                 let dtype = match kind {
-                    ParamKind::Vector(Vector { element: ScalarType::I32, .. }) => DType::I32,
+                    ParamKind::Vector(vector) => number_type(vector),
                     ParamKind::Output | ParamKind::KeyOutput => self.output_dtype(param, tensor)?,
                     _ => DType::F32,
                 };
@@ -363,6 +369,21 @@ impl<'a> Batch<'a> {
         Ok(lens)
     }
 
+    /// Every sequence has a number for each of its keys, in what has one for each.
+    fn numbers_of_keys(&self) -> Result<(), LaunchError> {
+        for (param, argument) in self.program.params.iter().zip(self.arguments) {
+            let (ParamKind::Vector(_), Argument::Ragged(ragged)) = (param.kind, argument) else { continue };
+            for (sequence, keys) in self.kv_lens.iter().enumerate() {
+                let given = ragged.starts.len_of(sequence);
+                if given < *keys {
+                    let (param, keys) = (param.name.clone(), *keys);
+                    return Err(LaunchError::TooFewNumbers { param, sequence, given, keys });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Every entry in use names a block of every pool.
     fn tables(&self) -> Result<(), LaunchError> {
         let Some(block_size) = self.block_size else { return Ok(()) };
@@ -408,6 +429,11 @@ fn three(program: &Program, param: ParamId, tensor: &Tensor) -> Result<[usize; 3
     })
 }
 
+/// What a vector's tensor holds.
+fn number_type(vector: Vector) -> DType {
+    if vector.element == ScalarType::I32 { DType::I32 } else { DType::F32 }
+}
+
 fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<(), LaunchError> {
     let (fits, takes) = match kind {
         ParamKind::Query => (matches!(argument, Argument::Ragged(_)), "a ragged tensor (queries)"),
@@ -425,6 +451,9 @@ fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<()
         ParamKind::Scalar(ScalarType::F32) => (matches!(argument, Argument::F32(_)), "an f32"),
         ParamKind::Scalar(ScalarType::I32) => (matches!(argument, Argument::I32(_)), "an i32"),
         ParamKind::Scalar(ScalarType::Bool) => (matches!(argument, Argument::Bool(_)), "a bool"),
+        ParamKind::Vector(Vector { along: Along::Keys, .. }) => {
+            (matches!(argument, Argument::Ragged(_)), "a ragged tensor (a number for each key)")
+        }
         ParamKind::Vector(_) => (matches!(argument, Argument::Vector(_)), "a vector"),
     };
     if fits {

@@ -7,7 +7,7 @@ use crate::bulk_copy::{block_step, tensor_map};
 use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
-use crate::scalar::{HostArgument, Place, Scalar};
+use crate::scalar::{HostArgument, Place, Scalar, Sequence};
 use flashpage_codegen::abi::{AbiArg, AbiType, Divisor, Meaning};
 use flashpage_codegen::analysis::attention::{Attention, recognise};
 use flashpage_codegen::program::{Expr, ParamId, Program};
@@ -186,11 +186,11 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
 /// recognised with its scale taken off.
 pub(crate) fn may_fold(batch: &Batch<'_>, folded: &Attention) -> bool {
     let Some(scale) = &folded.scale else { return true };
-    if scale.any(&mut |e| matches!(e, Expr::Seq | Expr::Index(..))) {
+    if scale.any(&mut |e| matches!(e, Expr::Seq | Expr::QLen | Expr::KvLen | Expr::Index(..))) {
         return false;
     }
     let scalars: Vec<HostArgument> = batch.arguments.iter().map(HostArgument::of_scalar).collect();
-    matches!(Place::of_sequence(&scalars, 0).scalar(scale), Scalar::Float(scale) if scale as f32 > 0.0)
+    matches!(Place::of_sequence(&scalars, Sequence::default()).scalar(scale), Scalar::Float(scale) if scale as f32 > 0.0)
 }
 
 /// How a batch falls into tiles.

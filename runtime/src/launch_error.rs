@@ -102,6 +102,20 @@ pub enum LaunchError {
         /// Its values.
         values: usize,
     },
+    /// A sequence with fewer numbers than keys.
+    #[error(
+        "sequence {sequence} has {keys} keys, and {given} numbers in `{param}`: give a number for each key"
+    )]
+    TooFewNumbers {
+        /// The parameter.
+        param: String,
+        /// The sequence.
+        sequence: usize,
+        /// Its numbers.
+        given: usize,
+        /// Its keys.
+        keys: usize,
+    },
     /// A sequence of which two parameters have other numbers of queries.
     #[error("sequence {sequence} has {first} queries, and {given} in `{param}`: give both the same starts")]
     Queries {

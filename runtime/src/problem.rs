@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::HeadDim;
-use flashpage_codegen::program::{DType, Param, ParamKind, Program, ScalarType, Size, Vector};
+use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, Vector};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::StandardNormal;
@@ -148,6 +148,9 @@ impl Inputs {
     }
 }
 
+/// Tokens of a made-up document, on average.
+const DOCUMENT: u32 = 24;
+
 /// Blocks of a made-up pool that no sequence uses, full of NaN.
 const SPARE_BLOCKS: usize = 3;
 
@@ -213,7 +216,7 @@ impl Problem {
                 ParamKind::ColOutput => {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[kv_tokens, self.kv_heads])?)
                 }
-                ParamKind::Vector(vector) => self.vector(device, vector)?,
+                ParamKind::Vector(vector) => self.vector(device, vector, &kv_lens, &mut rng)?,
                 ParamKind::Scalar(kind) => self.scalar(param, kind),
             });
         }
@@ -294,26 +297,50 @@ impl Problem {
         }
     }
 
-    /// Of floats, slopes as ALiBi has them: a geometric series. Of integers, the numbers from 0 on.
-    fn vector(&self, device: &Device, Vector { along, element }: Vector) -> Result<Item, ProblemError> {
-        let length = match along.length() {
-            Size::Tokens => self.lens.iter().map(|pair| pair.0).sum(),
-            Size::Sequences => self.lens.len(),
-            Size::QHeads => self.q_heads,
-            Size::KvHeads => self.kv_heads,
-            Size::KeyTokens => self.lens.iter().map(|pair| pair.1).sum(),
-            // No vector is as long as these.
-            Size::Dim | Size::Own(_) => 0,
+    /// Of heads and sequences: floats are slopes as ALiBi has them, a geometric series, integers the numbers from 0 on. Of
+    /// tokens: floats are random, integers grow along a sequence now and then, as the ids of documents do.
+    fn vector(
+        &self,
+        device: &Device,
+        Vector { along, element }: Vector,
+        kv_lens: &[i32],
+        rng: &mut StdRng,
+    ) -> Result<Item, ProblemError> {
+        let lens: Vec<usize> = match along {
+            Along::Heads => vec![self.q_heads],
+            Along::Sequences => vec![self.lens.len()],
+            Along::Queries => self.lens.iter().map(|pair| pair.0).collect(),
+            Along::Keys => self.lens.iter().map(|pair| pair.1).collect(),
         };
-        Ok(Item::Vector(match element {
-            ScalarType::I32 => {
+        let length = lens.iter().sum();
+        let tensor = match (element, along.is_of_sequence()) {
+            (ScalarType::I32, false) => {
                 Tensor::from_slice(device, &(0..length as i32).collect::<Vec<_>>(), &[length])?
             }
-            _ => {
+            (ScalarType::I32, true) => {
+                let mut ids = Vec::with_capacity(length);
+                for len in lens {
+                    let mut id = 0;
+                    ids.extend((0..len).map(|_| {
+                        id += i32::from(rng.random_ratio(1, DOCUMENT));
+                        id
+                    }));
+                }
+                Tensor::from_slice(device, &ids, &[length])?
+            }
+            (_, false) => {
                 let slope = |index: usize| (2f32).powf(-8.0 * (index + 1) as f32 / length as f32);
                 Tensor::from_slice(device, &(0..length).map(slope).collect::<Vec<_>>(), &[length])?
             }
-        }))
+            (_, true) => {
+                let numbers: Vec<f32> = (0..length).map(|_| rng.sample(StandardNormal)).collect();
+                Tensor::from_slice(device, &numbers, &[length])?
+            }
+        };
+        Ok(match along {
+            Along::Keys => Item::Ragged(tensor, Starts::from_lens(device, kv_lens)?),
+            _ => Item::Vector(tensor),
+        })
     }
 
     fn random(&self, device: &Device, shape: &[usize], rng: &mut StdRng) -> Result<Tensor, ProblemError> {

@@ -7,15 +7,15 @@
 //!
 //! A row that keeps no key gives O = 0 and LSE = -inf.
 
-use crate::args::Argument;
+use crate::args::{Argument, Ragged};
 use crate::batch::Batch;
 use crate::interpreter;
 pub use crate::interpreter::{Progress, Row};
 use crate::launch_error::LaunchError;
 use crate::rounding::Precision;
-use crate::scalar::HostArgument;
+use crate::scalar::{HostArgument, Numbers};
 use crate::tensor::TensorError;
-use flashpage_codegen::program::{Axis, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt, Vector};
+use flashpage_codegen::program::{Along, Axis, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt};
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -135,7 +135,7 @@ fn run(
     if let Some(row) = rows.iter().find(|row| !is_there(row)) {
         return Err(ReferenceError::NoRow(*row));
     }
-    let host = host_arguments(program, arguments)?;
+    let host = host_arguments(&batch)?;
     let computed = interpreter::run(program, &batch, &host, precision(&batch), &rows, progress)?;
     let stores = program.epilogue.iter().filter_map(|stmt| match stmt {
         Stmt::Store { param, .. } => Some(*param),
@@ -176,15 +176,25 @@ fn all_rows(program: &Program, batch: &Batch<'_>) -> Vec<Row> {
     (0..batch.sequences()).flat_map(of_sequence).collect()
 }
 
-fn host_arguments(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<HostArgument>, TensorError> {
+/// What scalar expressions can ask for, downloaded.
+fn host_arguments(batch: &Batch<'_>) -> Result<Vec<HostArgument>, TensorError> {
     let one = |(param, argument): (&flashpage_codegen::program::Param, &Argument<'_>)| {
-        Ok(match (param.kind, argument) {
-            (ParamKind::Vector(Vector { element: ScalarType::I32, .. }), Argument::Vector(tensor)) => {
-                HostArgument::Ints(tensor.to_vec()?)
-            }
-            (ParamKind::Vector(_), Argument::Vector(tensor)) => HostArgument::Floats(tensor.to_vec()?),
-            _ => HostArgument::of_scalar(argument),
+        let ParamKind::Vector(vector) = param.kind else { return Ok(HostArgument::of_scalar(argument)) };
+        let (tensor, starts) = match argument {
+            Argument::Ragged(Ragged { tensor, starts }) => (*tensor, Some(*starts)),
+            Argument::Vector(tensor) => (*tensor, None),
+            _ => return Ok(HostArgument::Other),
+        };
+        let own = |sequence: usize| match (vector.along, starts) {
+            (Along::Keys, Some(starts)) => (starts.start_of(sequence), batch.kv_lens[sequence]),
+            _ => (batch.query.starts.start_of(sequence), batch.query.starts.len_of(sequence)),
+        };
+        let ranges = || (0..batch.sequences()).map(own).map(|(first, len)| first..first + len).collect();
+        let of_sequence = vector.along.is_of_sequence().then(ranges);
+        Ok(match vector.element {
+            ScalarType::I32 => HostArgument::Ints(Numbers { values: tensor.to_vec()?, of_sequence }),
+            _ => HostArgument::Floats(Numbers { values: tensor.to_vec()?, of_sequence }),
         })
     };
-    program.params.iter().zip(arguments).map(one).collect()
+    batch.program.params.iter().zip(batch.arguments).map(one).collect()
 }

@@ -208,6 +208,50 @@ pub const INDICES: &[Row] = &[
     ),
 ];
 
+/// What kernels ask of their sequence, and vectors that have numbers of each.
+pub const SEQUENCES: &[Row] = &[
+    (
+        "documents",
+        "documents: PerKey<i32>",
+        "let s = (s * scale).mask(|at| at.col <= at.row && documents[at.col] == documents[at.row]);",
+        &[],
+    ),
+    (
+        "a bias of keys and a temperature of queries",
+        "bias: PerKey<f32>, temperature: PerQuery<f32>",
+        "let s = s.map(|x, at| x * scale * temperature[at.query].abs() + bias[at.col]);",
+        &[],
+    ),
+    (
+        "a prefix of each sequence",
+        "prefixes: PerSequence<i32>",
+        "let s = (s * scale).mask(|at| at.col < 40 * prefixes[at.seq] + 3 || at.col <= at.row);",
+        &[],
+    ),
+    (
+        "types of tokens, in a map before the mask",
+        "keys: PerKey<i32>, queries: PerQuery<i32>, by: PerSequence<f32>",
+        "let s = s.map(|x, at| x * scale + by[at.seq] * (keys[at.col] - queries[at.query] % 3) as f32);
+        let s = s.mask(|at| at.col <= at.row && keys[at.col] % 5 != 4);",
+        &[],
+    ),
+    ("causal, aligned at the first", "", "let s = (s * scale).mask(|at| at.col <= at.query);", &[]),
+    (
+        "the last keys of a sequence, and a bias by how long it is",
+        "w: i32",
+        "let s = (s * scale).map(|x, at| x - 0.01 * (at.kv_len + 2 * at.q_len - at.col) as f32);
+        let s = s.mask(|at| at.col >= at.kv_len - w - at.q_len);",
+        &[("w", 25.0)],
+    ),
+    (
+        "numbers of tokens that there are not",
+        "keys: PerKey<f32>, queries: PerQuery<f32>, ids: PerKey<i32>, by: PerSequence<i32>",
+        "let s = s.map(|x, at| x * scale + 0.1 * keys[at.row * 1000 - 7] + 0.1 * queries[at.col] + 0.1 * keys[at.query - 2]);
+        let s = s.mask(|at| ids[at.col - at.row] <= ids[at.col + 1] + by[at.col] && by[at.query + 1] + at.col > ids[0]);",
+        &[],
+    ),
+];
+
 /// Steps that divide by a scalar `n: i32`.
 pub const DIVIDED: &str =
     "let s = (s * scale).mask(|at| (at.row - at.col) % n != 1 && at.col / n <= at.row / n + 3);

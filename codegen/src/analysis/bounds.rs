@@ -166,6 +166,11 @@ fn affine(expr: &Expr) -> Option<Affine> {
     match expr {
         Expr::Row => Some(Affine { row: 1, ..ZERO }),
         Expr::Col => Some(Affine { col: 1, ..ZERO }),
+        // `row - (kv_len - q_len)`
+        Expr::Query => {
+            let atoms = vec![(Expr::KvLen, -1), (Expr::QLen, 1)];
+            Some(Affine { row: 1, atoms, ..ZERO })
+        }
         Expr::Int(n) => Some(Affine { constant: i64::from(*n), ..ZERO }),
         Expr::Binary(BinaryOp::Add, a, b) => Some(affine(a)?.plus(&affine(b)?, 1)),
         Expr::Binary(BinaryOp::Sub, a, b) => Some(affine(a)?.plus(&affine(b)?, -1)),
@@ -289,6 +294,8 @@ mod tests {
             (binary(Or, causal(), recent()), "-inf", "inf", false),
             (Expr::Unary(UnaryOp::Not, Box::new(causal())), "row + 1", "inf", true),
             (binary(Eq, Expr::Col, Expr::Row), "row", "row", true),
+            (binary(Le, Expr::Col, Expr::Query), "-inf", "row - kv_len + q_len", true),
+            (binary(Lt, Expr::Col, binary(Sub, Expr::KvLen, Expr::QLen)), "-inf", "kv_len - q_len - 1", true),
             (binary(Ne, Expr::Col, Expr::Row), "-inf", "inf", false),
             (binary(Le, binary(Mul, Expr::Int(2), Expr::Col), Expr::Row), "-inf", "inf", false),
             (binary(And, causal(), binary(Eq, Expr::Head, Expr::Int(1))), "-inf", "row", false),
@@ -298,7 +305,12 @@ mod tests {
         for (mask, lo, hi, exact) in table {
             let got = Interval::of(mask);
             let show = |b: &Option<Bound>, infinite: &str| {
-                b.as_ref().map_or(infinite.to_owned(), |b| b.text(&|_| "window".to_owned()))
+                let atom = |atom: &Expr| match atom {
+                    Expr::KvLen => "kv_len".to_owned(),
+                    Expr::QLen => "q_len".to_owned(),
+                    _ => "window".to_owned(),
+                };
+                b.as_ref().map_or(infinite.to_owned(), |b| b.text(&atom))
             };
             assert_eq!(
                 (show(&got.lo, "-inf"), show(&got.hi, "inf"), got.exact),

@@ -4,10 +4,12 @@
 //! - [`obstacles`]: what of a program is no attention, and where it stands.
 //! - `tiles`: values without their transposes.
 //! - [`bounds`]: the columns that a mask leaves a row.
+//! - `sequence`: what an expression asks of the sequence that it is evaluated in.
 //! - `varies`: what an expression is the same for.
 
 pub mod attention;
 pub mod bounds;
 pub mod obstacles;
+mod sequence;
 mod tiles;
 mod varies;

@@ -16,7 +16,7 @@ impl Expr {
 
     /// The same for every element of an instance's tiles, and for every head packed into its rows.
     pub fn is_uniform(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Col | Expr::Head))
+        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Query | Expr::Col | Expr::Head))
     }
 
     /// The same for every element of a row.
@@ -26,6 +26,6 @@ impl Expr {
 
     /// The same for every element of a column.
     pub fn is_col_only(&self) -> bool {
-        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Head))
+        !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Query | Expr::Head))
     }
 }

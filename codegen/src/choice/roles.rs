@@ -20,7 +20,8 @@ pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 impl MaskClass {
     /// The class of a recognised program, and the one that it counts for where the first has no row.
     pub fn of(attention: &Attention) -> [MaskClass; 2] {
-        let of_place = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Col | Expr::Head));
+        let of_place =
+            |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Query | Expr::Head | Expr::Col));
         let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)));
         let by_mask = if attention.seen == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
         let own = match () {

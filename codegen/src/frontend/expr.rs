@@ -56,7 +56,9 @@ impl Body<'_> {
                                  as a scalar parameter"
                     .to_string()
             }
-            Operand::At => "this is `at` itself: write `at.row`, `at.col`, `at.head` or `at.seq`".to_string(),
+            Operand::At => {
+                "this is `at` itself: write `at.row`, `at.col` or another of its numbers".to_string()
+            }
             Operand::Param(id) => match self.vector(*id) {
                 Some(Vector { along, .. }) => {
                     let (name, each, place) = (self.param_name(*id), along.each(), along.place());
@@ -230,8 +232,11 @@ impl Body<'_> {
                     "col" => Expr::Col,
                     "head" => Expr::Head,
                     "seq" => Expr::Seq,
+                    "query" => Expr::Query,
+                    "q_len" => Expr::QLen,
+                    "kv_len" => Expr::KvLen,
                     _ => {
-                        let fields = ["row", "col", "head", "seq"];
+                        let fields = ["row", "col", "query", "head", "seq", "q_len", "kv_len"];
                         let near = did_you_mean(&name, &fields);
                         let message = format!("`at` has no `{name}`{near}: it has {}", listed(&fields));
                         self.errors.push(&expr.member, message);
@@ -252,7 +257,7 @@ impl Body<'_> {
     fn place_of_element(&mut self, expr: &syn::ExprField, place: Expr) -> Operand {
         let lacks = |axis| self.mapped.filter(|ty| !ty.has(axis));
         let (without, what) = match place {
-            Expr::Row => (lacks(Axis::Rows), "no rows"),
+            Expr::Row | Expr::Query => (lacks(Axis::Rows), "no rows"),
             Expr::Col => (lacks(Axis::Cols), "no columns"),
             Expr::Head if self.part != Part::Loop && self.owned() == Axis::Cols => {
                 let message = "an instance that owns columns is of a KV head, and sees the query heads that share it one \
@@ -291,10 +296,8 @@ impl Body<'_> {
             }
             other => {
                 let what = self.describe(&other);
-                let vectors =
-                    Along::ALL.map(|along| format!("`slopes[{}]` of a `{}`", along.place(), along.ty().name));
-                let message =
-                    format!("only vectors are indexed, as {}; this is {what}", vectors.join(" or "));
+                let vectors = Along::ALL.map(|along| format!("`{}` by `{}`", along.ty().name, along.place()));
+                let message = format!("only vectors are indexed, a {}; this is {what}", vectors.join(", a "));
                 self.errors.push(expr, message);
                 Operand::Broken
             }

@@ -8,6 +8,7 @@ mod partial;
 mod range;
 mod scalar;
 mod score;
+mod sequence;
 mod sm80;
 mod sm90;
 mod softmax;

@@ -7,6 +7,7 @@
 
 use super::instance::Extent;
 use super::kernel::Kernel;
+use super::sequence::{OwnNumbers, first_query};
 use crate::abi::{Divisor, Meaning};
 use crate::analysis::attention::ScoreOp;
 use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
@@ -23,14 +24,38 @@ pub(super) struct Place<'a> {
     pub row: Option<&'a Reg>,
     pub col: Option<&'a Reg>,
     pub head: Option<&'a Reg>,
-    /// Uniform subexpressions that are there already.
-    pub uniforms: &'a [(Expr, Reg)],
+    /// What is the same for the whole block, as far as it is there already.
+    pub uniforms: Option<&'a Uniforms>,
     /// Others that are.
     pub known: &'a [(Expr, Reg)],
 }
 
-/// What expressions that are the same for the whole block came to, each worked out once for an item.
-pub(super) type Uniforms = Vec<(Expr, Reg)>;
+/// What is the same for the whole block, each worked out once for an item.
+#[derive(Default, Clone)]
+pub(super) struct Uniforms {
+    /// Expressions, and what they came to.
+    values: Vec<(Expr, Reg)>,
+    /// What the item's sequence has of vectors that have numbers of each.
+    own: Vec<(ParamId, OwnNumbers)>,
+}
+
+impl Uniforms {
+    pub(super) fn get(&self, expr: &Expr) -> Option<&Reg> {
+        self.values.iter().find(|(known, _)| known == expr).map(|(_, reg)| reg)
+    }
+
+    pub(super) fn know(&mut self, expr: Expr, reg: Reg) {
+        self.values.push((expr, reg));
+    }
+
+    pub(super) fn own(&self, param: ParamId) -> Option<&OwnNumbers> {
+        self.own.iter().find(|(known, _)| *known == param).map(|(_, own)| own)
+    }
+
+    pub(super) fn know_own(&mut self, param: ParamId, own: OwnNumbers) {
+        self.own.push((param, own));
+    }
+}
 
 /// What an expression came to.
 #[derive(Clone)]
@@ -50,6 +75,9 @@ impl From<Value> for Operand {
     }
 }
 
+/// Of what an expression asks of a sequence.
+const KNOWN: &str = "what expressions ask of a sequence is known before them";
+
 /// A value and its type.
 type Typed = (Value, ScalarType);
 
@@ -66,29 +94,32 @@ impl Kernel<'_> {
         if !found.is_empty() {
             self.b.stage("values that are the same for the whole block");
         }
-        let mut uniforms = Uniforms::new();
+        let mut uniforms = Uniforms::default();
         for expr in found {
             self.uniform_value(&expr, extent, &mut uniforms);
         }
+        let exprs = attention.scores.iter().map(ScoreOp::expr).chain(&attention.keep);
+        exprs.for_each(|expr| self.know_sequence(expr, extent, &mut uniforms));
         uniforms
     }
 
     /// A uniform expression of an item, computed at most once.
     pub(super) fn uniform_value(&mut self, expr: &Expr, extent: &Extent, uniforms: &mut Uniforms) -> Operand {
-        if let Some((_, reg)) = uniforms.iter().find(|(e, _)| e == expr) {
+        self.know_sequence(expr, extent, uniforms);
+        if let Some(reg) = uniforms.get(expr) {
             return reg.into();
         }
-        let place = Place { sequence: Some(&extent.sequence), uniforms, ..Place::default() };
+        let place = Place { sequence: Some(&extent.sequence), uniforms: Some(uniforms), ..Place::default() };
         let (value, _) = self.value(expr, &place);
         if let Value::Register(register) = &value {
-            uniforms.push((expr.clone(), register.clone()));
+            uniforms.know(expr.clone(), register.clone());
         }
         value.into()
     }
 
     /// A uniform expression that [`Kernel::hoist_uniform`] has seen.
     pub(super) fn hoisted(&mut self, expr: &Expr, uniforms: &Uniforms) -> Operand {
-        self.value(expr, &Place { uniforms, ..Place::default() }).0.into()
+        self.value(expr, &Place { uniforms: Some(uniforms), ..Place::default() }).0.into()
     }
 
     /// Evaluates to a register of the expression's type.
@@ -108,9 +139,8 @@ impl Kernel<'_> {
     fn value(&mut self, expr: &Expr, place: &Place) -> Typed {
         use ScalarType::*;
         let in_register = |register: Reg, kind: ScalarType| (Value::Register(register), kind);
-        let known =
-            place.uniforms.iter().chain(place.known).find(|(e, _)| e == expr).map(|(_, reg)| reg.clone());
-        if let Some(reg) = known {
+        let known = place.known.iter().find(|(known, _)| known == expr).map(|(_, reg)| reg);
+        if let Some(reg) = place.uniforms.and_then(|uniforms| uniforms.get(expr)).or(known).cloned() {
             let kind = match reg.ty() {
                 Type::F32 => F32,
                 Type::Pred => Bool,
@@ -128,6 +158,11 @@ impl Kernel<'_> {
             Expr::Col => in_register(leaf(place.col), I32),
             Expr::Head => in_register(leaf(place.head), I32),
             Expr::Seq => in_register(leaf(place.sequence), I32),
+            Expr::Query => {
+                let first = leaf(place.uniforms.and_then(|uniforms| uniforms.get(&first_query())));
+                in_register(self.b.sub(Type::S32, "i", &leaf(place.row), &first), I32)
+            }
+            Expr::QLen | Expr::KvLen => unreachable!("{KNOWN}"),
             Expr::Int(n) => (Value::Constant((*n).into()), I32),
             Expr::Float(x) => (Value::Constant((*x).into()), F32),
             Expr::Bool(value) => {
@@ -195,15 +230,22 @@ impl Kernel<'_> {
             unreachable!("a valid program indexes vectors")
         };
         let mut at = self.evaluate(index, place);
+        let own = place.uniforms.and_then(|uniforms| uniforms.own(param)).cloned();
         if !along.fits(index) {
-            let length = match along {
-                Along::Heads => self.param(Meaning::QueryHeads),
+            let last = match (along, &own) {
+                (Along::Heads, _) => {
+                    let length = self.param(Meaning::QueryHeads);
+                    self.b.sub(Type::S32, "i", &length, 1)
+                }
+                (Along::Sequences, _) => self.last_sequence(),
+                (Along::Queries | Along::Keys, own) => own.as_ref().expect(KNOWN).last.clone(),
             };
-            let last = self.b.sub(Type::S32, "i", &length, 1);
-            at = self.b.max(Type::S32, "i", &at, 0);
+            if !index.is_never_negative() {
+                at = self.b.max(Type::S32, "i", &at, 0);
+            }
             at = self.b.min(Type::S32, "i", &at, &last);
         }
-        let base = self.param(Meaning::Pointer(param));
+        let base = own.map_or_else(|| self.param(Meaning::Pointer(param)), |own| own.first);
         let at = self.b.mad_wide("rd", &at, 4, &base);
         let (t, group) = if element == ScalarType::I32 { (Type::S32, "i") } else { (Type::F32, "f") };
         let reg = self.b.ld_constant(t, group, &at, 0);
@@ -389,7 +431,7 @@ impl Expr {
     /// Whether an i32 expression is at least 0 whatever its leaves are. Sums and products may wrap.
     fn is_never_negative(&self) -> bool {
         match self {
-            Expr::Col | Expr::Head | Expr::Seq => true,
+            Expr::Col | Expr::Query | Expr::Head | Expr::Seq | Expr::QLen | Expr::KvLen => true,
             Expr::Int(n) => *n >= 0,
             Expr::Binary(BinaryOp::Div, a, b) => a.is_never_negative() && b.is_never_negative(),
             Expr::Binary(BinaryOp::Rem, a, _) => a.is_never_negative(),

@@ -78,7 +78,7 @@ impl Kernel<'_> {
             && interval.exact
             && [&interval.lo, &interval.hi].into_iter().flatten().any(Bound::uses_row);
         let mut rows = RowValues::default();
-        if limits || asks(&evaluated, &Expr::Row) || asks(&evaluated, &Expr::Head) {
+        if limits || asks_row(&evaluated) || asks(&evaluated, &Expr::Head) {
             for source in self.slot_rows(&instance.lane) {
                 let token = self.of_row("r", &instance.lane_token, &source);
                 rows.rows.push(self.b.add(Type::S32, "row", &token, &instance.q_offset));
@@ -109,7 +109,7 @@ impl Kernel<'_> {
             }
         }
         self.know_rows(instance, &mut rows, &evaluated, uniforms);
-        let asks_row = asks(&conditions, &Expr::Row);
+        let asks_row = asks_row(&conditions);
         let position = (!carried && asks_row)
             .then(|| self.b.add(Type::S32, "position", &instance.lane_token, &instance.q_offset));
         Masks { masked, rows, hi, lo, position, uniforms: uniforms.clone() }
@@ -187,7 +187,7 @@ impl Kernel<'_> {
             let place = Place {
                 sequence: Some(&instance.sequence),
                 col: col.as_ref(),
-                uniforms: &masks.uniforms,
+                uniforms: Some(&masks.uniforms),
                 ..Place::default()
             };
             let known: Vec<(Expr, Reg)> =
@@ -349,7 +349,7 @@ fn slot_place<'p>(
     uniforms: &'p Uniforms,
 ) -> Place<'p> {
     Place {
-        uniforms,
+        uniforms: Some(uniforms),
         sequence: Some(&instance.sequence),
         row: rows.rows.get(slot),
         head: rows.heads.get(slot),
@@ -376,6 +376,11 @@ fn conditions(attention: &Attention, masked: bool) -> Vec<&Expr> {
         ScoreOp::Map(_) => None,
     });
     before.chain(opaque(attention, masked)).collect()
+}
+
+/// Whether these ask where a row lies in its sequence.
+fn asks_row(expressions: &[&Expr]) -> bool {
+    asks(expressions, &Expr::Row) || asks(expressions, &Expr::Query)
 }
 
 fn asks(expressions: &[&Expr], leaf: &Expr) -> bool {

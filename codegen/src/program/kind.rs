@@ -33,7 +33,7 @@ pub enum ParamKind {
     ColOutput,
     /// A scalar of the given type (`f32`, `i32`, `bool`).
     Scalar(ScalarType),
-    /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`.
+    /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`, and its like.
     Vector(Vector),
 }
 
@@ -320,6 +320,28 @@ pub static TYPES: &[ParamType] = &[
         doc: "A number for each query head",
         ..VECTOR
     },
+    ParamType {
+        kind: vector(Along::Sequences),
+        name: "PerSequence",
+        axes: &[Size::Sequences],
+        doc: "A number for each sequence",
+        ..VECTOR
+    },
+    ParamType {
+        kind: vector(Along::Queries),
+        name: "PerQuery",
+        axes: &[Size::Tokens],
+        doc: "A number for each query token",
+        ..VECTOR
+    },
+    ParamType {
+        kind: vector(Along::Keys),
+        name: "PerKey",
+        axes: &[Size::Own("tokens")],
+        storage: Storage::Ragged,
+        doc: "A number for each position of a sequence, and where each sequence's begin",
+        ..VECTOR
+    },
     ParamType { kind: ParamKind::Scalar(ScalarType::F32), name: "f32", ..SCALAR },
     ParamType { kind: ParamKind::Scalar(ScalarType::I32), name: "i32", ..SCALAR },
     ParamType { kind: ParamKind::Scalar(ScalarType::Bool), name: "bool", ..SCALAR },
@@ -381,16 +403,25 @@ pub struct Vector {
 pub enum Along {
     /// Each query head.
     Heads,
+    /// Each sequence.
+    Sequences,
+    /// Each query token: of its sequence, from the first of them on.
+    Queries,
+    /// Each position of a sequence, those of queries and keys alike: as many as it has keys.
+    Keys,
 }
 
 impl Along {
     /// All of them.
-    pub const ALL: [Along; 1] = [Along::Heads];
+    pub const ALL: [Along; 4] = [Along::Heads, Along::Sequences, Along::Queries, Along::Keys];
 
     /// What it has a number for each of.
     pub const fn each(self) -> &'static str {
         match self {
             Along::Heads => "head",
+            Along::Sequences => "sequence",
+            Along::Queries => "query",
+            Along::Keys => "key",
         }
     }
 
@@ -398,7 +429,15 @@ impl Along {
     pub const fn place(self) -> &'static str {
         match self {
             Along::Heads => "at.head",
+            Along::Sequences => "at.seq",
+            Along::Queries => "at.query",
+            Along::Keys => "at.col",
         }
+    }
+
+    /// Whether each sequence has numbers of its own, of which an index counts.
+    pub const fn is_of_sequence(self) -> bool {
+        matches!(self, Along::Queries | Along::Keys)
     }
 
     /// The row of its type.
@@ -406,16 +445,14 @@ impl Along {
         vector(self).ty()
     }
 
-    /// How many numbers it has.
-    pub fn length(self) -> Size {
-        self.ty().axes[0]
-    }
-
     /// Whether an index is inside by construction, whatever its leaves are. Any other is clamped: one below 0 reads the first
-    /// number, one past the end the last.
+    /// number, one past the end the last. No position is inside: there are rows before the first key, where a sequence has
+    /// more queries than keys, and columns of tiles past the last.
     pub fn fits(self, index: &Expr) -> bool {
         match index {
             Expr::Head => self == Along::Heads,
+            Expr::Seq => self == Along::Sequences,
+            Expr::Query => self == Along::Queries,
             // Of what is not negative neither is larger than it; by 0 both are 0.
             Expr::Binary(BinaryOp::Rem, a, _) => self.fits(a),
             Expr::Binary(BinaryOp::Div, a, by) => self.fits(a) && matches!(**by, Expr::Int(by) if by >= 0),
@@ -450,11 +487,13 @@ mod tests {
     }
 
     #[test]
-    fn vectors_have_one_axis_that_the_batch_knows() {
+    fn vectors_have_one_axis() {
         for along in Along::ALL {
             let ty = along.ty();
             assert_eq!(ty.axes.len(), 1, "{}", ty.name);
-            assert!(!matches!(along.length(), Size::Own(_) | Size::Dim), "{}", ty.name);
+            // Of what the batch does not count, the parameter says itself where each sequence's begin.
+            let is_own = matches!(ty.axes[0], Size::Own(_) | Size::Dim);
+            assert_eq!(is_own, ty.storage == Storage::Ragged, "{}", ty.name);
         }
     }
 
@@ -462,7 +501,7 @@ mod tests {
     fn indices_that_fit() {
         let op = |op, a, b| Expr::Binary(op, Box::new(a), Box::new(b));
         use BinaryOp::{Add, Div, Rem};
-        use Expr::{Head, Int, Seq};
+        use Expr::{Col, Head, Int, Query, Row, Seq};
         let table = [
             (Head, true),
             (op(Rem, Head, Int(4)), true),
@@ -477,6 +516,17 @@ mod tests {
         ];
         for (index, expected) in table {
             assert_eq!(Along::Heads.fits(&index), expected, "{index:?}");
+        }
+        for (index, inside) in [
+            (Seq, Some(Along::Sequences)),
+            (Query, Some(Along::Queries)),
+            (op(Rem, Query, Int(4)), Some(Along::Queries)),
+            (Row, None),
+            (Col, None),
+        ] {
+            for along in Along::ALL {
+                assert_eq!(along.fits(&index), inside == Some(along), "{index:?} of {along:?}");
+            }
         }
     }
 }

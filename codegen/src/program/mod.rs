@@ -382,6 +382,12 @@ pub enum Expr {
     Head,
     /// `at.seq`: the sequence in the batch. i32.
     Seq,
+    /// `at.query`: the query's number in its sequence, `row - (kv_len - q_len)`. i32.
+    Query,
+    /// `at.q_len`: queries of the sequence. i32.
+    QLen,
+    /// `at.kv_len`: keys of the sequence. i32.
+    KvLen,
     /// A scalar parameter.
     Param(ParamId),
     /// `slopes[at.head]`: a vector parameter at an i32 index, which is clamped to those that there are.

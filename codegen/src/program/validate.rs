@@ -246,7 +246,8 @@ impl Program {
         let wrong = |problem: String| Err(ProgramError::Scalar { expr: self.expr_text(expr), problem });
         match expr {
             Expr::X | Expr::Y | Expr::Float(_) => Ok(F32),
-            Expr::Row | Expr::Col | Expr::Head | Expr::Seq | Expr::Int(_) => Ok(I32),
+            Expr::Row | Expr::Col | Expr::Query | Expr::Head | Expr::Int(_) => Ok(I32),
+            Expr::Seq | Expr::QLen | Expr::KvLen => Ok(I32),
             Expr::Bool(_) => Ok(Bool),
             Expr::Param(id) => match self.param_kind(*id)? {
                 ParamKind::Scalar(ty) => Ok(ty),
@@ -519,7 +520,7 @@ impl Check<'_> {
         // Between the heads that it sees in the loop, an instance that owns columns has none.
         let has_head = part == Part::Loop || self.program.owned() == Axis::Rows;
         let is_there = |leaf: &Expr| match leaf {
-            Expr::Row => ty.has(Axis::Rows),
+            Expr::Row | Expr::Query => ty.has(Axis::Rows),
             Expr::Col => ty.has(Axis::Cols),
             Expr::Head => has_head,
             leaf => !unknown.contains(leaf),

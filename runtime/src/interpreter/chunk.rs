@@ -276,8 +276,8 @@ impl<T: Real> Chunk<'_, T> {
         };
         let (arguments, precision) = (self.shared.arguments, self.precision_of(id));
         let head = self.pass.and_then(|pass| pass.head).unwrap_or(self.own.heads.query);
-        let (head, seq) = (head as i32, self.own.sequence as i32);
-        Elementwise { arguments, precision, head, seq, down: along(ty.rows), across: along(ty.cols) }
+        let (head, sequence) = (head as i32, self.shared.inputs.sequence(self.own.sequence));
+        Elementwise { arguments, precision, head, sequence, down: along(ty.rows), across: along(ty.cols) }
     }
 
     fn accumulate(&mut self, acc: StateId, value: Value<T>) {

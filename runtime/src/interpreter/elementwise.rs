@@ -3,7 +3,7 @@
 use super::real::Real;
 use super::tile::Tile;
 use crate::rounding::Precision;
-use crate::scalar::{HostArgument, Place, Strip};
+use crate::scalar::{HostArgument, Place, Sequence, Strip};
 use flashpage_codegen::program::Expr;
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub(super) struct Elementwise<'a> {
     pub arguments: &'a [HostArgument],
     pub precision: Precision,
     pub head: i32,
-    pub seq: i32,
+    pub sequence: Sequence,
     /// Along the tile's first axis.
     pub down: Positions<'a>,
     /// Along its second.
@@ -95,8 +95,8 @@ impl Elementwise<'_> {
             Positions::Cols(positions) => col = Strip::Lent(&positions[across]),
             Positions::None => {}
         }
-        let Elementwise { arguments, precision, head, seq, .. } = *self;
-        Place { arguments, precision, y: Strip::One(f64::NAN), row, col, head, seq }
+        let Elementwise { arguments, precision, head, sequence, .. } = *self;
+        Place { arguments, precision, y: Strip::One(f64::NAN), row, col, head, sequence }
     }
 }
 

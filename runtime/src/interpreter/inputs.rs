@@ -4,6 +4,7 @@ use super::real::Real;
 use super::tile::Tile;
 use crate::args::{Argument, PoolShape};
 use crate::batch::Batch;
+use crate::scalar::Sequence;
 use crate::tensor::{Tensor, TensorError, elements_of};
 use flashpage_codegen::program::{Axis, DType, Dim, Param, ParamId, Program, Stmt, TileOp, TileType};
 use rayon::prelude::*;
@@ -105,6 +106,12 @@ impl<'a> Inputs<'a> {
             }
         }
         Ok(Inputs { batch, inputs, sources })
+    }
+
+    /// What score functions can ask of a sequence.
+    pub(super) fn sequence(&self, index: usize) -> Sequence {
+        let lens = (self.batch.query.starts.len_of(index), self.batch.kv_lens[index]);
+        Sequence { index: index as i32, q_len: lens.0 as i32, kv_len: lens.1 as i32 }
     }
 
     /// Numbers along a head dimension.

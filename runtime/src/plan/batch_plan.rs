@@ -21,7 +21,9 @@ impl Planner {
         self.same_make(&batch)?;
         self.within_capacity(&batch)?;
         cascade::check(&batch, prefixes)?;
-        let visible = Visible::new(&self.attention, arguments);
+        let lens = |sequence: usize| (batch.query.starts.len_of(sequence), batch.kv_lens[sequence]);
+        let lens: Vec<(usize, usize)> = (0..batch.sequences()).map(lens).collect();
+        let visible = Visible::new(&self.attention, arguments, &lens);
         let mut notes = Vec::new();
         let groups = self.groups(&batch, prefixes, &visible, &mut notes);
         if let Some(plan) = self.with_groups(&batch, &visible, &groups, &notes) {
@@ -90,7 +92,7 @@ impl Planner {
             notes.push("prefixes are not shared: set `Capacity::cascade` to have the kernels for it".into());
             return Vec::new();
         }
-        if let Some(why) = cascade::obstacle(&self.attention, visible) {
+        if let Some(why) = cascade::obstacle(&self.program, &self.attention, visible) {
             notes.push(format!("prefixes of `{}` are not shared: {why}", self.program.name));
             return Vec::new();
         }
@@ -238,7 +240,7 @@ impl Planner {
             notes: notes.to_vec(),
             merged_rows: lists.merges.len(),
             partial_rows: lists.partial_rows,
-            words: workspace::words(setup, &lists),
+            words: workspace::words(setup, &lists, batch.sequences()),
             starts: batch.query.starts.as_slice().to_vec(),
             kv_lens: batch.kv_lens.clone(),
             scalars: scalars(batch.arguments),

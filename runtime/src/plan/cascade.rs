@@ -17,7 +17,7 @@ use super::visible::Visible;
 use crate::args::Argument;
 use crate::batch::Batch;
 use flashpage_codegen::analysis::attention::{Attention, ScoreOp};
-use flashpage_codegen::program::Expr;
+use flashpage_codegen::program::{Expr, Program};
 
 /// How many times the traffic that merging adds must be saved.
 pub(super) const WORTH: usize = 2;
@@ -26,7 +26,7 @@ pub(super) const WORTH: usize = 2;
 const F32: usize = 4;
 
 /// Why a program's prefixes cannot be shared; `None` if they can.
-pub(super) fn obstacle(attention: &Attention, visible: &Visible) -> Option<&'static str> {
+pub(super) fn obstacle(program: &Program, attention: &Attention, visible: &Visible) -> Option<&'static str> {
     if attention.table.is_none() {
         return Some("its keys are not paged, so no two sequences have the same");
     }
@@ -35,10 +35,10 @@ pub(super) fn obstacle(attention: &Attention, visible: &Visible) -> Option<&'sta
     }
     let asks = |expr: &Expr, of: fn(&Expr) -> bool| expr.any(&mut |leaf| of(leaf));
     let scores = || attention.scores.iter().map(ScoreOp::expr).chain(&attention.scale);
-    if scores().any(|expr| asks(expr, |leaf| *leaf == Expr::Row)) {
+    if scores().any(|expr| asks(expr, |leaf| matches!(leaf, Expr::Row | Expr::Query))) {
         return Some("its scores depend on the row's position, which differs between the sequences");
     }
-    if scores().chain(&attention.keep).any(|expr| asks(expr, |leaf| *leaf == Expr::Seq)) {
+    if scores().chain(&attention.keep).any(|expr| program.depends_on_sequence(expr)) {
         return Some("its scores or its mask depend on the sequence");
     }
     if !visible.sees_all_before() {

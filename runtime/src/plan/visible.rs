@@ -2,7 +2,7 @@
 //! as kernels evaluate it, so that work is cut where it is.
 
 use crate::args::Argument;
-use crate::scalar::{HostArgument, Place, Scalar};
+use crate::scalar::{HostArgument, Place, Scalar, Sequence};
 use flashpage_codegen::analysis::attention::Attention;
 use flashpage_codegen::analysis::bounds::{Affine, Bound, Interval};
 use flashpage_codegen::program::Expr;
@@ -13,13 +13,20 @@ use std::ops::Range;
 pub(super) struct Visible {
     interval: Interval,
     arguments: Vec<HostArgument>,
+    sequences: Vec<Sequence>,
 }
 
 impl Visible {
-    pub(super) fn new(attention: &Attention, arguments: &[Argument<'_>]) -> Visible {
+    /// Of a batch whose sequences have these numbers of queries and keys.
+    pub(super) fn new(attention: &Attention, arguments: &[Argument<'_>], lens: &[(usize, usize)]) -> Visible {
+        let sequence = |(index, (q_len, kv_len)): (usize, &(usize, usize))| {
+            let [index, q_len, kv_len] = [index, *q_len, *kv_len].map(|number| number as i32);
+            Sequence { index, q_len, kv_len }
+        };
         Visible {
             interval: attention.seen.clone(),
             arguments: arguments.iter().map(HostArgument::of_scalar).collect(),
+            sequences: lens.iter().enumerate().map(sequence).collect(),
         }
     }
 
@@ -64,7 +71,7 @@ impl Visible {
     fn affine(&self, form: &Affine, rows: (i64, i64), sequence: usize, greatest: bool) -> Option<i64> {
         let row = if (form.row > 0) == greatest { rows.1 } else { rows.0 };
         let mut sum = form.constant.saturating_add(form.row.saturating_mul(row));
-        let place = Place::of_sequence(&self.arguments, i32::try_from(sequence).ok()?);
+        let place = Place::of_sequence(&self.arguments, *self.sequences.get(sequence)?);
         for (atom, coefficient) in &form.atoms {
             // Elements of tensors are on the device.
             if atom.any(&mut |expr| matches!(expr, Expr::Index(..))) {
@@ -87,7 +94,7 @@ mod tests {
     #[test]
     fn columns_are_those_that_some_row_sees() {
         type Case<'a> = (&'a str, (i64, i64), Range<usize>, Range<usize>, bool);
-        let table: [Case; 12] = [
+        let table: [Case; 14] = [
             ("true", (5, 9), 0..100, 0..100, true),
             ("at.col <= at.row", (5, 9), 0..100, 0..10, true),
             ("at.col <= at.row", (5, 9), 8..100, 8..10, true),
@@ -99,6 +106,8 @@ mod tests {
             ("at.col <= at.row && at.row - at.col < w", (500, 509), 0..100, 100..100, false),
             ("at.col <= at.row || at.col < w + at.seq", (2, 3), 0..100, 0..10, false),
             ("at.col >= w", (0, 0), 0..100, 7..100, false),
+            ("at.col <= at.query", (5, 9), 0..100, 0..6, false),
+            ("at.col < at.kv_len - w", (5, 9), 0..100, 0..3, false),
             ("at.col / 16 == at.row / 16", (50, 59), 3..100, 3..100, false),
         ];
         for (mask, rows, limit, expected, sees_all_before) in table {
@@ -108,7 +117,7 @@ mod tests {
             let attention = recognise(&program, true).unwrap();
             let mut arguments = vec![Argument::I32(0); program.params.len() - 1];
             arguments.push(Argument::I32(7));
-            let visible = Visible::new(&attention, &arguments);
+            let visible = Visible::new(&attention, &arguments, &[(6, 10); 4]);
             assert_eq!(visible.columns(rows, 3, limit), expected, "{mask} of {rows:?}");
             assert_eq!(visible.sees_all_before(), sees_all_before, "{mask}");
         }

@@ -12,7 +12,7 @@ use super::Setup;
 use super::capacity::ClassSetup;
 use super::cascade::Group;
 use super::unit::{Stretch, Unit};
-use flashpage_codegen::work_list::{HEADER_WORDS, ITEM_WORDS, WorkItem};
+use flashpage_codegen::work_list::{HEADER_WORDS, ITEM_WORDS, WorkItem, header};
 
 /// What a batch became.
 pub(super) struct Lists {
@@ -143,11 +143,11 @@ fn arrange(items: &mut [(usize, WorkItem)], setup: &ClassSetup) {
     }
 }
 
-/// The workspace with these lists in it. All of them fit: that was checked.
-pub(super) fn words(setup: &Setup, lists: &Lists) -> Vec<i32> {
+/// The workspace with these lists in it, of so many sequences. All of them fit: that was checked.
+pub(super) fn words(setup: &Setup, lists: &Lists, sequences: usize) -> Vec<i32> {
     let mut words = vec![0; setup.merge.words];
     let mut list = |first: usize, items: &[(usize, WorkItem)]| {
-        words[first] = items.len() as i32;
+        words[first..first + HEADER_WORDS].copy_from_slice(&header(items.len() as i32, sequences as i32));
         let places = words[first + HEADER_WORDS..].chunks_exact_mut(ITEM_WORDS);
         for (place, (_, item)) in places.zip(items) {
             place.copy_from_slice(&item.words());

@@ -15,6 +15,7 @@ use crate::args::Argument;
 use crate::rounding::Precision;
 use flashpage_codegen::program::{Expr, ParamId};
 use operators::{binary, unary};
+use std::ops::Range;
 pub(crate) use strip::Strip;
 
 /// A value of one of the three scalar types.
@@ -25,12 +26,12 @@ pub(crate) enum Scalar {
     Bool(bool),
 }
 
-/// A scalar or per-head argument, on the host.
+/// A scalar argument, or a vector, on the host.
 #[derive(Clone, Debug)]
 pub(crate) enum HostArgument {
     Scalar(Scalar),
-    Floats(Vec<f32>),
-    Ints(Vec<i32>),
+    Floats(Numbers<f32>),
+    Ints(Numbers<i32>),
     /// Not an operand of scalar expressions.
     Other,
 }
@@ -45,6 +46,33 @@ impl HostArgument {
             _ => HostArgument::Other,
         }
     }
+}
+
+/// The numbers of a vector.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers<T> {
+    pub values: Vec<T>,
+    /// Which of them are those of each sequence, where each has its own.
+    pub of_sequence: Option<Vec<Range<usize>>>,
+}
+
+impl<T: Copy> Numbers<T> {
+    /// The number at an index, or the nearest; none, where there is no number.
+    fn nearest(&self, sequence: i32, index: i32) -> Option<T> {
+        let own = match &self.of_sequence {
+            Some(ranges) => self.values.get(ranges.get(sequence as usize)?.clone())?,
+            None => &self.values[..],
+        };
+        own.get(index.max(0) as usize).or(own.last()).copied()
+    }
+}
+
+/// The sequence whose elements these are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sequence {
+    pub index: i32,
+    pub q_len: i32,
+    pub kv_len: i32,
 }
 
 /// What an expression is for a strip.
@@ -71,14 +99,14 @@ pub(crate) struct Place<'a> {
     pub row: Strip<'a, i32>,
     pub col: Strip<'a, i32>,
     pub head: i32,
-    pub seq: i32,
+    pub sequence: Sequence,
 }
 
 impl<'a> Place<'a> {
     /// No element of a tile, but what all elements of all instances of a sequence share.
-    pub(crate) fn of_sequence(arguments: &'a [HostArgument], seq: i32) -> Place<'a> {
+    pub(crate) fn of_sequence(arguments: &'a [HostArgument], sequence: Sequence) -> Place<'a> {
         let (y, row, col) = (Strip::One(f64::NAN), Strip::One(0), Strip::One(0));
-        Place { arguments, precision: Precision::Exact, y, row, col, head: 0, seq }
+        Place { arguments, precision: Precision::Exact, y, row, col, head: 0, sequence }
     }
 
     /// An expression that depends on nothing which differs between elements.
@@ -116,7 +144,13 @@ impl<'a> Place<'a> {
             Expr::Row => untraced(Value::Int(self.row.lend())),
             Expr::Col => untraced(Value::Int(self.col.lend())),
             Expr::Head => untraced(Value::Int(Strip::One(self.head))),
-            Expr::Seq => untraced(Value::Int(Strip::One(self.seq))),
+            Expr::Seq => untraced(Value::Int(Strip::One(self.sequence.index))),
+            Expr::QLen => untraced(Value::Int(Strip::One(self.sequence.q_len))),
+            Expr::KvLen => untraced(Value::Int(Strip::One(self.sequence.kv_len))),
+            Expr::Query => {
+                let first = self.sequence.kv_len.wrapping_sub(self.sequence.q_len);
+                untraced(Value::Int(self.row.map(|row| row.wrapping_sub(first))))
+            }
             Expr::Int(value) => untraced(Value::Int(Strip::One(*value))),
             Expr::Float(value) => untraced(Value::Float(Strip::One(f64::from(*value)))),
             Expr::Bool(value) => untraced(Value::Bool(Strip::One(*value))),
@@ -182,15 +216,13 @@ impl<'a> Place<'a> {
     /// Elements of a vector: the first or the last where an index lies outside.
     fn element(&self, param: ParamId, index: &Value<'_>) -> Value<'static> {
         let Value::Int(indices) = index else { return ILL_TYPED };
-        fn get<T: Copy>(values: &[T], index: i32) -> Option<T> {
-            values.get(index.max(0) as usize).or(values.last()).copied()
-        }
+        let sequence = self.sequence.index;
         match self.arguments.get(param.0) {
             Some(HostArgument::Floats(values)) => {
-                Value::Float(indices.map(|index| get(values, index).map_or(f64::NAN, f64::from)))
+                Value::Float(indices.map(|index| values.nearest(sequence, index).map_or(0.0, f64::from)))
             }
             Some(HostArgument::Ints(values)) => {
-                Value::Int(indices.map(|index| get(values, index).unwrap_or(0)))
+                Value::Int(indices.map(|index| values.nearest(sequence, index).unwrap_or(0)))
             }
             _ => ILL_TYPED,
         }
@@ -226,7 +258,8 @@ mod tests {
 
     fn place(arguments: &[HostArgument], precision: Precision) -> Place<'_> {
         let y = Strip::One(3.0);
-        Place { arguments, precision, y, row: Strip::One(5), col: Strip::Lent(&COLS), head: 1, seq: 2 }
+        let sequence = Sequence { index: 2, q_len: 7, kv_len: 9 };
+        Place { arguments, precision, y, row: Strip::One(5), col: Strip::Lent(&COLS), head: 1, sequence }
     }
 
     #[test]
@@ -234,8 +267,12 @@ mod tests {
         use Expr::*;
         let arguments = [
             HostArgument::Scalar(Scalar::Float(0.5)),
-            HostArgument::Ints(vec![7, 8]),
-            HostArgument::Floats(vec![0.25]),
+            HostArgument::Ints(Numbers { values: vec![7, 8], of_sequence: None }),
+            HostArgument::Floats(Numbers { values: vec![0.25], of_sequence: None }),
+            HostArgument::Ints(Numbers {
+                values: vec![5, 6, 7, 8],
+                of_sequence: Some(vec![0..0, 0..1, 1..3]),
+            }),
         ];
         let table = [
             (op(BinaryOp::Mul, Float(4.0), Param(ParamId(0))), Scalar::Float(2.0)),
@@ -259,6 +296,11 @@ mod tests {
             (Index(ParamId(1), Box::new(Int(-1))), Scalar::Int(7)),
             (Index(ParamId(1), Box::new(Int(i32::MAX))), Scalar::Int(8)),
             (Index(ParamId(2), Box::new(Int(0))), Scalar::Float(0.25)),
+            (Index(ParamId(3), Box::new(Int(-3))), Scalar::Int(6)),
+            (Index(ParamId(3), Box::new(Int(1))), Scalar::Int(7)),
+            (Index(ParamId(3), Box::new(Int(2))), Scalar::Int(7)),
+            (op(BinaryOp::Sub, KvLen, QLen), Scalar::Int(2)),
+            (Query, Scalar::Int(3)),
             (Unary(UnaryOp::ToI32, Box::new(Float(3e9))), Scalar::Int(i32::MAX)),
             (Unary(UnaryOp::ToI32, Box::new(Float(-3e9))), Scalar::Int(i32::MIN)),
             (Unary(UnaryOp::ToI32, Box::new(Float(-1.9))), Scalar::Int(-1)),
@@ -278,7 +320,10 @@ mod tests {
     #[test]
     fn a_number_for_each() {
         use Expr::*;
-        let arguments = [HostArgument::Ints(vec![9, 8, 7, 6, 5]), HostArgument::Floats(vec![0.5; 4])];
+        let arguments = [
+            HostArgument::Ints(Numbers { values: vec![9, 8, 7, 6, 5], of_sequence: None }),
+            HostArgument::Floats(Numbers { values: vec![0.5; 4], of_sequence: None }),
+        ];
         let floats = |of: [Option<f64>; 4]| of.map(|x| Scalar::Float(x.unwrap_or(f64::NAN)));
         let (ints, bools) = (|of: [i32; 4]| of.map(Scalar::Int), |of: [bool; 4]| of.map(Scalar::Bool));
         let index = |param| Index(ParamId(param), Box::new(Col));

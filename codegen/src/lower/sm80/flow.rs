@@ -41,7 +41,7 @@ impl Flow {
     pub fn new() -> Flow {
         Flow {
             instance: None,
-            uniforms: Uniforms::new(),
+            uniforms: Uniforms::default(),
             range: None,
             ring: None,
             state: None,

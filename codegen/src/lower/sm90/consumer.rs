@@ -96,7 +96,7 @@ impl Hopper<'_> {
             done,
             info: None,
             instance: None,
-            uniforms: Uniforms::new(),
+            uniforms: Uniforms::default(),
             state: None,
             scored: None,
             masks: None,

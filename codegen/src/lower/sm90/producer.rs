@@ -141,7 +141,7 @@ impl Hopper<'_> {
         };
         let next = flow.role.walk.next.clone();
         let extent = self.extent(work, |b| b.bra(&next));
-        let range = self.column_range(&extent, &mut Uniforms::new());
+        let range = self.column_range(&extent, &mut Uniforms::default());
         let query_parity = flow.query_parity.as_ref().expect("the producer has its own");
         flow.role.description = self.description(&extent, &range, query_parity);
         flow.role.item = Some((extent, range));

@@ -1,0 +1,49 @@
+//! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors.
+
+use crate::program::{Along, Expr, ParamId, ParamKind, Program, TileOp};
+
+impl Program {
+    /// Every scalar expression.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.values.iter().filter_map(|value| match &value.op {
+            TileOp::Map { expr, .. } | TileOp::Zip { expr, .. } | TileOp::Mask { keep: expr, .. } => {
+                Some(expr)
+            }
+            _ => None,
+        })
+    }
+
+    /// The vectors that `expr` reads of which each sequence has numbers of its own, each once.
+    pub fn own_vectors(&self, expr: &Expr) -> Vec<ParamId> {
+        let mut found = Vec::new();
+        expr.any(&mut |leaf| {
+            if let Expr::Index(param, _) = leaf
+                && let ParamKind::Vector(vector) = self.params[param.0].kind
+                && vector.along.is_of_sequence()
+                && !found.contains(param)
+            {
+                found.push(*param);
+            }
+            false
+        });
+        found
+    }
+
+    /// Whether `expr` has to know how many queries or keys the sequence has: it says so, or an index is counted in them.
+    pub fn asks_lens(&self, expr: &Expr) -> bool {
+        expr.any(&mut |leaf| matches!(leaf, Expr::QLen | Expr::KvLen | Expr::Query))
+            || !self.own_vectors(expr).is_empty()
+    }
+
+    /// Whether `expr` may differ between sequences, rows and columns being the same.
+    pub fn depends_on_sequence(&self, expr: &Expr) -> bool {
+        let is_by_sequence = |leaf: &Expr| match leaf {
+            Expr::Index(param, _) => matches!(
+                self.params[param.0].kind,
+                ParamKind::Vector(vector) if vector.along != Along::Heads
+            ),
+            leaf => *leaf == Expr::Seq,
+        };
+        self.asks_lens(expr) || expr.any(&mut |leaf| is_by_sequence(leaf))
+    }
+}
