@@ -8,7 +8,7 @@ use crate::codegen::frontend;
 use crate::codegen::program::{Axis, DType, ParamKind, Program};
 use crate::dsl::host::{Batch, BlockLayout, HostError, PoolShape};
 use crate::dsl::{self, Element};
-use crate::runtime::args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
+use crate::runtime::args::{Argument, BitMask, BlockTable, Pool, PoolLayout, Ragged, Starts};
 use crate::runtime::tensor::{HostElement, Tensor, TensorError};
 
 /// Reads the source that the macro accepted when the kernel was compiled.
@@ -199,6 +199,29 @@ impl Shapes {
         from: &Ragged<'_>,
     ) -> Result<(Vec<S>, Vec<usize>), HostRunError> {
         Ok((from.tensor.to_vec()?, starts(from.starts)))
+    }
+
+    /// Downloads a bias, and its shape.
+    pub fn bias<T: Element>(
+        &self,
+        param: &str,
+        from: &Tensor,
+    ) -> Result<(Vec<T>, [usize; 4]), HostRunError> {
+        typed::<T>(param, from)?;
+        let given = from.shape();
+        let mut shape = [1; 4];
+        let Some(missing) = shape.len().checked_sub(given.len()) else {
+            return Err(rank(param, from, "two to four dimensions"));
+        };
+        shape[missing..].copy_from_slice(given);
+        Ok((download(from)?, shape))
+    }
+
+    /// A mask's bytes, where those of each sequence begin, and how many columns it has.
+    pub fn bits(&self, from: &BitMask) -> (Vec<u8>, Vec<usize>, Vec<usize>) {
+        // Checked when the mask was made: none is negative.
+        let numbers = |of: &[i32]| of.iter().map(|&number| number as usize).collect();
+        (from.bytes().to_vec(), numbers(from.starts()), numbers(from.widths()))
     }
 
     /// Downloads a number for each query and head.

@@ -66,6 +66,7 @@ pub mod kernels;
 /// here, and [`runtime::BlockTable`] elsewhere.
 pub mod prelude {
     pub use crate::attention_kernel;
+    pub use crate::dsl::tables::*;
     pub use crate::dsl::vectors::*;
     pub use crate::dsl::{
         At, BlockTable, ColOutput, ColVector, Cols, Dim, Element, KeyOutput, Keys, One, OnlineSoftmax,

@@ -3,6 +3,8 @@
 
 mod kernel_source;
 mod opaque_masks;
+#[allow(dead_code)]
+mod user_sources;
 
 use flashpage::codegen::choice::{
     Carries, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, untuned_head_dims,
@@ -291,6 +293,12 @@ fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
 #[test]
 fn opaque_masks_do_not_spill() {
     assert_no_spills("opaque_masks_do_not_spill", opaque_masks::OPAQUE);
+}
+
+/// What asks of sequences, of vectors and of tables.
+#[test]
+fn tables_do_not_spill() {
+    assert_no_spills("tables_do_not_spill", &[user_sources::SEQUENCES, user_sources::TABLES].concat());
 }
 
 /// Kernels whose masks are intervals, or that have none, and are not of the catalogue.

@@ -15,7 +15,7 @@ use flashpage::runtime::{DType, LaunchOptions, PoolLayout};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use targets::{ARCHS, harsh};
-use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, SEQUENCES, form_source};
+use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, SEQUENCES, TABLES, form_source};
 
 /// Query and key lengths, query heads, KV heads.
 type Batch = (&'static [(usize, usize)], usize, usize);
@@ -92,7 +92,7 @@ fn maps() {
 #[test]
 fn indices() {
     let mut failures = Vec::new();
-    for (index, (what, params, steps, scalars)) in INDICES.iter().chain(SEQUENCES).enumerate() {
+    for (index, (what, params, steps, scalars)) in INDICES.iter().chain(SEQUENCES).chain(TABLES).enumerate() {
         for cache in [Cache::Contiguous, Cache::Paged] {
             run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
         }

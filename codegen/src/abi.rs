@@ -60,6 +60,12 @@ pub enum Meaning {
     SeqLens(ParamId),
     /// Entries from one sequence's row of a block table to the next. u32.
     TableStride(ParamId),
+    /// Bytes from one sequence, head or row of a bias to the next; 0 along an axis that has one for all. u64.
+    BiasStride(ParamId, BiasAxis),
+    /// The last index along an axis of a bias. u32.
+    BiasLast(ParamId, BiasAxis),
+    /// Address of `i32[sequences]`: columns of each sequence's rows in a bit mask. u64.
+    Widths(ParamId),
     /// The scalar itself.
     Scalar(ParamId),
     /// Query heads. u32.
@@ -92,6 +98,31 @@ pub enum Meaning {
     Multiplier(Divisor),
     /// How far to shift then: [`flashpage_ptx::division::Reciprocal::shift`]. u32.
     Shift(Divisor),
+}
+
+/// An axis of a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum BiasAxis {
+    Sequences,
+    Heads,
+    Rows,
+    Cols,
+}
+
+impl BiasAxis {
+    /// All of them, outermost first.
+    pub const ALL: [BiasAxis; 4] = [BiasAxis::Sequences, BiasAxis::Heads, BiasAxis::Rows, BiasAxis::Cols];
+
+    /// One step along it, as names and texts have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BiasAxis::Sequences => "sequence",
+            BiasAxis::Heads => "head",
+            BiasAxis::Rows => "row",
+            BiasAxis::Cols => "column",
+        }
+    }
 }
 
 /// What kernels divide by and only the host knows.
@@ -189,6 +220,13 @@ impl Meaning {
                 format!("address of the key lengths behind {}, i32[sequences]", name(param))
             }
             Meaning::TableStride(param) => format!("entries of {} per sequence", name(param)),
+            Meaning::BiasStride(param, axis) => {
+                format!("bytes from one {} of {} to the next", axis.name(), name(param))
+            }
+            Meaning::BiasLast(param, axis) => format!("the last {} of {}", axis.name(), name(param)),
+            Meaning::Widths(param) => {
+                format!("address of the columns of each sequence in {}, i32[sequences]", name(param))
+            }
             Meaning::Scalar(param) => format!("the scalar {}", name(param)),
             Meaning::QueryHeads => "query heads".to_owned(),
             Meaning::PackedHeads => "query heads packed into the rows of a tile".to_owned(),
@@ -293,6 +331,22 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
             }
             ParamKind::Vector(Vector { along: Along::Keys, .. }) => {
                 push("_starts", AbiType::U64, Meaning::Starts(id));
+            }
+            ParamKind::Bias(_) => {
+                for axis in BiasAxis::ALL {
+                    if axis != BiasAxis::Cols {
+                        let suffix = format!("_{}_stride", axis.name());
+                        push(&suffix, AbiType::U64, Meaning::BiasStride(id, axis));
+                    }
+                    if axis != BiasAxis::Sequences {
+                        let suffix = format!("_last_{}", axis.name());
+                        push(&suffix, AbiType::U32, Meaning::BiasLast(id, axis));
+                    }
+                }
+            }
+            ParamKind::BitMask => {
+                push("_starts", AbiType::U64, Meaning::Starts(id));
+                push("_widths", AbiType::U64, Meaning::Widths(id));
             }
             // No kernel that is compiled has the second two.
             ParamKind::RowOutput | ParamKind::Vector(_) | ParamKind::Scalar(_) => {}

@@ -7,7 +7,7 @@ use std::path::Path;
 use syn::{GenericParam, Item, UseTree, Visibility};
 
 /// The files of `dsl/src` that hold parameters.
-const FILES: [&str; 4] = ["params", "outputs", "pages", "vectors"];
+const FILES: [&str; 5] = ["params", "outputs", "pages", "tables", "vectors"];
 
 fn parsed(path: &str) -> syn::File {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
@@ -48,7 +48,7 @@ fn wanted(ty: &ParamType) -> Option<Vec<&'static str>> {
     Some(match ty.arguments {
         Arguments::None => vec!["'_"],
         Arguments::ElementAndDim => vec!["'_", "type", "const"],
-        Arguments::Number => vec!["'_", "type"],
+        Arguments::Number | Arguments::Element => vec!["'_", "type"],
     })
 }
 

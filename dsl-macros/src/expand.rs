@@ -69,6 +69,7 @@ impl Param<'_> {
             (Storage::Ragged, _) => quote!(::flashpage::runtime::args::Ragged<'a>),
             (Storage::Pool, _) => quote!(::flashpage::runtime::args::Pool<'a>),
             (Storage::Table, _) => quote!(&'a ::flashpage::runtime::args::BlockTable),
+            (Storage::Bits, _) => quote!(&'a ::flashpage::runtime::args::BitMask),
             (Storage::Scalar, ParamKind::Scalar(ty)) => scalar(ty),
             (Storage::Plain | Storage::Scalar, _) => quote!(&'a ::flashpage::runtime::tensor::Tensor),
         }
@@ -81,6 +82,7 @@ impl Param<'_> {
             (Storage::Ragged, ..) => quote!(Ragged),
             (Storage::Pool, ..) => quote!(Pool),
             (Storage::Table, ..) => quote!(Table),
+            (Storage::Bits, ..) => quote!(BitMask),
             (_, _, ParamKind::Scalar(ScalarType::F32)) => quote!(F32),
             (_, _, ParamKind::Scalar(ScalarType::I32)) => quote!(I32),
             (_, _, ParamKind::Scalar(ScalarType::Bool)) => quote!(Bool),
@@ -100,6 +102,7 @@ impl Param<'_> {
         let of = match self.kind {
             ParamKind::Vector(Vector { element, .. }) => format!(" of {element}"),
             ParamKind::RowInput | ParamKind::RowOutput | ParamKind::ColOutput => " of f32".into(),
+            ParamKind::Bias(Some(own)) => format!(" of {own}"),
             // Of an element type of its own.
             ParamKind::Output | ParamKind::KeyOutput
                 if program.output_element() != program.input_element() =>
@@ -178,6 +181,15 @@ fn launch() -> TokenStream {
     }
 }
 
+/// The host's type of elements.
+fn element_type(dtype: DType) -> TokenStream {
+    match dtype {
+        DType::F16 => quote!(::flashpage::dsl::f16),
+        DType::Bf16 => quote!(::flashpage::dsl::bf16),
+        _ => quote!(f32),
+    }
+}
+
 fn scalar(ty: ScalarType) -> TokenStream {
     match ty {
         ScalarType::F32 => quote!(f32),
@@ -213,9 +225,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             let name = Ident::new(name, kernel.span());
             quote!(#name)
         }
-        Generic::Fixed(DType::F16) => quote!(::flashpage::dsl::f16),
-        Generic::Fixed(DType::Bf16) => quote!(::flashpage::dsl::bf16),
-        Generic::Fixed(_) => quote!(f32),
+        Generic::Fixed(dtype) => element_type(*dtype),
     };
     let dims = program.dims.iter().map(|dim| match dim {
         Generic::Open(name) => {
@@ -239,10 +249,15 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             (Storage::Ragged, ..) => quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;),
             (Storage::Pool, ..) => quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;),
             (Storage::Table, ..) => quote!(let #held = #shapes.table(args.#name);),
+            (Storage::Bits, ..) => quote!(let #held = #shapes.bits(args.#name);),
             (Storage::Scalar, ..) => return None,
             (Storage::Plain, Access::Read, ParamKind::Vector(Vector { element, .. })) => {
                 let ty = scalar(*element);
                 quote!(let #held = #shapes.vector::<#ty>(args.#name)?;)
+            }
+            (Storage::Plain, Access::Read, ParamKind::Bias(own)) => {
+                let ty = own.map_or_else(|| element.clone(), element_type);
+                quote!(let #held = #shapes.bias::<#ty>(#text, args.#name)?;)
             }
             (Storage::Plain, Access::Read, _) => quote!(let #held = #shapes.row_numbers(#text, args.#name)?;),
             (Storage::Plain, Access::Write, _) => {
@@ -268,6 +283,10 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
                 quote!(#held.#method())
             }
             (Storage::Table, _) => quote!(#held.view()),
+            (Storage::Bits, _) => quote!(::flashpage::dsl::#view::new(&#held.0, &#held.1, &#held.2)),
+            (Storage::Plain, _) if matches!(kind, ParamKind::Bias(_)) => {
+                quote!(::flashpage::dsl::#view::new(&#held.0, #held.1))
+            }
             (Storage::Scalar, _) => quote!(args.#name),
             (Storage::Plain, Access::Read) => match ty.along {
                 Some(_) => quote!(::flashpage::dsl::#view::new(&#held, #shapes.q_heads())),

@@ -3,6 +3,7 @@
 //! These are what a person has at hand (a query tensor and where its sequences begin, a pool and a block
 //! table); how they become the entry's parameters is [`crate::launch()`]'s business.
 
+pub use crate::bit_mask::BitMask;
 use crate::device::Device;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::program::DType;
@@ -64,6 +65,36 @@ pub enum ArgsError {
         /// Columns.
         width: usize,
     },
+    /// Another number of widths than sequences.
+    #[error("a bit mask of {sequences} sequences has a width for each, and {given} were given")]
+    Widths {
+        /// Sequences of its starts.
+        sequences: usize,
+        /// Widths given.
+        given: usize,
+    },
+    /// Starts that reach past the bits.
+    #[error("the starts of a bit mask end at byte {end}, and it has {bytes}: give the starts of these bytes")]
+    BitsPastEnd {
+        /// The starts' last entry.
+        end: usize,
+        /// Bytes given.
+        bytes: usize,
+    },
+    /// Rows of a sequence that are not of one width.
+    #[error(
+        "row {row} of sequence {sequence} has {given} bits, and the first row {width}: give all rows of a sequence as many"
+    )]
+    RowWidth {
+        /// The sequence.
+        sequence: usize,
+        /// The row.
+        row: usize,
+        /// Bits of its first row.
+        width: usize,
+        /// Bits of that row.
+        given: usize,
+    },
     /// The tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] TensorError),
@@ -82,16 +113,7 @@ impl Starts {
     /// # Errors
     /// They do not begin at 0, or they fall.
     pub fn new(device: &Device, starts: &[i32]) -> Result<Starts, ArgsError> {
-        match starts.first() {
-            None => return Err(ArgsError::NoStarts),
-            Some(0) => {}
-            Some(first) => return Err(ArgsError::FirstStart(*first)),
-        }
-        for (sequence, pair) in starts.windows(2).enumerate() {
-            if pair[1] < pair[0] {
-                return Err(ArgsError::Falling { sequence, from: pair[0], to: pair[1] });
-            }
-        }
+        check_starts(starts)?;
         Ok(Starts { host: starts.to_vec(), tensor: Tensor::from_slice(device, starts, &[starts.len()])? })
     }
 
@@ -162,6 +184,21 @@ impl Starts {
     pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
+}
+
+/// Whether these are cumulative.
+pub(crate) fn check_starts(starts: &[i32]) -> Result<(), ArgsError> {
+    match starts.first() {
+        None => return Err(ArgsError::NoStarts),
+        Some(0) => {}
+        Some(first) => return Err(ArgsError::FirstStart(*first)),
+    }
+    for (sequence, pair) in starts.windows(2).enumerate() {
+        if pair[1] < pair[0] {
+            return Err(ArgsError::Falling { sequence, from: pair[0], to: pair[1] });
+        }
+    }
+    Ok(())
 }
 
 fn starts_of(lens: &[i32]) -> Result<Vec<i32>, ArgsError> {
@@ -378,7 +415,7 @@ fn check_table(entries: &[i32], width: usize, seq_lens: &[i32]) -> Result<(), Ar
 /// One launch argument, for the kernel's parameter at the same place.
 #[derive(Clone, Copy, Debug)]
 pub enum Argument<'a> {
-    /// For `Query`, `Keys` and `Values`.
+    /// For `Query`, `Keys` and `Values`; and for `PerKey`, `[tokens]` of f32 or i32.
     Ragged(Ragged<'a>),
     /// For `PagedKeys` and `PagedValues`.
     Pool(Pool<'a>),
@@ -392,8 +429,11 @@ pub enum Argument<'a> {
     I32(i32),
     /// For a `bool`.
     Bool(bool),
-    /// For a vector: of `PerHead`, `[q_heads]` of f32 or i32.
+    /// For `PerHead`, `PerSequence` and `PerQuery`, a vector of f32 or i32; for `RowInput`; and for `Bias`, of which leading
+    /// axes of 1 may be left out.
     Vector(&'a Tensor),
+    /// For `BitMask`.
+    BitMask(&'a BitMask),
 }
 
 impl Argument<'_> {
@@ -417,6 +457,7 @@ impl Argument<'_> {
             Argument::I32(_) => "an i32",
             Argument::Bool(_) => "a bool",
             Argument::Vector(_) => "a vector",
+            Argument::BitMask(_) => "a bit mask",
         }
     }
 }

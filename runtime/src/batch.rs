@@ -10,7 +10,7 @@ use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{
-    Along, Axis, DType, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
+    Along, Axis, DType, Expr, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
 };
 
 /// Checked arguments and the shapes of the batch.
@@ -91,6 +91,7 @@ impl<'a> Batch<'a> {
         }
         batch.kv_lens = batch.find_kv_lens()?;
         batch.numbers_of_keys()?;
+        batch.bits()?;
         batch.tables()?;
         Ok(batch)
     }
@@ -148,6 +149,9 @@ impl<'a> Batch<'a> {
                 Argument::Pool(pool) => vec![pool.tensor],
                 Argument::Table(table) => vec![table.entries_tensor(), table.seq_lens_tensor()],
                 Argument::Output(tensor) | Argument::Vector(tensor) => vec![tensor],
+                Argument::BitMask(mask) => {
+                    vec![mask.words_tensor(), mask.starts_tensor(), mask.widths_tensor()]
+                }
                 Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => Vec::new(),
             };
             if let Some(tensor) = tensors.into_iter().find(|tensor| !tensor.device().is_same(device)) {
@@ -262,6 +266,8 @@ impl<'a> Batch<'a> {
                 self.tensor(param, pool.tensor, self.dtype, &wanted.dims(), names)?;
             }
             Argument::Table(table) => self.same_sequences(param, table.sequences())?,
+            Argument::Vector(tensor) if matches!(kind, ParamKind::Bias(_)) => self.bias(param, tensor)?,
+            Argument::BitMask(mask) => self.same_sequences(param, mask.sequences())?,
             Argument::Output(tensor) | Argument::Vector(tensor) => {
                 let dtype = match kind {
                     ParamKind::Vector(vector) => number_type(vector),
@@ -369,6 +375,80 @@ impl<'a> Batch<'a> {
         Ok(lens)
     }
 
+    /// Sequences, heads, rows and columns of a bias.
+    pub(crate) fn bias_shape(&self, param: ParamId) -> [usize; 4] {
+        let given = match &self.arguments[param.0] {
+            Argument::Vector(tensor) => tensor.shape(),
+            _ => &[],
+        };
+        let mut shape = [1; 4];
+        let missing = shape.len().saturating_sub(given.len());
+        shape.iter_mut().skip(missing).zip(given).for_each(|(dim, given)| *dim = *given);
+        shape
+    }
+
+    /// A bias has a number for whatever the kernel reads without asking.
+    fn bias(&self, param: ParamId, tensor: &Tensor) -> Result<(), LaunchError> {
+        let dtype = self.program.bias_type(param, self.dtype);
+        if tensor.dtype() != dtype {
+            let why = if dtype == self.dtype { "as the queries do" } else { "whatever the queries hold" };
+            let (param, given) = (self.name(param).to_string(), tensor.dtype());
+            return Err(LaunchError::DType { param, takes: dtype, given, why: why.to_string() });
+        }
+        let [sequences, heads, rows, columns] = self.bias_shape(param);
+        let (of_batch, q_heads) = (self.sequences(), self.q_heads);
+        let reads = |axis: usize, index: &Expr| self.program.reads_at(param, axis, index);
+        let longest = self.query.starts.longest();
+        let problem = match () {
+            () if !(2..=4).contains(&tensor.shape().len()) => "it takes two to four".to_owned(),
+            () if ![1, of_batch].contains(&sequences) => format!("its sequences are 1 or {of_batch}"),
+            () if ![1, q_heads].contains(&heads) => format!("its heads are 1 or {q_heads}"),
+            () if rows == 0 || columns == 0 => "it has a row and a column at least".to_owned(),
+            () if rows != 1 && rows < longest && reads(1, &Expr::Query) => {
+                format!("it is read at `at.query`, so its rows are 1, or {longest} at least")
+            }
+            () => return Ok(()),
+        };
+        let takes = format!("it takes [sequences or 1, q_heads or 1, rows or 1, columns]: {problem}");
+        Err(self.shape_error(param, tensor, takes))
+    }
+
+    /// What is read at every query and key has an element for each.
+    fn bits(&self) -> Result<(), LaunchError> {
+        for (index, (param, argument)) in self.program.params.iter().zip(self.arguments).enumerate() {
+            let (id, name) = (ParamId(index), || param.name.clone());
+            let keys = self.kv_lens.iter().copied().max().unwrap_or(0);
+            match argument {
+                Argument::Vector(tensor) if matches!(param.kind, ParamKind::Bias(_)) => {
+                    let [.., columns] = self.bias_shape(id);
+                    if columns < keys && self.program.reads_at(id, 2, &Expr::Col) {
+                        let takes = format!("it is read at `at.col`, so its columns are {keys} at least");
+                        return Err(self.shape_error(id, tensor, takes));
+                    }
+                }
+                Argument::BitMask(mask) => {
+                    for (sequence, keys) in self.kv_lens.iter().copied().enumerate() {
+                        let (rows, width) = (self.query.starts.len_of(sequence), mask.width_of(sequence));
+                        let (needs, bits) = (rows.saturating_mul(width), mask.bits_of(sequence));
+                        if needs > bits {
+                            return Err(LaunchError::TooFewBits { param: name(), sequence, rows, width, bits });
+                        }
+                        if needs > u32::MAX as usize {
+                            let what = format!("the bits of sequence {sequence} in `{}`", param.name);
+                            return Err(LaunchError::TooLarge { what, value: needs, most: u32::MAX as usize });
+                        }
+                        let is_narrow = width < keys && self.program.reads_at(id, 1, &Expr::Col);
+                        if rows > 0 && (is_narrow || width == 0 && keys > 0) {
+                            return Err(LaunchError::NarrowBits { param: name(), sequence, width, keys });
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Every sequence has a number for each of its keys, in what has one for each.
     fn numbers_of_keys(&self) -> Result<(), LaunchError> {
         for (param, argument) in self.program.params.iter().zip(self.arguments) {
@@ -455,6 +535,8 @@ fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<()
             (matches!(argument, Argument::Ragged(_)), "a ragged tensor (a number for each key)")
         }
         ParamKind::Vector(_) => (matches!(argument, Argument::Vector(_)), "a vector"),
+        ParamKind::Bias(_) => (matches!(argument, Argument::Vector(_)), "a tensor (a bias)"),
+        ParamKind::BitMask => (matches!(argument, Argument::BitMask(_)), "a bit mask"),
     };
     if fits {
         return Ok(());

@@ -8,7 +8,7 @@ use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Scalar, Sequence};
-use flashpage_codegen::abi::{AbiArg, AbiType, Divisor, Meaning};
+use flashpage_codegen::abi::{BiasAxis, AbiArg, AbiType, Divisor, Meaning};
 use flashpage_codegen::analysis::attention::{Attention, recognise};
 use flashpage_codegen::program::{Expr, ParamId, Program};
 use flashpage_codegen::schedule::{Schedule, Tuning};
@@ -311,6 +311,15 @@ pub(crate) fn parameter(
         Meaning::Pointer(param) => (String::new(), pointer(&argument(param)) as usize),
         Meaning::Starts(param) => match argument(param) {
             Argument::Ragged(Ragged { starts, .. }) => (String::new(), starts.tensor().address() as usize),
+            Argument::BitMask(mask) => (String::new(), mask.starts_tensor().address() as usize),
+            _ => (String::new(), 0),
+        },
+        Meaning::BiasStride(param, axis) => (of("stride", param), bias_stride(batch, param, axis)),
+        Meaning::BiasLast(param, axis) => {
+            (of("shape", param), batch.bias_shape(param)[axis as usize].saturating_sub(1))
+        }
+        Meaning::Widths(param) => match argument(param) {
+            Argument::BitMask(mask) => (String::new(), mask.widths_tensor().address() as usize),
             _ => (String::new(), 0),
         },
         Meaning::SeqLens(param) => match argument(param) {
@@ -373,12 +382,22 @@ fn reciprocal(batch: &Batch<'_>, divisor: Divisor, tiles: &Tiles) -> Reciprocal 
     Reciprocal::of(u32::try_from(by).unwrap_or(u32::MAX))
 }
 
+/// Bytes from one step along an axis of a bias to the next; 0 along one that has one number for all.
+fn bias_stride(batch: &Batch<'_>, param: ParamId, axis: BiasAxis) -> usize {
+    let (shape, dtype) = (batch.bias_shape(param), batch.program.bias_type(param, batch.dtype));
+    if shape[axis as usize] == 1 {
+        return 0;
+    }
+    shape[axis as usize + 1..].iter().product::<usize>() * dtype.bytes()
+}
+
 fn pointer(argument: &Argument<'_>) -> u64 {
     match argument {
         Argument::Ragged(ragged) => ragged.tensor.address(),
         Argument::Pool(pool) => pool.tensor.address(),
         Argument::Table(table) => table.entries_tensor().address(),
         Argument::Output(tensor) | Argument::Vector(tensor) => tensor.address(),
+        Argument::BitMask(mask) => mask.words_tensor().address(),
         Argument::F32(_) | Argument::I32(_) | Argument::Bool(_) => 0,
     }
 }

@@ -116,6 +116,34 @@ pub enum LaunchError {
         /// Its keys.
         keys: usize,
     },
+    /// A mask with fewer bits than a sequence's rows have.
+    #[error(
+        "sequence {sequence} has {rows} queries, and {bits} bits in `{param}`, whose rows have {width}: give a row of bits for          each query"
+    )]
+    TooFewBits {
+        /// The parameter.
+        param: String,
+        /// The sequence.
+        sequence: usize,
+        /// Its queries.
+        rows: usize,
+        /// Bits of a row.
+        width: usize,
+        /// Bits that the sequence has.
+        bits: usize,
+    },
+    /// A mask with fewer columns than are read.
+    #[error("sequence {sequence} has {keys} keys, and rows of {width} bits in `{param}`: give a bit for each key")]
+    NarrowBits {
+        /// The parameter.
+        param: String,
+        /// The sequence.
+        sequence: usize,
+        /// Bits of a row.
+        width: usize,
+        /// Its keys.
+        keys: usize,
+    },
     /// A sequence of which two parameters have other numbers of queries.
     #[error("sequence {sequence} has {first} queries, and {given} in `{param}`: give both the same starts")]
     Queries {

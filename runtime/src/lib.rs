@@ -14,6 +14,7 @@
 
 pub mod args;
 mod batch;
+mod bit_mask;
 mod bulk_copy;
 pub mod cache;
 pub mod case;

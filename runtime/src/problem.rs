@@ -4,7 +4,7 @@
 //! the rest of each last block; table entries past a sequence's last block are absurd. `kgen check`,
 //! `kgen case`, the tests and the benchmarks all draw their inputs here.
 
-use crate::args::{ArgsError, Argument, BlockTable, Pool, PoolLayout, PoolShape, Ragged, Starts};
+use crate::args::{ArgsError, Argument, BitMask, BlockTable, Pool, PoolLayout, PoolShape, Ragged, Starts};
 use crate::device::Device;
 use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
@@ -116,6 +116,7 @@ enum Item {
     Table(BlockTable),
     Output(Tensor),
     Vector(Tensor),
+    BitMask(BitMask),
     F32(f32),
     I32(i32),
     Bool(bool),
@@ -131,6 +132,7 @@ impl Inputs {
                 Item::Table(table) => Argument::Table(table),
                 Item::Output(tensor) => Argument::Output(tensor),
                 Item::Vector(tensor) => Argument::Vector(tensor),
+                Item::BitMask(mask) => Argument::BitMask(mask),
                 Item::F32(value) => Argument::F32(*value),
                 Item::I32(value) => Argument::I32(*value),
                 Item::Bool(value) => Argument::Bool(*value),
@@ -147,6 +149,9 @@ impl Inputs {
         }
     }
 }
+
+/// Most numbers of a made-up bias.
+const MOST_BIAS: usize = 1 << 22;
 
 /// Tokens of a made-up document, on average.
 const DOCUMENT: u32 = 24;
@@ -217,6 +222,18 @@ impl Problem {
                     Item::Output(Tensor::filled_nan(device, DType::F32, &[kv_tokens, self.kv_heads])?)
                 }
                 ParamKind::Vector(vector) => self.vector(device, vector, &kv_lens, &mut rng)?,
+                ParamKind::Bias(own) => {
+                    let (shape, dtype) = (self.bias_shape(), own.unwrap_or(self.dtype));
+                    let count = shape.iter().product();
+                    Item::Vector(match dtype {
+                        DType::F32 => {
+                            let numbers: Vec<f32> = (0..count).map(|_| rng.sample(StandardNormal)).collect();
+                            Tensor::from_slice(device, &numbers, &shape)?
+                        }
+                        _ => Tensor::from_bytes(device, dtype, &normals(dtype, count, &mut rng), &shape)?,
+                    })
+                }
+                ParamKind::BitMask => Item::BitMask(self.bits(device, &mut rng)?),
                 ParamKind::Scalar(kind) => self.scalar(param, kind),
             });
         }
@@ -341,6 +358,38 @@ impl Problem {
             Along::Keys => Item::Ragged(tensor, Starts::from_lens(device, kv_lens)?),
             _ => Item::Vector(tensor),
         })
+    }
+
+    /// Numbers for every sequence, head, query and key, or the same for some: by the seed, as far as they are not too many.
+    fn bias_shape(&self) -> [usize; 4] {
+        let longest = |of: fn(&(usize, usize)) -> usize| self.lens.iter().map(of).max().unwrap_or(0).max(1);
+        let (rows, columns) = (longest(|pair| pair.0), longest(|pair| pair.1));
+        let (sequences, heads) = (self.lens.len(), self.q_heads);
+        let shapes = [
+            [sequences, heads, rows, columns],
+            [1, heads, rows, columns],
+            [sequences, 1, rows, columns],
+            [1, heads, 1, columns],
+            [1, 1, rows, columns],
+        ];
+        let fits = |shape: &&[usize; 4]| {
+            let numbers = shape.iter().fold(1usize, |product, dim| product.saturating_mul(*dim));
+            (1..=MOST_BIAS).contains(&numbers)
+        };
+        let first = (self.seed % shapes.len() as u64) as usize;
+        shapes.iter().cycle().skip(first).take(shapes.len()).find(fits).copied().unwrap_or([1, 1, 1, columns])
+    }
+
+    /// Three bits of four set, a bit for each query and key.
+    fn bits(&self, device: &Device, rng: &mut StdRng) -> Result<BitMask, ArgsError> {
+        let (mut bytes, mut starts) = (Vec::new(), vec![0]);
+        for (q_len, kv_len) in &self.lens {
+            let bits = q_len.saturating_mul(*kv_len);
+            bytes.extend((0..bits.div_ceil(8)).map(|_| rng.random::<u8>() | rng.random::<u8>()));
+            starts.push(i32::try_from(bytes.len()).map_err(|_| ArgsError::TooManyTokens)?);
+        }
+        let widths = self.lens.iter().map(|pair| i32::try_from(pair.1).unwrap_or(i32::MAX));
+        BitMask::new(device, &bytes, &starts, &widths.collect::<Vec<_>>())
     }
 
     fn random(&self, device: &Device, shape: &[usize], rng: &mut StdRng) -> Result<Tensor, ProblemError> {

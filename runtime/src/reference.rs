@@ -13,9 +13,9 @@ use crate::interpreter;
 pub use crate::interpreter::{Progress, Row};
 use crate::launch_error::LaunchError;
 use crate::rounding::Precision;
-use crate::scalar::{HostArgument, Numbers};
+use crate::scalar::{Bias, HostArgument, Numbers};
 use crate::tensor::TensorError;
-use flashpage_codegen::program::{Along, Axis, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt};
+use flashpage_codegen::program::{Along, Axis, Param, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt};
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -178,8 +178,17 @@ fn all_rows(program: &Program, batch: &Batch<'_>) -> Vec<Row> {
 
 /// What scalar expressions can ask for, downloaded.
 fn host_arguments(batch: &Batch<'_>) -> Result<Vec<HostArgument>, TensorError> {
-    let one = |(param, argument): (&flashpage_codegen::program::Param, &Argument<'_>)| {
-        let ParamKind::Vector(vector) = param.kind else { return Ok(HostArgument::of_scalar(argument)) };
+    let one = |(index, (param, argument)): (usize, (&Param, &Argument<'_>))| {
+        let id = ParamId(index);
+        let vector = match (param.kind, argument) {
+            (ParamKind::Vector(vector), _) => vector,
+            (ParamKind::Bias(_), Argument::Vector(tensor)) => {
+                let shape = batch.bias_shape(id);
+                return Ok(HostArgument::Bias(Bias { values: tensor.to_f32_vec()?, shape }));
+            }
+            (_, Argument::BitMask(mask)) => return Ok(HostArgument::Bits((*mask).clone())),
+            _ => return Ok(HostArgument::of_scalar(argument)),
+        };
         let (tensor, starts) = match argument {
             Argument::Ragged(Ragged { tensor, starts }) => (*tensor, Some(*starts)),
             Argument::Vector(tensor) => (*tensor, None),
@@ -196,5 +205,5 @@ fn host_arguments(batch: &Batch<'_>) -> Result<Vec<HostArgument>, TensorError> {
             _ => HostArgument::Floats(Numbers { values: tensor.to_vec()?, of_sequence }),
         })
     };
-    batch.program.params.iter().zip(batch.arguments).map(one).collect()
+    batch.program.params.iter().zip(batch.arguments).enumerate().map(one).collect()
 }

@@ -1,7 +1,7 @@
 //! Drawn kernels as a file that rustc compiles, and how they are called on the host.
 
 use flashpage::HostRunError;
-use flashpage::runtime::args::BlockTable;
+use flashpage::runtime::args::{BitMask, BlockTable};
 use flashpage::runtime::{Argument, Pool, Ragged, Tensor};
 use std::fmt::Write;
 
@@ -31,6 +31,7 @@ field! {
     Pool<'a>, Pool;
     &'a BlockTable, Table;
     &'a Tensor, Output | Vector;
+    &'a BitMask, BitMask;
     f32, F32;
     i32, I32;
     bool, Bool;

@@ -194,20 +194,36 @@ pub fn drawn(seed: u64) -> Drawn {
         scalar("wide", "i32", f64::from(value));
         scope.wide = Some("wide".to_owned());
     }
-    for (name, ty, place) in
-        [("slopes", "PerHead<f32>", &mut scope.slopes), ("ids", "PerHead<i32>", &mut scope.ids)]
-    {
-        if draw.percent(40) {
-            params.push((name.to_owned(), ty.to_owned()));
-            *place = Some(name.to_owned());
+    for (name, ty, place) in [
+        ("slopes", "PerHead", "head"),
+        ("ids", "PerHead", "head"),
+        ("weights", "PerKey", "col"),
+        ("documents", "PerKey", "col"),
+        ("lifts", "PerQuery", "query"),
+        ("kinds", "PerQuery", "query"),
+        ("prefixes", "PerSequence", "seq"),
+    ] {
+        let is_float = matches!(name, "slopes" | "weights" | "lifts");
+        if draw.percent(if ty == "PerHead" { 40 } else { 15 }) {
+            params.push((name.to_owned(), format!("{ty}<{}>", if is_float { "f32" } else { "i32" })));
+            let vectors = if is_float { &mut scope.slopes } else { &mut scope.ids };
+            vectors.push((name.to_owned(), place));
         }
+    }
+    if draw.percent(15) {
+        params.push(("bias".to_owned(), format!("Bias<{}>", draw.pick(&[element.as_str(), "f32", "bf16"]))));
+        scope.bias = Some("bias".to_owned());
+    }
+    if draw.percent(15) {
+        params.push(("tree".to_owned(), "BitMask".to_owned()));
+        scope.bits = Some("tree".to_owned());
     }
     draw.shuffle(&mut params);
 
     // Numbers that have names.
     let mut lets = Vec::new();
     if draw.percent(40) {
-        let value = draw.int(&Scope { slopes: None, ids: None, wide: None, ..scope.clone() }, 2);
+        let value = draw.int(&Scope { slopes: vec![], ids: vec![], wide: None, ..scope.clone() }, 2);
         lets.push(match draw.percent(70) {
             true => format!("let reach = ({value}) % 100;"),
             false => format!("let reach: i32 = ({value}).max(-50).min(80);"),
@@ -219,7 +235,7 @@ pub fn drawn(seed: u64) -> Drawn {
         scope.ints.push("LIMIT".to_owned());
     }
     if draw.percent(25) {
-        lets.push(format!("let lift = {};", draw.float(&Scope { ids: None, ..scope.clone() }, 0)));
+        lets.push(format!("let lift = {};", draw.float(&Scope { ids: vec![], ..scope.clone() }, 0)));
         scope.floats.push("lift".to_owned());
     }
 

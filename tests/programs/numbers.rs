@@ -15,10 +15,14 @@ pub struct Scope {
     pub floats: Vec<String>,
     /// Of `bool`.
     pub flags: Vec<String>,
-    /// Of `PerHead<f32>`.
-    pub slopes: Option<String>,
-    /// Of `PerHead<i32>`.
-    pub ids: Option<String>,
+    /// Vectors of `f32`, and the place that each has a number for.
+    pub slopes: Vec<(String, &'static str)>,
+    /// Vectors of `i32`, likewise.
+    pub ids: Vec<(String, &'static str)>,
+    /// Of `Bias`.
+    pub bias: Option<String>,
+    /// Of `BitMask`.
+    pub bits: Option<String>,
     /// An `i32` that may be as large or small as there are: integers may wrap, and divide by nothing.
     pub wide: Option<String>,
     /// What a closure calls its place, inside one.
@@ -44,15 +48,14 @@ impl Draw {
         if let Some(at) = scope.at
             && self.percent(65)
         {
-            return format!("{at}.{}", self.pick(&["row", "row", "row", "col", "col", "col", "head", "seq"]));
+            let places =
+                ["row", "row", "row", "col", "col", "col", "head", "seq", "query", "q_len", "kv_len"];
+            return format!("{at}.{}", self.pick(&places));
         }
         match self.below(10) {
             0..=3 if !scope.ints.is_empty() => scope.ints[self.below(scope.ints.len())].clone(),
             4 if !scope.flags.is_empty() => format!("({} as i32)", self.flag(scope)),
-            5 if scope.ids.is_some() => {
-                let index = self.index(scope);
-                format!("{}[{index}]", scope.ids.as_deref().unwrap_or_default())
-            }
+            5 if !scope.ids.is_empty() => self.element(scope, &scope.ids),
             _ => format!("{}i32", self.between(0, 99)),
         }
     }
@@ -61,13 +64,19 @@ impl Draw {
         scope.flags[self.below(scope.flags.len())].clone()
     }
 
-    /// Of a vector: a head, or a number that need not be one.
-    fn index(&mut self, scope: &Scope) -> String {
+    /// An element of one of these vectors.
+    fn element(&mut self, scope: &Scope, vectors: &[(String, &'static str)]) -> String {
+        let (name, place) = &vectors[self.below(vectors.len())];
+        format!("{name}[{}]", self.index(scope, place))
+    }
+
+    /// A place, or a number that need not be one.
+    fn index(&mut self, scope: &Scope, place: &str) -> String {
         match scope.at {
-            Some(at) if self.percent(70) => format!("{at}.head"),
-            Some(at) => {
-                self.pick(&["{}.head + 1", "3 - {}.col", "{}.seq * 2", "{}.row % 5"]).replace("{}", at)
-            }
+            Some(at) if self.percent(70) => format!("{at}.{place}"),
+            Some(at) => self
+                .pick(&["{}.head + 1", "3 - {}.col", "{}.seq * 2", "{}.row % 5", "{}.row", "{}.col - 1", "{}.query + 2"])
+                .replace("{}", at),
             None => self.between(0, 3).to_string(),
         }
     }
@@ -208,19 +217,19 @@ impl Draw {
         }
         match self.below(12) {
             0 if !scope.flags.is_empty() => self.flag(scope),
+            5 | 6 if scope.bits.is_some() => {
+                let (row, column) = (self.index(scope, "query"), self.index(scope, "col"));
+                format!("{}.at({row}, {column})", scope.bits.as_deref().unwrap_or_default())
+            }
             1 => self.pick(&["true", "false"]).to_owned(),
             2 | 3 => {
                 let compare = self.pick(&["<", "<=", ">", ">="]);
                 format!("({} {compare} {})", self.float(scope, 1), self.float(scope, 1))
             }
-            4 if scope.slopes.is_some() => {
+            4 if !scope.slopes.is_empty() => {
                 // Never near a slope that a map of `problem.rs` makes.
-                let index = self.index(scope);
-                format!(
-                    "({}[{index}] * 4.0 < {})",
-                    scope.slopes.as_deref().unwrap_or_default(),
-                    self.pick(&["0.3", "1.1"])
-                )
+                let slope = self.element(scope, &scope.slopes);
+                format!("({slope} * 4.0 < {})", self.pick(&["0.3", "1.1"]))
             }
             _ => {
                 let compare = self.pick(&["<", "<=", ">", ">=", "==", "!="]);
@@ -290,11 +299,14 @@ impl Draw {
 
     /// Something that no score is in.
     fn offset(&mut self, scope: &Scope) -> Score {
-        let (text, size) = match self.below(5) {
+        let (text, size) = match self.below(6) {
             0 => (format!("{:?}f32", self.between(-20, 20) as f32 / 8.0), 2.5),
-            1 if scope.slopes.is_some() => {
-                let index = self.index(scope);
-                (format!("{}[{index}]", scope.slopes.as_deref().unwrap_or_default()), 1.0)
+            // Of tokens they are normal numbers.
+            1 if !scope.slopes.is_empty() => (self.element(scope, &scope.slopes), 4.0),
+            5 if scope.bias.is_some() => {
+                let (head, row, column) =
+                    (self.index(scope, "head"), self.index(scope, "query"), self.index(scope, "col"));
+                (format!("{}.at({head}, {row}, {column})", scope.bias.as_deref().unwrap_or_default()), 4.0)
             }
             2 if !scope.floats.is_empty() => (scope.floats[self.below(scope.floats.len())].clone(), 4.0),
             3 => (format!("({} * 0.03125)", self.float(scope, 1)), 8.0),

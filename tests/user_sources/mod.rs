@@ -252,6 +252,43 @@ pub const SEQUENCES: &[Row] = &[
     ),
 ];
 
+/// Tables of numbers and of bits.
+pub const TABLES: &[Row] = &[
+    (
+        "a bias of every head, query and key",
+        "bias: Bias<T>",
+        "let s = s.map(|x, at| x * scale + bias.at(at.head, at.query, at.col)); let s = s.mask(|at| at.col <= at.row);",
+        &[],
+    ),
+    (
+        "buckets of distances, as T5 has them",
+        "buckets: Bias<f32>",
+        "let s = s.map(|x, at| {
+            let distance = (at.row - at.col).max(0);
+            let far = 8 + ((distance.max(8) as f32 / 8.0).ln() * 4.0) as i32;
+            x * scale + buckets.at(at.head, 0, if distance < 8 { distance } else { far.min(31) })
+        });",
+        &[],
+    ),
+    ("a tree", "tree: BitMask", "let s = (s * scale).mask(|at| tree.at(at.query, at.col));", &[]),
+    (
+        "a tree behind all that came before",
+        "tree: BitMask",
+        "let s = (s * scale).mask(|at| {
+            let first = at.kv_len - at.q_len;
+            at.col < first || tree.at(at.query, at.col - first)
+        });",
+        &[],
+    ),
+    (
+        "elements that there are not",
+        "bias: Bias<bf16>, tree: BitMask",
+        "let s = s.map(|x, at| x * scale + bias.at(at.col, at.row - 5, at.col * 2) - bias.at(at.head + 1, at.query + 3, at.col - at.row));
+        let s = s.mask(|at| tree.at(at.col, at.row * 1000000) || tree.at(at.row, at.col + 3));",
+        &[],
+    ),
+];
+
 /// Steps that divide by a scalar `n: i32`.
 pub const DIVIDED: &str =
     "let s = (s * scale).mask(|at| (at.row - at.col) % n != 1 && at.col / n <= at.row / n + 3);

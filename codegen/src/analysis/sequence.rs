@@ -1,4 +1,4 @@
-//! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors.
+//! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors and tables.
 
 use crate::program::{Along, Expr, ParamId, ParamKind, Program, TileOp};
 
@@ -13,13 +13,12 @@ impl Program {
         })
     }
 
-    /// The vectors that `expr` reads of which each sequence has numbers of its own, each once.
-    pub fn own_vectors(&self, expr: &Expr) -> Vec<ParamId> {
+    /// What `expr` reads of which each sequence may have numbers of its own, each once: vectors by tokens, and tables.
+    pub fn own_numbers(&self, expr: &Expr) -> Vec<ParamId> {
         let mut found = Vec::new();
         expr.any(&mut |leaf| {
-            if let Expr::Index(param, _) = leaf
-                && let ParamKind::Vector(vector) = self.params[param.0].kind
-                && vector.along.is_of_sequence()
+            if let Expr::Index(param, _) | Expr::At(param, _) = leaf
+                && self.params[param.0].kind.is_of_sequence()
                 && !found.contains(param)
             {
                 found.push(*param);
@@ -29,10 +28,20 @@ impl Program {
         found
     }
 
+    /// Whether an element of a table is read at this very index along an axis of what indexes it.
+    pub fn reads_at(&self, table: ParamId, axis: usize, index: &Expr) -> bool {
+        self.expressions().any(|expr| {
+            expr.any(&mut |leaf| match leaf {
+                Expr::At(param, indices) => *param == table && indices.get(axis) == Some(index),
+                _ => false,
+            })
+        })
+    }
+
     /// Whether `expr` has to know how many queries or keys the sequence has: it says so, or an index is counted in them.
     pub fn asks_lens(&self, expr: &Expr) -> bool {
         expr.any(&mut |leaf| matches!(leaf, Expr::QLen | Expr::KvLen | Expr::Query))
-            || !self.own_vectors(expr).is_empty()
+            || !self.own_numbers(expr).is_empty()
     }
 
     /// Whether `expr` may differ between sequences, rows and columns being the same.

@@ -8,6 +8,7 @@ impl Expr {
         predicate(self)
             || match self {
                 Expr::Index(_, a) | Expr::Unary(_, a) => a.any(predicate),
+                Expr::At(_, indices) => indices.iter().any(|index| index.any(predicate)),
                 Expr::Binary(_, a, b) => a.any(predicate) || b.any(predicate),
                 Expr::Select(c, a, b) => c.any(predicate) || a.any(predicate) || b.any(predicate),
                 _ => false,

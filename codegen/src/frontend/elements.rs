@@ -14,11 +14,13 @@ pub(super) struct Elements {
     of_inputs: Option<Element>,
     /// Of outputs, which have the type of the first.
     of_outputs: Option<Element>,
+    /// Generics that stand for themselves, in what is no query, keys or values, and is to be as they are.
+    alone: Vec<syn::GenericArgument>,
 }
 
 impl Elements {
     pub fn new(names: Vec<syn::Ident>) -> Elements {
-        Elements { names, used: Vec::new(), of_inputs: None, of_outputs: None }
+        Elements { names, used: Vec::new(), of_inputs: None, of_outputs: None, alone: Vec::new() }
     }
 
     /// The element type that an argument names, a new one if no tensor has had it before. `ty` is the whole type, of a
@@ -31,9 +33,7 @@ impl Elements {
         errors: &mut Errors,
     ) -> Option<Element> {
         let Some(element) = self.parse(arg) else {
-            let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
-            let generic = if names.is_empty() { "`T: Element`".into() } else { names.join(" or ") };
-            errors.push(arg, format!("an element type is the generic {generic}, `f16`, `bf16` or `f32`"));
+            errors.push(arg, format!("an element type is {}, `f16`, `bf16` or `f32`", self.generics()));
             return None;
         };
         let next = Element(self.find(&element).unwrap_or(self.used.len()));
@@ -50,6 +50,40 @@ impl Elements {
             errors.push(ty, format!("{what}: it is `{of_first}` of the first of them, and `{here}` here"));
         }
         Some(first)
+    }
+
+    /// The type that a parameter has whatever others have; none, where it is that of query, keys and values, which
+    /// [`Elements::check_alone`] looks into when all are known.
+    pub fn read_alone(&mut self, arg: &GenericArgument, errors: &mut Errors) -> Option<Option<DType>> {
+        match self.parse(arg) {
+            Some(Generic::Fixed(dtype)) => Some(Some(dtype)),
+            Some(Generic::Open(_)) => {
+                self.alone.push(arg.clone());
+                Some(None)
+            }
+            None => {
+                errors.push(arg, format!("an element type is {}, `f16`, `bf16` or `f32`", self.generics()));
+                None
+            }
+        }
+    }
+
+    /// A generic that stands alone is that of query, keys and values.
+    pub fn check_alone(&self, errors: &mut Errors) {
+        let Some(of_inputs) = self.of_inputs.map(|element| &self.used[element.0]) else { return };
+        for arg in self.alone.iter().filter(|arg| self.parse(arg).as_ref() != Some(of_inputs)) {
+            let message = format!(
+                "a bias has the type of query, keys and values, `{}`, or one of its own: `f16`, `bf16` or `f32`",
+                of_inputs.text()
+            );
+            errors.push(arg, message);
+        }
+    }
+
+    /// The generics, in a message.
+    fn generics(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+        format!("the generic {}", if names.is_empty() { "`T: Element`".into() } else { names.join(" or ") })
     }
 
     fn find(&self, element: &Generic<DType>) -> Option<usize> {

@@ -64,7 +64,10 @@ impl Body<'_> {
                     let (name, each, place) = (self.param_name(*id), along.each(), along.place());
                     format!("`{name}` holds a number for each {each}: write `{name}[{place}]`")
                 }
-                None => format!("a number is meant here, this is {what}"),
+                None => match self.element_usage(*id) {
+                    Some(usage) => format!("this is {what}: write `{usage}`"),
+                    None => format!("a number is meant here, this is {what}"),
+                },
             },
             _ => format!("a number is meant here, this is {what}"),
         };
@@ -77,6 +80,11 @@ impl Body<'_> {
             Some(ParamKind::Vector(vector)) => Some(vector),
             _ => None,
         }
+    }
+
+    /// How many indices an element of a table has.
+    pub fn table(&self, id: ParamId) -> Option<usize> {
+        self.param_kind(id).and_then(ParamKind::indices)
     }
 
     /// An operand in words.
@@ -133,7 +141,7 @@ impl Body<'_> {
         if self.scopes.in_closure() && !self.scopes.is_local(&text) {
             let allowed = match &operand {
                 Operand::Scalar(..) | Operand::HeadDim | Operand::Broken => true,
-                Operand::Param(id) => self.vector(*id).is_some(),
+                Operand::Param(id) => self.vector(*id).is_some() || self.table(*id).is_some(),
                 _ => false,
             };
             if !allowed {

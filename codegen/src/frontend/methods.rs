@@ -3,7 +3,9 @@
 use super::body::{Body, axis_name};
 use super::expr::plain_name;
 use super::scope::{Operand, Part, SCORES};
-use crate::program::{Axis, Method, ParamId, ParamKind, StateId, Stmt, Storage, TileOp, TileType};
+use crate::program::{
+    Axis, Expr, Method, ParamId, ParamKind, ScalarType, StateId, Stmt, Storage, TileOp, TileType,
+};
 
 impl Body<'_> {
     pub fn param_method(&mut self, call: &syn::ExprMethodCall, id: ParamId, name: &str) -> Operand {
@@ -44,8 +46,43 @@ impl Body<'_> {
             }
             Some(Method::Gather) => self.gather(call, id),
             Some(Method::Store) => self.store(call, id),
+            Some(Method::At) => self.element(call, id),
             None => self.no_such_method(call, id, kind, method_named),
         }
+    }
+
+    /// How an element of a table is written.
+    pub fn element_usage(&self, id: ParamId) -> Option<String> {
+        let var = self.param_name(id);
+        match self.param_kind(id)? {
+            ParamKind::Bias(_) => Some(format!("{var}.at(at.head, at.query, at.col)")),
+            ParamKind::BitMask => Some(format!("{var}.at(at.query, at.col)")),
+            _ => None,
+        }
+    }
+
+    /// `bias.at(at.head, at.query, at.col)`, `tree.at(at.query, at.col)`
+    fn element(&mut self, call: &syn::ExprMethodCall, id: ParamId) -> Operand {
+        let usage = self.element_usage(id).unwrap_or_default();
+        let takes = self.table(id).unwrap_or_default();
+        if call.args.len() != takes {
+            let message = format!("this takes {takes} indices, not {}: write `{usage}`", call.args.len());
+            self.errors.push(&call.method, message);
+            return Operand::Broken;
+        }
+        let mut indices = Vec::new();
+        for arg in &call.args {
+            match self.scalar(arg) {
+                Some((index, ScalarType::I32)) => indices.push(index),
+                Some((_, other)) => self.errors.push(arg, format!("an index is an `i32`, this is `{other}`")),
+                None => {}
+            }
+        }
+        if indices.len() < takes {
+            return Operand::Broken;
+        }
+        let is_bit = self.param_kind(id) == Some(ParamKind::BitMask);
+        Operand::Scalar(Expr::At(id, indices), if is_bit { ScalarType::Bool } else { ScalarType::F32 })
     }
 
     /// What to write where a parameter is asked for what it does not have.

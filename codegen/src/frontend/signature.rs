@@ -72,6 +72,7 @@ pub(super) fn read(item: &syn::ItemFn, errors: &mut Errors) -> Signature {
         }
         params.push(param);
     }
+    reader.elements.check_alone(reader.errors);
     let has_query = params.iter().any(|param| param.kind == Some(ParamKind::Query));
     // A parameter that could not be read may have been meant to be the query.
     if !has_query && params.iter().all(|param| param.kind.is_some()) {
@@ -217,6 +218,13 @@ impl Reader<'_> {
             }
             (Arguments::ElementAndDim, _) => {
                 format!("`{name}` takes an element type and a head dimension: write `{}`", row.usage())
+            }
+            (Arguments::Element, [element]) => {
+                let dtype = self.elements.read_alone(element, self.errors)?;
+                return Some((ParamKind::Bias(dtype), None));
+            }
+            (Arguments::Element, _) => {
+                format!("`{name}` takes an element type: write `{}`, or `{name}<f32>`", row.usage())
             }
             (Arguments::Number, args) => {
                 let element = match args {

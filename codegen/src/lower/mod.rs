@@ -13,6 +13,7 @@ mod sm80;
 mod sm90;
 mod softmax;
 mod state;
+mod table;
 
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
 use crate::analysis::attention::{Attention, recognise};

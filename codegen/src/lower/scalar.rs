@@ -26,8 +26,10 @@ pub(super) struct Place<'a> {
     pub head: Option<&'a Reg>,
     /// What is the same for the whole block, as far as it is there already.
     pub uniforms: Option<&'a Uniforms>,
-    /// Others that are.
+    /// Others that are. The row of a table is known as the element without its column.
     pub known: &'a [(Expr, Reg)],
+    /// Whether every column is one that the sequence has.
+    pub inside: bool,
 }
 
 /// What is the same for the whole block, each worked out once for an item.
@@ -57,9 +59,16 @@ impl Uniforms {
     }
 }
 
+impl Place<'_> {
+    /// Whether this is the number of a column that the sequence has.
+    pub(super) fn is_inside(&self, index: &Expr) -> bool {
+        self.inside && *index == Expr::Col
+    }
+}
+
 /// What an expression came to.
 #[derive(Clone)]
-enum Value {
+pub(super) enum Value {
     /// In a register.
     Register(Reg),
     /// A literal.
@@ -76,10 +85,10 @@ impl From<Value> for Operand {
 }
 
 /// Of what an expression asks of a sequence.
-const KNOWN: &str = "what expressions ask of a sequence is known before them";
+pub(super) const KNOWN: &str = "what expressions ask of a sequence is known before them";
 
 /// A value and its type.
-type Typed = (Value, ScalarType);
+pub(super) type Typed = (Value, ScalarType);
 
 impl Kernel<'_> {
     /// Evaluates every maximal uniform subexpression of the program.
@@ -172,6 +181,7 @@ impl Kernel<'_> {
             }
             Expr::Param(param) => self.scalar_parameter(*param),
             Expr::Index(param, index) => self.vector(*param, index, place),
+            Expr::At(param, indices) => self.element(*param, indices, place),
             Expr::Unary(op, a) => {
                 let a = self.value(a, place);
                 let (reg, kind) = self.unary(*op, a);
@@ -231,25 +241,32 @@ impl Kernel<'_> {
         };
         let mut at = self.evaluate(index, place);
         let own = place.uniforms.and_then(|uniforms| uniforms.own(param)).cloned();
-        if !along.fits(index) {
+        if !along.fits(index) && !(along == Along::Keys && place.is_inside(index)) {
             let last = match (along, &own) {
                 (Along::Heads, _) => {
                     let length = self.param(Meaning::QueryHeads);
                     self.b.sub(Type::S32, "i", &length, 1)
                 }
                 (Along::Sequences, _) => self.last_sequence(),
-                (Along::Queries | Along::Keys, own) => own.as_ref().expect(KNOWN).last.clone(),
+                (Along::Queries | Along::Keys, own) => {
+                    own.as_ref().and_then(|own| own.last.clone()).expect(KNOWN)
+                }
             };
-            if !index.is_never_negative() {
-                at = self.b.max(Type::S32, "i", &at, 0);
-            }
-            at = self.b.min(Type::S32, "i", &at, &last);
+            at = self.clamped(index, at, &last);
         }
         let base = own.map_or_else(|| self.param(Meaning::Pointer(param)), |own| own.first);
         let at = self.b.mad_wide("rd", &at, 4, &base);
         let (t, group) = if element == ScalarType::I32 { (Type::S32, "i") } else { (Type::F32, "f") };
         let reg = self.b.ld_constant(t, group, &at, 0);
         (Value::Register(reg), element)
+    }
+
+    /// An index that may lie outside, brought to the nearest from 0 to `last`.
+    pub(super) fn clamped(&mut self, index: &Expr, mut at: Reg, last: &Reg) -> Reg {
+        if !index.is_never_negative() {
+            at = self.b.max(Type::S32, "i", &at, 0);
+        }
+        self.b.min(Type::S32, "i", &at, last)
     }
 
     /// A scalar parameter of type i32, if that is what the expression is.
@@ -415,6 +432,7 @@ impl Expr {
         }
         match self {
             Expr::Index(_, a) | Expr::Unary(_, a) => a.maximal(wanted, found),
+            Expr::At(_, indices) => indices.iter().for_each(|index| index.maximal(wanted, found)),
             Expr::Binary(_, a, b) => {
                 a.maximal(wanted, found);
                 b.maximal(wanted, found);

@@ -130,9 +130,17 @@ impl Kernel<'_> {
                 &mut found,
             );
         }
+        let mut tables = Vec::new();
+        evaluated.iter().for_each(|expr| expr.rows_of_tables(&mut tables));
         for slot in 0..2 * self.row_blocks() {
             let place = slot_place(instance, rows, slot, uniforms);
-            let values = found.iter().map(|e| (e.clone(), self.evaluate(e, &place))).collect();
+            let mut values: Vec<(Expr, Reg)> =
+                found.iter().map(|e| (e.clone(), self.evaluate(e, &place))).collect();
+            for (param, indices) in &tables {
+                let place = Place { known: &values, ..place };
+                let row = self.row_of_table(*param, indices, &place);
+                values.push((Expr::At(*param, indices.clone()), row));
+            }
             rows.known.push(values);
         }
     }
@@ -249,7 +257,8 @@ impl Kernel<'_> {
             .collect();
 
         for slot in 0..2 * self.row_blocks() {
-            let base = slot_place(instance, &masks.rows, slot, &masks.uniforms);
+            let inside = !masks.masked;
+            let base = Place { inside, ..slot_place(instance, &masks.rows, slot, &masks.uniforms) };
             let relative =
                 |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
             let (hi, lo) = (relative(self, &masks.hi), relative(self, &masks.lo));

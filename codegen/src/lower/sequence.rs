@@ -1,5 +1,5 @@
 //! What score functions ask of the instance's sequence, known before any of them is evaluated: how many queries and keys it
-//! has, and where its numbers lie in vectors that have numbers of each sequence.
+//! has, and where its numbers lie in vectors and tables.
 //!
 //! A planned kernel's item covers a part of the columns, so there the length comes of the query's starts, and of the position
 //! of its first token.
@@ -7,19 +7,21 @@
 use super::instance::Extent;
 use super::kernel::Kernel;
 use super::scalar::Uniforms;
-use crate::abi::Meaning;
-use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind};
+use crate::abi::{BiasAxis, Meaning};
+use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, Vector};
 use crate::work_list;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 
-/// The numbers that a sequence has of a vector.
+/// The numbers that a sequence has of a vector or of a table.
 #[derive(Clone)]
 pub(super) struct OwnNumbers {
     /// Address of the first.
     pub first: Reg,
-    /// Index of the last; 0 where it has none.
-    pub last: Reg,
+    /// How many there are; of a table of bits, in a row. What a bias has, parameters say.
+    pub count: Option<Reg>,
+    /// Index of the last of those; 0 where there is none.
+    pub last: Option<Reg>,
 }
 
 /// `kv_len - q_len`, the position of the first query.
@@ -41,7 +43,7 @@ impl Kernel<'_> {
             uniforms.know(Expr::KvLen, kv_len);
             uniforms.know(first_query(), extent.q_offset.clone());
         }
-        for param in self.program.own_vectors(expr) {
+        for param in self.program.own_numbers(expr) {
             if uniforms.own(param).is_none() {
                 let own = self.own_numbers(param, extent, uniforms);
                 uniforms.know_own(param, own);
@@ -61,27 +63,43 @@ impl Kernel<'_> {
     }
 
     fn own_numbers(&mut self, param: ParamId, extent: &Extent, uniforms: &Uniforms) -> OwnNumbers {
-        let ParamKind::Vector(vector) = self.program.params[param.0].kind else {
-            unreachable!("a valid program indexes vectors")
-        };
         let len = |expr| uniforms.get(&expr).expect("lengths are known before numbers").clone();
         let numbers = self.param(Meaning::Pointer(param));
-        if vector.along == Along::Queries {
-            let first = self.b.mad_wide("own", &extent.q_begin, 4, &numbers);
-            let last = self.b.sub(Type::S32, "own_last", &len(Expr::QLen), 1);
-            return OwnNumbers { first, last };
+        match self.program.params[param.0].kind {
+            ParamKind::Vector(Vector { along: Along::Queries, .. }) => {
+                let first = self.b.mad_wide("own", &extent.q_begin, 4, &numbers);
+                let count = len(Expr::QLen);
+                let last = self.b.sub(Type::S32, "own_last", &count, 1);
+                OwnNumbers { first, count: Some(count), last: Some(last) }
+            }
+            ParamKind::Bias(_) => {
+                let stride = self.param(Meaning::BiasStride(param, BiasAxis::Sequences));
+                let sequence = self.b.cvt(&[], Type::U64, Type::U32, "rd", &extent.sequence);
+                let first = self.b.mad_lo(Type::U64, "own", &sequence, &stride, &numbers);
+                OwnNumbers { first, count: None, last: None }
+            }
+            ParamKind::BitMask => {
+                let widths = self.param(Meaning::Widths(param));
+                let at = self.b.mad_wide("rd", &extent.sequence, 4, &widths);
+                let width = self.b.ld_constant(Type::S32, "width", &at, 0);
+                self.own_from(param, extent, 1, &width)
+            }
+            _ => self.own_from(param, extent, 4, &len(Expr::KvLen)),
         }
-        let starts = self.param(Meaning::Starts(param));
+    }
+
+    /// Those of which starts say where they begin, in so many bytes, `count` of them.
+    fn own_from(&mut self, param: ParamId, extent: &Extent, bytes: usize, count: &Reg) -> OwnNumbers {
+        let (numbers, starts) = (self.param(Meaning::Pointer(param)), self.param(Meaning::Starts(param)));
         let at = self.b.mad_wide("rd", &extent.sequence, 4, &starts);
         let begin = self.b.ld_constant(Type::U32, "r", &at, 0);
-        let first = self.b.mad_wide("rd", &begin, 4, &numbers);
-        // A sequence without keys has no number to read, and some rows. What they read instead decides nothing.
-        let kv_len = len(Expr::KvLen);
-        let is_empty = self.b.setp(Word::Eq, Type::S32, "p", &kv_len, 0);
+        let first = self.b.mad_wide("rd", &begin, bytes, &numbers);
+        // A sequence without keys has nothing to read, and some rows. What they read instead decides nothing.
+        let is_empty = self.b.setp(Word::Eq, Type::S32, "p", count, 0);
         let first = self.b.selp(Type::B64, "own", &starts, &first, &is_empty);
-        let last = self.b.sub(Type::S32, "i", &kv_len, 1);
+        let last = self.b.sub(Type::S32, "i", count, 1);
         let last = self.b.max(Type::S32, "own_last", &last, 0);
-        OwnNumbers { first, last }
+        OwnNumbers { first, count: Some(count.clone()), last: Some(last) }
     }
 
     /// Index of the last sequence.

@@ -3,7 +3,7 @@
 //! Query, keys and values have one, which [`Program::input_element`] is. The output has the same, or one of its own, which
 //! [`Program::output_element`] is.
 
-use super::{Access, DType, Generic, Program};
+use super::{Access, DType, Generic, ParamId, ParamKind, Program};
 
 /// Most element types of a program: that of what it reads, and that of what it writes.
 pub(crate) const MOST_ELEMENTS: usize = 2;
@@ -60,6 +60,14 @@ impl Program {
     /// The element type of the output; that of the inputs, of a program without one.
     pub fn output_element(&self) -> &Generic<DType> {
         self.element_of(Access::Write).unwrap_or_else(|| self.input_element())
+    }
+
+    /// What a table of numbers holds, where query, keys and values are of `input`.
+    pub fn bias_type(&self, param: ParamId, input: DType) -> DType {
+        match self.params[param.0].kind {
+            ParamKind::Bias(Some(own)) => own,
+            _ => input,
+        }
     }
 
     /// That of the first tensor that is read, or written: all have the same.

@@ -4,7 +4,7 @@
 //! validator, the batch check and the maker of problems hold parameters against it. `codegen/tests/language.rs` holds the
 //! host's types against it. The enums' matches are where the compiler asks what else a new row needs.
 
-use super::{Axis, BinaryOp, Expr, ScalarType};
+use super::{Axis, BinaryOp, DType, Expr, ScalarType};
 
 /// The kinds of parameters of the language. What each is, [`ParamKind::ty`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,11 @@ pub enum ParamKind {
     ColOutput,
     /// A scalar of the given type (`f32`, `i32`, `bool`).
     Scalar(ScalarType),
+    /// `Bias<T>`: a number for each of heads, rows and columns, of all sequences or of each, read as
+    /// `bias.at(at.head, at.query, at.col)`. Of this type, or of that of query, keys and values.
+    Bias(Option<DType>),
+    /// `BitMask`: a bit for each row and column of each sequence, read as `tree.at(at.query, at.col)`.
+    BitMask,
     /// A number for each of something: `PerHead<f32>` or `PerHead<i32>`, read as `slopes[at.head]`, and its like.
     Vector(Vector),
 }
@@ -71,6 +76,8 @@ pub enum Arguments {
     ElementAndDim,
     /// The type of its numbers: `<f32>` or `<i32>`.
     Number,
+    /// An element type, whatever others have: `<T>`, `<f32>`.
+    Element,
 }
 
 /// Whether a kernel reads a parameter or writes it.
@@ -90,6 +97,8 @@ pub enum Storage {
     Pool,
     /// Where each sequence's blocks lie, and how long it is.
     Table,
+    /// Bits, where those of each sequence begin, and how many columns they have.
+    Bits,
     /// A tensor, and nothing beside it.
     Plain,
     /// A number, by value.
@@ -109,11 +118,14 @@ pub enum Method {
     Gather,
     /// `o.store(…)`
     Store,
+    /// `bias.at(at.head, at.query, at.col)`, `tree.at(at.query, at.col)`, in score functions.
+    At,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 5] = [Method::Tile, Method::Tiles, Method::Load, Method::Gather, Method::Store];
+    pub const ALL: [Method; 6] =
+        [Method::Tile, Method::Tiles, Method::Load, Method::Gather, Method::Store, Method::At];
 
     /// As authors write it.
     pub const fn name(self) -> &'static str {
@@ -123,6 +135,7 @@ impl Method {
             Method::Load => "load",
             Method::Gather => "gather",
             Method::Store => "store",
+            Method::At => "at",
         }
     }
 
@@ -134,6 +147,7 @@ impl Method {
             Method::Load => "what is loaded tile by tile",
             Method::Gather => "paged keys or values",
             Method::Store => "an output",
+            Method::At => "a table of numbers or bits",
         }
     }
 }
@@ -342,6 +356,33 @@ pub static TYPES: &[ParamType] = &[
         doc: "A number for each position of a sequence, and where each sequence's begin",
         ..VECTOR
     },
+    ParamType {
+        kind: ParamKind::Bias(None),
+        name: "Bias",
+        arguments: Arguments::Element,
+        axes: &[
+            Size::Own("sequences or 1"),
+            Size::Own("q_heads or 1"),
+            Size::Own("rows or 1"),
+            Size::Own("columns"),
+        ],
+        storage: Storage::Plain,
+        methods: &[Method::At],
+        noun: "bias",
+        doc: "A number for each head, row and column",
+        ..TENSOR
+    },
+    ParamType {
+        kind: ParamKind::BitMask,
+        name: "BitMask",
+        arguments: Arguments::None,
+        axes: &[Size::Own("words")],
+        storage: Storage::Bits,
+        methods: &[Method::At],
+        noun: "bit mask",
+        doc: "A bit for each row and column of each sequence",
+        ..TENSOR
+    },
     ParamType { kind: ParamKind::Scalar(ScalarType::F32), name: "f32", ..SCALAR },
     ParamType { kind: ParamKind::Scalar(ScalarType::I32), name: "i32", ..SCALAR },
     ParamType { kind: ParamKind::Scalar(ScalarType::Bool), name: "bool", ..SCALAR },
@@ -370,15 +411,35 @@ impl ParamType {
             Arguments::None => self.name.into(),
             Arguments::ElementAndDim => format!("{}<T, D>", self.name),
             Arguments::Number => format!("{}<f32>", self.name),
+            Arguments::Element => format!("{}<T>", self.name),
         }
     }
 }
 
 impl ParamKind {
+    /// Whether each sequence has, or may have, numbers of its own in it, of which an index counts.
+    pub fn is_of_sequence(self) -> bool {
+        match self {
+            ParamKind::Vector(vector) => vector.along.is_of_sequence(),
+            ParamKind::Bias(_) | ParamKind::BitMask => true,
+            _ => false,
+        }
+    }
+
+    /// How many indices name an element of a table; none of what is no table.
+    pub fn indices(self) -> Option<usize> {
+        match self {
+            ParamKind::Bias(_) => Some(3),
+            ParamKind::BitMask => Some(2),
+            _ => None,
+        }
+    }
+
     /// The row of its type.
     pub fn ty(self) -> &'static ParamType {
         let is_own = |ty: &&ParamType| match (ty.kind, self) {
             (ParamKind::Vector(row), ParamKind::Vector(own)) => row.along == own.along,
+            (ParamKind::Bias(_), ParamKind::Bias(_)) => true,
             (row, own) => row == own,
         };
         TYPES.iter().find(is_own).expect("every kind has a row, which a test looks for")
@@ -469,7 +530,7 @@ mod tests {
     fn every_kind_has_a_row() {
         use ParamKind::*;
         let tensors = [Query, Keys, Values, PagedKeys, PagedValues, BlockTable, Output, RowInput, RowOutput];
-        let tensors = tensors.into_iter().chain([KeyOutput, ColOutput]);
+        let tensors = tensors.into_iter().chain([KeyOutput, ColOutput, Bias(None), BitMask]);
         let scalars = [ScalarType::F32, ScalarType::I32, ScalarType::Bool].map(Scalar);
         let vectors = Along::ALL.map(|along| {
             [ScalarType::F32, ScalarType::I32].map(|element| Vector(super::Vector { along, element }))

@@ -392,6 +392,9 @@ pub enum Expr {
     Param(ParamId),
     /// `slopes[at.head]`: a vector parameter at an i32 index, which is clamped to those that there are.
     Index(ParamId, Box<Expr>),
+    /// `bias.at(at.head, at.query, at.col)`, `tree.at(at.query, at.col)`: an element of a table at i32 indices, the last of
+    /// them the column, each clamped to those that there are. f32 of a [`ParamKind::Bias`], bool of a [`ParamKind::BitMask`].
+    At(ParamId, Vec<Expr>),
     /// An i32 constant.
     Int(i32),
     /// An f32 constant.

@@ -97,6 +97,10 @@ impl Program {
                 let dim = param.dim.map_or_else(|| "?".into(), |dim| self.dim_text(dim));
                 format!("{}<{element}, {dim}>", ty.name)
             }
+            (Arguments::Element, ParamKind::Bias(dtype)) => {
+                let dtype = dtype.map_or_else(|| self.input_element().text(), |dtype| dtype.to_string());
+                format!("{}<{dtype}>", ty.name)
+            }
             (Arguments::Number, ParamKind::Vector(Vector { element, .. })) => {
                 format!("{}<{element}>", ty.name)
             }
@@ -196,6 +200,10 @@ impl Printer<'_> {
             Expr::KvLen => "kv_len".into(),
             Expr::Param(id) => self.param(*id),
             Expr::Index(id, index) => format!("{}[{}]", self.param(*id), self.expr(index, 0)),
+            Expr::At(id, indices) => {
+                let indices: Vec<String> = indices.iter().map(|index| self.expr(index, 0)).collect();
+                format!("{}.at({})", self.param(*id), indices.join(", "))
+            }
             Expr::Int(n) => negative(*n < 0, n.to_string(), outer),
             Expr::Float(x) => negative(x.is_sign_negative(), format!("{x:?}"), outer),
             Expr::Bool(b) => b.to_string(),

@@ -258,6 +258,20 @@ impl Program {
                 (ParamKind::Vector(_), other) => wrong(format!("an index is i32, this is {other}")),
                 _ => Err(self.wrong_kind(*id, "a vector")),
             },
+            Expr::At(id, indices) => {
+                let kind = self.param_kind(*id)?;
+                let Some(takes) = kind.indices() else { return Err(self.wrong_kind(*id, Method::At.used_as())) };
+                if indices.len() != takes {
+                    return wrong(format!("it takes {takes} indices, not {}", indices.len()));
+                }
+                for index in indices {
+                    let ty = self.scalar_type(index)?;
+                    if ty != I32 {
+                        return wrong(format!("an index is i32, this is {ty}"));
+                    }
+                }
+                Ok(if kind == ParamKind::BitMask { Bool } else { F32 })
+            }
             Expr::Unary(op, of) => match (op, self.scalar_type(of)?) {
                 (UnaryOp::Neg | UnaryOp::Abs, ty @ (F32 | I32)) => Ok(ty),
                 (UnaryOp::Not, Bool) => Ok(Bool),
@@ -601,6 +615,7 @@ impl Check<'_> {
 fn leaves(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Index(_, a) | Expr::Unary(_, a) => leaves(a),
+        Expr::At(_, indices) => indices.iter().flat_map(leaves).collect(),
         Expr::Binary(_, a, b) => [leaves(a), leaves(b)].concat(),
         Expr::Select(c, a, b) => [leaves(c), leaves(a), leaves(b)].concat(),
         leaf => vec![leaf],

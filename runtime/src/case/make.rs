@@ -228,6 +228,9 @@ impl Maker<'_> {
 fn tensor_of<'a>(meaning: Meaning, argument: &Argument<'a>) -> Option<&'a Tensor> {
     match (meaning, argument) {
         (Meaning::Starts(_), Argument::Ragged(ragged)) => Some(ragged.starts.tensor()),
+        (Meaning::Starts(_), Argument::BitMask(mask)) => Some(mask.starts_tensor()),
+        (Meaning::Widths(_), Argument::BitMask(mask)) => Some(mask.widths_tensor()),
+        (_, Argument::BitMask(mask)) => Some(mask.words_tensor()),
         (Meaning::SeqLens(_), Argument::Table(table)) => Some(table.seq_lens_tensor()),
         (_, Argument::Ragged(ragged)) => Some(ragged.tensor),
         (_, Argument::Pool(pool)) => Some(pool.tensor),

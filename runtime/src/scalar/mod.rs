@@ -11,7 +11,7 @@
 mod operators;
 mod strip;
 
-use crate::args::Argument;
+use crate::args::{Argument, BitMask};
 use crate::rounding::Precision;
 use flashpage_codegen::program::{Expr, ParamId};
 use operators::{binary, unary};
@@ -32,6 +32,8 @@ pub(crate) enum HostArgument {
     Scalar(Scalar),
     Floats(Numbers<f32>),
     Ints(Numbers<i32>),
+    Bias(Bias),
+    Bits(BitMask),
     /// Not an operand of scalar expressions.
     Other,
 }
@@ -64,6 +66,22 @@ impl<T: Copy> Numbers<T> {
             None => &self.values[..],
         };
         own.get(index.max(0) as usize).or(own.last()).copied()
+    }
+}
+
+/// The numbers of a bias.
+#[derive(Clone, Debug)]
+pub(crate) struct Bias {
+    pub values: Vec<f32>,
+    /// Sequences, heads, rows and columns.
+    pub shape: [usize; 4],
+}
+
+impl Bias {
+    /// The number at these indices, or the nearest. There is one.
+    fn nearest(&self, indices: [i32; 4]) -> f64 {
+        let step = |place: usize, (index, len): (i32, usize)| place * len + (index.max(0) as usize).min(len - 1);
+        f64::from(self.values[indices.into_iter().zip(self.shape).fold(0, step)])
     }
 }
 
@@ -159,6 +177,17 @@ impl<'a> Place<'a> {
                 let (index, traced) = self.trace(index, x);
                 (self.element(*param, &index), traced)
             }
+            Expr::At(param, indices) => {
+                let mut traced = Strip::One(false);
+                let mut strips = Vec::new();
+                for index in indices {
+                    let (index, index_traced) = self.trace(index, x);
+                    let Value::Int(index) = index else { return untraced(ILL_TYPED) };
+                    traced = traced.zip(&index_traced, |a, b| a || b);
+                    strips.push(index);
+                }
+                (self.table(*param, &strips), traced)
+            }
             Expr::Unary(op, a) => {
                 let (a, traced) = self.trace(a, x);
                 (self.rounded(unary(*op, &a), &traced), traced)
@@ -209,6 +238,24 @@ impl<'a> Place<'a> {
             Some(HostArgument::Scalar(Scalar::Float(value))) => Value::Float(Strip::One(*value)),
             Some(HostArgument::Scalar(Scalar::Int(value))) => Value::Int(Strip::One(*value)),
             Some(HostArgument::Scalar(Scalar::Bool(value))) => Value::Bool(Strip::One(*value)),
+            _ => ILL_TYPED,
+        }
+    }
+
+    /// Elements of a table, the nearest where an index lies outside.
+    fn table(&self, param: ParamId, indices: &[Strip<'_, i32>]) -> Value<'static> {
+        let sequence = self.sequence;
+        match (self.arguments.get(param.0), indices) {
+            (Some(HostArgument::Bias(bias)), [head, row, column]) => {
+                let rows = head.zip(row, |head, row| (head, row));
+                Value::Float(rows.zip(column, |(head, row), column| {
+                    bias.nearest([sequence.index, head, row, column])
+                }))
+            }
+            (Some(HostArgument::Bits(mask)), [row, column]) => {
+                let (index, rows) = (sequence.index as usize, sequence.q_len as usize);
+                Value::Bool(row.zip(column, |row, column| mask.nearest(index, (row, rows), column)))
+            }
             _ => ILL_TYPED,
         }
     }
