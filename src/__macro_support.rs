@@ -202,11 +202,7 @@ impl Shapes {
     }
 
     /// Downloads a bias, and its shape.
-    pub fn bias<T: Element>(
-        &self,
-        param: &str,
-        from: &Tensor,
-    ) -> Result<(Vec<T>, [usize; 4]), HostRunError> {
+    pub fn bias<T: Element>(&self, param: &str, from: &Tensor) -> Result<(Vec<T>, [usize; 4]), HostRunError> {
         typed::<T>(param, from)?;
         let given = from.shape();
         let mut shape = [1; 4];

@@ -133,9 +133,9 @@ fn users() -> Vec<Entry> {
         .map(|(what, params, steps, _)| ((*what).to_owned(), kernel(Cache::Contiguous, params, steps)));
     sources.extend(indices);
     let asked = SEQUENCES.iter().chain(TABLES).zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
-    sources.extend(asked.map(|((what, params, steps, _), cache)| {
-        ((*what).to_owned(), kernel(cache, params, steps))
-    }));
+    sources.extend(
+        asked.map(|((what, params, steps, _), cache)| ((*what).to_owned(), kernel(cache, params, steps))),
+    );
     let mut entries = Vec::new();
     for (what, source) in sources {
         let program = program(&source);

@@ -50,7 +50,9 @@ impl<'a> BitMask<'a> {
     /// The bit of a row and a column of the instance's sequence.
     pub fn at(self, row: i32, column: i32) -> bool {
         let (sequence, rows) = instance::with(|i| (i.seq, i.q_len));
-        let (Some(start), Some(width)) = (self.starts.get(sequence), self.widths.get(sequence)) else { return false };
+        let (Some(start), Some(width)) = (self.starts.get(sequence), self.widths.get(sequence)) else {
+            return false;
+        };
         if rows == 0 || *width == 0 {
             return false;
         }

@@ -431,11 +431,21 @@ impl<'a> Batch<'a> {
                         let (rows, width) = (self.query.starts.len_of(sequence), mask.width_of(sequence));
                         let (needs, bits) = (rows.saturating_mul(width), mask.bits_of(sequence));
                         if needs > bits {
-                            return Err(LaunchError::TooFewBits { param: name(), sequence, rows, width, bits });
+                            return Err(LaunchError::TooFewBits {
+                                param: name(),
+                                sequence,
+                                rows,
+                                width,
+                                bits,
+                            });
                         }
                         if needs > u32::MAX as usize {
                             let what = format!("the bits of sequence {sequence} in `{}`", param.name);
-                            return Err(LaunchError::TooLarge { what, value: needs, most: u32::MAX as usize });
+                            return Err(LaunchError::TooLarge {
+                                what,
+                                value: needs,
+                                most: u32::MAX as usize,
+                            });
                         }
                         let is_narrow = width < keys && self.program.reads_at(id, 1, &Expr::Col);
                         if rows > 0 && (is_narrow || width == 0 && keys > 0) {

@@ -24,12 +24,7 @@ impl BitMask {
     ///
     /// # Errors
     /// Starts that do not begin at 0, fall, or end past the bytes; another number of widths than sequences, or one below zero.
-    pub fn new(
-        device: &Device,
-        bytes: &[u8],
-        starts: &[i32],
-        widths: &[i32],
-    ) -> Result<BitMask, ArgsError> {
+    pub fn new(device: &Device, bytes: &[u8], starts: &[i32], widths: &[i32]) -> Result<BitMask, ArgsError> {
         crate::args::check_starts(starts)?;
         let sequences = starts.len() - 1;
         if widths.len() != sequences {
@@ -144,9 +139,15 @@ mod tests {
     fn rows_are_packed_without_gaps() {
         let device = Device::emulator();
         let (t, f) = (true, false);
-        let mask = BitMask::pack(&device, &[vec![vec![t, f, t], vec![f, f, t], vec![t, t, t]], vec![], vec![vec![t]]]);
+        let mask = BitMask::pack(
+            &device,
+            &[vec![vec![t, f, t], vec![f, f, t], vec![t, t, t]], vec![], vec![vec![t]]],
+        );
         let mask = mask.unwrap();
-        assert_eq!((mask.bytes(), mask.starts(), mask.widths()), (&[0b1110_0101, 1, 1][..], &[0, 2, 2, 3][..], &[3, 0, 1][..]));
+        assert_eq!(
+            (mask.bytes(), mask.starts(), mask.widths()),
+            (&[0b1110_0101, 1, 1][..], &[0, 2, 2, 3][..], &[3, 0, 1][..])
+        );
         assert_eq!(mask.words_tensor().to_vec::<i32>().unwrap(), [0x0001_01e5]);
         for (row, column, expected) in [(0, 0, t), (0, 1, f), (1, 2, t), (9, 9, t), (-5, 1, f), (1, -1, f)] {
             assert_eq!(mask.nearest(0, (row, 3), column), expected, "{row} {column}");

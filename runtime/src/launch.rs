@@ -8,7 +8,7 @@ use crate::device::{Counter, Device, Launch, Report, Timing, TimingOptions};
 use crate::kernels::Kernel;
 pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Scalar, Sequence};
-use flashpage_codegen::abi::{BiasAxis, AbiArg, AbiType, Divisor, Meaning};
+use flashpage_codegen::abi::{AbiArg, AbiType, BiasAxis, Divisor, Meaning};
 use flashpage_codegen::analysis::attention::{Attention, recognise};
 use flashpage_codegen::program::{Expr, ParamId, Program};
 use flashpage_codegen::schedule::{Schedule, Tuning};

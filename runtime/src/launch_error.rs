@@ -133,7 +133,9 @@ pub enum LaunchError {
         bits: usize,
     },
     /// A mask with fewer columns than are read.
-    #[error("sequence {sequence} has {keys} keys, and rows of {width} bits in `{param}`: give a bit for each key")]
+    #[error(
+        "sequence {sequence} has {keys} keys, and rows of {width} bits in `{param}`: give a bit for each key"
+    )]
     NarrowBits {
         /// The parameter.
         param: String,

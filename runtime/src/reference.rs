@@ -15,7 +15,9 @@ use crate::launch_error::LaunchError;
 use crate::rounding::Precision;
 use crate::scalar::{Bias, HostArgument, Numbers};
 use crate::tensor::TensorError;
-use flashpage_codegen::program::{Along, Axis, Param, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt};
+use flashpage_codegen::program::{
+    Along, Axis, Param, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt,
+};
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -75,7 +75,15 @@ impl Draw {
         match scope.at {
             Some(at) if self.percent(70) => format!("{at}.{place}"),
             Some(at) => self
-                .pick(&["{}.head + 1", "3 - {}.col", "{}.seq * 2", "{}.row % 5", "{}.row", "{}.col - 1", "{}.query + 2"])
+                .pick(&[
+                    "{}.head + 1",
+                    "3 - {}.col",
+                    "{}.seq * 2",
+                    "{}.row % 5",
+                    "{}.row",
+                    "{}.col - 1",
+                    "{}.query + 2",
+                ])
                 .replace("{}", at),
             None => self.between(0, 3).to_string(),
         }

@@ -65,6 +65,17 @@ impl Attention {
         self.v == self.k
     }
 
+    /// Whether scores are made of what is read for each of them, or bits are: loads begin early, and each has a register
+    /// until it is used.
+    pub fn reads_by_column(&self) -> bool {
+        let is_table = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::At(..)) && !e.is_row_only());
+        let conditions = self.keep.iter().filter(|_| !self.seen.exact);
+        self.scores.iter().any(|op| match op {
+            ScoreOp::Map(expr) => expr.reads_by_column(),
+            ScoreOp::Mask(expr) => is_table(expr),
+        }) || conditions.into_iter().any(is_table)
+    }
+
     /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
     pub fn has_conditions(&self) -> bool {
         !self.seen.exact || self.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)))

@@ -25,6 +25,11 @@ impl Expr {
         !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Col))
     }
 
+    /// Whether a vector or a table is read at numbers that differ between the columns.
+    pub fn reads_by_column(&self) -> bool {
+        self.any(&mut |e| matches!(e, Expr::Index(..) | Expr::At(..)) && !e.is_row_only())
+    }
+
     /// The same for every element of a column.
     pub fn is_col_only(&self) -> bool {
         !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Query | Expr::Head))

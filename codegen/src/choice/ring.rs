@@ -63,7 +63,31 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
     if attention.has_values_in_keys() {
         ring.sizes = in_keys(ring.sizes, |sizes| Ring { sizes, ..ring }.shared_bytes() <= SM80_SHARED_LIMIT);
     }
+    if attention.reads_by_column() {
+        ring.sizes = with_room_for_reads(ring.sizes);
+    }
     tuned(ring, &spec.tuning).map(Some)
+}
+
+/// Sizes that leave registers for what is read for each score: a block less on a multiprocessor, or half the columns where a
+/// thread has as many as there can be.
+fn with_room_for_reads(sizes: Sizes) -> Sizes {
+    let Sizes { cols, warps, blocks_per_sm, .. } = sizes;
+    let registers = REGISTERS / (32 * warps * (blocks_per_sm as usize).max(1));
+    match blocks_per_sm {
+        2.. if registers < MOST_REGISTERS => Sizes { blocks_per_sm: blocks_per_sm - 1, ..sizes },
+        _ if cols / 2 >= least_cols(warps) => Sizes { cols: cols / 2, ..sizes },
+        _ => sizes,
+    }
+}
+
+/// Registers of a multiprocessor, and the most of a thread.
+const REGISTERS: usize = 64 * 1024;
+const MOST_REGISTERS: usize = 255;
+
+/// Granules of a paged cache are split by shifts, and every warp copies eight rows of a tile at a time.
+fn least_cols(warps: usize) -> usize {
+    (8 * warps).max(16)
 }
 
 /// The same, but for what `tuning` says.
@@ -98,8 +122,7 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
             [rows * split / 32, rows * split / 16].into_iter().filter(|warps| *warps >= split).collect();
         return refuse(format!("{warps} warps: a warp owns 16 or 32 rows; take {}", list(&fit)));
     }
-    // Granules of a paged cache are split by shifts, and every warp copies eight rows of a tile at a time.
-    let least = (8 * warps).max(16);
+    let least = least_cols(warps);
     if !cols.is_power_of_two() || cols < least {
         return refuse(format!("columns must be a power of two, at least {least} for {warps} warps"));
     }

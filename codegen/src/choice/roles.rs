@@ -54,6 +54,9 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
         };
         roles.sizes = in_keys(roles.sizes, fits);
     }
+    if attention.reads_by_column() {
+        roles.sizes = with_room_for_reads(roles.sizes);
+    }
     let block_size = spec.block_size.filter(|_| attention.table.is_some());
     if let Some(block_size) = block_size {
         roles.sizes.cols = columns_of_blocks(roles.cols, block_size);
@@ -153,6 +156,16 @@ impl Roles {
             228 * 1024 / self.blocks_per_sm as usize - 1024
         }
     }
+}
+
+/// Sizes that leave registers for what is read for each score: two consumers at most, or two thirds of the columns. Of a bias
+/// three consumers spill 340 bytes at head_dim 64, and two at head_dim 128 spill 80 with 128 columns; with these sizes neither
+/// does, nor buckets of distances, which take a logarithm.
+fn with_room_for_reads(sizes: Sizes) -> Sizes {
+    if sizes.warps > 2 * WARPGROUP_WARPS && sizes.split == 1 {
+        return Sizes { rows: 2 * WARPGROUP_ROWS, warps: 2 * WARPGROUP_WARPS, ..sizes };
+    }
+    Sizes { cols: (sizes.cols * 2 / 3 / 16 * 16).max(16), ..sizes }
 }
 
 /// At most `cols` columns, a multiple of 16, that whole blocks fill or that fill a block with few others: then a block

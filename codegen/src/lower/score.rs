@@ -252,45 +252,66 @@ impl Kernel<'_> {
         let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.first_col);
         let cols_needed = maps(attention).any(|expr| expr.any(&mut |e| *e == Expr::Col));
         let per_slot = self.schedule.cols / 4;
-        let cols: Vec<Reg> = (0..if cols_needed { per_slot } else { 0 })
-            .map(|n| self.b.add(Type::S32, "col", &col0, slot_col(n)))
-            .collect();
+        let by_columns = maps(attention).any(Expr::reads_by_column);
+        let mut cols: Vec<Reg> = Vec::new();
+        if cols_needed && !by_columns {
+            cols.extend((0..per_slot).map(|n| self.b.add(Type::S32, "col", &col0, slot_col(n))));
+        }
 
-        for slot in 0..2 * self.row_blocks() {
-            let inside = !masks.masked;
-            let base = Place { inside, ..slot_place(instance, &masks.rows, slot, &masks.uniforms) };
+        let slots = 2 * self.row_blocks();
+        let inside = !masks.masked;
+        let places: Vec<Place> = (0..slots)
+            .map(|slot| Place { inside, ..slot_place(instance, &masks.rows, slot, &masks.uniforms) })
+            .collect();
+        let interval = |k: &mut Self, slot: usize| {
             let relative =
                 |k: &mut Self, limit: &[Reg]| limit.get(slot).map(|l| k.b.sub(Type::S32, "r", l, &col0));
-            let (hi, lo) = (relative(self, &masks.hi), relative(self, &masks.lo));
-            let interval = (hi.is_some() || lo.is_some()).then(|| self.interval(hi.as_ref(), lo.as_ref()));
-            for n in 0..per_slot {
-                let (block, element) = (n / 2, slot % 2 * 2 + n % 2);
-                let mut score = state.scores[slot / 2][block][element].clone();
-                let mut conditions = kept.bits.iter();
-                for op in &attention.scores {
-                    let known = &masks.rows.known[slot];
-                    let place = Place { x: Some(&score), col: cols.get(n), known, ..base };
-                    score = match op {
-                        // The softmax works in place: a value that elements share must not be its register.
-                        ScoreOp::Map(expr) if expr.is_row_only() => {
-                            let shared = self.evaluate(expr, &place);
-                            self.b.mov(Type::F32, "f", &shared)
-                        }
-                        ScoreOp::Map(expr) => self.evaluate(expr, &place),
-                        ScoreOp::Mask(_) => {
-                            let bits = conditions.next().expect("every mask before a map is a condition");
-                            self.keep(&score, bits, slot * per_slot + n)
-                        }
-                    };
-                }
-                if let Some(bits) = conditions.next() {
-                    score = self.keep(&score, bits, slot * per_slot + n);
-                }
-                if let Some(bits) = &interval {
-                    score = self.keep(&score, bits, n);
-                }
-                state.scores[slot / 2][block][element] = score;
+            let (hi, lo) = (relative(k, &masks.hi), relative(k, &masks.lo));
+            (hi.is_some() || lo.is_some()).then(|| k.interval(hi.as_ref(), lo.as_ref()))
+        };
+        let mut intervals: Vec<Option<Vec<Reg>>> = Vec::new();
+        // What is the same for a column is worked out for one score and not kept for the next row's, so rows come first within
+        // a column; where nothing is, a row is done with before the next.
+        if by_columns {
+            intervals.extend((0..slots).map(|slot| interval(self, slot)));
+        }
+        let order: Vec<(usize, usize)> = match by_columns {
+            true => (0..per_slot).flat_map(|n| (0..slots).map(move |slot| (slot, n))).collect(),
+            false => (0..slots).flat_map(|slot| (0..per_slot).map(move |n| (slot, n))).collect(),
+        };
+        for (slot, n) in order {
+            if slot == intervals.len() {
+                intervals.push(interval(self, slot));
             }
+            if cols_needed && n == cols.len() {
+                cols.push(self.b.add(Type::S32, "col", &col0, slot_col(n)));
+            }
+            let (block, element) = (n / 2, slot % 2 * 2 + n % 2);
+            let mut score = state.scores[slot / 2][block][element].clone();
+            let mut conditions = kept.bits.iter();
+            for op in &attention.scores {
+                let known = &masks.rows.known[slot];
+                let place = Place { x: Some(&score), col: cols.get(n), known, ..places[slot] };
+                score = match op {
+                    // The softmax works in place: a value that elements share must not be its register.
+                    ScoreOp::Map(expr) if expr.is_row_only() => {
+                        let shared = self.evaluate(expr, &place);
+                        self.b.mov(Type::F32, "f", &shared)
+                    }
+                    ScoreOp::Map(expr) => self.evaluate(expr, &place),
+                    ScoreOp::Mask(_) => {
+                        let bits = conditions.next().expect("every mask before a map is a condition");
+                        self.keep(&score, bits, slot * per_slot + n)
+                    }
+                };
+            }
+            if let Some(bits) = conditions.next() {
+                score = self.keep(&score, bits, slot * per_slot + n);
+            }
+            if let Some(bits) = &intervals[slot] {
+                score = self.keep(&score, bits, n);
+            }
+            state.scores[slot / 2][block][element] = score;
         }
     }
 

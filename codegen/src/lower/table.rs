@@ -16,9 +16,10 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 impl Kernel<'_> {
     pub(super) fn element(&mut self, param: ParamId, indices: &[Expr], place: &Place) -> Typed {
         let (column, row) = indices.split_last().expect("a table has a column");
-        let known = place.known.iter().find(
-            |(expr, _)| matches!(expr, Expr::At(known, indices) if *known == param && indices == row),
-        );
+        let known = place
+            .known
+            .iter()
+            .find(|(expr, _)| matches!(expr, Expr::At(known, indices) if *known == param && indices == row));
         let row = match known {
             Some((_, reg)) => reg.clone(),
             None => self.row_of_table(param, row, place),
@@ -60,14 +61,7 @@ impl Kernel<'_> {
     }
 
     /// An address so many heads or rows of a bias further.
-    fn along_bias(
-        &mut self,
-        param: ParamId,
-        axis: BiasAxis,
-        index: &Expr,
-        place: &Place,
-        from: Reg,
-    ) -> Reg {
+    fn along_bias(&mut self, param: ParamId, axis: BiasAxis, index: &Expr, place: &Place, from: Reg) -> Reg {
         let mut at = self.evaluate(index, place);
         if !matches!((axis, index), (BiasAxis::Heads, Expr::Head) | (BiasAxis::Rows, Expr::Query)) {
             let last = self.param(Meaning::BiasLast(param, axis));

@@ -260,7 +260,9 @@ impl Program {
             },
             Expr::At(id, indices) => {
                 let kind = self.param_kind(*id)?;
-                let Some(takes) = kind.indices() else { return Err(self.wrong_kind(*id, Method::At.used_as())) };
+                let Some(takes) = kind.indices() else {
+                    return Err(self.wrong_kind(*id, Method::At.used_as()));
+                };
                 if indices.len() != takes {
                     return wrong(format!("it takes {takes} indices, not {}", indices.len()));
                 }

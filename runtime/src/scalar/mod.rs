@@ -80,7 +80,8 @@ pub(crate) struct Bias {
 impl Bias {
     /// The number at these indices, or the nearest. There is one.
     fn nearest(&self, indices: [i32; 4]) -> f64 {
-        let step = |place: usize, (index, len): (i32, usize)| place * len + (index.max(0) as usize).min(len - 1);
+        let step =
+            |place: usize, (index, len): (i32, usize)| place * len + (index.max(0) as usize).min(len - 1);
         f64::from(self.values[indices.into_iter().zip(self.shape).fold(0, step)])
     }
 }
@@ -248,9 +249,9 @@ impl<'a> Place<'a> {
         match (self.arguments.get(param.0), indices) {
             (Some(HostArgument::Bias(bias)), [head, row, column]) => {
                 let rows = head.zip(row, |head, row| (head, row));
-                Value::Float(rows.zip(column, |(head, row), column| {
-                    bias.nearest([sequence.index, head, row, column])
-                }))
+                Value::Float(
+                    rows.zip(column, |(head, row), column| bias.nearest([sequence.index, head, row, column])),
+                )
             }
             (Some(HostArgument::Bits(mask)), [row, column]) => {
                 let (index, rows) = (sequence.index as usize, sequence.q_len as usize);
