@@ -16,7 +16,7 @@ use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
-use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, SEQUENCES, TABLES, form_source};
+use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, TABLES, form_source};
 
 /// Steps that the grammar of `random_problems.rs` drew, 200 of them by the seed 15; as text, since a grammar grows.
 const DRAWN: &str = include_str!("manifest/drawn.txt");
@@ -132,7 +132,11 @@ fn users() -> Vec<Entry> {
         .iter()
         .map(|(what, params, steps, _)| ((*what).to_owned(), kernel(Cache::Contiguous, params, steps)));
     sources.extend(indices);
-    let asked = SEQUENCES.iter().chain(TABLES).zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
+    let asked = SEQUENCES
+        .iter()
+        .chain(TABLES)
+        .chain(NUMBERS)
+        .zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
     sources.extend(
         asked.map(|((what, params, steps, _), cache)| ((*what).to_owned(), kernel(cache, params, steps))),
     );

@@ -15,7 +15,7 @@ use flashpage::runtime::{DType, LaunchOptions, PoolLayout};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use targets::{ARCHS, harsh};
-use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, SEQUENCES, TABLES, form_source};
+use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, TABLES, form_source};
 
 /// Query and key lengths, query heads, KV heads.
 type Batch = (&'static [(usize, usize)], usize, usize);
@@ -81,7 +81,7 @@ fn masks() {
 #[test]
 fn maps() {
     let mut failures = Vec::new();
-    for (index, (what, params, steps, scalars)) in MAPS.iter().enumerate() {
+    for (index, (what, params, steps, scalars)) in MAPS.iter().chain(NUMBERS).enumerate() {
         let cache = [Cache::Paged, Cache::Contiguous][index % 2];
         run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
     }

@@ -176,7 +176,8 @@ impl Divisor {
 fn scalar_divisors(program: &Program) -> Vec<ParamId> {
     let mut found = Vec::new();
     let mut look = |expr: &Expr| {
-        if let Expr::Binary(BinaryOp::Div | BinaryOp::Rem, _, by) = expr
+        use BinaryOp::{Div, DivEuclid, Rem, RemEuclid};
+        if let Expr::Binary(Div | Rem | DivEuclid | RemEuclid, _, by) = expr
             && let Expr::Param(param) = **by
             && program.params[param.0].kind == ParamKind::Scalar(ScalarType::I32)
             && !found.contains(&param)

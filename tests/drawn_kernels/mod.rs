@@ -25,8 +25,8 @@ pub fn drawn_1<T: Element, const D: usize>(
     for tile in k.tiles() {
         let k = k.load(tile);
         let mut scores = ((dot(x0, k.t()).t().t()) * scale).mask(|place| (place.row % 3 == place.col % 3));
-        let mut scores = scores.mask(|at| select((at.col + n > at.row), (2 * at.col <= at.row + 62), (((-2.75f32 as i32) - at.col) > (at.seq - (flag as i32)))));
-        let p = online.step(scores.mask(|at| (at.col <= at.row)), &mut acc);
+        let mut scores = scores.mask(|at| ((2 * at.col <= at.row + 62) == ((at.col).clamp(-40, 70) > (at.query % 5))));
+        let p = online.step(scores.mask(|place| (place.row % 2 != place.col % 2)), &mut acc);
         acc += dot(k.t(), p.t()).t();
     }
     o.store(online.finish(acc));
@@ -51,7 +51,7 @@ pub fn drawn_2<T: Element, const D: usize, const E: usize>(
     for cols in table.tiles() {
         let keys = k.gather(table, cols);
         let scores = (dot(x0, keys.t())).map(|x, _| x * scale);
-        let scores = scores.map(|score, place| ((if (place.row - place.col < 89) { { let y = score; if y > -1.75 { y } else { -1.75 + (y - -1.75) * 0.25 } } } else { (-score) }) * (-0.875)));
+        let scores = scores.map(|score, place| (((score).abs() + ((((((70i32 * 3) + place.q_len)) % 50) as f32 * 0.02) - score)) + (((15i32) % 50) as f32 * 0.02)));
         let weights = softmax.step(scores, &mut sum);
         sum += dot(weights, v.gather(table, cols));
     }
@@ -69,8 +69,7 @@ pub fn drawn_4<T: Element, const D: usize>(
     lse: RowOutput,
     scale: f32,
 ) {
-    let reach: i32 = (((39i32 - 98i32) * 3)).max(-50).min(80);
-    let lift = (((flag as i32)).max(-90).min(90) as f32);
+    let reach: i32 = (((39i32 % 5)).min((-73i32))).max(-50).min(80);
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let x0 = q.tile();
@@ -101,8 +100,8 @@ pub fn drawn_5<T: Element, const D: usize>(
     let mut sum = Tile::<Rows, Dim<D>>::zeros();
     for block in k.tiles() {
         let mut scores = (dot(x0, k.load(block).t())) * scale;
-        let scores = ((1.0 * scores).mask(|at| ((((2 * at.col <= at.row + n) && ((at.row - at.col) % (-7) == 4)) && !(at.row >= at.col - n)) || !(at.col > at.row + 27)))).map(|x, at| if (at.col == at.row) { x } else { x * 0.5 - 1.0 });
-        let weights = online.step(scores.mask(|at| ((0.875f32).min(((at.head).max(-90).min(90) as f32)) <= select((((-85i32) + select((at.col + n > at.row), at.seq, at.col)) >= { let part = at.seq; part + 2 }), 2.375f32, ((at.kv_len).max(-90).min(90) as f32)))), &mut sum);
+        let scores = ((1.0 * scores).mask(|at| ((((2 * at.col <= at.row + n) && ((at.row - at.col) % (-7) == 4)) == ((at.row >= at.col - n) || (at.row <= at.row))) && select((at.row - at.col < 57), (at.col <= (at.query * (-2))), ((at.row / 5 + 0 > at.col) || tree.at(at.query, at.col)))))).map(|score, place| (score * 0.25).tanh() * 4.0);
+        let weights = online.step(scores * 0.625, &mut sum);
         sum += dot(weights, v.load(block));
     }
     lse.store(online.lse());
@@ -134,7 +133,7 @@ pub fn drawn_7<T: Element>(
         let s: Tile<Rows, Cols> = {
             scale * (dot(q, k.gather(table, block).t()))
         };
-        let weights = online.step(s.map(|x, place| (-x)), &mut acc);
+        let weights = online.step(s.map(|x, place| (if (place.row - place.col < m) { x } else { (((shift * 0.03125)).abs() + 1.0).ln() })), &mut acc);
         acc += dot(values.t(), weights.t()).t();
     }
     lse.store(online.lse());
@@ -155,15 +154,17 @@ pub fn drawn_8<T: Element>(
     flag: bool,
     scale: f32,
 ) {
-    let reach = ({ let part = (-3.0f32 as i32); part + 9 }) % 100;
+    let reach = (((m + 58i32)).rem_euclid(-5)) % 100;
     let mut acc = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
     for cols in k.tiles() {
         let v = v.load(cols);
-        let mut scores = (dot(x0, k.load(cols).t())).map(|x, _| x * scale);
+        let mut scores = (dot(x0, k.load(cols).t())) * scale;
+        let scores = scores.map(|x, place| (((((((((place.col) ^ 21) - (if (place.row / (-7) + 4 <= place.col) { place.row } else { place.row }))) % 50) as f32 * 0.02)).sin() * ((((place.kv_len * (-2))) % 50) as f32 * 0.02)) + (((((place.col) % 50) as f32 * 0.02)).abs() + ((x).min(1.0)).exp2())));
         let p = softmax.step(scores, &mut acc);
-        acc += dot(v.t(), p.t()).t();
+        let more = dot(p.t().t(), v);
+        acc += more;
     }
     o.store(softmax.finish(acc));
     lse.store(softmax.lse());
@@ -184,7 +185,7 @@ pub fn drawn_10<T: Element, const E: usize>(
     let mut sum = Tile::zeros();
     for cols in k.tiles() {
         let mut s = (dot(x0, k.load(cols).t())).map(|x, _| x * scale);
-        s = s.map(|x, at| (-(-select((((at.row - at.col < 18) && (at.col != (at.query).min(at.seq))) && (at.col == at.row)), x, x))));
+        s = s.map(|x, at| (((-x) + (-x)) * (-1.125)));
         let p = softmax.step(s, &mut sum);
         sum += dot(p, k.load(cols).slice::<E>());
     }
@@ -233,7 +234,7 @@ pub fn drawn_13<T: Element, const D: usize>(
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for block in other_keys.tiles() {
-        let mut scores = (((scale * (dot(q, k.load(block).t()))).map(|score, place| ((((score).abs() + 0.25).sqrt() + (weights[place.query + 2] * (0.5)))).max((((score).abs() + 1.0).ln() / (1.5 + (((score).abs() + 1.0).ln()).abs()))))).map(|x, place| (((((-0.5f32).abs() + 0.25).sqrt()).abs() + 1.0).ln() - ((((((place.query).max(-90).min(90) as f32)).max(0.25f32) * 0.03125)).min(1.0)).exp()))).mask(|at| (at.col == at.row));
+        let mut scores = (((scale * (dot(q, k.load(block).t()))).map(|score, place| ((if ((!(place.col > place.row + LIMIT) && (place.row >= place.col - LIMIT)) && ((place.row).abs() != (n - 75i32))) { (score + score) } else { { let y = score; if y > -1.25 { y } else { -1.25 + (y - -1.25) * 0.25 } } }) * (-0.75)))).mask(|at| ((at.row - at.col) % 2 < 0))).mask(|place| ((((flag as i32)).max(80i32) - ((place.row) | 5)) <= (10i32 - place.row)));
         let weights = online.step(scores, &mut acc);
         acc += dot(weights, k.load(block));
     }
@@ -263,7 +264,7 @@ pub fn drawn_14<T: Element, const D: usize>(
         let keys = k.load(cols);
         let mut s = (dot(x0, keys.t())) * scale;
         let mut s = 0.375 * s;
-        let mut s = ((s.mask(|place| !((place.col + { let part = place.row; part + 9 }) < (place.q_len).abs()))).mask(|place| (place.col <= place.row))).mask(|at| ((at.col >= 47) && (at.col / 3 > at.row / 3)));
+        let mut s = ((s.mask(|place| (((place.col).signum() < (m - 24i32)) || (place.col >= n)))).mask(|place| (place.col <= place.row))).mask(|at| ((at.col >= 47) && (at.col / 3 > at.row / 3)));
         let weights = softmax.step(s, &mut acc);
         acc += dot(weights, v);
     }
@@ -283,15 +284,15 @@ pub fn drawn_16<T: Element>(
     o: Output<T, 64>,
     q: Query<T, 64>,
 ) {
-    let reach = ((n % 16)) % 100;
+    let reach = ((n).div_euclid(7)) % 100;
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for block in k.tiles() {
         let s = scale * (dot(k.load(block), q.t()).t());
-        let mut s = s.map(|score, place| (((((slopes[place.head]).tanh()).exp() / (1.5 + (((slopes[place.head]).tanh()).exp()).abs()))).tanh()).exp());
+        let mut s = s.map(|score, place| ((((slopes[place.head] * bias.at(place.head, place.query, place.col)) + ((score).min(1.0)).exp2()) + (((score).min(1.0)).exp2() + { let y = score; if y > 0.25 { y } else { 0.25 + (y - 0.25) * 0.25 } })) * 0.5));
         let s: Tile<Rows, Cols> = {
-            (s.mask(|place| (place.row % 5 != place.col % 5))).map(|score, place| score.max(-6.0))
+            (s.map(|score, at| (-1.125f32 / (1.5 + (-1.125f32).abs())))).map(|x, at| (if (((at.row - at.col) % 2 < 0) || (at.col <= (at.seq).max(n))) { ((((x).abs() + 0.5).powf(-0.5)).abs() + 1.0).log2() } else { ((-1.25f32).abs() * (1.0)) }))
         };
         let p = online.step(s, &mut acc);
         let more = dot(p.t().t(), v.load(block));
@@ -345,7 +346,7 @@ pub fn drawn_19<T: Element, const D: usize, const E: usize>(
     for cols in k.tiles() {
         let keys = k.load(cols);
         let s: Tile<Rows, Cols> = {
-            (((dot(queries.t().t().t(), keys.t())) * scale).mask(|at| (false || ((at.row - at.col) % 5 == 0)))).map(|x, place| { let y = x + 0.5; y * 0.5 })
+            (((dot(queries.t().t().t(), keys.t())) * scale).mask(|at| (false || ((at.row - at.col) % 5 == 0)))).map(|x, place| x.min(3.0))
         };
         let p = online.step(s, &mut acc);
         acc += dot(p, v.load(cols));
@@ -371,7 +372,7 @@ pub fn drawn_20<T: Element>(
     for cols in k.tiles() {
         let k = k.load(cols);
         let mut s = (dot(queries.t(), k.t())) * scale;
-        let mut s = (s.mask(|place| ((if (place.row > 97i32) { (m).abs() } else { (m / 32) }) == { let part = place.query; part + 3 }))).mask(|place| !(place.col > place.row + m));
+        let mut s = (s.mask(|place| ((if ((place.row).abs() > 97i32) { m } else { (m + place.seq) }) == (place.query - m)))).mask(|at| ((((at.q_len).max(-90).min(90) as f32)).clamp(-20.0, 30.5) <= 0.125f32));
         let weights = softmax.step(s, &mut acc);
         acc += dot(weights, v.load(cols));
     }
@@ -390,7 +391,7 @@ pub fn drawn_22<T: Element, const D: usize>(
     k: Keys<T, D>,
     q: Query<T, D>,
 ) {
-    let reach = (((-2.375f32 as i32) / 16)) % 100;
+    let reach = ((29i32 / 16)) % 100;
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
     let mut online = OnlineSoftmax::new();
     let queries = q.tile();
@@ -418,16 +419,19 @@ pub fn drawn_23<T: Element>(
     k: Keys<T, 240>,
     weights: PerKey<f32>,
 ) {
-    let reach = (((n % 32) - (if (((81i32 + n)).min(73i32) > (n % (-4))) { n } else { 93i32 }))) % 100;
-    let lift = shift;
+    let reach: i32 = (((2.75f32).floor() as i32)).max(-50).min(80);
+    const LIMIT: i32 = 36;
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile().t();
     for cols in other_keys.tiles() {
         let keys = k.load(cols);
         let values = keys;
-        let s = ((dot(q.t(), keys.t())) * scale).map(|score, at| ((({ let y = (((46i32) % 50) as f32 * 0.02); if y > 1.75 { y } else { 1.75 + (y - 1.75) * 0.25 } } * (0.875))).tanh()).exp());
-        let weights = online.step(s, &mut acc);
+        let s = (scale * (dot(q.t(), keys.t()))).mask(|at| ((at.row / 3 + 4 <= at.col) && (at.row % 3 != at.col % 3)));
+        let s: Tile<Rows, Cols> = {
+            s.map(|x, place| (x * 0.25).tanh() * 4.0)
+        };
+        let weights = online.step(s.map(|x, place| (shift * (1.5))), &mut acc);
         acc += dot(weights, values);
     }
     o.store(online.finish(acc));
@@ -478,9 +482,9 @@ pub fn drawn_26<T: Element, const D: usize, const E: usize>(
     let mut online = OnlineSoftmax::new();
     let q = q.tile().t();
     for cols in k.tiles() {
-        let scores = ((dot(q.t(), k.load(cols).t())) / 8.0).map(|x, place| (if ((78i32 - place.row) != (-place.row)) { (x + (((((place.row + place.q_len)) % 50) as f32 * 0.02) * (0.375))) } else { x }));
-        let scores = 1.25 * (scores.mask(|place| !((if (((((place.col).max(-90).min(90) as f32) as i32)).abs() > (place.seq / 3)) { 21i32 } else { place.q_len }) >= (-1.0f32 as i32))));
-        let p = online.step(scores.map(|x, place| x.min(3.0)), &mut sum);
+        let scores = ((dot(q.t(), k.load(cols).t())) / 8.0).map(|x, place| (if ((place.row - place.col) % (-7) < 2) { (if ((((place.row * place.col) % 5 <= 4) || (place.col == place.row)) && !(place.col + 78 > place.row)) { x } else { (if (lift <= select((place.col < 31), -0.625f32, lift)) { ((((select((slopes[place.col - 1] * 4.0 < 0.3), place.col, place.col)).min(90).max(-90).pow(2)) % 50) as f32 * 0.02) } else { x }) }) } else { (if (2 * place.col <= place.row + 23) { (x).abs() } else { (x).abs() }) }));
+        let scores = (scores.map(|score, at| score)).mask(|at| (if (at.row - at.col < 7) { ((at.col + 21 > at.row) && (at.col <= at.row)) } else { (select((at.row == (at.query % 5)), (if (slopes[at.head] * 4.0 < 1.1) { at.kv_len } else { 47i32 }), 47i32) != (at.head / 7)) }));
+        let p = online.step(scores.mask(|at| ((at.col - 40) / 3 > 3)), &mut sum);
         sum += dot(v.load(cols).t(), p.t()).t();
     }
     o.store(online.finish(sum));
@@ -507,7 +511,7 @@ pub fn drawn_28<T: Element>(
     for tile in table.tiles() {
         let v = v.gather(table, tile);
         let s: Tile<Rows, Cols> = {
-            ((dot(x0, k.gather(table, tile).t())) * scale).map(|score, at| (((({ let held = LIMIT; held + 1 }).max(-90).min(90) as f32) * 0.03125) / (1.5 + (((({ let held = LIMIT; held + 1 }).max(-90).min(90) as f32) * 0.03125)).abs())))
+            ((dot(x0, k.gather(table, tile).t())) * scale).map(|score, at| ((((({ let held = LIMIT; held + 1 }).max(-90).min(90) as f32) * 0.03125)).abs() + 0.5).powf(-0.5))
         };
         let weights = softmax.step(s, &mut acc);
         acc += dot(weights, v);
@@ -568,7 +572,7 @@ pub fn drawn_31<T: Element, const D: usize>(
             s.mask(|place| !(place.row - place.col < 13))
         };
         let s = s.map(|score, at| (score * 0.25).tanh() * 4.0);
-        let s = s.mask(|at| (((95i32).min((at.col).abs()) == (if (at.row % 3 > at.col % 3) { 43i32 } else { 57i32 })) || (at.row >= at.col - 80)));
+        let s = s.mask(|at| !(at.row == at.row));
         let weights = softmax.step(s, &mut sum);
         sum += dot(weights, k.load(cols).slice::<64>());
     }
@@ -595,9 +599,9 @@ pub fn drawn_32<T: Element, const E: usize>(
         let keys = k.load(tile);
         let mut scores = (dot(x0, keys.t())) * scale;
         let scores: Tile<Rows, Cols> = {
-            scores.mask(|at| ((at.q_len + at.row) <= (at.head + 12i32)))
+            scores.mask(|at| (((-m) + (at.col * 2)) <= at.col))
         };
-        let weights = softmax.step(scores.mask(|at| (at.row >= at.col - n)), &mut sum);
+        let weights = softmax.step(scores.mask(|place| (((41i32 / (-4))).min(place.col) < 70i32)), &mut sum);
         sum += dot(keys.slice::<E>().t(), weights.t()).t();
     }
     o.store(softmax.finish(sum));
@@ -655,7 +659,7 @@ pub fn drawn_35<T: Element, const D: usize, const E: usize>(
     let queries = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
-        let mut s = (((dot(queries, keys.t()).t().t()) / 8.0).mask(|at| ((at.row - at.col) % 5 > 2))).mask(|place| ((place.col <= place.row) == !((shift).min(0.5f32) <= lift)));
+        let mut s = (((dot(queries, keys.t()).t().t()) / 8.0).mask(|at| ((at.row - at.col) % 5 > 2))).mask(|place| ((place.col <= place.row) || !((shift + 0.5f32) <= (-2.75f32).min(((place.head).max(-90).min(90) as f32)))));
         let weights = online.step(s, &mut acc);
         acc += dot(weights, keys.slice::<E>());
     }
@@ -735,8 +739,8 @@ pub fn drawn_40<T: Element, const D: usize, const E: usize>(
             scores.mask(|place| !(place.col > place.row + 15))
         };
         let scores = scores.map(|x, place| x.min(3.0));
-        let scores = scores.mask(|place| !(select(((((67i32 / 7)).max(-90).min(90) as f32) <= select((2 * place.col <= place.row + n), ((place.query).max(-90).min(90) as f32), -1.5f32)), (place.row >= place.col - n), ((place.row - place.col) % 3 != 2)) || (((select((place.col > (place.row * (-1))), place.col, 8i32) * 3) > (-place.kv_len)) || (place.row % 5 <= place.col % 5))));
-        let mut scores = scores.mask(|at| ((at.col + at.head) % 3 == 1));
+        let scores = scores.mask(|place| ((select(((-2.125f32 + ((place.col).max(-90).min(90) as f32)) <= -0.625f32), (place.row >= place.col - n), ((place.row - place.col) % 3 != 2)) == ((place.row / 5 + 3 <= place.col) == (((n).abs() + (-place.row)) != (place.q_len).min(place.row)))) == (((place.col >= n) || (place.row % 5 <= place.col % 5)) && (place.col >= (place.row).min(n)))));
+        let mut scores = scores.mask(|place| (place.col <= (46i32 - 80i32)));
         let weights = online.step(scores, &mut sum);
         let more = dot(weights.t().t(), values);
         sum += more;
@@ -762,7 +766,7 @@ pub fn drawn_41<T: Element, const D: usize>(
         let v = k.load(block);
         let keys = k.load(block);
         let s = (dot(queries, keys.t()).t().t()).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
-        let p = softmax.step(s.mask(|at| (((at.col).max(-90).min(90) as f32) > (lift - 1.875f32))), &mut acc);
+        let p = softmax.step(s.mask(|at| (-0.25f32 > select(((-(80i32 + at.col)) >= (at.col).clamp(-40, 70)), ((91i32).max(-90).min(90) as f32), 1.75f32))), &mut acc);
         acc += dot(p, v);
     }
     o.store(softmax.finish(acc));
@@ -780,7 +784,7 @@ pub fn drawn_43<T: Element, const D: usize>(
     scale: f32,
     m: i32,
 ) {
-    let reach = ((if ((-((flag as i32) * (-2))) < (m / (-4))) { (m / 5) } else { (7i32 - 50i32) })) % 100;
+    let reach = ((if (((flag as i32) - { let held = 82i32; held + 0 }) < m) { (18i32 % 7) } else { 50i32 })) % 100;
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
@@ -788,9 +792,10 @@ pub fn drawn_43<T: Element, const D: usize>(
         let v = k.load(cols);
         let k = k.load(cols);
         let mut scores = (dot(q, k.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
-        let mut scores = scores.map(|score, place| (score).abs());
-        let p = online.step(scores.map(|x, at| ((x).min(1.0)).exp()), &mut acc);
-        acc += dot(p, v);
+        let mut scores = scores.map(|score, place| ((score).min(1.0)).exp());
+        let mut scores = (scores.map(|x, at| ((x).min(1.0)).exp())) * 0.5;
+        let p = online.step(scores, &mut acc);
+        acc += dot(v.t(), p.t()).t();
     }
     let result = online.finish(acc);
     o.store(result);
@@ -808,17 +813,15 @@ pub fn drawn_44<T: Element, const D: usize>(
     o: Output<T, D>,
     flag: bool,
 ) {
-    let reach: i32 = ((82i32).abs()).max(-50).min(80);
-    const LIMIT: i32 = 68;
-    let lift = -0.25f32;
+    let reach: i32 = ((shift as i32)).max(-50).min(80);
+    let lift = -1.375f32;
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for block in k.tiles() {
         let k = k.load(block);
-        let s = ((dot(q.t().t(), k.t())) / 8.0).map(|score, place| select(((place.col >= LIMIT) || (place.row - place.col < 2)), ((((((if (((place.q_len - place.row)).abs() >= (((place.kv_len).max(-90).min(90) as f32) as i32)) { (place.row + place.row) } else { place.row })) % 50) as f32 * 0.02) * (((((place.seq - place.row) - select((place.row % 16 != place.col % 16), place.seq, place.col))) % 50) as f32 * 0.02))).abs(), ((score - score) * (-1.375))));
-        let s = (s.mask(|place| ((((place.row).abs() + m) > (place.col - place.col)) || (place.row < (lift as i32))))).mask(|place| (if (select(((place.row >= place.col - n) || ((place.col + place.head) % 5 != 1)), (place.row * 2), select((place.row >= place.col - reach), 6i32, place.col)) > (place.head).abs()) { (place.col <= place.row) } else { ((((63i32 - place.row)).max(-90).min(90) as f32) < (lift + ((place.kv_len).max(-90).min(90) as f32))) }));
-        let weights = online.step(s.mask(|at| select((at.col <= at.row), ((at.row - 90i32) == 92i32), ((at.row - at.col) % 16 <= 4))), &mut acc);
+        let s = ((dot(q.t().t(), k.t())) / 8.0).map(|x, place| ((({ let y = lift; if y > -1.0 { y } else { -1.0 + (y - -1.0) * 0.25 } }).min(1.0)).exp2() / (1.5 + ((({ let y = lift; if y > -1.0 { y } else { -1.0 + (y - -1.0) * 0.25 } }).min(1.0)).exp2()).abs())));
+        let weights = online.step(s, &mut acc);
         acc += dot(weights, k);
     }
     lse.store(online.lse());
@@ -837,13 +840,13 @@ pub fn drawn_46<T: Element, const D: usize, const E: usize>(
     m: i32,
     slopes: PerHead<f32>,
 ) {
-    let reach = (((9i32 * (-2)) / 5)) % 100;
+    let reach: i32 = ((9i32 * (-2))).max(-50).min(80);
     let mut sum = Tile::<Rows, Dim<E>>::zeros();
     let mut online = OnlineSoftmax::new();
     let x0 = q.tile();
     for tile in k.tiles() {
-        let s = (dot(x0, k.load(tile).t())).map(|x, _| x * scale);
-        let s = (s.mask(|place| (((place.row * place.col) % 3 > 2) && (place.col >= n)))).map(|x, place| (x * 0.25).tanh() * 4.0);
+        let s = scale * (dot(x0, k.load(tile).t()));
+        let s = (s.map(|score, place| { let y = (score).min(((score).min(1.0)).exp2()); if y > -1.5 { y } else { -1.5 + (y - -1.5) * 0.25 } })).map(|x, at| select((select(!!(at.col > at.row + reach), (at.row - 76i32), 25i32) >= reach), ((((((((reach * (-1)) * 3)) % 50) as f32 * 0.02)).min(1.0)).exp2() * (0.25)), (((((0.0f32 * 2.0) * 0.03125)).abs() + 1.0).ln() / (1.5 + (((((0.0f32 * 2.0) * 0.03125)).abs() + 1.0).ln()).abs()))));
         let weights = online.step(s, &mut sum);
         let more = dot(weights.t().t(), k.load(tile).slice::<E>());
         sum += more;
@@ -872,7 +875,7 @@ pub fn drawn_47<T: Element, const D: usize>(
         let scores: Tile<Rows, Cols> = {
             (dot(x0, k.load(cols).t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })
         };
-        let weights = softmax.step((scores.mask(|place| (place.row < 74i32))).map(|x, place| if ((place.col <= place.row) || !(place.col > place.row + 68)) { x } else { x * 0.5 - 1.0 }), &mut acc);
+        let weights = softmax.step((scores.mask(|place| ((place.col - (ids[place.head]).max(LIMIT)) < 74i32))).map(|x, place| if ((place.col <= place.row) || !(place.col > place.row + 68)) { x } else { x * 0.5 - 1.0 }), &mut acc);
         acc += dot(weights, k.load(cols));
     }
     o.store(softmax.finish(acc));
@@ -984,8 +987,8 @@ pub fn drawn_53<T: Element, const D: usize, const E: usize>(
     let mut acc = Tile::<Rows, Dim<E>>::zeros();
     for block in k.tiles() {
         let s = (dot(queries, k.load(block).t()).t().t()) * scale;
-        let s = s.mask(|at| (((true && false) || ((-0.875f32 - ((n).max(-90).min(90) as f32)) >= -0.25f32)) || select((!(at.col > at.row + n) && (((if ((at.row - at.col) % 16 < 0) { at.col } else { 14i32 }) * 2) == (at.head % 1))), ((0.625f32).min(0.25f32) < (((54i32).max(-90).min(90) as f32)).max(shift)), ((-at.row) <= (n - 36i32)))));
-        let p = online.step((s.mask(|place| (if (-2.25f32 > (((-place.col)).max(-90).min(90) as f32)) { (place.row >= place.col - n) } else { (place.col <= place.row) }))).map(|score, place| { let y = score + 0.5; y * 0.5 }), &mut acc);
+        let s = s.mask(|at| (((true && false) && (2.875f32 >= (((n).max(-90).min(90) as f32)).ceil())) && (((n - { let part = at.row; part + 8 }) <= (33i32).div_euclid(7)) && ((at.col / 16 != at.row / 16) != ((-1.25f32).max(shift) > 1.75f32)))));
+        let p = online.step((s.mask(|at| ((lifts[at.query] * 4.0 < 0.3) == (at.col == at.row)))).mask(|place| ((place.col % (-4)) > place.q_len)), &mut acc);
         acc += dot(p, k.load(block).slice::<E>());
     }
     o.store(online.finish(acc));
@@ -1062,8 +1065,8 @@ pub fn drawn_58<const E: usize>(
     let queries = q.tile();
     for block in k.tiles() {
         let keys = k.load(block);
-        let s = ((dot(queries, keys.t())) / 8.0).map(|score, place| (((0.375f32).abs() + 1.0).ln() * (((place.row) % 50) as f32 * 0.02)));
-        let mut s = s.map(|x, at| (({ let y = x; if y > 1.75 { y } else { 1.75 + (y - 1.75) * 0.25 } } * (1.125))).abs());
+        let s = ((dot(queries, keys.t())) / 8.0).map(|score, place| { let y = (0.375f32 * (0.625)); if y > 0.75 { y } else { 0.75 + (y - 0.75) * 0.25 } });
+        let mut s = s.mask(|at| (flag && (at.row > at.row)));
         let weights = softmax.step(s, &mut sum);
         sum += dot(weights, keys.slice::<E>());
     }
@@ -1085,20 +1088,17 @@ pub fn drawn_59<T: Element, const D: usize>(
     kinds: PerQuery<i32>,
     m: i32,
 ) {
-    let reach = (((n * 2)).max({ let held = 18i32; held + 3 })) % 100;
+    let reach: i32 = ((((n) ^ 21) * (-2))).max(-50).min(80);
     let mut sum = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
     for tile in table.tiles() {
         let s: Tile<Rows, Cols> = {
-            (dot(x0, k.gather(table, tile).t())) * scale
+            (dot(x0, k.gather(table, tile).t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })
         };
-        let s = s.map(|x, at| ((((x * (((((at.head - 95i32) % 1)) % 50) as f32 * 0.02))).abs() + 1.0).ln() * (-1.125)));
-        let mut s = s - 0.875;
-        let s: Tile<Rows, Cols> = {
-            0.625 * s
-        };
-        let p = softmax.step(s.mask(|at| (((if (at.col < m) { reach } else { at.col })).min(at.col) == (-at.seq))), &mut sum);
+        let s = s.mask(|place| (place.row - place.col < 11));
+        let mut s = s.map(|x, at| { let y = x + 0.5; y * 0.5 });
+        let p = softmax.step(s, &mut sum);
         sum += dot(p, v.gather(table, tile));
     }
     let result = softmax.finish(sum);

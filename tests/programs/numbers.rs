@@ -95,7 +95,20 @@ impl Draw {
             return self.int_leaf(scope);
         }
         let deeper = depth - 1;
-        match self.below(15) {
+        match self.below(18) {
+            15 => {
+                let (a, method) = (self.int(scope, deeper), self.pick(&["rem_euclid", "div_euclid"]));
+                format!("({a}).{method}({})", self.pick(&["2", "3", "7", "16", "-5"]))
+            }
+            16 => {
+                let (a, op) = (self.int(scope, deeper), self.pick(&["& 63", "| 5", "^ 21", "<< 2", ">> 1"]));
+                format!("(({a}) {op})")
+            }
+            17 => {
+                let a = self.int(scope, deeper);
+                let method = self.pick(&["clamp(-40, 70)", "signum()", "min(90).max(-90).pow(2)"]);
+                format!("({a}).{method}")
+            }
             0..=3 => {
                 let (a, op, b) = (self.int(scope, deeper), self.pick(&["+", "-"]), self.int(scope, deeper));
                 format!("({a} {op} {b})")
@@ -154,7 +167,19 @@ impl Draw {
 
     /// An `f32` that a few bits hold, of moderate size.
     pub fn float(&mut self, scope: &Scope, depth: usize) -> String {
-        match self.below(if depth == 0 { 4 } else { 9 }) {
+        match self.below(if depth == 0 { 4 } else { 10 }) {
+            9 => {
+                let a = self.float(scope, depth - 1);
+                let method = self.pick(&[
+                    "floor()",
+                    "ceil()",
+                    "trunc()",
+                    "round_ties_even()",
+                    "clamp(-20.0, 30.5)",
+                    "powi(1)",
+                ]);
+                format!("({a}).{method}")
+            }
             0 | 1 => format!("{:?}f32", self.between(-24, 24) as f32 / 8.0),
             2 if !scope.floats.is_empty() => scope.floats[self.below(scope.floats.len())].clone(),
             2 | 3 => format!("(({}).max(-90).min(90) as f32)", self.int(scope, depth.min(1))),
@@ -333,7 +358,17 @@ impl Draw {
         }
         let a = self.score_part(scope, size, depth - 1);
         let of = |text: String, steep: f64, size: f64| Score { text, steep, size };
-        match self.below(18) {
+        match self.below(21) {
+            18 => {
+                let f = self.pick(&["sin", "cos"]);
+                of(format!("({}).{f}()", a.text), a.steep, 1.0)
+            }
+            19 => of(format!("(({}).min(1.0)).exp2()", a.text), a.steep * 1.4, 2.0),
+            20 => match self.below(3) {
+                0 => of(format!("(({}).abs() + 1.0).log2()", a.text), a.steep * 1.5, (a.size + 1.0).log2()),
+                1 => of(format!("({}).clamp(-4.0, 5.5)", a.text), a.steep, a.size.min(5.5)),
+                _ => of(format!("(({}).abs() + 0.5).powf(-0.5)", a.text), a.steep * 1.5, 1.5),
+            },
             0..=2 => {
                 let b = self.score_part(scope, size, depth - 1);
                 let op = self.pick(&["+", "-"]);

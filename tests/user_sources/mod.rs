@@ -191,6 +191,35 @@ pub const MAPS: &[Row] = &[
     ("a constant score", "", "let s = s.map(|_, at| at.col as f32 * 0.01 * scale);", &[]),
 ];
 
+/// What numbers can do.
+pub const NUMBERS: &[Row] = &[
+    (
+        "functions of angles and powers",
+        "",
+        "let s = (s * scale).map(|x, at| {
+            let (angle, turn) = (0.3 * at.col as f32 - at.row as f32, 6.25f32);
+            x.clamp(-2.5, 2.5) + angle.sin() + (angle * turn).cos() * 0.5 + (x * 0.3).exp2() + (x.abs() + 1.0).log2()
+                + (x.abs() + 0.5).powf(1.5) * 0.1 + x.powi(3) * 0.02 + (x * x + 1.0).recip()
+                + (at.col as f32 * 0.37).floor() * 0.01 + (at.col as f32 * 0.37).ceil() * 0.01
+                + (at.row as f32 * 0.37).trunc() * 0.01 + (at.row as f32 * 0.31).round_ties_even() * 0.01
+                + (-1.5f32).powf(3.0) * 0.01 + x.mul_add(0.1, 0.2)
+        });",
+        &[],
+    ),
+    (
+        "bits and euclidean remainders",
+        "n: i32, m: i32",
+        "let s = (s * scale).map(|x, at| {
+            let hash = (at.row * 73856093) ^ (at.col << 7) ^ (at.col * 19349663 >> 3);
+            let ring = (at.row - at.col).rem_euclid(n) + (at.col - 90).div_euclid(m) - (at.row - 90).rem_euclid(-7);
+            x + (hash & 31) as f32 * 0.01 + (ring.clamp(-20, 20) | 1) as f32 * 0.02 + (!at.col).signum() as f32 * 0.1
+                + ((at.col - 20).pow(2) % 50) as f32 * 0.01 + (1 << (at.col & 37)) as f32 * 1e-9
+        });
+        let s = s.mask(|at| (at.row - at.col).rem_euclid(5) != 3 && (at.col - 7).div_euclid(4) % m != 2);",
+        &[("n", 12.0), ("m", -5.0)],
+    ),
+];
+
 /// Vectors read at numbers outside, which are clamped.
 pub const INDICES: &[Row] = &[
     (

@@ -3,18 +3,16 @@
 
 use super::body::{Body, axis_name};
 use super::diagnostics::{did_you_mean, listed, source_text};
+use super::scalars;
 use super::scope::Operand;
 use crate::program::{
-    Axis, BinaryOp, Expr, Generic, Method, ParamId, ParamKind, ScalarType, TileOp, TileType, UnaryOp, ValueId,
+    Axis, Expr, Generic, Method, ParamId, ParamKind, ScalarType, TileOp, TileType, ValueId,
 };
 use quote::ToTokens;
 use syn::Token;
 use syn::punctuated::Punctuated;
 
 type Args = Punctuated<syn::Expr, Token![,]>;
-
-const F32_METHODS: [&str; 7] = ["abs", "exp", "ln", "max", "min", "sqrt", "tanh"];
-const I32_METHODS: [&str; 3] = ["abs", "max", "min"];
 
 impl Body<'_> {
     pub fn method(&mut self, call: &syn::ExprMethodCall) -> Operand {
@@ -179,56 +177,6 @@ impl Body<'_> {
         Operand::Broken
     }
 
-    fn scalar_method(
-        &mut self,
-        call: &syn::ExprMethodCall,
-        value: Expr,
-        ty: ScalarType,
-        name: &str,
-    ) -> Operand {
-        let methods: &[&str] = match ty {
-            ScalarType::F32 => &F32_METHODS,
-            ScalarType::I32 => &I32_METHODS,
-            ScalarType::Bool => {
-                self.errors.push(&call.method, "a `bool` has no methods here: write `&&`, `||` and `!`");
-                return Operand::Broken;
-            }
-        };
-        if !methods.contains(&name) {
-            let near = did_you_mean(name, methods);
-            let convert = match ty {
-                ScalarType::I32 if F32_METHODS.contains(&name) => " (convert it first, with `as f32`)",
-                _ => near.as_str(),
-            };
-            let message = format!("no `{name}` of `{ty}` in a kernel{convert}: there is {}", listed(methods));
-            self.errors.push(&call.method, message);
-            return Operand::Broken;
-        }
-        let unary = match name {
-            "abs" => UnaryOp::Abs,
-            "exp" => UnaryOp::Exp,
-            "ln" => UnaryOp::Ln,
-            "sqrt" => UnaryOp::Sqrt,
-            "tanh" => UnaryOp::Tanh,
-            _ => {
-                let Some([arg]) = self.args(&call.method, &call.args, &format!("x.{name}(y)")) else {
-                    return Operand::Broken;
-                };
-                let Some((other, other_type)) = self.scalar(arg) else { return Operand::Broken };
-                if other_type != ty {
-                    self.errors.push(arg, format!("`{name}` of `{ty}` takes `{ty}`, this is `{other_type}`"));
-                    return Operand::Broken;
-                }
-                let op = if name == "min" { BinaryOp::Min } else { BinaryOp::Max };
-                return Operand::Scalar(Expr::Binary(op, Box::new(value), Box::new(other)), ty);
-            }
-        };
-        match self.args(&call.method, &call.args, &format!("x.{name}()")) {
-            Some([]) => Operand::Scalar(Expr::Unary(unary, Box::new(value)), ty),
-            None => Operand::Broken,
-        }
-    }
-
     pub fn call(&mut self, call: &syn::ExprCall) -> Operand {
         let syn::Expr::Path(path) = &*call.func else {
             self.errors.push(&call.func, "only functions and methods of the language can be called");
@@ -260,8 +208,8 @@ impl Body<'_> {
             (_, "dot") => self.dot(call, path),
             (_, "select") => self.select(call, path),
             (Some(owner @ ("f32" | "i32")), method) => {
-                let known = F32_METHODS.contains(&method);
-                let message = if known {
+                let ty = if owner == "f32" { ScalarType::F32 } else { ScalarType::I32 };
+                let message = if scalars::has(ty, method) {
                     format!("write it as a method: `x.{method}(…)`")
                 } else {
                     format!("a kernel has no `{owner}::{method}`")

@@ -14,7 +14,8 @@
 //! | `statements` | `let`, `+=`, the loop, blocks |
 //! | `expr` | expressions: names, literals, `if`, casts, and the refusals |
 //! | `operators` | `+`, `<=`, `!` and their like, on numbers and on tiles |
-//! | `calls` | functions, and methods of tiles and numbers |
+//! | `calls` | functions, and methods of tiles |
+//! | `scalars` | methods of numbers |
 //! | `methods` | methods of parameters and of softmaxes |
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
@@ -38,10 +39,11 @@
 //! - **Tiles**, anywhere: `x.t()`, `x.slice::<E>()`, `dot(a, b)`, `x.map(|x, at| …)`, `x.mask(|at| …)`, a tile `* + - /` a number,
 //!   `number * x`; of two tiles `a * b` and its like and `a.zip(b, |x, y, at| …)`, where the second of an operator may be a vector
 //!   along the first; `x.sum()`, of each row a number. Vectors are tiles with an axis `One`: `RowVector`, `ColVector`.
-//! - **Numbers**: f32, i32 and bool; literals, parameters, `slopes[at.head]`, `at.row`, `at.col`, `at.head`,
-//!   `at.seq`; arithmetic, comparisons, `&& || !`; `as f32`, `as i32`; `abs exp ln max min sqrt tanh` (integers:
-//!   `abs max min`); `if … else`, `select(c, a, b)`, blocks with `let`, `const` inside the body, `f32::INFINITY`
-//!   and its like. A `let` of a number is substituted where it is used.
+//! - **Numbers**: f32, i32 and bool; literals, parameters, `at.row`, `at.col` and the others of `At`; vectors by an index,
+//!   `slopes[at.head]`, and tables by theirs, `bias.at(at.head, at.query, at.col)`, `tree.at(at.query, at.col)`; arithmetic,
+//!   comparisons, `&& || !`, of integers `& | ^ << >> !`; `as f32`, `as i32`; the methods of numbers that `scalars` lists;
+//!   `if … else`, `select(c, a, b)`, blocks with `let`, `let (a, b) = (…, …)`, `const` inside the body, `f32::INFINITY` and
+//!   its like. A `let` of a number is substituted where it is used.
 //!
 //! # What of it compiles
 //!
@@ -63,6 +65,7 @@ mod expr;
 mod methods;
 mod operators;
 mod purpose;
+mod scalars;
 mod scope;
 mod signature;
 mod statements;

@@ -35,8 +35,9 @@ impl Body<'_> {
         let (op, message) = match (&unary.op, ty) {
             (UnOp::Neg(_), ScalarType::F32 | ScalarType::I32) => (Some(UnaryOp::Neg), ""),
             (UnOp::Not(_), ScalarType::Bool) => (Some(UnaryOp::Not), ""),
+            (UnOp::Not(_), ScalarType::I32) => (Some(UnaryOp::BitNot), ""),
             (UnOp::Neg(_), _) => (None, "a `bool` has no negative: write `!`"),
-            (UnOp::Not(_), _) => (None, "`!` is for `bool`: compare first, as in `n == 0`"),
+            (UnOp::Not(_), _) => (None, "`!` is for `bool` and `i32`: compare first, as in `x == 0.0`"),
             _ => (None, "numbers are given by value: remove the `*`"),
         };
         match op {
@@ -185,6 +186,11 @@ impl Body<'_> {
             BinOp::BitAnd(_) if a_type == Bool => BinaryOp::And,
             BinOp::BitOr(_) if a_type == Bool => BinaryOp::Or,
             BinOp::BitXor(_) if a_type == Bool => BinaryOp::Ne,
+            BinOp::BitAnd(_) => BinaryOp::BitAnd,
+            BinOp::BitOr(_) => BinaryOp::BitOr,
+            BinOp::BitXor(_) => BinaryOp::BitXor,
+            BinOp::Shl(_) => BinaryOp::Shl,
+            BinOp::Shr(_) => BinaryOp::Shr,
             _ => {
                 self.errors.push(binary.op, format!("a kernel has no `{sign}`"));
                 return Operand::Broken;
@@ -204,6 +210,7 @@ impl Body<'_> {
         let result = match (op, a_type) {
             (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div, F32 | I32)
             | (BinaryOp::Rem, I32)
+            | (BinaryOp::Shl | BinaryOp::Shr | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor, I32)
             | (BinaryOp::And | BinaryOp::Or, Bool) => Ok(a_type),
             (BinaryOp::Eq | BinaryOp::Ne, _)
             | (BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge, F32 | I32) => Ok(Bool),

@@ -65,15 +65,50 @@ impl Body<'_> {
             self.errors
                 .push(otherwise, "`let … else` has no meaning in a kernel: nothing here can fail to match");
         }
-        let mut operand = self.eval(&init.expr);
-        if let Some(ty) = ty {
-            operand = self.ascribe(ty, operand);
+        let mut named = Vec::new();
+        self.name_values(pat, ty, &init.expr, &mut named);
+        for (name, operand, value) in named {
+            self.bind(&name.ident, name.mutability.is_some(), operand, value);
         }
-        match pat {
-            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {
-                self.bind(&pat.ident, pat.mutability.is_some(), operand, &init.expr);
+    }
+
+    /// Reads the value of a name, or those of a tuple of names, before any of them is bound.
+    fn name_values<'e>(
+        &mut self,
+        pat: &'e Pat,
+        ty: Option<&Type>,
+        value: &'e syn::Expr,
+        named: &mut Vec<(&'e syn::PatIdent, Operand, &'e syn::Expr)>,
+    ) {
+        match (pat, value) {
+            (Pat::Paren(inner), _) => self.name_values(&inner.pat, ty, value, named),
+            (_, syn::Expr::Paren(inner)) => self.name_values(pat, ty, &inner.expr, named),
+            (Pat::Tuple(names), syn::Expr::Tuple(values)) if names.elems.len() == values.elems.len() => {
+                let mut types: Vec<Option<&Type>> = vec![None; names.elems.len()];
+                if let Some(Type::Tuple(tuple)) = ty {
+                    types.iter_mut().zip(&tuple.elems).for_each(|(own, ty)| *own = Some(ty));
+                }
+                for ((name, value), ty) in names.elems.iter().zip(&values.elems).zip(types) {
+                    self.name_values(name, ty, value, named);
+                }
             }
+            (Pat::Tuple(names), _) => {
+                let count = names.elems.len();
+                let message =
+                    format!("a tuple of names takes as many values: `let (a, b) = (…, …);`, here {count}");
+                self.errors.push(value, message);
+                self.bind_broken(pat);
+            }
+            (Pat::Ident(name), _) if name.by_ref.is_none() && name.subpat.is_none() => {
+                let mut operand = self.eval(value);
+                if let Some(ty) = ty {
+                    operand = self.ascribe(ty, operand);
+                }
+                named.push((name, operand, value));
+            }
+            (Pat::Wild(_), _) => drop(self.eval(value)),
             _ => {
+                self.eval(value);
                 self.errors.push(pat, "give it a plain name: `let name = …;`");
                 self.bind_broken(pat);
             }

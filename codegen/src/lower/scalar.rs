@@ -30,6 +30,9 @@ pub(super) struct Place<'a> {
     pub known: &'a [(Expr, Reg)],
     /// Whether every column is one that the sequence has.
     pub inside: bool,
+    /// Whether arithmetic rounds each result as Rust does, for what it comes to is decided by: no product is added unrounded,
+    /// and quotients are exact.
+    pub exact: bool,
 }
 
 /// What is the same for the whole block, each worked out once for an item.
@@ -59,7 +62,13 @@ impl Uniforms {
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// Where the operand of something is evaluated that decides by it, and not by a score: exactly.
+    fn exact_for(&self, decides: bool, operand: &Expr) -> Place<'a> {
+        let is_score = operand.any(&mut |e| *e == Expr::X);
+        Place { exact: self.exact || decides && !is_score, ..*self }
+    }
+
     /// Whether this is the number of a column that the sequence has.
     pub(super) fn is_inside(&self, index: &Expr) -> bool {
         self.inside && *index == Expr::Col
@@ -183,7 +192,9 @@ impl Kernel<'_> {
             Expr::Index(param, index) => self.vector(*param, index, place),
             Expr::At(param, indices) => self.element(*param, indices, place),
             Expr::Unary(op, a) => {
-                let a = self.value(a, place);
+                use UnaryOp::{Ceil, Floor, Round, ToI32, Trunc};
+                let decides = matches!(op, ToI32 | Floor | Ceil | Trunc | Round);
+                let a = self.value(a, &place.exact_for(decides, a));
                 let (reg, kind) = self.unary(*op, a);
                 in_register(reg, kind)
             }
@@ -192,8 +203,14 @@ impl Kernel<'_> {
                     let reg = self.divide_by_scalar(*op, a, by, place);
                     return in_register(reg, I32);
                 }
-                let (a, b) = (self.value(a, place), self.value(b, place));
-                let (reg, kind) = self.binary(*op, a, b, place.x.is_some() || place.col.is_some());
+                if let BinaryOp::RemEuclid | BinaryOp::DivEuclid = op {
+                    return in_register(self.euclidean(*op, a, b, place), I32);
+                }
+                use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
+                let compares = matches!(op, Eq | Ne | Lt | Le | Gt | Ge);
+                let [a, b] = [a, b].map(|operand| self.value(operand, &place.exact_for(compares, operand)));
+                let exactly = place.exact || place.x.is_none() && place.col.is_none();
+                let (reg, kind) = self.binary(*op, a, b, exactly);
                 in_register(reg, kind)
             }
             Expr::Select(condition, a, b) => {
@@ -291,9 +308,74 @@ impl Kernel<'_> {
         b.selp(Type::S32, "i", 0, &rest, &by_zero)
     }
 
+    /// `a.rem_euclid(b)` or `a.div_euclid(b)`: what truncates, put right where its remainder is below 0. By 0 both are 0.
+    fn euclidean(&mut self, op: BinaryOp, a: &Expr, b: &Expr, place: &Place) -> Reg {
+        let truncated = |op| Expr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));
+        let rest = self.evaluate(&truncated(BinaryOp::Rem), place);
+        if op == BinaryOp::RemEuclid && a.is_never_negative() {
+            return rest;
+        }
+        let by = self.evaluate(b, place);
+        let is_below = self.b.setp(Word::Lt, Type::S32, "p", &rest, 0);
+        let (whole, other) = if op == BinaryOp::RemEuclid {
+            let size = self.b.op(Opcode::Abs, &[ty(Type::S32)], Type::S32, "i", vec![(&by).into()]);
+            let other = self.b.add(Type::S32, "i", &rest, &size);
+            (rest, other)
+        } else {
+            let quotient = self.evaluate(&truncated(BinaryOp::Div), place);
+            let is_positive = self.b.setp(Word::Gt, Type::S32, "p", &by, 0);
+            let step = self.b.selp(Type::S32, "i", -1, 1, &is_positive);
+            let other = self.b.add(Type::S32, "i", &quotient, &step);
+            (quotient, other)
+        };
+        self.b.selp(Type::S32, "i", &other, &whole, &is_below)
+    }
+
+    /// A sine or cosine of an angle of any size, brought to between -π and π first, where the approximation is good: in three
+    /// parts of 2π, of which the first two multiply exactly for some ten thousand turns.
+    fn circular(&mut self, op: Opcode, angle: Operand) -> Reg {
+        const TURN: [f32; 3] = [6.28125, 1.935_005_2e-3, 3.019_916e-7];
+        let b = &mut self.b;
+        let turns = b.mul(Type::F32, "f", angle.clone(), std::f32::consts::FRAC_1_PI / 2.0);
+        let turns = b.cvt(&[Word::Rni], Type::F32, Type::F32, "f", &turns);
+        let mut rest = angle;
+        for part in TURN {
+            rest = (&b.fma("f", &turns, -part, rest)).into();
+        }
+        b.approx(op, "f", rest)
+    }
+
+    /// `x.powf(y)`, as 2 to the `y log2 |x|`: of a negative number there are powers by integers alone.
+    fn power(&mut self, x: Operand, y: Operand) -> Reg {
+        let b = &mut self.b;
+        let size = b.op(Opcode::Abs, &[ty(Type::F32)], Type::F32, "f", vec![x.clone()]);
+        let log = b.approx(Opcode::Lg2, "f", &size);
+        let scaled = b.mul(Type::F32, "f", &log, y.clone());
+        let power = b.approx(Opcode::Ex2, "f", &scaled);
+        let whole = b.cvt(&[Word::Rni], Type::F32, Type::F32, "f", y.clone());
+        let is_whole = b.setp(Word::Eq, Type::F32, "p", &whole, y.clone());
+        let half = b.mul(Type::F32, "f", y.clone(), 0.5f32);
+        let half_whole = b.cvt(&[Word::Rni], Type::F32, Type::F32, "f", &half);
+        let is_odd = b.setp(Word::Neu, Type::F32, "p", &half, &half_whole);
+        let negative = b.neg(Type::F32, "f", &power);
+        let signed = b.selp(Type::F32, "f", &negative, &power, &is_odd);
+        let of_negative = b.selp(Type::F32, "f", &signed, f32::NAN, &is_whole);
+        let is_negative = b.setp(Word::Lt, Type::F32, "p", x.clone(), 0.0f32);
+        let result = b.selp(Type::F32, "f", &of_negative, &power, &is_negative);
+        // Of both the logarithm and the exponent one may be infinite and the other 0.
+        let is_none = b.setp(Word::Eq, Type::F32, "p", y, 0.0f32);
+        let is_one = b.setp(Word::Eq, Type::F32, "p", x, 1.0f32);
+        let is_one = b.or(Type::Pred, "p", &is_none, &is_one);
+        b.selp(Type::F32, "f", 1.0f32, &result, &is_one)
+    }
+
     fn unary(&mut self, op: UnaryOp, (a, kind): Typed) -> (Reg, ScalarType) {
         use ScalarType::*;
         let a = Operand::from(a);
+        if let UnaryOp::Sin | UnaryOp::Cos = op {
+            let op = if op == UnaryOp::Sin { Opcode::Sin } else { Opcode::Cos };
+            return (self.circular(op, a), F32);
+        }
         let b = &mut self.b;
         let simple = |b: &mut Builder, op: Opcode, a: Operand| match kind {
             F32 => (b.op(op, &[ty(Type::F32)], Type::F32, "f", vec![a]), F32),
@@ -312,7 +394,15 @@ impl Kernel<'_> {
                 let log = b.approx(Opcode::Lg2, "f", a);
                 (b.mul(Type::F32, "f", &log, LN_2), F32)
             }
+            UnaryOp::Exp2 => (b.approx(Opcode::Ex2, "f", a), F32),
+            UnaryOp::Log2 => (b.approx(Opcode::Lg2, "f", a), F32),
             UnaryOp::Sqrt => (b.approx(Opcode::Sqrt, "f", a), F32),
+            UnaryOp::Sin | UnaryOp::Cos => unreachable!("made above"),
+            UnaryOp::Floor => (b.cvt(&[Word::Rmi], Type::F32, Type::F32, "f", a), F32),
+            UnaryOp::Ceil => (b.cvt(&[Word::Rpi], Type::F32, Type::F32, "f", a), F32),
+            UnaryOp::Trunc => (b.cvt(&[Word::Rzi], Type::F32, Type::F32, "f", a), F32),
+            UnaryOp::Round => (b.cvt(&[Word::Rni], Type::F32, Type::F32, "f", a), F32),
+            UnaryOp::BitNot => (b.op(Opcode::Not, &[ty(Type::B32)], Type::S32, "i", vec![a]), I32),
             UnaryOp::Tanh => {
                 // tanh x = 1 - 2 / (e^2x + 1), which is right at both infinities.
                 let scaled = b.mul(Type::F32, "f", a, 2.0 * LOG2_E);
@@ -345,15 +435,12 @@ impl Kernel<'_> {
         }
     }
 
-    fn binary(
-        &mut self,
-        op: BinaryOp,
-        (x, kind): Typed,
-        (y, _): Typed,
-        per_element: bool,
-    ) -> (Reg, ScalarType) {
+    fn binary(&mut self, op: BinaryOp, (x, kind): Typed, (y, _): Typed, exactly: bool) -> (Reg, ScalarType) {
         use BinaryOp::*;
         let (x, y) = (Operand::from(x), Operand::from(y));
+        if op == Pow {
+            return (self.power(x, y), kind);
+        }
         let compare = match (op, kind) {
             (Eq, _) => Some(Word::Eq),
             // Rust's != holds for NaN.
@@ -385,14 +472,38 @@ impl Kernel<'_> {
             return (b.setp(compare, t, "p", x, y), ScalarType::Bool);
         }
         let reg = match (op, kind) {
+            // With a rounding mode it is not joined with another to a fused multiply-add.
+            (Add | Sub | Mul, ScalarType::F32) if exactly => {
+                let opcode = match op {
+                    Add => Opcode::Add,
+                    Sub => Opcode::Sub,
+                    _ => Opcode::Mul,
+                };
+                b.op(opcode, &[word(Word::Rn), ty(t)], t, group, vec![x, y])
+            }
             (Add, _) => b.add(t, group, x, y),
             (Sub, _) => b.sub(t, group, x, y),
             (Mul, ScalarType::F32) => b.mul(t, group, x, y),
             (Mul, _) => b.mul_lo(t, group, x, y),
             (Min, _) => b.min(t, group, x, y),
             (Max, _) => b.max(t, group, x, y),
+            (AtMost, _) => b.op(Opcode::Min, &[word(Word::Nan), ty(t)], t, group, vec![x, y]),
+            (AtLeast, _) => b.op(Opcode::Max, &[word(Word::Nan), ty(t)], t, group, vec![x, y]),
+            (BitAnd, _) => b.op(Opcode::And, &[ty(Type::B32)], t, group, vec![x, y]),
+            (BitOr, _) => b.op(Opcode::Or, &[ty(Type::B32)], t, group, vec![x, y]),
+            (BitXor, _) => b.op(Opcode::Xor, &[ty(Type::B32)], t, group, vec![x, y]),
+            (Shl | Shr, _) => {
+                // The instructions take any count of 32 and more for all bits.
+                let count: Operand = match y {
+                    Operand::Int(n) => (n & 31).into(),
+                    count => (&b.and(Type::B32, "r", count, 31)).into(),
+                };
+                let (opcode, of) =
+                    if op == Shl { (Opcode::Shl, Type::B32) } else { (Opcode::Shr, Type::S32) };
+                b.op(opcode, &[ty(of)], t, group, vec![x, count])
+            }
             (Div, ScalarType::F32) => {
-                let rounding = if per_element { Word::Full } else { Word::Rn };
+                let rounding = if exactly { Word::Rn } else { Word::Full };
                 b.op(Opcode::Div, &[word(rounding), ty(t)], t, group, vec![x, y])
             }
             (Div | Rem, _) => {
@@ -453,6 +564,9 @@ impl Expr {
             Expr::Int(n) => *n >= 0,
             Expr::Binary(BinaryOp::Div, a, b) => a.is_never_negative() && b.is_never_negative(),
             Expr::Binary(BinaryOp::Rem, a, _) => a.is_never_negative(),
+            Expr::Binary(BinaryOp::RemEuclid, ..) => true,
+            Expr::Binary(BinaryOp::BitAnd, a, b) => a.is_never_negative() || b.is_never_negative(),
+            Expr::Binary(BinaryOp::Shr, a, _) => a.is_never_negative(),
             Expr::Binary(BinaryOp::Max, a, b) => a.is_never_negative() || b.is_never_negative(),
             Expr::Binary(BinaryOp::Min, a, b) => a.is_never_negative() && b.is_never_negative(),
             Expr::Select(_, a, b) => a.is_never_negative() && b.is_never_negative(),

@@ -515,7 +515,7 @@ impl Along {
             Expr::Seq => self == Along::Sequences,
             Expr::Query => self == Along::Queries,
             // Of what is not negative neither is larger than it; by 0 both are 0.
-            Expr::Binary(BinaryOp::Rem, a, _) => self.fits(a),
+            Expr::Binary(BinaryOp::Rem | BinaryOp::RemEuclid, a, _) => self.fits(a),
             Expr::Binary(BinaryOp::Div, a, by) => self.fits(a) && matches!(**by, Expr::Int(by) if by >= 0),
             _ => false,
         }

@@ -418,10 +418,23 @@ pub enum UnaryOp {
     Not,
     Abs,
     Exp,
+    /// 2 to this power.
+    Exp2,
     Tanh,
     /// Natural logarithm.
     Ln,
+    Log2,
     Sqrt,
+    Sin,
+    Cos,
+    Floor,
+    Ceil,
+    /// Towards zero.
+    Trunc,
+    /// To the nearest integer, ties to even.
+    Round,
+    /// Every bit of an i32.
+    BitNot,
     /// i32 or bool to f32.
     ToF32,
     /// f32 (towards zero, saturating, NaN to 0) or bool to i32.
@@ -435,12 +448,34 @@ pub enum BinaryOp {
     Add,
     Sub,
     Mul,
-    /// i32 division truncates, and by zero gives 0 on a device; the host panics as Rust does.
+    /// i32 division truncates, and by zero gives 0.
     Div,
-    /// i32 only.
+    /// i32 only; by zero 0.
     Rem,
+    /// i32 only: the remainder that is not negative; by zero 0.
+    RemEuclid,
+    /// i32 only: the quotient that goes with it; by zero 0.
+    DivEuclid,
+    /// f32: of a NaN and a number, the number.
     Min,
+    /// f32: of a NaN and a number, the number.
     Max,
+    /// f32 only: the smaller, or NaN where one is. `x.clamp(a, b)` is made of this and the next.
+    AtMost,
+    /// f32 only: the larger, or NaN where one is.
+    AtLeast,
+    /// f32 only.
+    Pow,
+    /// i32 only: by the lowest five bits of the second.
+    Shl,
+    /// i32 only, with the sign: by the lowest five bits of the second.
+    Shr,
+    /// i32 only.
+    BitAnd,
+    /// i32 only.
+    BitOr,
+    /// i32 only.
+    BitXor,
     Eq,
     Ne,
     Lt,

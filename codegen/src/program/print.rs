@@ -208,25 +208,34 @@ impl Printer<'_> {
             Expr::Float(x) => negative(x.is_sign_negative(), format!("{x:?}"), outer),
             Expr::Bool(b) => b.to_string(),
             Expr::Unary(op, of) => match op {
-                UnaryOp::Neg => parenthesise(outer > 8, format!("-{}", self.expr(of, 8))),
-                UnaryOp::Not => parenthesise(outer > 8, format!("!{}", self.expr(of, 8))),
+                UnaryOp::Neg => parenthesise(outer > PREFIX, format!("-{}", self.expr(of, PREFIX))),
+                UnaryOp::Not => parenthesise(outer > PREFIX, format!("!{}", self.expr(of, PREFIX))),
                 UnaryOp::Abs => format!("abs({})", self.expr(of, 0)),
                 UnaryOp::Exp => format!("exp({})", self.expr(of, 0)),
                 UnaryOp::Tanh => format!("tanh({})", self.expr(of, 0)),
                 UnaryOp::Ln => format!("ln({})", self.expr(of, 0)),
                 UnaryOp::Sqrt => format!("sqrt({})", self.expr(of, 0)),
+                UnaryOp::Exp2 => format!("exp2({})", self.expr(of, 0)),
+                UnaryOp::Log2 => format!("log2({})", self.expr(of, 0)),
+                UnaryOp::Sin => format!("sin({})", self.expr(of, 0)),
+                UnaryOp::Cos => format!("cos({})", self.expr(of, 0)),
+                UnaryOp::Floor => format!("floor({})", self.expr(of, 0)),
+                UnaryOp::Ceil => format!("ceil({})", self.expr(of, 0)),
+                UnaryOp::Trunc => format!("trunc({})", self.expr(of, 0)),
+                UnaryOp::Round => format!("round({})", self.expr(of, 0)),
+                UnaryOp::BitNot => parenthesise(outer > PREFIX, format!("!{}", self.expr(of, PREFIX))),
                 UnaryOp::ToF32 => format!("f32({})", self.expr(of, 0)),
                 UnaryOp::ToI32 => format!("i32({})", self.expr(of, 0)),
             },
             Expr::Binary(op, a, b) => match infix(*op) {
                 // Comparisons do not chain, so both their sides bind more tightly than they do.
                 Some((sign, level)) => {
-                    let left = self.expr(a, if level == 3 { level + 1 } else { level });
+                    let left = self.expr(a, if level == COMPARISON { level + 1 } else { level });
                     let right = self.expr(b, level + 1);
                     parenthesise(outer > level, format!("{left} {sign} {right}"))
                 }
                 None => {
-                    let name = if *op == BinaryOp::Min { "min" } else { "max" };
+                    let name = function(*op);
                     format!("{name}({}, {})", self.expr(a, 0), self.expr(b, 0))
                 }
             },
@@ -238,11 +247,25 @@ impl Printer<'_> {
 }
 
 fn negative(is: bool, text: String, outer: u8) -> String {
-    parenthesise(is && outer > 8, text)
+    parenthesise(is && outer > PREFIX, text)
 }
 
 fn parenthesise(is: bool, text: String) -> String {
     if is { format!("({text})") } else { text }
+}
+
+/// What an operator is called that is written before its operands.
+fn function(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Min => "min",
+        BinaryOp::Max => "max",
+        BinaryOp::AtMost => "at_most",
+        BinaryOp::AtLeast => "at_least",
+        BinaryOp::Pow => "pow",
+        BinaryOp::RemEuclid => "rem_euclid",
+        BinaryOp::DivEuclid => "div_euclid",
+        _ => "?",
+    }
 }
 
 /// How an operator is written between its operands, and how tightly it binds.
@@ -250,20 +273,32 @@ fn infix(op: BinaryOp) -> Option<(&'static str, u8)> {
     Some(match op {
         BinaryOp::Or => ("||", 1),
         BinaryOp::And => ("&&", 2),
-        BinaryOp::Eq => ("==", 3),
-        BinaryOp::Ne => ("!=", 3),
-        BinaryOp::Lt => ("<", 3),
-        BinaryOp::Le => ("<=", 3),
-        BinaryOp::Gt => (">", 3),
-        BinaryOp::Ge => (">=", 3),
-        BinaryOp::Add => ("+", 4),
-        BinaryOp::Sub => ("-", 4),
-        BinaryOp::Mul => ("*", 5),
-        BinaryOp::Div => ("/", 5),
-        BinaryOp::Rem => ("%", 5),
-        BinaryOp::Min | BinaryOp::Max => return None,
+        BinaryOp::Eq => ("==", COMPARISON),
+        BinaryOp::Ne => ("!=", COMPARISON),
+        BinaryOp::Lt => ("<", COMPARISON),
+        BinaryOp::Le => ("<=", COMPARISON),
+        BinaryOp::Gt => (">", COMPARISON),
+        BinaryOp::Ge => (">=", COMPARISON),
+        BinaryOp::BitOr => ("|", 4),
+        BinaryOp::BitXor => ("^", 5),
+        BinaryOp::BitAnd => ("&", 6),
+        BinaryOp::Shl => ("<<", 7),
+        BinaryOp::Shr => (">>", 7),
+        BinaryOp::Add => ("+", 8),
+        BinaryOp::Sub => ("-", 8),
+        BinaryOp::Mul => ("*", 9),
+        BinaryOp::Div => ("/", 9),
+        BinaryOp::Rem => ("%", 9),
+        BinaryOp::Min | BinaryOp::Max | BinaryOp::AtMost | BinaryOp::AtLeast => return None,
+        BinaryOp::Pow | BinaryOp::RemEuclid | BinaryOp::DivEuclid => return None,
     })
 }
+
+/// How tightly comparisons bind.
+const COMPARISON: u8 = 3;
+
+/// How tightly an operator before its operand binds.
+const PREFIX: u8 = 12;
 
 impl Display for ScalarType {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

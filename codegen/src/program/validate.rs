@@ -277,7 +277,10 @@ impl Program {
             Expr::Unary(op, of) => match (op, self.scalar_type(of)?) {
                 (UnaryOp::Neg | UnaryOp::Abs, ty @ (F32 | I32)) => Ok(ty),
                 (UnaryOp::Not, Bool) => Ok(Bool),
-                (UnaryOp::Exp | UnaryOp::Tanh | UnaryOp::Ln | UnaryOp::Sqrt, F32) => Ok(F32),
+                (UnaryOp::Exp | UnaryOp::Exp2 | UnaryOp::Tanh | UnaryOp::Ln | UnaryOp::Log2, F32) => Ok(F32),
+                (UnaryOp::Sqrt | UnaryOp::Sin | UnaryOp::Cos, F32) => Ok(F32),
+                (UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Trunc | UnaryOp::Round, F32) => Ok(F32),
+                (UnaryOp::BitNot, I32) => Ok(I32),
                 (UnaryOp::ToF32, I32 | Bool) => Ok(F32),
                 (UnaryOp::ToI32, F32 | Bool) => Ok(I32),
                 (op, ty) => wrong(format!("{op:?} does not take {ty}")),
@@ -297,7 +300,10 @@ impl Program {
                         | BinaryOp::Max,
                         F32 | I32,
                     )
-                    | (BinaryOp::Rem, I32)
+                    | (BinaryOp::Rem | BinaryOp::RemEuclid | BinaryOp::DivEuclid, I32)
+                    | (BinaryOp::Shl | BinaryOp::Shr, I32)
+                    | (BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor, I32)
+                    | (BinaryOp::AtMost | BinaryOp::AtLeast | BinaryOp::Pow, F32)
                     | (BinaryOp::And | BinaryOp::Or, Bool) => Ok(a),
                     (BinaryOp::Eq | BinaryOp::Ne, _)
                     | (BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge, F32 | I32) => Ok(Bool),

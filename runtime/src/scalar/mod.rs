@@ -4,9 +4,9 @@
 //! next; what is the same for all its elements (parameters, constants, the position along the other axis) stays one
 //! number. Nothing is left out: both choices of a `select` are computed, which no element can tell.
 //!
-//! Integers are 32-bit and wrap, as on a device. Floats are f64; in *plain* evaluation, every operation on a
+//! Integers are 32-bit and wrap, as on a device. What is made of a score is f64; in *plain* evaluation, every operation on a
 //! score rounds its result to the element type, which is what computing in that type means. What depends on
-//! positions and parameters alone is not rounded: nobody computes those in 16 bits.
+//! positions and parameters alone is f32 in both, as everywhere: it may decide something, as where it is made an integer.
 
 mod operators;
 mod strip;
@@ -220,15 +220,16 @@ impl<'a> Place<'a> {
 
     fn rounded(&self, value: Value<'static>, traced: &Strip<'_, bool>) -> Value<'static> {
         let Value::Float(mut values) = value else { return value };
+        let single = |value: f64| f64::from(value as f32);
         match traced.parts() {
-            Ok(false) => {}
+            Ok(false) => values = values.map(single),
             Ok(true) => match &mut values {
                 Strip::Each(values) => self.precision.round_all(values),
                 values => *values = values.map(|value| self.precision.round(value)),
             },
-            Err(_) if self.precision == Precision::Exact => {}
             Err(_) => {
-                values = values.zip(traced, |value, is| if is { self.precision.round(value) } else { value });
+                values = values
+                    .zip(traced, |value, is| if is { self.precision.round(value) } else { single(value) });
             }
         }
         Value::Float(values)

@@ -16,6 +16,15 @@ pub(super) fn unary(op: UnaryOp, a: &Value<'_>) -> Value<'static> {
         (UnaryOp::Tanh, Float(a)) => Float(a.map(f64::tanh)),
         (UnaryOp::Ln, Float(a)) => Float(a.map(f64::ln)),
         (UnaryOp::Sqrt, Float(a)) => Float(a.map(f64::sqrt)),
+        (UnaryOp::Exp2, Float(a)) => Float(a.map(f64::exp2)),
+        (UnaryOp::Log2, Float(a)) => Float(a.map(f64::log2)),
+        (UnaryOp::Sin, Float(a)) => Float(a.map(f64::sin)),
+        (UnaryOp::Cos, Float(a)) => Float(a.map(f64::cos)),
+        (UnaryOp::Floor, Float(a)) => Float(a.map(f64::floor)),
+        (UnaryOp::Ceil, Float(a)) => Float(a.map(f64::ceil)),
+        (UnaryOp::Trunc, Float(a)) => Float(a.map(f64::trunc)),
+        (UnaryOp::Round, Float(a)) => Float(a.map(f64::round_ties_even)),
+        (UnaryOp::BitNot, Int(a)) => Int(a.map(|a| !a)),
         // An i32 beyond 2^24 is rounded, as f32 it is on a device.
         (UnaryOp::ToF32, Int(a)) => Float(a.map(|a| f64::from(a as f32))),
         (UnaryOp::ToF32, Bool(a)) => Float(a.map(|a| f64::from(u8::from(a)))),
@@ -43,13 +52,22 @@ fn floats(op: BinaryOp, a: &Strip<'_, f64>, b: &Strip<'_, f64>) -> Value<'static
         BinaryOp::Div => Float(a.zip(b, |a, b| a / b)),
         BinaryOp::Min => Float(a.zip(b, f64::min)),
         BinaryOp::Max => Float(a.zip(b, f64::max)),
+        BinaryOp::AtMost => {
+            Float(a.zip(b, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }))
+        }
+        BinaryOp::AtLeast => {
+            Float(a.zip(b, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }))
+        }
+        BinaryOp::Pow => Float(a.zip(b, f64::powf)),
         BinaryOp::Eq => Bool(a.zip(b, |a, b| a == b)),
         BinaryOp::Ne => Bool(a.zip(b, |a, b| a != b)),
         BinaryOp::Lt => Bool(a.zip(b, |a, b| a < b)),
         BinaryOp::Le => Bool(a.zip(b, |a, b| a <= b)),
         BinaryOp::Gt => Bool(a.zip(b, |a, b| a > b)),
         BinaryOp::Ge => Bool(a.zip(b, |a, b| a >= b)),
-        BinaryOp::Rem | BinaryOp::And | BinaryOp::Or => ILL_TYPED,
+        BinaryOp::Rem | BinaryOp::RemEuclid | BinaryOp::DivEuclid => ILL_TYPED,
+        BinaryOp::Shl | BinaryOp::Shr | BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor => ILL_TYPED,
+        BinaryOp::And | BinaryOp::Or => ILL_TYPED,
     }
 }
 
@@ -61,6 +79,13 @@ fn ints(op: BinaryOp, a: &Strip<'_, i32>, b: &Strip<'_, i32>) -> Value<'static> 
         BinaryOp::Mul => Int(a.zip(b, i32::wrapping_mul)),
         BinaryOp::Div => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_div(b) })),
         BinaryOp::Rem => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) })),
+        BinaryOp::RemEuclid => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_rem_euclid(b) })),
+        BinaryOp::DivEuclid => Int(a.zip(b, |a, b| if b == 0 { 0 } else { a.wrapping_div_euclid(b) })),
+        BinaryOp::Shl => Int(a.zip(b, |a, b| a.wrapping_shl(b as u32))),
+        BinaryOp::Shr => Int(a.zip(b, |a, b| a.wrapping_shr(b as u32))),
+        BinaryOp::BitAnd => Int(a.zip(b, |a, b| a & b)),
+        BinaryOp::BitOr => Int(a.zip(b, |a, b| a | b)),
+        BinaryOp::BitXor => Int(a.zip(b, |a, b| a ^ b)),
         BinaryOp::Min => Int(a.zip(b, i32::min)),
         BinaryOp::Max => Int(a.zip(b, i32::max)),
         BinaryOp::Eq => Bool(a.zip(b, |a, b| a == b)),
@@ -70,6 +95,7 @@ fn ints(op: BinaryOp, a: &Strip<'_, i32>, b: &Strip<'_, i32>) -> Value<'static> 
         BinaryOp::Gt => Bool(a.zip(b, |a, b| a > b)),
         BinaryOp::Ge => Bool(a.zip(b, |a, b| a >= b)),
         BinaryOp::And | BinaryOp::Or => ILL_TYPED,
+        BinaryOp::AtMost | BinaryOp::AtLeast | BinaryOp::Pow => ILL_TYPED,
     }
 }
 
