@@ -16,7 +16,9 @@ use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, CompileError, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
-use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, TABLES, form_source};
+use user_sources::{
+    DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
+};
 
 /// Steps that the grammar of `random_problems.rs` drew, 200 of them by the seed 15; as text, since a grammar grows.
 const DRAWN: &str = include_str!("manifest/drawn.txt");
@@ -140,6 +142,7 @@ fn users() -> Vec<Entry> {
     sources.extend(
         asked.map(|((what, params, steps, _), cache)| ((*what).to_owned(), kernel(cache, params, steps))),
     );
+    sources.extend(SOFTMAXES.iter().map(|form| (form.0.to_owned(), form_source(form))));
     let mut entries = Vec::new();
     for (what, source) in sources {
         let program = program(&source);

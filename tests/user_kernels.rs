@@ -15,7 +15,9 @@ use flashpage::runtime::{DType, LaunchOptions, PoolLayout};
 use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use targets::{ARCHS, harsh};
-use user_sources::{DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, TABLES, form_source};
+use user_sources::{
+    DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
+};
 
 /// Query and key lengths, query heads, KV heads.
 type Batch = (&'static [(usize, usize)], usize, usize);
@@ -181,7 +183,7 @@ fn rows_that_see_nothing() {
 fn forms() {
     let mut failures = Vec::new();
     let device = targets::plain(Arch::Sm80);
-    for (number, form) in FORMS.iter().enumerate() {
+    for (number, form) in FORMS.iter().chain(SOFTMAXES).enumerate() {
         let (what, _, _, outputs) = form;
         let source = form_source(form);
         let parsed = program(&source);

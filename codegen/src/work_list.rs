@@ -21,7 +21,8 @@
 //! | 7 | `head_block` | which of the groups of packed heads |
 //! | 8 | `row_tile` | which tile of the sequence's rows |
 //! | 9 | `part` | row of the partial results to which the tile's first row goes; partial kernels only |
-//! | 10, 11 | | zero |
+//! | 10 | `has_sinks` | 1 where the rows' sinks are counted: in one of the items that share a row; else 0 |
+//! | 11 | | zero |
 //!
 //! Tiles of columns are counted from `col_begin` on, so only an item's last one can be cut short. A paged kernel walks
 //! its blocks in runs that start at multiples of [`Sizes::column_run`](crate::schedule::Sizes::column_run), and so must `col_begin`.
@@ -66,14 +67,22 @@ pub struct WorkItem {
     pub row_tile: i32,
     /// Row of the partial results to which the tile's first row goes.
     pub part: i32,
+    /// Whether the rows' sinks are counted in this item: 1 in one of the items that share a row.
+    pub has_sinks: i32,
 }
 
 impl WorkItem {
     /// The words, in order.
     pub fn words(&self) -> [i32; ITEM_WORDS] {
         let WorkItem { q_begin, q_len, q_position, sequence, kv_begin, col_begin, col_end, .. } = *self;
-        let WorkItem { head_block, row_tile, part, .. } = *self;
-        [q_begin, q_len, q_position, sequence, kv_begin, col_begin, col_end, head_block, row_tile, part, 0, 0]
+        let WorkItem { head_block, row_tile, part, has_sinks, .. } = *self;
+        let columns = [q_begin, q_len, q_position, sequence, kv_begin, col_begin, col_end, head_block];
+        let mut words = [0; ITEM_WORDS];
+        words
+            .iter_mut()
+            .zip(columns.into_iter().chain([row_tile, part, has_sinks]))
+            .for_each(|(to, word)| *to = word);
+        words
     }
 }
 
@@ -90,6 +99,7 @@ pub(crate) enum Word {
     HeadBlock,
     RowTile,
     Part,
+    HasSinks,
 }
 
 impl Word {
@@ -116,12 +126,15 @@ mod tests {
             head_block: 17,
             row_tile: 18,
             part: 19,
+            has_sinks: 20,
         };
         use Word::*;
-        let order = [QBegin, QLen, QPosition, Sequence, KvBegin, ColBegin, ColEnd, HeadBlock, RowTile, Part];
+        let order = [
+            QBegin, QLen, QPosition, Sequence, KvBegin, ColBegin, ColEnd, HeadBlock, RowTile, Part, HasSinks,
+        ];
         for (value, word) in (10..).zip(order) {
             assert_eq!(item.words()[word.offset() as usize / 4], value, "{word:?}");
         }
-        assert_eq!(item.words()[order.len()..], [0, 0]);
+        assert_eq!(item.words()[order.len()..], [0]);
     }
 }

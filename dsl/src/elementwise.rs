@@ -72,14 +72,14 @@ impl<R: Axis, C: Axis> Tile<R, C> {
 
 impl At {
     /// What all elements of an instance's tiles have.
-    fn of(instance: &Instance) -> At {
+    pub(crate) fn of(instance: &Instance) -> At {
         let [head, seq, q_len, kv_len] =
             [instance.head, instance.seq, instance.q_len, instance.kv_len].map(|number| number as i32);
         At { row: 0, col: 0, head, seq, query: 0, q_len, kv_len }
     }
 
     /// The element at these positions; 0 where its tile has no such axis.
-    fn at(self, row: Option<i32>, col: Option<i32>) -> At {
+    pub(crate) fn at(self, row: Option<i32>, col: Option<i32>) -> At {
         let first = self.kv_len.wrapping_sub(self.q_len);
         let query = row.map_or(0, |row| row.wrapping_sub(first));
         At { row: row.unwrap_or(0), col: col.unwrap_or(0), query, ..self }

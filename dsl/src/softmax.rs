@@ -2,7 +2,7 @@
 
 use crate::axis::{Cols, Dim, Rows};
 use crate::instance::{self, Grid, Owns, Span};
-use crate::tile::{RowVector, Tile};
+use crate::tile::{At, RowVector, Tile};
 
 /// The running maximum and sum of each row, in f64.
 ///
@@ -13,6 +13,8 @@ use crate::tile::{RowVector, Tile};
 pub struct OnlineSoftmax {
     max: Vec<f64>,
     sum: Vec<f64>,
+    /// Of each row, the logarithm of the sum of the exponentials of its sinks.
+    sinks: Vec<f64>,
 }
 
 impl OnlineSoftmax {
@@ -24,7 +26,11 @@ impl OnlineSoftmax {
             i.expect(Owns::Rows);
             i.rows.len()
         });
-        OnlineSoftmax { max: vec![f64::NEG_INFINITY; rows], sum: vec![0.0; rows] }
+        OnlineSoftmax {
+            max: vec![f64::NEG_INFINITY; rows],
+            sum: vec![0.0; rows],
+            sinks: vec![f64::NEG_INFINITY; rows],
+        }
     }
 
     /// Takes in a tile of scores (in natural units), rescales `acc` by `exp(old maximum - new maximum)` and
@@ -62,22 +68,41 @@ impl OnlineSoftmax {
         })
     }
 
+    /// Gives each row's softmax one more score, in natural units, of a column that holds no value: what is learned of a head
+    /// (`|at| sinks[at.head]`), or 0, which adds 1 to the sum (`|_| 0.0`).
+    pub fn sink(&mut self, logit: impl Fn(At) -> f32) {
+        let (place, rows) = instance::with(|i| (At::of(i), i.row_span()));
+        for (row, sinks) in self.sinks.iter_mut().enumerate() {
+            let at = place.at(Some(rows.first.wrapping_add(row as i32)), None);
+            *sinks = log_add(*sinks, f64::from(logit(at)));
+        }
+    }
+
     /// `acc` over the row sums; zero in rows that kept no column.
     pub fn finish<const D: usize>(&self, acc: Tile<Rows, Dim<D>>) -> Tile<Rows, Dim<D>> {
         instance::with(|i| {
             let mut out = acc.get(i);
-            for (line, &sum) in out.data.chunks_exact_mut(D.max(1)).zip(&self.sum) {
+            for (row, line) in out.data.chunks_exact_mut(D.max(1)).enumerate() {
+                let all = self.sum[row] + (self.sinks[row] - self.max[row]).exp();
                 for x in line {
-                    *x = if sum == 0.0 { 0.0 } else { (f64::from(*x) / sum) as f32 };
+                    *x = if self.sum[row] == 0.0 { 0.0 } else { (f64::from(*x) / all) as f32 };
                 }
             }
             Tile::put(i, out)
         })
     }
 
-    /// The natural logarithm of each row's sum of exponentials; -inf in rows that kept no column.
+    /// The natural logarithm of each row's sum of exponentials, its sinks' among them; -inf in rows that kept no column and have
+    /// none.
     pub fn lse(&self) -> RowVector {
-        let data = self.max.iter().zip(&self.sum).map(|(max, sum)| (max + sum.ln()) as f32).collect();
+        let own = self.max.iter().zip(&self.sum).map(|(max, sum)| max + sum.ln());
+        let data = own.zip(&self.sinks).map(|(own, sinks)| log_add(own, *sinks) as f32).collect();
         instance::with(|i| Tile::put(i, Grid { rows: i.row_span(), cols: Span { first: 0, len: 1 }, data }))
     }
+}
+
+/// The logarithm of the sum of two exponentials.
+fn log_add(a: f64, b: f64) -> f64 {
+    let (less, more) = if a < b { (a, b) } else { (b, a) };
+    if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() }
 }

@@ -166,6 +166,15 @@ pub fn drawn(seed: u64) -> Drawn {
         stores.push(format!("lse.store({}.lse());", style.softmax));
     }
     draw.shuffle(&mut stores);
+    if draw.percent(15) {
+        let logit = draw.pick(&[
+            "0.0",
+            "-2.5 + at.head as f32",
+            "(at.row % 7) as f32 * 0.5",
+            "(at.seq - at.query % 3) as f32",
+        ]);
+        stores.insert(0, format!("{}.sink(|at| {logit});", style.softmax));
+    }
     let mut scalar = |name: &str, ty: &str, value: f64| {
         params.push((name.to_owned(), ty.to_owned()));
         problem.scalars.insert(name.to_owned(), value);

@@ -364,6 +364,34 @@ pub const FORMS: &[Form] = &[
     ("f16, head_dim 64", Cache::Paged, &[("<T: Element, const D: usize>", ""), ("<T, D>", "<f16, 64>")], 2),
 ];
 
+/// Edits of a whole kernel: what becomes of its softmax.
+pub const SOFTMAXES: &[Form] = &[
+    (
+        "sinks",
+        Cache::Paged,
+        &[
+            ("    scale: f32,\n", "    scale: f32,\n    sinks: PerHead<f32>,\n"),
+            ("    o.store(", "    softmax.sink(|at| 4.0 * sinks[at.head]);\n    o.store("),
+        ],
+        2,
+    ),
+    (
+        "softmax plus one",
+        Cache::Contiguous,
+        &[("    o.store(", "    softmax.sink(|_| 0.0);\n    o.store(")],
+        2,
+    ),
+    (
+        "sinks of rows and sequences, far above and far below all scores",
+        Cache::Contiguous,
+        &[(
+            "    o.store(",
+            "    softmax.sink(|at| if at.row % 3 == 0 { -300.0 } else { (at.query % 5 - at.seq) as f32 * 30.0 });\n    o.store(",
+        )],
+        2,
+    ),
+];
+
 /// A form as source text.
 pub fn form_source((what, cache, edits, _): &Form) -> String {
     let mut source = kernel(*cache, "", "let s = (s * scale).mask(|at| at.col <= at.row);");

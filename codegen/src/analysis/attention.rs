@@ -28,6 +28,8 @@ pub struct Attention {
     pub keep: Option<Expr>,
     /// The columns that `keep` leaves a row.
     pub seen: Interval,
+    /// One more score of each row, of a column without a value.
+    pub sink: Option<Expr>,
     /// Where the output goes, if it is stored.
     pub output: Option<ParamId>,
     /// Where the log-sum-exp goes, if it is stored.
@@ -138,6 +140,7 @@ impl Recogniser<'_> {
         let values = self.values(step);
         let scores = self.scores(step);
         let (output, lse) = self.stores(step);
+        let sink = self.sink();
         if let (Some(values), Some((_, keys, _))) = (&values, &scores) {
             self.check_values(values, keys);
         }
@@ -145,7 +148,7 @@ impl Recogniser<'_> {
         let v = values?.source.param;
         let (scores, scale, keep) = split_scores(ops, fold_scale);
         let seen = keep.as_ref().map_or(Interval::ALL, Interval::of);
-        Some(Attention { q, k: k.param, v, table: k.table, scores, scale, keep, seen, output, lse })
+        Some(Attention { q, k: k.param, v, table: k.table, scores, scale, keep, seen, sink, output, lse })
     }
 
     fn stop(&mut self, place: Place, message: impl Into<String>) {
@@ -347,6 +350,21 @@ impl Recogniser<'_> {
         }
         ops.reverse();
         (ops, at)
+    }
+
+    /// The sink of the softmax. A valid program has it of the one that steps, or of one that nothing is made of.
+    fn sink(&mut self) -> Option<Expr> {
+        let mut sink = None;
+        for (index, stmt) in self.program.epilogue.iter().enumerate() {
+            let Stmt::Sink { logit, .. } = stmt else { continue };
+            if sink.is_some() {
+                let message = "a second sink: a kernel that is compiled has one; write one score for both, the logarithm of the sum \
+                               of their exponentials";
+                self.stop(Place::AfterLoop(index), message);
+            }
+            sink.get_or_insert(logit.clone());
+        }
+        sink
     }
 
     /// Where the result of the loop goes, and its log-sum-exp.

@@ -10,6 +10,8 @@ pub enum Place {
     Value(ValueId),
     /// This statement of the loop's body.
     InLoop(usize),
+    /// This statement after the loop.
+    AfterLoop(usize),
     /// The loop as a whole.
     Loop,
     /// Where this output is stored.

@@ -1,16 +1,21 @@
 //! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors and tables.
 
-use crate::program::{Along, Expr, ParamId, ParamKind, Program, TileOp};
+use crate::program::{Along, Expr, ParamId, ParamKind, Program, Stmt, TileOp};
 
 impl Program {
     /// Every scalar expression.
     pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
-        self.values.iter().filter_map(|value| match &value.op {
+        let of_values = self.values.iter().filter_map(|value| match &value.op {
             TileOp::Map { expr, .. } | TileOp::Zip { expr, .. } | TileOp::Mask { keep: expr, .. } => {
                 Some(expr)
             }
             _ => None,
-        })
+        });
+        let of_sinks = self.epilogue.iter().filter_map(|stmt| match stmt {
+            Stmt::Sink { logit, .. } => Some(logit),
+            _ => None,
+        });
+        of_values.chain(of_sinks)
     }
 
     /// What `expr` reads of which each sequence may have numbers of its own, each once: vectors by tokens, and tables.

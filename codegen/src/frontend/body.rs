@@ -254,6 +254,7 @@ impl<'a> Body<'a> {
         let place = match stmt {
             Stmt::Define(value) => Place::Value(value),
             Stmt::Accumulate { .. } => Place::InLoop(self.statements[self.part as usize].len()),
+            Stmt::Sink { .. } => Place::AfterLoop(self.statements[self.part as usize].len()),
             Stmt::Store { param, .. } => Place::Store(param),
         };
         self.written.at(place, at.to_token_stream());

@@ -11,6 +11,7 @@ impl Body<'_> {
     pub fn closure(&mut self, method: &'static str, of: Option<TileType>, expr: &syn::Expr) -> Option<Expr> {
         let (usage, want) = match method {
             "mask" => ("mask(|at| …)", ScalarType::Bool),
+            "sink" => ("sink(|at| …)", ScalarType::F32),
             "zip" => ("zip(other, |x, y, at| …)", ScalarType::F32),
             _ => ("map(|x, at| …)", ScalarType::F32),
         };
@@ -30,7 +31,7 @@ impl Body<'_> {
             self.errors.push(token, "a score function is not `const`: remove it");
         }
         let roles: &[Operand] = match method {
-            "mask" => &[Operand::At],
+            "mask" | "sink" => &[Operand::At],
             "zip" => &[
                 Operand::Scalar(Expr::X, ScalarType::F32),
                 Operand::Scalar(Expr::Y, ScalarType::F32),
@@ -85,6 +86,7 @@ impl Body<'_> {
                     ("mask", _) => {
                         format!("a mask says whether to keep the score, a `bool`; this is {what}")
                     }
+                    ("sink", _) => format!("a sink is one more score of each row, an `f32`; this is {what}"),
                     (_, Operand::Scalar(_, ScalarType::I32)) => {
                         format!(
                             "`{method}` gives the new score, an `f32`; this is {what}: convert it with `as f32`"

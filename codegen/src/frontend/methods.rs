@@ -281,6 +281,7 @@ impl Body<'_> {
         let (var, method) = (self.state_name(id), &call.method);
         match name {
             "step" => self.step(call, id),
+            "sink" => self.sink(call, id),
             "finish" => {
                 let usage = format!("{var}.finish(acc)");
                 let Some([arg]) = self.args(method, &call.args, &usage) else { return Operand::Broken };
@@ -310,7 +311,26 @@ impl Body<'_> {
                 }
                 self.define(TileOp::Lse { softmax: id }, TileType::of_each(Axis::Rows))
             }
-            _ => self.no_method(call, "an online softmax", &["step", "finish", "lse"]),
+            _ => self.no_method(call, "an online softmax", &["step", "sink", "finish", "lse"]),
+        }
+    }
+
+    /// `softmax.sink(|at| sinks[at.head])`
+    fn sink(&mut self, call: &syn::ExprMethodCall, softmax: StateId) -> Operand {
+        let usage = format!("{}.sink(|at| sinks[at.head])", self.state_name(softmax));
+        let Some([closure]) = self.args(&call.method, &call.args, &usage) else { return Operand::Broken };
+        if let Some(name) = plain_name(&call.receiver)
+            && let Some(binding) = self.scopes.get(&name.to_string()).cloned()
+        {
+            self.needs_mut(name, &binding);
+        }
+        let is_after = self.after_the_loop(call);
+        match self.closure("sink", Some(TileType::of_each(Axis::Rows)), closure) {
+            Some(logit) if is_after => {
+                self.emit_at(call, Stmt::Sink { softmax, logit });
+                Operand::Unit
+            }
+            _ => Operand::Broken,
         }
     }
 

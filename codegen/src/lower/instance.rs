@@ -41,6 +41,8 @@ pub(super) struct Extent {
     pub end: Reg,
     /// Partial row of the tile's first row; partial kernels only.
     pub part: Option<Reg>,
+    /// Whether sinks are counted here, 0 where they are not; partial kernels with sinks only.
+    pub has_sinks: Option<Reg>,
 }
 
 /// An extent, and what this lane is in it.
@@ -198,6 +200,7 @@ impl Kernel<'_> {
             row0,
             end,
             part: None,
+            has_sinks: None,
         }
     }
 
@@ -208,6 +211,7 @@ impl Kernel<'_> {
         let packed = self.param(Meaning::PackedHeads);
         let is_paged = self.attention.table.is_some();
         let is_partial = self.spec.work == crate::spec::Work::Partials;
+        let counts_sinks = is_partial && self.attention.sink.is_some();
         let b = &mut self.b;
         let mut word = |group: &str, word: Word| b.ld_constant(Type::U32, group, item, word.offset());
         let q_begin = word("q_begin", Word::QBegin);
@@ -220,11 +224,25 @@ impl Kernel<'_> {
         let head_block = word("head_block", Word::HeadBlock);
         let row_tile = word("row_tile", Word::RowTile);
         let part = is_partial.then(|| word("part", Word::Part));
+        let has_sinks = counts_sinks.then(|| word("has_sinks", Word::HasSinks));
         let (_, row0, end) = self.tile_extent(&q_len, &row_tile);
         let b = &mut self.b;
         let head0 = b.mul_lo(Type::U32, "head0", &head_block, &packed);
         let kv_head = b.quotient("kv_head", &head_block, &group_blocks);
-        Extent { sequence, q_begin, kv_begin, col_begin, kv_len, q_offset, kv_head, head0, row0, end, part }
+        Extent {
+            sequence,
+            q_begin,
+            kv_begin,
+            col_begin,
+            kv_len,
+            q_offset,
+            kv_head,
+            head0,
+            row0,
+            end,
+            part,
+            has_sinks,
+        }
     }
 
     /// The address of item `index` of the work list.

@@ -108,6 +108,7 @@ impl Kernel<'_> {
         attention.scale.iter().for_each(&mut look);
         attention.scores.iter().map(ScoreOp::expr).for_each(&mut look);
         attention.keep.iter().for_each(&mut look);
+        attention.sink.iter().for_each(&mut look);
         found.retain(|expr| !expr.is_constant());
         if !found.is_empty() {
             self.b.stage("values that are the same for the whole block");
@@ -116,7 +117,7 @@ impl Kernel<'_> {
         for expr in found {
             self.uniform_value(&expr, extent, &mut uniforms);
         }
-        let exprs = attention.scores.iter().map(ScoreOp::expr).chain(&attention.keep);
+        let exprs = attention.scores.iter().map(ScoreOp::expr).chain(&attention.keep).chain(&attention.sink);
         exprs.for_each(|expr| self.know_sequence(expr, extent, &mut uniforms));
         uniforms
     }
@@ -258,7 +259,7 @@ impl Kernel<'_> {
         };
         let mut at = self.evaluate(index, place);
         let own = place.uniforms.and_then(|uniforms| uniforms.own(param)).cloned();
-        if !along.fits(index) && !(along == Along::Keys && place.is_inside(index)) {
+        if !(along.fits(index) || along == Along::Keys && place.is_inside(index)) {
             let last = match (along, &own) {
                 (Along::Heads, _) => {
                     let length = self.param(Meaning::QueryHeads);

@@ -145,6 +145,26 @@ impl Kernel<'_> {
         }
     }
 
+    /// What an expression of rows is for each row slot.
+    pub(super) fn of_rows(&mut self, instance: &Instance, expr: &Expr, uniforms: &Uniforms) -> Vec<Reg> {
+        let mut rows = RowValues::default();
+        for source in self.slot_rows(&instance.lane) {
+            if asks_row(&[expr]) {
+                let token = self.of_row("r", &instance.lane_token, &source);
+                rows.rows.push(self.b.add(Type::S32, "row", &token, &instance.q_offset));
+            }
+            if asks(&[expr], &Expr::Head) {
+                rows.heads.push(self.of_row("head", &instance.lane_head, &source));
+            }
+        }
+        (0..2 * self.row_blocks())
+            .map(|slot| {
+                let value = self.evaluate(expr, &slot_place(instance, &rows, slot, uniforms));
+                self.b.mov(Type::F32, "f", &value)
+            })
+            .collect()
+    }
+
     /// Evaluates the conditions of tile `tile` that are no interval, column by column.
     pub(super) fn conditions(&mut self, instance: &Instance, masks: &Masks, tile: &Reg) -> Kept {
         let attention = self.attention;

@@ -20,7 +20,7 @@
 //!   solved in 64 bits: where one would overflow 32 bits, it holds as if it did not.
 //! - Rows and columns past the sequence's end do not exist: no instance owns them, and the loop never shows them to the
 //!   program, whatever the tile size.
-//! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf. A score that is NaN makes
+//! - A masked score is minus infinity. A row that keeps no column gives O = 0 and LSE = -inf, or what its sinks are. A score that is NaN makes
 //!   every probability of its row NaN.
 //! - The owned axis is cut into tiles as a schedule likes, so what sums over it, or has it on both sides, means nothing.
 //!   Accumulators lie along other axes than the loop runs over, which has others in every iteration.
@@ -346,6 +346,13 @@ pub enum Stmt {
         acc: StateId,
         /// a tile of the same type
         value: ValueId,
+    },
+    /// `softmax.sink(|at| …)`: each row's softmax has one more score, of a column that holds no value. After the loop.
+    Sink {
+        /// an online softmax
+        softmax: StateId,
+        /// the score, in natural units: an f32 expression of a row
+        logit: Expr,
     },
     /// `o.store(value)`, `lse.store(value)`
     Store {

@@ -129,6 +129,9 @@ impl Printer<'_> {
                 Stmt::Accumulate { acc, value } => {
                     writeln!(f, "{indent}{} += {}", self.state(*acc), self.value(*value))?;
                 }
+                Stmt::Sink { softmax, logit } => {
+                    writeln!(f, "{indent}sink {} {{ {} }}", self.state(*softmax), self.expr(logit, 0))?;
+                }
                 Stmt::Store { param, value } => {
                     writeln!(f, "{indent}store {} to {}", self.value(*value), self.param(*param))?;
                 }

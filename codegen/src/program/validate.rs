@@ -384,6 +384,20 @@ impl Check<'_> {
                     let (want, got) = (self.accumulator(*acc)?, self.used(*value)?);
                     self.fits(&self.names[value.0], want, got)?;
                 }
+                Stmt::Sink { softmax, logit } => {
+                    self.softmax(*softmax)?;
+                    if part != Part::Epilogue {
+                        let value = self.program.states[softmax.0].name.clone();
+                        return Err(ProgramError::Misplaced { value, place: "after the loop" });
+                    }
+                    self.elementwise(
+                        part,
+                        TileType::of_each(Axis::Rows),
+                        logit,
+                        ScalarType::F32,
+                        &[Expr::X, Expr::Y],
+                    )?;
+                }
                 Stmt::Store { param, value } => {
                     self.program.expect(*param, Method::Store)?;
                     let want = self.program.tile_of(*param, self.program.owned())?;

@@ -79,6 +79,7 @@ fn uses(program: &Program, passes: usize) -> Vec<usize> {
     let mut count = |statements: &[Stmt], times: usize| {
         for stmt in statements {
             let operands = match stmt {
+                Stmt::Sink { .. } => [None, None],
                 Stmt::Accumulate { value, .. } | Stmt::Store { value, .. } => [Some(*value), None],
                 Stmt::Define(id) => match program.values[id.0].op {
                     TileOp::Slice { of, .. } | TileOp::Transpose { of } | TileOp::Sum { of } => {
@@ -137,6 +138,18 @@ impl<T: Real> Chunk<'_, T> {
                 Stmt::Accumulate { acc, value } => {
                     let value = self.used(*value);
                     self.accumulate(*acc, value);
+                }
+                Stmt::Sink { softmax, logit } => {
+                    let (ty, rows) = (TileType::of_each(Axis::Rows), self.own.positions.len());
+                    let zeros = Tile::new(ty, rows, 1, vec![T::default(); rows]);
+                    let elementwise = Elementwise { precision: Precision::Exact, ..self.elementwise_of(ty) };
+                    let logits = elementwise.map(zeros, logit).into_rows();
+                    let State::Softmax(softmax) = &mut self.states[softmax.0] else {
+                        unreachable!("{VALID}")
+                    };
+                    for (row, logit) in logits.into_iter().enumerate() {
+                        softmax.sink(row, logit.wide());
+                    }
                 }
                 Stmt::Store { value, .. } => {
                     let (Value::Tile(tile) | Value::Product(tile)) = self.used(*value);
@@ -264,6 +277,11 @@ impl<T: Real> Chunk<'_, T> {
     }
 
     fn elementwise(&self, id: ValueId, ty: TileType) -> Elementwise<'_> {
+        Elementwise { precision: self.precision_of(id), ..self.elementwise_of(ty) }
+    }
+
+    /// Of a tile of this type, in the precision of the run.
+    fn elementwise_of(&self, ty: TileType) -> Elementwise<'_> {
         let owned = self.shared.program.owned();
         let positions = |axis| match self.pass {
             Some(pass) if axis != owned => &pass.positions[..],
@@ -274,7 +292,7 @@ impl<T: Real> Chunk<'_, T> {
             Axis::Cols => Positions::Cols(positions(axis)),
             Axis::Dim(_) | Axis::One => Positions::None,
         };
-        let (arguments, precision) = (self.shared.arguments, self.precision_of(id));
+        let (arguments, precision) = (self.shared.arguments, self.shared.precision);
         let head = self.pass.and_then(|pass| pass.head).unwrap_or(self.own.heads.query);
         let (head, sequence) = (head as i32, self.shared.inputs.sequence(self.own.sequence));
         Elementwise { arguments, precision, head, sequence, down: along(ty.rows), across: along(ty.cols) }

@@ -8,12 +8,15 @@ use super::real::Real;
 pub(super) struct OnlineSoftmax {
     max: Vec<f64>,
     sum: Vec<f64>,
+    /// Of each row, the logarithm of the sum of the exponentials of its sinks.
+    sinks: Vec<f64>,
 }
 
 impl OnlineSoftmax {
     /// No columns seen: maxima are -inf, sums are 0.
     pub(super) fn new(rows: usize) -> OnlineSoftmax {
-        OnlineSoftmax { max: vec![f64::NEG_INFINITY; rows], sum: vec![0.0; rows] }
+        let nothing = vec![f64::NEG_INFINITY; rows];
+        OnlineSoftmax { max: nothing.clone(), sum: vec![0.0; rows], sinks: nothing }
     }
 
     /// Takes in the scores of `row`, in natural units, and leaves `exp(score - new maximum)` in their place. Gives
@@ -39,16 +42,28 @@ impl OnlineSoftmax {
         rescale
     }
 
+    /// Gives a row one more score, of a column without a value.
+    pub(super) fn sink(&mut self, row: usize, logit: f64) {
+        self.sinks[row] = log_add(self.sinks[row], logit);
+    }
+
     /// Divides by the row's sum; 0 where the row kept no column.
     pub(super) fn finish<T: Real>(&self, row: usize, acc: &mut [T]) {
-        let sum = self.sum[row];
+        let all = self.sum[row] + (self.sinks[row] - self.max[row]).exp();
         for x in acc {
-            *x = if sum == 0.0 { T::default() } else { T::narrow(x.wide() / sum) };
+            *x = if self.sum[row] == 0.0 { T::default() } else { T::narrow(x.wide() / all) };
         }
     }
 
-    /// The natural logarithm of each row's sum of exponentials; -inf where the row kept no column.
+    /// The natural logarithm of each row's sum of exponentials, its sinks' among them; -inf where there is none.
     pub(super) fn lse(&self) -> Vec<f64> {
-        self.max.iter().zip(&self.sum).map(|(max, sum)| max + sum.ln()).collect()
+        let own = self.max.iter().zip(&self.sum).map(|(max, sum)| max + sum.ln());
+        own.zip(&self.sinks).map(|(own, sinks)| log_add(own, *sinks)).collect()
     }
+}
+
+/// The logarithm of the sum of two exponentials.
+fn log_add(a: f64, b: f64) -> f64 {
+    let (less, more) = if a < b { (a, b) } else { (b, a) };
+    if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() }
 }

@@ -75,6 +75,8 @@ pub(super) fn lists(setup: &Setup, stretches: &[Stretch], units: &[Vec<Unit>], g
                     }
                     None => (0, 0, 0),
                 };
+                // A prefix's rows have parts of their own besides.
+                let is_own = stretch.in_group.is_none_or(|place| !place.is_prefix);
                 for (part, cols) in cols.iter().enumerate() {
                     let item = WorkItem {
                         q_begin: stretch.q_begin as i32,
@@ -87,6 +89,7 @@ pub(super) fn lists(setup: &Setup, stretches: &[Stretch], units: &[Vec<Unit>], g
                         head_block: head_block as i32,
                         row_tile: unit.row_tile as i32,
                         part: (first + (parts_before + part) * stride) as i32,
+                        has_sinks: i32::from(is_own && part == 0),
                     };
                     let list = if unit.is_partial { &mut lists.split } else { &mut lists.whole };
                     list[class].push((cols.len(), item));

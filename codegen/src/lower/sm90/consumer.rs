@@ -206,7 +206,9 @@ impl Hopper<'_> {
             Function::RowSums => {
                 self.b.stage("row sums across the four lanes of a row");
                 let sums = flow.role.state().softmax.sum;
-                flow.role.sums = sums.into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+                let sums = sums.into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
+                let (instance, state) = (flow.role.instance(), flow.role.state());
+                flow.role.sums = self.with_sinks(&instance, &state, &flow.role.uniforms, sums);
             }
             Function::StoreLse => {
                 let (instance, state) = (flow.role.instance(), flow.role.state());
@@ -217,7 +219,9 @@ impl Hopper<'_> {
                 let (instance, state) = (flow.role.instance(), flow.role.state());
                 self.store_partial(&instance, &state, &flow.role.sums);
             }
-            Function::StoreNothing => self.store_nothing(&flow.role.instance(), &flow.role.state()),
+            Function::StoreNothing => {
+                self.store_nothing(&flow.role.instance(), &flow.role.state(), &flow.role.uniforms)
+            }
             Function::StoreDirect => {
                 let (instance, state) = (flow.role.instance(), flow.role.state());
                 let output = self.attention.output.expect("the plan stores what the program does");

@@ -13,6 +13,7 @@ use crate::layout::fragment::ROWS_FIRST;
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Instance;
 use crate::lower::lane::Lane;
+use crate::lower::scalar::Uniforms;
 use crate::lower::state::State;
 use crate::lower::state::row;
 use crate::plan::Node;
@@ -23,14 +24,13 @@ use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 impl Hopper<'_> {
-    /// O = 0 and a log-sum-exp of minus infinity.
-    pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State) {
+    /// O = 0 and a log-sum-exp of minus infinity, or what sinks make it.
+    pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State, uniforms: &Uniforms) {
+        let sums = self.with_sinks(instance, state, uniforms, state.softmax.sum.clone());
         if instance.part.is_some() {
-            let sums = state.softmax.sum.clone();
             return self.store_partial(instance, state, &sums);
         }
         if let Some(lse) = self.attention.lse {
-            let sums = state.softmax.sum.clone();
             self.store_lse(instance, state, &sums, lse);
         }
         if let Some(output) = self.attention.output {

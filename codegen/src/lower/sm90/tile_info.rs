@@ -124,8 +124,23 @@ impl Hopper<'_> {
         query_parity: &Reg,
     ) -> Vec<[Reg; 4]> {
         let Extent {
-            sequence, q_begin, col_begin, kv_len, q_offset, kv_head, head0, row0, end, part, ..
+            sequence,
+            q_begin,
+            col_begin,
+            kv_len,
+            q_offset,
+            kv_head,
+            head0,
+            row0,
+            end,
+            part,
+            has_sinks,
+            ..
         } = extent;
+        // There is no word for a flag: it goes below the number of the part.
+        let flagged = part.as_ref().zip(has_sinks.as_ref());
+        let flagged = flagged.map(|(part, has_sinks)| self.b.mad_lo(Type::U32, "part", part, 2, has_sinks));
+        let part = flagged.as_ref().or(part.as_ref());
         // The producer waits for the phase before.
         let query_parity = self.b.xor(Type::B32, "r", query_parity, 1);
         let value = |field: Field| match field {
@@ -141,7 +156,7 @@ impl Hopper<'_> {
             Field::Head0 => Some(head0),
             Field::Sequence => Some(sequence),
             Field::KvHead => Some(kv_head),
-            Field::Part => part.as_ref(),
+            Field::Part => part,
             Field::QueryParity => Some(&query_parity),
         };
         let zero = self.b.mov(Type::U32, "r", 0);
@@ -200,9 +215,15 @@ impl Hopper<'_> {
     }
 
     /// The extent that is described.
-    pub(super) fn extent_of(&self, info: &TileInfo) -> Extent {
+    pub(super) fn extent_of(&mut self, info: &TileInfo) -> Extent {
         let is_planned = self.spec.work.is_planned();
         let is_partial = self.spec.work == crate::spec::Work::Partials;
+        let mut part = is_partial.then(|| info.get(Field::Part));
+        let mut has_sinks = None;
+        if let (Some(flagged), true) = (part.clone(), self.attention.sink.is_some()) {
+            has_sinks = Some(self.b.and(Type::B32, "has_sinks", &flagged, 1));
+            part = Some(self.b.shr(Type::U32, "part", &flagged, 1));
+        }
         Extent {
             sequence: info.get(Field::Sequence),
             q_begin: info.get(Field::QBegin),
@@ -214,7 +235,8 @@ impl Hopper<'_> {
             head0: info.get(Field::Head0),
             row0: info.get(Field::Row0),
             end: info.get(Field::RowEnd),
-            part: is_partial.then(|| info.get(Field::Part)),
+            part,
+            has_sinks,
         }
     }
 }
