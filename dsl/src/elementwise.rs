@@ -71,6 +71,25 @@ impl<R: Axis, C: Axis> Tile<R, C> {
 }
 
 impl At {
+    /// A random number from 0 to below 1 of this element: the same for the same seed, row, column, head and sequence, here and on
+    /// a device, however the batch is cut into tiles. Dropout is `p.map(|p, at| select(at.random(seed) < keep, p / keep, 0.0))`.
+    /// How it is made is said at `random` in the compiler's `program`.
+    pub fn random(self, seed: i32) -> f32 {
+        const ROUND: [(usize, usize, usize); 4] = [(0, 1, 3), (1, 2, 0), (2, 0, 1), (3, 1, 2)];
+        let of_sequence = self.seq.wrapping_mul(0x9E37_79B9_u32 as i32);
+        let names = [self.row, self.col, self.head, seed.wrapping_add(of_sequence)];
+        let mut words = names.map(|name| name.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        for round in 0..2 {
+            for (sum, a, b) in ROUND {
+                words[sum] = words[sum].wrapping_add(words[a].wrapping_mul(words[b]));
+            }
+            if round == 0 {
+                words = words.map(|word| word ^ (word as u32 >> 16) as i32);
+            }
+        }
+        (words[3] as u32 >> 8) as f32 * (0.5f32).powi(24)
+    }
+
     /// What all elements of an instance's tiles have.
     pub(crate) fn of(instance: &Instance) -> At {
         let [head, seq, q_len, kv_len] =

@@ -54,6 +54,7 @@ pub fn drawn_2<T: Element, const D: usize, const E: usize>(
         let scores = scores.mask(|at| ((at.col - 40) / (-7) != 1));
         let mut scores = scores.map(|score, place| score.min(1.0).exp());
         let weights = softmax.step(scores, &mut sum);
+        let weights = weights * 0.5;
         sum += dot(weights, v.gather(table, cols));
     }
     o.store(softmax.finish(sum));
@@ -363,7 +364,7 @@ pub fn drawn_20<T: Element>(
     v: Values<T, 64>,
     flag: bool,
     q: Query<T, 64>,
-    weights: PerKey<f32>,
+    worths: PerKey<f32>,
     k: Keys<T, 64>,
     scale: f32,
 ) {
@@ -376,6 +377,7 @@ pub fn drawn_20<T: Element>(
         let mut s = (dot(queries.t(), k.t())).map(|x, _| x * scale);
         let mut s = (s + 1.375).map(|score, at| ((((at.kv_len).max(-90).min(90) as f32) + 3.0f32) * 0.03125));
         let weights = softmax.step(s - 1.375, &mut acc);
+        let weights = weights.map(|w, at| w * 0.5 - (((((59i32).abs() / 7)) % 50) as f32 * 0.02) * w);
         acc += dot(weights, v.load(cols));
     }
     softmax.sink(|at| -2.5 + at.head as f32);
@@ -392,7 +394,7 @@ pub fn drawn_22<T: Element, const D: usize>(
     slopes: PerHead<f32>,
     k: Keys<T, D>,
     lse: RowOutput,
-    weights: PerKey<f32>,
+    worths: PerKey<f32>,
 ) {
     const LIMIT: i32 = 3;
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
@@ -405,6 +407,7 @@ pub fn drawn_22<T: Element, const D: usize>(
         let mut s = s - 1.625;
         let mut s = s.mask(|place| ((select((place.col <= place.row), place.col, 83i32) - LIMIT) >= (place.q_len).abs()));
         let weights = online.step(s, &mut acc);
+        let weights = weights.map(|w, at| if at.random((59i32 * (-2))) < 0.75 { w / 0.75 } else { 0.0 });
         acc += dot(weights, values);
     }
     lse.store(online.lse());
@@ -465,6 +468,7 @@ pub fn drawn_25<T: Element, const D: usize>(
         };
         let s = (s.mask(|place| (place.col >= 40))).mask(|place| (place.row / (-7) + 4 > place.col));
         let p = online.step(s, &mut sum);
+        let p = p.map(|w, at| if at.random((ids[3]).rem_euclid(7)) < 0.75 { w / 0.75 } else { 0.0 });
         sum += dot(p, v.load(block));
     }
     o.store(online.finish(sum));
@@ -516,6 +520,7 @@ pub fn drawn_28<T: Element>(
             ((dot(x0, k.gather(table, tile).t())) * scale).map(|score, at| ((((({ let held = n; held + 1 }).max(-90).min(90) as f32) * 0.03125)).abs() + 0.5).powf(-0.5))
         };
         let weights = softmax.step(s, &mut acc);
+        let weights = weights.map(|w, at| w * 0.5 - ((((49i32 % 5)) % 50) as f32 * 0.02) * w);
         acc += dot(weights, v);
     }
     lse.store(softmax.lse());
@@ -872,7 +877,7 @@ pub fn drawn_47<T: Element, const D: usize>(
 
 #[attention_kernel]
 pub fn drawn_49<const D: usize>(
-    weights: PerKey<f32>,
+    worths: PerKey<f32>,
     q: Query<bf16, D>,
     other_keys: Keys<bf16, D>,
     m: i32,
@@ -1160,12 +1165,12 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (20, |a| {
-        let args = drawn_20::Args { o: Field::of(&a[0]), n: Field::of(&a[1]), v: Field::of(&a[2]), flag: Field::of(&a[3]), q: Field::of(&a[4]), weights: Field::of(&a[5]), k: Field::of(&a[6]), scale: Field::of(&a[7]) };
+        let args = drawn_20::Args { o: Field::of(&a[0]), n: Field::of(&a[1]), v: Field::of(&a[2]), flag: Field::of(&a[3]), q: Field::of(&a[4]), worths: Field::of(&a[5]), k: Field::of(&a[6]), scale: Field::of(&a[7]) };
         let got = drawn_20::reference::<f16>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (22, |a| {
-        let args = drawn_22::Args { o: Field::of(&a[0]), scale: Field::of(&a[1]), q: Field::of(&a[2]), n: Field::of(&a[3]), slopes: Field::of(&a[4]), k: Field::of(&a[5]), lse: Field::of(&a[6]), weights: Field::of(&a[7]) };
+        let args = drawn_22::Args { o: Field::of(&a[0]), scale: Field::of(&a[1]), q: Field::of(&a[2]), n: Field::of(&a[3]), slopes: Field::of(&a[4]), k: Field::of(&a[5]), lse: Field::of(&a[6]), worths: Field::of(&a[7]) };
         let got = drawn_22::reference::<bf16, 128>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
@@ -1255,7 +1260,7 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o)])
     }),
     (49, |a| {
-        let args = drawn_49::Args { weights: Field::of(&a[0]), q: Field::of(&a[1]), other_keys: Field::of(&a[2]), m: Field::of(&a[3]), bias: Field::of(&a[4]), flag: Field::of(&a[5]), v: Field::of(&a[6]), o: Field::of(&a[7]), lse: Field::of(&a[8]), scale: Field::of(&a[9]), k: Field::of(&a[10]) };
+        let args = drawn_49::Args { worths: Field::of(&a[0]), q: Field::of(&a[1]), other_keys: Field::of(&a[2]), m: Field::of(&a[3]), bias: Field::of(&a[4]), flag: Field::of(&a[5]), v: Field::of(&a[6]), o: Field::of(&a[7]), lse: Field::of(&a[8]), scale: Field::of(&a[9]), k: Field::of(&a[10]) };
         let got = drawn_49::reference::<128>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),

@@ -31,6 +31,8 @@ pub struct Drawn {
     params: Vec<(String, String)>,
     /// From products to the scores of the softmax: each something that goes behind a tile.
     pub steps: Vec<Step>,
+    /// From probabilities to the factors of values, likewise.
+    weights: Vec<String>,
     style: Style,
     /// `let`s of numbers before the loop.
     lets: Vec<String>,
@@ -206,13 +208,13 @@ pub fn drawn(seed: u64) -> Drawn {
     for (name, ty, place) in [
         ("slopes", "PerHead", "head"),
         ("ids", "PerHead", "head"),
-        ("weights", "PerKey", "col"),
+        ("worths", "PerKey", "col"),
         ("documents", "PerKey", "col"),
         ("lifts", "PerQuery", "query"),
         ("kinds", "PerQuery", "query"),
         ("prefixes", "PerSequence", "seq"),
     ] {
-        let is_float = matches!(name, "slopes" | "weights" | "lifts");
+        let is_float = matches!(name, "slopes" | "worths" | "lifts");
         if draw.percent(if ty == "PerHead" { 40 } else { 15 }) {
             params.push((name.to_owned(), format!("{ty}<{}>", if is_float { "f32" } else { "i32" })));
             let vectors = if is_float { &mut scope.slopes } else { &mut scope.ids };
@@ -249,6 +251,20 @@ pub fn drawn(seed: u64) -> Drawn {
     }
 
     let steps = steps(&mut draw, &scope);
+    let mut weights = Vec::new();
+    if draw.percent(20) {
+        let inside = Scope { at: Some("at"), ..scope.clone() };
+        let (keep, lift) = (draw.condition(&inside, 1), draw.pick(&["w", "w * 1.5", "-w"]));
+        weights.push(match draw.below(4) {
+            0 => format!(".map(|w, at| select({keep}, {lift}, 0.0))"),
+            1 => format!(
+                ".map(|w, at| if at.random({}) < 0.75 {{ w / 0.75 }} else {{ 0.0 }})",
+                draw.int(&scope, 1)
+            ),
+            2 => format!(".map(|w, at| w * 0.5 - {} * w)", draw.offset(&inside).text),
+            _ => " * 0.5".to_owned(),
+        });
+    }
     let mut generics = Vec::new();
     generics.extend((!element_is_fixed).then(|| problem.dtype.to_string()));
     generics.extend((!head_dim_is_fixed).then(|| qk.to_string()));
@@ -264,6 +280,7 @@ pub fn drawn(seed: u64) -> Drawn {
         values: values_of,
         params,
         steps,
+        weights,
         style,
         lets,
         stores,
@@ -486,6 +503,9 @@ impl Drawn {
             }
         }
         line(format!("let {p} = {softmax}.step({scores}, &mut {acc});"));
+        for weigh in &self.weights {
+            line(format!("let {p} = {p}{weigh};"));
+        }
         line(match draw.below(10) {
             0..=6 => format!("{acc} += dot({p}, {values});"),
             7 | 8 => format!("{acc} += dot({values}.t(), {p}.t()).t();"),

@@ -331,7 +331,7 @@ impl Draw {
     }
 
     /// Something that no score is in.
-    fn offset(&mut self, scope: &Scope) -> Score {
+    pub fn offset(&mut self, scope: &Scope) -> Score {
         let (text, size) = match self.below(6) {
             0 => (format!("{:?}f32", self.between(-20, 20) as f32 / 8.0), 2.5),
             // Of tokens they are normal numbers.

@@ -376,6 +376,30 @@ pub const SOFTMAXES: &[Form] = &[
         2,
     ),
     (
+        "dropout",
+        Cache::Contiguous,
+        &[
+            ("    scale: f32,\n", "    scale: f32,\n    seed: i32,\n"),
+            (
+                "        acc += dot(p, ",
+                "        let p = p.map(|p, at| select(at.random(seed) < 0.8, p / 0.8, 0.0));\n        acc += dot(p, ",
+            ),
+        ],
+        2,
+    ),
+    (
+        "weights of keys",
+        Cache::Paged,
+        &[
+            ("    scale: f32,\n", "    scale: f32,\n    weights: PerKey<f32>,\n"),
+            (
+                "        acc += dot(p, ",
+                "        let p = p.map(|p, at| 0.5 * p - p * weights[at.col]) * 2.0;\n        acc += dot(p, ",
+            ),
+        ],
+        2,
+    ),
+    (
         "softmax plus one",
         Cache::Contiguous,
         &[("    o.store(", "    softmax.sink(|_| 0.0);\n    o.store(")],

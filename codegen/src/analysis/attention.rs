@@ -22,6 +22,8 @@ pub struct Attention {
     pub table: Option<ParamId>,
     /// What happens to a score, in order.
     pub scores: Vec<ScoreOp>,
+    /// What becomes of a probability before it multiplies values, in order: [`Expr::X`] is the probability, up to a factor.
+    pub weights: Vec<Expr>,
     /// A uniform factor of the score after all maps, before the masks; folded into the exponential.
     pub scale: Option<Expr>,
     /// Masks after the last map, as one condition: `None` keeps everything.
@@ -75,7 +77,8 @@ impl Attention {
         self.scores.iter().any(|op| match op {
             ScoreOp::Map(expr) => expr.reads_by_column(),
             ScoreOp::Mask(expr) => is_table(expr),
-        }) || conditions.into_iter().any(is_table)
+        }) || self.weights.iter().any(Expr::reads_by_column)
+            || conditions.into_iter().any(is_table)
     }
 
     /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
@@ -124,6 +127,8 @@ struct Values {
     tile: ValueId,
     /// The first numbers of its rows.
     is_slice: bool,
+    /// What becomes of probabilities before.
+    weights: Vec<Expr>,
 }
 
 impl Recogniser<'_> {
@@ -145,10 +150,24 @@ impl Recogniser<'_> {
             self.check_values(values, keys);
         }
         let (q, k, ops) = scores?;
-        let v = values?.source.param;
+        let Values { source, weights, .. } = values?;
+        let v = source.param;
         let (scores, scale, keep) = split_scores(ops, fold_scale);
         let seen = keep.as_ref().map_or(Interval::ALL, Interval::of);
-        Some(Attention { q, k: k.param, v, table: k.table, scores, scale, keep, seen, sink, output, lse })
+        Some(Attention {
+            q,
+            k: k.param,
+            v,
+            table: k.table,
+            scores,
+            weights,
+            scale,
+            keep,
+            seen,
+            sink,
+            output,
+            lse,
+        })
     }
 
     fn stop(&mut self, place: Place, message: impl Into<String>) {
@@ -250,12 +269,12 @@ impl Recogniser<'_> {
             self.stop(Place::InLoop(index), message);
             return None;
         };
-        if p != (Tile { value: step.p, transposed: false }) {
-            let (_, under) = self.score_chain(p.value);
-            if under.value == step.p {
-                let message = "the probabilities are multiplied as `step` gives them: map and mask the scores before it";
-                self.stop(Place::Value(p.value), message);
-            } else if !matches!(self.op(under.value), TileOp::SoftmaxStep { .. }) {
+        let (ops, under) = self.score_chain(p.value);
+        let mut weights = Vec::new();
+        if under.value == step.p && under.transposed == p.transposed {
+            weights = self.weights(p, ops);
+        } else {
+            if !matches!(self.op(under.value), TileOp::SoftmaxStep { .. }) {
                 let softmax = self.state(step.softmax);
                 let message =
                     format!("the left factor is not what `{softmax}.step` gives: write `dot(p, v)`");
@@ -272,11 +291,32 @@ impl Recogniser<'_> {
             self.stop(Place::Value(product.value), message);
             return None;
         };
-        Some(Values { source, tile: v.value, is_slice })
+        Some(Values { source, tile: v.value, is_slice, weights })
+    }
+
+    /// What becomes of probabilities, which are known up to a factor of their row: they are multiplied, and chosen.
+    fn weights(&mut self, p: Tile, ops: Vec<ScoreOp>) -> Vec<Expr> {
+        let mut weights = Vec::new();
+        for op in ops {
+            match op {
+                ScoreOp::Map(expr) if expr.is_linear() => weights.push(expr),
+                ScoreOp::Map(_) => {
+                    let message = "probabilities are known up to a factor of their row before `finish`: multiply them by what is \
+                                   no probability, or choose between them and 0";
+                    self.stop(Place::Value(p.value), message);
+                }
+                ScoreOp::Mask(_) => {
+                    let message = "a masked probability would be minus infinity: mask the scores, or write \
+                                   `p.map(|p, at| select(…, p, 0.0))`";
+                    self.stop(Place::Value(p.value), message);
+                }
+            }
+        }
+        weights
     }
 
     /// Values are a parameter of their own, or the keys of the scores: those whole, or their first numbers.
-    fn check_values(&mut self, Values { source, tile, is_slice }: &Values, keys: &Source) {
+    fn check_values(&mut self, Values { source, tile, is_slice, .. }: &Values, keys: &Source) {
         if source.param == keys.param {
             return;
         }

@@ -1,6 +1,6 @@
 //! What an expression varies with: the element, its row, its column, its head.
 
-use crate::program::Expr;
+use crate::program::{BinaryOp, Expr, UnaryOp};
 
 impl Expr {
     /// Whether `predicate` holds for this node or any below it.
@@ -9,6 +9,7 @@ impl Expr {
             || match self {
                 Expr::Index(_, a) | Expr::Unary(_, a) => a.any(predicate),
                 Expr::At(_, indices) => indices.iter().any(|index| index.any(predicate)),
+                Expr::Random(names) => names.iter().any(|name| name.any(predicate)),
                 Expr::Binary(_, a, b) => a.any(predicate) || b.any(predicate),
                 Expr::Select(c, a, b) => c.any(predicate) || a.any(predicate) || b.any(predicate),
                 _ => false,
@@ -28,6 +29,21 @@ impl Expr {
     /// Whether a vector or a table is read at numbers that differ between the columns.
     pub fn reads_by_column(&self) -> bool {
         self.any(&mut |e| matches!(e, Expr::Index(..) | Expr::At(..)) && !e.is_row_only())
+    }
+
+    /// Whether it is the element times something that the element is not in, or a sum or a choice of such.
+    pub fn is_linear(&self) -> bool {
+        let is_free = |e: &Expr| !e.any(&mut |e| matches!(e, Expr::X | Expr::Y));
+        match self {
+            Expr::X => true,
+            Expr::Float(x) => *x == 0.0,
+            Expr::Unary(UnaryOp::Neg, a) => a.is_linear(),
+            Expr::Binary(BinaryOp::Mul, a, b) => a.is_linear() && is_free(b) || is_free(a) && b.is_linear(),
+            Expr::Binary(BinaryOp::Div, a, b) => a.is_linear() && is_free(b),
+            Expr::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => a.is_linear() && b.is_linear(),
+            Expr::Select(c, a, b) => is_free(c) && a.is_linear() && b.is_linear(),
+            _ => false,
+        }
     }
 
     /// The same for every element of a column.

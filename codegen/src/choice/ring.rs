@@ -24,7 +24,8 @@ impl Carries {
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
         let of_place =
             |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Query | Expr::Head | Expr::Col));
-        let rows = attention.scores.iter().any(|op| of_place(op.expr()));
+        let rows =
+            attention.scores.iter().any(|op| of_place(op.expr())) || attention.weights.iter().any(of_place);
         let tight = matches!(spec.head_dim.larger(), 112 | 128)
             && spec.shape == ShapeClass::Prefill
             && !fits_tightly(spec, attention, kept);

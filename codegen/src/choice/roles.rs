@@ -22,7 +22,8 @@ impl MaskClass {
     pub fn of(attention: &Attention) -> [MaskClass; 2] {
         let of_place =
             |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Query | Expr::Head | Expr::Col));
-        let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)));
+        let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)))
+            || attention.weights.iter().any(of_place);
         let by_mask = if attention.seen == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
         let own = match () {
             () if placed => MaskClass::Placed,

@@ -405,6 +405,7 @@ pub(super) fn size(expr: &crate::program::Expr) -> usize {
     use crate::program::Expr;
     1 + match expr {
         Expr::Index(_, a) | Expr::Unary(_, a) => size(a),
+        Expr::Random(names) => names.iter().map(size).fold(0, usize::saturating_add),
         Expr::At(_, indices) => indices.iter().map(size).fold(0, usize::saturating_add),
         Expr::Binary(_, a, b) => size(a) + size(b),
         Expr::Select(c, a, b) => size(c) + size(a) + size(b),

@@ -6,7 +6,7 @@ use super::diagnostics::{did_you_mean, listed, source_text};
 use super::scalars;
 use super::scope::Operand;
 use crate::program::{
-    Axis, Expr, Generic, Method, ParamId, ParamKind, ScalarType, TileOp, TileType, ValueId,
+    Axis, BinaryOp, Expr, Generic, Method, ParamId, ParamKind, ScalarType, TileOp, TileType, ValueId, random,
 };
 use quote::ToTokens;
 use syn::Token;
@@ -99,6 +99,8 @@ impl Body<'_> {
                 Operand::Broken
             }
             Operand::Scalar(value, ty) => self.scalar_method(call, value, ty, &name),
+            Operand::At if name == "random" => self.random(call),
+            Operand::At => self.no_method(call, "`at`", &["random"]),
             Operand::Tiles(_) => {
                 let message =
                     "the loop takes the column tiles as they are: in which order is the schedule's choice";
@@ -111,6 +113,31 @@ impl Body<'_> {
                 Operand::Broken
             }
         }
+    }
+
+    /// `at.random(seed)`
+    fn random(&mut self, call: &syn::ExprMethodCall) -> Operand {
+        let Some([arg]) = self.args(&call.method, &call.args, "at.random(seed)") else {
+            return Operand::Broken;
+        };
+        let seed = match self.scalar(arg) {
+            Some((seed, ScalarType::I32)) => seed,
+            Some((_, other)) => {
+                self.errors.push(arg, format!("a seed is an `i32`, this is `{other}`"));
+                return Operand::Broken;
+            }
+            None => return Operand::Broken,
+        };
+        for place in [Expr::Row, Expr::Col, Expr::Head] {
+            if matches!(self.place_of_element(call, place), Operand::Broken) {
+                return Operand::Broken;
+            }
+        }
+        let times = |a, b| Expr::Binary(BinaryOp::Mul, Box::new(a), Box::new(b));
+        let of_sequence = times(Expr::Seq, Expr::Int(random::OF_SEQUENCE));
+        let seed = Expr::Binary(BinaryOp::Add, Box::new(seed), Box::new(of_sequence));
+        let names = [Expr::Row, Expr::Col, Expr::Head, seed];
+        Operand::Scalar(Expr::Random(Box::new(names)), ScalarType::F32)
     }
 
     /// `a.zip(b, |x, y, at| …)`

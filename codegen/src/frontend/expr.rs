@@ -262,7 +262,7 @@ impl Body<'_> {
     }
 
     /// `at.row` and its like, of an element that has it.
-    fn place_of_element(&mut self, expr: &syn::ExprField, place: Expr) -> Operand {
+    pub fn place_of_element(&mut self, expr: &dyn quote::ToTokens, place: Expr) -> Operand {
         let lacks = |axis| self.mapped.filter(|ty| !ty.has(axis));
         let (without, what) = match place {
             Expr::Row | Expr::Query => (lacks(Axis::Rows), "no rows"),

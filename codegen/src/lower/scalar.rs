@@ -10,7 +10,7 @@ use super::kernel::Kernel;
 use super::sequence::{OwnNumbers, first_query};
 use crate::abi::{Divisor, Meaning};
 use crate::analysis::attention::ScoreOp;
-use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
+use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector, random};
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Builder, Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Type, Word};
@@ -108,7 +108,7 @@ impl Kernel<'_> {
         attention.scale.iter().for_each(&mut look);
         attention.scores.iter().map(ScoreOp::expr).for_each(&mut look);
         attention.keep.iter().for_each(&mut look);
-        attention.sink.iter().for_each(&mut look);
+        attention.sink.iter().chain(&attention.weights).for_each(&mut look);
         found.retain(|expr| !expr.is_constant());
         if !found.is_empty() {
             self.b.stage("values that are the same for the whole block");
@@ -117,7 +117,13 @@ impl Kernel<'_> {
         for expr in found {
             self.uniform_value(&expr, extent, &mut uniforms);
         }
-        let exprs = attention.scores.iter().map(ScoreOp::expr).chain(&attention.keep).chain(&attention.sink);
+        let exprs = attention
+            .scores
+            .iter()
+            .map(ScoreOp::expr)
+            .chain(&attention.keep)
+            .chain(&attention.sink)
+            .chain(&attention.weights);
         exprs.for_each(|expr| self.know_sequence(expr, extent, &mut uniforms));
         uniforms
     }
@@ -192,6 +198,7 @@ impl Kernel<'_> {
             Expr::Param(param) => self.scalar_parameter(*param),
             Expr::Index(param, index) => self.vector(*param, index, place),
             Expr::At(param, indices) => self.element(*param, indices, place),
+            Expr::Random(names) => in_register(self.random(names, place), F32),
             Expr::Unary(op, a) => {
                 use UnaryOp::{Ceil, Floor, Round, ToI32, Trunc};
                 let decides = matches!(op, ToI32 | Floor | Ceil | Trunc | Round);
@@ -330,6 +337,28 @@ impl Kernel<'_> {
             (quotient, other)
         };
         self.b.selp(Type::S32, "i", &other, &whole, &is_below)
+    }
+
+    /// A random number by its names.
+    fn random(&mut self, names: &[Expr; 4], place: &Place) -> Reg {
+        let words = names.each_ref().map(|name| self.value(name, place).0);
+        let b = &mut self.b;
+        let mut words = words
+            .map(|word| b.mad_lo(Type::S32, "i", Operand::from(word), random::MULTIPLIER, random::INCREMENT));
+        let round = |b: &mut Builder, words: &mut [Reg; 4]| {
+            for (sum, x, y) in random::ROUND {
+                words[sum] = b.mad_lo(Type::S32, "i", &words[x], &words[y], &words[sum]);
+            }
+        };
+        round(b, &mut words);
+        words = words.each_ref().map(|word| {
+            let upper = b.shr(Type::U32, "i", word, 16);
+            b.xor(Type::B32, "i", word, &upper)
+        });
+        round(b, &mut words);
+        let bits = b.shr(Type::U32, "i", &words[3], 32 - random::BITS);
+        let whole = b.cvt(&[Word::Rn], Type::F32, Type::U32, "f", &bits);
+        b.mul(Type::F32, "f", &whole, (0.5f32).powi(random::BITS as i32))
     }
 
     /// A sine or cosine of an angle of any size, brought to between -π and π first, where the approximation is good: in three
@@ -545,6 +574,7 @@ impl Expr {
         match self {
             Expr::Index(_, a) | Expr::Unary(_, a) => a.maximal(wanted, found),
             Expr::At(_, indices) => indices.iter().for_each(|index| index.maximal(wanted, found)),
+            Expr::Random(names) => names.iter().for_each(|name| name.maximal(wanted, found)),
             Expr::Binary(_, a, b) => {
                 a.maximal(wanted, found);
                 b.maximal(wanted, found);

@@ -72,7 +72,7 @@ impl Kernel<'_> {
         let interval = &attention.seen;
         let conditions = conditions(attention, masked);
         let carried = slots <= CARRIED_SLOTS;
-        let mut evaluated: Vec<&Expr> = maps(attention).collect();
+        let mut evaluated: Vec<&Expr> = maps(attention).chain(&attention.weights).collect();
         evaluated.extend(conditions.iter().copied().filter(|_| carried));
         let limits = masked
             && interval.exact
@@ -332,6 +332,41 @@ impl Kernel<'_> {
                 score = self.keep(&score, bits, n);
             }
             state.scores[slot / 2][block][element] = score;
+        }
+    }
+
+    /// Maps probabilities, which have been added up, before they multiply values.
+    pub(super) fn weigh(&mut self, instance: &Instance, masks: &Masks, state: &mut State, tile: &Reg) {
+        let attention = self.attention;
+        if attention.weights.is_empty() {
+            return;
+        }
+        self.b.comment("maps of probabilities");
+        let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.first_col);
+        for n in 0..self.schedule.cols / 4 {
+            let col = self.b.add(Type::S32, "col", &col0, slot_col(n));
+            for slot in 0..2 * self.row_blocks() {
+                let (block, element) = (n / 2, slot % 2 * 2 + n % 2);
+                let p = state.scores[slot / 2][block][element].clone();
+                let mut weighed = p.clone();
+                for expr in &attention.weights {
+                    let known = &masks.rows.known[slot];
+                    let place = Place {
+                        x: Some(&weighed),
+                        col: Some(&col),
+                        inside: !masks.masked,
+                        known,
+                        ..slot_place(instance, &masks.rows, slot, &masks.uniforms)
+                    };
+                    weighed = self.evaluate(expr, &place);
+                }
+                if masks.masked {
+                    // Past the end of the sequence a weight may be anything, and infinity times 0 is no number.
+                    let is_kept = self.b.setp(Word::Neu, Type::F32, "p", &p, 0.0f32);
+                    weighed = self.b.selp(Type::F32, "f", &weighed, 0.0f32, &is_kept);
+                }
+                self.b.mov(Type::F32, &p, &weighed);
+            }
         }
     }
 

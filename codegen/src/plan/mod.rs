@@ -420,7 +420,7 @@ pub enum Function {
         /// Of every 16, how many are polynomials on the FMA pipe.
         polynomials: usize,
     },
-    /// Exponentials are added to a lane's sums.
+    /// Exponentials are added to a lane's sums, and then mapped where the program maps probabilities.
     AddToSums,
     /// Nothing, but the sums are there before what follows.
     Pin,

@@ -34,6 +34,7 @@ mod dims;
 mod elements;
 mod kind;
 mod print;
+pub mod random;
 mod validate;
 
 pub use dims::HeadDimError;
@@ -402,6 +403,9 @@ pub enum Expr {
     /// `bias.at(at.head, at.query, at.col)`, `tree.at(at.query, at.col)`: an element of a table at i32 indices, the last of
     /// them the column, each clamped to those that there are. f32 of a [`ParamKind::Bias`], bool of a [`ParamKind::BitMask`].
     At(ParamId, Vec<Expr>),
+    /// `at.random(seed)`: an f32 from 0 to below 1 that these four integers name, row, column, head, and seed and sequence
+    /// together: [`random`].
+    Random(Box<[Expr; 4]>),
     /// An i32 constant.
     Int(i32),
     /// An f32 constant.

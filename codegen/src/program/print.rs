@@ -207,6 +207,10 @@ impl Printer<'_> {
                 let indices: Vec<String> = indices.iter().map(|index| self.expr(index, 0)).collect();
                 format!("{}.at({})", self.param(*id), indices.join(", "))
             }
+            Expr::Random(names) => {
+                let names: Vec<String> = names.iter().map(|name| self.expr(name, 0)).collect();
+                format!("random({})", names.join(", "))
+            }
             Expr::Int(n) => negative(*n < 0, n.to_string(), outer),
             Expr::Float(x) => negative(x.is_sign_negative(), format!("{x:?}"), outer),
             Expr::Bool(b) => b.to_string(),

@@ -274,6 +274,15 @@ impl Program {
                 }
                 Ok(if kind == ParamKind::BitMask { Bool } else { F32 })
             }
+            Expr::Random(names) => {
+                for name in names.iter() {
+                    let ty = self.scalar_type(name)?;
+                    if ty != I32 {
+                        return wrong(format!("a random number is named by i32, this is {ty}"));
+                    }
+                }
+                Ok(F32)
+            }
             Expr::Unary(op, of) => match (op, self.scalar_type(of)?) {
                 (UnaryOp::Neg | UnaryOp::Abs, ty @ (F32 | I32)) => Ok(ty),
                 (UnaryOp::Not, Bool) => Ok(Bool),
@@ -638,6 +647,7 @@ fn leaves(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Index(_, a) | Expr::Unary(_, a) => leaves(a),
         Expr::At(_, indices) => indices.iter().flat_map(leaves).collect(),
+        Expr::Random(names) => names.iter().flat_map(leaves).collect(),
         Expr::Binary(_, a, b) => [leaves(a), leaves(b)].concat(),
         Expr::Select(c, a, b) => [leaves(c), leaves(a), leaves(b)].concat(),
         leaf => vec![leaf],

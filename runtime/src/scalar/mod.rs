@@ -13,7 +13,7 @@ mod strip;
 
 use crate::args::{Argument, BitMask};
 use crate::rounding::Precision;
-use flashpage_codegen::program::{Expr, ParamId};
+use flashpage_codegen::program::{Expr, ParamId, random};
 use operators::{binary, unary};
 use std::ops::Range;
 pub(crate) use strip::Strip;
@@ -188,6 +188,16 @@ impl<'a> Place<'a> {
                     strips.push(index);
                 }
                 (self.table(*param, &strips), traced)
+            }
+            Expr::Random(names) => {
+                let strip = |name: &Expr| match self.trace(name, x).0 {
+                    Value::Int(strip) => strip.map(|name| name),
+                    _ => Strip::One(0),
+                };
+                let [a, b, c, d] = names.each_ref().map(strip);
+                let pairs = a.zip(&b, |a, b| (a, b)).zip(&c.zip(&d, |c, d| (c, d)), |ab, cd| (ab, cd));
+                let number = |((a, b), (c, d))| f64::from(random::number([a, b, c, d]));
+                untraced(Value::Float(pairs.map(number)))
             }
             Expr::Unary(op, a) => {
                 let (a, traced) = self.trace(a, x);

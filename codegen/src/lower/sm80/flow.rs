@@ -174,7 +174,13 @@ impl Ampere<'_> {
             }
             Function::Rescale => self.rescale(flow.state(), &flow.maxima),
             Function::Exponentials { polynomials } => self.exponentials(flow.state(), *polynomials),
-            Function::AddToSums => self.add_to_sums(flow.state()),
+            Function::AddToSums => {
+                self.add_to_sums(flow.state());
+                let (instance, masks, tile) =
+                    (flow.instance(), flow.masks(), self.ring_of(flow).tile.clone());
+                let state = flow.state.as_mut().expect("accumulators have been cleared");
+                self.weigh(&instance, &masks, state, &tile);
+            }
             // The product does so as it goes: rounded, all of P would take registers beside all of S.
             Function::Round => {}
             Function::RowSums => {

@@ -194,7 +194,13 @@ impl Hopper<'_> {
             Function::Exponentials { polynomials } => {
                 self.exponentials(&flow.role.scored(), *polynomials);
             }
-            Function::AddToSums => self.add_to_sums(&flow.role.scored()),
+            Function::AddToSums => {
+                let mut scored = flow.role.scored();
+                self.add_to_sums(&scored);
+                let (instance, masks) = (flow.role.instance(), flow.role.masks.clone());
+                let masks = masks.expect("masks are prepared before columns");
+                self.weigh(&instance, &masks, &mut scored, &flow.role.tile);
+            }
             Function::Pin => self.pin_sums(&flow.role.scored()),
             Function::Round => self.round_probabilities(&flow.role.scored(), &flow.role.factors),
             Function::Rescale => {
