@@ -7,6 +7,8 @@
 //!
 //! A paged source is walked in *granules* of `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp
 //! looks up granule `g` of the next tile while the current one is multiplied, and the copies ask for it by `shfl`.
+//! Where a block is smaller than the eight rows of a pass there may be more granules than lanes, and a warp needs but its own:
+//! there a lane looks up the block of one of the eight rows of one pass of four, and of as many fours as a tile has.
 //!
 //! Only the rightmost tile can reach past the sequence. There the copy's source size is 0, which fills the
 //! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
@@ -81,11 +83,22 @@ struct Table {
     block_size: usize,
     /// Rows of a granule.
     granule: usize,
-    /// This lane's first row within a tile.
+    /// The first row within a tile that this lane looks up.
     lane_row: Reg,
-    lane_block: Reg,
+    /// Its blocks: one, or where blocks are smaller than a pass's rows one for every four passes.
+    lane_blocks: Vec<Reg>,
     /// The granule's first row within its block, where that takes a division to know.
     lane_within: Option<Reg>,
+}
+
+/// Passes whose rows of a warp are as many as its lanes: each looks up the block of one.
+const PASSES_LOOKED_UP: usize = 32 / PERIOD;
+
+impl Table {
+    /// Whether blocks are smaller than the rows of a pass.
+    fn goes_by_rows(&self) -> bool {
+        self.block_size < PERIOD
+    }
 }
 
 /// A thread's chunk in a row of a swizzled tile, for each segment (64 bytes) of a span; one for all where a span is no
@@ -267,7 +280,7 @@ impl Ampere<'_> {
 
         let table = self.attention.table.map(|param| {
             let block_size = self.spec.block_size.expect("compile() asks for a block size");
-            self.table(instance, param, block_size, gcd(block_size, cols))
+            self.table(instance, param, block_size, (gcd(block_size, cols), &first_row))
         });
         let mut row_in_block = |share: &Share| {
             table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
@@ -316,36 +329,57 @@ impl Ampere<'_> {
         Source { share, address, token_bytes, block_bytes }
     }
 
-    fn table(&mut self, instance: &Instance, param: ParamId, block_size: usize, granule: usize) -> Table {
+    fn table(
+        &mut self,
+        instance: &Instance,
+        param: ParamId,
+        block_size: usize,
+        (granule, first_row): (usize, &Reg),
+    ) -> Table {
         let base = self.param(Meaning::Pointer(param));
         let stride = self.param(Meaning::TableStride(param));
         let bytes = self.b.shl(Type::B32, "r", &stride, 2);
         let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
-        let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
-        let lane_block = self.b.reg(Type::U32, "block");
+        let (lane_row, looked_up) = match block_size < PERIOD {
+            true => {
+                let pass = self.b.shr(Type::U32, "r", &instance.lane, PERIOD.ilog2() as i32);
+                let row = self.b.and(Type::B32, "r", &instance.lane, PERIOD - 1);
+                let row = self.b.add(Type::U32, "r", &row, first_row);
+                let pass_rows = self.pass_rows();
+                let passes = self.ring.cols / pass_rows;
+                let row = self.b.mad_lo(Type::U32, "looked_up_row", &pass, pass_rows, &row);
+                (row, passes.div_ceil(PASSES_LOOKED_UP))
+            }
+            false => (self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule), 1),
+        };
+        let lane_blocks = (0..looked_up).map(|_| self.b.reg(Type::U32, "block")).collect();
         let divides = granule != block_size && !block_size.is_power_of_two();
         let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
-        Table { row, block_size, granule, lane_row, lane_block, lane_within }
+        Table { row, block_size, granule, lane_row, lane_blocks, lane_within }
     }
 
-    /// Looks up the blocks of tile `index`, a granule a lane. Positions outside the sequence, those of a tile
+    /// Looks up the blocks of tile `index`, a granule or a few rows a lane. Positions outside the sequence, those of a tile
     /// left of column 0 among them, give block 0 and no access.
     pub(super) fn look_up(&mut self, ring: &InRing, index: &Reg) {
         let Some(table) = &ring.table else { return };
         let cols = self.ring.cols;
+        let rows_apart = PASSES_LOOKED_UP * self.pass_rows();
         let b = &mut self.b;
-        let position = b.mad_lo(Type::U32, "r", index, cols, &table.lane_row);
-        let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
-        let position = ring.column(b, position);
-        let entry = b.div(Type::U32, "r", &position, table.block_size);
-        if let Some(within) = &table.lane_within {
-            b.rem(Type::U32, within, &position, table.block_size);
+        let first = b.mad_lo(Type::U32, "r", index, cols, &table.lane_row);
+        for (n, lane_block) in table.lane_blocks.iter().enumerate() {
+            let position = if n == 0 { first.clone() } else { b.add(Type::U32, "r", &first, n * rows_apart) };
+            let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
+            let position = ring.column(b, position);
+            let entry = b.div(Type::U32, "r", &position, table.block_size);
+            if let Some(within) = &table.lane_within {
+                b.rem(Type::U32, within, &position, table.block_size);
+            }
+            let at = b.mad_wide("rd", &entry, 4, &table.row);
+            b.mov(Type::U32, lane_block, 0);
+            b.guarded(&inside, false, |b| {
+                b.ld_constant(Type::U32, lane_block, &at, 0);
+            });
         }
-        let at = b.mad_wide("rd", &entry, 4, &table.row);
-        b.mov(Type::U32, &table.lane_block, 0);
-        b.guarded(&inside, false, |b| {
-            b.ld_constant(Type::U32, &table.lane_block, &at, 0);
-        });
     }
 
     /// Fills a slot before the loop: K or V of tile `tile`, so many stages ahead, if it is `present`.
@@ -483,14 +517,23 @@ impl Ampere<'_> {
         index: &Reg,
         first: usize,
     ) -> Reg {
-        let lane: Operand = if self.pass_rows() > table.granule {
+        let pass = first / self.pass_rows();
+        let lane_block = match table.goes_by_rows() {
+            true => &table.lane_blocks[pass / PASSES_LOOKED_UP],
+            false => &table.lane_blocks[0],
+        };
+        let lane: Operand = if table.goes_by_rows() {
+            let row = self.b.and(Type::B32, "r", &source.share.row, PERIOD - 1);
+            let lane = self.b.add(Type::U32, "r", &row, pass % PASSES_LOOKED_UP * PERIOD);
+            (&lane).into()
+        } else if self.pass_rows() > table.granule {
             let of_row = self.b.shr(Type::U32, "r", &source.share.row, table.granule.ilog2() as i32);
             let lane = self.b.add(Type::U32, "r", &of_row, first / table.granule);
             (&lane).into()
         } else {
             (first / table.granule).into()
         };
-        let block = self.b.shfl(Word::Idx, Type::U32, "r", &table.lane_block, lane.clone());
+        let block = self.b.shfl(Word::Idx, Type::U32, "r", lane_block, lane.clone());
         let stride = source.block_bytes.as_ref().expect("a paged source has a block stride");
         let at = self.b.mad_wide("rd", &block, stride, &source.address);
         if table.granule == table.block_size {
