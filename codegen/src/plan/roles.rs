@@ -55,7 +55,10 @@ fn named(roles: &Roles) -> Vec<NamedBarrier> {
         let turn = |copy| NamedBarrier { of: Named::Turn, copy, number: 1 + copy, threads: 2 * WARPGROUP };
         named.extend((0..consumers).map(turn));
     }
-    named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
+    // Who shares rows, or clears what is past a sequence's end.
+    if roles.split > 1 || !roles.copies_rows() {
+        named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
+    }
     if roles.split == 1 {
         named.extend((0..consumers).map(|copy| {
             let of = Named::Meet(Meeting::Alone);

@@ -567,7 +567,7 @@ impl Ampere<'_> {
         self.b.set_guard(present);
         for segment in 0..target.count() {
             let (to, along) = target.at(segment);
-            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref());
+            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref(), None);
         }
         if let Some((HalfSegment { shared, global, along }, size)) = half {
             self.b.cp_async_8((&shared, offset + along), (&global, along), size.as_ref());

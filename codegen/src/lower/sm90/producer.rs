@@ -179,7 +179,7 @@ impl Hopper<'_> {
 
     /// K and V are read once by a decode, whose rows are a single tile, and then make room for others; a prefill reads them
     /// again for every tile of rows, and everything else makes room for them.
-    fn policy_of_keys(&mut self) -> Option<Reg> {
+    pub(super) fn policy_of_keys(&mut self) -> Option<Reg> {
         match self.spec.shape {
             ShapeClass::Prefill => Some(self.b.createpolicy("evict_last", Word::L2EvictLast)),
             ShapeClass::Append => None,

@@ -133,6 +133,7 @@ impl Hopper<'_> {
             self.b.sub(Type::S32, "r", &left, row)
         });
         let block_bytes = self.param(Meaning::BlockStride(pool));
+        let policy = self.policy_of_keys();
         let b = &mut self.b;
         let target = b.add(Type::U32, "target", place, &slot);
         // One more for each other pattern that a pass has.
@@ -157,7 +158,7 @@ impl Hopper<'_> {
             });
             for panel in 0..copy.panels.count {
                 let to = along + panel * copy.panels.panel_stride();
-                b.cp_async_16((target, to), (&at, panel * copy.panels.span), size.as_ref());
+                b.cp_async_16((target, to), (&at, panel * copy.panels.span), size.as_ref(), policy.as_ref());
             }
         }
     }
