@@ -153,9 +153,14 @@ impl PanelCopy {
         }
     }
 
+    /// Neighbouring lanes that copy one row.
+    pub fn lanes_of_row(self) -> usize {
+        self.panels.span / CHUNK
+    }
+
     /// Rows of a pass.
     pub fn pass_rows(self) -> usize {
-        LANES * CHUNK / self.panels.span
+        LANES / self.lanes_of_row()
     }
 
     /// Passes of a tile.

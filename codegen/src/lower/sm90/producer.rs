@@ -242,7 +242,7 @@ impl Hopper<'_> {
         let Some(table_row) = &producer.table_row else { return };
         let (extent, tile) = (producer.extent(), &producer.tile(blocks));
         if let LaneBox::Rows(rows) = &producer.lane_box {
-            return self.look_up_rows(lane, rows, (extent, tile), table_row);
+            return self.look_up_rows(rows, blocks.ago == 0, (extent, tile), table_row);
         }
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;

@@ -2,8 +2,9 @@
 //!
 //! Fewer than eight rows are no whole piece of a tile. The pattern would allow boxes of as few as one row and one panel, since it
 //! goes by address; but 128 rows of two panels are then 256 instructions a tile, each of one lane, where copies of
-//! 16 bytes by all lanes (`cp.async`) are 64 ([`PanelCopy`]). So the warp copies like warps of `sm_80`: every lane looks up the
-//! blocks of a few rows before the wait for the slot, and who copies a row asks that lane.
+//! 16 bytes by all lanes (`cp.async`) are 64 ([`PanelCopy`]). So the warp copies like warps of `sm_80`: before the wait for the slot
+//! each of a row's lanes looks up the block of that row in another pass, and in every 32nd row after it; in a pass one of them
+//! tells the others.
 //!
 //! Copies arrive at the slot's full barrier by themselves once they have landed, so the producer is ahead by as many tiles as
 //! with bulk copies. What is past the sequence's end is not read: there the source size is 0, and zeros are written.
@@ -28,17 +29,19 @@ use flashpage_ptx::words::{Type, Word};
 pub(super) struct Rows {
     of_keys: Share,
     of_values: Share,
-    /// Blocks of the rows that the lane looks up: its own number, and every 32nd after it.
+    /// Blocks of the rows that the lane looks up.
     blocks: Vec<Reg>,
 }
 
-/// What of a tile of K or of V a lane copies. The same of both where their rows are as wide.
+/// What of a tile of K or of V a lane copies.
 #[derive(Clone)]
 struct Share {
     copy: PanelCopy,
     /// Its row of a pass, and its chunk of a span.
     row: Reg,
     chunk: Reg,
+    /// The first row of a tile whose block it looks up: its own, in the pass that its chunk numbers.
+    looked_up: Reg,
     /// Where the chunk lies in a tile in the first pass.
     place: Reg,
     /// In the pool, in block 0: the chunk of the item's head, in the row of a block that the lane's rows are. Set for each item.
@@ -63,13 +66,14 @@ impl Hopper<'_> {
         let span = copy.panels.span;
         let row = self.of_lane("copy_row", lane, copy.row());
         let chunk = self.of_lane("copy_chunk", lane, copy.chunk());
+        let looked_up = self.b.mad_lo(Type::U32, "looked_up_row", &chunk, copy.pass_rows(), &row);
         let in_eight = self.b.and(Type::B32, "r", &row, PERIOD - 1);
         let phase = self.phase_of(in_eight, span);
         let b = &mut self.b;
         let place = b.xor(Type::B32, "r", &phase, &chunk);
         let place = b.shl(Type::B32, "r", &place, CHUNK.ilog2() as i32);
         let place = b.mad_lo(Type::U32, "place", &row, span, &place);
-        Share { copy, row, chunk, place, from: b.reg(Type::U64, "from") }
+        Share { copy, row, chunk, looked_up, place, from: b.reg(Type::U64, "from") }
     }
 
     /// Where the item's rows begin in the pools.
@@ -97,15 +101,16 @@ impl Hopper<'_> {
     /// block 0 is what its rows are not copied from.
     pub(super) fn look_up_rows(
         &mut self,
-        lane: &Reg,
         rows: &Rows,
+        of_keys: bool,
         (extent, tile): (&Extent, &Reg),
         table_row: &Reg,
     ) {
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let start = self.tile_start(extent, tile);
+        let Share { looked_up, .. } = if of_keys { &rows.of_keys } else { &rows.of_values };
         let b = &mut self.b;
-        let first = b.add(Type::U32, "r", &start, lane);
+        let first = b.add(Type::U32, "r", &start, looked_up);
         for (n, block) in rows.blocks.iter().enumerate() {
             let position = if n == 0 { first.clone() } else { b.add(Type::U32, "r", &first, n * LANES) };
             let entry = b.div(Type::U32, "r", &position, block_size);
@@ -146,11 +151,8 @@ impl Hopper<'_> {
             }
             let (_, target) = targets.iter().find(|(of, _)| *of == pattern).expect("one for each pattern");
             let first = pass * copy.pass_rows();
-            let lane = match first % LANES {
-                0 => row.clone(),
-                first => b.add(Type::U32, "r", row, first),
-            };
-            let block = b.shfl(Word::Idx, Type::U32, "r", &blocks[first / LANES], &lane);
+            let lane = (pass % copy.lanes_of_row(), copy.lanes_of_row());
+            let block = b.shfl_in_segment(Type::U32, "r", &blocks[first / LANES], lane);
             let at = b.mad_wide("rd", &block, &block_bytes, from);
             let size = left.as_ref().map(|left| {
                 let inside = b.setp(Word::Gt, Type::S32, "p", left, first);
