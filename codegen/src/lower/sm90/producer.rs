@@ -72,7 +72,7 @@ pub(super) enum LaneBox {
     /// Of paged ones, rows that lie in one block.
     Run(Run),
     /// Of those in blocks of fewer than eight rows, pieces of many rows.
-    Rows(Rows),
+    Rows(Box<Rows>),
 }
 
 /// All rows of a tile, and of the head dimension what one panel has.
@@ -224,7 +224,7 @@ impl Hopper<'_> {
                 let (of_keys, of_values) = (in_pool(), in_pool());
                 LaneBox::Run(Run { present, of_keys, of_values })
             }
-            KvBox::Rows => LaneBox::Rows(self.lane_rows(&block.lane)),
+            KvBox::Rows => LaneBox::Rows(Box::new(self.lane_rows(&block.lane))),
         }
     }
 

@@ -127,9 +127,8 @@ impl Hopper<'_> {
     pub(super) fn copy_rows(&mut self, flow: &mut Flow<Producer>, to: View, pool: ParamId, checked: bool) {
         let slot = flow.role.slot.clone().expect("a slot is awaited before it is copied to");
         let (extent, tile) = (flow.role.extent(), flow.role.tile(to));
-        let LaneBox::Rows(Rows { of_keys, of_values, blocks }) = &flow.role.lane_box else {
-            unreachable!("whose lanes copy has rows")
-        };
+        let LaneBox::Rows(rows) = &flow.role.lane_box else { unreachable!("whose lanes copy has rows") };
+        let Rows { of_keys, of_values, blocks } = &**rows;
         let Share { copy, row, place, from, .. } = if to.buffer == KEYS { of_keys } else { of_values };
         let left = checked.then(|| {
             // Rows of the tile that exist, less this lane's row of the first pass.
