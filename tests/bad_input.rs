@@ -115,12 +115,12 @@ fn launches() {
         (
             "blocks of 12",
             |l| l.block_size(12),
-            "argument `k` has blocks of 12 tokens: the block size must be a multiple of 8",
+            "argument `k` has blocks of 12 tokens: the block size must be 1, 2, 4 or a multiple of 8",
         ),
         (
             "blocks of nothing",
             |l| l.block_size(0),
-            "argument `k` has blocks of 0 tokens: the block size must be a multiple of 8",
+            "argument `k` has blocks of 0 tokens: the block size must be 1, 2, 4 or a multiple of 8",
         ),
         (
             "five query heads",

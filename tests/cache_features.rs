@@ -200,11 +200,11 @@ fn bad_input_is_a_typed_error() {
     let table: Vec<(Result<(), PagedCacheError>, &str)> = vec![
         (
             made(CacheOptions { block_size: 0, ..options() }),
-            "blocks of 0 tokens: the block size must be a multiple of 8",
+            "blocks of 0 tokens: the block size must be 1, 2, 4 or a multiple of 8",
         ),
         (
             made(CacheOptions { block_size: 12, ..options() }),
-            "blocks of 12 tokens: the block size must be a multiple",
+            "blocks of 12 tokens: the block size must be 1, 2, 4 or a multiple of 8",
         ),
         (
             made(CacheOptions { dtype: DType::I32, ..options() }),

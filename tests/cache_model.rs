@@ -109,13 +109,16 @@ fn drawn(layout: PoolLayout) -> impl Strategy<Value = (CacheOptions, AsyncPolicy
     let evictions = vec![Eviction::Lru, Eviction::Lfu, Eviction::SegmentedLru];
     let policies = vec![AsyncPolicy::Lazy, AsyncPolicy::Random(7), AsyncPolicy::Eager];
     let kinds = prop::sample::select(KINDS.to_vec());
-    let cache =
-        (kinds, 1..24usize, prop::sample::select(vec![0usize, 3, 12]), prop::sample::select(evictions))
-            .prop_map(move |(kind, blocks, host_blocks, eviction)| CacheOptions {
-                eviction,
-                layout,
-                ..options(kind, blocks, host_blocks)
-            });
+    let block_sizes = prop::sample::select(vec![8usize, 1, 2, 4]);
+    let host_blocks = prop::sample::select(vec![0usize, 3, 12]);
+    let cache = (kinds, 1..24usize, block_sizes, host_blocks, prop::sample::select(evictions)).prop_map(
+        move |(kind, blocks, block_size, host_blocks, eviction)| CacheOptions {
+            block_size,
+            eviction,
+            layout,
+            ..options(kind, blocks, host_blocks)
+        },
+    );
     (cache, prop::sample::select(policies), prop::collection::vec(operation(), 200))
 }
 

@@ -72,15 +72,16 @@ fn takes(name: &str, head_dim: HeadDim) -> bool {
     kernel(name).takes(head_dim).is_ok()
 }
 
-/// Ends inside a tile, rows stored whole and one by one, boxes of one block, of half a block, and of eight rows.
+/// Ends inside a tile, rows stored whole and one by one, boxes of one block, of half a block, and of eight rows, and rows of
+/// small blocks.
 const CASES: [Case; 9] = [
     ("causal_attention", ShapeClass::Prefill, &[(131, 150), (0, 9), (20, 33)], (2, 1), 16),
     ("paged_attention", ShapeClass::Append, &[(9, 140), (4, 66)], (4, 2), 16),
     ("paged_full_attention", ShapeClass::Decode, &[(1, 200), (1, 7)], (6, 2), 16),
-    ("paged_attention", ShapeClass::Decode, &[(1, 75), (1, 0)], (4, 2), 8),
+    ("paged_attention", ShapeClass::Decode, &[(1, 75), (1, 0)], (4, 2), 2),
     ("paged_attention", ShapeClass::Prefill, &[(70, 81)], (3, 3), 24),
     ("latent_attention", ShapeClass::Decode, &[(1, 139), (1, 3), (2, 64)], (8, 1), 16),
-    ("latent_attention", ShapeClass::Prefill, &[(70, 75)], (2, 2), 24),
+    ("latent_attention", ShapeClass::Prefill, &[(70, 75)], (2, 2), 1),
     ("latent_contiguous", ShapeClass::Decode, &[(1, 139), (1, 3), (2, 64)], (8, 1), 16),
     ("latent_contiguous", ShapeClass::Prefill, &[(70, 75)], (2, 2), 16),
 ];
@@ -173,7 +174,8 @@ fn planned() {
         for (turn, head_dim) in head_dims(arch).into_iter().enumerate() {
             let lens = vec![(1, 521), (5, 230)];
             let (q_heads, kv_heads) = [(4, 2), (3, 1)][turn % 2];
-            let (block_size, layout) = ([16, 8, 24][turn % 3], [PoolLayout::Nhd, PoolLayout::Hnd][turn % 2]);
+            let (block_size, layout) =
+                ([16, 8, 24, 4][turn % 4], [PoolLayout::Nhd, PoolLayout::Hnd][turn / 3 % 2]);
             let of = Problem { head_dim, lens, q_heads, kv_heads, block_size, layout, ..Problem::default() };
             let own = ["paged_attention", "causal_attention"][turn / 2 % 2];
             let names = [own, "latent_attention", "latent_contiguous"];

@@ -283,13 +283,16 @@ fn where_tokens_lie() {
         // Other layouts
         place(16, Hnd, Hnd, 1),
         place(16, Nhd, Hnd, 4),
-        // Other sizes
+        // Other sizes, down to one token
         place(8, Nhd, Nhd, 5),
         place(24, Nhd, Hnd, 6),
         place(40, Hnd, Nhd, 7),
         place(64, Hnd, Hnd, 8),
         place(128, Nhd, Nhd, 9),
         place(256, Hnd, Nhd, 10),
+        place(1, Nhd, Hnd, 11),
+        place(2, Hnd, Hnd, 12),
+        place(4, Nhd, Nhd, 13),
     ];
     type Case = (Arch, &'static [(usize, usize)], usize, usize, usize, (usize, usize), i32);
     use Arch::{Sm80, Sm90a};

@@ -281,7 +281,10 @@ fn bad_arguments() {
             &["head_dim 272 has no kernels: they are made for multiples of 16 from 32 to 256"],
         ),
         ("emit attention --shape wide", &["unknown shape class `wide`: write prefill, append or decode"]),
-        ("emit paged_attention --block-size 12", &["block size 12 is not a multiple of 8"]),
+        (
+            "emit paged_attention --block-size 12",
+            &["block size 12 has no kernels: blocks have 1, 2, 4 or a multiple of 8 tokens"],
+        ),
         ("check attention --device gpu", &["no device `gpu`: write emulator, or cuda:0"]),
         ("check attention --device cuda:x", &["no device `cuda:x`: write emulator, or cuda:0"]),
         ("check attention --async later", &["unknown policy `later`: write eager, lazy or random:SEED"]),

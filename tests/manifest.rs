@@ -116,6 +116,25 @@ fn pairs() -> Vec<Entry> {
     entries
 }
 
+/// Blocks of fewer than eight tokens, in every head dimension and shape, with a way to get work by turns.
+fn small_blocks() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for name in ["paged_attention", "latent_attention"] {
+        let program = (find(name).unwrap().program)();
+        for arch in ARCHS {
+            let head_dims = tuned_head_dims(arch).iter().filter(|head_dim| program.takes(**head_dim).is_ok());
+            for (&head_dim, shape) in head_dims.flat_map(|of| ShapeClass::ALL.map(|shape| (of, shape))) {
+                let index = entries.len();
+                let work = Work::ALL[index % 3];
+                let block_size = Some([1, 2, 4][index / 2 % 3]);
+                let spec = Spec { head_dim, block_size, ..spec(program, arch, shape, work, index) };
+                entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
+            }
+        }
+    }
+    entries
+}
+
 fn shapes_and_works() -> impl Iterator<Item = (ShapeClass, Work)> {
     ShapeClass::ALL.into_iter().flat_map(|shape| Work::ALL.map(|work| (shape, work)))
 }
@@ -186,8 +205,10 @@ fn line(Entry { name, program, spec }: &Entry) -> String {
 
 #[test]
 fn what_everything_compiles_to() {
-    let entries: Vec<Entry> =
-        [stock(), users(), drawn(), other_head_dims(), pairs()].into_iter().flatten().collect();
+    let entries: Vec<Entry> = [stock(), users(), drawn(), other_head_dims(), pairs(), small_blocks()]
+        .into_iter()
+        .flatten()
+        .collect();
     assert!(entries.len() <= 3000, "{} kernels: too many to be made each time", entries.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads);

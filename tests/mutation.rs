@@ -21,12 +21,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How a mutant is run until something objects: cheap and telling ones first.
-fn harnesses() -> Vec<EmulatorOptions> {
-    let options = |policy, warp_order, sanitize| EmulatorOptions {
+/// How a mutant is run until something objects, under these checks: cheap and telling ones first.
+fn harnesses(checks: Sanitize) -> Vec<EmulatorOptions> {
+    let options = |policy, warp_order, sanitizes| EmulatorOptions {
         policy,
         warp_order,
-        sanitize: Sanitize::from(sanitize),
+        sanitize: if sanitizes { checks } else { Sanitize::NONE },
         instruction_budget: 20_000_000,
         ..EmulatorOptions::default()
     };
@@ -60,12 +60,12 @@ fn outputs(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Who objects to the kernel in `folder`, or to its results, which should be `want`; `None` if nobody does.
-fn objection(folder: &Path, want: &[Vec<u8>]) -> Option<String> {
+fn objection(folder: &Path, want: &[Vec<u8>], checks: Sanitize) -> Option<String> {
     let case = match Case::load(folder.join("launch.json")) {
         Ok(case) => case,
         Err(error) => return Some(format!("not loaded: {error}")),
     };
-    harnesses().into_iter().find_map(|options| {
+    harnesses(checks).into_iter().find_map(|options| {
         let report = match case.run(&Device::emulator_with(options)) {
             Ok(report) => report,
             Err(error) => return Some(error.to_string().lines().next().unwrap_or_default().to_string()),
@@ -117,7 +117,7 @@ fn survivors_of_case(name: &str) -> (usize, Vec<String>) {
         }
         count += 1;
         fs::write(folder.0.join("kernel.ptx"), &mutant.text).expect("written");
-        if objection(&folder.0, &want).is_none() {
+        if objection(&folder.0, &want, Sanitize::USUAL).is_none() {
             survivors.push(format!("{name}, line {}: {}", mutant.line, mutant.what));
         }
     }
@@ -141,6 +141,8 @@ fn every_mutant_of_hoppers_instructions_is_caught() {
 struct Hopper {
     kernel: &'static str,
     head_dim: HeadDim,
+    /// Of a paged cache.
+    block_size: usize,
     shape: ShapeClass,
     lens: &'static [(usize, usize)],
     /// Query and KV heads.
@@ -167,7 +169,7 @@ struct Exempt {
 const SET_UP: &str = "barriers, and who this thread is";
 const OVER: &str = "consumers are told that this was all";
 /// Kernels with one consumer, which waits for V between its two products.
-const ALONE: &[&str] = &["paged", "decode", "packed"];
+const ALONE: &[&str] = &["paged", "decode", "rows", "packed"];
 const ONE_OF_TWO: &str = "a fence before each product of an iteration, as ptxas wants it where a wait stands between them: it puts in what is \
      missing and says so (C7519), which `kgen verify` refuses; on the emulator either does for both";
 
@@ -183,7 +185,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "mbarrier.try_wait",
         place: (OVER, "await empty tile info@0"),
         next: "",
-        kernels: &["paged", "decode", "head_dim 256", "packed", "latent"],
+        kernels: &["paged", "decode", "rows", "head_dim 256", "packed", "latent"],
         why: "O over Q: the last Q was copied once the tile before it had been stored, when it had been read",
     },
     Exempt {
@@ -204,7 +206,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "fence.proxy.async",
         place: (SET_UP, ""),
         next: "",
-        kernels: &["dense", "one stage", "paged", "decode", "head_dim 256", "latent"],
+        kernels: &["dense", "one stage", "paged", "decode", "rows", "head_dim 256", "latent"],
         why: "for rows of Q that are zeroed: here the heads packed divide a tile, and there are none",
     },
     Exempt {
@@ -218,7 +220,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "bar.sync %alone",
         place: ("store the log-sum-exp", "meet warpgroup"),
         next: "",
-        kernels: &["paged", "decode", "head_dim 256", "packed"],
+        kernels: &["paged", "decode", "rows", "head_dim 256", "packed"],
         why: "O over Q: on the emulator a warp reads its own rows alone of the factor A",
     },
     Exempt {
@@ -264,11 +266,24 @@ fn place(text: &str, line: usize) -> (&str, &str, &str) {
 
 /// All mutants of a kernel for Hopper, run by one block that walks every tile.
 fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
-    let Hopper { kernel, head_dim, shape, lens, heads: (q_heads, kv_heads), window, tile, stages } = *hopper;
+    let Hopper {
+        kernel,
+        head_dim,
+        block_size,
+        shape,
+        lens,
+        heads: (q_heads, kv_heads),
+        window,
+        tile,
+        stages,
+    } = *hopper;
+    // What lanes copy is fenced for products to the letter, which is a strict check.
+    let checks = if block_size < 8 { Sanitize::ALL } else { Sanitize::USUAL };
     // One consumer alone has its rows stored by its warps: what orders bulk copies of O is two consumers' to show.
     let output = (tile.0 == 64).then_some(OutputIn::OverQuery);
     let problem = Problem {
         head_dim,
+        block_size,
         q_heads,
         kv_heads,
         lens: lens.to_vec(),
@@ -296,7 +311,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     fs::write(&path, document.to_string()).expect("written");
 
     let original = Case::load(&path).expect("the case");
-    let sane = EmulatorOptions { sanitize: Sanitize::USUAL, profile: true, ..EmulatorOptions::default() };
+    let sane = EmulatorOptions { sanitize: checks, profile: true, ..EmulatorOptions::default() };
     let report = original.run(&Device::emulator_with(sane)).expect("the kernel itself runs");
     assert!(report.passed(), "{name} is wrong before anything is changed");
     let profile = report.emulated.and_then(|emulated| emulated.profile).expect("it was asked for");
@@ -310,7 +325,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
         }
         count += 1;
         fs::write(folder.0.join("kernel.ptx"), &text).expect("written");
-        if objection(&folder.0, &want).is_some() {
+        if objection(&folder.0, &want, checks).is_some() {
             continue;
         }
         let (stage, comment, next) = place(original.ptx(), line);
@@ -351,6 +366,7 @@ fn every_mutant_for_hopper_is_caught_dense() {
     let hopper = Hopper {
         kernel: "causal_attention",
         head_dim: 64.into(),
+        block_size: 16,
         shape: ShapeClass::Prefill,
         lens: &[(150, 640), (3, 0), (70, 200)],
         heads: (2, 1),
@@ -367,6 +383,7 @@ fn every_mutant_for_hopper_is_caught_one_stage() {
     let hopper = Hopper {
         kernel: "causal_attention",
         head_dim: 64.into(),
+        block_size: 16,
         shape: ShapeClass::Prefill,
         lens: &[(140, 512), (3, 0), (64, 200), (70, 100)],
         heads: (2, 1),
@@ -383,6 +400,7 @@ fn every_mutant_for_hopper_is_caught_paged() {
     let hopper = Hopper {
         kernel: "paged_attention",
         head_dim: 64.into(),
+        block_size: 16,
         shape: ShapeClass::Append,
         lens: &[(70, 384), (3, 0), (20, 91), (5, 200)],
         heads: (2, 1),
@@ -399,6 +417,7 @@ fn every_mutant_for_hopper_is_caught_decode() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
         head_dim: 96.into(),
+        block_size: 16,
         shape: ShapeClass::Decode,
         lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
         heads: (8, 1),
@@ -409,12 +428,30 @@ fn every_mutant_for_hopper_is_caught_decode() {
     all_are_caught_for_hopper("decode", &hopper);
 }
 
+/// Rows of small blocks, which the producer's lanes copy, past the ends of sequences too.
+#[test]
+fn every_mutant_for_hopper_is_caught_rows() {
+    let hopper = Hopper {
+        kernel: "paged_full_attention",
+        head_dim: 64.into(),
+        block_size: 2,
+        shape: ShapeClass::Decode,
+        lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
+        heads: (8, 1),
+        window: None,
+        tile: (64, 64),
+        stages: 3,
+    };
+    all_are_caught_for_hopper("rows", &hopper);
+}
+
 /// O over Q.
 #[test]
 fn every_mutant_for_hopper_is_caught_head_dim_256() {
     let hopper = Hopper {
         kernel: "attention",
         head_dim: 256.into(),
+        block_size: 16,
         shape: ShapeClass::Prefill,
         lens: &[(130, 250), (128, 140), (128, 70), (3, 0), (64, 400)],
         heads: (1, 1),
@@ -431,6 +468,7 @@ fn every_mutant_for_hopper_is_caught_packed() {
     let hopper = Hopper {
         kernel: "causal_attention",
         head_dim: 64.into(),
+        block_size: 16,
         shape: ShapeClass::Append,
         lens: &[(70, 384), (12, 128), (13, 130), (3, 0), (5, 40), (9, 70)],
         heads: (5, 1),
@@ -477,7 +515,7 @@ fn survivors(head_dim: HeadDim, dtype: DType) -> (String, Vec<String>) {
             let mut caught = 0;
             for mutant in &all {
                 fs::write(folder.0.join("kernel.ptx"), &mutant.text).expect("written");
-                match objection(&folder.0, &want) {
+                match objection(&folder.0, &want, Sanitize::USUAL) {
                     Some(_) => caught += 1,
                     None => {
                         let (name, line) = (stock.name, mutant.line);
@@ -522,6 +560,7 @@ fn every_mutant_for_hopper_is_caught_latent() {
     let hopper = Hopper {
         kernel: "latent_attention",
         head_dim: LATENT,
+        block_size: 16,
         shape: ShapeClass::Append,
         lens: &[(20, 270), (1, 0), (17, 128)],
         heads: (4, 1),

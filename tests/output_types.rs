@@ -54,7 +54,7 @@ fn problem(&(_, lens, q_heads, kv_heads): &Batch, number: usize) -> Problem {
         lens: lens.to_vec(),
         q_heads,
         kv_heads,
-        block_size: [16, 8, 24][number % 3],
+        block_size: [16, 8, 24, 2][number % 4],
         seed: number as u64,
         ..Problem::default()
     }

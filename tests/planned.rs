@@ -40,11 +40,11 @@ fn parts_give_what_the_whole_gives() {
             ("softcap_attention", MIXED, 2, 1, 16, &[("cap", 5.0)], 4),
             ("alibi_attention", MIXED, 4, 2, 16, &[], 3),
             ("paged_attention", MIXED, 8, 2, 16, &[("window", 100.0)], 3),
-            ("paged_attention", FEW_KEYS, 2, 1, 8, &[], 6),
+            ("paged_attention", FEW_KEYS, 2, 1, 4, &[], 6),
             ("paged_attention", &[(1, 500), (33, 97), (4, 113)], 6, 2, 24, &[], 7),
             ("paged_full_attention", &[(1, 517), (2, 600)], 8, 1, 24, &[], 8),
             // Groups that no tile of a short class holds.
-            ("paged_full_attention", &[(1, 300), (3, 210)], 80, 1, 16, &[], 2),
+            ("paged_full_attention", &[(1, 300), (3, 210)], 80, 1, 1, &[], 2),
             ("causal_attention", &[(1, 300), (5, 210)], 20, 1, 16, &[], 2),
             ("alibi_attention", &[(1, 300), (30, 210)], 14, 2, 16, &[], 3),
         ];
@@ -85,7 +85,7 @@ fn one_to_eight_parts() {
                     lens: vec![(1, 521), (19, 530)],
                     q_heads: 4,
                     kv_heads: 2,
-                    block_size: [8, 16, 24][parts % 3],
+                    block_size: [8, 16, 24, 1][parts % 4],
                     seed: (parts + 10 * index) as u64,
                     ..Problem::default()
                 };
@@ -216,12 +216,13 @@ fn random_batches() {
         "paged_attention",
         "paged_full_attention",
     ];
+    let block_sizes = prop::sample::select(vec![8usize, 1, 2, 4, 16, 24, 32, 40, 48]);
     let strategy = (
-        (lens, prop::sample::select(vec![(1, 1), (2, 2), (4, 1), (6, 2), (5, 1)]), 1..7usize),
+        (lens, prop::sample::select(vec![(1, 1), (2, 2), (4, 1), (6, 2), (5, 1)]), block_sizes),
         prop::sample::select(kernels.to_vec()),
         (prop::option::of(1..9usize), 1..200i32, any::<u64>(), prop::bool::ANY, prop::bool::ANY),
     );
-    let test = |((lens, (q_heads, kv_heads), eighths), kernel, (parts, window, seed, hopper, bf16))| {
+    let test = |((lens, (q_heads, kv_heads), block_size), kernel, (parts, window, seed, hopper, bf16))| {
         let mut scalars = BTreeMap::new();
         if matches!(kernel, "sliding_window_attention" | "paged_attention") {
             scalars.insert("window".to_owned(), f64::from(window));
@@ -230,7 +231,7 @@ fn random_batches() {
             lens,
             q_heads,
             kv_heads,
-            block_size: 8 * eighths,
+            block_size,
             scalars,
             seed,
             dtype: if bf16 { DType::Bf16 } else { DType::F16 },

@@ -71,14 +71,14 @@ fn shared_prefixes_are_computed_once() {
     let mixed: &[(usize, usize)] = &[(1, 40), (40, 300), (1, 210), (0, 200), (7, 240), (3, 90), (2, 64)];
     let table: [Case; 9] = [
         ("paged_full_attention", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
-        ("paged_full_attention", decode, 3, 1, 8, &[prefix(0..4, 136)], Some(3)),
+        ("paged_full_attention", decode, 3, 1, 4, &[prefix(0..4, 132)], Some(3)),
         ("paged_attention", decode, 8, 1, 24, &[prefix(0..4, 168)], None),
         ("paged_full_attention", decode, 8, 2, 24, &[prefix(0..4, 192), prefix(4..5, 72)], Some(2)),
         ("paged_full_attention", mixed, 4, 2, 16, &[prefix(1..5, 192)], None),
         ("paged_full_attention", mixed, 6, 2, 24, &[prefix(1..5, 192), prefix(5..7, 48)], Some(4)),
         ("causal_paged", mixed, 4, 2, 16, &[prefix(1..5, 192)], None),
         ("causal_paged", mixed, 2, 2, 8, &[prefix(1..5, 200)], Some(3)),
-        ("causal_paged", decode, 5, 1, 8, &[prefix(0..4, 104)], Some(1)),
+        ("causal_paged", decode, 5, 1, 1, &[prefix(0..4, 101)], Some(1)),
     ];
     let causal = causal_paged::program();
     for arch in ARCHS {

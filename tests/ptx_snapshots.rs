@@ -92,7 +92,7 @@ fn plans_for_ampere() {
     }
 }
 
-/// Two consumers that take turns; one alone, with blocks of a cache; O over Q; partial results.
+/// Two consumers that take turns; one alone, with blocks of a cache; O over Q; partial results; rows of small blocks.
 #[test]
 fn plans() {
     use ShapeClass::*;
@@ -101,6 +101,7 @@ fn plans() {
         ("paged_full_attention", spec(DType::F16, 64, Some(16), Decode)),
         ("attention", spec(DType::F16, 256, None, Prefill)),
         ("paged_attention", Spec { work: Work::Partials, ..spec(DType::F16, 128, Some(16), Append) }),
+        ("paged_attention", spec(DType::F16, 128, Some(1), Prefill)),
     ];
     for (kernel, spec) in table {
         let compiled = compiled(kernel, &for_hopper(spec));
@@ -116,8 +117,8 @@ fn a_kernel_for_hopper() {
     insta::assert_snapshot!(format!("sm_90a_{}", compiled.entry), compiled.text());
 }
 
-/// Blocks smaller than a tile, equal, larger, and neither multiple nor divisor.
-const BLOCK_SIZES: [usize; 6] = [8, 16, 24, 40, 64, 128];
+/// Blocks smaller than eight rows, smaller than a tile, equal, larger, and neither multiple nor divisor.
+const BLOCK_SIZES: [usize; 6] = [2, 8, 16, 24, 64, 128];
 
 /// What a program is compiled to: four of seven for Ampere, and two for Hopper, whose head dimensions are many.
 fn specs(program: &Program, arch: Arch) -> Vec<Spec> {

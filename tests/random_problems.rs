@@ -52,19 +52,24 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
     let tensors = (
         prop::sample::select(vec![DType::F16, DType::Bf16]),
         0..60usize,
-        1..=9usize,
+        prop::sample::select(vec![8usize, 1, 2, 4, 16, 24, 32, 40, 48, 56, 64, 72]),
         prop::sample::select(vec![PoolLayout::Nhd, PoolLayout::Hnd]),
         0..1000u64,
     );
     (device(), lens, heads, tensors).prop_map(
-        |((arch, policy, warp_order), lens, (group, kv_heads), (dtype, head_dim, eights, layout, seed))| {
+        |(
+            (arch, policy, warp_order),
+            lens,
+            (group, kv_heads),
+            (dtype, head_dim, block_size, layout, seed),
+        )| {
             let problem = Problem {
                 dtype,
                 head_dim: HEAD_DIMS[head_dim % HEAD_DIMS.len()].into(),
                 q_heads: group * kv_heads,
                 kv_heads,
                 lens,
-                block_size: 8 * eights,
+                block_size,
                 layout,
                 seed,
                 ..Problem::default()

@@ -100,6 +100,8 @@ fn every_byte_once() {
         ("attention", base("128", &[(1, 2048)], 8, 1, 16), 1),
         ("paged_full_attention", base("128", &[(1, 2048)], 8, 1, 16), 1),
         ("paged_full_attention", base("64", &[(1, 2048)], 8, 1, 16), 1),
+        // Of every token its entry as well, for K and for V.
+        ("paged_full_attention", base("128", &[(1, 2048)], 8, 1, 1), 1),
         ("paged_full_attention", base("128", &[(1, 2048); 4], 8, 1, 16), 4),
         ("attention", base("192/128", &[(256, 1024)], 2, 2, 16), 2),
         ("paged_full_attention", base("192/128", &[(1, 2048)], 8, 1, 16), 1),
@@ -136,10 +138,11 @@ fn every_byte_once() {
     }
 }
 
-/// A paged tile of K or V is copied in a box for each block, whatever the head dimension and the pool's layout.
+/// A paged tile of K or V is copied in a box for each block, whatever the head dimension and the pool's layout; of blocks
+/// of fewer than eight rows by 16 bytes a lane.
 #[test]
 fn a_block_is_one_copy() {
-    // The head dimension, the block size, the tile, and the copies of a tile of columns.
+    // The head dimension, the block size, the tile, and the copies of a tile of columns: boxes, or chunks.
     let table = [
         (64, 16, (128, 128), 8),
         (96, 16, (128, 128), 8),
@@ -152,6 +155,8 @@ fn a_block_is_one_copy() {
         (256, 16, (128, 80), 5),
         // Blocks that do not divide a tile: runs of eight rows.
         (128, 24, (128, 128), 16),
+        (128, 1, (128, 128), 128 * 16),
+        (96, 4, (128, 128), 128 * 12),
     ];
     for (head_dim, block_size, tile, copies) in table {
         for layout in [PoolLayout::Nhd, PoolLayout::Hnd] {
@@ -171,7 +176,8 @@ fn a_block_is_one_copy() {
             let shape = Some(ShapeClass::Prefill);
             let options = LaunchOptions { shape, tuning, ..LaunchOptions::default() };
             let (profile, _) = count_with("paged_full_attention", &problem, options);
-            let is_box = |line: &&Line| line.instruction.contains("cp.async.bulk.tensor.5d");
+            let by = if block_size < 8 { "cp.async.cg" } else { "cp.async.bulk.tensor.5d" };
+            let is_box = |line: &&Line| line.instruction.contains(by);
             let boxes: u64 = profile.lines.iter().filter(is_box).map(|line| line.lanes).sum();
             assert_eq!(boxes, 3 * 2 * copies, "head_dim {head_dim}, blocks of {block_size}, {layout:?}");
         }

@@ -47,7 +47,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
             q_heads,
             kv_heads,
             lens: lens.to_vec(),
-            block_size: [16, 8, 40, 128][number % 4],
+            block_size: [16, 8, 40, 128, 1, 2, 4][number % 7],
             layout: if number.is_multiple_of(3) { PoolLayout::Hnd } else { PoolLayout::Nhd },
             seed: number as u64,
             scalars: scalars.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),

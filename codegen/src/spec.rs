@@ -1,6 +1,7 @@
 //! What a program is specialised to before it is lowered: target, element type, head dimension, where keys
 //! and values lie, and the class of shapes it will be launched on.
 
+use crate::layout::swizzle::PERIOD;
 use crate::program::DType;
 use crate::tuning::Tuning;
 use std::fmt;
@@ -101,6 +102,15 @@ impl FromStr for ShapeClass {
             .find(|class| class.as_str() == text)
             .ok_or_else(|| format!("unknown shape class `{text}`: write prefill, append or decode"))
     }
+}
+
+/// Which block sizes [`takes_block_size`] takes, in words.
+pub const BLOCK_SIZES: &str = "1, 2, 4 or a multiple of 8";
+
+/// Whether there are kernels for a paged cache of blocks of so many tokens. A tile is laid out by eight rows: whole blocks make
+/// eight of them, or eight are in one block.
+pub fn takes_block_size(tokens: usize) -> bool {
+    tokens > 0 && (tokens.is_multiple_of(PERIOD) || PERIOD.is_multiple_of(tokens))
 }
 
 /// Where a kernel's blocks learn which tile is theirs, and what they leave of it.

@@ -36,6 +36,7 @@ fn compiled() -> Vec<Compiled> {
         ("causal_attention", None),
         ("paged_attention", Some(16)),
         ("paged_attention", Some(24)),
+        ("paged_attention", Some(2)),
     ];
     let mut all = Vec::new();
     for (name, block_size) in kernels {
@@ -98,10 +99,18 @@ fn boxes_of_the_plan_are_those_of_the_kernel() {
             "{entry}"
         );
         let text = flashpage_ptx::print(&module);
-        // K and V of the rightmost tile and of the others, a box for each lane; and Q.
-        let copies = text.matches("mbarrier::complete_tx::bytes").count();
-        assert!(keys.boxes.max(values.boxes) <= 32, "{entry}");
-        assert_eq!(copies, 4 + 1, "{entry}");
+        // K and V of the rightmost tile and of the others, a box for each lane, or chunks of rows by all; and Q.
+        let boxes = text.matches("mbarrier::complete_tx::bytes").count();
+        let chunks = text.matches("cp.async.cg").count();
+        match roles.copies_rows() {
+            true => {
+                assert_eq!((boxes, chunks), (1, 2 * (bytes(keys) + bytes(values)) / (32 * 16)), "{entry}")
+            }
+            false => {
+                assert!(keys.boxes.max(values.boxes) <= 32, "{entry}");
+                assert_eq!((boxes, chunks), (4 + 1, 0), "{entry}");
+            }
+        }
     }
 }
 
@@ -133,9 +142,11 @@ fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
         let shape =
             ShapeClass::ALL.into_iter().find(|shape| entry.contains(shape.as_str())).expect("a shape");
         let (of_query, of_keys) = kept(shape);
+        // Rows by lanes, or boxes.
+        let copies = ["cp.async.cg", "mbarrier::complete_tx::bytes"];
         let mut policies: Vec<Option<&str>> = text
             .lines()
-            .filter(|line| line.contains("mbarrier::complete_tx::bytes"))
+            .filter(|line| copies.iter().any(|copy| line.contains(copy)))
             .map(|line| {
                 let last = line.rsplit(' ').next().map(|last| last.trim_end_matches(';'));
                 // Each copy makes its policy itself: they differ by number.
@@ -144,7 +155,8 @@ fn copies_say_what_the_cache_is_to_keep_and_maps_are_fetched_first() {
             })
             .collect();
         policies.sort_unstable();
-        let mut expected = vec![of_keys; 4];
+        let by_lanes = text.matches(copies[0]).count();
+        let mut expected = vec![of_keys; if by_lanes > 0 { by_lanes } else { 4 }];
         expected.push(Some(of_query));
         expected.sort_unstable();
         assert_eq!(policies, expected, "{entry}");

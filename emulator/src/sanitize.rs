@@ -34,6 +34,9 @@ pub struct Sanitize {
     /// With [`Sanitize::races`], which it brings along: a racing write counts even if it stores the value that is there
     /// already. Compilers let every warp store the same constants, which does no harm; but in a kernel of one's own it
     /// is mostly the data that happened to be equal, as when all of it is zero.
+    ///
+    /// With [`Sanitize::fences`], what lanes copied (`cp.async`) needs a `fence.proxy.async` before it is read through the async
+    /// proxy, as ordinary writes do. FlashAttention-3 and CUTLASS have none there, and hardware gives them what they want.
     pub strict: bool,
 }
 

@@ -3,6 +3,7 @@
 
 mod two_warps;
 
+use flashpage_emulator::{Options, Sanitize};
 use two_warps::{INIT, LANES, NEXT_LANE, OTHER_WARP, RACE, STORE, check, harnesses, run};
 
 #[test]
@@ -123,6 +124,34 @@ fn the_async_proxy_needs_its_fence() {
                 true => assert_eq!(got, Ok(()), "{parts:?}"),
                 false => assert!(got.as_ref().is_err_and(|m| m.contains(want)), "{parts:?}: {got:?}"),
             }
+        }
+    }
+}
+
+/// One that reads what lanes have copied needs it too, if strictly: by an mbarrier, by a wait, on either side.
+#[test]
+fn what_lanes_copied_needs_it_strictly() {
+    let copy = "@%p1 cp.async.bulk.global.shared::cta.bulk_group [%rd2], [S], 256; cp.async.bulk.commit_group; \
+                cp.async.bulk.wait_group.read 0;";
+    let (fence, barrier) = ("fence.proxy.async.shared::cta;", "bar.sync 0;");
+    let bring = "cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.wait_all;";
+    let arrive = "cp.async.ca.shared.global [%r3], [%rd3], 4; cp.async.mbarrier.arrive.noinc.shared.b64 [B]; \
+                  W: mbarrier.try_wait.parity.shared.b64 %p5, [B], 0; @!%p5 bra W;";
+    let rows: &[(&[&str], bool)] = &[
+        (&[bring, fence, barrier, copy], true),
+        (&[bring, barrier, fence, copy], true),
+        (&[bring, barrier, copy], false),
+        (&[fence, bring, barrier, copy], false),
+        (&[INIT, arrive, fence, copy], true),
+        (&[INIT, arrive, copy], false),
+    ];
+    for (parts, is_fenced) in rows {
+        for options in harnesses() {
+            assert_eq!(run(&parts.join(" "), &options), Ok(()), "{parts:?}");
+            let strict = Options { sanitize: Sanitize::ALL, ..options };
+            let got = run(&parts.join(" "), &strict);
+            let found = got.as_ref().is_err_and(|m| m.contains("no `fence.proxy.async`"));
+            assert_eq!((got.is_ok(), found), (*is_fenced, !is_fenced), "{parts:?}: {got:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{
     Along, Axis, DType, Expr, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
 };
+use flashpage_codegen::spec::takes_block_size;
 
 /// Checked arguments and the shapes of the batch.
 #[derive(Debug)]
@@ -256,7 +257,7 @@ impl<'a> Batch<'a> {
                 let Some(shape) = pool.shape() else {
                     return Err(self.shape_error(param, pool.tensor, format!("it takes {names}")));
                 };
-                if shape.block_size == 0 || !shape.block_size.is_multiple_of(8) {
+                if !takes_block_size(shape.block_size) {
                     let param = self.name(param).to_string();
                     return Err(LaunchError::BlockSize { param, block_size: shape.block_size });
                 }

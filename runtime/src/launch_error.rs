@@ -4,6 +4,7 @@ use crate::device::DeviceError;
 use crate::tensor::TensorError;
 use flashpage_codegen::CompileError;
 use flashpage_codegen::program::DType;
+use flashpage_codegen::spec::BLOCK_SIZES;
 
 /// Why a launch was refused or failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -159,7 +160,10 @@ pub enum LaunchError {
         given: usize,
     },
     /// A block size that kernels are not made for.
-    #[error("argument `{param}` has blocks of {block_size} tokens: the block size must be a multiple of 8")]
+    #[error(
+        "argument `{param}` has blocks of {block_size} tokens: the block size must be {BLOCK_SIZES}",
+        BLOCK_SIZES = BLOCK_SIZES
+    )]
     BlockSize {
         /// The pool.
         param: String,

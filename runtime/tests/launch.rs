@@ -124,7 +124,7 @@ fn bad_arguments_are_told_what_is_wrong() {
         ),
         (
             |g| g.pool = Tensor::zeros(&g.device, DType::F16, &[3, 12, 2, 64]).unwrap(),
-            "argument `k` has blocks of 12 tokens: the block size must be a multiple of 8",
+            "argument `k` has blocks of 12 tokens: the block size must be 1, 2, 4 or a multiple of 8",
         ),
         (
             |g| g.o = Tensor::zeros(&g.device, DType::F16, &[4, 4, 64]).unwrap(),

@@ -83,7 +83,7 @@ pub fn form(seed: u64) -> Form {
         q_heads: group * kv_heads,
         kv_heads,
         lens: (0..1 + draw.below(3)).map(|_| (length(&mut draw), length(&mut draw))).collect(),
-        block_size: 8 * draw.pick(&[1, 2, 3]),
+        block_size: draw.pick(&[8, 16, 24, 1, 2, 4]),
         seed: draw.bits() % 1000,
         ..Problem::default()
     };

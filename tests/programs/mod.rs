@@ -316,7 +316,7 @@ fn problem(draw: &mut Draw, values: ValuesOf) -> Problem {
         q_heads: group * kv_heads,
         kv_heads,
         lens,
-        block_size: 8 * draw.pick(&[1, 2, 3, 5, 8, 16]),
+        block_size: draw.pick(&[8, 16, 24, 40, 64, 128, 1, 2, 4]),
         layout: draw.pick(&[PoolLayout::Nhd, PoolLayout::Hnd]),
         seed: draw.bits() % 1000,
         ..Problem::default()

@@ -5,6 +5,7 @@ use super::row::{Carries, both};
 use super::{LATENT, MAX_STAGES, ScheduleError, in_keys, list, ring_table, row_head_dim};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
+use crate::layout::swizzle::PERIOD;
 use crate::program::Expr;
 use crate::schedule::{QueryIn, Ring, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
@@ -31,7 +32,8 @@ impl Carries {
             && !fits_tightly(spec, attention, kept);
         // Tiles of two widths: a thread has a place in each.
         let two_widths = spec.head_dim.qk != spec.head_dim.v;
-        let rows = rows || odd_blocks || tight || two_widths || halves_are_too_much(spec);
+        let small_blocks = attention.table.is_some() && small_blocks_are_too_much(spec);
+        let rows = rows || odd_blocks || tight || two_widths || halves_are_too_much(spec) || small_blocks;
         if rows { Carries::Rows } else { Carries::Little }
     }
 }
@@ -42,6 +44,13 @@ fn halves_are_too_much(spec: &Spec) -> bool {
     let has_least_left =
         matches!((spec.head_dim.larger(), spec.shape), (112, ShapeClass::Prefill) | (240, _));
     has_least_left && spec.work.is_planned()
+}
+
+/// Whether asking for the block of every row needs more registers than a kernel has left. ptxas has been seen to spill 12 to 68
+/// bytes of decodes of these head dimensions, of which Q fills what K and V leave.
+fn small_blocks_are_too_much(spec: &Spec) -> bool {
+    let has_least_left = matches!((spec.head_dim.larger(), spec.shape), (240 | 256, ShapeClass::Decode));
+    has_least_left && spec.block_size.is_some_and(|size| size < PERIOD)
 }
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without

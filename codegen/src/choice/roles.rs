@@ -5,6 +5,7 @@ use super::row::{MaskClass, RolesRow, both, pair};
 use super::{LATENT, MAX_STAGES, ScheduleError, in_keys, roles_table, row_head_dim};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
+use crate::layout::swizzle::PERIOD;
 use crate::program::Expr;
 use crate::schedule::{
     KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
@@ -64,7 +65,8 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     }
     roles = tuned(roles, &spec.tuning)?;
     if let Some(block_size) = block_size {
-        roles.kv_box = KvBox::Run { rows: gcd(block_size, roles.cols) };
+        let rows = gcd(block_size, roles.cols);
+        roles.kv_box = if rows < PERIOD { KvBox::Rows } else { KvBox::Run { rows } };
     }
     Ok(Some(roles))
 }
@@ -182,8 +184,18 @@ mod tests {
 
     #[test]
     fn tiles_hold_whole_blocks() {
-        let table =
-            [(16, 160), (24, 144), (32, 160), (40, 160), (48, 144), (64, 128), (128, 128), (256, 128)];
+        let table = [
+            (1, 160),
+            (4, 160),
+            (16, 160),
+            (24, 144),
+            (32, 160),
+            (40, 160),
+            (48, 144),
+            (64, 128),
+            (128, 128),
+            (256, 128),
+        ];
         for (block_size, cols) in table {
             assert_eq!(columns_of_blocks(160, block_size), cols, "blocks of {block_size}");
         }

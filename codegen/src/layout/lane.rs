@@ -19,6 +19,9 @@ pub struct Field {
 /// Bits of a lane's number.
 pub const LANE_BITS: u32 = 5;
 
+/// Lanes of a warp.
+pub const LANES: usize = 1 << LANE_BITS;
+
 impl LaneMap {
     /// The number of a lane.
     pub fn of(self, lane: usize) -> usize {
@@ -45,6 +48,7 @@ pub const fn field(from: u32, bits: u32, times: usize) -> Field {
 mod tests {
     use super::*;
     use crate::layout::fragment::{CHUNKS_FIRST, FIRST_COL, FIRST_ROW, QUAD_LANE, ROWS_FIRST};
+    use crate::layout::panel::{Order, PanelCopy, Panels};
     use crate::layout::swizzle::{COPY_CHUNK, copy_row};
 
     /// Every map of the layouts: its fields lie in a lane's number, and what is left of it by eight is what its numbers leave.
@@ -53,7 +57,12 @@ mod tests {
         let addressed = [ROWS_FIRST, CHUNKS_FIRST].map(|at| [at.row, at.chunk]).concat();
         let others = [QUAD_LANE, FIRST_ROW, FIRST_COL, COPY_CHUNK];
         let copied = [128, 64, 32].map(copy_row);
-        for map in addressed.into_iter().chain(others).chain(copied) {
+        let to_panels = [128, 64, 32].map(|span| {
+            let copy = PanelCopy { panels: Panels { rows: 16, span, count: 1, order: Order::ByPanel } };
+            [copy.row(), copy.chunk()]
+        });
+        let all = addressed.into_iter().chain(others).chain(copied);
+        for map in all.chain(to_panels.into_iter().flatten()) {
             for Field { from, bits, times } in map.0 {
                 assert!(*bits > 0 && from + bits <= LANE_BITS && times.is_power_of_two(), "{map:?}");
             }

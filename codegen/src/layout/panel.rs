@@ -18,6 +18,7 @@
 //! bytes, bits 62–63 the swizzle. So either order is one that it can be told of.
 
 use super::fragment::K;
+use super::lane::{LANES, LaneMap, field};
 use super::swizzle::{CHUNK, PERIOD, phase};
 
 /// A tile of `rows` rows of the head dimension, in panels of `span` bytes of each.
@@ -111,6 +112,74 @@ impl Panels {
     }
 }
 
+/// Rows of a tile that lies panel by panel, copied by the lanes of one warp in passes of 16 bytes a lane and panel. Neighbouring
+/// lanes have neighbouring chunks of a row's span, so a row's part of a panel is asked for at once:
+///
+/// ```text
+/// span 128    lanes 0 to 7 row 0, 8 to 15 row 1, …     4 rows a pass
+/// span  64    lanes 0 to 3 row 0, 4 to 7 row 1, …      8 rows a pass
+/// span  32    lanes 0, 1 row 0, 2, 3 row 1, …         16 rows a pass
+/// ```
+///
+/// Eight lanes write 128 bytes in a row of memory, whatever the span, so they touch every bank once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PanelCopy {
+    /// The tile.
+    pub panels: Panels,
+}
+
+impl PanelCopy {
+    /// The row of a pass that a lane copies.
+    pub fn row(self) -> LaneMap {
+        const OF_EIGHT: LaneMap = LaneMap(&[field(3, 2, 1)]);
+        const OF_FOUR: LaneMap = LaneMap(&[field(2, 3, 1)]);
+        const OF_TWO: LaneMap = LaneMap(&[field(1, 4, 1)]);
+        match self.panels.span {
+            128 => OF_EIGHT,
+            64 => OF_FOUR,
+            _ => OF_TWO,
+        }
+    }
+
+    /// The chunk of a row's span that a lane copies.
+    pub fn chunk(self) -> LaneMap {
+        const OF_EIGHT: LaneMap = LaneMap(&[field(0, 3, 1)]);
+        const OF_FOUR: LaneMap = LaneMap(&[field(0, 2, 1)]);
+        const OF_TWO: LaneMap = LaneMap(&[field(0, 1, 1)]);
+        match self.panels.span {
+            128 => OF_EIGHT,
+            64 => OF_FOUR,
+            _ => OF_TWO,
+        }
+    }
+
+    /// Neighbouring lanes that copy one row.
+    pub fn lanes_of_row(self) -> usize {
+        self.panels.span / CHUNK
+    }
+
+    /// Rows of a pass.
+    pub fn pass_rows(self) -> usize {
+        LANES / self.lanes_of_row()
+    }
+
+    /// Passes of a tile.
+    pub fn passes(self) -> usize {
+        self.panels.rows / self.pass_rows()
+    }
+
+    /// Byte offset of a lane's chunk in the first panel, in the first pass.
+    pub fn place(self, lane: usize) -> usize {
+        self.panels.offset(self.row().of(lane), self.chunk().of(lane))
+    }
+
+    /// What a pass XORs onto that, and what it adds.
+    pub fn step(self, pass: usize) -> (usize, usize) {
+        let first = pass * self.pass_rows();
+        (self.panels.phase(first) * CHUNK, first * self.panels.span)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Order::{ByGroup, ByPanel};
@@ -150,6 +219,33 @@ mod tests {
                     banks.dedup();
                     assert_eq!(banks.len(), PERIOD, "{tile:?} {first} {chunk}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_copy_every_chunk_to_its_place_and_touch_every_bank_once() {
+        for (span, count) in [(32, 7), (64, 3), (128, 2)] {
+            for rows in [16, 48, 80, 128] {
+                let panels = Panels { rows, span, count, order: ByPanel };
+                let copy = PanelCopy { panels };
+                let mut copied = vec![false; rows * span / CHUNK];
+                for pass in 0..copy.passes() {
+                    let (xor, add) = copy.step(pass);
+                    let at: Vec<usize> = (0..LANES).map(|lane| (copy.place(lane) ^ xor) + add).collect();
+                    for (lane, at) in at.iter().enumerate() {
+                        let row = pass * copy.pass_rows() + copy.row().of(lane);
+                        assert_eq!(*at, panels.offset(row, copy.chunk().of(lane)), "{copy:?} {pass} {lane}");
+                        assert!(!std::mem::replace(&mut copied[at / CHUNK], true));
+                    }
+                    for together in at.chunks(PERIOD) {
+                        let mut banks: Vec<usize> = together.iter().map(|at| at / CHUNK % PERIOD).collect();
+                        banks.sort_unstable();
+                        banks.dedup();
+                        assert_eq!(banks.len(), PERIOD, "{copy:?} {pass}");
+                    }
+                }
+                assert!(copied.into_iter().all(|copied| copied), "{copy:?}");
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::plan::attention::Form;
 use crate::plan::verify::verify;
 use crate::program::{DType, Program};
 use crate::schedule::Schedule;
-use crate::spec::{Arch, HeadDim, Spec};
+use crate::spec::{Arch, BLOCK_SIZES, HeadDim, Spec, takes_block_size};
 use flashpage_ptx::ast::{Function, Item, Linkage, Module, Variable};
 use flashpage_ptx::words::{Space, Type};
 use kernel::Kernel;
@@ -84,9 +84,7 @@ pub enum CompileError {
     #[error(transparent)]
     HeadDim(#[from] crate::program::HeadDimError),
     /// A block size that tiles cannot be cut into.
-    #[error(
-        "block size {0} is not a multiple of 8: tables are walked eight rows at a time; use 8, 16, 32, …"
-    )]
+    #[error("block size {0} has no kernels: blocks have {BLOCK_SIZES} tokens", BLOCK_SIZES = BLOCK_SIZES)]
     BlockSize(usize),
     /// A paged kernel without a block size.
     #[error("kernel `{0}` reads a paged cache: give its block size (`--block-size 16`)")]
@@ -108,7 +106,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     if attention.table.is_some() {
         match spec.block_size {
             None => return Err(CompileError::NoBlockSize(program.name.clone())),
-            Some(size) if size == 0 || size % 8 != 0 => return Err(CompileError::BlockSize(size)),
+            Some(size) if !takes_block_size(size) => return Err(CompileError::BlockSize(size)),
             Some(_) => {}
         }
     }

@@ -318,6 +318,8 @@ pub enum Step {
         /// Whether rows past the sequence's end become zero, where the tile may have some.
         checked: bool,
     },
+    /// Each lane arrives at a slot's full barrier once the copies that it began have landed.
+    FillOnceCopied(View),
     /// Closes the warp's group of copies.
     CommitCopies,
     /// Waits until at most so many groups of this warp's copies are under way.

@@ -8,6 +8,10 @@
 //!
 //! `V@1` is the tile to the right, which came before. The rightmost tile has no `O += P V` before it, and one follows the
 //! leftmost. The producer copies in the order in which consumers ask: K(j), then V(j+1).
+//!
+//! Rows of small blocks ([`KvBox::Rows`](crate::schedule::KvBox)) are copied by the producer's lanes. Those copies are ordinary
+//! writes, which consumers fence before products read them (PTX ISA, proxies: a fence on the way from the write to the read); rows
+//! past the sequence's end come as zeros, so there is no tail to clear.
 
 use super::Function::*;
 use super::attention::*;
@@ -16,6 +20,7 @@ use super::{
     Barriers, Buffer, BufferId, Compute, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place,
     Plan, Role, Shared, Step, Turns, View,
 };
+use crate::layout::lane::LANES;
 use crate::schedule::{
     OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFO_BYTES, TILE_INFOS, ValuesIn, WARPGROUP,
 };
@@ -50,7 +55,10 @@ fn named(roles: &Roles) -> Vec<NamedBarrier> {
         let turn = |copy| NamedBarrier { of: Named::Turn, copy, number: 1 + copy, threads: 2 * WARPGROUP };
         named.extend((0..consumers).map(turn));
     }
-    named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
+    // Who shares rows, or clears what is past a sequence's end.
+    if roles.split > 1 || !roles.copies_rows() {
+        named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
+    }
     if roles.split == 1 {
         named.extend((0..consumers).map(|copy| {
             let of = Named::Meet(Meeting::Alone);
@@ -76,9 +84,14 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     let in_keys = roles.values == ValuesIn::Keys;
     let barriers = if in_keys { values } else { values + stages * of_values.bytes() };
     let pairs = 1 + roles.slots() + TILE_INFOS;
+    // Of lanes that copy each arrives, once its copies have landed.
+    let (fills, counted) = if roles.copies_rows() { (LANES, 0) } else { (1, 1) };
     let infos = barriers + pairs * 2 * BARRIER_BYTES;
     let pair = |before: usize, bytes: usize| {
         Some(Barriers { offset: barriers + before * 2 * BARRIER_BYTES, fills: 1, empties: warps, bytes })
+    };
+    let of_ring = |before: usize, bytes: usize| {
+        pair(before, counted * bytes).map(|barriers| Barriers { fills, ..barriers })
     };
     let tile = |offset, slots, panels: crate::layout::panel::Panels, barriers, turns| {
         let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
@@ -99,15 +112,23 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     let [accumulators, of_scores, of_probabilities] = roles.consumer_holds();
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
+    let blocks = match roles.copies_rows() {
+        // A block for each row is too much to keep: it is looked up again for V.
+        true => Place::Registers { each: roles.cols.div_ceil(LANES), slots: 1, turns: Turns::Columns },
+        // What is looked up for a tile of K is kept for its V, which may be copied an iteration later.
+        false => Place::Registers { each: 2, slots: 2, turns: Turns::Columns },
+    };
     let all = [
         ("Q", tile(0, 1, of_query, pair(0, of_query.bytes()), Turns::SeenItems)),
         ("O tile", tile(output, 1, of_output, None, Turns::SeenItems)),
-        ("K", tile(keys, stages, of_keys, pair(1, of_keys.bytes()), Turns::Columns)),
+        ("K", tile(keys, stages, of_keys, of_ring(1, of_keys.bytes()), Turns::Columns)),
         (
             "V",
             match in_keys {
                 true => NOWHERE,
-                false => tile(values, stages, of_values, pair(1 + stages, of_values.bytes()), Turns::Columns),
+                false => {
+                    tile(values, stages, of_values, of_ring(1 + stages, of_values.bytes()), Turns::Columns)
+                }
             },
         ),
         ("tile info", Place::Shared(info)),
@@ -120,8 +141,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         ("growth", of_tile(2)),
         ("bits", of_tile(of_scores.div_ceil(32))),
         ("item", of_item(TILE_INFO_BYTES / 4)),
-        // What is looked up for a tile of K is kept for its V, which may be copied an iteration later.
-        ("blocks", Place::Registers { each: 2, slots: 2, turns: Turns::Columns }),
+        ("blocks", blocks),
         ("q", Place::Memory),
         ("k", Place::Memory),
         ("v", Place::Memory),
@@ -177,14 +197,29 @@ const TOLD: View = View { buffer: INFO, ago: 0 };
 impl Family<'_> {
     fn producer(&self) -> Vec<Node> {
         let [q, k, v, _] = TENSORS;
-        let look_up =
-            || only_if(self.form.paged, vec![compute(LookUp, &[View::now(ITEM)], &[View::now(BLOCKS)])]);
-        let blocks = |ago| self.form.paged.then_some(View { buffer: BLOCKS, ago });
-        let copy = |to: View, from, at| steps([Step::AwaitEmpty(to), Step::Copy { to, from, at }]);
-        let values = || only_if(!self.in_keys(), copy(V_BEFORE, v, blocks(1)));
+        let blocks = |ago| View { buffer: BLOCKS, ago };
+        let look_up = |ago| vec![compute(LookUp, &[View::now(ITEM)], &[blocks(ago)])];
+        let by_boxes = |to: View, from, at| steps([Step::AwaitEmpty(to), Step::Copy { to, from, at }]);
+        // The rightmost tile may reach past the sequence's end, and so may any whose V is copied a tile later.
+        let by_rows = |to: View, from, checked| {
+            let copy = Step::CopyAsync { to, from, at: Some(blocks(to.ago)), checked };
+            nodes([look_up(to.ago), steps([Step::AwaitEmpty(to), copy, Step::FillOnceCopied(to)])])
+        };
+        let keys = |rightmost| match self.roles.copies_rows() {
+            true => by_rows(K, k, rightmost),
+            false => {
+                let at = self.form.paged.then_some(blocks(0));
+                nodes([only_if(self.form.paged, look_up(0)), by_boxes(K, k, at)])
+            }
+        };
+        let values = || match self.roles.copies_rows() {
+            _ if self.in_keys() => Vec::new(),
+            true => by_rows(V_BEFORE, v, true),
+            false => by_boxes(V_BEFORE, v, self.form.paged.then_some(blocks(1))),
+        };
         let columns = Node::Columns {
-            first: Some(nodes([look_up(), copy(K, k, blocks(0)), copy(Q, q, None)])),
-            each: nodes([look_up(), copy(K, k, blocks(0)), values()]),
+            first: Some(nodes([keys(true), by_boxes(Q, q, None)])),
+            each: nodes([keys(false), values()]),
             last: values(),
         };
         let tell = || {
@@ -236,6 +271,11 @@ impl Family<'_> {
         self.roles.values == ValuesIn::Keys
     }
 
+    /// Waits for a slot that products then read.
+    fn await_tile(&self, of: View) -> Vec<Node> {
+        nodes([step(Step::AwaitFull(of)), only_if(self.roles.copies_rows(), step(Step::FenceProxy))])
+    }
+
     /// V of the tile before.
     fn values_before(&self) -> View {
         if self.in_keys() { View::before(KEYS) } else { V_BEFORE }
@@ -258,12 +298,14 @@ impl Family<'_> {
                 ]),
             )
         };
+        let by_rows = self.roles.copies_rows();
         nodes([
             self.conditions(),
             step(Step::AwaitFull(Q)),
             // K that was not copied comes with a table only. What is V too is contracted over its rows.
-            only_if(self.form.paged || self.in_keys(), tail(K)),
-            steps([Step::AwaitFull(K), Step::FenceProducts]),
+            only_if((self.form.paged || self.in_keys()) && !by_rows, tail(K)),
+            self.await_tile(K),
+            step(Step::FenceProducts),
             self.scores(),
             step(Step::AwaitProducts(0)),
             only_if(!self.in_keys(), step(Step::Release(K))),
@@ -275,7 +317,7 @@ impl Family<'_> {
             ],
             exponentials(self.roles.polynomial),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
-            only_if(!self.in_keys(), tail(V)),
+            only_if(!self.in_keys() && !by_rows, tail(V)),
             // Not earlier: until here they would only take registers.
             vec![compute(Clear, &[], &registers([ACCUMULATORS]))],
         ])
@@ -291,13 +333,15 @@ impl Family<'_> {
         let unless_kept = |then: Vec<Node>| if may_skip { when(Condition::MaximumGrew, then) } else { then };
         nodes([
             self.conditions(),
-            step(Step::AwaitFull(K)),
-            only_if(turns && !self.in_keys(), step(Step::AwaitFull(V_BEFORE))),
+            match turns && !self.in_keys() {
+                true => nodes([step(Step::AwaitFull(K)), self.await_tile(V_BEFORE)]),
+                false => self.await_tile(K),
+            },
             only_if(turns, step(Step::TakeTurn)),
             step(Step::FenceProducts),
             self.scores(),
             // Behind a wait ptxas wants a fence again, or adds one and complains (C7519).
-            only_if(!turns && !self.in_keys(), steps([Step::AwaitFull(V_BEFORE), Step::FenceProducts])),
+            only_if(!turns && !self.in_keys(), nodes([self.await_tile(V_BEFORE), step(Step::FenceProducts)])),
             self.output(),
             only_if(issued, step(Step::PassTurn)),
             step(Step::AwaitProducts(1)),
@@ -350,7 +394,7 @@ impl Family<'_> {
     fn last_output(&self) -> Vec<Node> {
         nodes([
             only_if(!self.over_query(), step(Step::Release(Q))),
-            only_if(!self.in_keys(), step(Step::AwaitFull(V_BEFORE))),
+            only_if(!self.in_keys(), self.await_tile(V_BEFORE)),
             step(Step::FenceProducts),
             self.output(),
             steps([Step::AwaitProducts(0), Step::Release(self.values_before())]),

@@ -71,7 +71,7 @@ impl Plan {
             let bytes = if barriers.bytes > 0 { format!(" + {} B", barriers.bytes) } else { String::new() };
             let full = self.who(|step| matches!(step, Step::AwaitFull(view) if of(view)));
             let fills = self.who(|step| match step {
-                Step::Fill(view) | Step::Copy { to: view, .. } => of(view),
+                Step::Fill(view) | Step::FillOnceCopied(view) | Step::Copy { to: view, .. } => of(view),
                 _ => false,
             });
             let empty = self.who(|step| matches!(step, Step::AwaitEmpty(view) if of(view)));
@@ -80,7 +80,9 @@ impl Plan {
                 _ => false,
             });
             let name = buffer.name;
-            writeln!(f, "  {name:<9} full   {full} waits for {fills}: {} arrival{bytes}", barriers.fills)?;
+            let plural = if barriers.fills == 1 { "" } else { "s" };
+            let arrivals = format!("{} arrival{plural}", barriers.fills);
+            writeln!(f, "  {name:<9} full   {full} waits for {fills}: {arrivals}{bytes}")?;
             writeln!(f, "  {:<9} empty  {empty} waits for {releases}: {} arrivals", "", barriers.empties)?;
         }
         let mut kinds: Vec<(Named, Vec<&NamedBarrier>)> = Vec::new();
@@ -176,6 +178,7 @@ impl Plan {
             Step::AwaitFull(of) => format!("await full {}", view(of)),
             Step::AwaitEmpty(of) => format!("await empty {}", view(of)),
             Step::Fill(of) => format!("fill {}", view(of)),
+            Step::FillOnceCopied(of) => format!("fill {} once copied", view(of)),
             Step::Release(of) => format!("release {}", view(of)),
             Step::ReleaseForAll(of) => format!("release {} for all warps", view(of)),
             Step::Copy { to, from, at: None } => format!("copy {} <- {}", view(to), self.name(*from)),

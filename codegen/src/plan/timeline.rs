@@ -309,6 +309,11 @@ impl<'p> Machine<'p> {
                 let there = open.into_iter().map(|to| self.copy(to, iteration, at)).max();
                 actor.copies.push(there.unwrap_or(at));
             }
+            Step::FillOnceCopied(view) => {
+                let open = std::mem::take(&mut actor.open);
+                let there = open.into_iter().map(|to| self.copy(to, iteration, at)).max();
+                self.full.insert(self.tile(*view, iteration), there.unwrap_or(at));
+            }
             Step::TakeTurn => actor.turns_taken += 1,
             Step::PassTurn => {
                 let next = (actor.copy + 1) % actor.role.copies;
@@ -568,7 +573,7 @@ mod tests {
     use super::*;
     use crate::choice::{SM80, SM90};
     use crate::plan::attention::Form;
-    use crate::schedule::{PassTurn, Rescale, Schedule};
+    use crate::schedule::{KvBox, PassTurn, Rescale, Roles, Schedule};
 
     fn form() -> Form {
         Form { output: true, lse: true, ..Form::default() }
@@ -576,7 +581,11 @@ mod tests {
 
     fn schedules() -> Vec<Schedule> {
         let ring = SM80.iter().map(|row| Schedule::from(row.schedule()));
-        ring.chain(SM90.iter().map(|row| Schedule::from(row.schedule()))).collect()
+        let roles = SM90.iter().flat_map(|row| {
+            let roles = row.schedule();
+            [roles, Roles { kv_box: KvBox::Rows, ..roles }].map(Schedule::from)
+        });
+        ring.chain(roles).collect()
     }
 
     /// S = Q Kᵀ and O += P V of all rows, by one of so many copies of a role: cycles, and those of its softmax and rounding.

@@ -37,11 +37,11 @@ pub struct Roles {
     pub overlap: Overlap,
     /// When the next consumer's turn begins.
     pub pass: PassTurn,
-    /// What one bulk copy of K and V moves.
+    /// How K and V come.
     pub kv_box: KvBox,
 }
 
-/// What one bulk copy of K or V moves.
+/// How K and V come: what one bulk copy of them moves, or that there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvBox {
     /// Of contiguous keys, which may begin anywhere: one panel of all rows of a tile.
@@ -52,9 +52,12 @@ pub enum KvBox {
         /// How many.
         rows: usize,
     },
+    /// Of paged keys in blocks of fewer than eight rows, which are no whole piece of a tile: each row by itself, by lanes of the
+    /// producer.
+    Rows,
 }
 
-/// The bulk copies of one tile.
+/// The copies of one tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copies {
     /// Rows of a box.
@@ -149,17 +152,22 @@ impl Roles {
 
     fn column_order(&self) -> Order {
         match self.kv_box {
-            KvBox::Panel => Order::ByPanel,
+            KvBox::Panel | KvBox::Rows => Order::ByPanel,
             KvBox::Run { .. } => Order::ByGroup,
         }
     }
 
-    /// The bulk copies of a tile of K, each a lane's.
+    /// Whether lanes copy K and V row by row, without bulk copies.
+    pub fn copies_rows(&self) -> bool {
+        self.kv_box == KvBox::Rows
+    }
+
+    /// The copies of a tile of K: bulk copies, each a lane's, or rows.
     pub fn key_copies(&self) -> Copies {
         self.column_copies(self.key_panels())
     }
 
-    /// The bulk copies of a tile of V, each a lane's.
+    /// The copies of a tile of V, alike.
     pub fn value_copies(&self) -> Copies {
         self.column_copies(self.value_panels())
     }
@@ -168,6 +176,7 @@ impl Roles {
         match self.kv_box {
             KvBox::Panel => Copies { rows: self.cols, row_bytes: span, boxes: count },
             KvBox::Run { rows } => Copies { rows, row_bytes: span * count, boxes: self.cols / rows.max(1) },
+            KvBox::Rows => Copies { rows: 1, row_bytes: span * count, boxes: self.cols },
         }
     }
 
@@ -263,15 +272,17 @@ impl fmt::Display for Roles {
         }
         let boxes = |count: usize| format!("{count} box{}", if count == 1 { "" } else { "es" });
         let (keys, values) = (self.key_copies(), self.value_copies());
-        let of_tile = |Copies { rows, row_bytes, boxes: count }: Copies| {
-            format!("{} of {rows} rows x {row_bytes} B", boxes(count))
+        let of_tile = |Copies { rows, row_bytes, boxes: count }: Copies| match self.copies_rows() {
+            true => format!("{count} rows of {row_bytes} B"),
+            false => format!("{} of {rows} rows x {row_bytes} B", boxes(count)),
         };
         let tiles = match (self.values, keys == values) {
             (ValuesIn::Keys, _) => format!("a tile of K, which is V too: {}", of_tile(keys)),
             (_, true) => format!("a tile of K or V: {}", of_tile(keys)),
             (_, false) => format!("a tile of K: {}, of V: {}", of_tile(keys), of_tile(values)),
         };
-        writeln!(f, "  copies      {tiles}, a lane each")?;
+        let by = if self.copies_rows() { "16 bytes of them a lane at once" } else { "a lane each" };
+        writeln!(f, "  copies      {tiles}, {by}")?;
         let (query, output) = (self.query_copies(), self.output_copies());
         writeln!(
             f,

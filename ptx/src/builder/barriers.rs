@@ -33,6 +33,19 @@ impl Builder {
         self.op(Opcode::Mbarrier, &mods, Type::B64, "arrival", from);
     }
 
+    /// `cp.async.mbarrier.arrive.noinc.shared.b64`: arrives once all copies that this thread began (`cp.async`) have landed.
+    pub fn cp_async_mbarrier_arrive(&mut self, at: &Reg, offset: usize) {
+        let mods = [
+            word(Word::Async),
+            word(Word::Mbarrier),
+            word(Word::Arrive),
+            word(Word::Noinc),
+            space(Space::Shared),
+            ty(Type::B64),
+        ];
+        self.emit(Opcode::Cp, &mods, vec![address(at, offset as i64)]);
+    }
+
     /// `bar.sync` of so many threads at a named barrier.
     pub fn named_sync(&mut self, barrier: impl Into<Operand>, threads: usize) {
         self.emit(Opcode::Bar, &[word(Word::Sync)], vec![barrier.into(), threads.into()]);

@@ -6,14 +6,20 @@ use crate::words::{Opcode, Space, Type, Word};
 
 impl Builder {
     /// `cp.async.cg.shared.global.L2::128B`: 16 bytes past L1, of which `size` are read and the rest is zero, where it is
-    /// given. L2 fetches the whole line of 128 bytes.
-    pub fn cp_async_16(&mut self, to: (&Reg, usize), from: (&Reg, usize), size: Option<&Reg>) {
-        self.cp_async((Word::Cg, 16), to, from, size);
+    /// given, under a cache policy where one is given. L2 fetches the whole line of 128 bytes.
+    pub fn cp_async_16(
+        &mut self,
+        to: (&Reg, usize),
+        from: (&Reg, usize),
+        size: Option<&Reg>,
+        policy: Option<&Reg>,
+    ) {
+        self.cp_async((Word::Cg, 16), to, from, (size, policy));
     }
 
     /// `cp.async.ca.shared.global.L2::128B`: 8 bytes, which go through L1, else as [`Builder::cp_async_16`].
     pub fn cp_async_8(&mut self, to: (&Reg, usize), from: (&Reg, usize), size: Option<&Reg>) {
-        self.cp_async((Word::Ca, 8), to, from, size);
+        self.cp_async((Word::Ca, 8), to, from, (size, None));
     }
 
     fn cp_async(
@@ -21,12 +27,13 @@ impl Builder {
         (cached, bytes): (Word, usize),
         to: (&Reg, usize),
         from: (&Reg, usize),
-        size: Option<&Reg>,
+        (size, policy): (Option<&Reg>, Option<&Reg>),
     ) {
-        let mods =
-            [word(Word::Async), word(cached), space(Space::Shared), space(Space::Global), word(Word::L2128B)];
+        let mut mods = vec![word(Word::Async), word(cached), space(Space::Shared), space(Space::Global)];
+        mods.extend(policy.map(|_| word(Word::L2CacheHint)));
+        mods.push(word(Word::L2128B));
         let mut operands = vec![address(to.0, to.1 as i64), address(from.0, from.1 as i64), bytes.into()];
-        operands.extend(size.map(Operand::from));
+        operands.extend(size.into_iter().chain(policy).map(Operand::from));
         self.emit(Opcode::Cp, &mods, operands);
     }
 

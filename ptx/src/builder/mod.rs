@@ -473,6 +473,21 @@ impl Builder {
         self.op(Opcode::Shfl, &mods, t, d, from)
     }
 
+    /// `shfl.sync.idx.b32 d, a, lane, segments of `width` lanes, all lanes`: from that lane of the segment that asks.
+    pub fn shfl_in_segment(
+        &mut self,
+        t: Type,
+        d: impl Destination,
+        a: impl Into<Operand>,
+        (lane, width): (usize, usize),
+    ) -> Reg {
+        // The mask of bits that tell segments apart, and the last lane.
+        let segments = (32 - width as i64) << 8 | 31;
+        let mods = [word(Word::Sync), word(Word::Idx), ty(Type::B32)];
+        let from = vec![a.into(), lane.into(), Operand::Int(segments), Operand::Int(-1)];
+        self.op(Opcode::Shfl, &mods, t, d, from)
+    }
+
     /// `ld.param.ty d, [name]`
     pub fn ld_param(&mut self, t: Type, d: impl Destination, name: &str) -> Reg {
         let base = Box::new(Operand::Symbol { name: name.into(), offset: 0, generic: false });

@@ -7,6 +7,7 @@ use crate::tensor::TensorError;
 use flashpage_cache::{CacheError, InsertError, NotLocked, OutOfBlocks};
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::DType;
+use flashpage_codegen::spec::BLOCK_SIZES;
 
 /// What a paged cache can refuse or fail at.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum PagedCacheError {
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// A block size that kernels are not made for.
-    #[error("blocks of {0} tokens: the block size must be a multiple of 8")]
+    #[error("blocks of {0} tokens: the block size must be {BLOCK_SIZES}", BLOCK_SIZES = BLOCK_SIZES)]
     BlockSize(usize),
     /// An element type that a cache does not hold.
     #[error("a cache of {0}: it holds f16, bf16, f32, e4m3 or e5m2")]

@@ -12,6 +12,7 @@ use flashpage_cache::{
 };
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::DType;
+use flashpage_codegen::spec::takes_block_size;
 use std::collections::HashMap;
 
 /// Where a [`PagedCache`] has its values.
@@ -37,7 +38,7 @@ pub struct CacheOptions {
     pub layers: usize,
     /// Physical blocks.
     pub blocks: usize,
-    /// Tokens of a block, a multiple of 8.
+    /// Tokens of a block: 1, 2, 4 or a multiple of 8.
     pub block_size: usize,
     /// Key and value heads.
     pub num_kv_heads: usize,
@@ -109,7 +110,7 @@ impl PagedCache {
     /// An empty cache. Memory that nobody has written is NaN, so that a kernel that reads it is seen.
     ///
     /// # Errors
-    /// A block size that is no multiple of 8, an element type that is none of a cache, a dimension of 0, values in keys that
+    /// A block size that is not 1, 2, 4 or a multiple of 8, an element type that is none of a cache, a dimension of 0, values in keys that
     /// are wider than these, or no room.
     pub fn new(device: &Device, options: CacheOptions) -> Result<PagedCache, PagedCacheError> {
         let CacheOptions {
@@ -124,7 +125,7 @@ impl PagedCache {
             eviction,
             ..
         } = options;
-        if block_size == 0 || !block_size.is_multiple_of(8) {
+        if !takes_block_size(block_size) {
             return Err(PagedCacheError::BlockSize(block_size));
         }
         if dtype == DType::I32 {

@@ -30,7 +30,7 @@ pub struct MakeCase {
     /// Head dimension; 192/128 for keys of 192 and values of 128
     #[arg(long, default_value = "128")]
     head_dim: HeadDim,
-    /// Tokens per block of a paged cache, a multiple of 8
+    /// Tokens per block of a paged cache: 1, 2, 4 or a multiple of 8
     #[arg(long, default_value_t = 16)]
     block_size: usize,
     /// Layout of a paged cache: nhd or hnd

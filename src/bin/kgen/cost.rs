@@ -47,8 +47,8 @@ pub struct KernelCost {
     #[arg(long, value_delimiter = ',')]
     pub shape: Vec<ShapeClass>,
     /// Tokens per block of a paged cache
-    #[arg(long, default_value_t = 16)]
-    pub block_size: usize,
+    #[arg(long, value_delimiter = ',', default_value = "16")]
+    pub block_size: Vec<usize>,
     /// Where tiles come from: grid, or list and partials for planned kernels
     #[arg(long, value_delimiter = ',', default_value = "grid")]
     pub work: Vec<Work>,
@@ -84,6 +84,9 @@ pub fn usual_gpu(arch: Arch) -> Gpu {
         Arch::Sm90a => Gpu::H200,
     }
 }
+
+/// Tokens per block that are not told.
+const BLOCK_SIZE: usize = 16;
 
 /// One kernel, made for one thing.
 struct Row {
@@ -163,8 +166,11 @@ impl KernelCost {
             };
             let shapes = if self.shape.is_empty() { ShapeClass::ALL.to_vec() } else { self.shape.clone() };
             for head_dim in head_dims {
-                for shape in shapes.iter().copied() {
-                    let block_size = paged.then_some(self.block_size);
+                let block_sizes: Vec<Option<usize>> =
+                    if paged { self.block_size.iter().copied().map(Some).collect() } else { vec![None] };
+                let kinds =
+                    block_sizes.iter().flat_map(|size| shapes.iter().map(move |shape| (*size, *shape)));
+                for (block_size, shape) in kinds {
                     let (arch, fold_scale, tuning) = (self.arch, true, self.schedule.tuning());
                     work.extend(self.work.iter().map(|work| {
                         let work = *work;
@@ -307,9 +313,13 @@ impl Row {
 
     /// The shape, and where tiles come from where that is no grid.
     fn made_for(&self) -> String {
-        match self.spec.work {
+        let made_for = match self.spec.work {
             Work::Grid => self.spec.shape.to_string(),
             work => format!("{} {work}", self.spec.shape),
+        };
+        match self.spec.block_size {
+            Some(size) if size != BLOCK_SIZE => format!("{made_for}, blocks of {size}"),
+            _ => made_for,
         }
     }
 

@@ -53,7 +53,7 @@ pub struct Target {
     /// Head dimension; 192/128 for keys of 192 and values of 128
     #[arg(long, default_value = "128")]
     pub head_dim: HeadDim,
-    /// Tokens per block of a paged cache, a multiple of 8
+    /// Tokens per block of a paged cache: 1, 2, 4 or a multiple of 8
     #[arg(long, default_value_t = 16)]
     pub block_size: usize,
     /// Shapes to make it for: prefill, append (at most 64 rows a sequence, packed heads counted) or decode (at

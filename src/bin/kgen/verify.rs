@@ -29,7 +29,7 @@ pub struct Verify {
     /// Head dimensions; those with rows in the target's table if absent
     #[arg(long, value_delimiter = ',')]
     head_dim: Vec<HeadDim>,
-    /// Tokens per block of paged kernels; 8, 16, 24 and 128 if absent
+    /// Tokens per block of paged kernels; 1, 8, 16, 24 and 128 if absent
     #[arg(long, value_delimiter = ',')]
     block_size: Vec<usize>,
     /// Where tiles come from: grid, or list and partials for planned kernels
@@ -49,9 +49,9 @@ pub struct Verify {
     json: bool,
 }
 
-/// Block sizes that walk a table in different ways: blocks smaller than eight rows' granule allows none, whole
-/// blocks in a tile, tiles in a block, and neither.
-const BLOCK_SIZES: [usize; 4] = [8, 16, 24, 128];
+/// Block sizes that walk a table in different ways: a block for every row, for eight rows, whole blocks in a tile, tiles in
+/// a block, and neither.
+const BLOCK_SIZES: [usize; 5] = [1, 8, 16, 24, 128];
 
 struct Row {
     kernel: String,

@@ -7,6 +7,8 @@
 //!
 //! A paged source is walked in *granules* of `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp
 //! looks up granule `g` of the next tile while the current one is multiplied, and the copies ask for it by `shfl`.
+//! Where a block is smaller than the eight rows of a pass there may be more granules than lanes, and a warp needs but its own:
+//! there each of a row's four lanes looks up the block of that row in another pass of four, and of as many fours as a tile has.
 //!
 //! Only the rightmost tile can reach past the sequence. There the copy's source size is 0, which fills the
 //! row with zeros and reads nothing: rows past the end of V must be zero, since 0 · NaN is NaN. Table
@@ -14,13 +16,14 @@
 
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
+use crate::layout::lane::LANES;
 use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, HALF_CHUNK, PERIOD, Swizzle, copy_row};
 use crate::lower::instance::Instance;
 use crate::lower::range::ColumnRange;
 use crate::plan::attention::{KEYS, VALUES};
 use crate::plan::{BufferId, Shared};
 use crate::program::ParamId;
-use crate::schedule::gcd;
+use crate::schedule::{ValuesIn, gcd};
 use flashpage_ptx::ast::Operand;
 use flashpage_ptx::builder::{Builder, Reg};
 use flashpage_ptx::words::{Type, Word};
@@ -35,6 +38,7 @@ pub(super) struct InRing {
     pub shared: Reg,
     /// Keys from the first column on.
     kv_len: Reg,
+    lane: Reg,
     /// This thread's chunk of a segment.
     chunk: Reg,
     /// First column of the leftmost tile, from which rows are counted; `None` where that is column 0.
@@ -81,11 +85,30 @@ struct Table {
     block_size: usize,
     /// Rows of a granule.
     granule: usize,
-    /// This lane's first row within a tile.
-    lane_row: Reg,
-    lane_block: Reg,
+    of_keys: LookedUp,
+    /// Of V, where its lanes copy other rows than K's and blocks are smaller than a pass's rows.
+    of_values: Option<LookedUp>,
     /// The granule's first row within its block, where that takes a division to know.
     lane_within: Option<Reg>,
+}
+
+/// What a lane looks up of a tile.
+struct LookedUp {
+    /// The first row within a tile of which it does.
+    row: Reg,
+    /// The blocks: one, or where blocks are smaller than a pass's rows one for every four passes.
+    blocks: Vec<Reg>,
+}
+
+impl Table {
+    /// Whether blocks are smaller than the rows of a pass.
+    fn goes_by_rows(&self) -> bool {
+        self.block_size < PERIOD
+    }
+
+    fn looked_up(&self, which: Which) -> &LookedUp {
+        self.of_values.as_ref().filter(|_| which == Which::Values).unwrap_or(&self.of_keys)
+    }
 }
 
 /// A thread's chunk in a row of a swizzled tile, for each segment (64 bytes) of a span; one for all where a span is no
@@ -247,7 +270,6 @@ impl Ampere<'_> {
 
     /// Where the ring starts: the rightmost tile.
     pub(super) fn in_ring(&mut self, instance: &Instance, range: &ColumnRange) -> InRing {
-        let cols = self.ring.cols;
         self.b.stage("the K/V ring");
         let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
         let stage = (self.ring.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
@@ -267,7 +289,9 @@ impl Ampere<'_> {
 
         let table = self.attention.table.map(|param| {
             let block_size = self.spec.block_size.expect("compile() asks for a block size");
-            self.table(instance, param, block_size, gcd(block_size, cols))
+            let has_others = self.ring.values == ValuesIn::Own && qk.span() != v.span();
+            let rows_of_values = has_others.then_some(&of_values.row);
+            self.table(instance, (param, block_size), (&of_keys.row, rows_of_values), &chunk)
         });
         let mut row_in_block = |share: &Share| {
             table.as_ref().map(|t| match t.granule == t.block_size || t.lane_within.is_some() {
@@ -285,7 +309,8 @@ impl Ampere<'_> {
             None => instance.kv_len.clone(),
             Some(begin) => self.b.sub(Type::U32, "keys_left", &instance.kv_len, begin),
         };
-        InRing { tile, stage, shared, kv_len, chunk, col_begin, keys, values, table }
+        let lane = instance.lane.clone();
+        InRing { tile, stage, shared, kv_len, lane, chunk, col_begin, keys, values, table }
     }
 
     fn share(&mut self, swizzle: Swizzle, first_row: &Reg, lane_row: &Reg, chunk: &Reg) -> Share {
@@ -316,36 +341,68 @@ impl Ampere<'_> {
         Source { share, address, token_bytes, block_bytes }
     }
 
-    fn table(&mut self, instance: &Instance, param: ParamId, block_size: usize, granule: usize) -> Table {
+    /// `rows` are those that this lane copies in the first pass, of K and, where they are others, of V.
+    fn table(
+        &mut self,
+        instance: &Instance,
+        (param, block_size): (ParamId, usize),
+        rows: (&Reg, Option<&Reg>),
+        chunk: &Reg,
+    ) -> Table {
+        let granule = gcd(block_size, self.ring.cols);
         let base = self.param(Meaning::Pointer(param));
         let stride = self.param(Meaning::TableStride(param));
         let bytes = self.b.shl(Type::B32, "r", &stride, 2);
         let row = self.b.mad_wide("table_row", &instance.sequence, &bytes, &base);
-        let lane_row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
-        let lane_block = self.b.reg(Type::U32, "block");
+        let (of_keys, of_values) = match block_size < PERIOD {
+            true => {
+                let (of_keys, of_values) = rows;
+                (self.rows_looked_up(of_keys, chunk), of_values.map(|row| self.rows_looked_up(row, chunk)))
+            }
+            false => {
+                let row = self.b.mul_lo(Type::U32, "granule_row", &instance.lane, granule);
+                (LookedUp { row, blocks: vec![self.b.reg(Type::U32, "block")] }, None)
+            }
+        };
         let divides = granule != block_size && !block_size.is_power_of_two();
         let lane_within = divides.then(|| self.b.reg(Type::U32, "within"));
-        Table { row, block_size, granule, lane_row, lane_block, lane_within }
+        Table { row, block_size, granule, of_keys, of_values, lane_within }
     }
 
-    /// Looks up the blocks of tile `index`, a granule a lane. Positions outside the sequence, those of a tile
+    /// A lane looks up its own row, in the pass of four that its chunk numbers.
+    fn rows_looked_up(&mut self, row: &Reg, chunk: &Reg) -> LookedUp {
+        let pass_rows = self.pass_rows();
+        let passes = self.ring.cols / pass_rows;
+        let row = self.b.mad_lo(Type::U32, "looked_up_row", chunk, pass_rows, row);
+        let blocks = (0..passes.div_ceil(COPY_LANES)).map(|_| self.b.reg(Type::U32, "block")).collect();
+        LookedUp { row, blocks }
+    }
+
+    /// Looks up the blocks of tile `index`, a granule or a few rows a lane. Positions outside the sequence, those of a tile
     /// left of column 0 among them, give block 0 and no access.
     pub(super) fn look_up(&mut self, ring: &InRing, index: &Reg) {
         let Some(table) = &ring.table else { return };
         let cols = self.ring.cols;
-        let b = &mut self.b;
-        let position = b.mad_lo(Type::U32, "r", index, cols, &table.lane_row);
-        let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
-        let position = ring.column(b, position);
-        let entry = b.div(Type::U32, "r", &position, table.block_size);
-        if let Some(within) = &table.lane_within {
-            b.rem(Type::U32, within, &position, table.block_size);
+        let rows_apart = COPY_LANES * self.pass_rows();
+        for LookedUp { row, blocks } in [&table.of_keys].into_iter().chain(&table.of_values) {
+            let b = &mut self.b;
+            let first = b.mad_lo(Type::U32, "r", index, cols, row);
+            for (n, block) in blocks.iter().enumerate() {
+                let position =
+                    if n == 0 { first.clone() } else { b.add(Type::U32, "r", &first, n * rows_apart) };
+                let inside = b.setp(Word::Lt, Type::U32, "p", &position, &ring.kv_len);
+                let position = ring.column(b, position);
+                let entry = b.div(Type::U32, "r", &position, table.block_size);
+                if let Some(within) = &table.lane_within {
+                    b.rem(Type::U32, within, &position, table.block_size);
+                }
+                let at = b.mad_wide("rd", &entry, 4, &table.row);
+                b.mov(Type::U32, block, 0);
+                b.guarded(&inside, false, |b| {
+                    b.ld_constant(Type::U32, block, &at, 0);
+                });
+            }
         }
-        let at = b.mad_wide("rd", &entry, 4, &table.row);
-        b.mov(Type::U32, &table.lane_block, 0);
-        b.guarded(&inside, false, |b| {
-            b.ld_constant(Type::U32, &table.lane_block, &at, 0);
-        });
     }
 
     /// Fills a slot before the loop: K or V of tile `tile`, so many stages ahead, if it is `present`.
@@ -464,7 +521,7 @@ impl Ampere<'_> {
                 let mut at = source.address.clone();
                 for pass in 0..passes {
                     if pass % per_granule == 0 {
-                        at = self.granule_address(ring, table, source, index, pass * pass_rows);
+                        at = self.granule_address(ring, table, (which, source), index, pass * pass_rows);
                     } else {
                         at = self.b.mad_wide("rd", &source.token_bytes, pass_rows, &at);
                     }
@@ -479,10 +536,26 @@ impl Ampere<'_> {
         &mut self,
         ring: &InRing,
         table: &Table,
-        source: &Source,
+        (which, source): (Which, &Source),
         index: &Reg,
         first: usize,
     ) -> Reg {
+        let stride = source.block_bytes.as_ref().expect("a paged source has a block stride");
+        let blocks = &table.looked_up(which).blocks;
+        if table.goes_by_rows() {
+            let pass = first / self.pass_rows();
+            let (block, lane) = (&blocks[pass / COPY_LANES], pass % COPY_LANES);
+            // By a register where a warp copies little: with the constant ptxas spilled 8 to 124 bytes of prefills.
+            let block = match self.ring.warps {
+                1 => self.b.shfl_in_segment(Type::U32, "r", block, (lane, COPY_LANES)),
+                _ => {
+                    let of_row = self.b.and(Type::B32, "r", &ring.lane, LANES - COPY_LANES);
+                    let lane = self.b.add(Type::U32, "r", &of_row, lane);
+                    self.b.shfl(Word::Idx, Type::U32, "r", block, &lane)
+                }
+            };
+            return self.b.mad_wide("rd", &block, stride, &source.address);
+        }
         let lane: Operand = if self.pass_rows() > table.granule {
             let of_row = self.b.shr(Type::U32, "r", &source.share.row, table.granule.ilog2() as i32);
             let lane = self.b.add(Type::U32, "r", &of_row, first / table.granule);
@@ -490,8 +563,7 @@ impl Ampere<'_> {
         } else {
             (first / table.granule).into()
         };
-        let block = self.b.shfl(Word::Idx, Type::U32, "r", &table.lane_block, lane.clone());
-        let stride = source.block_bytes.as_ref().expect("a paged source has a block stride");
+        let block = self.b.shfl(Word::Idx, Type::U32, "r", &blocks[0], lane.clone());
         let at = self.b.mad_wide("rd", &block, stride, &source.address);
         if table.granule == table.block_size {
             return at;
@@ -524,7 +596,7 @@ impl Ampere<'_> {
         self.b.set_guard(present);
         for segment in 0..target.count() {
             let (to, along) = target.at(segment);
-            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref());
+            self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref(), None);
         }
         if let Some((HalfSegment { shared, global, along }, size)) = half {
             self.b.cp_async_8((&shared, offset + along), (&global, along), size.as_ref());

@@ -3,6 +3,7 @@
 //! | barriers | arrivals of a phase | completed by |
 //! |---|---|---|
 //! | full | 1, and the bytes of its copies | the producer, when it says how many bytes come |
+//! | full, of rows that lanes copy | 32 | each lane of the producer, once its copies have landed |
 //! | empty | consumer warps | each consumer warp, when what it read from the slot has been read |
 //!
 //! A wait names the parity of the phase that it waits for. Consumers start at 0, the producer at 1: the phase before

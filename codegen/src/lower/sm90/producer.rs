@@ -3,13 +3,14 @@
 //! K and V come in boxes ([`KvBox`]): of contiguous keys one for each panel of the head dimension, with all rows of a
 //! tile; of paged ones one for each block, with the whole head dimension. Each box is a lane's, and a lane has at most one.
 //! A paged tile's blocks are looked up before the wait for its slot, so that no copy waits for the table, and what a
-//! tile costs does not depend on where its blocks lie.
+//! tile costs does not depend on where its blocks lie. Blocks of fewer than eight rows have no boxes: [`super::rows`].
 //!
 //! V is copied one tile behind K: consumers ask for it so, and a K does not wait for the slot of a V that is needed
 //! after it.
 
 use super::barrier::FULL;
 use super::flow::{Flow, RoleFlow};
+use super::rows::Rows;
 use super::work::Walk;
 use super::{Block, Hopper};
 use crate::abi::{Divisor, Meaning};
@@ -20,7 +21,7 @@ use crate::lower::range::ColumnRange;
 use crate::lower::scalar::Uniforms;
 use crate::plan::attention::{BLOCKS, KEYS, QUERY, TENSORS};
 use crate::plan::roles::INFO;
-use crate::plan::{Compute, Condition, Function, Node, Step, View};
+use crate::plan::{BufferId, Compute, Condition, Function, Node, Step, View};
 use crate::program::ParamId;
 use crate::schedule::{Copies, KvBox};
 use crate::spec::ShapeClass;
@@ -43,38 +44,40 @@ pub(super) struct Producer {
     /// The leftmost.
     first: Option<Reg>,
     /// The box that a lane copies of every tile.
-    lane_box: LaneBox,
+    pub(super) lane_box: LaneBox,
     /// The sequence's row of the block table; paged only.
     table_row: Option<Reg>,
     /// Address of the slot to copy to.
-    slot: Option<Reg>,
+    pub(super) slot: Option<Reg>,
     /// Address of the place to describe an item at.
     words: Option<Reg>,
 }
 
 impl Producer {
-    fn extent(&self) -> &Extent {
+    pub(super) fn extent(&self) -> &Extent {
         &self.item.as_ref().expect("an item has been read").0
     }
 
     /// The tile of columns whose K or V is copied.
-    fn tile(&self, view: View) -> Reg {
+    pub(super) fn tile(&self, view: View) -> Reg {
         let tile = if view.ago == 0 { &self.tile } else { &self.before };
         tile.clone().expect("columns have been begun")
     }
 }
 
-/// The box of every tile that a lane copies.
-enum LaneBox {
+/// What of every tile a lane copies.
+pub(super) enum LaneBox {
     /// Of contiguous keys and values, a panel of each.
     Panels { of_keys: Panel, of_values: Panel },
     /// Of paged ones, rows that lie in one block.
     Run(Run),
+    /// Of those in blocks of fewer than eight rows, pieces of many rows.
+    Rows(Box<Rows>),
 }
 
 /// All rows of a tile, and of the head dimension what one panel has.
 #[derive(Clone)]
-struct Panel {
+pub(super) struct Panel {
     /// Whether the lane has one.
     present: Reg,
     /// Its first column of the head dimension.
@@ -82,7 +85,7 @@ struct Panel {
 }
 
 /// Rows of a tile that lie in one block.
-struct Run {
+pub(super) struct Run {
     /// Whether the lane has some.
     present: Reg,
     /// Where they lie of the K to copy next.
@@ -157,6 +160,9 @@ impl Hopper<'_> {
         let next = flow.role.walk.next.clone();
         self.b.guarded(&nothing, false, |b| b.bra(&next));
         flow.role.table_row = self.table_row(flow.role.extent());
+        if let LaneBox::Rows(rows) = &flow.role.lane_box {
+            self.rows_of_item(rows, flow.role.extent());
+        }
         (flow.role.first, flow.role.tile) = (Some(first), Some(tile));
         self.walk(flow, then);
     }
@@ -173,7 +179,7 @@ impl Hopper<'_> {
 
     /// K and V are read once by a decode, whose rows are a single tile, and then make room for others; a prefill reads them
     /// again for every tile of rows, and everything else makes room for them.
-    fn policy_of_keys(&mut self) -> Option<Reg> {
+    pub(super) fn policy_of_keys(&mut self) -> Option<Reg> {
         match self.spec.shape {
             ShapeClass::Prefill => Some(self.b.createpolicy("evict_last", Word::L2EvictLast)),
             ShapeClass::Append => None,
@@ -218,6 +224,7 @@ impl Hopper<'_> {
                 let (of_keys, of_values) = (in_pool(), in_pool());
                 LaneBox::Run(Run { present, of_keys, of_values })
             }
+            KvBox::Rows => LaneBox::Rows(Box::new(self.lane_rows(&block.lane))),
         }
     }
 
@@ -230,10 +237,13 @@ impl Hopper<'_> {
         Some(self.b.mad_wide("table_row", &extent.sequence, &bytes, &base))
     }
 
-    /// Looks up the physical blocks of tile `tile`. Past the sequence's end a table may hold anything.
-    fn look_up(&mut self, lane: &Reg, producer: &Producer) {
+    /// Looks up the physical blocks of a tile. Past the sequence's end a table may hold anything.
+    fn look_up(&mut self, lane: &Reg, producer: &Producer, blocks: View) {
         let Some(table_row) = &producer.table_row else { return };
-        let (extent, tile) = (producer.extent(), producer.tile.as_ref().expect("columns have been begun"));
+        let (extent, tile) = (producer.extent(), &producer.tile(blocks));
+        if let LaneBox::Rows(rows) = &producer.lane_box {
+            return self.look_up_rows(rows, blocks.ago == 0, (extent, tile), table_row);
+        }
         let block_size = self.spec.block_size.expect("compile() asks for a block size");
         let cols = self.schedule.cols;
         let LaneBox::Run(Run { present, of_keys: InPool { block, group }, .. }) = &producer.lane_box else {
@@ -343,8 +353,14 @@ impl Hopper<'_> {
                     policy,
                 );
             }
+            LaneBox::Rows(_) => unreachable!("rows are no bulk copies"),
         }
         self.b.set_guard(None);
+    }
+
+    /// What a tensor of the plan is in the program.
+    fn pool(&self, tensor: BufferId) -> ParamId {
+        if tensor == TENSORS[1] { self.attention.k } else { self.attention.v }
     }
 
     /// The address of a parameter's tensor map.
@@ -359,17 +375,16 @@ impl RoleFlow for Producer {
     fn step(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, step: &Step) {
         match step {
             Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow),
-            Step::Copy { to, from, .. } => {
-                let param = if *from == TENSORS[1] { k.attention.k } else { k.attention.v };
-                k.copy_tile(flow, *to, param);
-            }
+            Step::Copy { to, from, .. } => k.copy_tile(flow, *to, k.pool(*from)),
+            Step::CopyAsync { to, from, checked, .. } => k.copy_rows(flow, *to, k.pool(*from), *checked),
+            Step::FillOnceCopied(view) => k.fill_once_copied(flow, *view),
             Step::Compute(Compute { what: Function::Read, .. }) => k.read_item(flow),
             Step::Compute(Compute { what: Function::Describe, writes, .. }) if writes[0].buffer == INFO => {
                 let words = flow.role.words.as_ref().expect("a place is awaited before it is written");
                 k.describe(words, &flow.role.description, &flow.first_lane);
             }
             Step::Compute(Compute { what: Function::LookUp, writes, .. }) if writes[0].buffer == BLOCKS => {
-                k.look_up(&flow.block.lane, &flow.role);
+                k.look_up(&flow.block.lane, &flow.role, writes[0]);
             }
             other => unreachable!("no producer's: {other:?}"),
         }

@@ -15,6 +15,7 @@ use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
     Turns, View, each_step,
 };
+use crate::layout::lane::LANES;
 use shape::{factors, limits, named, set_up};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -157,6 +158,8 @@ struct Warp {
     clock: Clock,
     /// As of its last fence of products.
     fenced: Option<Clock>,
+    /// As of its last proxy fence: copies of lanes that it had seen then are visible to products.
+    shown: Clock,
     /// Clocks of its groups of products under way.
     products: VecDeque<Clock>,
     /// Of its bulk stores.
@@ -177,6 +180,8 @@ struct Run<'p> {
     factors: BTreeSet<(BufferId, Use)>,
     /// Warps pass over tiles of which they keep nothing.
     may_pass: bool,
+    /// Warps whose lanes copy.
+    copiers: usize,
     warps: Vec<Warp>,
     cells: BTreeMap<Cell, Contents>,
     barriers: BTreeMap<(BufferId, usize, Side), Phases>,
@@ -202,6 +207,7 @@ impl<'p> Run<'p> {
                         copy,
                         issues: warp == 0,
                         fenced: None,
+                        shown: clock.clone(),
                         stores: clock.clone(),
                         groups: VecDeque::new(),
                         open: clock.clone(),
@@ -213,6 +219,8 @@ impl<'p> Run<'p> {
                 }
             }
         }
+        let copies = |op: &Op| matches!(op.step, Step::CopyAsync { .. });
+        let copiers = warps.iter().filter(|warp| warp.ops.iter().any(copies)).count();
         let may_pass = plan.roles.iter().any(|role| asks(&role.body, Condition::KeepsAny));
         let turns = BTreeMap::from([(0, Clock::default())]);
         let mut factors = BTreeSet::new();
@@ -229,6 +237,7 @@ impl<'p> Run<'p> {
             plan,
             factors,
             may_pass,
+            copiers,
             warps,
             cells: BTreeMap::new(),
             barriers: BTreeMap::new(),
@@ -404,7 +413,8 @@ impl<'p> Run<'p> {
         let acts_with = self.those_with_own_rows(warp, thread, view);
         let shares_from = self.shares_from();
         let owner = self.shared(view.buffer).map(|shared| shared.owner);
-        let sharers = if owner == Some(Owner::All) { self.warps.len() } else { 1 };
+        let sharers = if owner == Some(Owner::All) { self.copiers } else { 1 };
+        let shown = self.warps[warp].shown.clone();
         for cell in cells {
             let contents = self.cells.entry(cell).or_default();
             let is_seen =
@@ -420,6 +430,14 @@ impl<'p> Run<'p> {
                         && contents.shares.len() < sharers =>
                 {
                     Some("is not all there")
+                }
+                written
+                    if by_engine
+                        && written
+                            .iter()
+                            .any(|(writer, at)| *writer >= shares_from && shown.at(*writer) < *at) =>
+                {
+                    Some("was copied by lanes, and no fence has shown it")
                 }
                 _ if contents.tag != Some(expected) => Some("is not the one of this turn"),
                 _ => None,
@@ -675,6 +693,12 @@ impl<'p> Run<'p> {
                 }
                 self.warps[warp].open.join(&landed);
             }
+            Step::FillOnceCopied(view) => {
+                // All copies before, of each lane; it arrives once they have landed, whatever the warp does meanwhile.
+                self.tick(warp);
+                let landed = self.warps[warp].open.clone();
+                self.arrive(warp, *view, Side::Full, LANES, &landed, &op)?;
+            }
             Step::CommitCopies => {
                 let group = std::mem::take(&mut self.warps[warp].open);
                 self.warps[warp].groups.push_back(group);
@@ -727,6 +751,7 @@ impl<'p> Run<'p> {
                 }
             }
             Step::FenceProxy => {
+                self.warps[warp].shown = self.warps[warp].clock.clone();
                 for contents in self.cells.values_mut() {
                     contents.unfenced.remove(&warp);
                 }

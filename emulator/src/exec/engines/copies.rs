@@ -143,7 +143,7 @@ pub(crate) fn copies_arrive(
     if let Some(watch) = &mut env.watch {
         let mut view = Box::<View>::default();
         watch.order.release(warp.agent, &mut view);
-        view.complete(agent(warp.agent, Engine::Copies), warp.copies.next_number() - 1);
+        view.land(agent(warp.agent, Engine::Copies), warp.copies.next_number() - 1);
         arrival.view = Some(view);
     }
     match warp.copies.arrive(arrival) {

@@ -87,8 +87,12 @@ impl View {
         self.seen.get(agent as usize).copied().unwrap_or(0)
     }
 
-    /// Learns that an agent's work up to this clock is complete. The engines work through the async proxy or, for
-    /// `cp.async`, are written for it: no fence is needed.
+    /// Learns that copies of lanes (`cp.async`) up to this clock have landed: ordinary writes.
+    pub fn land(&mut self, agent: Agent, clock: u64) {
+        raise(&mut self.seen, agent, clock);
+    }
+
+    /// Learns that an agent's work up to this clock is complete. The engines work through the async proxy: no fence is needed.
     pub fn complete(&mut self, agent: Agent, clock: u64) {
         raise(&mut self.seen, agent, clock);
         raise(&mut self.fenced, agent, clock);

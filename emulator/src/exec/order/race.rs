@@ -54,6 +54,8 @@ pub(crate) struct Races {
     /// Last record of an agent and an instruction.
     latest: HashMap<(Agent, u32), u32>,
     asked: Asked,
+    /// Copies of lanes (`cp.async`) want a proxy fence as ordinary writes do.
+    copies_want_fences: bool,
 }
 
 const NOBODY: Stamp = Stamp {
@@ -113,13 +115,14 @@ pub(crate) struct Made<'v> {
 
 impl Races {
     /// For blocks of so many bytes of shared memory.
-    pub fn new(blocks: u32, bytes: u32) -> Races {
+    pub fn new(blocks: u32, bytes: u32, copies_want_fences: bool) -> Races {
         Races {
             shadows: (0..blocks).map(|_| Shadow::new(bytes as usize)).collect(),
             records: vec![NOBODY],
             sets: vec![Box::default()],
             latest: HashMap::new(),
             asked: Asked::default(),
+            copies_want_fences,
         }
     }
 
@@ -179,11 +182,18 @@ impl Races {
     }
 
     /// Whether `later` goes through the async proxy, and the write before it does not and was not made known there.
-    /// Reads before a write through it need no fence: whoever knows that they are over knows enough.
+    /// Reads before a write through it need no fence: whoever knows that they are over knows enough. Copies of lanes are
+    /// ordinary writes by the letter (PTX ISA §8.5), yet FlashAttention-3 and CUTLASS have `wgmma` read what they brought
+    /// without a fence: they count where that is asked for.
     #[inline]
-    fn unfenced(earlier: &Stamp, later: &Stamp, view: &View) -> bool {
+    fn unfenced(&self, earlier: &Stamp, later: &Stamp, view: &View) -> bool {
+        let wants_fence = match earlier.proxy {
+            Proxy::Generic => true,
+            Proxy::Copy => self.copies_want_fences,
+            _ => false,
+        };
         later.proxy == Proxy::Async
-            && earlier.proxy == Proxy::Generic
+            && wants_fence
             && earlier.writes
             && !view.has_fenced(earlier.agent, earlier.clock)
     }
@@ -224,7 +234,7 @@ impl Races {
             verdict.for_all &= !own && !raced;
             if raced && passes(&earlier) {
                 verdict.passed = true;
-            } else if raced || Self::unfenced(&earlier, stamp, view) {
+            } else if raced || self.unfenced(&earlier, stamp, view) {
                 let lane = is_last.then_some(last.lane());
                 return Err(Conflict { earlier, lane, wrote: earlier.writes, address, unfenced: !raced });
             }
@@ -345,7 +355,7 @@ impl Races {
             let apart = Self::apart(&earlier, stamp, fresh);
             let foreign = written.is_other(lane) || earlier.collective || stamp.collective;
             let raced = !Self::ordered(&earlier, stamp, view) || (apart && foreign);
-            if raced || Self::unfenced(&earlier, stamp, view) {
+            if raced || self.unfenced(&earlier, stamp, view) {
                 let lane = Some(written.lane());
                 return Err(Conflict { earlier, lane, wrote: true, address: at, unfenced: !raced });
             }
@@ -384,7 +394,7 @@ impl Races {
             // Lanes that write the same byte in one instruction leave it to chance which wins; that is theirs.
             let at_once = earlier.pc == stamp.pc;
             let raced = !Self::ordered(&earlier, stamp, view) || (apart && !at_once && foreign);
-            let unfenced = !raced && Self::unfenced(&earlier, stamp, view);
+            let unfenced = !raced && self.unfenced(&earlier, stamp, view);
             beside = raced && Self::by_threads(&earlier, stamp) && same();
             if (raced || unfenced) && !beside {
                 let lane = Some(written.lane());

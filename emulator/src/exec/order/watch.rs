@@ -85,7 +85,7 @@ impl Watch {
     pub fn new(blocks: u32, warps: u32, bytes: u32, sanitize: Sanitize) -> Watch {
         Watch {
             order: Order::new(blocks * warps),
-            races: Races::new(blocks, bytes),
+            races: Races::new(blocks, bytes, sanitize.strict),
             handed: HashMap::new(),
             anywhere: None,
             gone: vec![false; blocks as usize],
@@ -283,7 +283,7 @@ impl Watch {
     pub fn copied(&mut self, (warp, syncs): (u32, u32), complete: u64) {
         let copies = agent(warp, Engine::Copies);
         let before = self.order.view(warp).known(copies);
-        self.order.view_mut(warp).complete(copies, complete);
+        self.order.view_mut(warp).land(copies, complete);
         let fresh = &mut self.fresh[warp as usize];
         if fresh.sync != syncs {
             *fresh = Fresh { from: before, sync: syncs };
