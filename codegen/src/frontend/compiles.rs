@@ -43,10 +43,10 @@ fn fixed_types(program: &Program) -> Vec<Obstacle> {
     let place = Place::Param(ParamId(query.unwrap_or(0)));
     let mut obstacles = Vec::new();
     if let Generic::Fixed(dtype) = program.input_element()
-        && !matches!(dtype, DType::F16 | DType::Bf16)
+        && !matches!(dtype, DType::F16 | DType::Bf16 | DType::F32)
     {
         let message =
-            format!("there are no kernels of {dtype}: write `f16`, `bf16`, or `T` with `T: Element`");
+            format!("there are no kernels of {dtype}: write `f16`, `bf16`, `f32`, or `T` with `T: Element`");
         obstacles.push(Obstacle { place, message });
     }
     let fixed =

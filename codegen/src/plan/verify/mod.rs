@@ -15,6 +15,7 @@ use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
     Turns, View, each_step,
 };
+use crate::schedule::Products;
 use shape::{factors, limits, named, set_up};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -132,6 +133,8 @@ struct Contents {
     tag: Option<(BufferId, usize)>,
     /// Warps whose lanes have copied their share.
     shares: BTreeSet<usize>,
+    /// Those that have narrowed it.
+    narrowed: BTreeSet<usize>,
     /// How it has been read.
     uses: BTreeSet<Use>,
     /// Rows past the sequence's end, not cleared.
@@ -405,6 +408,7 @@ impl<'p> Run<'p> {
         let shares_from = self.shares_from();
         let owner = self.shared(view.buffer).map(|shared| shared.owner);
         let sharers = if owner == Some(Owner::All) { self.warps.len() } else { 1 };
+        let narrows = self.plan.products != Products::Halves;
         for cell in cells {
             let contents = self.cells.entry(cell).or_default();
             let is_seen =
@@ -420,6 +424,9 @@ impl<'p> Run<'p> {
                         && contents.shares.len() < sharers =>
                 {
                     Some("is not all there")
+                }
+                _ if narrows && !contents.shares.is_empty() && contents.narrowed.len() < sharers => {
+                    Some("is not all narrowed")
                 }
                 _ if contents.tag != Some(expected) => Some("is not the one of this turn"),
                 _ => None,
@@ -464,6 +471,7 @@ impl<'p> Run<'p> {
             if contents.tag != Some((view.buffer, turn)) || is_whole || shared.is_none() {
                 contents.written.clear();
                 contents.shares.clear();
+                contents.narrowed.clear();
             }
             contents.written.insert(thread, clock.at(thread));
             if shared.is_some() && !is_engine {
@@ -829,6 +837,31 @@ impl<'p> Run<'p> {
         transposed || self.warps.iter().flat_map(|warp| &warp.ops).any(comes_by_blocks)
     }
 
+    /// A warp makes factors of its share, which has come. Who reads the tile has to have seen that, as it does the copies.
+    fn narrow(&mut self, warp: usize, clock: &Clock, view: View, op: &Op) -> Result<(), Fault> {
+        let (cells, turn) = self.cells(warp, view, op)?;
+        for cell in cells {
+            let copies = self.copies_of(warp, cell, view.buffer);
+            let contents = self.cells.entry(cell).or_default();
+            let wrong = match contents.written.get(&copies) {
+                _ if contents.tag != Some((view.buffer, turn)) => Some("is not the one of this turn"),
+                None => Some("has nothing of this warp's in it"),
+                Some(at) if clock.at(copies) < *at => Some("may not have come yet"),
+                _ if contents.read.iter().any(|(reader, at)| clock.at(*reader) < *at) => {
+                    Some("may still be in use")
+                }
+                _ if !contents.narrowed.insert(warp) => Some("has been narrowed before"),
+                _ => None,
+            };
+            contents.written.insert(copies, clock.at(warp));
+            self.warps[warp].clock.set(copies, clock.at(warp));
+            if let Some(wrong) = wrong {
+                return Err(self.fault(warp, format!("{} {wrong}", self.name(view))));
+            }
+        }
+        Ok(())
+    }
+
     fn compute(
         &mut self,
         warp: usize,
@@ -849,6 +882,9 @@ impl<'p> Run<'p> {
                 }
             }
             return Ok(());
+        }
+        if *what == Function::Narrow {
+            return writes.iter().try_for_each(|view| self.narrow(warp, &clock, *view, op));
         }
         for view in reads {
             self.read(warp, warp, &clock, *view, op)?;

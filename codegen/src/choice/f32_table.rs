@@ -1,0 +1,130 @@
+//! The schedule of each (head dimension, shape class) for f32 inputs, on every target, and the figure that chose it.
+//!
+//! A row of f32 takes twice the room of one of 16 bits, so tiles are about half as large. One table serves both ways to
+//! multiply, which take the same room: figures are of [`crate::schedule::F32Products::Bf16x3`] on sm_80, which needs more registers.
+
+use super::LATENT;
+use super::row::Carries::{self, Conditions, Little, Rows};
+use super::row::{RingRow, both};
+use crate::schedule::QueryIn::{Registers, Shared};
+use crate::spec::HeadDim;
+use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
+
+/// The table for f32 inputs.
+#[rustfmt::skip]
+pub const F32: &[RingRow] = &[
+    RingRow { head_dim: both(64), shape: Prefill, carries: Little, rows: 128, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Prefill, carries: Rows, rows: 128, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Prefill, carries: Conditions, rows: 128, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Append, carries: Little, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Append, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Append, carries: Conditions, rows: 64, cols: 64, warps: 4, stages: 1, query: Registers, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Decode, carries: Little, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Decode, carries: Rows, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(64), shape: Decode, carries: Conditions, rows: 16, cols: 64, warps: 1, stages: 1, query: Registers, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Prefill, carries: Little, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Prefill, carries: Rows, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Prefill, carries: Conditions, rows: 64, cols: 64, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Append, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Append, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Append, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 2,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Decode, carries: Little, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Decode, carries: Rows, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(128), shape: Decode, carries: Conditions, rows: 16, cols: 32, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Prefill, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Prefill, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Prefill, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Append, carries: Little, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Append, carries: Rows, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Append, carries: Conditions, rows: 64, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Decode, carries: Little, rows: 16, cols: 16, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Decode, carries: Rows, rows: 16, cols: 16, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(192), shape: Decode, carries: Conditions, rows: 16, cols: 16, warps: 1, stages: 1, query: Shared, blocks_per_sm: 4,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Prefill, carries: Little, rows: 32, cols: 32, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Prefill, carries: Rows, rows: 32, cols: 32, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Prefill, carries: Conditions, rows: 32, cols: 32, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Append, carries: Little, rows: 32, cols: 32, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Append, carries: Rows, rows: 32, cols: 32, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Append, carries: Conditions, rows: 32, cols: 32, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Decode, carries: Little, rows: 16, cols: 16, warps: 1, stages: 1, query: Shared, blocks_per_sm: 3,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Decode, carries: Rows, rows: 16, cols: 16, warps: 1, stages: 1, query: Shared, blocks_per_sm: 3,
+              why: "" },
+    RingRow { head_dim: both(256), shape: Decode, carries: Conditions, rows: 16, cols: 16, warps: 1, stages: 1, query: Shared, blocks_per_sm: 3,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Prefill, carries: Little, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Prefill, carries: Rows, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Prefill, carries: Conditions, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Append, carries: Little, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Append, carries: Rows, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Append, carries: Conditions, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Decode, carries: Little, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Decode, carries: Rows, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+    RingRow { head_dim: LATENT, shape: Decode, carries: Conditions, rows: 16, cols: 16, warps: 2, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "" },
+];
+
+/// The row of a kernel; `None` where the table has none.
+pub(super) fn row(head_dim: HeadDim, shape: ShapeClass, carries: Carries) -> Option<&'static RingRow> {
+    F32.iter().find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::F32_TUNED;
+
+    #[test]
+    fn every_kernel_has_one_row() {
+        for &head_dim in F32_TUNED {
+            for shape in ShapeClass::ALL {
+                for carries in Carries::ALL {
+                    let is_its =
+                        |row: &&RingRow| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries);
+                    assert_eq!(F32.iter().filter(is_its).count(), 1, "{head_dim} {shape} {carries}");
+                }
+            }
+        }
+    }
+}
