@@ -15,9 +15,13 @@ use crate::plan::attention::{KEYS, QUERY};
 use crate::schedule::{F32Products, Products};
 use flashpage_ptx::builder::{Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use std::ops::Range;
 
 /// Numbers of a chunk.
 const NUMBERS: usize = 4;
+
+/// Groups that a lane asks for at once: as many as have a register for each of their numbers beside all that a kernel keeps.
+const AT_ONCE: usize = 4;
 
 /// Which of the lanes of a row a lane is.
 const OF_ROW: LaneMap = LaneMap(&[field(0, 2, 1)]);
@@ -57,18 +61,34 @@ impl Ampere<'_> {
             return self.narrow_query(instance);
         }
         let groups = if tile.buffer == KEYS { &narrowing.keys } else { &narrowing.values };
-        let in_stage = match &ring.stage {
-            None => groups.clone(),
-            Some(stage) => Groups {
-                chunks: groups.chunks.each_ref().map(|at| self.b.add(Type::U32, "r", at, stage)),
-                ..groups.clone()
-            },
-        };
         let slot = self.slot_offset(tile.buffer, 0);
-        let pass_rows = self.pass_rows();
-        for first in (0..self.ring.cols).step_by(pass_rows) {
-            self.narrow_row(&in_stage, slot + first * groups.swizzle.row_bytes);
+        let pass_bytes = self.pass_rows() * groups.swizzle.row_bytes;
+        let passes = self.ring.cols / self.pass_rows();
+        let chunks = groups.chunks.each_ref().map(|at| match &ring.stage {
+            None => self.b.mov(Type::U32, "r", at),
+            Some(stage) => self.b.add(Type::U32, "r", at, stage),
+        });
+        let at = Groups { chunks, ..groups.clone() };
+        self.repeat(&at, (passes, pass_bytes), |k| k.narrow_row(&at, slot));
+    }
+
+    /// Does something so many times, each so many bytes further on. Unrolled, ptxas asks for all of a tile at first, and spills
+    /// what it has no registers for.
+    fn repeat(&mut self, at: &Groups, (times, bytes): (usize, usize), each: impl FnOnce(&mut Self)) {
+        if times == 1 {
+            return each(self);
         }
+        let left = self.b.mov(Type::U32, "r", times);
+        let top = self.b.label("narrow");
+        self.b.place(&top);
+        self.b.do_not_unroll();
+        each(self);
+        for chunk in &at.chunks {
+            self.b.add(Type::U32, chunk, chunk, bytes);
+        }
+        self.b.sub(Type::U32, &left, &left, 1);
+        let more = self.b.setp(Word::Ne, Type::U32, "p", &left, 0);
+        self.b.guarded(&more, false, |b| b.bra(&top));
     }
 
     fn narrow_query(&mut self, instance: &Instance) {
@@ -112,7 +132,20 @@ impl Ampere<'_> {
 
     /// Narrows this lane's groups of a row, so far behind the first one's.
     fn narrow_row(&mut self, groups: &Groups, offset: usize) {
-        for along in (0..groups.swizzle.row_bytes).step_by(GROUPS) {
+        let row_bytes = groups.swizzle.row_bytes;
+        let (pieces, bytes) = (row_bytes / (AT_ONCE * GROUPS), AT_ONCE * GROUPS);
+        if pieces < 2 {
+            return self.narrow_groups(groups, offset, 0..row_bytes);
+        }
+        let chunks = groups.chunks.each_ref().map(|at| self.b.mov(Type::U32, "r", at));
+        let at = Groups { chunks, ..groups.clone() };
+        self.repeat(&at, (pieces, bytes), |k| k.narrow_groups(&at, offset, 0..bytes));
+        self.narrow_groups(groups, offset, pieces * bytes..row_bytes);
+    }
+
+    /// The same of these bytes of it.
+    fn narrow_groups(&mut self, groups: &Groups, offset: usize, bytes: Range<usize>) {
+        for along in bytes.step_by(GROUPS) {
             let is_whole = along + GROUPS <= groups.swizzle.row_bytes;
             let guard = groups.at_end.as_ref().filter(|_| !is_whole);
             let at = (offset + along) as i64;
