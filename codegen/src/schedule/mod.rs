@@ -103,19 +103,21 @@ pub struct ScoreProducts {
     pub head_dim: HeadDim,
     /// By how many warps it is computed: one, but for [`Sizes::split`].
     pub computed: usize,
+    /// Products of tensor cores for each product: one, but for factors that are split ([`Products::terms`]).
+    pub terms: usize,
 }
 
 impl ScoreProducts {
     /// Multiply-adds: a row of K for each warp that computes it, and one of V, in as many parts.
     pub fn multiply_adds(self) -> usize {
-        self.computed * self.head_dim.qk + self.head_dim.v
+        self.terms * (self.computed * self.head_dim.qk + self.head_dim.v)
     }
 }
 
-/// Of a score that one warp computes.
+/// Of a score that one warp computes, of factors as they are.
 impl From<HeadDim> for ScoreProducts {
     fn from(head_dim: HeadDim) -> ScoreProducts {
-        ScoreProducts { head_dim, computed: 1 }
+        ScoreProducts { head_dim, computed: 1, terms: 1 }
     }
 }
 
@@ -156,10 +158,12 @@ impl Sizes {
 
     /// What a score takes in products.
     pub fn of_score(&self) -> ScoreProducts {
-        ScoreProducts { head_dim: self.head_dim, computed: self.split }
+        let terms = self.products.terms().len();
+        ScoreProducts { head_dim: self.head_dim, computed: self.split, terms }
     }
 
-    /// Of all that warps multiply, what no other does too: all of it, but for scores where O's columns are cut into parts.
+    /// Of all that warps multiply, what is asked for: all of it, but for scores where O's columns are cut into parts, which
+    /// another warp computes too, and for factors that are split.
     pub fn useful_share(&self) -> f64 {
         ScoreProducts::from(self.head_dim).multiply_adds() as f64 / self.of_score().multiply_adds() as f64
     }
