@@ -5,11 +5,11 @@ mod kernel_source;
 mod opaque_masks;
 
 use flashpage::codegen::choice::{
-    Carries, F32, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, untuned_head_dims,
+    Carries, F32, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
 };
 use flashpage::codegen::frontend::parse_file;
 use flashpage::codegen::program::{DType, ParamKind};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::Tools;
@@ -541,7 +541,9 @@ fn the_schedule_table_says_what_is_so() {
     }
     // Of f32 registers alone: narrowing is a loop in the loop, and how often that goes round the machine code does not say.
     let of_f32 = rows.len();
-    for row in F32.iter().filter(|row| !of_latent(row.head_dim) || row.carries == Carries::Little) {
+    let of_tf32 = of_f32 + F32.iter().filter(|row| !of_latent(row.head_dim)).count() + ShapeClass::ALL.len();
+    let of_all = F32.iter().chain(TF32);
+    for row in of_all.filter(|row| !of_latent(row.head_dim) || row.carries == Carries::Little) {
         let program = match row.carries {
             Carries::Little if of_latent(row.head_dim) => stock("latent_attention"),
             Carries::Little => stock("paged_attention"),
@@ -553,6 +555,7 @@ fn the_schedule_table_says_what_is_so() {
     let rows: Vec<(usize, Row)> = rows.into_iter().enumerate().collect();
     let wrong = parallel::map(&rows, |(index, (program, arch, head_dim, shape, why))| {
         let dtype = if *index < of_f32 { DType::F16 } else { DType::F32 };
+        let f32_products = (*index >= of_tf32).then_some(F32Products::Tf32);
         let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
         let spec = Spec {
             arch: *arch,
@@ -561,7 +564,7 @@ fn the_schedule_table_says_what_is_so() {
             head_dim: *head_dim,
             block_size: paged.then_some(16),
             shape: *shape,
-            tuning: Tuning::default(),
+            tuning: Tuning { f32_products, ..Tuning::default() },
             work: Work::Grid,
             fold_scale: true,
         };

@@ -1,12 +1,13 @@
 //! The schedule of each (head dimension, shape class) for f32 inputs, on every target, and the figure that chose it.
 //!
 //! A row of f32 takes twice the room of one of 16 bits, so tiles are about half as large. One table serves both ways to
-//! multiply, which take the same room: figures are of [`crate::schedule::F32Products::Bf16x3`] on sm_80, which needs more
-//! registers. A latent cache takes more shared memory than sm_86 and sm_89 have.
+//! multiply, which take the same room, but for a few rows of tf32 alone: figures are of [`F32Products::Bf16x3`] on sm_80, which
+//! needs more registers. A latent cache takes more shared memory than sm_86 and sm_89 have.
 
 use super::LATENT;
 use super::row::Carries::{self, Conditions, Little, Rows};
 use super::row::{RingRow, both};
+use crate::schedule::F32Products;
 use crate::schedule::QueryIn::{Registers, Shared};
 use crate::spec::HeadDim;
 use crate::spec::ShapeClass::{self, Append, Decode, Prefill};
@@ -106,9 +107,27 @@ pub const F32: &[RingRow] = &[
               why: "as Little" },
 ];
 
+/// Rows for products of tf32 alone, which take fewer registers: two blocks of rows a warp, so that each fragment of K and V is
+/// multiplied twice. Shared memory is what the other rows are bound by.
+#[rustfmt::skip]
+pub const TF32: &[RingRow] = &[
+    RingRow { head_dim: both(128), shape: Prefill, carries: Little, rows: 128, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "registers 252; 301,056 passes over shared memory for 512 rows of 1024 keys, and 497,664 at 64x64; with split factors it spills 84 to 236 bytes" },
+    RingRow { head_dim: both(128), shape: Prefill, carries: Rows, rows: 128, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "registers 255; as Little" },
+    RingRow { head_dim: both(128), shape: Prefill, carries: Conditions, rows: 128, cols: 32, warps: 4, stages: 1, query: Shared, blocks_per_sm: 1,
+              why: "registers 244; as Little" },
+];
+
 /// The row of a kernel; `None` where the table has none.
-pub(super) fn row(head_dim: HeadDim, shape: ShapeClass, carries: Carries) -> Option<&'static RingRow> {
-    F32.iter().find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
+pub(super) fn row(
+    products: F32Products,
+    head_dim: HeadDim,
+    shape: ShapeClass,
+    carries: Carries,
+) -> Option<&'static RingRow> {
+    let of_tf32 = TF32.iter().filter(|_| products == F32Products::Tf32);
+    of_tf32.chain(F32).find(|row| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries))
 }
 
 #[cfg(test)]
@@ -124,6 +143,7 @@ mod tests {
                     let is_its =
                         |row: &&RingRow| (row.head_dim, row.shape, row.carries) == (head_dim, shape, carries);
                     assert_eq!(F32.iter().filter(is_its).count(), 1, "{head_dim} {shape} {carries}");
+                    assert!(TF32.iter().filter(is_its).count() <= 1, "{head_dim} {shape} {carries}");
                 }
             }
         }

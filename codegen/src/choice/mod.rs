@@ -14,7 +14,7 @@ mod roles;
 mod roles_table;
 mod row;
 
-pub use f32_table::F32;
+pub use f32_table::{F32, TF32};
 pub use ring::{F32_TUNED, SM80_SHARED_LIMIT, SM80_TUNED};
 pub use ring_table::SM80;
 pub use roles::{SM90_SHARED_LIMIT, SM90_TUNED};

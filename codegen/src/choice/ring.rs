@@ -63,8 +63,12 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
     let is_f32 = spec.dtype == DType::F32;
     let of = row_among(if is_f32 { F32_TUNED } else { SM80_TUNED }, spec.head_dim);
-    let find = if is_f32 { f32_table::row } else { ring_table::row };
-    let row = of.and_then(|of| find(of, spec.shape, Carries::of(spec, attention)));
+    let carries = Carries::of(spec, attention);
+    let find = |of| match is_f32 {
+        true => f32_table::row(spec.tuning.f32_products(), of, spec.shape, carries),
+        false => ring_table::row(of, spec.shape, carries),
+    };
+    let row = of.and_then(find);
     let Some(row) = row else { return Ok(None) };
     let mut ring = Ring { arch: spec.arch, ..row.schedule() };
     ring.sizes.head_dim = spec.head_dim;

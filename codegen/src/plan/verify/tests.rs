@@ -1,7 +1,7 @@
 //! Every plan is right, and what is taken from one or weakened is found.
 
 use super::*;
-use crate::choice::{F32, SM80, SM90};
+use crate::choice::{F32, SM80, SM90, TF32};
 use crate::plan::attention::{Form, KEYS, VALUES};
 use crate::plan::ring;
 use crate::plan::roles::plan;
@@ -49,7 +49,8 @@ fn plans() -> Vec<(String, Plan)> {
     }
     // Either way to multiply f32 has the same steps.
     let of_f32 = Products::F32(F32Products::default());
-    let rows = SM80.iter().map(|row| (row, Products::Halves)).chain(F32.iter().map(|row| (row, of_f32)));
+    let rows =
+        SM80.iter().map(|row| (row, Products::Halves)).chain(F32.iter().chain(TF32).map(|row| (row, of_f32)));
     for ((row, products), values) in rows.flat_map(|row| places.map(|values| (row, values))) {
         for form in forms() {
             // How often O shrinks has nothing to do with what tiles are of.
