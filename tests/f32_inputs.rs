@@ -12,7 +12,7 @@ use flashpage::codegen::{Program, ShapeClass};
 use flashpage::prelude::*;
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{Factors, LaunchOptions, PoolLayout, equivalence};
+use flashpage::runtime::{Argument, Factors, LaunchOptions, PoolLayout, equivalence};
 use planning::{forced, stock};
 use std::fs;
 use targets::{ARCHS, harsh, plain};
@@ -160,8 +160,38 @@ fn each_way_is_as_exact_as_it_says() {
     assert!(verdicts(Tf32, Bf16x3).iter().all(|(_, verdict)| !verdict.passed));
 }
 
-/// A kernel that leaves out one of the small parts is not taken for one that splits, nor is one that does not round to the
-/// nearest tf32 number at all for one that does, where that shows.
+/// What is infinite among the values a row sees: of tf32 infinite as in f32, split NaN, for nothing is left of it for its small
+/// part. What lies behind a mask is like any other number that is multiplied by a probability of 0.
+#[test]
+fn infinities_are_what_they_are_said_to_be() {
+    let problem = Problem { lens: vec![(3, 40)], dtype: DType::F32, ..Problem::default() };
+    let program = stock("attention");
+    for arch in ARCHS {
+        let device = plain(arch);
+        let inputs = problem.inputs(&device, program).unwrap();
+        let arguments = inputs.arguments();
+        let of_values = program.params.iter().position(|param| param.kind == ParamKind::Values).unwrap();
+        let Argument::Ragged(values) = arguments[of_values] else { panic!("values are ragged") };
+        let (number, width) = (7 * problem.head_dim.v + 5, problem.head_dim.v);
+        values.tensor.write(number, &[f32::INFINITY]).unwrap();
+        let output = program.params.iter().position(|param| param.kind == ParamKind::Output).unwrap();
+        for products in F32Products::ALL {
+            flashpage::runtime::launch(&device, program, &arguments, &by(products)).unwrap();
+            let got = inputs.output(output).unwrap().to_f32_vec().unwrap();
+            for (index, x) in got.iter().enumerate() {
+                let expected = match (index % width == number % width, products) {
+                    (false, _) => x.is_finite(),
+                    (true, F32Products::Tf32) => *x == f32::INFINITY,
+                    (true, F32Products::Bf16x3) => x.is_nan(),
+                };
+                assert!(expected, "{arch}, {products}: {x} at {index}");
+            }
+        }
+    }
+}
+
+/// A kernel that drops what is left of numbers or of probabilities, or leaves out one of the small products, is not taken for
+/// one that splits.
 #[test]
 fn a_wrong_split_is_found() {
     let folder = std::env::temp_dir().join(format!("flashpage-f32-{}", std::process::id()));
@@ -187,7 +217,7 @@ fn a_wrong_split_is_found() {
         let lines = text.lines().map(|line| if is_low(&line) { without(line) } else { line.to_owned() });
         assert!(!run(&lines.collect::<Vec<_>>().join("\n")), "{group}");
     }
-    // A product left out: every third of the main loop's.
+    // A small product left out.
     for left_out in 0..2 {
         let mut count = 0;
         let lines = text.lines().filter(|line| {
