@@ -114,7 +114,7 @@ mod tests {
                         banks[at / NUMBER % 32] += 1;
                         // As the emitter works it out: the second key from the first.
                         let first = tile.offset(row - which, chunk) + NUMBER * number.of(lane);
-                        let other = first % tile.row_bytes ^ (which * phase(1, tile.span()) * CHUNK);
+                        let other = (first % tile.row_bytes) ^ (which * phase(1, tile.span()) * CHUNK);
                         assert_eq!(at, first - first % tile.row_bytes + other + which * tile.row_bytes);
                     }
                     let passes = if tile.span() == 128 { 1 } else { 2 };
