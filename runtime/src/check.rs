@@ -12,6 +12,10 @@
 //! not at all, so what it loses is what rounding the probabilities loses, and twice that is what a kernel may lose. Its unit
 //! and caps are those of the coarser of the two types ([`judged_as`]): a kernel of 16 bits that stores f32 still multiplies
 //! probabilities of 16 bits, and which multiples of them it rounds depends on the order of its tiles.
+//!
+//! Of f32 inputs the plain computation rounds the factors of products as a kernel does ([`Factors`]): to tf32, or to two of bf16.
+//! So a split that is wrong is found, and products of tf32 are not taken for split ones. Scores lose by it too, and
+//! with them the log-sum-exp ([`lse_allowance`]).
 
 use crate::rounding::Factors;
 use flashpage_codegen::program::DType;

@@ -1,5 +1,5 @@
 //! The numbers that tiles hold: f64 where a program is evaluated exactly, f32 where it is evaluated plainly, for
-//! that is what products of 16-bit numbers add up in.
+//! that is what products of tensor cores add up in.
 
 use crate::rounding::{Precision, round_to_tf32, split};
 use flashpage_codegen::schedule::F32Products;
