@@ -244,8 +244,8 @@ fn problems() {
         ),
         (
             paged_attention::program(),
-            Problem { dtype: DType::F32, ..Problem::default() },
-            "inputs are f16 or bf16, not f32",
+            Problem { dtype: DType::E4m3, ..Problem::default() },
+            "inputs are f16, bf16 or f32, not e4m3",
         ),
     ];
     for (program, problem, expected) in table {

@@ -7,7 +7,7 @@ mod targets;
 
 use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{ParamKind, Program};
-use flashpage::codegen::schedule::{Overlap, PassTurn, Tuning};
+use flashpage::codegen::schedule::{F32Products, Overlap, PassTurn, Tuning};
 use flashpage::codegen::{Arch, ShapeClass};
 use flashpage::kernels::{catalogue, find, paged_attention};
 use flashpage::prelude::f16;
@@ -306,7 +306,10 @@ fn sampled_rows() {
     let token = |row: &Row| if row.sequence == 0 { row.index } else { 5 + row.index };
     let pairs: [(Vec<Expected>, Vec<Expected>); 2] = [
         (reference(program, &arguments).unwrap(), reference_rows(program, &arguments, &rows).unwrap()),
-        (plain(program, &arguments).unwrap(), plain_rows(program, &arguments, &rows).unwrap()),
+        (
+            plain(program, &arguments).unwrap(),
+            plain_rows(program, &arguments, F32Products::default(), &rows).unwrap(),
+        ),
     ];
     for (all, some) in pairs.iter().flat_map(|(all, some)| all.iter().zip(some)) {
         let width = if all.is_vector { 1 } else { problem.head_dim.v };

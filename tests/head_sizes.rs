@@ -104,7 +104,7 @@ fn problem(
         q_heads: *q_heads,
         kv_heads: *kv_heads,
         block_size: *block_size,
-        dtype: [DType::F16, DType::Bf16][number % 2],
+        dtype: [DType::F16, DType::Bf16, DType::F32][number % 3],
         layout: [PoolLayout::Nhd, PoolLayout::Hnd][number / 2 % 2],
         seed: number as u64,
         ..Problem::default()

@@ -240,11 +240,18 @@ fn bad_arguments() {
         ("emit attention --tile 128", &["`128` is no tile: write rows x columns, as in 128x64"]),
         ("emit attention --tile 100x64", &["tile 100x64: rows must be 16, 32, 64 or 128"]),
         ("emit attention --dtype fp8", &["unknown dtype `fp8`: write f16, bf16"]),
-        ("emit attention --dtype f32", &["element type f32 has no kernels: use f16 or bf16"]),
-        ("emit attention --dtype e4m3", &["element type e4m3 has no kernels: use f16 or bf16"]),
+        (
+            "emit attention --dtype f32 --f32-products fp16",
+            &["f32 is not multiplied by `fp16`: write bf16x3 or tf32"],
+        ),
+        (
+            "emit attention --dtype f32 --arch sm_90a --polynomial 4",
+            &["`--polynomial 4` is for sm_90a, not for sm_90a of f32"],
+        ),
+        ("emit attention --dtype e4m3", &["element type e4m3 has no kernels: use f16, bf16 or f32"]),
         (
             "emit paged_attention --arch sm_90a --dtype e5m2",
-            &["element type e5m2 has no kernels: use f16 or bf16"],
+            &["element type e5m2 has no kernels: use f16, bf16 or f32"],
         ),
         ("emit attention --arch sm_70", &["unknown target `sm_70`: write sm_80 or sm_90a"]),
         (

@@ -12,7 +12,7 @@ mod user_sources;
 use canonical::{canonical, hash};
 use flashpage::codegen::choice::{tuned_head_dims, untuned_head_dims};
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, CompileError, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
@@ -135,6 +135,27 @@ fn small_blocks() -> Vec<Entry> {
     entries
 }
 
+/// The catalogue of f32 inputs, by both ways to multiply them, each in a head dimension, a shape and a way to get work by turns.
+fn of_f32() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for stock in catalogue() {
+        let program = (stock.program)();
+        for f32_products in F32Products::ALL {
+            for head_dim in [64, 80, 128, 192, 256] {
+                let number = entries.len();
+                let (shape, work) = shapes_and_works().nth(number % 9).unwrap();
+                let arch = ARCHS[number / 9 % ARCHS.len()];
+                let tuning = Tuning { f32_products: Some(f32_products), ..Tuning::default() };
+                let of_16_bits = spec(program, arch, shape, work, number);
+                let (dtype, output) = (DType::F32, DType::F32);
+                let spec = Spec { dtype, output, head_dim: head_dim.into(), tuning, ..of_16_bits };
+                entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
+            }
+        }
+    }
+    entries
+}
+
 fn shapes_and_works() -> impl Iterator<Item = (ShapeClass, Work)> {
     ShapeClass::ALL.into_iter().flat_map(|shape| Work::ALL.map(|work| (shape, work)))
 }
@@ -205,10 +226,8 @@ fn line(Entry { name, program, spec }: &Entry) -> String {
 
 #[test]
 fn what_everything_compiles_to() {
-    let entries: Vec<Entry> = [stock(), users(), drawn(), other_head_dims(), pairs(), small_blocks()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let entries: Vec<Entry> =
+        [stock(), users(), drawn(), other_head_dims(), pairs(), small_blocks(), of_f32()].into_iter().flatten().collect();
     assert!(entries.len() <= 3000, "{} kernels: too many to be made each time", entries.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads);

@@ -483,8 +483,13 @@ fn every_mutant_for_hopper_is_caught_packed() {
 fn survivors(head_dim: HeadDim, dtype: DType) -> (String, Vec<String>) {
     let mut table = String::new();
     let mut survivors = Vec::new();
-    // Two tables of head dimensions have every kernel in them, the third what is made for it.
-    let kernels = catalogue().iter().filter(|stock| head_dim != LATENT || stock.name == "latent_attention");
+    // Two tables of head dimensions have every kernel in them, the third what is made for it. Of f32 what is new is the same in
+    // every kernel.
+    let kernels = catalogue().iter().filter(|stock| match (head_dim, dtype) {
+        (LATENT, _) => stock.name == "latent_attention",
+        (_, DType::F32) => stock.name == "paged_attention",
+        _ => true,
+    });
     for stock in kernels {
         for (shape, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Append, 20), (ShapeClass::Decode, 3)]
         {
@@ -546,6 +551,12 @@ fn every_mutant_is_caught_head_dim_64() {
 #[test]
 fn every_mutant_is_caught_head_dim_128() {
     all_are_caught(128.into(), DType::Bf16);
+}
+
+/// Tiles that are narrowed between a wait and a meeting.
+#[test]
+fn every_mutant_is_caught_f32() {
+    all_are_caught(80.into(), DType::F32);
 }
 
 /// Warps that share rows, and keys that are values.

@@ -159,7 +159,7 @@ fn bare(mut module: Module) -> Module {
 }
 
 fn bare_body(body: &mut Vec<Statement>) {
-    body.retain(|statement| !matches!(statement, Statement::Comment(_)));
+    body.retain(|statement| !matches!(statement, Statement::Comment(_) | Statement::Pragma(_)));
     for statement in body {
         match statement {
             Statement::Label(_, line) => *line = 0,

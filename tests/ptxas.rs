@@ -7,11 +7,11 @@ mod opaque_masks;
 mod user_sources;
 
 use flashpage::codegen::choice::{
-    Carries, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, untuned_head_dims,
+    Carries, F32, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
 };
 use flashpage::codegen::frontend::parse_file;
 use flashpage::codegen::program::{DType, ParamKind};
-use flashpage::codegen::schedule::Tuning;
+use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass, Spec, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::Tools;
@@ -104,6 +104,23 @@ fn the_catalogue_assembles() {
         assert_eq!(row["clean"], true, "{what}");
     }
     assert_eq!(status, Some(0));
+}
+
+/// Of f32 inputs, for both targets and by both ways to multiply them.
+#[test]
+fn kernels_of_f32_assemble() {
+    for (arch, products) in [("sm_80", "bf16x3"), ("sm_80", "tf32"), ("sm_90a", "bf16x3")] {
+        let line =
+            format!("--arch {arch} --dtype f32 --f32-products {products} --head-dim 64,128 --block-size 16");
+        let record = format!("f32_{products}_{arch}");
+        let Some((rows, status)) = verify("kernels_of_f32_assemble", &record, &line) else { return };
+        // Eight kernels in two head dimensions and three shapes.
+        assert_eq!(rows.as_array().map(Vec::len), Some(8 * 2 * 3), "{line}");
+        for row in rows.as_array().unwrap() {
+            assert_eq!(row["clean"], true, "{row:#}");
+        }
+        assert_eq!(status, Some(0), "{line}");
+    }
 }
 
 /// In one type, and in block sizes of which one lies in a tile whole and one is copied by rows. Registers are dealt out by roles: the assembler
@@ -559,5 +576,57 @@ fn the_schedule_table_says_what_is_so() {
         })
     });
     let wrong: Vec<String> = wrong.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+/// Every row of the tables for f32 says registers that the assembler still gives. Of instructions they say nothing: narrowing is a
+/// loop in the loop, and how often that goes round the machine code does not tell.
+#[test]
+fn the_tables_of_f32_say_what_is_so() {
+    let test = "the_tables_of_f32_say_what_is_so";
+    let ptxas = match Tool::Ptxas.find() {
+        Ok(ptxas) => ptxas,
+        Err(error) => return skip(test, &error.to_string()),
+    };
+    let version = toolchain::version(&ptxas).unwrap();
+    if !version.contains("13.0") {
+        return skip(test, &format!("the tables were made with ptxas 13.0, and this is {version}"));
+    }
+    let verdicts = verdicts(test);
+    let stock = |name: &str| (kernels::find(name).unwrap().program)().clone();
+    let text = include_str!("../src/bin/kgen/conditions.rs");
+    let strided = parse_file(text, Some("strided_attention")).unwrap();
+    let of_f32 = F32.iter().map(|row| (row, None));
+    let of_tf32 = TF32.iter().map(|row| (row, Some(F32Products::Tf32)));
+    // Latent attention's rows are all alike but for conditions.
+    let rows: Vec<(&RingRow, Option<F32Products>)> = of_f32
+        .chain(of_tf32)
+        .filter(|(row, _)| row.head_dim != LATENT || row.carries == Carries::Little)
+        .collect();
+    let wrong = parallel::map(&rows, |(row, f32_products)| {
+        let program = match row.carries {
+            Carries::Little if row.head_dim == LATENT => stock("latent_attention"),
+            Carries::Little => stock("paged_attention"),
+            Carries::Rows => stock("alibi_attention"),
+            Carries::Conditions => strided.clone(),
+        };
+        let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
+        let spec = Spec {
+            arch: Arch::Sm80,
+            dtype: DType::F32,
+            output: DType::F32,
+            head_dim: row.head_dim,
+            block_size: paged.then_some(16),
+            shape: row.shape,
+            tuning: Tuning { f32_products: *f32_products, ..Tuning::default() },
+            work: Work::Grid,
+            fold_scale: true,
+        };
+        let said = verdicts.of(&compile(&program, &spec).unwrap()).unwrap().assembled;
+        let figures = format!("registers {};", said.registers);
+        (!row.why.starts_with(&figures)).then(|| format!("{figures} is not what the table says of {row:?}"))
+    });
+    let wrong: Vec<String> = wrong.into_iter().flatten().collect();
+    finish(&verdicts);
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }

@@ -50,7 +50,7 @@ fn problem(most: usize) -> impl Strategy<Value = (Device, Problem)> {
     ];
     let heads = (1..=8usize, 1..=3usize).prop_filter("at most eight query heads", |(g, kv)| g * kv <= 8);
     let tensors = (
-        prop::sample::select(vec![DType::F16, DType::Bf16]),
+        prop::sample::select(vec![DType::F16, DType::Bf16, DType::F32]),
         0..60usize,
         prop::sample::select(vec![8usize, 1, 2, 4, 16, 24, 32, 40, 48, 56, 64, 72]),
         prop::sample::select(vec![PoolLayout::Nhd, PoolLayout::Hnd]),

@@ -21,10 +21,11 @@ mod programs;
 mod targets;
 
 use flashpage::codegen::frontend::{parse_file, parse_program_source};
-use flashpage::codegen::program::{Axis, ParamKind};
+use flashpage::codegen::program::{Axis, Generic, ParamKind};
+use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, Program, ShapeClass};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, LaunchOptions, Row, WarpOrder};
+use flashpage::runtime::{AsyncPolicy, DType, Device, EmulatorOptions, LaunchOptions, Row, WarpOrder};
 use judge::judge;
 use programs::forms::form;
 use programs::host::{Host, Source};
@@ -71,21 +72,35 @@ fn device(arch: Arch, seed: u64) -> Device {
     targets::device(EmulatorOptions { threads: 1, ..targets::options(arch, policy, warp_order) })
 }
 
+/// The element type that a program is run with: as drawn, of 16 bits; of one in three that leave it open, f32.
+fn dtype(drawn: &Drawn, program: &Program) -> DType {
+    match program.input_element() {
+        Generic::Open(_) if drawn.seed.is_multiple_of(3) => DType::F32,
+        _ => drawn.problem.dtype,
+    }
+}
+
 /// Whether a program is what it is meant to be.
 fn check(drawn: &Drawn) -> Result<(), String> {
     let program = parse_file(&drawn.source(), None).map_err(|error| format!("is not read: {error}"))?;
     // A launch chooses a shape by its batch; every kernel is right for every one.
     let shape = ShapeClass::ALL.get(drawn.seed as usize % 7).copied();
-    let options = LaunchOptions { shape, ..LaunchOptions::default() };
+    let problem = &Problem { dtype: dtype(drawn, &program), ..drawn.problem.clone() };
+    let f32_products = F32Products::ALL.get(drawn.seed as usize / 3 % 3).copied();
+    let options = LaunchOptions {
+        shape,
+        tuning: Tuning { f32_products, ..Tuning::default() },
+        ..LaunchOptions::default()
+    };
     for arch in targets::ARCHS {
         let device = device(arch, drawn.seed);
-        judge(&device, "drawn.rs", &program, &drawn.problem, &options)?;
+        judge(&device, "drawn.rs", &program, problem, &options)?;
         // Planned as well, with keys in one part or in several that are merged.
         if drawn.seed.is_multiple_of(4) {
             // Parts are merged into an output.
             let has_output = program.params.iter().any(|param| param.kind == ParamKind::Output);
             let parts = if has_output { 1 + drawn.seed as usize / 4 % 3 } else { 1 };
-            planning::judge(&device, &program, &drawn.problem, planning::forced(parts))
+            planning::judge(&device, &program, problem, planning::forced(parts))
                 .map_err(|error| format!("planned in {parts} parts for {arch}: {error}"))?;
         }
     }

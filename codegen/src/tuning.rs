@@ -1,4 +1,4 @@
-//! What a schedule is told to be instead of what the table says, choice by choice.
+//! What a schedule is told to be instead of what the table says, choice by choice; and how f32 is multiplied, which no table says.
 
 use std::fmt;
 use std::str::FromStr;
@@ -123,6 +123,48 @@ impl FromStr for PassTurn {
     }
 }
 
+/// How f32 numbers are multiplied, of which tensor cores have no products. The sums are f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum F32Products {
+    /// Each factor is split into two of bf16, `hi + lo`, and a product is `hi hi + hi lo + lo hi`: some 16 bits of it are
+    /// right. Three products for one, and an infinity is NaN, since nothing is left for its `lo`; so is what rounds to one in
+    /// bf16, from 3.39e38 on.
+    #[default]
+    Bf16x3,
+    /// Each factor is rounded to tf32, the nearest with 10 bits behind the point, ties away from zero: three decimal digits.
+    Tf32,
+}
+
+impl F32Products {
+    /// Both.
+    pub const ALL: [F32Products; 2] = [F32Products::Bf16x3, F32Products::Tf32];
+
+    /// As on the command line and in kernel names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            F32Products::Bf16x3 => "bf16x3",
+            F32Products::Tf32 => "tf32",
+        }
+    }
+}
+
+impl fmt::Display for F32Products {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for F32Products {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        F32Products::ALL
+            .into_iter()
+            .find(|products| products.as_str() == text)
+            .ok_or_else(|| format!("f32 is not multiplied by `{text}`: write bf16x3 or tf32"))
+    }
+}
+
 /// What a schedule is told to be instead of what the table says; nothing, by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tuning {
@@ -146,6 +188,15 @@ pub struct Tuning {
     pub overlap: Option<Overlap>,
     /// When a consumer passes its turn on; sm_90a only.
     pub pass: Option<PassTurn>,
+    /// How f32 inputs are multiplied, if not as usual ([`F32Products`]); says nothing of inputs of 16 bits.
+    pub f32_products: Option<F32Products>,
+}
+
+impl Tuning {
+    /// How f32 inputs are multiplied.
+    pub fn f32_products(&self) -> F32Products {
+        self.f32_products.unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Tuning {
@@ -180,6 +231,9 @@ impl fmt::Display for Tuning {
         }
         if let Some(pass) = self.pass {
             parts.push(format!("--pass-turn {pass}"));
+        }
+        if let Some(products) = self.f32_products {
+            parts.push(format!("--f32-products {products}"));
         }
         f.write_str(&parts.join(" "))
     }

@@ -128,6 +128,8 @@ pub enum Statement {
     CallPrototype(Name),
     /// A comment of ours, one line, without its slashes. The parser drops comments.
     Comment(String),
+    /// `.pragma "…";` of ours: a word to the assembler. The parser drops these too.
+    Pragma(&'static str),
 }
 
 /// `.reg .TYPE name;` or `.reg .TYPE name<count>;`

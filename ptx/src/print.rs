@@ -147,6 +147,7 @@ fn statements(f: &mut Formatter<'_>, body: &[Statement], depth: usize) -> fmt::R
             Statement::CallPrototype(name) => writeln!(f, "{name}: .callprototype _ ();")?,
             Statement::Comment(text) if text.is_empty() => writeln!(f)?,
             Statement::Comment(text) => writeln!(f, "{indent}// {text}")?,
+            Statement::Pragma(text) => writeln!(f, "{indent}.pragma \"{text}\";")?,
         }
     }
     Ok(())

@@ -12,8 +12,14 @@
 //! not at all, so what it loses is what rounding the probabilities loses, and twice that is what a kernel may lose. Its unit
 //! and caps are those of the coarser of the two types ([`judged_as`]): a kernel of 16 bits that stores f32 still multiplies
 //! probabilities of 16 bits, and which multiples of them it rounds depends on the order of its tiles.
+//!
+//! Of f32 inputs the plain computation rounds the factors of products as a kernel does ([`Factors`]): to tf32, or to two of bf16.
+//! So a split that is wrong is found, and products of tf32 are not taken for split ones. Scores lose by it too, and
+//! with them the log-sum-exp ([`lse_allowance`]).
 
+use crate::rounding::Factors;
 use flashpage_codegen::program::DType;
+use flashpage_codegen::schedule::F32Products;
 use std::fmt;
 
 /// Largest cosine distance of an output.
@@ -35,23 +41,54 @@ pub fn max_relative_l2(dtype: DType) -> f64 {
     }
 }
 
-/// The type by whose rounding unit and caps an output is judged, that has `output` where inputs have `input`: the one with
-/// fewer digits.
-pub fn judged_as(input: DType, output: DType) -> DType {
-    if rounding_unit(output, 1.0) > rounding_unit(input, 1.0) { output } else { input }
+impl Factors {
+    /// Largest relative L2 error of an output, as [`max_relative_l2`].
+    pub fn max_relative_l2(self) -> f64 {
+        match self {
+            Factors::Of(dtype) => max_relative_l2(dtype),
+            // As many digits as f16.
+            Factors::F32(F32Products::Tf32) => 1e-3,
+            Factors::F32(F32Products::Bf16x3) => 2e-5,
+        }
+    }
+
+    /// The distance between neighbouring numbers around `magnitude`, as [`rounding_unit`]. Where factors are split, the most that
+    /// a product loses: half a unit of 16 digits of either factor, and the product of two small parts, which is a whole one.
+    /// The probability of a row's largest score loses nothing of that in the plain computation, where it is 1; in a kernel,
+    /// which may keep it relative to an older maximum, it does.
+    pub fn unit(self, magnitude: f64) -> f64 {
+        match self {
+            Factors::Of(dtype) => rounding_unit(dtype, magnitude),
+            Factors::F32(F32Products::Tf32) => unit_of((10, -126), magnitude),
+            Factors::F32(F32Products::Bf16x3) => unit_of((15, -126), magnitude),
+        }
+    }
+}
+
+/// By whose rounding unit and caps an output is judged, that is of `output` where factors are of `factors`: the one with fewer
+/// digits.
+pub fn judged_as(factors: impl Into<Factors>, output: DType) -> Factors {
+    let (factors, output) = (factors.into(), Factors::Of(output));
+    if output.unit(1.0) > factors.unit(1.0) { output } else { factors }
 }
 
 /// The distance between neighbouring numbers of a type around `magnitude`.
 pub fn rounding_unit(dtype: DType, magnitude: f64) -> f64 {
-    // Digits of the significand after the first, and the exponent of the smallest normal number.
-    let (digits, smallest) = match dtype {
-        DType::F16 => (10, -14),
-        DType::Bf16 => (7, -126),
-        DType::F32 => (23, -126),
-        DType::I32 => return 0.0,
-        DType::E4m3 => (3, -6),
-        DType::E5m2 => (2, -14),
-    };
+    unit_of(
+        match dtype {
+            DType::F16 => (10, -14),
+            DType::Bf16 => (7, -126),
+            DType::F32 => (23, -126),
+            DType::I32 => return 0.0,
+            DType::E4m3 => (3, -6),
+            DType::E5m2 => (2, -14),
+        },
+        magnitude,
+    )
+}
+
+/// The same of numbers with so many digits of the significand after the first, and this exponent of the smallest normal one.
+fn unit_of((digits, smallest): (i32, i32), magnitude: f64) -> f64 {
     if magnitude == 0.0 || !magnitude.is_finite() {
         return 0.0;
     }
@@ -183,18 +220,13 @@ fn verdict(got: &[f64], expected: &[f64], plain_error: Option<f64>, allowed: imp
 /// The rule for an output tensor.
 ///
 /// `got` are the kernel's numbers, `expected` the reference's and `plain` the plain computation's, all of one
-/// length; `dtype` is the type of inputs and output, or [`judged_as`] of the two. NaN in `expected` is a failure of the
+/// length; `judged` is the type of inputs and output, or [`judged_as`] of the two. NaN in `expected` is a failure of the
 /// reference's inputs, and so of the check.
-pub fn check_output(got: &[f64], expected: &[f64], plain: &[f64], dtype: DType) -> Verdict {
-    let plain_error = plain
-        .iter()
-        .zip(expected)
-        .map(|(p, e)| (p - e).abs())
-        // A plain computation that overflows its type allows nothing.
-        .filter(|error| error.is_finite())
-        .fold(0.0, f64::max);
+pub fn check_output(got: &[f64], expected: &[f64], plain: &[f64], judged: impl Into<Factors>) -> Verdict {
+    let judged = judged.into();
+    let plain_error = largest_error(plain, expected);
     let largest = expected.iter().copied().filter(|e| e.is_finite()).fold(0.0, |m: f64, e| m.max(e.abs()));
-    let allowed = (2.0 * plain_error).max(rounding_unit(dtype, largest));
+    let allowed = (2.0 * plain_error).max(judged.unit(largest));
     let mut verdict = verdict(got, expected, Some(plain_error), |_| allowed);
     if let Some(index) = got.iter().position(|x| x.is_nan()) {
         verdict.failure = "NaN".into();
@@ -207,16 +239,38 @@ pub fn check_output(got: &[f64], expected: &[f64], plain: &[f64], dtype: DType) 
         });
     } else if verdict.failure.is_empty() && verdict.cosine_distance > MAX_COSINE_DISTANCE {
         verdict.failure = format!("cosine distance over {MAX_COSINE_DISTANCE:e}");
-    } else if verdict.failure.is_empty() && verdict.relative_l2 > max_relative_l2(dtype) {
-        verdict.failure = format!("relative L2 over {:e}", max_relative_l2(dtype));
+    } else if verdict.failure.is_empty() && verdict.relative_l2 > judged.max_relative_l2() {
+        verdict.failure = format!("relative L2 over {:e}", judged.max_relative_l2());
     }
     verdict.passed = verdict.failure.is_empty();
     verdict
 }
 
+/// The largest error of a plain computation.
+fn largest_error(plain: &[f64], expected: &[f64]) -> f64 {
+    let errors = plain.iter().zip(expected).map(|(p, e)| (p - e).abs());
+    // A plain computation that overflows its type allows nothing.
+    errors.filter(|error| error.is_finite()).fold(0.0, f64::max)
+}
+
 /// The rule for a log-sum-exp: within 1e-5 plus 1e-5 of its size; minus infinity exactly where expected.
 pub fn check_lse(got: &[f64], expected: &[f64]) -> Verdict {
-    let mut verdict = verdict(got, expected, None, |expected| LSE_TOLERANCE * (1.0 + expected.abs()));
+    check_lse_beside(got, expected, 0.0)
+}
+
+/// What a log-sum-exp may be off beside [`check_lse`]: nothing where products are of the inputs as they are; of f32 inputs, of
+/// which factors are rounded before scores are there, twice the largest error of the plain computation.
+pub fn lse_allowance(plain: &[f64], expected: &[f64], factors: Factors) -> f64 {
+    match factors {
+        Factors::Of(_) => 0.0,
+        Factors::F32(_) => 2.0 * largest_error(plain, expected),
+    }
+}
+
+/// [`check_lse`] with [`lse_allowance`].
+pub fn check_lse_beside(got: &[f64], expected: &[f64], beside: f64) -> Verdict {
+    let allowed = |expected: f64| LSE_TOLERANCE * (1.0 + expected.abs()) + beside;
+    let mut verdict = verdict(got, expected, None, allowed);
     if let Some(index) = got.iter().position(|x| x.is_nan()) {
         verdict.failure = "NaN".into();
         verdict.passed = false;
@@ -225,7 +279,7 @@ pub fn check_lse(got: &[f64], expected: &[f64]) -> Verdict {
             got: f64::NAN,
             expected: expected.get(index).copied().unwrap_or(f64::NAN),
             error: f64::NAN,
-            allowed: LSE_TOLERANCE,
+            allowed: LSE_TOLERANCE + beside,
         });
     }
     verdict

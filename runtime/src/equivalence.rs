@@ -5,11 +5,14 @@
 //! Kernels for Hopper, which walk their tiles and pack heads by divisors, have some more.
 
 use crate::args::{Argument, PoolLayout};
-use crate::check::{Verdict, check_lse, check_output, judged_as};
+use crate::check::{Verdict, check_lse_beside, check_output, judged_as, lse_allowance};
 use crate::device::{Device, DeviceError};
 use crate::launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 use crate::problem::{Inputs, Problem, ProblemError};
-use crate::reference::{Expected, ReferenceError, Row, plain, plain_rows, reference, reference_rows};
+use crate::reference::{
+    Expected, Progress, ReferenceError, Row, plain_rows, plain_watched, reference, reference_rows,
+};
+use crate::rounding::Factors;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
 use flashpage_codegen::HeadDim;
@@ -80,23 +83,25 @@ pub fn run(
     let inputs = problem.inputs(device, program)?;
     let arguments = inputs.arguments();
     let report = launch(device, program, &arguments, options)?;
-    let verdicts = check(program, &inputs, problem.dtype)?;
+    let verdicts = check(program, &inputs, Factors::of(problem.dtype, options.tuning.f32_products()))?;
     Ok(Equivalence { report, verdicts })
 }
 
-/// Compares what a launch, or a plan, left in `inputs` with the reference. `dtype` is the type of query, keys and values.
+/// Compares what a launch, or a plan, left in `inputs` with the reference. `factors` is the type of query, keys and values, or
+/// how f32 was multiplied.
 ///
 /// # Errors
 /// Outputs that cannot be read.
 pub fn check(
     program: &Program,
     inputs: &Inputs,
-    dtype: DType,
+    factors: impl Into<Factors>,
 ) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
-    let arguments = inputs.arguments();
+    let (arguments, factors) = (inputs.arguments(), factors.into());
     let expected = reference(program, &arguments)?;
-    let plain = plain(program, &arguments)?;
-    judge(inputs, dtype, &expected, &plain, |tensor, _| tensor.to_f32_vec())
+    let products = factors.f32_products().unwrap_or_default();
+    let plain = plain_watched(program, &arguments, products, &Progress::default())?;
+    judge(inputs, factors, &expected, &plain, |tensor, _| tensor.to_f32_vec())
 }
 
 /// Compares what a launch left in `inputs` with the reference in these rows alone: for batches whose reference would
@@ -107,17 +112,17 @@ pub fn check(
 pub fn check_rows(
     program: &Program,
     inputs: &Inputs,
-    dtype: DType,
+    factors: impl Into<Factors>,
     rows: &[Row],
 ) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
-    let arguments = inputs.arguments();
+    let (arguments, factors) = (inputs.arguments(), factors.into());
     let expected = reference_rows(program, &arguments, rows)?;
-    let plain = plain_rows(program, &arguments, rows)?;
+    let plain = plain_rows(program, &arguments, factors.f32_products().unwrap_or_default(), rows)?;
     let starts = arguments.iter().zip(&program.params).find_map(|(argument, param)| match argument {
         Argument::Ragged(ragged) if param.kind == ParamKind::Query => Some(ragged.starts),
         _ => None,
     });
-    judge(inputs, dtype, &expected, &plain, |tensor, width| {
+    judge(inputs, factors, &expected, &plain, |tensor, width| {
         let heads = tensor.shape().get(1).copied().unwrap_or(0);
         let mut got = Vec::with_capacity(rows.len() * width);
         for row in rows {
@@ -131,7 +136,7 @@ pub fn check_rows(
 /// A verdict for each output, from the numbers that `read` gives of its tensor and the length of a row.
 fn judge(
     inputs: &Inputs,
-    dtype: DType,
+    factors: Factors,
     expected: &[Expected],
     plain: &[Expected],
     read: impl Fn(&Tensor, usize) -> Result<Vec<f32>, TensorError>,
@@ -142,9 +147,10 @@ fn judge(
         let width = if expected.is_vector { 1 } else { tensor.shape().last().copied().unwrap_or(0) };
         let got: Vec<f64> = read(tensor, width)?.into_iter().map(f64::from).collect();
         let verdict = if expected.is_vector {
-            check_lse(&got, &expected.values)
+            let beside = lse_allowance(&plain.values, &expected.values, factors);
+            check_lse_beside(&got, &expected.values, beside)
         } else {
-            check_output(&got, &expected.values, &plain.values, judged_as(dtype, tensor.dtype()))
+            check_output(&got, &expected.values, &plain.values, judged_as(factors, tensor.dtype()))
         };
         verdicts.push((expected.name.clone(), verdict));
     }
@@ -191,11 +197,24 @@ pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
     suite_in(program, arch, &head_dims(program, arch))
 }
 
-/// The problems on which a kernel is checked for a target, each with a name, in these head dimensions or, of a kernel that
-/// has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
-/// nor divisor, in both pool layouts; outputs of a type of their own have each by turns. Of the two element types each problem for Hopper, and in head dimensions above 128, has
-/// one, by turns.
+/// Element types of the suite, where nobody asks for others.
+pub const DTYPES: [DType; 2] = [DType::F16, DType::Bf16];
+
+/// The same in these head dimensions: [`suite_of`].
 pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(String, Problem)> {
+    suite_of(program, arch, head_dims, &DTYPES)
+}
+
+/// The problems on which a kernel is checked for a target, each with a name, in these head dimensions and element types or, of
+/// a kernel that has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
+/// nor divisor, in both pool layouts; outputs of a type of their own have each by turns. Of the element types each problem for Hopper, and in head dimensions above 128, has
+/// one, by turns.
+pub fn suite_of(
+    program: &Program,
+    arch: Arch,
+    head_dims: &[HeadDim],
+    dtypes: &[DType],
+) -> Vec<(String, Problem)> {
     let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
     let block_sizes: &[usize] = if paged { &[16, 8, 24, 128, 64, 40, 256] } else { &[16] };
     let has_window = program.params.iter().any(|param| param.name == "window");
@@ -203,7 +222,7 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
     head_dims.dedup();
     let dtypes = match program.input_element() {
         Generic::Fixed(dtype) => vec![*dtype],
-        Generic::Open(_) => vec![DType::F16, DType::Bf16],
+        Generic::Open(_) => dtypes.to_vec(),
     };
     let more = if arch == Arch::Sm90a { HOPPER_BATCHES } else { &[] };
     let mut problems = Vec::new();

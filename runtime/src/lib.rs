@@ -51,4 +51,5 @@ pub use reference::{
     Expected, Progress, ReferenceError, Row, plain, plain_rows, plain_watched, reference, reference_rows,
     reference_watched,
 };
+pub use rounding::Factors;
 pub use tensor::{HostElement, Tensor, TensorError};

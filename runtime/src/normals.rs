@@ -1,4 +1,4 @@
-//! Standard normal numbers in a 16-bit type, also by the gigabyte.
+//! Standard normal numbers in a type of 16 bits or in f32, also by the gigabyte.
 //!
 //! The first million are drawn. What goes beyond is drawn from among these, at random and by all cores: a cache of
 //! half a billion numbers is to be there in a second, and has the same distribution.
@@ -28,26 +28,32 @@ impl SplitMix {
     }
 }
 
-/// The bytes of `count` numbers of `dtype`, which is f16 or bf16, little-endian.
+/// The bytes of `count` numbers of `dtype`, which is f16, bf16 or f32, little-endian.
 pub(crate) fn normals(dtype: DType, count: usize, rng: &mut StdRng) -> Vec<u8> {
-    let drawn: Vec<[u8; 2]> = (0..count.min(DRAWN))
-        .map(|_| {
-            let value: f32 = rng.sample(StandardNormal);
-            match dtype {
-                DType::Bf16 => bf16::from_f32(value).to_le_bytes(),
-                _ => f16::from_f32(value).to_le_bytes(),
-            }
-        })
-        .collect();
+    match dtype {
+        DType::F32 => drawn(count, rng, f32::to_le_bytes),
+        DType::Bf16 => drawn(count, rng, |value| bf16::from_f32(value).to_le_bytes()),
+        _ => drawn(count, rng, |value| f16::from_f32(value).to_le_bytes()),
+    }
+}
+
+/// The same, of numbers of so many bytes.
+fn drawn<const BYTES: usize>(
+    count: usize,
+    rng: &mut StdRng,
+    rounded: impl Fn(f32) -> [u8; BYTES],
+) -> Vec<u8> {
+    let drawn: Vec<[u8; BYTES]> =
+        (0..count.min(DRAWN)).map(|_| rounded(rng.sample(StandardNormal))).collect();
     let mut bytes = drawn.concat();
     if count > DRAWN {
-        bytes.resize(count * 2, 0);
+        bytes.resize(count * BYTES, 0);
         let seed = rng.next_u64();
-        bytes[DRAWN * 2..].par_chunks_mut(CHUNK * 2).enumerate().for_each(|(number, chunk)| {
+        bytes[DRAWN * BYTES..].par_chunks_mut(CHUNK * BYTES).enumerate().for_each(|(number, chunk)| {
             let mut indices = SplitMix(seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
-            for three in chunk.chunks_mut(6) {
+            for three in chunk.chunks_mut(3 * BYTES) {
                 let word = indices.next();
-                for (place, to) in three.chunks_exact_mut(2).enumerate() {
+                for (place, to) in three.chunks_exact_mut(BYTES).enumerate() {
                     to.copy_from_slice(&drawn[(word >> (20 * place)) as usize % DRAWN]);
                 }
             }
@@ -63,12 +69,13 @@ mod tests {
 
     #[test]
     fn they_are_normal() {
-        for dtype in [DType::F16, DType::Bf16] {
+        for dtype in [DType::F16, DType::Bf16, DType::F32] {
             for count in [0, 1, 7, 100_000, DRAWN + 2 * CHUNK + 5] {
                 let bytes = normals(dtype, count, &mut StdRng::seed_from_u64(3));
-                assert_eq!(bytes.len(), 2 * count);
+                assert_eq!(bytes.len(), dtype.bytes() * count);
+                let numbers = bytes.chunks_exact(dtype.bytes());
                 let values: Vec<f64> =
-                    bytes.chunks_exact(2).map(|b| f64::from(crate::tensor::element_of(dtype, b))).collect();
+                    numbers.map(|b| f64::from(crate::tensor::element_of(dtype, b))).collect();
                 // Of the last: those that are drawn from among the drawn.
                 let last = &values[count.saturating_sub(200_000)..];
                 let n = last.len() as f64;

@@ -93,7 +93,7 @@ pub enum ProblemError {
         most: u64,
     },
     /// An element type that inputs cannot have.
-    #[error("inputs are f16 or bf16, not {0}")]
+    #[error("inputs are f16, bf16 or f32, not {0}")]
     DType(DType),
     /// Starts or tables that do not fit.
     #[error(transparent)]
@@ -169,7 +169,7 @@ impl Problem {
     /// Scalars that the program does not have, a block size of 0, or a device out of memory.
     pub fn inputs(&self, device: &Device, program: &Program) -> Result<Inputs, ProblemError> {
         self.check_scalars(program)?;
-        if !matches!(self.dtype, DType::F16 | DType::Bf16) {
+        if !matches!(self.dtype, DType::F16 | DType::Bf16 | DType::F32) {
             return Err(ProblemError::DType(self.dtype));
         }
         self.check_size(device)?;
@@ -262,8 +262,8 @@ impl Problem {
         let spare = self.block_size.saturating_mul(self.lens.len().saturating_add(SPARE_BLOCKS));
         let keys = kv_tokens.saturating_add(spare).saturating_mul(row(self.kv_heads));
         let queries = q_tokens.saturating_mul(row(self.q_heads));
-        // Inputs of 16 bits, here and on the device, where the emulator keeps two bytes for each; outputs as f64 besides.
-        let inputs = keys.saturating_mul(2).saturating_add(queries).saturating_mul(6);
+        // Inputs here and on the device, where the emulator keeps two bytes for each of 16 bits; outputs as f64 besides.
+        let inputs = keys.saturating_mul(2).saturating_add(queries).saturating_mul(3 * self.dtype.bytes());
         let outputs = queries.saturating_mul(6 + 24);
         let longest = self.lens.iter().map(|pair| pair.1).max().unwrap_or(0);
         let table = self.lens.len().saturating_mul(longest / self.block_size.max(1)).saturating_mul(16);
@@ -432,13 +432,13 @@ impl Problem {
             layout: self.layout,
         };
         let (block_stride, token_stride, head_stride) = shape.strides();
-        let mut bytes = normals(self.dtype, shape.dims().iter().product(), rng);
+        let (mut bytes, size) = (normals(self.dtype, shape.dims().iter().product(), rng), self.dtype.bytes());
         let mut poison = |block: usize, tokens: std::ops::Range<usize>| {
             for token in tokens {
                 for head in 0..self.kv_heads {
                     let first = block * block_stride + token * token_stride + head * head_stride;
-                    // Every bit set: a NaN of either type.
-                    bytes[first * 2..(first + head_dim) * 2].fill(0xFF);
+                    // Every bit set: a NaN of any type.
+                    bytes[first * size..(first + head_dim) * size].fill(0xFF);
                 }
             }
         };

@@ -3,7 +3,8 @@
 //! [`reference()`] takes the stored inputs as they are, rounded to their type, and computes in f64, operation by
 //! operation, whatever the program's form (`interpreter/`). [`plain()`] is the same computation done plainly in the
 //! element type: what each operation gives is rounded to it, products add up in f32, and what is stored is rounded to the
-//! output's type instead. What it loses is what a kernel is allowed to lose (see [`crate::check`]).
+//! output's type instead. Of f32 inputs it is the factors of products that are rounded, as tensor cores take them
+//! ([`F32Products`]). What it loses is what a kernel is allowed to lose (see [`crate::check`]).
 //!
 //! A row that keeps no key gives O = 0 and LSE = -inf.
 
@@ -12,12 +13,13 @@ use crate::batch::Batch;
 use crate::interpreter;
 pub use crate::interpreter::{Progress, Row};
 use crate::launch_error::LaunchError;
-use crate::rounding::Precision;
+use crate::rounding::{Factors, Precision};
 use crate::scalar::{Bias, HostArgument, Numbers};
 use crate::tensor::TensorError;
 use flashpage_codegen::program::{
     Along, Axis, Param, ParamId, ParamKind, Program, ProgramError, ScalarType, Stmt,
 };
+use flashpage_codegen::schedule::F32Products;
 
 /// Why there is no reference for a program and its arguments.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub fn reference(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Ex
 /// # Errors
 /// As [`reference()`].
 pub fn plain(program: &Program, arguments: &[Argument<'_>]) -> Result<Vec<Expected>, ReferenceError> {
-    plain_watched(program, arguments, &Progress::default())
+    plain_watched(program, arguments, F32Products::default(), &Progress::default())
 }
 
 /// [`reference()`], whose progress another thread sees.
@@ -76,19 +78,20 @@ pub fn reference_watched(
     arguments: &[Argument<'_>],
     progress: &Progress,
 ) -> Result<Vec<Expected>, ReferenceError> {
-    run(program, arguments, |_| Precision::Exact, None, progress)
+    run(program, arguments, None, None, progress)
 }
 
-/// [`plain()`], whose progress another thread sees.
+/// [`plain()`], whose progress another thread sees, with f32 multiplied by `products`.
 ///
 /// # Errors
 /// As [`reference()`].
 pub fn plain_watched(
     program: &Program,
     arguments: &[Argument<'_>],
+    products: F32Products,
     progress: &Progress,
 ) -> Result<Vec<Expected>, ReferenceError> {
-    run(program, arguments, |batch| Precision::Plain(batch.dtype), None, progress)
+    run(program, arguments, Some(products), None, progress)
 }
 
 /// [`reference()`] of some rows alone, where all would take too long: the values of each store are those of `rows`, in
@@ -101,26 +104,28 @@ pub fn reference_rows(
     arguments: &[Argument<'_>],
     rows: &[Row],
 ) -> Result<Vec<Expected>, ReferenceError> {
-    run(program, arguments, |_| Precision::Exact, Some(rows), &Progress::default())
+    run(program, arguments, None, Some(rows), &Progress::default())
 }
 
-/// [`plain()`] of some rows alone.
+/// [`plain()`] of some rows alone, with f32 multiplied by `products`.
 ///
 /// # Errors
 /// As [`reference_rows`].
 pub fn plain_rows(
     program: &Program,
     arguments: &[Argument<'_>],
+    products: F32Products,
     rows: &[Row],
 ) -> Result<Vec<Expected>, ReferenceError> {
-    run(program, arguments, |batch| Precision::Plain(batch.dtype), Some(rows), &Progress::default())
+    run(program, arguments, Some(products), Some(rows), &Progress::default())
 }
 
-/// Evaluates the program for `chosen` rows, or for all, in the order of the output tensors.
+/// Evaluates the program for `chosen` rows, or for all, in the order of the output tensors: plainly, with f32 multiplied by
+/// `products`, or exactly.
 fn run(
     program: &Program,
     arguments: &[Argument<'_>],
-    precision: impl Fn(&Batch<'_>) -> Precision,
+    products: Option<F32Products>,
     chosen: Option<&[Row]>,
     progress: &Progress,
 ) -> Result<Vec<Expected>, ReferenceError> {
@@ -138,7 +143,14 @@ fn run(
         return Err(ReferenceError::NoRow(*row));
     }
     let host = host_arguments(&batch)?;
-    let computed = interpreter::run(program, &batch, &host, precision(&batch), &rows, progress)?;
+    let precision = match products {
+        None => (Precision::Exact, None),
+        Some(products) => {
+            let factors = Factors::of(batch.dtype, products);
+            (Precision::Plain(batch.dtype), factors.f32_products())
+        }
+    };
+    let computed = interpreter::run(program, &batch, &host, precision, &rows, progress)?;
     let stores = program.epilogue.iter().filter_map(|stmt| match stmt {
         Stmt::Store { param, .. } => Some(*param),
         _ => None,

@@ -1,9 +1,60 @@
-//! How results are rounded: not at all, or to an element type after each operation.
+//! How results are rounded: not at all, or to an element type after each operation. And how factors of products are, of f32.
 
 use crate::tensor::round_to;
 use flashpage_codegen::program::DType;
+use flashpage_codegen::schedule::F32Products;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+
+/// What a kernel rounds the factors of its products to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factors {
+    /// A type: that of the inputs, where tensor cores multiply it.
+    Of(DType),
+    /// What f32 is multiplied by.
+    F32(F32Products),
+}
+
+/// Of inputs of this type; of f32 as usual.
+impl From<DType> for Factors {
+    fn from(dtype: DType) -> Factors {
+        match dtype {
+            DType::F32 => Factors::F32(F32Products::default()),
+            dtype => Factors::Of(dtype),
+        }
+    }
+}
+
+impl Factors {
+    /// Of inputs of this type, where f32 is multiplied by `products`.
+    pub fn of(dtype: DType, products: F32Products) -> Factors {
+        if dtype == DType::F32 { Factors::F32(products) } else { Factors::Of(dtype) }
+    }
+
+    /// How f32 is multiplied, if it is.
+    pub fn f32_products(self) -> Option<F32Products> {
+        match self {
+            Factors::Of(_) => None,
+            Factors::F32(products) => Some(products),
+        }
+    }
+}
+
+/// The nearest tf32 number, the greater in magnitude of two: 10 bits behind the point, and the exponents of f32.
+pub(crate) fn round_to_tf32(x: f32) -> f32 {
+    /// Bits that tf32 has not.
+    const DROPPED: u32 = (1 << 13) - 1;
+    if !x.is_finite() {
+        return x;
+    }
+    f32::from_bits((x.to_bits() + DROPPED.div_ceil(2)) & !DROPPED)
+}
+
+/// A number as the nearest of bf16, and the nearest to what that leaves.
+pub(crate) fn split(x: f32) -> [f32; 2] {
+    let high = bf16::from_f32(x).to_f32();
+    [high, bf16::from_f32(x - high).to_f32()]
+}
 
 /// How results are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +113,23 @@ fn round_run(dtype: DType, values: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is left is half a unit at most, of 10 bits and of some 16.
+    #[test]
+    fn factors_are_near() {
+        for bits in (0x3f80_0000u32..0x4000_0000).step_by(997) {
+            let x = f32::from_bits(bits);
+            assert!((round_to_tf32(x) - x).abs() <= 2f32.powi(-11), "{x}");
+            assert_eq!(round_to_tf32(x).to_bits() & 0x1fff, 0, "{x}");
+            let [high, low] = split(x);
+            assert!((f64::from(high) + f64::from(low) - f64::from(x)).abs() <= 2f64.powi(-17), "{x}");
+        }
+        let ties = [(0x3f80_1000, 0x3f80_2000), (0x3f80_0fff, 0x3f80_0000), (0xbf80_1000, 0xbf80_2000)];
+        for (bits, rounded) in ties {
+            assert_eq!(round_to_tf32(f32::from_bits(bits)).to_bits(), rounded, "{bits:x}");
+        }
+        assert!(round_to_tf32(f32::NAN).is_nan() && round_to_tf32(f32::INFINITY) == f32::INFINITY);
+    }
 
     /// Every bit pattern of the upper half of an f32, with lower halves that are ties, near them and far from them.
     #[test]

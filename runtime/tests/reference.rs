@@ -1,6 +1,7 @@
 //! The reference against numbers worked out by hand.
 
 use flashpage_codegen::frontend::parse_source;
+use flashpage_codegen::schedule::F32Products;
 use flashpage_runtime::{
     Argument, DType, Device, Progress, Ragged, Starts, Tensor, plain, plain_watched, reference,
     reference_watched,
@@ -56,7 +57,7 @@ fn run(
     let progress = Progress::default();
     let results = match exact {
         true => reference_watched(&program, &arguments, &progress),
-        false => plain_watched(&program, &arguments, &progress),
+        false => plain_watched(&program, &arguments, F32Products::default(), &progress),
     };
     let results = results.unwrap();
     let scores = q.len() * (kv.len() + 1);

@@ -58,7 +58,9 @@ fn renumber(function: &mut Function) -> BTreeSet<String> {
             }
         }
     }
-    body.retain(|statement| !matches!(statement, Statement::Comment(_) | Statement::Registers(_)));
+    body.retain(|statement| {
+        !matches!(statement, Statement::Comment(_) | Statement::Pragma(_) | Statement::Registers(_))
+    });
     for statement in body {
         match statement {
             Statement::Label(name, _) => names.label(name),

@@ -5,9 +5,11 @@ use flashpage::codegen::Program;
 use flashpage::codegen::program::ParamKind;
 use flashpage::kernels::find;
 use flashpage::prelude::*;
-use flashpage::runtime::check::{check_lse, check_output, judged_as};
+use flashpage::runtime::check::{check_lse_beside, check_output, judged_as, lse_allowance};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{Argument, Capacity, Plan, PlanOptions, Planner, SharedPrefix, plain, reference};
+use flashpage::runtime::{
+    Argument, Capacity, Factors, Plan, PlanOptions, Planner, SharedPrefix, plain, reference,
+};
 
 pub fn stock(name: &str) -> &'static Program {
     (find(name).unwrap().program)()
@@ -41,10 +43,11 @@ pub fn wrong(program: &Program, arguments: &[Argument<'_>]) -> Option<String> {
         let Argument::Output(tensor) = arguments[expected.param.0] else { continue };
         let count = if expected.is_vector { rows } else { rows * tensor.shape()[2] };
         let got: Vec<f64> = tensor.read_f32(0, count).unwrap().into_iter().map(f64::from).collect();
-        let dtype = judged_as(query.tensor.dtype(), tensor.dtype());
+        let (expected_values, plain) = (&expected.values[..count], &plain.values[..count]);
+        let factors = Factors::from(query.tensor.dtype());
         let verdict = match expected.is_vector {
-            true => check_lse(&got, &expected.values[..count]),
-            false => check_output(&got, &expected.values[..count], &plain.values[..count], dtype),
+            true => check_lse_beside(&got, expected_values, lse_allowance(plain, expected_values, factors)),
+            false => check_output(&got, expected_values, plain, judged_as(factors, tensor.dtype())),
         };
         if !verdict.passed {
             return Some(format!("{}: {}: {verdict}", program.name, expected.name));

@@ -4,20 +4,25 @@
 //! Kernels are made for every head dimension of [`HEAD_DIMS`]. Some of them are *tuned*: they have rows of their own. Any other
 //! takes the rows of the next larger one that has, and one where queries and keys have another than values and the output those
 //! of the larger of the two. Its tiles then need fewer registers and less shared memory, so they fit.
+//!
+//! Kernels of f32 inputs are of warps that are all alike on every target, and have a table of their own.
 
+mod f32_table;
 mod ring;
 mod ring_table;
 mod roles;
 mod roles_table;
 mod row;
 
-pub use ring::{SM80_SHARED_LIMIT, SM80_TUNED};
+pub use f32_table::{F32, TF32};
+pub use ring::{F32_TUNED, SM80_SHARED_LIMIT, SM80_TUNED};
 pub use ring_table::SM80;
 pub use roles::{SM90_SHARED_LIMIT, SM90_TUNED};
 pub use roles_table::SM90;
 pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
 use crate::analysis::attention::Attention;
+use crate::program::DType;
 use crate::schedule::{Schedule, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
@@ -80,7 +85,7 @@ pub const HEAD_DIMS: [usize; 15] = [32, 48, 64, 80, 96, 112, 128, 144, 160, 176,
 /// Multi-head latent attention's: keys of a latent vector and a rotated part, of which the latent vector is the values too.
 pub const LATENT: HeadDim = HeadDim { qk: 576, v: 512 };
 
-/// Head dimensions that have rows of their own in a target's table.
+/// Head dimensions that have rows of their own in a target's table, for inputs of 16 bits.
 pub fn tuned_head_dims(arch: Arch) -> &'static [HeadDim] {
     match arch {
         Arch::Sm80 => SM80_TUNED,
@@ -95,7 +100,11 @@ pub fn untuned_head_dims(arch: Arch) -> impl Iterator<Item = usize> {
 
 /// The head dimensions whose rows some take: themselves, or the next larger that are tuned and the same for all tensors.
 pub fn row_head_dim(arch: Arch, head_dim: HeadDim) -> Option<HeadDim> {
-    let tuned = tuned_head_dims(arch);
+    row_among(tuned_head_dims(arch), head_dim)
+}
+
+/// The same of a table with rows for `tuned`.
+fn row_among(tuned: &[HeadDim], head_dim: HeadDim) -> Option<HeadDim> {
     let fits = |other: &HeadDim| other.qk == other.v && other.qk >= head_dim.larger();
     tuned.iter().find(|other| **other == head_dim).or_else(|| tuned.iter().find(|other| fits(other))).copied()
 }
@@ -106,11 +115,13 @@ pub fn row_head_dim(arch: Arch, head_dim: HeadDim) -> Option<HeadDim> {
 /// A head dimension without kernels, or a tuning that cannot be lowered.
 pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
     let Spec { head_dim, arch, shape, .. } = *spec;
-    let untold = |one: &usize| !HEAD_DIMS.contains(one) && !tuned_head_dims(arch).contains(&head_dim);
+    let tuned = if spec.dtype == DType::F32 { F32_TUNED } else { tuned_head_dims(arch) };
+    let untold = |one: &usize| !HEAD_DIMS.contains(one) && !tuned.contains(&head_dim);
     if let Some(head_dim) = [head_dim.qk, head_dim.v].into_iter().find(untold) {
         return Err(ScheduleError::HeadDim { head_dim });
     }
     let chosen = match arch {
+        _ if spec.dtype == DType::F32 => ring::choose(spec, attention)?.map(Schedule::Ring),
         Arch::Sm80 => ring::choose(spec, attention)?.map(Schedule::Ring),
         Arch::Sm90a => roles::choose(spec, attention)?.map(Schedule::Roles),
     };

@@ -1,20 +1,27 @@
-//! Schedules for Ampere: what a lane carries through the main loop chooses the row, and a [`Tuning`] is held against
-//! registers and shared memory.
+//! Schedules of warps that are all alike, for Ampere, and of f32 inputs for every target: what a lane carries through the main
+//! loop chooses the row, and a [`Tuning`] is held against registers and shared memory.
 
+use super::roles::SM90_SHARED_LIMIT;
 use super::row::{Carries, both};
-use super::{LATENT, MAX_STAGES, ScheduleError, in_keys, list, ring_table, row_head_dim};
+use super::{LATENT, MAX_STAGES, ScheduleError, f32_table, in_keys, list, ring_table, row_among};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::layout::swizzle::PERIOD;
-use crate::program::Expr;
-use crate::schedule::{QueryIn, Ring, Sizes, Tuning, ValuesIn};
+use crate::program::{DType, Expr};
+use crate::schedule::{Products, QueryIn, Ring, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Head dimensions with rows in the table of sm_80.
 pub const SM80_TUNED: &[HeadDim] = &[both(64), both(128), both(192), both(256), LATENT];
 
+/// Head dimensions with rows in the table of f32 inputs.
+pub const F32_TUNED: &[HeadDim] = &[both(64), both(128), both(192), both(256), LATENT];
+
 /// Shared memory a block may ask for on every sm_80 device (sm_86 and sm_89 have 99 KiB).
 pub const SM80_SHARED_LIMIT: usize = 99 * 1024;
+
+/// Shared memory a block may ask for on compute capability 8.0.
+const A100_SHARED_LIMIT: usize = 163 * 1024;
 
 impl Carries {
     fn of(spec: &Spec, attention: &Attention) -> Carries {
@@ -65,13 +72,25 @@ fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
 
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>, ScheduleError> {
-    let of = row_head_dim(Arch::Sm80, spec.head_dim);
-    let row = of.and_then(|of| ring_table::row(of, spec.shape, Carries::of(spec, attention)));
+    let is_f32 = spec.dtype == DType::F32;
+    let of = row_among(if is_f32 { F32_TUNED } else { SM80_TUNED }, spec.head_dim);
+    let carries = Carries::of(spec, attention);
+    let find = |of| match is_f32 {
+        true => f32_table::row(spec.tuning.f32_products(), of, spec.shape, carries),
+        false => ring_table::row(of, spec.shape, carries),
+    };
+    let row = of.and_then(find);
     let Some(row) = row else { return Ok(None) };
-    let mut ring = row.schedule();
+    let mut ring = Ring { arch: spec.arch, ..row.schedule() };
     ring.sizes.head_dim = spec.head_dim;
+    if is_f32 {
+        ring.sizes.products = Products::F32(spec.tuning.f32_products());
+    }
     if attention.has_values_in_keys() {
-        ring.sizes = in_keys(ring.sizes, |sizes| Ring { sizes, ..ring }.shared_bytes() <= SM80_SHARED_LIMIT);
+        ring.sizes = in_keys(ring.sizes, |sizes| {
+            let ring = Ring { sizes, ..ring };
+            ring.shared_bytes() <= shared_limit(&ring)
+        });
     }
     if attention.reads_by_column() {
         ring.sizes = with_room_for_reads(ring.sizes);
@@ -100,6 +119,16 @@ fn least_cols(warps: usize) -> usize {
     (8 * warps).max(16)
 }
 
+/// Shared memory that a block may ask for. A latent cache of f32 does not fit what every device has that runs sm_80: where it
+/// is to run there it takes an A100.
+fn shared_limit(ring: &Ring) -> usize {
+    match ring.arch {
+        Arch::Sm90a => SM90_SHARED_LIMIT,
+        Arch::Sm80 if ring.products != Products::Halves && ring.head_dim == LATENT => A100_SHARED_LIMIT,
+        Arch::Sm80 => SM80_SHARED_LIMIT,
+    }
+}
+
 /// The same, but for what `tuning` says.
 pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleError> {
     if *tuning == Tuning::default() {
@@ -121,7 +150,8 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
     let Tuning { rescale, output, polynomial, overlap, pass, .. } = *tuning;
     let only = Tuning { rescale, output, polynomial, overlap, pass, ..Tuning::default() };
     if only != Tuning::default() {
-        return refuse(format!("`{only}` is for sm_90a, not for {}: leave it out", Arch::Sm80));
+        let of = if ring.arch == Arch::Sm80 { "" } else { " of f32" };
+        return refuse(format!("`{only}` is for sm_90a, not for {}{of}: leave it out", ring.arch));
     }
     if !matches!(rows, 16 | 32 | 64 | 128) {
         return refuse("rows must be 16, 32, 64 or 128".to_owned());
@@ -144,7 +174,7 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
         ));
     }
     if tuning.tile.is_some() || tuning.warps.is_some() {
-        let of_query = ring.rows_per_warp() * qk / 64;
+        let of_query = ring.rows_per_warp() * qk * ring.products.element_bytes() / 128;
         ring.query =
             if split > 1 || registers + of_query > 160 { QueryIn::Shared } else { QueryIn::Registers };
     }
@@ -158,13 +188,14 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
             return refuse(format!("{stages} stages: take {least_stages} to {MAX_STAGES}"));
         }
         ring.sizes.stages = stages;
-    } else if ring.shared_bytes() > SM80_SHARED_LIMIT {
+    } else if ring.shared_bytes() > shared_limit(&ring) {
         ring.sizes.stages = least_stages;
     }
-    if ring.shared_bytes() > SM80_SHARED_LIMIT {
+    let limit = shared_limit(&ring);
+    if ring.shared_bytes() > limit {
         let bytes = ring.shared_bytes();
         return refuse(format!(
-            "needs {bytes} bytes of shared memory of {SM80_SHARED_LIMIT}; take fewer rows, columns or stages"
+            "needs {bytes} bytes of shared memory of {limit}; take fewer rows, columns or stages"
         ));
     }
     if let Some(blocks) = tuning.blocks_per_sm {

@@ -1,10 +1,10 @@
 //! What a row of a table says: which kernels it is for, their schedule, and the figure that chose it.
 
 use crate::schedule::{
-    KvBox, OutputIn, Overlap, PassTurn, QueryIn, Rescale, Ring, Roles, Sizes, ValuesIn, WARPGROUP_ROWS,
-    WARPGROUP_WARPS,
+    KvBox, OutputIn, Overlap, PassTurn, Products, QueryIn, Rescale, Ring, Roles, Sizes, ValuesIn,
+    WARPGROUP_ROWS, WARPGROUP_WARPS,
 };
-use crate::spec::{HeadDim, ShapeClass};
+use crate::spec::{Arch, HeadDim, ShapeClass};
 use std::fmt;
 use std::str::FromStr;
 
@@ -96,9 +96,12 @@ impl RingRow {
         // multiplying in the middle of a tile costs: with `Always` that kernel spills.
         let rescale = Rescale::GROWN;
         let values = ValuesIn::Own;
-        let split = if head_dim.v > 256 { head_dim.v / 128 } else { 1 };
-        let sizes = Sizes { head_dim, rows, cols, warps, stages, values, split, rescale, blocks_per_sm };
-        Ring { sizes, query }
+        // 128 columns for each warp, or as many as there are warps for.
+        let split = if head_dim.v > MOST_COLUMNS { warps.min(head_dim.v / 128) } else { 1 };
+        let products = Products::Halves;
+        let sizes =
+            Sizes { head_dim, rows, cols, warps, stages, values, split, rescale, blocks_per_sm, products };
+        Ring { sizes, query, arch: Arch::Sm80 }
     }
 }
 
@@ -158,6 +161,7 @@ impl RolesRow {
             split,
             rescale: Rescale::GROWN,
             blocks_per_sm,
+            products: Products::Halves,
         };
         let (overlap, pass, kv_box) = (Overlap::Free, PassTurn::Issued, KvBox::Panel);
         Roles { sizes, polynomial, output, overlap, pass, kv_box }

@@ -5,7 +5,7 @@ use super::written::Written;
 use crate::analysis::attention::recognise;
 use crate::analysis::obstacles::{Obstacle, Place};
 use crate::choice::{HEAD_DIMS, LATENT, ScheduleError};
-use crate::program::{DType, Generic, ParamId, ParamKind, Program};
+use crate::program::{Generic, ParamId, ParamKind, Program};
 use crate::spec::HeadDim;
 use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
@@ -17,7 +17,7 @@ const WAY_OUT: &str =
 /// # Errors
 /// Everything that is in the way, each thing where it is written, in the order of the source.
 pub(super) fn check(function: &syn::ItemFn, program: &Program, written: &Written) -> Result<(), syn::Error> {
-    let mut obstacles = fixed_types(program);
+    let mut obstacles = fixed_dims(program);
     if let Err(error) = recognise(program, true) {
         obstacles.extend(error.obstacles);
     }
@@ -37,18 +37,12 @@ pub(super) fn check(function: &syn::ItemFn, program: &Program, written: &Written
     errors.take().map_or(Ok(()), Err)
 }
 
-/// An element type or a head dimension that the author fixed, and that there are no kernels of.
-fn fixed_types(program: &Program) -> Vec<Obstacle> {
+/// A head dimension that the author fixed, and that there are no kernels of. Of every element type that an author can fix there
+/// are.
+fn fixed_dims(program: &Program) -> Vec<Obstacle> {
     let query = program.params.iter().position(|param| param.kind == ParamKind::Query);
     let place = Place::Param(ParamId(query.unwrap_or(0)));
     let mut obstacles = Vec::new();
-    if let Generic::Fixed(dtype) = program.input_element()
-        && !matches!(dtype, DType::F16 | DType::Bf16)
-    {
-        let message =
-            format!("there are no kernels of {dtype}: write `f16`, `bf16`, or `T` with `T: Element`");
-        obstacles.push(Obstacle { place, message });
-    }
     let fixed =
         [(program.qk_dim(), LATENT.qk), (program.v_dim(), LATENT.v)].map(|(dim, of_latent)| match dim {
             Generic::Fixed(number) => *number,

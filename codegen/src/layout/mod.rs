@@ -5,5 +5,6 @@
 pub mod copy_box;
 pub mod fragment;
 pub mod lane;
+pub mod narrowed;
 pub mod panel;
 pub mod swizzle;

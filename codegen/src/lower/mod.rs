@@ -72,7 +72,7 @@ pub enum CompileError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// An element type without tensor-core products.
-    #[error("element type {0} has no kernels: use f16 or bf16")]
+    #[error("element type {0} has no kernels: use f16, bf16 or f32")]
     Element(DType),
     /// An element type that no kernel stores.
     #[error("no kernel stores an output of {0}: use f16, bf16 or f32")]
@@ -97,7 +97,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     let attention = recognise(program, spec.fold_scale)?;
     program.takes_elements(spec.dtype, spec.output)?;
     program.takes(spec.head_dim)?;
-    if !matches!(spec.dtype, DType::F16 | DType::Bf16) {
+    if !matches!(spec.dtype, DType::F16 | DType::Bf16 | DType::F32) {
         return Err(CompileError::Element(spec.dtype));
     }
     if !matches!(spec.output, DType::F16 | DType::Bf16 | DType::F32) {
@@ -178,7 +178,7 @@ fn module(program: &Program, schedule: &Schedule, function: Function) -> Module 
     }
 }
 
-/// `paged_attention_bf16_d128_b16_prefill`, or `paged_attention_bf16of32_d128_b16_prefill` where the output is of another type than the
+/// `paged_attention_bf16_d128_b16_prefill`, `paged_attention_tf32_d128_b16_prefill`, or `paged_attention_bf16of32_d128_b16_prefill` where the output is of another type than the
 /// inputs.
 fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
     let block = match spec.block_size {
@@ -188,7 +188,11 @@ fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
     let work = if spec.work.is_planned() { format!("_{}", spec.work) } else { String::new() };
     let HeadDim { qk, v } = spec.head_dim;
     let head_dim = if qk == v { qk.to_string() } else { format!("{qk}v{v}") };
-    let dtype = spec.dtype;
-    let types = if spec.output == dtype { dtype.to_string() } else { format!("{dtype}o{}", spec.output) };
+    let dtype = match spec.dtype {
+        // Of which there are two kernels, by what multiplies it.
+        DType::F32 => spec.tuning.f32_products().to_string(),
+        dtype => dtype.to_string(),
+    };
+    let types = if spec.output == spec.dtype { dtype } else { format!("{dtype}o{}", spec.output) };
     format!("{}_{types}_d{head_dim}{block}_{}{work}", ptx_name(&program.name), spec.shape)
 }

@@ -17,7 +17,7 @@ pub mod verify;
 
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
-use crate::schedule::{Ring, Roles, Schedule};
+use crate::schedule::{Products, Ring, Roles, Schedule};
 
 /// Index into [`Plan::buffers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub struct Plan {
     pub named: Vec<NamedBarrier>,
     /// Whether the launch may begin before the one before it has ended.
     pub planned: bool,
+    /// What products are of. Tiles of f32 are narrowed where they lie before they are factors.
+    pub products: Products,
     /// What every thread does before roles part.
     pub set_up: Vec<Step>,
     /// Who does what.
@@ -403,6 +405,8 @@ pub enum Function {
     Read,
     /// Which blocks the columns of a tile lie in.
     LookUp,
+    /// Each warp makes factors of products of the rows of f32 that its lanes have copied, where they lie.
+    Narrow,
     /// Fragments of a factor are read once.
     Load,
     /// A bit a score for each condition that is no interval.

@@ -1,5 +1,5 @@
 //! Attention by warps that are all alike, FlashAttention-2's: each copies its share of a tile, waits for its own copies, meets
-//! the others, and multiplies rows of its own.
+//! the others, and multiplies rows of its own. Of f32 each narrows what it has copied before it meets the others.
 //!
 //! K and V take turns in a ring. A meeting says that a tile has come, and that everybody is done with the slot used before,
 //! which is refilled at once: `K@-s` is the tile `s` iterations from now. Where V is in K's rows the ring has K alone, and each
@@ -11,14 +11,14 @@ use super::{
     Buffer, BufferId, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place, Plan, Role,
     Shared, Step, Turns, View, compute,
 };
-use crate::schedule::{QueryIn, Rescale, Ring, ValuesIn};
+use crate::schedule::{Products, QueryIn, Rescale, Ring, ValuesIn};
 
 /// Fragments of Q, where they stay in registers.
 pub const FRAGMENTS: BufferId = OWN;
 
 /// The buffers of a schedule, and the bytes of shared memory.
 pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
-    let (qk, v) = (ring.qk_row(), ring.v_row());
+    let (qk, v, o) = (ring.qk_row(), ring.v_row(), ring.o_row());
     let tile = |offset, (rows, swizzle), slots, stride, owner, turns| {
         let layout = Layout::Rows(rows, swizzle);
         let (bytes, layout) = (layout.bytes(), Some(layout));
@@ -26,12 +26,14 @@ pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
     };
     let (rows, cols, stages) = (ring.rows, ring.cols, ring.stages);
     // O goes over Q, each warp's over its own.
-    let first = rows * qk.row_bytes.max(v.row_bytes);
+    let first = rows * qk.row_bytes.max(o.row_bytes);
     let (keys, stage) = (cols * qk.row_bytes, ring.kv_bytes());
     // Where O's columns are cut into parts, all warps have the same rows.
     let owner = if ring.split == 1 { Owner::Warps } else { Owner::All };
     // 16 or 32 rows of a warp over its 32 lanes.
     let of = |columns: usize| ring.rows_per_warp() * columns / 32;
+    // Of factors in registers.
+    let of_factor = |columns: usize| of(columns) * ring.products.element_bytes() / 4;
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let slots = 2 * ring.rows_per_warp() / 16;
@@ -39,15 +41,15 @@ pub fn buffers(ring: &Ring) -> (Vec<Buffer>, usize) {
         ValuesIn::Own => tile(first + keys, (cols, v), stages, stage, Owner::All, Turns::Columns),
         ValuesIn::Keys => NOWHERE,
     };
-    let fragments = if ring.query == QueryIn::Registers { of(ring.head_dim.qk) / 2 } else { 0 };
+    let fragments = if ring.query == QueryIn::Registers { of_factor(ring.head_dim.qk) } else { 0 };
     let all = [
         ("Q", tile(0, (rows, qk), 1, first, owner, Turns::Items)),
-        ("O tile", tile(0, (rows, v), 1, first, owner, Turns::Items)),
+        ("O tile", tile(0, (rows, o), 1, first, owner, Turns::Items)),
         ("K", tile(first, (cols, qk), stages, stage, Owner::All, Turns::Columns)),
         ("V", values),
         ("fragments of Q", of_item(fragments)),
         ("S", of_tile(of(cols))),
-        ("P", of_tile(of(cols) / 2)),
+        ("P", of_tile(of_factor(cols))),
         ("O", of_item(of(ring.output_columns()))),
         ("maxima", of_item(slots)),
         ("sums", of_item(slots)),
@@ -80,7 +82,8 @@ pub fn plan(ring: &Ring, form: Form) -> Plan {
     };
     let of = Named::Meet(Meeting::Block);
     let named = vec![NamedBarrier { of, copy: 0, number: 0, threads: 32 * ring.warps }];
-    Plan { buffers, shared_bytes, named, planned: false, set_up: Vec::new(), roles: vec![warps] }
+    let (products, roles) = (ring.products, vec![warps]);
+    Plan { buffers, shared_bytes, named, planned: false, products, set_up: Vec::new(), roles }
 }
 
 struct Family<'a> {
@@ -99,14 +102,21 @@ impl Family<'_> {
         let query = View::now(QUERY);
         let mut body = vec![compute(Read, &[], &registers([ITEM]))];
         body.extend(steps([Step::CopyAsync { to: query, from: q, at: None, checked: false }]));
-        if in_registers {
+        let narrows = self.narrows();
+        if in_registers || narrows {
             body.extend(steps([Step::CommitCopies]));
         }
         body.extend(self.fill());
         body.push(compute(Clear, &[], &registers([MAXIMA, SUMS, ACCUMULATORS])));
-        if in_registers {
+        if in_registers || narrows {
             // All of K and V that has been asked for may still be under way.
             body.extend(steps([Step::AwaitCopies(self.ring.slots() - 1), Step::MeetWarp]));
+        }
+        if narrows {
+            body.push(compute(Narrow, &[], &[query]));
+        }
+        if in_registers {
+            body.extend(only_if(narrows, step(Step::MeetWarp)));
             body.push(compute(Load, &[query], &registers([FRAGMENTS])));
         }
         body.push(Node::Columns { first: None, each: self.iteration(), last: Vec::new() });
@@ -153,9 +163,19 @@ impl Family<'_> {
         nodes
     }
 
-    /// Waits until the oldest slot that is asked for has come, for all warps. The slot before it is free then.
-    fn acquire(&self) -> Vec<Node> {
-        steps([Step::AwaitCopies(self.ring.slots() - 2), Step::Meet(Meeting::Block)])
+    /// Whether tiles are made into factors where they lie.
+    fn narrows(&self) -> bool {
+        self.ring.products != Products::Halves
+    }
+
+    /// Waits until the oldest slot that is asked for, of this buffer, has come, for all warps. The slot before it is free then.
+    fn acquire(&self, buffer: BufferId) -> Vec<Node> {
+        let narrow = nodes([step(Step::MeetWarp), vec![compute(Narrow, &[], &[View::now(buffer)])]]);
+        nodes([
+            step(Step::AwaitCopies(self.ring.slots() - 2)),
+            only_if(self.narrows(), narrow),
+            step(Step::Meet(Meeting::Block)),
+        ])
     }
 
     fn iteration(&self) -> Vec<Node> {
@@ -164,7 +184,7 @@ impl Family<'_> {
         if self.form.conditions {
             nodes.push(compute(Conditions, &registers([ITEM]), &registers([BITS])));
         }
-        nodes.extend(self.acquire());
+        nodes.extend(self.acquire(KEYS));
         let in_keys = self.ring.values == ValuesIn::Keys;
         nodes.extend(match in_keys {
             true => self.copy(view(KEYS, 1 - stages), false),
@@ -173,7 +193,7 @@ impl Family<'_> {
         nodes.extend(self.look_up(-stages));
         let next_keys = || match in_keys {
             true => Vec::new(),
-            false => [self.acquire(), self.copy(view(KEYS, -stages), false)].concat(),
+            false => [self.acquire(VALUES), self.copy(view(KEYS, -stages), false)].concat(),
         };
         let mut kept = steps([Step::MultiplyAtOnce {
             into: SCORES,
@@ -235,7 +255,7 @@ impl Family<'_> {
             nodes.push(compute(StoreDirect, &registers([ACCUMULATORS, SUMS, ITEM]), &[]));
         } else if self.form.output {
             // A block that saw no column may have Q still in flight to the memory that O is about to use.
-            if self.ring.query == QueryIn::Shared {
+            if self.ring.query == QueryIn::Shared && !self.narrows() {
                 nodes.extend(steps([Step::AwaitAllCopies]));
             }
             // Whose rows it goes over are the warp's own, or everybody's.

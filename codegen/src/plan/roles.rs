@@ -173,6 +173,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         body: family.consumer(),
     };
     Plan {
+        products: roles.products,
         buffers,
         shared_bytes,
         named: named(roles),

@@ -265,6 +265,7 @@ impl Display for Function {
             Function::Describe => "description",
             Function::Read => "reading",
             Function::LookUp => "look-up",
+            Function::Narrow => "narrowing",
             Function::Load => "fragments",
             Function::Conditions => "conditions",
             Function::Scores => "maps and masks",

@@ -11,6 +11,8 @@ use super::attention::{KEYS, SCORES, VALUES};
 use super::{
     BufferId, Compute, Condition, Function, Node, Place, Plan, Role, Shared, Step, Turns, View, each_step,
 };
+use crate::layout::narrowed::NUMBER;
+use crate::schedule::{F32Products, Products};
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
@@ -61,8 +63,10 @@ pub enum Activity {
     Output(usize),
     /// Mask, maxima, exponentials, sums.
     Softmax,
-    /// P is rounded to 16 bits.
+    /// P is rounded to what factors are.
     Round,
+    /// A tile of f32 becomes a factor.
+    Narrow,
     /// O shrinks.
     Rescale,
 }
@@ -353,12 +357,12 @@ impl<'p> Machine<'p> {
     ) -> usize {
         let depth = match self.plan.shared(b.buffer).layout {
             Some(layout) if transposed => layout.rows(),
-            Some(layout) => layout.row_bytes() / 2,
+            Some(layout) => layout.row_bytes() / self.plan.products.element_bytes(),
             None => 0,
         };
         let elements = self.plan.registers(into) * 32 * actor.role.warps;
         let from = self.tensor_cores.max(actor.clock);
-        let to = from + elements * depth / each_cycle;
+        let to = from + elements * depth * self.plan.products.halves() / each_cycle;
         self.tensor_cores = to;
         let work = if into == SCORES { Activity::Scores(actor.copy) } else { Activity::Output(actor.copy) };
         let tile = iteration - b.ago;
@@ -370,7 +374,8 @@ impl<'p> Machine<'p> {
         to
     }
 
-    fn compute(&mut self, actor: &mut Actor<'_>, Compute { what, .. }: &Compute, iteration: isize) {
+    fn compute(&mut self, actor: &mut Actor<'_>, compute: &Compute, iteration: isize) {
+        let Compute { what, writes, .. } = compute;
         let scores = self.plan.registers(SCORES);
         let (work, cycles) = match what {
             Function::RowMaxima => (Activity::Softmax, scores * BEFORE),
@@ -380,7 +385,16 @@ impl<'p> Machine<'p> {
                 let each = POLYNOMIAL_INSTRUCTIONS * polynomials + 16 - polynomials;
                 (Activity::Softmax, special.max(scores * (16 * BESIDE + each) / 16))
             }
-            Function::Round => (Activity::Round, scores / 2),
+            Function::Round => match self.plan.products {
+                Products::Halves => (Activity::Round, scores / 2),
+                products => (Activity::Round, scores * narrowing(products)),
+            },
+            Function::Narrow => {
+                let of_lane =
+                    |view: &View| self.plan.shared(view.buffer).bytes / NUMBER / (32 * actor.role.warps);
+                let numbers: usize = writes.iter().map(of_lane).sum();
+                (Activity::Narrow, numbers * narrowing(self.plan.products))
+            }
             Function::Rescale => (Activity::Rescale, self.plan.registers(super::attention::ACCUMULATORS)),
             _ => return,
         };
@@ -534,6 +548,15 @@ impl Display for Timeline {
     }
 }
 
+/// Instructions that make a factor of a number of f32: conversions, and its part of a load and a store.
+fn narrowing(products: Products) -> usize {
+    match products {
+        Products::Halves => 0,
+        Products::F32(F32Products::Tf32) => 2,
+        Products::F32(F32Products::Bf16x3) => 4,
+    }
+}
+
 fn wrapped(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     let mut line = String::new();
     for word in text.split(' ') {
@@ -563,6 +586,7 @@ impl Span {
             Activity::Output(copy) => format!("{copy} PV({tile})"),
             Activity::Softmax => format!("softmax({tile})"),
             Activity::Round => format!("P({tile})"),
+            Activity::Narrow => format!("narrow({tile})"),
             Activity::Rescale => format!("O({tile})"),
         }
     }

@@ -3,13 +3,13 @@
 //!
 //! | family | target | warps |
 //! |---|---|---|
-//! | [`Ring`] | `sm_80` | all alike, FlashAttention-2's |
+//! | [`Ring`] | `sm_80`; `sm_90a` of f32 | all alike, FlashAttention-2's |
 //! | [`Roles`] | `sm_90a` | a producer that copies beside consumers that multiply, FlashAttention-3's |
 
 mod ring;
 mod roles;
 
-pub use crate::tuning::{OutputIn, Overlap, PassTurn, QueryIn, Tuning};
+pub use crate::tuning::{F32Products, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 pub use ring::Ring;
 pub use roles::{
     Copies, KvBox, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
@@ -51,6 +51,49 @@ pub struct Sizes {
     pub rescale: Rescale,
     /// Blocks that should fit on a multiprocessor together (`.minnctapersm`).
     pub blocks_per_sm: u32,
+    /// What products are of.
+    pub products: Products,
+}
+
+/// What products are of, and so what tiles of shared memory hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Products {
+    /// Elements of 16 bits, as they are.
+    #[default]
+    Halves,
+    /// f32, made into factors where it lies ([`crate::layout::narrowed`]).
+    F32(F32Products),
+}
+
+impl Products {
+    /// Bytes of an element of Q, K and V.
+    pub fn element_bytes(self) -> usize {
+        match self {
+            Products::Halves => 2,
+            Products::F32(_) => 4,
+        }
+    }
+
+    /// Products of tensor cores for one: pairs of a part of the first factor and one of the second, small ones first.
+    pub fn terms(self) -> &'static [(usize, usize)] {
+        match self {
+            Products::F32(F32Products::Bf16x3) => &[(1, 0), (0, 1), (0, 0)],
+            _ => &[(0, 0)],
+        }
+    }
+
+    /// Products of 16 bits that take tensor cores as long.
+    pub fn halves(self) -> usize {
+        match self {
+            Products::F32(F32Products::Tf32) => 2,
+            products => products.terms().len(),
+        }
+    }
+
+    /// Parts of a factor: two, where it is split.
+    pub fn parts(self) -> usize {
+        if self == Products::F32(F32Products::Bf16x3) { 2 } else { 1 }
+    }
 }
 
 /// What a score takes in products, all warps together.
@@ -60,19 +103,21 @@ pub struct ScoreProducts {
     pub head_dim: HeadDim,
     /// By how many warps it is computed: one, but for [`Sizes::split`].
     pub computed: usize,
+    /// Products of tensor cores for each product: one, but for factors that are split ([`Products::terms`]).
+    pub terms: usize,
 }
 
 impl ScoreProducts {
     /// Multiply-adds: a row of K for each warp that computes it, and one of V, in as many parts.
     pub fn multiply_adds(self) -> usize {
-        self.computed * self.head_dim.qk + self.head_dim.v
+        self.terms * (self.computed * self.head_dim.qk + self.head_dim.v)
     }
 }
 
-/// Of a score that one warp computes.
+/// Of a score that one warp computes, of factors as they are.
 impl From<HeadDim> for ScoreProducts {
     fn from(head_dim: HeadDim) -> ScoreProducts {
-        ScoreProducts { head_dim, computed: 1 }
+        ScoreProducts { head_dim, computed: 1, terms: 1 }
     }
 }
 
@@ -113,10 +158,12 @@ impl Sizes {
 
     /// What a score takes in products.
     pub fn of_score(&self) -> ScoreProducts {
-        ScoreProducts { head_dim: self.head_dim, computed: self.split }
+        let terms = self.products.terms().len();
+        ScoreProducts { head_dim: self.head_dim, computed: self.split, terms }
     }
 
-    /// Of all that warps multiply, what no other does too: all of it, but for scores where O's columns are cut into parts.
+    /// Of all that warps multiply, what is asked for: all of it, but for scores where O's columns are cut into parts, which
+    /// another warp computes too, and for factors that are split.
     pub fn useful_share(&self) -> f64 {
         ScoreProducts::from(self.head_dim).multiply_adds() as f64 / self.of_score().multiply_adds() as f64
     }
@@ -134,13 +181,18 @@ impl Sizes {
         }
     }
 
-    /// A row of a Q or K tile, of 16-bit elements.
+    /// A row of a Q or K tile.
     pub fn qk_row(&self) -> Swizzle {
-        Swizzle { row_bytes: 2 * self.head_dim.qk }
+        Swizzle { row_bytes: self.products.element_bytes() * self.head_dim.qk }
     }
 
-    /// A row of a V or O tile, of 16-bit elements.
+    /// A row of a V tile.
     pub fn v_row(&self) -> Swizzle {
+        Swizzle { row_bytes: self.products.element_bytes() * self.head_dim.v }
+    }
+
+    /// A row of an O tile, which only an output of 16 bits goes through.
+    pub fn o_row(&self) -> Swizzle {
         Swizzle { row_bytes: 2 * self.head_dim.v }
     }
 
@@ -183,7 +235,7 @@ impl Schedule {
     /// The target.
     pub fn arch(&self) -> Arch {
         match self {
-            Schedule::Ring(_) => Arch::Sm80,
+            Schedule::Ring(ring) => ring.arch,
             Schedule::Roles(_) => Arch::Sm90a,
         }
     }
@@ -212,6 +264,10 @@ impl Schedule {
             warps: Some(warps),
             stages: Some(stages),
             blocks_per_sm: Some(blocks_per_sm),
+            f32_products: match self.products {
+                Products::Halves => None,
+                Products::F32(products) => Some(products),
+            },
             ..Tuning::default()
         };
         match self {
@@ -257,6 +313,9 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "schedule for {}, head_dim {}", self.arch(), self.head_dim)?;
         writeln!(f, "  tile        {} rows x {} columns", self.rows, self.cols)?;
+        if let Products::F32(products) = self.products {
+            writeln!(f, "  products    of f32, by {products}")?;
+        }
         match self {
             Schedule::Ring(ring) => ring.fmt(f),
             Schedule::Roles(roles) => roles.fmt(f),

@@ -2,6 +2,7 @@
 
 use super::{QueryIn, Rescale, Sizes, ValuesIn};
 use crate::layout::swizzle::Swizzle;
+use crate::spec::Arch;
 use std::fmt;
 use std::ops::Deref;
 
@@ -12,6 +13,8 @@ pub struct Ring {
     pub sizes: Sizes,
     /// Where Q is during the main loop.
     pub query: QueryIn,
+    /// The target, which may be any: what it is made of is in all of them.
+    pub arch: Arch,
 }
 
 impl Deref for Ring {

@@ -429,7 +429,8 @@ impl Decoder<'_> {
                     self.body(inner)?;
                     self.close_scope()?;
                 }
-                Statement::BranchTargets { .. } | Statement::CallPrototype(_) | Statement::Comment(_) => {}
+                Statement::BranchTargets { .. } | Statement::CallPrototype(_) => {}
+                Statement::Comment(_) | Statement::Pragma(_) => {}
             }
         }
         Ok(())

@@ -7,7 +7,8 @@
 //! it costs all of them together.
 //!
 //! *Static* counts every instruction of the loop. *Executed* leaves out what a forward branch inside the loop can jump
-//! over: the accumulator's rescale, while no row maximum grows.
+//! over: the accumulator's rescale, while no row maximum grows. Instructions of a loop inside the loop, as those that narrow a
+//! tile of f32 are, count once: how often it goes round is not told by the code.
 //!
 //! Products of a warpgroup go on beside the exponentials that stand before the wait for them. How many of a loop's stand
 //! behind its last wait ([`InnerLoop::late_exponentials`]) is where the assembler has put them, whatever the source says.
@@ -289,7 +290,8 @@ mod tests {
         // A mask is applied wherever a score is computed: two selections are most of the first's, and half of the second's.
         let masked = TEXT.replace("FMUL", "FSEL");
         for (computed, scores, masks) in [(1, 128.0 / 48.0, true), (2, 2.0, false), (6, 1.0, false)] {
-            let found = &inner_loops(&Listing::read(&masked), ScoreProducts { head_dim, computed })[0];
+            let found =
+                &inner_loops(&Listing::read(&masked), ScoreProducts { head_dim, computed, terms: 1 })[0];
             let figures = (found.scores, found.non_products(), found.executed_non_products());
             assert_eq!(figures, (scores, 6.0 / scores, 4.0 / scores), "{computed} warps");
             assert_eq!((found.multiply_adds, found.is_boundary), (128.0, masks), "{computed} warps");

@@ -211,6 +211,11 @@ impl Builder {
         self.statements.push(Statement::Label(label.clone(), 0));
     }
 
+    /// Asks the assembler not to unroll the loop that begins at the label just put here.
+    pub fn do_not_unroll(&mut self) {
+        self.statements.push(Statement::Pragma("nounroll"));
+    }
+
     /// Everything `body` emits is guarded by `predicate` (`@p`), or by its opposite (`@!p`) if `negated`.
     pub fn guarded(&mut self, predicate: &Reg, negated: bool, body: impl FnOnce(&mut Self)) {
         debug_assert!(self.guard.is_none(), "guards do not nest");

@@ -29,12 +29,12 @@ impl Builder {
         self.emit(Opcode::Stmatrix, &mods, vec![address(to, offset as i64), vector(&data)]);
     }
 
-    /// `mma.sync.aligned.m16n8k16.row.col.f32.T.T.f32`: `d = a b + c`, with factors of type `element`.
-    pub fn mma_m16n8k16(&mut self, element: Type, d: &[Reg; 4], a: &[Reg; 4], b: [&Reg; 2], c: [&Reg; 4]) {
+    /// `mma.sync.aligned.m16n8k16.row.col.f32.T.T.f32`: `d = a b + c`, with factors of type `element`; of tf32 k is 8.
+    pub fn mma_m16n8(&mut self, element: Type, d: &[Reg; 4], a: &[Reg; 4], b: [&Reg; 2], c: [&Reg; 4]) {
         let mods = [
             word(Word::Sync),
             word(Word::Aligned),
-            Mod::Shape { m: 16, n: 8, k: 16 },
+            Mod::Shape { m: 16, n: 8, k: if element == Type::Tf32 { 8 } else { 16 } },
             word(Word::Row),
             word(Word::Col),
             ty(Type::F32),

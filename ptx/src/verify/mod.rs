@@ -163,7 +163,8 @@ impl<'a> Checker<'a> {
                 Statement::Label(..)
                 | Statement::BranchTargets { .. }
                 | Statement::CallPrototype(_)
-                | Statement::Comment(_) => {}
+                | Statement::Comment(_)
+                | Statement::Pragma(_) => {}
             }
         }
     }

@@ -5,13 +5,14 @@ use super::CaseError;
 use crate::args::Argument;
 use crate::batch::Batch;
 use crate::bulk_copy::tensor_map;
-use crate::check::{LSE_TOLERANCE, check_output, judged_as, max_relative_l2};
+use crate::check::{LSE_TOLERANCE, check_output, judged_as, lse_allowance};
 use crate::device::{Device, TensorMap};
 use crate::equivalence::EquivalenceError;
 use crate::launch::{LaunchError, LaunchOptions, Ready, plan};
 use crate::npy::{Array, NumberType};
 use crate::problem::Problem;
 use crate::reference::{Expected, Progress, plain_watched, reference_watched};
+use crate::rounding::Factors;
 use crate::tensor::Tensor;
 use flashpage_codegen::abi::{AbiArg, AbiType, Meaning};
 use flashpage_codegen::program::{DType, ParamId, Program};
@@ -80,14 +81,16 @@ pub fn make_case_watched(
     let batch = Batch::check(program, &arguments)?;
     let ready = plan(&device, &batch, options)?.ready.ok_or(MakeCaseError::Empty)?;
     let expected = reference_watched(program, &arguments, progress).map_err(EquivalenceError::from)?;
-    let plain = plain_watched(program, &arguments, progress).map_err(EquivalenceError::from)?;
+    let products = options.tuning.f32_products();
+    let plain = plain_watched(program, &arguments, products, progress).map_err(EquivalenceError::from)?;
 
     fs::create_dir_all(folder).map_err(|error| MakeCaseError::Write { path: folder.to_path_buf(), error })?;
     let mut maker = Maker { folder, batch: &batch, buffers: Map::new(), args: Vec::new() };
     for (arg, bytes) in ready.kernel.compiled.abi.iter().zip(&ready.launch.params) {
         maker.arg(arg, bytes, ready.tiles.packed_heads)?;
     }
-    let outputs = maker.expected(&expected, &plain, judged_as(batch.dtype, batch.output))?;
+    let factors = Factors::of(batch.dtype, products);
+    let outputs = maker.expected(&expected, &plain, (factors, judged_as(factors, batch.output)))?;
     let document = maker.document(&ready, outputs);
     maker.write("kernel.ptx", ready.kernel.compiled.text().as_bytes())?;
     maker.write("launch.json", format!("{document:#}\n").as_bytes())?;
@@ -184,7 +187,7 @@ impl Maker<'_> {
         &self,
         expected: &[Expected],
         plain: &[Expected],
-        dtype: DType,
+        (factors, judged): (Factors, Factors),
     ) -> Result<Value, MakeCaseError> {
         let mut outputs = Map::new();
         for (expected, plain) in expected.iter().zip(plain) {
@@ -195,10 +198,11 @@ impl Maker<'_> {
             let (max_abs, max_rel_l2) = if expected.is_vector {
                 let finite = expected.values.iter().filter(|x| x.is_finite());
                 let largest = finite.fold(0.0, |m: f64, x| m.max(x.abs()));
-                (LSE_TOLERANCE * (1.0 + largest), LSE_TOLERANCE)
+                let beside = lse_allowance(&plain.values, &expected.values, factors);
+                (LSE_TOLERANCE * (1.0 + largest) + beside, LSE_TOLERANCE.max(beside))
             } else {
-                let allowed = check_output(&plain.values, &expected.values, &plain.values, dtype);
-                (allowed.worst.map_or(0.0, |worst| worst.allowed), max_relative_l2(dtype))
+                let allowed = check_output(&plain.values, &expected.values, &plain.values, judged);
+                (allowed.worst.map_or(0.0, |worst| worst.allowed), judged.max_relative_l2())
             };
             let bytes = expected.values.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect();
             let array = Array { ty: NumberType::F32, shape, bytes };

@@ -4,7 +4,7 @@
 //! empty, and those after it. Plainly evaluated, what an operation gives is rounded to the inputs' element type, with these
 //! exceptions: a product that is added to an accumulator is rounded when it leaves that, for accumulators are f32; vectors,
 //! which hold maxima, sums and log-sum-exps, are not rounded; what is stored is rounded to the output's element type, and to
-//! no other on its way.
+//! no other on its way. Of f32 inputs results are f32, and what a product takes is rounded as a kernel's tensor cores take it.
 
 use super::elementwise::{Elementwise, Positions};
 use super::inputs::{Heads, Inputs, Looped, source_of};
@@ -14,6 +14,7 @@ use super::tile::Tile;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
 use flashpage_codegen::program::{Axis, Program, StateId, StateKind, Stmt, TileOp, TileType, ValueId};
+use flashpage_codegen::schedule::F32Products;
 
 /// What all chunks of a run share.
 pub(super) struct Shared<'a> {
@@ -21,6 +22,8 @@ pub(super) struct Shared<'a> {
     pub precision: Precision,
     /// Of what an output holds.
     pub stored: Precision,
+    /// How factors of f32 are rounded, plainly.
+    pub f32_products: Option<F32Products>,
     pub arguments: &'a [HostArgument],
     pub inputs: &'a Inputs<'a>,
 }
@@ -189,7 +192,7 @@ impl<T: Real> Chunk<'_, T> {
             },
             TileOp::Dot { a, b } => {
                 let (a, b) = (self.operand(*a), self.operand(*b));
-                return Value::Product(a.dot(&b));
+                return Value::Product(a.dot(&b, shared.f32_products));
             }
             TileOp::Map { of, expr } => {
                 let tile = self.operand(*of);

@@ -1,7 +1,8 @@
 //! The numbers that tiles hold: f64 where a program is evaluated exactly, f32 where it is evaluated plainly, for
-//! that is what products of 16-bit numbers add up in.
+//! that is what products of tensor cores add up in.
 
-use crate::rounding::Precision;
+use crate::rounding::{Precision, round_to_tf32, split};
+use flashpage_codegen::schedule::F32Products;
 
 /// A matrix in memory: where element (row, column) lies is `row * strides.0 + column * strides.1`.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,35 @@ pub(super) trait Real: Copy + Default + Send + Sync + 'static {
 
     /// The product, row-major. Sums over nothing are 0; infinities and NaN multiply as IEEE 754 says, by zero too.
     fn product(a: Matrix<'_, Self>, b: Matrix<'_, Self>) -> Vec<Self>;
+}
+
+impl<T: Real> Matrix<'_, T> {
+    /// The same elements, each changed.
+    fn changed(&self, change: impl Fn(f32) -> f32) -> Vec<T> {
+        self.data.iter().map(|x| T::narrow(f64::from(change(x.wide() as f32)))).collect()
+    }
+}
+
+/// The product of f32 as tensor cores make it, which have no products of f32: of rounded factors, or of factors split into two,
+/// of which the product of the small parts is left out.
+pub(super) fn product_of_f32<T: Real>(products: F32Products, a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
+    match products {
+        F32Products::Tf32 => {
+            let (of_a, of_b) = (a.changed(round_to_tf32), b.changed(round_to_tf32));
+            T::product(Matrix { data: &of_a, ..a }, Matrix { data: &of_b, ..b })
+        }
+        F32Products::Bf16x3 => {
+            let [a_high, a_low] = [0, 1].map(|part| a.changed(|x| split(x)[part]));
+            let [b_high, b_low] = [0, 1].map(|part| b.changed(|x| split(x)[part]));
+            let of =
+                |of_a: &[T], of_b: &[T]| T::product(Matrix { data: of_a, ..a }, Matrix { data: of_b, ..b });
+            let mut sum = of(&a_low, &b_high);
+            for term in [of(&a_high, &b_low), of(&a_high, &b_high)] {
+                sum.iter_mut().zip(term).for_each(|(sum, x)| *sum = T::narrow(sum.wide() + x.wide()));
+            }
+            sum
+        }
+    }
 }
 
 /// The arguments of `matrixmultiply`: both of its functions take the same.

@@ -21,7 +21,7 @@ pub struct MakeCase {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element type of q, k and v: f16 or bf16
+    /// Element type of q, k and v: f16, bf16 or f32
     #[arg(long, default_value = "f16")]
     dtype: DType,
     /// Element type of o, of a kernel that leaves it open: f16, bf16 or f32; the kernel's own, or that of q, k and v, if absent

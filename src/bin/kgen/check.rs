@@ -5,6 +5,8 @@ use crate::rows::{RowArgs, Rows};
 use crate::run::DeviceChoice;
 use crate::{Failure, Outcome};
 use clap::Args;
+use flashpage::codegen::program::DType;
+use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass};
 use flashpage::kernels;
 use flashpage::measure::check::check;
@@ -25,6 +27,12 @@ pub struct Check {
     /// Head dimensions; those with rows in the target's table if absent
     #[arg(long, value_delimiter = ',')]
     head_dim: Vec<HeadDim>,
+    /// Element types of q, k and v; f16 and bf16 if absent
+    #[arg(long, value_delimiter = ',')]
+    dtype: Vec<DType>,
+    /// How f32 inputs are multiplied: bf16x3 or tf32; bf16x3 if absent
+    #[arg(long, value_name = "HOW")]
+    f32_products: Option<F32Products>,
     /// Shape class instead of the one each batch calls for: prefill, append or decode
     #[arg(long)]
     shape: Option<ShapeClass>,
@@ -50,7 +58,8 @@ impl Check {
         let device = self.device.open()?;
         let arch = self.arch.unwrap_or(device.arch());
         let work = self.work(arch)?;
-        let options = LaunchOptions { arch: Some(arch), shape: self.shape, ..LaunchOptions::default() };
+        let tuning = Tuning { f32_products: self.f32_products, ..Tuning::default() };
+        let options = LaunchOptions { arch: Some(arch), shape: self.shape, tuning };
         if !self.rows.json && !self.rows.is_worker() {
             println!("on {}", device.name());
             println!(
@@ -82,7 +91,8 @@ impl Check {
     /// The arguments of `kgen case` that make a problem and its kernel again.
     fn again(&self, problem: &Problem, arch: Arch) -> String {
         let shape = self.shape.map_or(String::new(), |shape| format!(" --shape {shape}"));
-        format!("{problem} --arch {arch}{shape}")
+        let products = self.f32_products.map_or(String::new(), |how| format!(" --f32-products {how}"));
+        format!("{problem} --arch {arch}{shape}{products}")
     }
 
     fn work(&self, arch: Arch) -> Result<Vec<Work>, Failure> {
@@ -93,10 +103,12 @@ impl Check {
         let mut all = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
-            let suite = match self.head_dim.as_slice() {
-                [] => equivalence::suite(&program, arch),
-                head_dims => equivalence::suite_in(&program, arch, head_dims),
+            let head_dims = match self.head_dim.as_slice() {
+                [] => equivalence::head_dims(&program, arch),
+                head_dims => head_dims.to_vec(),
             };
+            let dtypes = if self.dtype.is_empty() { &equivalence::DTYPES[..] } else { &self.dtype };
+            let suite = equivalence::suite_of(&program, arch, &head_dims, dtypes);
             let work =
                 suite.into_iter().map(|(batch, problem)| Work { program: program.clone(), batch, problem });
             all.push(work.collect());

@@ -3,7 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{OutputIn, Overlap, PassTurn, QueryIn, Tuning};
+use flashpage::codegen::schedule::{F32Products, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 use flashpage::codegen::{Arch, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile, frontend};
 use flashpage::kernels;
 
@@ -44,7 +44,7 @@ pub struct Target {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     pub arch: Arch,
-    /// Element type of q, k and v: f16 or bf16
+    /// Element type of q, k and v: f16, bf16 or f32
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
     /// Element type of o, of a kernel that leaves it open: f16, bf16 or f32; the kernel's own, or that of q, k and v, if absent
@@ -100,6 +100,10 @@ pub struct ScheduleChoice {
     /// When a consumer passes its turn on: issued (its products are) or scored (its scores are there); sm_90a only
     #[arg(long, value_name = "WHEN")]
     pass_turn: Option<PassTurn>,
+    /// How f32 inputs are multiplied: bf16x3 (each number split into two of bf16; some 16 bits are right) or tf32 (three decimal
+    /// digits, and faster); bf16x3 if absent
+    #[arg(long, value_name = "HOW")]
+    f32_products: Option<F32Products>,
 }
 
 impl ScheduleChoice {
@@ -115,6 +119,7 @@ impl ScheduleChoice {
             polynomial: self.polynomial,
             overlap: self.overlap,
             pass: self.pass_turn,
+            f32_products: self.f32_products,
         }
     }
 }

@@ -203,7 +203,7 @@ impl Ampere<'_> {
     }
 
     /// Rows that all threads copy in one pass.
-    fn pass_rows(&self) -> usize {
+    pub(super) fn pass_rows(&self) -> usize {
         self.ring.warps * PERIOD
     }
 
@@ -464,7 +464,7 @@ impl Ampere<'_> {
     }
 
     /// Shared offset of a ring's slot, from the start of the tiles.
-    fn slot_offset(&self, buffer: BufferId, slot: usize) -> usize {
+    pub(super) fn slot_offset(&self, buffer: BufferId, slot: usize) -> usize {
         let Shared { offset, stride, .. } = *self.plan.shared(buffer);
         offset + slot * stride
     }

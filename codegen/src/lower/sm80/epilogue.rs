@@ -20,7 +20,7 @@ impl Ampere<'_> {
     /// O over the row sums, rounded, to the warp's rows of shared memory.
     pub(super) fn write_output(&mut self, instance: &Instance, state: &State, sums: &[Reg]) {
         self.b.stage("O / row sum, rounded, to the warp's rows of shared memory");
-        let swizzle = self.ring.v_row();
+        let swizzle = self.ring.o_row();
         let (row_bytes, chunks) = (swizzle.row_bytes, swizzle.span() / CHUNK);
         let quad_row = self.of_lane("r", &instance.lane, FIRST_ROW);
         let quad_bytes = self.b.shl(Type::B32, "r", &instance.lane_col, 1);
@@ -59,7 +59,7 @@ impl Ampere<'_> {
     /// Stores the warp's rows of O from shared memory.
     pub(super) fn copy_output(&mut self, instance: &Instance, param: ParamId) {
         self.b.stage("store O, four lanes a row");
-        let swizzle = self.ring.v_row();
+        let swizzle = self.ring.o_row();
         let row_bytes = swizzle.row_bytes;
         let base = self.param(Meaning::Pointer(param));
         let token_stride = self.param(Meaning::TokenStride(param));

@@ -2,6 +2,7 @@
 
 use super::Ampere;
 use super::copy::InRing;
+use super::narrow::Narrowing;
 use super::product::Fragments;
 use crate::lower::instance::Instance;
 use crate::lower::range::{ColumnRange, Ends};
@@ -10,7 +11,7 @@ use crate::lower::score::{Kept, Masks};
 use crate::lower::state::State;
 use crate::plan::attention::{KEYS, QUERY, SCORES};
 use crate::plan::{Compute, Condition, Function, Named, Node, Step, View};
-use crate::schedule::Rescale;
+use crate::schedule::{Products, Rescale};
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Type, Word};
 use std::rc::Rc;
@@ -25,6 +26,8 @@ pub(super) struct Flow {
     /// Accumulators, softmax, and scores as they are now.
     state: Option<State>,
     fragments: Option<Rc<Fragments>>,
+    /// Of tiles of f32.
+    narrowing: Option<Rc<Narrowing>>,
     masks: Option<Rc<Masks>>,
     kept: Kept,
     keeps_any: Option<Reg>,
@@ -46,6 +49,7 @@ impl Flow {
             ring: None,
             state: None,
             fragments: None,
+            narrowing: None,
             masks: None,
             kept: Kept::default(),
             keeps_any: None,
@@ -146,6 +150,14 @@ impl Ampere<'_> {
                 flow.state = Some(state);
                 let ring = self.ring_of(flow);
                 flow.fragments = Some(Rc::new(self.fragments(&flow.instance(), &ring)));
+                if self.ring.products != Products::Halves {
+                    flow.narrowing = Some(Rc::new(self.narrowing(&flow.instance())));
+                }
+            }
+            Function::Narrow => {
+                let ring = self.ring_of(flow);
+                let narrowing = flow.narrowing.clone().expect("lanes know where they narrow");
+                self.narrow(&flow.instance(), &ring, &narrowing, writes[0]);
             }
             Function::Load => {
                 let fragments = flow.fragments.as_mut().and_then(Rc::get_mut);

@@ -235,7 +235,11 @@ impl Hopper<'_> {
             }
             Function::Divide => self.write_output(flow),
             Function::StoreRows => self.store_shared_rows(flow),
-            Function::Describe | Function::LookUp | Function::Load | Function::ClearSpareRows => {
+            Function::Describe
+            | Function::LookUp
+            | Function::Narrow
+            | Function::Load
+            | Function::ClearSpareRows => {
                 unreachable!("no consumer's: {what} of {reads:?}")
             }
         }

@@ -16,6 +16,7 @@ use super::{
     Turns, View, each_step,
 };
 use crate::layout::lane::LANES;
+use crate::schedule::Products;
 use shape::{factors, limits, named, set_up};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -133,6 +134,8 @@ struct Contents {
     tag: Option<(BufferId, usize)>,
     /// Warps whose lanes have copied their share.
     shares: BTreeSet<usize>,
+    /// Those that have narrowed it.
+    narrowed: BTreeSet<usize>,
     /// How it has been read.
     uses: BTreeSet<Use>,
     /// Rows past the sequence's end, not cleared.
@@ -415,6 +418,7 @@ impl<'p> Run<'p> {
         let owner = self.shared(view.buffer).map(|shared| shared.owner);
         let sharers = if owner == Some(Owner::All) { self.copiers } else { 1 };
         let shown = self.warps[warp].shown.clone();
+        let narrows = self.plan.products != Products::Halves;
         for cell in cells {
             let contents = self.cells.entry(cell).or_default();
             let is_seen =
@@ -438,6 +442,9 @@ impl<'p> Run<'p> {
                             .any(|(writer, at)| *writer >= shares_from && shown.at(*writer) < *at) =>
                 {
                     Some("was copied by lanes, and no fence has shown it")
+                }
+                _ if narrows && !contents.shares.is_empty() && contents.narrowed.len() < sharers => {
+                    Some("is not all narrowed")
                 }
                 _ if contents.tag != Some(expected) => Some("is not the one of this turn"),
                 _ => None,
@@ -482,6 +489,7 @@ impl<'p> Run<'p> {
             if contents.tag != Some((view.buffer, turn)) || is_whole || shared.is_none() {
                 contents.written.clear();
                 contents.shares.clear();
+                contents.narrowed.clear();
             }
             contents.written.insert(thread, clock.at(thread));
             if shared.is_some() && !is_engine {
@@ -854,6 +862,31 @@ impl<'p> Run<'p> {
         transposed || self.warps.iter().flat_map(|warp| &warp.ops).any(comes_by_blocks)
     }
 
+    /// A warp makes factors of its share, which has come. Who reads the tile has to have seen that, as it does the copies.
+    fn narrow(&mut self, warp: usize, clock: &Clock, view: View, op: &Op) -> Result<(), Fault> {
+        let (cells, turn) = self.cells(warp, view, op)?;
+        for cell in cells {
+            let copies = self.copies_of(warp, cell, view.buffer);
+            let contents = self.cells.entry(cell).or_default();
+            let wrong = match contents.written.get(&copies) {
+                _ if contents.tag != Some((view.buffer, turn)) => Some("is not the one of this turn"),
+                None => Some("has nothing of this warp's in it"),
+                Some(at) if clock.at(copies) < *at => Some("may not have come yet"),
+                _ if contents.read.iter().any(|(reader, at)| clock.at(*reader) < *at) => {
+                    Some("may still be in use")
+                }
+                _ if !contents.narrowed.insert(warp) => Some("has been narrowed before"),
+                _ => None,
+            };
+            contents.written.insert(copies, clock.at(warp));
+            self.warps[warp].clock.set(copies, clock.at(warp));
+            if let Some(wrong) = wrong {
+                return Err(self.fault(warp, format!("{} {wrong}", self.name(view))));
+            }
+        }
+        Ok(())
+    }
+
     fn compute(
         &mut self,
         warp: usize,
@@ -874,6 +907,9 @@ impl<'p> Run<'p> {
                 }
             }
             return Ok(());
+        }
+        if *what == Function::Narrow {
+            return writes.iter().try_for_each(|view| self.narrow(warp, &clock, *view, op));
         }
         for view in reads {
             self.read(warp, warp, &clock, *view, op)?;

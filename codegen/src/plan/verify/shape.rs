@@ -153,12 +153,13 @@ pub(super) fn factors(plan: &Plan) -> Result<(), Fault> {
                     what: "the second factor is no tile of shared memory".to_owned(),
                 });
             };
-            // In elements of 16 bits: along rows of the head dimension, or over rows.
-            let of_second = if transposed { second.rows() } else { second.row_bytes() / 2 };
+            // In elements: along rows of the head dimension, or over rows.
+            let bytes = plan.products.element_bytes();
+            let of_second = if transposed { second.rows() } else { second.row_bytes() / bytes };
             let of_first = match &plan.buffer(a.buffer).place {
-                Place::Shared(Shared { layout: Some(first), .. }) if !transposed => first.row_bytes() / 2,
-                // A warp's rows over its 32 lanes, two elements a register.
-                Place::Registers { each, .. } => 64 * each / rows_of_warp.max(1),
+                Place::Shared(Shared { layout: Some(first), .. }) if !transposed => first.row_bytes() / bytes,
+                // A warp's rows over its 32 lanes, of which each register has four bytes.
+                Place::Registers { each, .. } => 32 * 4 * each / bytes / rows_of_warp.max(1),
                 place => return Err(Fault { at: line, what: format!("the first factor is in {place:?}") }),
             };
             if of_first != of_second {

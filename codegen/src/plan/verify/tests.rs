@@ -1,12 +1,14 @@
 //! Every plan is right, and what is taken from one or weakened is found.
 
 use super::*;
-use crate::choice::{SM80, SM90};
+use crate::choice::{F32, SM80, SM90, TF32};
 use crate::plan::attention::{Form, KEYS, VALUES};
 use crate::plan::ring;
 use crate::plan::roles::plan;
 use crate::plan::{Named, NamedBarrier, each_step};
-use crate::schedule::{KvBox, OutputIn, PassTurn, Rescale, Roles, Sizes, ValuesIn};
+use crate::schedule::{
+    F32Products, KvBox, OutputIn, PassTurn, Products, Rescale, Roles, Sizes, ValuesIn,
+};
 
 fn forms() -> Vec<Form> {
     let all = (0..128).map(|bits: usize| {
@@ -31,7 +33,7 @@ fn forms() -> Vec<Form> {
     all.filter(is_one).collect()
 }
 
-/// Plans of every row of both tables, in every form, with V in tiles of its own and in K's.
+/// Plans of every row of all tables, in every form, with V in tiles of its own and in K's.
 fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let places = [ValuesIn::Own, ValuesIn::Keys];
@@ -51,13 +53,22 @@ fn plans() -> Vec<(String, Plan)> {
             }
         }
     }
-    for (row, values) in SM80.iter().flat_map(|row| places.map(|values| (row, values))) {
+    // Either way to multiply f32 has the same steps.
+    let of_f32 = Products::F32(F32Products::default());
+    let rows =
+        SM80.iter().map(|row| (row, Products::Halves)).chain(F32.iter().chain(TF32).map(|row| (row, of_f32)));
+    for ((row, products), values) in rows.flat_map(|row| places.map(|values| (row, values))) {
         for form in forms() {
-            for rescale in [Rescale::Always, Rescale::GROWN] {
+            // How often O shrinks has nothing to do with what tiles are of.
+            let rescales = [Rescale::GROWN, Rescale::Always].into_iter();
+            for rescale in rescales.take(if products == of_f32 { 1 } else { 2 }) {
                 let mut ring = row.schedule();
-                ring.sizes.rescale = rescale;
+                (ring.sizes.rescale, ring.sizes.products) = (rescale, products);
                 in_keys(&mut ring.sizes, values);
-                plans.push((format!("{row:?} {values:?} {form:?} {rescale:?}"), ring::plan(&ring, form)));
+                plans.push((
+                    format!("{row:?} {values:?} {products:?} {form:?} {rescale:?}"),
+                    ring::plan(&ring, form),
+                ));
             }
         }
     }
@@ -202,8 +213,8 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
     let warps: usize = plan.roles.iter().map(|role| role.copies * role.warps).sum();
     match kind {
         "Meet" if warps == 1 => Some("a block of one warp, whose lanes it lets meet"),
-        "AwaitCopies" if warps == 1 && asks(&plan.roles[0].body, Condition::KeepsAny) => Some(
-            "where a tile is passed over, V is awaited for the sake of other warps, of which there are none",
+        "AwaitCopies" | "Narrow" if warps == 1 && asks(&plan.roles[0].body, Condition::KeepsAny) => Some(
+            "where a tile is passed over, V is made ready for the sake of other warps, of which there are none",
         ),
         "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),
         "Read" => Some("what is read again has been read before: to keep it would cost registers"),
