@@ -227,7 +227,10 @@ fn line(Entry { name, program, spec }: &Entry) -> String {
 #[test]
 fn what_everything_compiles_to() {
     let entries: Vec<Entry> =
-        [stock(), users(), drawn(), other_head_dims(), pairs(), small_blocks(), of_f32()].into_iter().flatten().collect();
+        [stock(), users(), drawn(), other_head_dims(), pairs(), small_blocks(), of_f32()]
+            .into_iter()
+            .flatten()
+            .collect();
     assert!(entries.len() <= 3000, "{} kernels: too many to be made each time", entries.len());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads);

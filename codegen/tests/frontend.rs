@@ -405,6 +405,10 @@ const FORMS: &[(&str, &str)] = &[
     ("acc += dot(p, v.load(cols));", "let p = softmax.step(s, &mut acc); acc += dot(p, v.load(cols));"),
     ("softmax.step(s, &mut acc)", "softmax.step(softmax.step(s, &mut acc), &mut acc)"),
     ("softmax.step(s, &mut acc)", "softmax.step(s, &mut acc).map(|x, _| x * 0.5)"),
+    ("softmax.step(s, &mut acc)", "softmax.step(s, &mut acc).map(|x, _| x * x)"),
+    ("softmax.step(s, &mut acc)", "softmax.step(s, &mut acc).map(|x, _| x + 0.1)"),
+    ("softmax.step(s, &mut acc)", "softmax.step(s, &mut acc).mask(|at| at.col != 3)"),
+    ("lse.store", "softmax.sink(|_| 0.0); softmax.sink(|at| at.row as f32); lse.store"),
     (
         "acc += dot(p, v.load(cols));",
         "let p = p.mask(|at| at.col != 3); let p = p * scale; acc += dot(p, v.load(cols));",
@@ -497,8 +501,9 @@ fn forms_that_are_not_compiled() {
             }
         }
     }
-    // Keys may be the values as well, and what is only turned twice is compiled.
+    // Probabilities may be weighed, keys may be the values as well, and what is only turned twice is compiled.
     let compiled = [
+        "softmax.step(s, &mut acc).map(|x, _| x * 0.5)",
         "acc += dot(p, k.load(cols));",
         "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()",
         "(dot(k.load(cols), q.t()) * scale).mask(|at| at.col != 3).t()",

@@ -6,9 +6,7 @@ use crate::plan::attention::{Form, KEYS, VALUES};
 use crate::plan::ring;
 use crate::plan::roles::plan;
 use crate::plan::{Named, NamedBarrier, each_step};
-use crate::schedule::{
-    F32Products, KvBox, OutputIn, PassTurn, Products, Rescale, Roles, Sizes, ValuesIn,
-};
+use crate::schedule::{F32Products, KvBox, OutputIn, PassTurn, Products, Rescale, Roles, Sizes, ValuesIn};
 
 fn forms() -> Vec<Form> {
     let all = (0..128).map(|bits: usize| {
