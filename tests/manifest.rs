@@ -16,7 +16,7 @@ use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, CompileError, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
-use user_sources::{
+use user_sources::{HUGE, 
     DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
 };
 
@@ -182,7 +182,11 @@ fn users() -> Vec<Entry> {
     sources.extend(
         asked.map(|((what, params, steps, _), cache)| ((*what).to_owned(), kernel(cache, params, steps))),
     );
+    let huge = HUGE.iter().map(|(what, params, steps, _)| {
+        ((*what).to_owned(), kernel(Cache::Contiguous, params, steps))
+    });
     sources.extend(SOFTMAXES.iter().map(|form| (form.0.to_owned(), form_source(form))));
+    sources.extend(huge);
     let mut entries = Vec::new();
     for (what, source) in sources {
         let program = program(&source);

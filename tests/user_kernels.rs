@@ -16,7 +16,7 @@ use judge::judge;
 use kernel_source::{Cache, kernel, program};
 use targets::{ARCHS, harsh};
 use user_sources::{
-    DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
+    DIVIDED, FORMS, HUGE, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
 };
 
 /// Query and key lengths, query heads, KV heads.
@@ -83,7 +83,7 @@ fn masks() {
 #[test]
 fn maps() {
     let mut failures = Vec::new();
-    for (index, (what, params, steps, scalars)) in MAPS.iter().chain(NUMBERS).enumerate() {
+    for (index, (what, params, steps, scalars)) in MAPS.iter().chain(NUMBERS).chain(HUGE).enumerate() {
         let cache = [Cache::Paged, Cache::Contiguous][index % 2];
         run(what, &kernel(cache, params, steps), scalars, index, &mut failures);
     }

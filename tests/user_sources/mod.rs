@@ -220,6 +220,34 @@ pub const NUMBERS: &[Row] = &[
     ),
 ];
 
+/// Numbers that stand for minus infinity, in rows that hold nothing else.
+pub const HUGE: &[Row] = &[
+    (
+        "rows of -1e9",
+        "",
+        "let s = (s * scale).map(|x, at| select(at.row % 3 == 0 || at.col % 2 == 0, -1e9, x));",
+        &[],
+    ),
+    (
+        "rows of -3e38, before the scale",
+        "",
+        "let s = s.map(|x, at| select(at.row % 3 == 0, -3e38, x)) * scale; let s = s.mask(|at| at.col <= at.row);",
+        &[],
+    ),
+    (
+        "rows of the lowest number, and others that a parameter masks",
+        "low: f32",
+        "let s = (s * scale).map(|x, at| if at.row % 3 == 0 { f32::MIN } else { select(at.row % 3 == 1 || at.col > 40, low, x) });",
+        &[("low", -2.5e8)],
+    ),
+    (
+        "a row of huge numbers above the others",
+        "",
+        "let s = (s * scale).map(|x, at| select(at.col % 7 == 0, 3e9, x));",
+        &[],
+    ),
+];
+
 /// Vectors read at numbers outside, which are clamped.
 pub const INDICES: &[Row] = &[
     (

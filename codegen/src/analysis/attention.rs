@@ -81,6 +81,12 @@ impl Attention {
             || conditions.into_iter().any(is_table)
     }
 
+    /// Whether maps may put a number in a score's place, or add one to it, that is so large that one more or less is lost in it:
+    /// the -1e9 and the like that stand for minus infinity, written in the map or read.
+    pub fn has_huge_scores(&self) -> bool {
+        self.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if expr.may_be_huge()))
+    }
+
     /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
     pub fn has_conditions(&self) -> bool {
         !self.seen.exact || self.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)))

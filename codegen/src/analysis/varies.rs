@@ -31,6 +31,23 @@ impl Expr {
         self.any(&mut |e| matches!(e, Expr::Index(..) | Expr::At(..)) && !e.is_row_only())
     }
 
+    /// Whether a number that nothing bounds stands here for a score, or is added to one. What is computed of several numbers is
+    /// not taken to be one of these.
+    pub fn may_be_huge(&self) -> bool {
+        /// From here on a score is lost in it.
+        const HUGE: f32 = 1e7;
+        match self {
+            Expr::Float(x) => x.abs() >= HUGE && x.is_finite(),
+            Expr::Param(_) | Expr::Index(..) | Expr::At(..) => true,
+            Expr::Unary(UnaryOp::Neg, a) => a.may_be_huge(),
+            Expr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Min | BinaryOp::Max, a, b) => {
+                a.may_be_huge() || b.may_be_huge()
+            }
+            Expr::Select(_, a, b) => a.may_be_huge() || b.may_be_huge(),
+            _ => false,
+        }
+    }
+
     /// Whether it is the element times something that the element is not in, or a sum or a choice of such.
     pub fn is_linear(&self) -> bool {
         let is_free = |e: &Expr| !e.any(&mut |e| matches!(e, Expr::X | Expr::Y));

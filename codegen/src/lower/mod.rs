@@ -9,7 +9,7 @@ mod range;
 mod scalar;
 mod score;
 mod sequence;
-mod sink;
+mod finish;
 mod sm80;
 mod sm90;
 mod softmax;

@@ -4,6 +4,11 @@
 //! costs one FFMA and one `ex2`; the sum crosses lanes once, in the epilogue. The maximum starts at a large
 //! negative number and not at minus infinity, so that rows with nothing kept need no special case: their
 //! probabilities are `ex2(-inf) = 0`, their sum is 0. A score below -2^126 in these units counts as masked.
+//!
+//! Where scores may be huge ([`Attention::has_huge_scores`](crate::analysis::attention::Attention::has_huge_scores)), one that
+//! stands alone must be told from its neighbours exactly, and the product of a huge score and the factor, rounded, is off by
+//! more than the exponential bears. There the maximum is that of scores as they are, and is subtracted before the factor
+//! multiplies: an instruction more a score. It starts at the lowest number, which such scores may be.
 
 use super::instance::Instance;
 use super::kernel::Kernel;
@@ -47,12 +52,23 @@ impl Kernel<'_> {
                 self.b.mul(Type::F32, "scale_log2e", scale, std::f32::consts::LOG2_E)
             }
         };
-        let max = (0..slots).map(|_| self.b.mov(Type::F32, "max", NOTHING_SEEN)).collect();
+        let nothing = if self.subtracts_first() { f32::MIN } else { NOTHING_SEEN };
+        let max = (0..slots).map(|_| self.b.mov(Type::F32, "max", nothing)).collect();
         let sum = (0..slots).map(|_| self.b.mov(Type::F32, "sum", 0.0f32)).collect();
         Softmax { max, sum, factor }
     }
 
-    /// The scaled maximum of each row slot over this tile.
+    /// Whether the maximum is subtracted from scores before they are scaled.
+    pub(super) fn subtracts_first(&self) -> bool {
+        self.attention.has_huge_scores()
+    }
+
+    /// A difference of maxima or scores in units of log2.
+    fn scaled(&mut self, difference: Reg, factor: &Reg) -> Reg {
+        if self.subtracts_first() { self.b.mul(Type::F32, "f", &difference, factor) } else { difference }
+    }
+
+    /// The maximum of each row slot over this tile, scaled where it is not subtracted first.
     pub(super) fn tile_maxima(&mut self, state: &State) -> Vec<Reg> {
         (0..state.softmax.max.len()).map(|slot| self.tile_maximum(state, slot)).collect()
     }
@@ -62,6 +78,7 @@ impl Kernel<'_> {
         let mut any: Option<Reg> = None;
         for (maximum, max) in maxima.iter().zip(&state.softmax.max) {
             let growth = self.b.sub(Type::F32, "f", maximum, max);
+            let growth = self.scaled(growth, &state.softmax.factor);
             let grown = self.b.setp(Word::Gt, Type::F32, "p", &growth, threshold);
             any = Some(match any {
                 None => grown,
@@ -77,7 +94,12 @@ impl Kernel<'_> {
         for slot in 0..state.softmax.max.len() {
             let offset = self.b.neg(Type::F32, "f", &state.softmax.max[slot]);
             for (index, score) in row(&state.scores, slot).enumerate() {
-                self.b.fma(score, score, &state.softmax.factor, &offset);
+                if self.subtracts_first() {
+                    self.b.add(Type::F32, score, score, &offset);
+                    self.b.mul(Type::F32, score, score, &state.softmax.factor);
+                } else {
+                    self.b.fma(score, score, &state.softmax.factor, &offset);
+                }
                 // Spread evenly: where the running count of polynomials steps up.
                 if (index + 1) * polynomials / 16 > index * polynomials / 16 {
                     self.exponential_by_polynomial(score);
@@ -132,6 +154,9 @@ impl Kernel<'_> {
             maximum = self.b.max(Type::F32, "f", &maximum, *score);
         }
         let maximum = self.across_row(Opcode::Max, maximum);
+        if self.subtracts_first() {
+            return maximum;
+        }
         let mods = [word(Word::Rp), ty(Type::F32)];
         let operands = vec![(&maximum).into(), (&state.softmax.factor).into()];
         self.b.op(Opcode::Mul, &mods, Type::F32, "f", operands)
@@ -151,6 +176,7 @@ impl Kernel<'_> {
         let (max, sum) = (&state.softmax.max[slot], &state.softmax.sum[slot]);
         let new = self.b.max(Type::F32, "f", maximum, max);
         let change = self.b.sub(Type::F32, "f", max, &new);
+        let change = self.scaled(change, &state.softmax.factor);
         self.b.approx(Opcode::Ex2, factor, &change);
         self.b.mov(Type::F32, max, &new);
         self.b.mul(Type::F32, sum, sum, factor);
@@ -188,9 +214,12 @@ impl Kernel<'_> {
         }
     }
 
-    /// `(max + log2(sum)) ln 2` of a row slot.
+    /// `(max + log2(sum)) ln 2` of a row slot, or `max + log2(sum) ln 2` where the maximum is in natural units.
     pub(super) fn log_sum_exp(&mut self, state: &State, sums: &[Reg], slot: usize) -> Reg {
         let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
+        if self.subtracts_first() {
+            return self.b.fma("lse", &log, std::f32::consts::LN_2, &state.softmax.max[slot]);
+        }
         let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
         self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2)
     }

@@ -199,7 +199,7 @@ impl Ampere<'_> {
                 self.b.stage("row sums across the four lanes of a row");
                 let sums = flow.state().softmax.sum.clone();
                 let sums = sums.into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
-                flow.sums = self.with_sinks(&flow.instance(), flow.state(), &flow.uniforms, sums);
+                flow.sums = self.finish_rows(&flow.instance(), flow.state(), &flow.uniforms, sums);
             }
             Function::StorePartial => self.store_partial(&flow.instance(), flow.state(), &flow.sums),
             Function::StoreLse => {

@@ -214,7 +214,7 @@ impl Hopper<'_> {
                 let sums = flow.role.state().softmax.sum;
                 let sums = sums.into_iter().map(|sum| self.across_row(Opcode::Add, sum)).collect();
                 let (instance, state) = (flow.role.instance(), flow.role.state());
-                flow.role.sums = self.with_sinks(&instance, &state, &flow.role.uniforms, sums);
+                flow.role.sums = self.finish_rows(&instance, &state, &flow.role.uniforms, sums);
             }
             Function::StoreLse => {
                 let (instance, state) = (flow.role.instance(), flow.role.state());

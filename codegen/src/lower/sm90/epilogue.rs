@@ -26,7 +26,7 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 impl Hopper<'_> {
     /// O = 0 and a log-sum-exp of minus infinity, or what sinks make it.
     pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State, uniforms: &Uniforms) {
-        let sums = self.with_sinks(instance, state, uniforms, state.softmax.sum.clone());
+        let sums = self.finish_rows(instance, state, uniforms, state.softmax.sum.clone());
         if instance.part.is_some() {
             return self.store_partial(instance, state, &sums);
         }
