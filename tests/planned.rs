@@ -4,8 +4,11 @@
 //! windows, slopes and caps; groups of heads of every make; block sizes that tiles cut.
 
 mod drawn;
+mod kernel_source;
 mod planning;
 mod targets;
+#[allow(dead_code)]
+mod user_sources;
 
 use flashpage::codegen::Arch;
 use flashpage::codegen::choice::tuned_head_dims;
@@ -13,10 +16,12 @@ use flashpage::prelude::*;
 use flashpage::runtime::equivalence::check_rows;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{Argument, AsyncPolicy, PlanOptions, Planner, Row, WarpOrder};
+use kernel_source::{Cache, kernel, program};
 use planning::{capacity, forced, judge, stock};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use targets::{ARCHS, harsh, options, plain};
+use user_sources::{SEQUENCES, SOFTMAXES, TABLES, form_source};
 
 /// Prefill, append and decode in one batch, with sequences of nothing between them.
 const MIXED: &[(usize, usize)] = &[(1, 300), (70, 131), (0, 9), (5, 200), (1, 1), (3, 0), (1, 65), (17, 17)];
@@ -68,6 +73,41 @@ fn parts_give_what_the_whole_gives() {
             // Tiles for Hopper may be wider than these sequences are long.
             assert!(*parts == 1 || plan.merged_rows > 0 || device.arch() == Arch::Sm90a, "{plan}");
             judge(&device, stock(kernel), &problem, PlanOptions::default()).unwrap();
+        }
+    }
+}
+
+/// What users write: vectors by token, tables, sinks and weights, each in parts. Without a softmax nothing is merged, and parts
+/// that are asked for are an error.
+#[test]
+fn users_kernels_in_parts() {
+    let rows = SEQUENCES.iter().chain(TABLES).zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
+    let mut sources: Vec<(&str, String, &[(&str, f64)])> = rows
+        .map(|((what, params, steps, scalars), cache)| (*what, kernel(cache, params, steps), *scalars))
+        .collect();
+    sources.extend(SOFTMAXES.iter().map(|form| (form.0, form_source(form), &[][..])));
+    for (number, (what, source, scalars)) in sources.iter().enumerate() {
+        let program = program(source);
+        let arch = ARCHS[number % 2];
+        let device = harsh(arch);
+        let problem = Problem {
+            lens: MIXED.to_vec(),
+            q_heads: 4,
+            kv_heads: 2,
+            seed: number as u64,
+            dtype: if number % 3 == 2 { DType::Bf16 } else { DType::F16 },
+            scalars: scalars.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            ..Problem::default()
+        };
+        let has_softmax = source.contains("softmax");
+        let in_parts = judge(&device, &program, &problem, forced(2 + number % 2));
+        match has_softmax {
+            true => drop(in_parts.unwrap_or_else(|error| panic!("{what}: {error}\n{source}"))),
+            false => assert!(in_parts.is_err_and(|error| error.contains("has no softmax")), "{what}"),
+        }
+        if !has_softmax {
+            judge(&device, &program, &problem, PlanOptions::default())
+                .unwrap_or_else(|error| panic!("{what}: {error}\n{source}"));
         }
     }
 }

@@ -428,6 +428,31 @@ pub const SOFTMAXES: &[Form] = &[
         2,
     ),
     (
+        "sigmoid",
+        Cache::Paged,
+        &[
+            ("    lse: RowOutput,\n", ""),
+            ("    lse.store(softmax.lse());\n", ""),
+            ("    let mut softmax = OnlineSoftmax::new();\n", ""),
+            ("softmax.step(s, &mut acc)", "s.map(|x, at| 1.0 / (1.0 + (0.02 * at.head as f32 - x).exp()))"),
+            ("softmax.finish(acc)", "acc"),
+        ],
+        1,
+    ),
+    (
+        "squares above zero, over keys that are divided by their number",
+        Cache::Contiguous,
+        &[
+            ("    lse: RowOutput,\n", ""),
+            ("    lse.store(softmax.lse());\n", ""),
+            ("    let mut softmax = OnlineSoftmax::new();\n", ""),
+            ("(s * scale).mask(|at| at.col <= at.row)", "s * scale"),
+            ("softmax.step(s, &mut acc)", "s.map(|x, at| if at.col <= at.row { x.max(0.0).powi(2) / at.kv_len as f32 } else { 0.0 })"),
+            ("softmax.finish(acc)", "acc"),
+        ],
+        1,
+    ),
+    (
         "softmax plus one",
         Cache::Contiguous,
         &[("    o.store(", "    softmax.sink(|_| 0.0);\n    o.store(")],

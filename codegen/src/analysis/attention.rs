@@ -7,7 +7,7 @@
 use super::bounds::Interval;
 use super::obstacles::{NotAttention, Obstacle, Place};
 use super::tiles::Tile;
-use crate::program::{Axis, BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, ValueId};
+use crate::program::{Axis, BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, Value, ValueId};
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Attention {
     pub table: Option<ParamId>,
     /// What happens to a score, in order.
     pub scores: Vec<ScoreOp>,
+    /// Whether a softmax makes probabilities of scores. Else what maps made of them multiplies values as it is.
+    pub normalised: bool,
     /// What becomes of a probability before it multiplies values, in order: [`Expr::X`] is the probability, up to a factor.
     pub weights: Vec<Expr>,
     /// A uniform factor of the score after all maps, before the masks; folded into the exponential.
@@ -147,6 +149,9 @@ impl Recogniser<'_> {
             return None;
         }
         self.params();
+        if let Some(attention) = self.without_softmax() {
+            return Some(attention);
+        }
         let step = self.step()?;
         let values = self.values(step);
         let scores = self.scores(step);
@@ -159,6 +164,7 @@ impl Recogniser<'_> {
         let Values { source, weights, .. } = values?;
         let v = source.param;
         let (scores, scale, keep) = split_scores(ops, fold_scale);
+        let normalised = true;
         let seen = keep.as_ref().map_or(Interval::ALL, Interval::of);
         Some(Attention {
             q,
@@ -166,6 +172,7 @@ impl Recogniser<'_> {
             v,
             table: k.table,
             scores,
+            normalised,
             weights,
             scale,
             keep,
@@ -216,6 +223,52 @@ impl Recogniser<'_> {
             TileOp::Gather { source, table } => Some(Source { param: source, table: Some(table) }),
             _ => None,
         }
+    }
+
+    /// Attention whose scores go through maps and nothing else: `acc += dot(f(dot(q, k.t())), v)`, and `o.store(acc)`. None of what
+    /// is meant to be something else.
+    fn without_softmax(&mut self) -> Option<Attention> {
+        let program = self.program;
+        let is_step = |value: &Value| matches!(value.op, TileOp::SoftmaxStep { .. });
+        if program.values.iter().any(is_step) {
+            return None;
+        }
+        let mut sums = program.main_loop.body.iter().filter_map(|stmt| match *stmt {
+            Stmt::Accumulate { acc, value } => Some((acc, value)),
+            _ => None,
+        });
+        let (Some((acc, value)), None) = (sums.next(), sums.next()) else { return None };
+        let (weights, v) = Tile::of(program, value).factors(program)?;
+        let (mut ops, product) = self.score_chain(weights.value);
+        let product = if weights.transposed { product.t() } else { product };
+        let (a, b) = product.factors(program)?;
+        let (TileOp::Owned { param: q }, Some(keys)) = (self.op(a.value), self.source(b, true)) else { return None };
+        let (loaded, is_slice) = match *self.op(v.value) {
+            TileOp::Slice { of, .. } if !v.transposed => (Tile::of(program, of), true),
+            _ => (v, false),
+        };
+        let source = self.source(loaded, false)?;
+        let mut output = None;
+        for stmt in &program.epilogue {
+            let Stmt::Store { param, value } = *stmt else { continue };
+            match *self.op(Tile::of(program, value).value) {
+                TileOp::Total { acc: of } if of == acc && output.is_none() => output = Some(param),
+                _ => return None,
+            }
+        }
+        let q = *q;
+        let values = Values { source, tile: v.value, is_slice, weights: Vec::new() };
+        self.check_values(&values, &keys);
+        while let Some(ScoreOp::Mask(_)) = ops.last() {
+            let message = "what is masked last would be minus infinity times values: mask before a map that makes 0 of that, or \
+                           choose, as in `s.map(|x, at| select(…, x, 0.0))`";
+            self.stop(Place::Value(weights.value), message);
+            ops.pop();
+        }
+        let (k, v, table) = (keys.param, values.source.param, keys.table);
+        let (normalised, weights, scale, keep, seen) = (false, Vec::new(), None, None, Interval::ALL);
+        let (sink, lse) = (None, None);
+        Some(Attention { q, k, v, table, scores: ops, normalised, weights, scale, keep, seen, sink, output, lse })
     }
 
     /// The first softmax step of the loop; any other is in the way.

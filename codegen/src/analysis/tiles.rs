@@ -20,7 +20,7 @@ impl Tile {
         }
     }
 
-    fn t(self) -> Tile {
+    pub fn t(self) -> Tile {
         Tile { transposed: !self.transposed, ..self }
     }
 

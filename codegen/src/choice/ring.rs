@@ -8,7 +8,7 @@ use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::layout::swizzle::PERIOD;
 use crate::program::{DType, Expr};
-use crate::schedule::{Products, QueryIn, Ring, Sizes, Tuning, ValuesIn};
+use crate::schedule::{Products, QueryIn, Rescale, Ring, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Head dimensions with rows in the table of sm_80.
@@ -91,6 +91,10 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
             let ring = Ring { sizes, ..ring };
             ring.shared_bytes() <= shared_limit(&ring)
         });
+    }
+    if !attention.normalised {
+        // There is no maximum that could have grown.
+        ring.sizes.rescale = Rescale::Always;
     }
     if attention.reads_by_column() {
         ring.sizes = with_room_for_reads(ring.sizes);

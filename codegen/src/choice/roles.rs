@@ -56,6 +56,10 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
         };
         roles.sizes = in_keys(roles.sizes, fits);
     }
+    if !attention.normalised {
+        // There is no maximum that could have grown.
+        roles.sizes.rescale = Rescale::Always;
+    }
     if attention.reads_by_column() {
         roles.sizes = with_room_for_reads(roles.sizes);
     }

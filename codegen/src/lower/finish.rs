@@ -1,6 +1,7 @@
 //! What becomes of a row's maximum and sum when all columns have been, before anything is divided or stored.
 //!
 //! - Where maxima are those of scores as they are, they come to be in natural units, as the log-sum-exp is.
+//! - Without a softmax there is nothing to divide by: sums are 1.
 //! - Sinks are taken in: a score more of each row, of a column that holds no value. It joins the maximum and the sum, and the
 //!   accumulators are scaled to the new maximum. Of the items of a planned kernel that share a row, one counts them.
 
@@ -21,6 +22,9 @@ impl Kernel<'_> {
         uniforms: &Uniforms,
         sums: Vec<Reg>,
     ) -> Vec<Reg> {
+        if !self.attention.normalised {
+            return sums.iter().map(|_| self.b.mov(Type::F32, "one", 1.0f32)).collect();
+        }
         if self.subtracts_first() && self.attention.scale.is_some() {
             let scale = self.b.mul(Type::F32, "f", &state.softmax.factor, LN_2);
             for max in &state.softmax.max {

@@ -321,15 +321,17 @@ impl Kernel<'_> {
                     ScoreOp::Map(expr) => self.evaluate(expr, &place),
                     ScoreOp::Mask(_) => {
                         let bits = conditions.next().expect("every mask before a map is a condition");
-                        self.keep(&score, bits, slot * per_slot + n)
+                        self.keep(&score, bits, slot * per_slot + n, f32::NEG_INFINITY)
                     }
                 };
             }
+            // Of columns that there are not, no score and no weight.
+            let nothing = if attention.normalised { f32::NEG_INFINITY } else { 0.0 };
             if let Some(bits) = conditions.next() {
-                score = self.keep(&score, bits, slot * per_slot + n);
+                score = self.keep(&score, bits, slot * per_slot + n, nothing);
             }
             if let Some(bits) = &intervals[slot] {
-                score = self.keep(&score, bits, n);
+                score = self.keep(&score, bits, n, nothing);
             }
             state.scores[slot / 2][block][element] = score;
         }
@@ -419,11 +421,11 @@ impl Kernel<'_> {
         b.sub(Type::U32, "kept", &end, 1)
     }
 
-    /// The score, or minus infinity where its bit is 0.
-    fn keep(&mut self, score: &Reg, bits: &[Reg], at: usize) -> Reg {
+    /// The score, or `nothing` where its bit is 0.
+    fn keep(&mut self, score: &Reg, bits: &[Reg], at: usize, nothing: f32) -> Reg {
         let bit = self.b.and(Type::B32, "r", &bits[at / 32], 1u32 << (at % 32));
         let keep = self.b.setp(Word::Ne, Type::S32, "p", &bit, 0);
-        self.b.selp(Type::F32, "f", score, f32::NEG_INFINITY, &keep)
+        self.b.selp(Type::F32, "f", score, nothing, &keep)
     }
 }
 

@@ -68,9 +68,14 @@ impl Kernel<'_> {
         if self.subtracts_first() { self.b.mul(Type::F32, "f", &difference, factor) } else { difference }
     }
 
+    /// The running maxima and the row sums of each row slot: none, where there is no softmax.
+    fn slots_with_maxima(&self, state: &State) -> usize {
+        if self.attention.normalised { state.softmax.max.len() } else { 0 }
+    }
+
     /// The maximum of each row slot over this tile, scaled where it is not subtracted first.
     pub(super) fn tile_maxima(&mut self, state: &State) -> Vec<Reg> {
-        (0..state.softmax.max.len()).map(|slot| self.tile_maximum(state, slot)).collect()
+        (0..self.slots_with_maxima(state)).map(|slot| self.tile_maximum(state, slot)).collect()
     }
 
     /// Whether the maximum of any row of the warp has grown by more than `threshold`.
@@ -91,7 +96,7 @@ impl Kernel<'_> {
 
     /// Scores to probabilities, `2^(score · factor - max)`, in place; `polynomials` of every 16 on the FMA pipe.
     pub(super) fn exponentials(&mut self, state: &State, polynomials: usize) {
-        for slot in 0..state.softmax.max.len() {
+        for slot in 0..self.slots_with_maxima(state) {
             let offset = self.b.neg(Type::F32, "f", &state.softmax.max[slot]);
             for (index, score) in row(&state.scores, slot).enumerate() {
                 if self.subtracts_first() {
@@ -135,7 +140,7 @@ impl Kernel<'_> {
 
     /// Adds the probabilities to the lane's row sums.
     pub(super) fn add_to_sums(&mut self, state: &State) {
-        for (slot, sum) in state.softmax.sum.iter().enumerate() {
+        for (slot, sum) in state.softmax.sum.iter().enumerate().take(self.slots_with_maxima(state)) {
             for score in row(&state.scores, slot) {
                 self.b.add(Type::F32, sum, sum, score);
             }

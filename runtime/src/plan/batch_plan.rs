@@ -35,6 +35,9 @@ impl Planner {
                 return Ok(plan);
             }
         }
+        if !self.attention.normalised {
+            return Err(PlanError::NoSoftmax { kernel: self.program.name.clone() });
+        }
         if self.attention.output.is_none() {
             return Err(PlanError::NoOutput { kernel: self.program.name.clone() });
         }

@@ -33,6 +33,9 @@ pub(super) fn obstacle(program: &Program, attention: &Attention, visible: &Visib
     if attention.output.is_none() {
         return Some("it stores no output to merge");
     }
+    if !attention.normalised {
+        return Some("it has no softmax, by which results are merged");
+    }
     let asks = |expr: &Expr, of: fn(&Expr) -> bool| expr.any(&mut |leaf| of(leaf));
     let scores = || attention.scores.iter().map(ScoreOp::expr).chain(&attention.scale);
     if scores().any(|expr| asks(expr, |leaf| matches!(leaf, Expr::Row | Expr::Query))) {

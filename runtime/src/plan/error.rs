@@ -30,6 +30,15 @@ pub enum PlanError {
         /// The kernel.
         kernel: String,
     },
+    /// Parts asked for of a kernel without a softmax.
+    #[error(
+        "kernel `{kernel}` has no softmax, by which partial results are merged, so its keys are not cut into parts: leave \
+         `PlanOptions::parts` out, or ask for 1"
+    )]
+    NoSoftmax {
+        /// The kernel.
+        kernel: String,
+    },
     /// More parts asked for than partial results have room.
     #[error(
         "{parts} parts of every row, as `PlanOptions::parts` asks, are more than {items} items of a kernel or {rows} \

@@ -58,7 +58,8 @@ impl Planner {
             let blocks = device.sms().max(1) as usize * schedule.blocks_per_sm.max(1) as usize;
             let slots = blocks.min(MOST);
             let split_items = match capacity.split_items {
-                _ if attention.output.is_none() => 0,
+                // What is added up would have to be added again, and is not merged.
+                _ if attention.output.is_none() || !attention.normalised => 0,
                 Some(items) => items,
                 None => {
                     let shared = match (capacity.cascade, class) {
