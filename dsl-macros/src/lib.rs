@@ -6,16 +6,17 @@
 
 mod expand;
 mod source;
+mod wrapping;
 
-use flashpage_codegen::frontend::{Purpose, parse_kernel, parse_program};
+use flashpage_codegen::frontend::{Purpose, parse_for_host};
 use proc_macro::TokenStream;
 use proc_macro2::Span;
 use quote::quote;
 
 /// Makes an attention kernel of a function over the types of `flashpage::dsl`.
 ///
-/// The function stays as it is: rustc checks its body, and it runs on the host. Beside it comes a module of
-/// the same name and visibility:
+/// The function stays as it is, but that its integers wrap and divide by zero as a kernel's do: rustc checks its body, and it
+/// runs on the host. Beside it comes a module of the same name and visibility:
 ///
 /// - `program()`: the tile program that is compiled,
 /// - `Args`: the arguments of a launch, a field for each parameter, with `launch(&device)`,
@@ -71,12 +72,13 @@ pub fn attention_kernel(arguments: TokenStream, item: TokenStream) -> TokenStrea
             Purpose::Reference
         }
     };
-    let program = match purpose {
-        Purpose::Launch => parse_kernel(&function),
-        Purpose::Reference => parse_program(&function),
-    };
-    let beside = match program {
-        Ok(program) => expand::beside(&function, &program, purpose),
+    let mut function = function;
+    let beside = match parse_for_host(&function, purpose) {
+        Ok((program, arithmetic)) => {
+            let beside = expand::beside(&function, &program, purpose);
+            wrapping::wrap(&mut function, &arithmetic);
+            beside
+        }
         Err(error) => {
             match &mut errors {
                 Some(errors) => errors.combine(error),

@@ -17,6 +17,7 @@
 //! tensors' element type on the way. Bad data (a table entry that names no block) does not panic: the driver
 //! returns it as a [`host::HostError`]. This crate knows nothing of PTX or of the compiler.
 
+pub mod arithmetic;
 mod axis;
 mod element;
 mod elementwise;

@@ -1,5 +1,6 @@
 //! The body of a kernel while it is read: what has been made so far, and how it becomes a program.
 
+use super::arithmetic::Arithmetic;
 use super::diagnostics::Errors;
 use super::dims::Dims;
 use super::expr::plain_name;
@@ -13,7 +14,11 @@ use crate::program::{
 };
 
 /// Reads a function's body, and where its parts are written. The program is right only if there were no errors.
-pub(super) fn read(item: &syn::ItemFn, signature: Signature, errors: &mut Errors) -> (Program, Written) {
+pub(super) fn read(
+    item: &syn::ItemFn,
+    signature: Signature,
+    errors: &mut Errors,
+) -> (Program, Written, Arithmetic) {
     let (looped, is_known) = match looped(item, &signature) {
         Some(axis) => (axis, true),
         None => (Axis::Cols, false),
@@ -47,6 +52,8 @@ pub(super) struct Body<'a> {
     pub states: Vec<DraftState>,
     statements: [Vec<Stmt>; 3],
     pub written: Written,
+    /// What the host would do otherwise.
+    pub arithmetic: Arithmetic,
     /// What the instance owns of each parameter that was asked for it.
     tiles: Vec<Option<(ValueId, TileType)>>,
     /// The axis that the loop runs over.
@@ -118,6 +125,7 @@ impl<'a> Body<'a> {
             states: Vec::new(),
             statements: Default::default(),
             written: Written::default(),
+            arithmetic: Arithmetic::default(),
             tiles: vec![None; signature.params.len()],
             looped,
             is_loop_known: true,
@@ -128,7 +136,7 @@ impl<'a> Body<'a> {
     }
 
     /// What can only be known at the end, and the program.
-    fn finish(self, function: &syn::Ident) -> (Program, Written) {
+    fn finish(self, function: &syn::Ident) -> (Program, Written, Arithmetic) {
         let Body { errors, signature, .. } = self;
         if !self.loop_seen {
             let message = "a kernel loops over the keys once: write `for cols in k.tiles() { … }`, or \
@@ -190,7 +198,7 @@ impl<'a> Body<'a> {
             main_loop: TileLoop { over: self.over.unwrap_or(ParamId(0)), var: self.var, body },
             epilogue,
         };
-        (program, self.written)
+        (program, self.written, self.arithmetic)
     }
 
     /// Makes a value here.

@@ -19,6 +19,7 @@
 //! | `methods` | methods of parameters and of softmaxes |
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
+//! | `arithmetic` | what the host run is to do as a kernel does |
 //! | `diagnostics` | collecting errors, and guessing at misspellings |
 //! | `written` | where the parts of a program were written |
 //! | `compiles` | whether what was read is a program that compiles |
@@ -54,6 +55,7 @@
 //! everything else where it is written. So what it returns compiles for every target, unless a tile asked for by hand
 //! does not fit.
 
+mod arithmetic;
 mod body;
 mod calls;
 mod closures;
@@ -71,6 +73,7 @@ mod signature;
 mod statements;
 mod written;
 
+pub use arithmetic::Arithmetic;
 pub use purpose::Purpose;
 
 use crate::program::Program;
@@ -87,9 +90,20 @@ const ATTRIBUTE: &str = "attention_kernel";
 /// # Errors
 /// Everything that is wrong with the function, or is in the way of compiling it, combined into one error.
 pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
-    let (program, written) = read(item)?;
-    compiles::check(item, &program, &written)?;
-    Ok(program)
+    Ok(parse_for_host(item, Purpose::Launch)?.0)
+}
+
+/// Reads one kernel function as [`parse_kernel`] or [`parse_program`] does, and gives what of it is arithmetic that the host run is
+/// to do as a kernel does.
+///
+/// # Errors
+/// As they do.
+pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<(Program, Arithmetic), syn::Error> {
+    let (program, written, arithmetic) = read(item)?;
+    if purpose == Purpose::Launch {
+        compiles::check(item, &program, &written)?;
+    }
+    Ok((program, arithmetic))
 }
 
 /// Reads one kernel function of any form, for the host run and the reference: what is returned is well-typed, and may
@@ -98,20 +112,20 @@ pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
 /// # Errors
 /// Everything that is wrong with the function, combined into one error.
 pub fn parse_program(item: &syn::ItemFn) -> Result<Program, syn::Error> {
-    Ok(read(item)?.0)
+    Ok(parse_for_host(item, Purpose::Reference)?.0)
 }
 
-fn read(item: &syn::ItemFn) -> Result<(Program, Written), syn::Error> {
+fn read(item: &syn::ItemFn) -> Result<(Program, Written, Arithmetic), syn::Error> {
     let mut errors = diagnostics::Errors::default();
     let signature = signature::read(item, &mut errors);
-    let (program, written) = body::read(item, signature, &mut errors);
+    let (program, written, arithmetic) = body::read(item, signature, &mut errors);
     if let Some(error) = errors.take() {
         return Err(error);
     }
     // The validator does not share this module's reasoning: if it objects, the mistake is ours, and the
     // author still gets an error and not a wrong kernel.
     match program.validate() {
-        Ok(()) => Ok((program, written)),
+        Ok(()) => Ok((program, written, arithmetic)),
         Err(error) => Err(syn::Error::new_spanned(
             &item.sig.ident,
             format!("the compiler misread this kernel: {error}. Please report it with the kernel's source"),

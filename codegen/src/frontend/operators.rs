@@ -41,7 +41,12 @@ impl Body<'_> {
             _ => (None, "numbers are given by value: remove the `*`"),
         };
         match op {
-            Some(op) => Operand::Scalar(Expr::Unary(op, Box::new(expr)), ty),
+            Some(op) => {
+                if ty == ScalarType::I32 {
+                    self.arithmetic.note(unary);
+                }
+                Operand::Scalar(Expr::Unary(op, Box::new(expr)), ty)
+            }
             None => {
                 self.errors.push(unary, message);
                 Operand::Broken
@@ -220,6 +225,9 @@ impl Body<'_> {
             }
             _ => Err(format!("`{sign}` does not take `{a_type}`")),
         };
+        if a_type == I32 {
+            self.arithmetic.note(binary);
+        }
         match result {
             Ok(ty) => Operand::Scalar(Expr::Binary(op, Box::new(a), Box::new(b)), ty),
             Err(message) => {

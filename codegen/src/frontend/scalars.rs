@@ -95,6 +95,9 @@ impl Body<'_> {
             self.errors.push(&call.method, message);
             return Operand::Broken;
         };
+        if ty == I32 || name == "clamp" {
+            self.arithmetic.note(call);
+        }
         let made = match made {
             Made::Unary(op) => self.operands::<0>(call, ty, name).map(|[]| Expr::Unary(*op, Box::new(value))),
             Made::Binary(op) => self.operands(call, ty, name).map(|[other]| binary(*op, value, other)),
