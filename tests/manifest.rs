@@ -16,8 +16,8 @@ use flashpage::codegen::schedule::{F32Products, Tuning};
 use flashpage::codegen::{Arch, CompileError, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
 use flashpage::kernels::{catalogue, find};
 use kernel_source::{Cache, kernel, program};
-use user_sources::{HUGE, 
-    DIVIDED, FORMS, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
+use user_sources::{
+    DIVIDED, FORMS, HUGE, INDICES, MAPS, MASKS, NUMBERS, SEQUENCES, SOFTMAXES, TABLES, form_source,
 };
 
 /// Steps that the grammar of `random_problems.rs` drew, 200 of them by the seed 15; as text, since a grammar grows.
@@ -182,9 +182,9 @@ fn users() -> Vec<Entry> {
     sources.extend(
         asked.map(|((what, params, steps, _), cache)| ((*what).to_owned(), kernel(cache, params, steps))),
     );
-    let huge = HUGE.iter().map(|(what, params, steps, _)| {
-        ((*what).to_owned(), kernel(Cache::Contiguous, params, steps))
-    });
+    let huge = HUGE
+        .iter()
+        .map(|(what, params, steps, _)| ((*what).to_owned(), kernel(Cache::Contiguous, params, steps)));
     sources.extend(SOFTMAXES.iter().map(|form| (form.0.to_owned(), form_source(form))));
     sources.extend(huge);
     let mut entries = Vec::new();

@@ -82,7 +82,9 @@ fn parts_give_what_the_whole_gives() {
 #[test]
 fn users_kernels_in_parts() {
     let rows = SEQUENCES.iter().chain(TABLES).zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
-    let mut sources: Vec<(&str, String, &[(&str, f64)])> = rows
+    // What it is, its source, and values of its scalars.
+    type Source = (&'static str, String, &'static [(&'static str, f64)]);
+    let mut sources: Vec<Source> = rows
         .map(|((what, params, steps, scalars), cache)| (*what, kernel(cache, params, steps), *scalars))
         .collect();
     sources.extend(SOFTMAXES.iter().map(|form| (form.0, form_source(form), &[][..])));

@@ -52,7 +52,9 @@ fn called(expr: &Expr) -> Option<proc_macro2::TokenStream> {
             };
             (function, vec![&*binary.left, &*binary.right])
         }
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => (wrapping("wrapping_neg"), vec![&*unary.expr]),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
+            (wrapping("wrapping_neg"), vec![&*unary.expr])
+        }
         Expr::MethodCall(call) => {
             let function = match call.method.to_string().as_str() {
                 "abs" => wrapping("wrapping_abs"),

@@ -447,7 +447,10 @@ pub const SOFTMAXES: &[Form] = &[
             ("    lse.store(softmax.lse());\n", ""),
             ("    let mut softmax = OnlineSoftmax::new();\n", ""),
             ("(s * scale).mask(|at| at.col <= at.row)", "s * scale"),
-            ("softmax.step(s, &mut acc)", "s.map(|x, at| if at.col <= at.row { x.max(0.0).powi(2) / at.kv_len as f32 } else { 0.0 })"),
+            (
+                "softmax.step(s, &mut acc)",
+                "s.map(|x, at| if at.col <= at.row { x.max(0.0).powi(2) / at.kv_len as f32 } else { 0.0 })",
+            ),
             ("softmax.finish(acc)", "acc"),
         ],
         1,

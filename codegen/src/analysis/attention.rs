@@ -7,7 +7,9 @@
 use super::bounds::Interval;
 use super::obstacles::{NotAttention, Obstacle, Place};
 use super::tiles::Tile;
-use crate::program::{Axis, BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, Value, ValueId};
+use crate::program::{
+    Axis, BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, Value, ValueId,
+};
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,7 +244,9 @@ impl Recogniser<'_> {
         let (mut ops, product) = self.score_chain(weights.value);
         let product = if weights.transposed { product.t() } else { product };
         let (a, b) = product.factors(program)?;
-        let (TileOp::Owned { param: q }, Some(keys)) = (self.op(a.value), self.source(b, true)) else { return None };
+        let (TileOp::Owned { param: q }, Some(keys)) = (self.op(a.value), self.source(b, true)) else {
+            return None;
+        };
         let (loaded, is_slice) = match *self.op(v.value) {
             TileOp::Slice { of, .. } if !v.transposed => (Tile::of(program, of), true),
             _ => (v, false),
@@ -268,7 +272,21 @@ impl Recogniser<'_> {
         let (k, v, table) = (keys.param, values.source.param, keys.table);
         let (normalised, weights, scale, keep, seen) = (false, Vec::new(), None, None, Interval::ALL);
         let (sink, lse) = (None, None);
-        Some(Attention { q, k, v, table, scores: ops, normalised, weights, scale, keep, seen, sink, output, lse })
+        Some(Attention {
+            q,
+            k,
+            v,
+            table,
+            scores: ops,
+            normalised,
+            weights,
+            scale,
+            keep,
+            seen,
+            sink,
+            output,
+            lse,
+        })
     }
 
     /// The first softmax step of the loop; any other is in the way.
@@ -398,8 +416,9 @@ impl Recogniser<'_> {
         let (ops, product) = self.score_chain(step.scores);
         let Some((a, b)) = product.factors(self.program) else {
             if matches!(self.op(product.value), TileOp::Zip { .. }) {
-                let message = "there are no kernels yet whose scores come of two tiles: make them of one product, with \
-                               `map`, `mask` and arithmetic";
+                let message = "there are no kernels yet whose scores come of two tiles: a sum of two products is one product of \
+                               queries and keys that have both parts in a row, one behind the other; what is added to scores \
+                               otherwise is a `map`, which may read a `Bias`";
                 self.stop(Place::Value(product.value), message);
                 return None;
             }
@@ -411,8 +430,18 @@ impl Recogniser<'_> {
             matches!(self.op(tile.value), TileOp::Map { .. } | TileOp::Mask { .. } | TileOp::Zip { .. })
         };
         if let Some(changed) = [a, b].into_iter().find(is_changed) {
-            let message = "queries and keys are multiplied as they are loaded: change the scores instead, with `map`, `mask` \
-                           and arithmetic";
+            let message = match self.op(changed.value) {
+                TileOp::Map { expr: Expr::Binary(BinaryOp::Mul | BinaryOp::Div, a, b), .. }
+                    if a.is_uniform() != b.is_uniform() =>
+                {
+                    "queries and keys are multiplied as they are loaded: scale the scores instead, as in \
+                     `dot(q, k.t()) * scale`, which costs no instruction"
+                }
+                _ => {
+                    "queries and keys are multiplied as they are loaded: change the scores instead, with `map`, `mask` and \
+                     arithmetic"
+                }
+            };
             self.stop(Place::Value(changed.value), message);
             return None;
         }

@@ -285,10 +285,10 @@ impl Body<'_> {
             (message, Some(meant))
         } else if a_type.cols == b_type.cols {
             let meant = TileType { rows: a_type.rows, cols: b_type.rows };
-            (format!("{found}, whose inner axes differ: write `{b_text}.t()`"), Some(meant))
+            (format!("{found}, whose inner axes differ: write `{}`", turned(&b_text)), Some(meant))
         } else if a_type.rows == b_type.rows {
             let meant = TileType { rows: a_type.cols, cols: b_type.cols };
-            (format!("{found}, whose inner axes differ: write `{a_text}.t()`"), Some(meant))
+            (format!("{found}, whose inner axes differ: write `{}`", turned(&a_text)), Some(meant))
         } else {
             (format!("{found}: the second axis of the one is not the first of the other"), None)
         };
@@ -387,4 +387,9 @@ impl Body<'_> {
             }
         }
     }
+}
+
+/// The text of a transpose, without one that is there already.
+pub(super) fn turned(text: &str) -> String {
+    text.strip_suffix(".t()").map_or_else(|| format!("{text}.t()"), str::to_owned)
 }

@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::diagnostics::{did_you_mean, listed};
 use super::scope::{Operand, Part};
-use super::signature::scalar_type;
+use super::signature::{last_name, scalar_type};
 use crate::program::{Along, Axis, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
 use syn::{Lit, Member};
 
@@ -330,6 +330,10 @@ impl Body<'_> {
                 self.errors.push(expr, "Rust has no cast to `bool`: compare, as in `n != 0`");
                 return Operand::Broken;
             }
+            (ScalarType::I32, None) if last_name(&expr.ty).is_some_and(|name| name == "usize") => {
+                self.errors.push(&expr.ty, "an index is an `i32` in a kernel: remove the cast");
+                return Operand::Broken;
+            }
             (_, None) => {
                 self.errors.push(&expr.ty, "numbers in a kernel are `f32` and `i32`: cast to one of these");
                 return Operand::Broken;
@@ -346,8 +350,15 @@ impl Body<'_> {
         }
         let condition = self.condition(&expr.cond);
         let Some((_, otherwise)) = &expr.else_branch else {
-            let message = "an `if` chooses between two numbers, so it needs an `else`; to leave out scores, use \
-                           `mask(|at| …)`";
+            let leaves = |stmt: &syn::Stmt| {
+                matches!(stmt, syn::Stmt::Expr(syn::Expr::Continue(_) | syn::Expr::Break(_), _))
+            };
+            let message = if expr.then_branch.stmts.iter().any(leaves) {
+                "tiles are left out by the mask of their scores: write `s.mask(|at| …)`, and tiles that keep nothing are skipped \
+                 where it bounds columns"
+            } else {
+                "an `if` chooses between two numbers, so it needs an `else`; to leave out scores, use `mask(|at| …)`"
+            };
             self.errors.push(expr, message);
             return Operand::Broken;
         };

@@ -1,6 +1,7 @@
 //! Operators, on numbers and on tiles.
 
 use super::body::Body;
+use super::calls::turned;
 use super::diagnostics::source_text;
 use super::expr::literal;
 use super::scope::Operand;
@@ -121,11 +122,7 @@ impl Body<'_> {
         let hint = match op {
             _ if a_type.spreads_to(b_type) => "the one that is longer stands first".to_owned(),
             _ if TileType { rows: b_type.cols, cols: b_type.rows }.spreads_to(a_type) => {
-                let text = source_text(&binary.right);
-                match text.strip_suffix(".t()") {
-                    Some(unturned) => format!("write `{unturned}`"),
-                    None => format!("write `{text}.t()`"),
-                }
+                format!("write `{}`", turned(&source_text(&binary.right)))
             }
             BinaryOp::Mul => {
                 "element by element both have the same axes; as matrices, write `dot(a, b)`".to_owned()

@@ -177,6 +177,10 @@ impl Reader<'_> {
             Type::Paren(inner) => return self.kind(&inner.elem),
             Type::Group(inner) => return self.kind(&inner.elem),
             Type::Path(path) if path.qself.is_none() => &path.path,
+            Type::Reference(_) | Type::Slice(_) | Type::Array(_) if is_list(ty) => {
+                self.errors.push(ty, OF_LISTS);
+                return None;
+            }
             Type::Reference(reference) => {
                 let message = "parameters are passed by value: remove the `&`";
                 self.errors.push(ty, message);
@@ -195,6 +199,7 @@ impl Reader<'_> {
             let names: Vec<&str> = TYPES.iter().map(|ty| ty.name).collect();
             let near = did_you_mean(&name, &names);
             let hint = match name.as_str() {
+                "Vec" => OF_LISTS.to_string(),
                 "f64" | "f16" | "bf16" => "scalars are f32; tensors have their element type".to_string(),
                 "u32" | "usize" | "i64" | "u64" | "isize" | "u8" | "i16" | "u16" => {
                     "integers are `i32`".to_string()
@@ -250,6 +255,26 @@ impl Reader<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// What to write for lists of numbers.
+const OF_LISTS: &str = "numbers by what they are for are `PerKey<i32>` (a number for each position, read as `x[at.col]` or \
+                        `x[at.row]`), `PerQuery`, `PerSequence` and `PerHead`, of `i32` or `f32`; by several of these, `Bias<f32>`";
+
+/// `&[T]`, `[T; N]` or what holds such.
+fn is_list(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => is_list(&reference.elem),
+        Type::Slice(_) | Type::Array(_) => true,
+        Type::Path(_) => last_segment(ty).is_some_and(|name| name == "Vec"),
+        _ => false,
+    }
+}
+
+/// The last segment of a path, whatever its arguments.
+fn last_segment(ty: &Type) -> Option<String> {
+    let Type::Path(path) = ty else { return None };
+    Some(path.path.segments.last()?.ident.to_string())
 }
 
 /// Every type that a parameter can have, as a list.

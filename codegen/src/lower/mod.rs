@@ -1,6 +1,7 @@
 //! From a [`Program`] and a [`Spec`] to a PTX module: recognise, choose a schedule, lower for the target.
 
 mod direct;
+mod finish;
 mod instance;
 mod kernel;
 mod lane;
@@ -9,7 +10,6 @@ mod range;
 mod scalar;
 mod score;
 mod sequence;
-mod finish;
 mod sm80;
 mod sm90;
 mod softmax;
