@@ -69,7 +69,7 @@ fn shared_prefixes_are_computed_once() {
     type Case<'a> = (&'a str, &'a [(usize, usize)], usize, usize, usize, &'a [SharedPrefix], Option<usize>);
     let decode: &[(usize, usize)] = &[(1, 200), (1, 193), (1, 260), (1, 224), (1, 77)];
     let mixed: &[(usize, usize)] = &[(1, 40), (40, 300), (1, 210), (0, 200), (7, 240), (3, 90), (2, 64)];
-    let table: [Case; 9] = [
+    let table: [Case; 11] = [
         ("paged_full_attention", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
         ("paged_full_attention", decode, 3, 1, 4, &[prefix(0..4, 132)], Some(3)),
         ("paged_attention", decode, 8, 1, 24, &[prefix(0..4, 168)], None),
@@ -79,13 +79,20 @@ fn shared_prefixes_are_computed_once() {
         ("causal_paged", mixed, 4, 2, 16, &[prefix(1..5, 192)], None),
         ("causal_paged", mixed, 2, 2, 8, &[prefix(1..5, 200)], Some(3)),
         ("causal_paged", decode, 5, 1, 1, &[prefix(0..4, 101)], Some(1)),
+        // Each row's sink is counted once, whatever parts it has.
+        ("sunk_paged", mixed, 4, 2, 16, &[prefix(1..5, 192)], Some(3)),
+        ("sunk_paged", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
     ];
     let causal = causal_paged::program();
     for arch in ARCHS {
         let device = harsh(arch);
         for (seed, (kernel, lens, q_heads, kv_heads, block_size, prefixes, parts)) in table.iter().enumerate()
         {
-            let program = if *kernel == "causal_paged" { causal } else { stock(kernel) };
+            let program = match *kernel {
+                "causal_paged" => causal,
+                "sunk_paged" => sunk_paged::program(),
+                kernel => stock(kernel),
+            };
             let problem = Problem {
                 lens: lens.to_vec(),
                 q_heads: *q_heads,
@@ -127,6 +134,30 @@ pub fn causal_paged<T: Element, const D: usize>(
         let p = softmax.step(s, &mut acc);
         acc += dot(p, v.gather(table, cols));
     }
+    o.store(softmax.finish(acc));
+}
+
+/// The same with a sink of each row.
+#[attention_kernel]
+pub fn sunk_paged<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    sinks: PerHead<f32>,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let s = dot(q, k.gather(table, cols).t()) * scale;
+        let s = s.mask(|at| at.col <= at.row);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    softmax.sink(|at| sinks[at.head] + (at.row % 5) as f32 + at.seq as f32);
     o.store(softmax.finish(acc));
 }
 
