@@ -11,12 +11,12 @@ use crate::dsl::{self, Element};
 use crate::runtime::args::{Argument, BitMask, BlockTable, Pool, PoolLayout, Ragged, Starts};
 use crate::runtime::tensor::{HostElement, Tensor, TensorError};
 
-/// Reads the source that the macro accepted when the kernel was compiled.
+/// Reads the source that the macro accepted when the kernel was compiled, among the constants that stand around it.
 ///
 /// # Panics
 /// If the front end that reads it now is not the one that accepted it.
-pub fn program(source: &str) -> Program {
-    match frontend::parse_program_source(source) {
+pub fn program(source: &str, constants: &[(&str, frontend::Constant)]) -> Program {
+    match frontend::parse_program_source_with(source, constants) {
         Ok(program) => program,
         Err(error) => panic!("flashpage-macros and flashpage-codegen are of different versions: {error}"),
     }

@@ -1,14 +1,20 @@
 //! What stands beside an accepted kernel function: a module of its name.
 
 use flashpage_codegen::Program;
-use flashpage_codegen::frontend::Purpose;
+use flashpage_codegen::frontend::{ForHost, Purpose};
 use flashpage_codegen::program::{Access, Axis, DType, Dim, Generic, ParamKind, ScalarType, Storage, Vector};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{FnArg, GenericParam, Ident};
 
 /// The module. Paths in it are absolute, since nothing is known of where it stands.
-pub(crate) fn beside(function: &syn::ItemFn, program: &Program, purpose: Purpose) -> TokenStream {
+pub(crate) fn beside(function: &syn::ItemFn, read: &ForHost, purpose: Purpose) -> TokenStream {
+    let program = &read.program;
+    // What stands around the kernel stands around its module.
+    let constants = read.constants.iter().map(|name| {
+        let constant = Ident::new(name, function.sig.ident.span());
+        quote!((#name, ::flashpage::codegen::frontend::Constant::from(super::#constant)))
+    });
     let (vis, name) = (&function.vis, &function.sig.ident);
     let source = crate::source::text(function);
     let program_doc = match purpose {
@@ -27,7 +33,7 @@ pub(crate) fn beside(function: &syn::ItemFn, program: &Program, purpose: Purpose
             pub fn program() -> &'static ::flashpage::codegen::Program {
                 static PROGRAM: ::std::sync::OnceLock<::flashpage::codegen::Program> =
                     ::std::sync::OnceLock::new();
-                PROGRAM.get_or_init(|| ::flashpage::__macro_support::program(#source))
+                PROGRAM.get_or_init(|| ::flashpage::__macro_support::program(#source, &[#(#constants),*]))
             }
             #args
             #launch

@@ -74,9 +74,9 @@ pub fn attention_kernel(arguments: TokenStream, item: TokenStream) -> TokenStrea
     };
     let mut function = function;
     let beside = match parse_for_host(&function, purpose) {
-        Ok((program, arithmetic)) => {
-            let beside = expand::beside(&function, &program, purpose);
-            wrapping::wrap(&mut function, &arithmetic);
+        Ok(read) => {
+            let beside = expand::beside(&function, &read, purpose);
+            wrapping::wrap(&mut function, &read.arithmetic);
             beside
         }
         Err(error) => {

@@ -1,6 +1,7 @@
 //! The body of a kernel while it is read: what has been made so far, and how it becomes a program.
 
 use super::arithmetic::Arithmetic;
+use super::constants::Constants;
 use super::diagnostics::Errors;
 use super::dims::Dims;
 use super::expr::plain_name;
@@ -12,23 +13,34 @@ use crate::program::{
     Access, Arguments, Axis, Dim, Method, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt,
     TileLoop, TileOp, TileType, Value, ValueId,
 };
+use std::collections::BTreeSet;
 
 /// Reads a function's body, and where its parts are written. The program is right only if there were no errors.
 pub(super) fn read(
     item: &syn::ItemFn,
     signature: Signature,
+    constants: &Constants,
     errors: &mut Errors,
-) -> (Program, Written, Arithmetic) {
+) -> Read {
     let (looped, is_known) = match looped(item, &signature) {
         Some(axis) => (axis, true),
         None => (Axis::Cols, false),
     };
-    let mut body = Body::new(&signature, looped, errors);
+    let mut body = Body::new(&signature, constants, looped, errors);
     body.is_loop_known = is_known;
     for stmt in &item.block.stmts {
         body.statement(stmt);
     }
     body.finish(&item.sig.ident)
+}
+
+/// A body that has been read.
+pub(super) struct Read {
+    pub program: Program,
+    pub written: Written,
+    pub arithmetic: Arithmetic,
+    /// Names that may be those of constants, of which nothing is known.
+    pub unknown: BTreeSet<String>,
 }
 
 /// What has been read so far.
@@ -54,6 +66,10 @@ pub(super) struct Body<'a> {
     pub written: Written,
     /// What the host would do otherwise.
     pub arithmetic: Arithmetic,
+    /// What is around the kernel.
+    pub constants: &'a Constants,
+    /// Names that may be those of others.
+    pub unknown: BTreeSet<String>,
     /// What the instance owns of each parameter that was asked for it.
     tiles: Vec<Option<(ValueId, TileType)>>,
     /// The axis that the loop runs over.
@@ -91,7 +107,12 @@ pub(super) enum Draft {
 }
 
 impl<'a> Body<'a> {
-    fn new(signature: &'a Signature, looped: Axis, errors: &'a mut Errors) -> Body<'a> {
+    fn new(
+        signature: &'a Signature,
+        constants: &'a Constants,
+        looped: Axis,
+        errors: &'a mut Errors,
+    ) -> Body<'a> {
         let mut scopes = Scopes::default();
         scopes.push();
         let mut bind = |name: &str, operand| {
@@ -126,6 +147,8 @@ impl<'a> Body<'a> {
             statements: Default::default(),
             written: Written::default(),
             arithmetic: Arithmetic::default(),
+            constants,
+            unknown: BTreeSet::new(),
             tiles: vec![None; signature.params.len()],
             looped,
             is_loop_known: true,
@@ -136,7 +159,7 @@ impl<'a> Body<'a> {
     }
 
     /// What can only be known at the end, and the program.
-    fn finish(self, function: &syn::Ident) -> (Program, Written, Arithmetic) {
+    fn finish(self, function: &syn::Ident) -> Read {
         let Body { errors, signature, .. } = self;
         if !self.loop_seen {
             let message = "a kernel loops over the keys once: write `for cols in k.tiles() { … }`, or \
@@ -198,7 +221,7 @@ impl<'a> Body<'a> {
             main_loop: TileLoop { over: self.over.unwrap_or(ParamId(0)), var: self.var, body },
             epilogue,
         };
-        (program, self.written, self.arithmetic)
+        Read { program, written: self.written, arithmetic: self.arithmetic, unknown: self.unknown }
     }
 
     /// Makes a value here.

@@ -1,6 +1,7 @@
 //! Expressions: names, literals, fields, casts, `if`; and what a kernel has none of.
 
 use super::body::Body;
+use super::constants::Known;
 use super::diagnostics::{did_you_mean, listed};
 use super::scope::{Operand, Part};
 use super::signature::{last_name, scalar_type};
@@ -134,8 +135,17 @@ impl Body<'_> {
         let Some(name) = expr.path.get_ident() else { return self.constant(expr) };
         let text = name.to_string();
         let Some(binding) = self.scopes.get(&text) else {
-            self.unknown_name(name);
-            return Operand::Broken;
+            return match self.constants.get(&text) {
+                Some(Known::Value(value)) => {
+                    let (expr, ty) = value.expr();
+                    Operand::Scalar(expr, ty)
+                }
+                Some(Known::Written(item)) => self.eval(&item.expr),
+                None => {
+                    self.unknown_name(name);
+                    Operand::Broken
+                }
+            };
         };
         let operand = binding.operand.clone();
         if self.scopes.in_closure() && !self.scopes.is_local(&text) {
@@ -169,9 +179,10 @@ impl Body<'_> {
             "a mask sees where an element lies, not its score: change scores with `map(|x, at| …)`"
                 .to_string()
         } else if near.is_empty() && text.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_') {
+            self.unknown.insert(text.clone());
             format!(
-                "a kernel does not see the constants around it: write `const {text}: f32 = …;` inside it, or make \
-                 `{text}` a parameter"
+                "a kernel sees constants around it that are `f32`, `i32` or `bool`, and no `{text}`: write it inside the kernel, or \
+                 make `{text}` a parameter"
             )
         } else {
             format!("there is no `{text}` here{near}")

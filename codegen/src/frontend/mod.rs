@@ -19,6 +19,7 @@
 //! | `methods` | methods of parameters and of softmaxes |
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
+//! | `constants` | constants around the kernel |
 //! | `arithmetic` | what the host run is to do as a kernel does |
 //! | `diagnostics` | collecting errors, and guessing at misspellings |
 //! | `written` | where the parts of a program were written |
@@ -43,7 +44,7 @@
 //! - **Numbers**: f32, i32 and bool; literals, parameters, `at.row`, `at.col` and the others of `At`; vectors by an index,
 //!   `slopes[at.head]`, and tables by theirs, `bias.at(at.head, at.query, at.col)`, `tree.at(at.query, at.col)`; arithmetic,
 //!   comparisons, `&& || !`, of integers `& | ^ << >> !`; `as f32`, `as i32`; the methods of numbers that `scalars` lists;
-//!   `if … else`, `select(c, a, b)`, blocks with `let`, `let (a, b) = (…, …)`, `const` inside the body, `f32::INFINITY` and
+//!   `if … else`, `select(c, a, b)`, blocks with `let`, `let (a, b) = (…, …)`, `const` inside the body and around it, `f32::INFINITY` and
 //!   its like. A `let` of a number is substituted where it is used.
 //!
 //! # What of it compiles
@@ -60,6 +61,7 @@ mod body;
 mod calls;
 mod closures;
 mod compiles;
+mod constants;
 mod diagnostics;
 mod dims;
 mod elements;
@@ -74,9 +76,11 @@ mod statements;
 mod written;
 
 pub use arithmetic::Arithmetic;
+pub use constants::Constant;
 pub use purpose::Purpose;
 
 use crate::program::Program;
+use constants::Constants;
 use proc_macro2::Span;
 use std::fmt;
 use written::Written;
@@ -90,20 +94,51 @@ const ATTRIBUTE: &str = "attention_kernel";
 /// # Errors
 /// Everything that is wrong with the function, or is in the way of compiling it, combined into one error.
 pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
-    Ok(parse_for_host(item, Purpose::Launch)?.0)
+    kernel_with(item, &Constants::default())
 }
 
-/// Reads one kernel function as [`parse_kernel`] or [`parse_program`] does, and gives what of it is arithmetic that the host run is
-/// to do as a kernel does.
+/// A kernel that was read for the module beside it.
+#[derive(Clone, Debug)]
+pub struct ForHost {
+    /// The program, in which constants around the kernel have some value.
+    pub program: Program,
+    /// What of the function the host run is to do as a kernel does.
+    pub arithmetic: Arithmetic,
+    /// The constants around the kernel that it names.
+    pub constants: Vec<String>,
+}
+
+/// Reads one kernel function as [`parse_kernel`] or [`parse_program`] does, without what stands around it.
 ///
 /// # Errors
 /// As they do.
-pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<(Program, Arithmetic), syn::Error> {
-    let (program, written, arithmetic) = read(item)?;
-    if purpose == Purpose::Launch {
-        compiles::check(item, &program, &written)?;
+pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<ForHost, syn::Error> {
+    let read_with = |constants: &Constants| -> Result<(Program, Arithmetic), Refused> {
+        let (program, written, arithmetic) = read(item, constants)?;
+        if purpose == Purpose::Launch {
+            compiles::check(item, &program, &written).map_err(Refused::from)?;
+        }
+        Ok((program, arithmetic))
+    };
+    let mut refused = match read_with(&Constants::default()) {
+        Ok((program, arithmetic)) => return Ok(ForHost { program, arithmetic, constants: Vec::new() }),
+        Err(refused) => refused,
+    };
+    let constants = std::mem::take(&mut refused.unknown);
+    if constants.is_empty() {
+        return Err(refused.error);
     }
-    Ok((program, arithmetic))
+    // That with the fewest mistakes is what was meant.
+    let count = |error: &syn::Error| error.clone().into_iter().count();
+    let mut least = refused.error;
+    for guess in constants::guesses(&constants) {
+        match read_with(&Constants::of(&guess)) {
+            Ok((program, arithmetic)) => return Ok(ForHost { program, arithmetic, constants }),
+            Err(other) if count(&other.error) < count(&least) => least = other.error,
+            Err(_) => {}
+        }
+    }
+    Err(least)
 }
 
 /// Reads one kernel function of any form, for the host run and the reference: what is returned is well-typed, and may
@@ -112,24 +147,43 @@ pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<(Program, 
 /// # Errors
 /// Everything that is wrong with the function, combined into one error.
 pub fn parse_program(item: &syn::ItemFn) -> Result<Program, syn::Error> {
-    Ok(parse_for_host(item, Purpose::Reference)?.0)
+    Ok(read(item, &Constants::default()).map_err(|refused| refused.error)?.0)
 }
 
-fn read(item: &syn::ItemFn) -> Result<(Program, Written, Arithmetic), syn::Error> {
+fn kernel_with(item: &syn::ItemFn, constants: &Constants) -> Result<Program, syn::Error> {
+    let (program, written, _) = read(item, constants).map_err(|refused| refused.error)?;
+    compiles::check(item, &program, &written)?;
+    Ok(program)
+}
+
+/// Why a function is no kernel, and what may be constants that are not known.
+struct Refused {
+    error: syn::Error,
+    unknown: Vec<String>,
+}
+
+impl From<syn::Error> for Refused {
+    fn from(error: syn::Error) -> Refused {
+        Refused { error, unknown: Vec::new() }
+    }
+}
+
+fn read(item: &syn::ItemFn, constants: &Constants) -> Result<(Program, Written, Arithmetic), Refused> {
     let mut errors = diagnostics::Errors::default();
     let signature = signature::read(item, &mut errors);
-    let (program, written, arithmetic) = body::read(item, signature, &mut errors);
+    let body::Read { program, written, arithmetic, unknown } =
+        body::read(item, signature, constants, &mut errors);
     if let Some(error) = errors.take() {
-        return Err(error);
+        return Err(Refused { error, unknown: unknown.into_iter().collect() });
     }
     // The validator does not share this module's reasoning: if it objects, the mistake is ours, and the
     // author still gets an error and not a wrong kernel.
     match program.validate() {
         Ok(()) => Ok((program, written, arithmetic)),
-        Err(error) => Err(syn::Error::new_spanned(
+        Err(error) => Err(Refused::from(syn::Error::new_spanned(
             &item.sig.ident,
             format!("the compiler misread this kernel: {error}. Please report it with the kernel's source"),
-        )),
+        ))),
     }
 }
 
@@ -147,8 +201,20 @@ pub fn parse_source(text: &str) -> Result<Program, FrontendError> {
 /// # Errors
 /// If the text is not one function, or not a kernel.
 pub fn parse_program_source(text: &str) -> Result<Program, FrontendError> {
+    parse_program_source_with(text, &[])
+}
+
+/// The same among constants of these names and values.
+///
+/// # Errors
+/// If the text is not one function, or not a kernel.
+pub fn parse_program_source_with(
+    text: &str,
+    constants: &[(&str, Constant)],
+) -> Result<Program, FrontendError> {
     let item = syn::parse_str::<syn::ItemFn>(text).map_err(FrontendError::syntax)?;
-    parse_program(&item).map_err(FrontendError::kernel)
+    let read = read(&item, &Constants::of(constants));
+    read.map(|(program, ..)| program).map_err(|refused| FrontendError::kernel(refused.error))
 }
 
 /// Reads one kernel of a Rust source file: the function of this name that is marked `#[attention_kernel]`,
@@ -173,7 +239,9 @@ pub fn parse_file(text: &str, function: Option<&str>) -> Result<Program, Fronten
     };
     let attribute = item.attrs.iter().find(|attribute| is_kernel_attribute(attribute));
     match attribute.map_or(Ok(Purpose::Launch), Purpose::of) {
-        Ok(Purpose::Launch) => parse_kernel(item).map_err(FrontendError::kernel),
+        Ok(Purpose::Launch) => {
+            kernel_with(item, &Constants::in_items(&file.items)).map_err(FrontendError::kernel)
+        }
         Ok(Purpose::Reference) => {
             let program = parse_program(item).map_err(FrontendError::kernel)?;
             Err(FrontendError::ReferenceOnly { name: program.name })
