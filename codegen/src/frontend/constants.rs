@@ -55,7 +55,7 @@ pub(super) struct Constants {
 pub(super) enum Known {
     Value(Constant),
     /// As it stands in a source file.
-    Written(syn::ItemConst),
+    Written(Box<syn::ItemConst>),
 }
 
 impl Constants {
@@ -70,7 +70,7 @@ impl Constants {
         for item in items {
             match item {
                 syn::Item::Const(item) if scalar_type(&item.ty).is_some() => {
-                    constants.known.insert(item.ident.to_string(), Known::Written(item.clone()));
+                    constants.known.insert(item.ident.to_string(), Known::Written(Box::new(item.clone())));
                 }
                 syn::Item::Mod(module) => {
                     let inside =
