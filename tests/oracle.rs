@@ -1,7 +1,7 @@
 //! PTX of compilers that are known to be right on hardware, on the emulator, against f64 references: this is how
 //! we know that it reads PTX as the hardware does. `oracle/README.md` says which case proves what.
 //!
-//! A few small cases are committed. Of the rest a third is generated, another each day, where Python has Triton
+//! A few small cases are committed. Of the rest a quarter is generated, another each day, where Python has Triton
 //! (`TRITON_PYTHON`, by default `python3`); elsewhere that is skipped, but for CI, which must have it. `ORACLE_SHARE=0/1`
 //! generates them all, `ORACLE_CASES=DIR` runs what lies in DIR instead, `ORACLE_ONLY=TEXT` only those whose name has TEXT in it.
 
@@ -142,7 +142,7 @@ fn generated_cases() {
     }
     let folder = tempfile::tempdir().unwrap();
     let days = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 86_400);
-    let share = std::env::var("ORACLE_SHARE").unwrap_or_else(|_| format!("{}/3", days % 3));
+    let share = std::env::var("ORACLE_SHARE").unwrap_or_else(|_| format!("{}/4", days % 4));
     let make = [here().join("make.py").as_os_str(), folder.path().as_os_str()].map(ToOwned::to_owned);
     let made = Command::new(&python).args(make).args(["--share", &share]).output().unwrap();
     let output = String::from_utf8_lossy(&made.stdout) + String::from_utf8_lossy(&made.stderr);

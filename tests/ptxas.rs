@@ -44,7 +44,7 @@ fn skip(test: &str, why: &str) {
 }
 
 /// What `kgen verify` says as JSON. What the assembler said of kernels that have not changed is committed, a file for each
-/// line; of those one in 24 is assembled again, others each day, and all with `FLASHPAGE_ASSEMBLE=all`. After a change of
+/// line; of those one in 48 is assembled again, others each day, and all with `FLASHPAGE_ASSEMBLE=all`. After a change of
 /// kernels: `FLASHPAGE_ASSEMBLE=record cargo test --release --test ptxas`, which assembles what is new.
 fn verify(test: &str, record: &str, args: &str) -> Option<(Value, Option<i32>)> {
     let known = format!("--known {}", record_of(record));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// One in so many kernels of a record is assembled again.
-pub const SAMPLE: u64 = 24;
+pub const SAMPLE: u64 = 48;
 
 /// What is said of one kernel.
 #[derive(Clone, Debug, Default, PartialEq)]

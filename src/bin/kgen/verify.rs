@@ -37,7 +37,7 @@ pub struct Verify {
     work: Vec<Work>,
     #[command(flatten)]
     schedule: ScheduleChoice,
-    /// A file with what the assembler said of kernels before: of those that have not changed, all but one in 24 are taken
+    /// A file with what the assembler said of kernels before: of those that have not changed, all but one in 48 are taken
     /// from it. `measure/src/verdicts.rs` says what it holds
     #[arg(long, value_name = "FILE")]
     known: Option<PathBuf>,
