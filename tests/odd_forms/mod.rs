@@ -3,7 +3,7 @@
 
 use flashpage::prelude::*;
 
-/// Probabilities are dropped, and scaled by head, after their sum was taken.
+/// Probabilities are dropped, and scaled by head, after their sum was taken: with a condition on them.
 #[attention_kernel(reference)]
 pub fn mapped_probabilities<T: Element, const D: usize>(
     q: Query<T, D>,
@@ -18,7 +18,7 @@ pub fn mapped_probabilities<T: Element, const D: usize>(
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
         let p = softmax.step(dot(q, k.load(cols).t()) * 0.3, &mut acc);
-        let p = p.map(|x, at| if (at.row * 7 + at.col) % 5 == at.seq { 0.0 } else { x * slopes[at.head] });
+        let p = p.map(|x, at| if x < 0.0 || (at.row + at.col) % 5 == at.seq { 0.0 } else { x * slopes[at.head] });
         acc += dot(p, v.load(cols));
     }
     o.store(softmax.finish(acc));
@@ -160,7 +160,7 @@ pub fn strayed<T: Element, const D: usize>(
     let mut unused = Tile::zeros();
     for cols in k.tiles() {
         let s = dot(q, k.load(cols).t()) * 0.25;
-        let p = one.step(s, &mut a).map(|x, at| if at.col == 0 { 0.0 } else { x });
+        let p = one.step(s, &mut a).map(|x, at| if x < 0.0 || at.col == 0 { 0.0 } else { x });
         let r = two.step(s.map(|x, at| if at.col == 0 { -1.0 } else { x }), &mut unused);
         a += dot(p, v.load(cols));
         unused += dot(r, v.load(cols));
