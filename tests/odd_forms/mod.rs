@@ -18,7 +18,8 @@ pub fn mapped_probabilities<T: Element, const D: usize>(
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
         let p = softmax.step(dot(q, k.load(cols).t()) * 0.3, &mut acc);
-        let p = p.map(|x, at| if x < 0.0 || (at.row + at.col) % 5 == at.seq { 0.0 } else { x * slopes[at.head] });
+        let p =
+            p.map(|x, at| if x < 0.0 || (at.row + at.col) % 5 == at.seq { 0.0 } else { x * slopes[at.head] });
         acc += dot(p, v.load(cols));
     }
     o.store(softmax.finish(acc));
