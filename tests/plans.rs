@@ -69,7 +69,7 @@ fn shared_prefixes_are_computed_once() {
     type Case<'a> = (&'a str, &'a [(usize, usize)], usize, usize, usize, &'a [SharedPrefix], Option<usize>);
     let decode: &[(usize, usize)] = &[(1, 200), (1, 193), (1, 260), (1, 224), (1, 77)];
     let mixed: &[(usize, usize)] = &[(1, 40), (40, 300), (1, 210), (0, 200), (7, 240), (3, 90), (2, 64)];
-    let table: [Case; 11] = [
+    let table: [Case; 12] = [
         ("paged_full_attention", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
         ("paged_full_attention", decode, 3, 1, 4, &[prefix(0..4, 132)], Some(3)),
         ("paged_attention", decode, 8, 1, 24, &[prefix(0..4, 168)], None),
@@ -82,6 +82,8 @@ fn shared_prefixes_are_computed_once() {
         // Each row's sink is counted once, whatever parts it has.
         ("sunk_paged", mixed, 4, 2, 16, &[prefix(1..5, 192)], Some(3)),
         ("sunk_paged", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
+        // What is dropped goes by row and sequence, which a prefix of several has not.
+        ("dropping_paged", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
     ];
     let causal = causal_paged::program();
     for arch in ARCHS {
@@ -91,6 +93,7 @@ fn shared_prefixes_are_computed_once() {
             let program = match *kernel {
                 "causal_paged" => causal,
                 "sunk_paged" => sunk_paged::program(),
+                "dropping_paged" => dropping_paged::program(),
                 kernel => stock(kernel),
             };
             let problem = Problem {
@@ -108,7 +111,7 @@ fn shared_prefixes_are_computed_once() {
             let how = (cascading(&problem), options);
             let plan = judge_arguments(&device, program, &arguments, how, prefixes).unwrap();
             // A window of the stock kernel is a mask with a left end.
-            let expected = if *kernel == "paged_attention" { 0 } else { 1 };
+            let expected = if matches!(*kernel, "paged_attention" | "dropping_paged") { 0 } else { 1 };
             assert!(plan.groups.len() >= expected, "{plan}");
             assert_eq!(plan.groups.is_empty(), expected == 0, "{plan}");
         }
@@ -158,6 +161,27 @@ pub fn sunk_paged<T: Element, const D: usize>(
         acc += dot(p, v.gather(table, cols));
     }
     softmax.sink(|at| sinks[at.head] + (at.row % 5) as f32 + at.seq as f32);
+    o.store(softmax.finish(acc));
+}
+
+/// Full attention with dropout.
+#[attention_kernel]
+pub fn dropping_paged<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let p = softmax.step(dot(q, k.gather(table, cols).t()) * scale, &mut acc);
+        let p = p.map(|p, at| select(at.random(7) < 0.5, p * 2.0, 0.0));
+        acc += dot(p, v.gather(table, cols));
+    }
     o.store(softmax.finish(acc));
 }
 

@@ -37,7 +37,8 @@ pub(super) fn obstacle(program: &Program, attention: &Attention, visible: &Visib
         return Some("it has no softmax, by which results are merged");
     }
     let asks = |expr: &Expr, of: fn(&Expr) -> bool| expr.any(&mut |leaf| of(leaf));
-    let scores = || attention.scores.iter().map(ScoreOp::expr).chain(&attention.scale);
+    let scores =
+        || attention.scores.iter().map(ScoreOp::expr).chain(&attention.scale).chain(&attention.weights);
     if scores().any(|expr| asks(expr, |leaf| matches!(leaf, Expr::Row | Expr::Query))) {
         return Some("its scores depend on the row's position, which differs between the sequences");
     }
