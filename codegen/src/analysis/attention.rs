@@ -350,13 +350,10 @@ impl Recogniser<'_> {
         let mut weights = Vec::new();
         if under.value == step.p && under.transposed == p.transposed {
             weights = self.weights(p, ops);
-        } else {
-            if !matches!(self.op(under.value), TileOp::SoftmaxStep { .. }) {
-                let softmax = self.state(step.softmax);
-                let message =
-                    format!("the left factor is not what `{softmax}.step` gives: write `dot(p, v)`");
-                self.stop(Place::Value(product.value), message);
-            }
+        } else if !matches!(self.op(under.value), TileOp::SoftmaxStep { .. }) {
+            let softmax = self.state(step.softmax);
+            let message = format!("the left factor is not what `{softmax}.step` gives: write `dot(p, v)`");
+            self.stop(Place::Value(product.value), message);
         }
         let (loaded, is_slice) = match *self.op(v.value) {
             TileOp::Slice { of, .. } if !v.transposed => (Tile::of(self.program, of), true),

@@ -8,7 +8,7 @@ use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::layout::swizzle::PERIOD;
 use crate::program::{DType, Expr};
-use crate::schedule::{Products, QueryIn, Rescale, Ring, Sizes, Tuning, ValuesIn};
+use crate::schedule::{Products, QueryIn, REGISTERS, Rescale, Ring, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Head dimensions with rows in the table of sm_80.
@@ -114,8 +114,7 @@ fn with_room_for_reads(sizes: Sizes) -> Sizes {
     }
 }
 
-/// Registers of a multiprocessor, and the most of a thread.
-const REGISTERS: usize = 64 * 1024;
+/// The most registers of a thread.
 const MOST_REGISTERS: usize = 255;
 
 /// Granules of a paged cache are split by shifts, and every warp copies eight rows of a tile at a time.

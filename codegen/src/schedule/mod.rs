@@ -12,7 +12,7 @@ mod roles;
 pub use crate::tuning::{F32Products, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 pub use ring::Ring;
 pub use roles::{
-    Copies, KvBox, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
+    Copies, KvBox, REGISTERS, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
 };
 
 use crate::layout::swizzle::Swizzle;

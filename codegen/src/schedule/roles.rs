@@ -22,7 +22,7 @@ pub const TILE_INFOS: usize = 2;
 /// Bytes of such a place.
 pub const TILE_INFO_BYTES: usize = 64;
 /// Registers of a multiprocessor.
-const REGISTERS: usize = 64 * 1024;
+pub const REGISTERS: usize = 64 * 1024;
 
 /// The numbers of [`crate::plan::roles`].
 #[derive(Clone, Copy, Debug, PartialEq)]
