@@ -241,7 +241,17 @@ pub fn key_bias<T: Element, const D: usize>(
     o.store(softmax.finish(acc));
 }
 
-/// Learned numbers of buckets of distances, as T5 has them, causal: 32 buckets, half of them of one distance each.
+/// The bucket of a distance, of 32: half of them of one distance each, the others of more the farther.
+#[score_function]
+fn bucket(distance: i32) -> i32 {
+    if distance < 16 {
+        return distance;
+    }
+    let far = 16 + ((distance as f32 / 16.0).ln() / (128.0f32 / 16.0).ln() * 16.0) as i32;
+    far.min(31)
+}
+
+/// Learned numbers of buckets of distances, as T5 has them, causal.
 #[attention_kernel]
 pub fn t5<T: Element, const D: usize>(
     q: Query<T, D>,
@@ -256,11 +266,7 @@ pub fn t5<T: Element, const D: usize>(
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
         let s = dot(q, k.load(cols).t()) * scale;
-        let s = s.map(|x, at| {
-            let distance = (at.row - at.col).max(0);
-            let far = 16 + ((distance.max(16) as f32 / 16.0).ln() / (128.0f32 / 16.0).ln() * 16.0) as i32;
-            x + buckets.at(at.head, 0, if distance < 16 { distance } else { far.min(31) })
-        });
+        let s = s.map(|x, at| x + buckets.at(at.head, 0, bucket((at.row - at.col).max(0))));
         let s = s.mask(|at| at.col <= at.row);
         let p = softmax.step(s, &mut acc);
         acc += dot(p, v.load(cols));

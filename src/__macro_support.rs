@@ -11,14 +11,37 @@ use crate::dsl::{self, Element};
 use crate::runtime::args::{Argument, BitMask, BlockTable, Pool, PoolLayout, Ragged, Starts};
 use crate::runtime::tensor::{HostElement, Tensor, TensorError};
 
-/// Reads the source that the macro accepted when the kernel was compiled, among the constants that stand around it.
+/// Reads the source that the macro accepted when the kernel was compiled, with the constants and functions that stand around it.
 ///
 /// # Panics
-/// If the front end that reads it now is not the one that accepted it.
-pub fn program(source: &str, constants: &[(&str, frontend::Constant)]) -> Program {
-    match frontend::parse_program_source_with(source, constants) {
+/// If score functions come back to one another, or are too large when they are written out: no macro sees more of them than one;
+/// and if the front end that reads the kernel now is not the one that accepted it.
+pub fn program(source: &str, around: &[(&str, frontend::Outer)]) -> Program {
+    match frontend::parse_program_source_with(source, around) {
         Ok(program) => program,
-        Err(error) => panic!("flashpage-macros and flashpage-codegen are of different versions: {error}"),
+        Err(error) => panic!("a kernel cannot be read with the functions that it calls: {error}"),
+    }
+}
+
+/// What a kernel names as a function around it.
+pub fn function(function: impl Marked) -> frontend::Outer {
+    frontend::Outer::Function(function.marked())
+}
+
+/// What the module beside a function that is marked `#[score_function]` has.
+#[diagnostic::on_unimplemented(
+    message = "a kernel calls functions that are marked `#[score_function]`",
+    label = "this function is not marked",
+    note = "write `#[score_function]` above it: it takes numbers, `At` and what is indexed, and gives a number"
+)]
+pub trait Marked {
+    #[doc(hidden)]
+    fn marked(self) -> fn() -> frontend::ScoreFunction;
+}
+
+impl Marked for fn() -> frontend::ScoreFunction {
+    fn marked(self) -> fn() -> frontend::ScoreFunction {
+        self
     }
 }
 

@@ -54,7 +54,7 @@ pub use flashpage_ptx as ptx;
 pub use flashpage_runtime as runtime;
 
 pub use __macro_support::HostRunError;
-pub use flashpage_macros::attention_kernel;
+pub use flashpage_macros::{attention_kernel, score_function};
 
 #[doc(hidden)]
 pub mod __macro_support;
@@ -65,7 +65,6 @@ pub mod kernels;
 /// `BlockTable` is the language's: the one that lies on a device is [`DeviceBlockTable`](prelude::DeviceBlockTable)
 /// here, and [`runtime::BlockTable`] elsewhere.
 pub mod prelude {
-    pub use crate::attention_kernel;
     pub use crate::dsl::tables::*;
     pub use crate::dsl::vectors::*;
     pub use crate::dsl::{
@@ -78,4 +77,5 @@ pub mod prelude {
         DType, Device, HeadDim, HostElement, LaunchError, LaunchOptions, LaunchReport, Pool, PoolLayout,
         Ragged, Starts, Tensor,
     };
+    pub use crate::{attention_kernel, score_function};
 }

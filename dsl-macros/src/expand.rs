@@ -8,13 +8,9 @@ use quote::{format_ident, quote};
 use syn::{FnArg, GenericParam, Ident};
 
 /// The module. Paths in it are absolute, since nothing is known of where it stands.
-pub(crate) fn beside(function: &syn::ItemFn, read: &ForHost, purpose: Purpose) -> TokenStream {
-    let program = &read.program;
-    // What stands around the kernel stands around its module.
-    let constants = read.constants.iter().map(|name| {
-        let constant = Ident::new(name, function.sig.ident.span());
-        quote!((#name, ::flashpage::codegen::frontend::Constant::from(super::#constant)))
-    });
+pub(crate) fn beside(function: &syn::ItemFn, read: &ForHost<Program>, purpose: Purpose) -> TokenStream {
+    let program = &read.read;
+    let around = crate::around::named(function, &read.around);
     let (vis, name) = (&function.vis, &function.sig.ident);
     let source = crate::source::text(function);
     let program_doc = match purpose {
@@ -33,11 +29,31 @@ pub(crate) fn beside(function: &syn::ItemFn, read: &ForHost, purpose: Purpose) -
             pub fn program() -> &'static ::flashpage::codegen::Program {
                 static PROGRAM: ::std::sync::OnceLock<::flashpage::codegen::Program> =
                     ::std::sync::OnceLock::new();
-                PROGRAM.get_or_init(|| ::flashpage::__macro_support::program(#source, &[#(#constants),*]))
+                PROGRAM.get_or_init(|| ::flashpage::__macro_support::program(#source, &[#(#around),*]))
             }
             #args
             #launch
             #reference
+        }
+    }
+}
+
+/// The module beside a function that kernels call.
+pub(crate) fn beside_score_function(function: &syn::ItemFn, around: &[String]) -> TokenStream {
+    let (vis, name) = (&function.vis, &function.sig.ident);
+    let source = crate::source::text(function);
+    let around = crate::around::named(function, around);
+    let module_doc = format!("What kernels see of the score function [`{name}`](fn@{name}).");
+    quote! {
+        #[doc = #module_doc]
+        #[allow(dead_code)]
+        #vis mod #name {
+            /// Its source, and what stands around it.
+            pub const SCORE_FUNCTION: fn() -> ::flashpage::codegen::frontend::ScoreFunction =
+                || ::flashpage::codegen::frontend::ScoreFunction {
+                    source: #source,
+                    around: ::std::vec![#(#around),*],
+                };
         }
     }
 }

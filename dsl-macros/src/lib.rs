@@ -4,11 +4,12 @@
 //! `flashpage_codegen::frontend` alone, so that `kgen` says the same without this macro. Here is only what
 //! stands beside the function once it is accepted.
 
+mod around;
 mod expand;
 mod source;
 mod wrapping;
 
-use flashpage_codegen::frontend::{Purpose, parse_for_host};
+use flashpage_codegen::frontend::{ForHost, Purpose, parse_for_host, parse_score_function};
 use proc_macro::TokenStream;
 use proc_macro2::Span;
 use quote::quote;
@@ -91,6 +92,59 @@ pub fn attention_kernel(arguments: TokenStream, item: TokenStream) -> TokenStrea
     quote! {
         #errors
         // Elided lifetimes are the point of the signature, and every parameter is a parameter of the launch.
+        #[allow(elided_lifetimes_in_paths, clippy::too_many_arguments)]
+        #function
+        #beside
+    }
+    .into()
+}
+
+/// Makes of a function of numbers one that kernels, and other such functions, call.
+///
+/// It takes numbers (`f32`, `i32`, `bool`), [`At`](../flashpage/prelude/struct.At.html), and what is indexed (`PerHead<f32>` and its
+/// like, `Bias<T>`, `BitMask`), and gives one number. What it says is read as a score function's body is; `return` may stand in it,
+/// and at the end of the branches of an `if`. It stays a function of Rust besides, whose integers wrap as a kernel's do.
+///
+/// ```ignore
+/// use flashpage::prelude::*;
+///
+/// /// Columns of the last `window` positions.
+/// #[score_function]
+/// pub fn is_near(at: At, window: i32) -> bool {
+///     at.col <= at.row && at.row - at.col < window
+/// }
+///
+/// // In a kernel: s.mask(|at| is_near(at, window))
+/// ```
+///
+/// Beside it comes a module of the same name, by which kernels read its source: who names the function by `use` has both.
+#[proc_macro_attribute]
+pub fn score_function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = proc_macro2::TokenStream::from(item);
+    let Ok(mut function) = syn::parse2::<syn::ItemFn>(item.clone()) else {
+        let message = "#[score_function] goes on a function with a body";
+        let error = syn::Error::new(Span::call_site(), message).into_compile_error();
+        return quote!(#error #item).into();
+    };
+    let arguments = proc_macro2::TokenStream::from(arguments);
+    let mut errors = (!arguments.is_empty())
+        .then(|| syn::Error::new_spanned(arguments, "#[score_function] takes no arguments: remove this"));
+    let read = match parse_score_function(&function) {
+        Ok(read) => read,
+        Err(error) => {
+            match &mut errors {
+                Some(errors) => errors.combine(error),
+                None => errors = Some(error),
+            }
+            // A module is there all the same: that there is none is no mistake of those who call it.
+            ForHost { read: (), arithmetic: Default::default(), around: Vec::new() }
+        }
+    };
+    let beside = expand::beside_score_function(&function, &read.around);
+    wrapping::wrap(&mut function, &read.arithmetic);
+    let errors = errors.map(syn::Error::into_compile_error);
+    quote! {
+        #errors
         #[allow(elided_lifetimes_in_paths, clippy::too_many_arguments)]
         #function
         #beside

@@ -32,26 +32,78 @@ pub const fn shr(a: i32, b: i32) -> i32 {
     a.wrapping_shr(b as u32)
 }
 
-/// `x.clamp(least, most)`: `most`, where that is below `least`, and NaN where one of three floats is.
-pub fn clamp<N: Clamp>(x: N, least: N, most: N) -> N {
-    x.clamped(least, most)
+/// What the operators are of, `i32` and `f32`: the macro does not always know which of the two a name around a kernel is. Floats do
+/// what they do everywhere.
+pub trait Number: Copy {
+    /// `a + b`
+    fn add(a: Self, b: Self) -> Self;
+    /// `a - b`
+    fn sub(a: Self, b: Self) -> Self;
+    /// `a * b`
+    fn mul(a: Self, b: Self) -> Self;
+    /// `a / b`
+    fn div(a: Self, b: Self) -> Self;
+    /// `a % b`
+    fn rem(a: Self, b: Self) -> Self;
+    /// `-a`
+    fn neg(a: Self) -> Self;
+    /// `a.abs()`
+    fn abs(a: Self) -> Self;
+    /// `a.clamp(least, most)`: `most`, where that is below `least`, and NaN where one of three floats is.
+    fn clamp(a: Self, least: Self, most: Self) -> Self;
 }
 
-/// What can be clamped: `i32` and `f32`.
-pub trait Clamp {
-    /// [`clamp`]
-    fn clamped(self, least: Self, most: Self) -> Self;
-}
-
-impl Clamp for i32 {
-    fn clamped(self, least: i32, most: i32) -> i32 {
-        clamp_i32(self, least, most)
+impl Number for i32 {
+    fn add(a: i32, b: i32) -> i32 {
+        a.wrapping_add(b)
+    }
+    fn sub(a: i32, b: i32) -> i32 {
+        a.wrapping_sub(b)
+    }
+    fn mul(a: i32, b: i32) -> i32 {
+        a.wrapping_mul(b)
+    }
+    fn div(a: i32, b: i32) -> i32 {
+        div(a, b)
+    }
+    fn rem(a: i32, b: i32) -> i32 {
+        rem(a, b)
+    }
+    fn neg(a: i32) -> i32 {
+        a.wrapping_neg()
+    }
+    fn abs(a: i32) -> i32 {
+        a.wrapping_abs()
+    }
+    fn clamp(a: i32, least: i32, most: i32) -> i32 {
+        clamp_i32(a, least, most)
     }
 }
 
-impl Clamp for f32 {
-    fn clamped(self, least: f32, most: f32) -> f32 {
-        clamp_f32(self, least, most)
+impl Number for f32 {
+    fn add(a: f32, b: f32) -> f32 {
+        a + b
+    }
+    fn sub(a: f32, b: f32) -> f32 {
+        a - b
+    }
+    fn mul(a: f32, b: f32) -> f32 {
+        a * b
+    }
+    fn div(a: f32, b: f32) -> f32 {
+        a / b
+    }
+    fn rem(a: f32, b: f32) -> f32 {
+        a % b
+    }
+    fn neg(a: f32) -> f32 {
+        -a
+    }
+    fn abs(a: f32) -> f32 {
+        a.abs()
+    }
+    fn clamp(a: f32, least: f32, most: f32) -> f32 {
+        clamp_f32(a, least, most)
     }
 }
 

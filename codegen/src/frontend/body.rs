@@ -1,7 +1,7 @@
 //! The body of a kernel while it is read: what has been made so far, and how it becomes a program.
 
 use super::arithmetic::Arithmetic;
-use super::constants::Constants;
+use super::around::{Around, Named};
 use super::diagnostics::Errors;
 use super::dims::Dims;
 use super::expr::plain_name;
@@ -13,20 +13,15 @@ use crate::program::{
     Access, Arguments, Axis, Dim, Method, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt,
     TileLoop, TileOp, TileType, Value, ValueId,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads a function's body, and where its parts are written. The program is right only if there were no errors.
-pub(super) fn read(
-    item: &syn::ItemFn,
-    signature: Signature,
-    constants: &Constants,
-    errors: &mut Errors,
-) -> Read {
+pub(super) fn read(item: &syn::ItemFn, signature: Signature, around: Around, errors: &mut Errors) -> Read {
     let (looped, is_known) = match looped(item, &signature) {
         Some(axis) => (axis, true),
         None => (Axis::Cols, false),
     };
-    let mut body = Body::new(&signature, constants, looped, errors);
+    let mut body = Body::new(&signature, around, looped, errors);
     body.is_loop_known = is_known;
     for stmt in &item.block.stmts {
         body.statement(stmt);
@@ -39,8 +34,8 @@ pub(super) struct Read {
     pub program: Program,
     pub written: Written,
     pub arithmetic: Arithmetic,
-    /// Names that may be those of constants, of which nothing is known.
-    pub unknown: BTreeSet<String>,
+    /// Names that may be those of constants and functions, of which nothing is known.
+    pub unknown: BTreeMap<String, Named>,
 }
 
 /// What has been read so far.
@@ -66,10 +61,14 @@ pub(super) struct Body<'a> {
     pub written: Written,
     /// What the host would do otherwise.
     pub arithmetic: Arithmetic,
-    /// What is around the kernel.
-    pub constants: &'a Constants,
+    /// What is around the kernel, or the function that it calls.
+    pub around: Around,
     /// Names that may be those of others.
-    pub unknown: BTreeSet<String>,
+    pub unknown: BTreeMap<String, Named>,
+    /// The functions that are being read, each called by the one before it.
+    pub calling: Vec<String>,
+    /// The functions that were read: what is wrong with one is said once.
+    pub read_functions: BTreeSet<String>,
     /// What the instance owns of each parameter that was asked for it.
     tiles: Vec<Option<(ValueId, TileType)>>,
     /// The axis that the loop runs over.
@@ -107,12 +106,7 @@ pub(super) enum Draft {
 }
 
 impl<'a> Body<'a> {
-    fn new(
-        signature: &'a Signature,
-        constants: &'a Constants,
-        looped: Axis,
-        errors: &'a mut Errors,
-    ) -> Body<'a> {
+    pub fn new(signature: &'a Signature, around: Around, looped: Axis, errors: &'a mut Errors) -> Body<'a> {
         let mut scopes = Scopes::default();
         scopes.push();
         let mut bind = |name: &str, operand| {
@@ -147,8 +141,10 @@ impl<'a> Body<'a> {
             statements: Default::default(),
             written: Written::default(),
             arithmetic: Arithmetic::default(),
-            constants,
-            unknown: BTreeSet::new(),
+            around,
+            unknown: BTreeMap::new(),
+            calling: Vec::new(),
+            read_functions: BTreeSet::new(),
             tiles: vec![None; signature.params.len()],
             looped,
             is_loop_known: true,

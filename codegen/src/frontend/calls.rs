@@ -3,6 +3,7 @@
 
 use super::body::{Body, axis_name};
 use super::diagnostics::{did_you_mean, listed, source_text};
+use super::expr::plain_name;
 use super::scalars;
 use super::scope::Operand;
 use crate::program::{
@@ -30,11 +31,14 @@ impl Body<'_> {
             Operand::Broken => {
                 // The arguments may hold mistakes of their own.
                 for arg in &call.args {
+                    let is_named = plain_name(arg).is_some_and(|name| !self.scopes.has(&name.to_string()));
                     match (arg, name.as_str()) {
                         (syn::Expr::Closure(_), "mask") => drop(self.closure("mask", None, arg)),
                         (syn::Expr::Closure(_), "map") => drop(self.closure("map", None, arg)),
                         (syn::Expr::Closure(_), "zip") => drop(self.closure("zip", None, arg)),
                         (syn::Expr::Closure(_), _) => {}
+                        (_, "mask") if is_named => drop(self.closure("mask", None, arg)),
+                        (_, "map") if is_named => drop(self.closure("map", None, arg)),
                         (syn::Expr::Reference(borrow), _) => drop(self.eval(&borrow.expr)),
                         _ => drop(self.eval(arg)),
                     }
@@ -244,18 +248,7 @@ impl Body<'_> {
                 self.errors.push(path, message);
                 Operand::Broken
             }
-            _ => {
-                let functions = ["dot", "select", "OnlineSoftmax::new", "Tile::zeros"];
-                let written = segments.join("::");
-                let near = did_you_mean(&written, &functions);
-                let message = format!(
-                    "a kernel cannot call `{written}`{near}: the compiler sees this function only. Write what it \
-                     computes here; there is {}",
-                    listed(&functions)
-                );
-                self.errors.push(path, message);
-                Operand::Broken
-            }
+            _ => self.marked_call(call, path),
         }
     }
 

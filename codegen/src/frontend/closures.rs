@@ -19,8 +19,18 @@ impl Body<'_> {
             syn::Expr::Closure(closure) => closure,
             syn::Expr::Paren(inner) => return self.closure(method, of, &inner.expr),
             syn::Expr::Group(inner) => return self.closure(method, of, &inner.expr),
+            syn::Expr::Path(path)
+                if path.path.get_ident().is_none_or(|name| !self.scopes.has(&name.to_string())) =>
+            {
+                let given: Vec<(&dyn quote::ToTokens, Operand)> =
+                    roles(method).iter().map(|role| (expr as &dyn quote::ToTokens, role.clone())).collect();
+                self.mapped = of;
+                let result = self.function(path, &given);
+                self.mapped = None;
+                return self.of_type(method, result, want, expr);
+            }
             _ => {
-                self.errors.push(expr, format!("write the closure here: `{usage}`"));
+                self.errors.push(expr, format!("write the closure here: `{usage}`, or name a function that is marked `#[score_function]`"));
                 return None;
             }
         };
@@ -30,15 +40,7 @@ impl Body<'_> {
         if let Some(token) = &closure.constness {
             self.errors.push(token, "a score function is not `const`: remove it");
         }
-        let roles: &[Operand] = match method {
-            "mask" | "sink" => &[Operand::At],
-            "zip" => &[
-                Operand::Scalar(Expr::X, ScalarType::F32),
-                Operand::Scalar(Expr::Y, ScalarType::F32),
-                Operand::At,
-            ],
-            _ => &[Operand::Scalar(Expr::X, ScalarType::F32), Operand::At],
-        };
+        let roles = roles(method);
         if closure.inputs.len() != roles.len() {
             let message = match (method, closure.inputs.len()) {
                 ("mask", 2) => "a mask sees where an element lies, not its score: write `mask(|at| …)`, or \
@@ -62,23 +64,37 @@ impl Body<'_> {
         self.closure = Some(method);
         self.mapped = of;
         let outer = std::mem::replace(&mut self.only_lets, true);
-        for (pat, role) in closure.inputs.iter().zip(roles) {
+        for (pat, role) in closure.inputs.iter().zip(&roles) {
             self.closure_param(pat, role);
         }
-        let result = self.eval(&closure.body);
+        let result = match &*closure.body {
+            syn::Expr::Block(block) if block.label.is_none() => self.returning(&block.block.stmts),
+            value => self.eval(value),
+        };
         self.only_lets = outer;
         self.closure = None;
         self.mapped = None;
         self.scopes.leave_closure();
 
-        let blame = result_of(&closure.body);
+        if let Operand::Scalar(value, _) = &result
+            && size(value) > MAX_EXPR
+        {
+            self.errors.push(closure, "this function is too large once its `let`s are written out");
+            return None;
+        }
+        self.of_type(method, result, want, result_of(&closure.body))
+    }
+
+    /// What a score function gives, where it is of the type that it should be; an error if not.
+    fn of_type(
+        &mut self,
+        method: &str,
+        result: Operand,
+        want: ScalarType,
+        blame: &syn::Expr,
+    ) -> Option<Expr> {
         match result {
             Operand::Broken => None,
-            Operand::Scalar(expr, _) if size(&expr) > MAX_EXPR => {
-                let message = "this function is too large once its `let`s are written out";
-                self.errors.push(closure, message);
-                None
-            }
             Operand::Scalar(expr, ty) if ty == want => Some(expr),
             other => {
                 let what = self.describe(&other);
@@ -124,6 +140,16 @@ impl Body<'_> {
                 self.bind_broken(pat);
             }
         }
+    }
+}
+
+/// What the function given to a method is given.
+fn roles(method: &str) -> Vec<Operand> {
+    let (x, y) = (Operand::Scalar(Expr::X, ScalarType::F32), Operand::Scalar(Expr::Y, ScalarType::F32));
+    match method {
+        "mask" | "sink" => vec![Operand::At],
+        "zip" => vec![x, y, Operand::At],
+        _ => vec![x, Operand::At],
     }
 }
 

@@ -4,16 +4,27 @@ use quote::ToTokens;
 
 /// The errors so far. Reading goes on after an error, so that all of them come at once.
 #[derive(Default)]
-pub(super) struct Errors(Option<syn::Error>, Vec<(proc_macro2::TokenStream, String)>);
+pub(super) struct Errors(Vec<syn::Error>, Vec<(proc_macro2::TokenStream, String)>);
 
 impl Errors {
     /// Adds an error that spans `at`.
     pub fn push(&mut self, at: impl ToTokens, message: impl std::fmt::Display) {
-        let error = syn::Error::new_spanned(at, message);
-        match &mut self.0 {
-            Some(errors) => errors.combine(error),
-            None => self.0 = Some(error),
-        }
+        self.0.push(syn::Error::new_spanned(at, message));
+    }
+
+    /// Adds what was collected elsewhere.
+    pub fn add(&mut self, error: syn::Error) {
+        self.0.push(error);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets all after the first so many, which were said before.
+    pub fn forget_after(&mut self, count: usize) {
+        self.0.truncate(count);
     }
 
     /// Adds an error that follows from another in all likelihood: it is said where there is no other.
@@ -22,10 +33,13 @@ impl Errors {
     }
 
     pub fn take(&mut self) -> Option<syn::Error> {
-        if self.0.is_none() {
+        if self.0.is_empty() {
             std::mem::take(&mut self.1).into_iter().for_each(|(at, message)| self.push(at, message));
         }
-        self.0.take()
+        std::mem::take(&mut self.0).into_iter().reduce(|mut all, error| {
+            all.combine(error);
+            all
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Expressions: names, literals, fields, casts, `if`; and what a kernel has none of.
 
+use super::around::{Known, Named, name_of};
 use super::body::Body;
-use super::constants::Known;
 use super::diagnostics::{did_you_mean, listed};
 use super::scope::{Operand, Part};
 use super::signature::{last_name, scalar_type};
@@ -135,12 +135,8 @@ impl Body<'_> {
         let Some(name) = expr.path.get_ident() else { return self.constant(expr) };
         let text = name.to_string();
         let Some(binding) = self.scopes.get(&text) else {
-            return match self.constants.get(&text) {
-                Some(Known::Value(value)) => {
-                    let (expr, ty) = value.expr();
-                    Operand::Scalar(expr, ty)
-                }
-                Some(Known::Written(item)) => self.eval(&item.expr),
+            return match self.around_is(&expr.path) {
+                Some(operand) => operand,
                 None => {
                     self.unknown_name(name);
                     Operand::Broken
@@ -172,14 +168,26 @@ impl Body<'_> {
         operand
     }
 
+    /// The number that a name around the kernel stands for.
+    fn around_is(&mut self, path: &syn::Path) -> Option<Operand> {
+        match self.around.get(path).cloned()? {
+            Known::Value(value) => {
+                let (expr, ty) = value.expr();
+                Some(Operand::Scalar(expr, ty))
+            }
+            Known::Written(item) => Some(self.eval(&item.expr)),
+            Known::Function(_) | Known::Beside(_) | Known::Gives(_) | Known::Unmarked => None,
+        }
+    }
+
     pub fn unknown_name(&mut self, name: &syn::Ident) {
         let text = name.to_string();
         let near = did_you_mean(&text, &self.scopes.names());
         let message = if self.closure == Some("mask") && text == "x" {
             "a mask sees where an element lies, not its score: change scores with `map(|x, at| …)`"
                 .to_string()
-        } else if near.is_empty() && text.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_') {
-            self.unknown.insert(text.clone());
+        } else if near.is_empty() && is_constant(&text) {
+            self.unknown.insert(text.clone(), Named::Constant);
             format!(
                 "a kernel sees constants around it that are `f32`, `i32` or `bool`, and no `{text}`: write it inside the kernel, or \
                  make `{text}` a parameter"
@@ -229,8 +237,14 @@ impl Body<'_> {
         match found {
             Some(value) => Operand::Scalar(Expr::Float(value), ScalarType::F32),
             None => {
-                let message = "a kernel does not see paths: write the number, or make it a parameter \
-                               (`f32::INFINITY`, `i32::MAX` and `std::f32::consts::LN_2` are known)";
+                if let Some(operand) = self.around_is(&expr.path) {
+                    return operand;
+                }
+                if names.last().is_some_and(|name| is_constant(name)) && !["f32", "i32"].contains(&names[0]) {
+                    self.unknown.insert(name_of(&expr.path), Named::Constant);
+                }
+                let message = "a kernel sees constants that are `f32`, `i32` or `bool`, and none of this path: write the number, or \
+                               make it a parameter (`f32::INFINITY`, `i32::MAX` and `std::f32::consts::LN_2` are known)";
                 self.errors.push(expr, message);
                 Operand::Broken
             }
@@ -287,6 +301,10 @@ impl Body<'_> {
             _ => (None, ""),
         };
         if let Some(ty) = without {
+            // A function is not told of what it is called for: it sees 0, as on the host.
+            if !self.calling.is_empty() {
+                return Operand::Scalar(Expr::Int(0), ScalarType::I32);
+            }
             self.errors
                 .push(expr, format!("this is an element of a `{}`, which has {what}", self.dims.spelled(ty)));
             return Operand::Broken;
@@ -376,6 +394,11 @@ impl Body<'_> {
         let outer = std::mem::replace(&mut self.only_lets, true);
         let (a, b) = (self.block(&expr.then_branch), self.eval(otherwise));
         self.only_lets = outer;
+        self.choose(expr, condition, a, b)
+    }
+
+    /// One of two numbers.
+    pub fn choose(&mut self, expr: &syn::ExprIf, condition: Option<Expr>, a: Operand, b: Operand) -> Operand {
         match (a, b) {
             (Operand::Scalar(a, ty), Operand::Scalar(b, other)) if ty == other => match condition {
                 Some(c) => Operand::Scalar(Expr::Select(Box::new(c), Box::new(a), Box::new(b)), ty),
@@ -443,6 +466,11 @@ impl Body<'_> {
             _ => Err(plain_name(expr)),
         }
     }
+}
+
+/// Whether a name is written as constants are.
+fn is_constant(name: &str) -> bool {
+    name.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_')
 }
 
 /// The name, if the expression is one.

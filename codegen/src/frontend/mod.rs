@@ -19,7 +19,8 @@
 //! | `methods` | methods of parameters and of softmaxes |
 //! | `closures` | the score functions given to `map` and `mask` |
 //! | `scope` | what a name or an expression stands for |
-//! | `constants` | constants around the kernel |
+//! | `functions` | functions marked `#[score_function]`, which kernels call |
+//! | `around` | constants and functions around the kernel |
 //! | `arithmetic` | what the host run is to do as a kernel does |
 //! | `diagnostics` | collecting errors, and guessing at misspellings |
 //! | `written` | where the parts of a program were written |
@@ -57,15 +58,16 @@
 //! does not fit.
 
 mod arithmetic;
+mod around;
 mod body;
 mod calls;
 mod closures;
 mod compiles;
-mod constants;
 mod diagnostics;
 mod dims;
 mod elements;
 mod expr;
+mod functions;
 mod methods;
 mod operators;
 mod purpose;
@@ -76,12 +78,13 @@ mod statements;
 mod written;
 
 pub use arithmetic::Arithmetic;
-pub use constants::Constant;
+pub use around::{Constant, Outer, ScoreFunction};
 pub use purpose::Purpose;
 
 use crate::program::Program;
-use constants::Constants;
+use around::{Around, Named};
 use proc_macro2::Span;
+use std::collections::BTreeMap;
 use std::fmt;
 use written::Written;
 
@@ -94,51 +97,74 @@ const ATTRIBUTE: &str = "attention_kernel";
 /// # Errors
 /// Everything that is wrong with the function, or is in the way of compiling it, combined into one error.
 pub fn parse_kernel(item: &syn::ItemFn) -> Result<Program, syn::Error> {
-    kernel_with(item, &Constants::default())
+    kernel_with(item, &Around::default())
 }
 
-/// A kernel that was read for the module beside it.
+/// A function that was read for the module beside it.
 #[derive(Clone, Debug)]
-pub struct ForHost {
-    /// The program, in which constants around the kernel have some value.
-    pub program: Program,
+pub struct ForHost<Read> {
+    /// What was read of it, in which names around it stand for something.
+    pub read: Read,
     /// What of the function the host run is to do as a kernel does.
     pub arithmetic: Arithmetic,
-    /// The constants around the kernel that it names.
-    pub constants: Vec<String>,
+    /// The constants and the functions around it that it names, as it writes them.
+    pub around: Vec<String>,
 }
 
 /// Reads one kernel function as [`parse_kernel`] or [`parse_program`] does, without what stands around it.
 ///
 /// # Errors
 /// As they do.
-pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<ForHost, syn::Error> {
-    let read_with = |constants: &Constants| -> Result<(Program, Arithmetic), Refused> {
-        let (program, written, arithmetic) = read(item, constants)?;
+pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<ForHost<Program>, syn::Error> {
+    guessing(|around| {
+        let (program, written, arithmetic) = read(item, around)?;
         if purpose == Purpose::Launch {
             compiles::check(item, &program, &written).map_err(Refused::from)?;
         }
         Ok((program, arithmetic))
-    };
-    let mut refused = match read_with(&Constants::default()) {
-        Ok((program, arithmetic)) => return Ok(ForHost { program, arithmetic, constants: Vec::new() }),
+    })
+}
+
+/// Reads one function that is marked `#[score_function]`, without what stands around it.
+///
+/// # Errors
+/// Everything that is wrong with it, combined into one error.
+pub fn parse_score_function(item: &syn::ItemFn) -> Result<ForHost<()>, syn::Error> {
+    guessing(|around| {
+        let mut errors = diagnostics::Errors::default();
+        let read = functions::read_alone(item, around, &mut errors);
+        match errors.take() {
+            Some(error) => Err(Refused { error, unknown: read.unknown }),
+            None => Ok(((), read.arithmetic)),
+        }
+    })
+}
+
+/// Reads with nothing around, and then with what names that nothing explains may stand for.
+fn guessing<R>(
+    read_with: impl Fn(&Around) -> Result<(R, Arithmetic), Refused>,
+) -> Result<ForHost<R>, syn::Error> {
+    let mut least = match read_with(&Around::default()) {
+        Ok((read, arithmetic)) => return Ok(ForHost { read, arithmetic, around: Vec::new() }),
         Err(refused) => refused,
     };
-    let constants = std::mem::take(&mut refused.unknown);
-    if constants.is_empty() {
-        return Err(refused.error);
-    }
     // That with the fewest mistakes is what was meant.
-    let count = |error: &syn::Error| error.clone().into_iter().count();
-    let mut least = refused.error;
-    for guess in constants::guesses(&constants) {
-        match read_with(&Constants::of(&guess)) {
-            Ok((program, arithmetic)) => return Ok(ForHost { program, arithmetic, constants }),
-            Err(other) if count(&other.error) < count(&least) => least = other.error,
-            Err(_) => {}
+    let count = |refused: &Refused| refused.error.clone().into_iter().count();
+    let mut names = BTreeMap::new();
+    // What is not read for one name that nothing explains may hold another.
+    while least.unknown.keys().any(|name| !names.contains_key(name)) {
+        names.append(&mut least.unknown);
+        for guess in around::guesses(&names) {
+            match read_with(&guess) {
+                Ok((read, arithmetic)) => {
+                    return Ok(ForHost { read, arithmetic, around: names.into_keys().collect() });
+                }
+                Err(other) if count(&other) < count(&least) || !other.unknown.is_empty() => least = other,
+                Err(_) => {}
+            }
         }
     }
-    Err(least)
+    Err(least.error)
 }
 
 /// Reads one kernel function of any form, for the host run and the reference: what is returned is well-typed, and may
@@ -147,34 +173,34 @@ pub fn parse_for_host(item: &syn::ItemFn, purpose: Purpose) -> Result<ForHost, s
 /// # Errors
 /// Everything that is wrong with the function, combined into one error.
 pub fn parse_program(item: &syn::ItemFn) -> Result<Program, syn::Error> {
-    Ok(read(item, &Constants::default()).map_err(|refused| refused.error)?.0)
+    Ok(read(item, &Around::default()).map_err(|refused| refused.error)?.0)
 }
 
-fn kernel_with(item: &syn::ItemFn, constants: &Constants) -> Result<Program, syn::Error> {
-    let (program, written, _) = read(item, constants).map_err(|refused| refused.error)?;
+fn kernel_with(item: &syn::ItemFn, around: &Around) -> Result<Program, syn::Error> {
+    let (program, written, _) = read(item, around).map_err(|refused| refused.error)?;
     compiles::check(item, &program, &written)?;
     Ok(program)
 }
 
-/// Why a function is no kernel, and what may be constants that are not known.
+/// Why a function is no kernel, and what may be names of what stands around it.
 struct Refused {
     error: syn::Error,
-    unknown: Vec<String>,
+    unknown: BTreeMap<String, Named>,
 }
 
 impl From<syn::Error> for Refused {
     fn from(error: syn::Error) -> Refused {
-        Refused { error, unknown: Vec::new() }
+        Refused { error, unknown: BTreeMap::new() }
     }
 }
 
-fn read(item: &syn::ItemFn, constants: &Constants) -> Result<(Program, Written, Arithmetic), Refused> {
+fn read(item: &syn::ItemFn, around: &Around) -> Result<(Program, Written, Arithmetic), Refused> {
     let mut errors = diagnostics::Errors::default();
     let signature = signature::read(item, &mut errors);
     let body::Read { program, written, arithmetic, unknown } =
-        body::read(item, signature, constants, &mut errors);
+        body::read(item, signature, around.clone(), &mut errors);
     if let Some(error) = errors.take() {
-        return Err(Refused { error, unknown: unknown.into_iter().collect() });
+        return Err(Refused { error, unknown });
     }
     // The validator does not share this module's reasoning: if it objects, the mistake is ours, and the
     // author still gets an error and not a wrong kernel.
@@ -204,16 +230,13 @@ pub fn parse_program_source(text: &str) -> Result<Program, FrontendError> {
     parse_program_source_with(text, &[])
 }
 
-/// The same among constants of these names and values.
+/// The same with what stands around it: names as the kernel writes them, and what they are.
 ///
 /// # Errors
 /// If the text is not one function, or not a kernel.
-pub fn parse_program_source_with(
-    text: &str,
-    constants: &[(&str, Constant)],
-) -> Result<Program, FrontendError> {
+pub fn parse_program_source_with(text: &str, around: &[(&str, Outer)]) -> Result<Program, FrontendError> {
     let item = syn::parse_str::<syn::ItemFn>(text).map_err(FrontendError::syntax)?;
-    let read = read(&item, &Constants::of(constants));
+    let read = read(&item, &Around::of(around));
     read.map(|(program, ..)| program).map_err(|refused| FrontendError::kernel(refused.error))
 }
 
@@ -240,7 +263,7 @@ pub fn parse_file(text: &str, function: Option<&str>) -> Result<Program, Fronten
     let attribute = item.attrs.iter().find(|attribute| is_kernel_attribute(attribute));
     match attribute.map_or(Ok(Purpose::Launch), Purpose::of) {
         Ok(Purpose::Launch) => {
-            kernel_with(item, &Constants::in_items(&file.items)).map_err(FrontendError::kernel)
+            kernel_with(item, &Around::in_items(&file.items)).map_err(FrontendError::kernel)
         }
         Ok(Purpose::Reference) => {
             let program = parse_program(item).map_err(FrontendError::kernel)?;

@@ -54,6 +54,11 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
+    /// Those of a function, which sees none of its caller's.
+    pub fn of_function() -> Scopes {
+        Scopes { stack: vec![HashMap::new()], outside_closure: None }
+    }
+
     pub fn push(&mut self) {
         self.stack.push(HashMap::new());
     }
@@ -85,6 +90,11 @@ impl Scopes {
 
     pub fn get(&self, name: &str) -> Option<&Binding> {
         self.stack.iter().rev().find_map(|scope| scope.get(name))
+    }
+
+    /// Is there such a name?
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
     }
 
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Binding> {

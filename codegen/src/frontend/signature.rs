@@ -135,13 +135,23 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Vec<syn::Ident>, 
     (type_params, const_params)
 }
 
-struct Reader<'a> {
+/// Reads parameters.
+pub(super) struct Reader<'a> {
     elements: Elements,
     dims: Dims,
-    errors: &'a mut Errors,
+    pub errors: &'a mut Errors,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// One of a function that is called, whose generics are element types.
+    pub fn of_function(sig: &syn::Signature, errors: &'a mut Errors) -> Reader<'a> {
+        let (types, names) = generics(&sig.generics, errors);
+        if let Some(name) = names.first() {
+            errors.push(name, "a score function has no head dimension: pass a number");
+        }
+        Reader { elements: Elements::new(types), dims: Dims { names: Vec::new(), used: Vec::new() }, errors }
+    }
+
     fn param(&mut self, input: &FnArg) -> Option<SignatureParam> {
         let typed = match input {
             FnArg::Typed(typed) => typed,
@@ -172,7 +182,7 @@ impl Reader<'_> {
     }
 
     /// What a parameter's type says it is, and a tensor's element type and head dimension.
-    fn kind(&mut self, ty: &Type) -> Option<(ParamKind, Option<(Element, Dim)>)> {
+    pub fn kind(&mut self, ty: &Type) -> Option<(ParamKind, Option<(Element, Dim)>)> {
         let path = match ty {
             Type::Paren(inner) => return self.kind(&inner.elem),
             Type::Group(inner) => return self.kind(&inner.elem),
