@@ -1,6 +1,6 @@
 //! Merging attention over parts of the keys: outputs normalised by their own sums, and the logarithms of those sums.
 //!
-//! With `m` the largest log-sum-exp, part `s` weighs `exp(lse[s] - m)`, the output is the weighted mean and the merged
+//! With `m` the largest log-sum-exp, part `s` weighs `exp(lse[s] - m)` (a power of 2 where logarithms are of base 2), the output is the weighted mean and the merged
 //! log-sum-exp `m` and the logarithm of the weights' sum. A part that saw no key has a log-sum-exp of minus infinity:
 //! it weighs nothing and its output, which may be anything, is not looked at. If no part saw a key, the output is 0
 //! and the log-sum-exp minus infinity.
@@ -18,17 +18,27 @@ fn log2(x: f32) -> f32 {
     x.log2()
 }
 
+/// The logarithms that parts come with and the whole is given: what one is multiplied by to be one of base 2, and back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unit {
+    /// log₂ e of natural logarithms, 1 of those of base 2.
+    pub to_base2: f32,
+    /// ln 2 of natural logarithms, 1 of those of base 2.
+    pub from_base2: f32,
+}
+
 /// What is known of the parts: the largest log-sum-exp, and the sum of the weights relative to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
     largest: f32,
     sum: f32,
+    unit: Unit,
 }
 
 impl Weights {
     /// Reads the log-sum-exp of `count` parts, twice, in order.
     #[inline(always)]
-    pub fn of(count: u32, lse: impl Fn(u32) -> f32) -> Weights {
+    pub fn of(unit: Unit, count: u32, lse: impl Fn(u32) -> f32) -> Weights {
         let mut largest = f32::NEG_INFINITY;
         let mut part = 0;
         while part < count {
@@ -36,7 +46,7 @@ impl Weights {
             largest = if lse > largest { lse } else { largest };
             part += 1;
         }
-        let mut weights = Weights { largest, sum: 0.0 };
+        let mut weights = Weights { largest, sum: 0.0, unit };
         part = 0;
         while part < count {
             let lse = lse(part);
@@ -50,7 +60,7 @@ impl Weights {
 
     #[inline(always)]
     fn relative(&self, lse: f32) -> f32 {
-        exp2((lse - self.largest) * core::f32::consts::LOG2_E)
+        exp2((lse - self.largest) * self.unit.to_base2)
     }
 
     /// What a part's output is multiplied by; `None` of a part that saw no key.
@@ -65,7 +75,7 @@ impl Weights {
         if self.sum == 0.0 {
             return f32::NEG_INFINITY;
         }
-        self.largest + log2(self.sum) * core::f32::consts::LN_2
+        self.largest + log2(self.sum) * self.unit.from_base2
     }
 }
 
@@ -79,8 +89,22 @@ fn seen(lse: f32) -> bool {
 mod tests {
     use super::*;
 
+    const UNITS: [(Unit, f64); 2] = [
+        (
+            Unit { to_base2: core::f32::consts::LOG2_E, from_base2: core::f32::consts::LN_2 },
+            core::f64::consts::LN_2,
+        ),
+        (Unit { to_base2: 1.0, from_base2: 1.0 }, 1.0),
+    ];
+
     #[test]
     fn as_if_never_split() {
+        for (unit, of_base2) in UNITS {
+            merged_is_the_whole(unit, of_base2);
+        }
+    }
+
+    fn merged_is_the_whole(unit: Unit, of_base2: f64) {
         const NONE: f32 = f32::NEG_INFINITY;
         let table: [&[f32]; 7] = [
             &[0.0],
@@ -92,25 +116,26 @@ mod tests {
             &[5.0; 64],
         ];
         for parts in table {
-            let weights = Weights::of(parts.len() as u32, |part| parts[part as usize]);
+            let weights = Weights::of(unit, parts.len() as u32, |part| parts[part as usize]);
             let largest = parts.iter().copied().fold(NONE, f32::max);
-            let exact: f64 = parts.iter().map(|lse| (f64::from(*lse) - f64::from(largest)).exp()).sum();
-            let lse = f64::from(largest) + exact.ln();
+            let exact: f64 =
+                parts.iter().map(|lse| ((f64::from(*lse) - f64::from(largest)) / of_base2).exp2()).sum();
+            let lse = f64::from(largest) + exact.log2() * of_base2;
             assert!(
                 (f64::from(weights.lse()) - lse).abs() <= 1e-6 * lse.abs().max(1.0),
                 "{parts:?}: {weights:?}"
             );
             for part in parts {
-                let expected = (f64::from(*part) - f64::from(largest)).exp() / exact;
+                let expected = ((f64::from(*part) - f64::from(largest)) / of_base2).exp2() / exact;
                 let got = f64::from(weights.weight(*part).unwrap_or(0.0));
                 assert!((got - expected).abs() <= 1e-6, "{parts:?}: {got}, not {expected}");
                 assert_eq!(weights.weight(*part).is_none(), *part == NONE);
             }
         }
         for parts in [&[][..], &[NONE], &[NONE; 5]] {
-            let weights = Weights::of(parts.len() as u32, |part| parts[part as usize]);
+            let weights = Weights::of(unit, parts.len() as u32, |part| parts[part as usize]);
             assert_eq!(weights.lse(), NONE, "{parts:?}");
         }
-        assert!(Weights::of(2, |part| if part == 0 { f32::NAN } else { NONE }).lse().is_nan());
+        assert!(Weights::of(unit, 2, |part| if part == 0 { f32::NAN } else { NONE }).lse().is_nan());
     }
 }

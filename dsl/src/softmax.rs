@@ -95,8 +95,17 @@ impl OnlineSoftmax {
     /// The natural logarithm of each row's sum of exponentials, its sinks' among them; -inf in rows that kept no column and have
     /// none.
     pub fn lse(&self) -> RowVector {
+        self.lse_times(1.0)
+    }
+
+    /// The same to base 2, as FlashInfer has it: [`OnlineSoftmax::lse`] times log₂ e.
+    pub fn lse_base2(&self) -> RowVector {
+        self.lse_times(std::f64::consts::LOG2_E)
+    }
+
+    fn lse_times(&self, unit: f64) -> RowVector {
         let own = self.max.iter().zip(&self.sum).map(|(max, sum)| max + sum.ln());
-        let data = own.zip(&self.sinks).map(|(own, sinks)| log_add(own, *sinks) as f32).collect();
+        let data = own.zip(&self.sinks).map(|(own, sinks)| (log_add(own, *sinks) * unit) as f32).collect();
         instance::with(|i| Tile::put(i, Grid { rows: i.row_span(), cols: Span { first: 0, len: 1 }, data }))
     }
 }

@@ -44,7 +44,7 @@ pub use device::{
     Properties, Report, Roofline, Sanitize, Stream, Target, Timing, TimingOptions, Transfer, WarpOrder,
 };
 pub use flashpage_codegen::HeadDim;
-pub use flashpage_codegen::program::DType;
+pub use flashpage_codegen::program::{DType, LogBase};
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 pub use plan::{Capacity, Plan, PlanError, PlanOptions, Planner, SharedPrefix};
 pub use reference::{

@@ -470,6 +470,20 @@ pub const SOFTMAXES: &[Form] = &[
         )],
         2,
     ),
+    ("base 2", Cache::Paged, &[("softmax.lse()", "softmax.lse_base2()")], 2),
+    (
+        "base 2 of scores that may be huge, with a sink",
+        Cache::Contiguous,
+        &[
+            (
+                "(s * scale).mask(|at| at.col <= at.row)",
+                "(s * scale).map(|x, at| if at.col <= at.row { x } else { -1e9 })",
+            ),
+            ("    o.store(", "    softmax.sink(|at| 0.5 * at.head as f32);\n    o.store("),
+            ("softmax.lse()", "softmax.lse_base2()"),
+        ],
+        2,
+    ),
 ];
 
 /// A form as source text.

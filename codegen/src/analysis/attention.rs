@@ -8,7 +8,7 @@ use super::bounds::Interval;
 use super::obstacles::{NotAttention, Obstacle, Place};
 use super::tiles::Tile;
 use crate::program::{
-    Axis, BinaryOp, Expr, ParamId, ParamKind, Program, StateId, Stmt, TileOp, Value, ValueId,
+    Axis, BinaryOp, Expr, LogBase, ParamId, ParamKind, Program, StateId, Stmt, TileOp, Value, ValueId,
 };
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
@@ -40,6 +40,8 @@ pub struct Attention {
     pub output: Option<ParamId>,
     /// Where the log-sum-exp goes, if it is stored.
     pub lse: Option<ParamId>,
+    /// The base of its logarithm.
+    pub lse_base: LogBase,
 }
 
 /// One step from the product to the softmax, other than the trailing scale and masks.
@@ -157,7 +159,7 @@ impl Recogniser<'_> {
         let step = self.step()?;
         let values = self.values(step);
         let scores = self.scores(step);
-        let (output, lse) = self.stores(step);
+        let (output, lse, lse_base) = self.stores(step);
         let sink = self.sink();
         if let (Some(values), Some((_, keys, _))) = (&values, &scores) {
             self.check_values(values, keys);
@@ -182,6 +184,7 @@ impl Recogniser<'_> {
             sink,
             output,
             lse,
+            lse_base,
         })
     }
 
@@ -286,6 +289,7 @@ impl Recogniser<'_> {
             sink,
             output,
             lse,
+            lse_base: LogBase::E,
         })
     }
 
@@ -493,17 +497,20 @@ impl Recogniser<'_> {
     }
 
     /// Where the result of the loop goes, and its log-sum-exp.
-    fn stores(&mut self, step: Step) -> (Option<ParamId>, Option<ParamId>) {
-        let (mut output, mut lse) = (None, None);
+    fn stores(&mut self, step: Step) -> (Option<ParamId>, Option<ParamId>, LogBase) {
+        let (mut output, mut lse, mut lse_base) = (None, None, LogBase::E);
         let (softmax, acc) = (self.state(step.softmax).to_owned(), self.state(step.acc).to_owned());
         for stmt in &self.program.epilogue {
             let Stmt::Store { param, value } = *stmt else { continue };
             let place = match *self.op(Tile::of(self.program, value).value) {
                 TileOp::Finish { softmax: s, acc: a } if s == step.softmax && a == step.acc => &mut output,
-                TileOp::Lse { softmax: s } if s == step.softmax => &mut lse,
+                TileOp::Lse { softmax: s, base } if s == step.softmax => {
+                    lse_base = base;
+                    &mut lse
+                }
                 ref other => {
                     let result = match other {
-                        TileOp::Lse { .. } => format!("{softmax}.lse()"),
+                        TileOp::Lse { base, .. } => format!("{softmax}.{}()", base.method()),
                         _ => format!("{softmax}.finish({acc})"),
                     };
                     let to = self.param(param);
@@ -519,7 +526,7 @@ impl Recogniser<'_> {
                 self.stop(Place::Store(param), message);
             }
         }
-        (output, lse)
+        (output, lse, lse_base)
     }
 }
 

@@ -4,7 +4,7 @@ use super::body::{Body, axis_name};
 use super::expr::plain_name;
 use super::scope::{Operand, Part, SCORES};
 use crate::program::{
-    Axis, Expr, Method, ParamId, ParamKind, ScalarType, StateId, Stmt, Storage, TileOp, TileType,
+    Axis, Expr, LogBase, Method, ParamId, ParamKind, ScalarType, StateId, Stmt, Storage, TileOp, TileType,
 };
 
 impl Body<'_> {
@@ -302,16 +302,17 @@ impl Body<'_> {
                     None => Operand::Broken,
                 }
             }
-            "lse" => {
-                let Some([]) = self.args(method, &call.args, &format!("{var}.lse()")) else {
+            "lse" | "lse_base2" => {
+                let Some([]) = self.args(method, &call.args, &format!("{var}.{name}()")) else {
                     return Operand::Broken;
                 };
                 if !self.after_the_loop(call) {
                     return Operand::Broken;
                 }
-                self.define(TileOp::Lse { softmax: id }, TileType::of_each(Axis::Rows))
+                let base = if name == "lse" { LogBase::E } else { LogBase::Two };
+                self.define(TileOp::Lse { softmax: id, base }, TileType::of_each(Axis::Rows))
             }
-            _ => self.no_method(call, "an online softmax", &["step", "sink", "finish", "lse"]),
+            _ => self.no_method(call, "an online softmax", &["step", "sink", "finish", "lse", "lse_base2"]),
         }
     }
 

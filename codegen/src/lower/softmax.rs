@@ -16,10 +16,11 @@ use super::scalar::Uniforms;
 use super::state::{Softmax, State, row};
 use crate::abi::Meaning;
 use crate::layout::fragment::{FIRST_ROW, SLOTS, slot_row};
-use crate::program::ParamId;
+use crate::program::{LogBase, ParamId};
 use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
+use std::f32::consts::{LN_2, LOG2_E};
 
 /// Where the running maximum starts: -2^126.
 const NOTHING_SEEN: f32 = -8.507_059e37;
@@ -194,7 +195,7 @@ impl Kernel<'_> {
         }
     }
 
-    /// `lse = (max + log2(sum)) ln 2`, by the first lane of each row. Minus infinity where the sum is 0.
+    /// `lse = (max + log2(sum)) ln 2`, or without that factor where it is of base 2, by the first lane of each row. Minus infinity where the sum is 0.
     pub(super) fn store_lse(&mut self, instance: &Instance, state: &State, sums: &[Reg], param: ParamId) {
         self.b.stage("store the log-sum-exp");
         let base = self.param(Meaning::Pointer(param));
@@ -221,12 +222,20 @@ impl Kernel<'_> {
 
     /// `(max + log2(sum)) ln 2` of a row slot, or `max + log2(sum) ln 2` where the maximum is in natural units.
     pub(super) fn log_sum_exp(&mut self, state: &State, sums: &[Reg], slot: usize) -> Reg {
+        let base = self.attention.lse_base;
         let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
         if self.subtracts_first() {
-            return self.b.fma("lse", &log, std::f32::consts::LN_2, &state.softmax.max[slot]);
+            let max = &state.softmax.max[slot];
+            return match base {
+                LogBase::E => self.b.fma("lse", &log, LN_2, max),
+                LogBase::Two => self.b.fma("lse", max, LOG2_E, &log),
+            };
         }
         let total = self.b.add(Type::F32, "f", &state.softmax.max[slot], &log);
-        self.b.mul(Type::F32, "lse", &total, std::f32::consts::LN_2)
+        match base {
+            LogBase::E => self.b.mul(Type::F32, "lse", &total, LN_2),
+            LogBase::Two => total,
+        }
     }
 
     /// What a row's accumulators are multiplied by at last: 1 over the row's sum, and 0 for a row that kept no column.

@@ -223,6 +223,50 @@ pub struct Value {
     pub op: TileOp,
 }
 
+/// The base of a logarithm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LogBase {
+    /// Natural, as FlashAttention gives log-sum-exps.
+    #[default]
+    E,
+    /// 2, as FlashInfer does.
+    Two,
+}
+
+impl LogBase {
+    /// The method of softmaxes that gives it.
+    pub fn method(self) -> &'static str {
+        match self {
+            LogBase::E => "lse",
+            LogBase::Two => "lse_base2",
+        }
+    }
+
+    /// What a logarithm of base 2 is multiplied by.
+    pub fn from_base2(self) -> f32 {
+        match self {
+            LogBase::E => std::f32::consts::LN_2,
+            LogBase::Two => 1.0,
+        }
+    }
+
+    /// What a logarithm of this base is multiplied by to be one of base 2.
+    pub fn to_base2(self) -> f32 {
+        match self {
+            LogBase::E => std::f32::consts::LOG2_E,
+            LogBase::Two => 1.0,
+        }
+    }
+
+    /// What a natural logarithm is multiplied by.
+    pub fn from_natural(self) -> f64 {
+        match self {
+            LogBase::E => 1.0,
+            LogBase::Two => std::f64::consts::LOG2_E,
+        }
+    }
+}
+
 /// How a tile is made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TileOp {
@@ -306,10 +350,12 @@ pub enum TileOp {
         /// the accumulator
         acc: StateId,
     },
-    /// `softmax.lse()`: natural-log log-sum-exp per row. Rows × One.
+    /// `softmax.lse()`, `softmax.lse_base2()`: the logarithm of each row's sum of exponentials. Rows × One.
     Lse {
         /// an online softmax
         softmax: StateId,
+        /// of which base the logarithm is
+        base: LogBase,
     },
     /// `acc` after the loop: what was added up.
     Total {

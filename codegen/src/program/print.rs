@@ -168,7 +168,7 @@ impl Printer<'_> {
             TileOp::Finish { softmax, acc } => {
                 format!("finish {} with {}", self.state(*softmax), self.state(*acc))
             }
-            TileOp::Lse { softmax } => format!("lse {}", self.state(*softmax)),
+            TileOp::Lse { softmax, base } => format!("{} {}", base.method(), self.state(*softmax)),
             TileOp::Total { acc } => format!("total {}", self.state(*acc)),
         }
     }

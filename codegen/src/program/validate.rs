@@ -535,7 +535,7 @@ impl Check<'_> {
                 self.softmax(*softmax)?;
                 self.rows_by_dim(name, *acc)?
             }
-            TileOp::Lse { softmax } => {
+            TileOp::Lse { softmax, .. } => {
                 only(Part::Epilogue, "after the loop")?;
                 self.softmax(*softmax)?;
                 TileType::of_each(Axis::Rows)

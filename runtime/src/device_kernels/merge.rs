@@ -4,7 +4,7 @@ use super::MoveError;
 use super::arguments::{DeviceArray, MOST, Params, limited, tensor, threads};
 use crate::device::{Device, Launch, Module};
 use crate::tensor::Tensor;
-use flashpage_codegen::program::DType;
+use flashpage_codegen::program::{DType, LogBase};
 
 /// Arguments of [`merge_states`]. The parts of row `i` are the partial rows `first[i] + s * stride[i]` for
 /// `s < count[i]`.
@@ -13,7 +13,7 @@ pub struct MergeStates<'a> {
     /// f32 `[partial_rows, head_dim]`, each row normalised by its own sum. Rows whose log-sum-exp is minus infinity may
     /// hold anything.
     pub o_part: DeviceArray<'a>,
-    /// f32 `[partial_rows]`, natural logarithm.
+    /// f32 `[partial_rows]`, logarithms to `base`.
     pub lse_part: DeviceArray<'a>,
     /// How many partial rows there is room for.
     pub partial_rows: usize,
@@ -31,8 +31,10 @@ pub struct MergeStates<'a> {
     pub capacity: usize,
     /// f16, bf16 or f32 `[..., head_dim]`.
     pub o: &'a Tensor,
-    /// f32, one for each row of `o`.
+    /// f32, one for each row of `o`, to the base of `lse_part`.
     pub lse: &'a Tensor,
+    /// Of which base the logarithms are: natural, or 2 as FlashInfer's are.
+    pub base: LogBase,
 }
 
 /// Merges each row's parts by the weights that their log-sum-exps give them, always in the same order.
@@ -85,7 +87,7 @@ pub(crate) fn merge_launch(
             lse,
             args.rows_in_use.address(device, "rows_in_use", 1, 4)?,
         ])
-        .u32(&[capacity, dim]);
+        .u32(&[capacity, dim, args.base.to_base2().to_bits(), args.base.from_base2().to_bits()]);
     if capacity == 0 || rows == 0 || dim == 0 {
         return Ok(None);
     }

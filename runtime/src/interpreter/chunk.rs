@@ -235,9 +235,10 @@ impl<T: Real> Chunk<'_, T> {
                     T::round_all(self.precision_of(id), data);
                 })
             }
-            TileOp::Lse { softmax } => {
+            TileOp::Lse { softmax, base } => {
                 let State::Softmax(softmax) = &self.states[softmax.0] else { unreachable!("{VALID}") };
-                let lse: Vec<T> = softmax.lse().into_iter().map(T::narrow).collect();
+                let lse: Vec<T> =
+                    softmax.lse().into_iter().map(|lse| T::narrow(lse * base.from_natural())).collect();
                 Tile::new(TileType::of_each(Axis::Rows), lse.len(), 1, lse)
             }
         })

@@ -36,6 +36,7 @@ impl Planner {
             o,
             // The kernel writes a log-sum-exp, whether the program asks for it or not.
             lse: output(self.attention.lse).unwrap_or(&self.lse_unasked),
+            base: self.attention.lse_base,
         };
         let Some((module, entry, launch)) = merge_launch(&self.device, &states)? else { return Ok(None) };
         Ok(Some(PlannedLaunch { entry, launch, module, count: merge.count }))

@@ -2,7 +2,7 @@
 
 use crate::{Rng, devices, ints};
 use flashpage_runtime::device_kernels::{DeviceArray, MergeStates, MoveError, merge_states};
-use flashpage_runtime::{DType, Device, Tensor};
+use flashpage_runtime::{DType, Device, LogBase, Tensor};
 
 /// Rows of parts: how many there are of each, and which saw no key.
 struct Case {
@@ -61,6 +61,11 @@ fn check(device: &Device, case: &Case) {
     let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
     let o_part = device.upload(&[vec![0; shift], bytes(&o)].concat()).unwrap();
     let lse_part = device.upload(&bytes(&lse)).unwrap();
+    // Both bases by turns.
+    let (base, power): (LogBase, fn(f64) -> f64) = match dtype {
+        DType::Bf16 => (LogBase::Two, f64::exp2),
+        _ => (LogBase::E, f64::exp),
+    };
     // One workspace of ints, as a planner makes it.
     let out_rows = rng.order(rows.len() + 2);
     let of = |f: &dyn Fn(usize) -> i32| (0..rows.len()).map(f).collect::<Vec<i32>>();
@@ -88,6 +93,7 @@ fn check(device: &Device, case: &Case) {
         capacity: rows.len(),
         o: &out,
         lse: &out_lse,
+        base,
     };
     merge_states(device, &args).unwrap_or_else(|error| panic!("{dtype} {head_dim}: {error}"));
     let (got, got_lse) = (out.to_f32_vec().unwrap(), out_lse.to_f32_vec().unwrap());
@@ -104,15 +110,15 @@ fn check(device: &Device, case: &Case) {
         let out_row = out_rows[row];
         untouched[out_row] = false;
         let parts: Vec<usize> = (0..*count).map(|part| row + part * stride).collect();
-        let sum: f64 = parts.iter().map(|part| f64::from(lse[*part]).exp()).sum();
-        let expected = sum.ln();
+        let sum: f64 = parts.iter().map(|part| power(f64::from(lse[*part]))).sum();
+        let expected = sum.ln() * base.from_natural();
         let found = f64::from(got_lse[out_row]);
         assert!(found == expected || (found - expected).abs() <= 1e-5, "row {row}: {found}, not {expected}");
         for i in 0..head_dim {
             let expected: f64 = parts
                 .iter()
                 .filter(|part| lse[**part] != f32::NEG_INFINITY)
-                .map(|part| f64::from(lse[*part]).exp() / sum * f64::from(o[part * head_dim + i]))
+                .map(|part| power(f64::from(lse[*part])) / sum * f64::from(o[part * head_dim + i]))
                 .sum();
             let found = f64::from(got[out_row * head_dim + i]);
             let most = tolerance * expected.abs().max(0.1) + 3e-6;
@@ -151,6 +157,7 @@ fn sizes_are_checked() {
         capacity: 4,
         o: &o,
         lse: &lse,
+        base: LogBase::E,
     };
     let other = Device::emulator();
     let elsewhere = Tensor::zeros(&other, DType::F32, &[6]).unwrap();
