@@ -405,3 +405,28 @@ pub fn dropout<T: Element, const D: usize>(
     }
     o.store(softmax.finish(acc));
 }
+
+/// Keys in chunks, a launch for each, as ring attention and chunked prefills have them: each begins where the one before ended, and may
+/// write to what it reads. The first begins with log-sum-exps of minus infinity.
+#[attention_kernel]
+pub fn chunk<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<T, D>,
+    v: Values<T, D>,
+    o_before: Input<f32, D>,
+    lse_before: RowInput,
+    o: Output<f32, D>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::resume(lse_before);
+    let mut acc = Tile::resume(o_before);
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()) * scale;
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
+}

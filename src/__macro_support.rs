@@ -251,6 +251,19 @@ impl Shapes {
         Ok(from.to_vec()?)
     }
 
+    /// What an output begins as: `width` numbers per query and query head.
+    pub fn earlier<T: Element>(
+        &self,
+        param: &str,
+        from: &Tensor,
+        width: usize,
+    ) -> Result<Vec<T>, HostRunError> {
+        if *from.shape() != [self.tokens, self.batch.q_heads, width] {
+            return Err(rank(param, from, &format!("[{}, {}, {width}]", self.tokens, self.batch.q_heads)));
+        }
+        download(from)
+    }
+
     /// Room for `width` numbers per key and KV head. NaN, so that a column that nobody writes is seen.
     pub fn key_output(&self, width: usize) -> Vec<f32> {
         vec![f32::NAN; self.key_tokens * self.batch.kv_heads * width]

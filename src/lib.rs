@@ -68,7 +68,7 @@ pub mod prelude {
     pub use crate::dsl::tables::*;
     pub use crate::dsl::vectors::*;
     pub use crate::dsl::{
-        At, BlockTable, ColOutput, ColVector, Cols, Dim, Element, KeyOutput, Keys, One, OnlineSoftmax,
+        At, BlockTable, ColOutput, ColVector, Cols, Dim, Element, Input, KeyOutput, Keys, One, OnlineSoftmax,
         Output, PagedKeys, PagedValues, Query, RowInput, RowOutput, RowVector, Rows, Tile, Values, bf16, dot,
         f16, select,
     };

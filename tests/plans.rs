@@ -140,7 +140,7 @@ pub fn causal_paged<T: Element, const D: usize>(
     o.store(softmax.finish(acc));
 }
 
-/// The same with a sink of each row.
+/// The same from where another kernel ended, with a sink of each row.
 #[attention_kernel]
 pub fn sunk_paged<T: Element, const D: usize>(
     q: Query<T, D>,
@@ -148,12 +148,14 @@ pub fn sunk_paged<T: Element, const D: usize>(
     v: PagedValues<T, D>,
     table: BlockTable,
     o: Output<T, D>,
+    o_before: Input<T, D>,
+    lse_before: RowInput,
     sinks: PerHead<f32>,
     scale: f32,
 ) {
     let q = q.tile();
-    let mut softmax = OnlineSoftmax::new();
-    let mut acc = Tile::zeros();
+    let mut softmax = OnlineSoftmax::resume(lse_before);
+    let mut acc = Tile::resume(o_before);
     for cols in table.tiles() {
         let s = dot(q, k.gather(table, cols).t()) * scale;
         let s = s.mask(|at| at.col <= at.row);

@@ -8,8 +8,9 @@ mod variants;
 
 use flashpage::codegen::frontend::{kernel_names, parse_file};
 use flashpage::prelude::*;
+use flashpage::runtime::args::Argument;
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{DType, LaunchOptions};
+use flashpage::runtime::{self, LaunchOptions};
 use judge::judge;
 use targets::{ARCHS, harsh};
 
@@ -18,7 +19,7 @@ const TEXT: &str = include_str!("../docs/variants.rs");
 #[test]
 fn variants_are_right() {
     let names = kernel_names(TEXT).unwrap();
-    assert!(names.len() >= 18, "{names:?}");
+    assert!(names.len() >= 19, "{names:?}");
     for (number, name) in names.iter().enumerate() {
         let program = parse_file(TEXT, Some(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         for arch in ARCHS {
@@ -78,5 +79,59 @@ fn constants_around_a_kernel_are_seen() {
     let problem = Problem { lens: vec![(70, 131), (3, 9)], ..Problem::default() };
     for arch in ARCHS {
         judge(&harsh(arch), "among_constants", program, &problem, &LaunchOptions::default()).unwrap();
+    }
+}
+
+/// Three chunks of keys, one launch after the other, in place, are attention over all of them.
+#[test]
+fn chunks_chain() {
+    const D: usize = 64;
+    for arch in ARCHS {
+        let device = harsh(arch);
+        let problem = Problem { lens: vec![(70, 131), (1, 9), (3, 1), (20, 20)], ..Problem::default() };
+        let inputs = problem.inputs(&device, variants::plain::program()).unwrap();
+        let arguments = inputs.arguments();
+        let [
+            Argument::Ragged(q),
+            Argument::Ragged(k),
+            Argument::Ragged(v),
+            Argument::Output(_),
+            Argument::F32(scale),
+        ] = arguments[..]
+        else {
+            panic!("{arguments:?}")
+        };
+        let rows = q.tensor.shape()[0] * problem.q_heads;
+        let shape = [q.tensor.shape()[0], problem.q_heads];
+        // Of a row that has seen nothing, nothing is read.
+        let o = Tensor::filled_nan(&device, DType::F32, &[shape[0], shape[1], D]).unwrap();
+        let lse = Tensor::from_slice(&device, &vec![f32::NEG_INFINITY; rows], &shape).unwrap();
+        let numbers = [k, v].map(|tensor| tensor.tensor.to_f32_vec().unwrap());
+        let width = problem.kv_heads * D;
+        for (from, to) in [(0.0, 0.3), (0.3, 0.4), (0.4, 1.0)] {
+            // This share of each sequence's keys, which may be none.
+            let cut = |share: f64, len: usize| (share * len as f64) as usize;
+            let lens: Vec<i32> =
+                problem.lens.iter().map(|(_, len)| (cut(to, *len) - cut(from, *len)) as i32).collect();
+            let starts = Starts::from_lens(&device, &lens).unwrap();
+            let chunk = numbers.each_ref().map(|numbers| {
+                let mut first = 0;
+                let mut taken = Vec::new();
+                for (_, len) in &problem.lens {
+                    let range = (first + cut(from, *len)) * width..(first + cut(to, *len)) * width;
+                    taken.extend(numbers[range].iter().map(|number| f16::from_f32(*number)));
+                    first += len;
+                }
+                Tensor::from_slice(&device, &taken, &[taken.len() / width, problem.kv_heads, D]).unwrap()
+            });
+            let [k, v] = chunk.each_ref().map(|tensor| Ragged { tensor, starts: &starts });
+            let args =
+                variants::chunk::Args { q, k, v, o_before: &o, lse_before: &lse, o: &o, lse: &lse, scale };
+            args.launch(&device).unwrap();
+        }
+        let want = runtime::reference(variants::plain::program(), &arguments).unwrap();
+        for (got, want) in o.to_f32_vec().unwrap().iter().zip(&want[0].values) {
+            assert!((f64::from(*got) - want).abs() <= 2e-3, "{got}, not {want}");
+        }
     }
 }

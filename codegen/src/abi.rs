@@ -326,7 +326,7 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 }
                 push("_stride", AbiType::U32, Meaning::TableStride(id));
             }
-            ParamKind::Output => {
+            ParamKind::Output | ParamKind::Input => {
                 push("_token_stride", AbiType::U32, Meaning::TokenStride(id));
                 push("_head_stride", AbiType::U32, Meaning::HeadStride(id));
             }
@@ -349,9 +349,9 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 push("_starts", AbiType::U64, Meaning::Starts(id));
                 push("_widths", AbiType::U64, Meaning::Widths(id));
             }
-            // No kernel that is compiled has the second two.
-            ParamKind::RowOutput | ParamKind::Vector(_) | ParamKind::Scalar(_) => {}
-            ParamKind::RowInput | ParamKind::KeyOutput | ParamKind::ColOutput => {}
+            ParamKind::RowInput | ParamKind::RowOutput | ParamKind::Vector(_) | ParamKind::Scalar(_) => {}
+            // No kernel that is compiled has these.
+            ParamKind::KeyOutput | ParamKind::ColOutput => {}
         }
     }
     let mut shared = vec![("q_heads", Meaning::QueryHeads), ("packed_heads", Meaning::PackedHeads)];

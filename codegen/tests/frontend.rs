@@ -167,6 +167,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("let mut acc = Tile::zeros();", "let mut acc = Tile::zeros(); let b = acc;"),
     ("let mut softmax = OnlineSoftmax::new();", "let softmax = OnlineSoftmax::new();"),
     ("let mut softmax = OnlineSoftmax::new();", "let mut softmax = OnlineSoftmax::default();"),
+    ("let mut softmax = OnlineSoftmax::new();", "let mut softmax = OnlineSoftmax::resume(slopes);"),
+    ("let mut softmax = OnlineSoftmax::new();", "let mut softmax = OnlineSoftmax::resume(lse);"),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::resume(o);"),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::resume();"),
     ("let p = softmax", "let mut inner = Tile::zeros(); let p = softmax"),
     ("acc += dot(p, v.load(cols));", "acc -= dot(p, v.load(cols));"),
     ("acc += dot(p, v.load(cols));", "acc += dot(q, k.load(cols).t());"),
@@ -445,6 +449,7 @@ const FORMS: &[(&str, &str)] = &[
     ("o.store(softmax.finish(acc));", "o.store(acc);"),
     ("o.store(softmax.finish(acc));", "o.store(softmax.finish(acc) * 2.0);"),
     ("window: i32,", "window: i32, x: RowInput,"),
+    ("let mut acc = Tile::zeros();", "let mut acc = Tile::resume(before);"),
     (
         "let mut softmax = OnlineSoftmax::new();",
         "let mut softmax = OnlineSoftmax::new(); let other = OnlineSoftmax::new();",
@@ -465,6 +470,7 @@ const FORMS_FURTHER: &[(&str, &str, &str)] = &[
         "lse.store(softmax.lse());",
         "lse.store(softmax.lse()); o2.store(softmax.finish(acc)); lse2.store(softmax.lse());",
     ),
+    ("Tile::resume(before)", "o: Output<T, D>", "o: Output<T, D>, before: Input<T, D>"),
     ("<T: Element>", "q: Query<T, D>", "q: Query<T, 100>"),
     ("<T: Element>", "k: Keys<T, D>", "k: Keys<T, 100>"),
     ("<T: Element>", "v: Values<T, D>", "v: Values<T, 100>"),
@@ -593,7 +599,7 @@ fn outputs_have_an_element_type_of_their_own() {
         ),
         (
             &[output("o: Output<f32, D>, o2: Output<T, D>")],
-            "all outputs of a kernel have one element type: it is `f32` of the first of them, and `T` here",
+            "all outputs of a kernel, and what they begin as, have one element type: it is `f32` of the first of them, and `T` here",
         ),
     ];
     for (edits, expected) in mistakes {

@@ -2,8 +2,8 @@
 
 use flashpage_codegen::frontend::{parse_program_source, parse_source};
 use flashpage_codegen::program::{
-    Axis, BinaryOp, DType, Dim, Element, Expr, Generic, ParamId, ParamKind, ProgramError, ScalarType, State,
-    StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
+    Axis, BinaryOp, DType, Dim, Element, Expr, Generic, LogBase, ParamId, ParamKind, ProgramError, Resumed,
+    ScalarType, State, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value, ValueId,
 };
 use flashpage_codegen::{Arch, Program, ShapeClass, Spec, Work, compile};
 use proc_macro2::{TokenStream, TokenTree};
@@ -291,10 +291,22 @@ const BROKEN: &[(Break, &str)] = &[
     ),
     (
         |p| {
-            p.states.push(State { name: "sums".into(), kind: StateKind::Accumulator(SCORES) });
+            p.states.push(State { name: "sums".into(), kind: StateKind::Accumulator(SCORES), from: None });
             p.main_loop.body.push(Stmt::Accumulate { acc: StateId(2), value: ValueId(3) });
         },
         "`sums`: an accumulator of Rows×Cols, which are others each time",
+    ),
+    (
+        |p| p.states[0].from = Some(Resumed { param: ParamId(5), base: LogBase::E }),
+        "`slopes` is used as what a state begins as, which it is not",
+    ),
+    (
+        |p| p.states[1].from = Some(Resumed { param: ParamId(3), base: LogBase::E }),
+        "`o` is used as what a state begins as, which it is not",
+    ),
+    (
+        |p| p.states[1].from = Some(Resumed { param: ParamId(99), base: LogBase::E }),
+        "there is no parameter 99",
     ),
     (|p| set_mask(p, Expr::Unary(UnaryOp::Not, Box::new(Expr::Row))), "in `!row`: Not does not take i32"),
     (|p| set_mask(p, Expr::Param(ParamId(5))), "`slopes` is used as a scalar, which it is not"),

@@ -126,7 +126,7 @@ impl Param<'_> {
             ParamKind::RowInput | ParamKind::RowOutput | ParamKind::ColOutput => " of f32".into(),
             ParamKind::Bias(Some(own)) => format!(" of {own}"),
             // Of an element type of its own.
-            ParamKind::Output | ParamKind::KeyOutput
+            ParamKind::Input | ParamKind::Output | ParamKind::KeyOutput
                 if program.output_element() != program.input_element() =>
             {
                 format!(" of {}", program.output_element().text())
@@ -242,13 +242,14 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             }
         }
     }
-    let element = match program.input_element() {
+    let element_of = |element: &Generic<DType>| match element {
         Generic::Open(name) => {
             let name = Ident::new(name, kernel.span());
             quote!(#name)
         }
         Generic::Fixed(dtype) => element_type(*dtype),
     };
+    let (element, stored) = (element_of(program.input_element()), element_of(program.output_element()));
     let dims = program.dims.iter().map(|dim| match dim {
         Generic::Open(name) => {
             let name = Ident::new(name, kernel.span());
@@ -280,6 +281,10 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
             (Storage::Plain, Access::Read, ParamKind::Bias(own)) => {
                 let ty = own.map_or_else(|| element.clone(), element_type);
                 quote!(let #held = #shapes.bias::<#ty>(#text, args.#name)?;)
+            }
+            (Storage::Plain, Access::Read, ParamKind::Input) => {
+                let width = dim.map_or_else(|| quote!(1), |dim| dims[dim.0].clone());
+                quote!(let #held = #shapes.earlier::<#stored>(#text, args.#name, #width)?;)
             }
             (Storage::Plain, Access::Read, _) => quote!(let #held = #shapes.row_numbers(#text, args.#name)?;),
             (Storage::Plain, Access::Write, _) => {

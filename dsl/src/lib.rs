@@ -37,7 +37,7 @@ pub use element::{Element, Scalar, select};
 pub use half::{bf16, f16};
 pub use outputs::{ColOutput, KeyOutput, Output, RowOutput};
 pub use pages::{BlockTable, PagedKeys, PagedValues};
-pub use params::{Keys, Query, RowInput, Values};
+pub use params::{Input, Keys, Query, RowInput, Values};
 pub use softmax::OnlineSoftmax;
 pub use tables::*;
 pub use tile::{At, ColVector, RowVector, Tile, dot};

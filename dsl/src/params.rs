@@ -114,6 +114,27 @@ impl<'a> RowInput<'a> {
     }
 }
 
+/// `Input<T, E>`: what an [`Output`](crate::Output) begins as, `[tokens, q_heads, E]`: that of a kernel over other keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a, T, const D: usize>(Tokens<'a, T>);
+
+impl<'a, T: Element, const D: usize> Input<'a, T, D> {
+    /// A packed tensor of this many heads.
+    pub fn new(data: &'a [T], heads: usize) -> Self {
+        Input(Tokens { data, token_stride: heads * D, head_stride: D })
+    }
+
+    pub(crate) fn rows(self) -> Tile<Rows, Dim<D>> {
+        instance::with(|i| {
+            i.expect(Owns::Rows);
+            let mut grid = Grid::zeros(i.row_span(), dim::<D>());
+            let read = self.0.read::<D>(i.q_start + i.rows.start, i.head, &mut grid);
+            i.check(read);
+            Tile::put(i, grid)
+        })
+    }
+}
+
 pub(crate) fn dim<const D: usize>() -> instance::Span {
     instance::Span { first: 0, len: D }
 }

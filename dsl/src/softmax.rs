@@ -2,6 +2,7 @@
 
 use crate::axis::{Cols, Dim, Rows};
 use crate::instance::{self, Grid, Owns, Span};
+use crate::params::RowInput;
 use crate::tile::{At, RowVector, Tile};
 
 /// The running maximum and sum of each row, in f64.
@@ -33,6 +34,25 @@ impl OnlineSoftmax {
         }
     }
 
+    /// Rows that have seen columns elsewhere, of which these are the natural log-sum-exps, as [`OnlineSoftmax::lse`] gives them;
+    /// minus infinity where there was none. The accumulator goes with it: `Tile::resume(o)`.
+    pub fn resume(lse: RowInput<'_>) -> OnlineSoftmax {
+        OnlineSoftmax::from_natural(lse, 1.0)
+    }
+
+    /// The same of log-sum-exps to base 2, as [`OnlineSoftmax::lse_base2`] gives them, and FlashInfer.
+    pub fn resume_base2(lse: RowInput<'_>) -> OnlineSoftmax {
+        OnlineSoftmax::from_natural(lse, std::f64::consts::LN_2)
+    }
+
+    fn from_natural(lse: RowInput<'_>, unit: f64) -> OnlineSoftmax {
+        let lse = lse.tile();
+        let max: Vec<f64> =
+            instance::with(|i| lse.get(i).data.iter().map(|lse| f64::from(*lse) * unit).collect());
+        let sum = max.iter().map(|max| if *max == f64::NEG_INFINITY { 0.0 } else { 1.0 }).collect();
+        OnlineSoftmax { sinks: vec![f64::NEG_INFINITY; max.len()], max, sum }
+    }
+
     /// Takes in a tile of scores (in natural units), rescales `acc` by `exp(old maximum - new maximum)` and
     /// gives the unnormalised probabilities `exp(score - new maximum)`. A score that is NaN makes its row NaN.
     pub fn step<const D: usize>(
@@ -60,7 +80,8 @@ impl OnlineSoftmax {
                     *s = p as f32;
                 }
                 for x in &mut scaled.data[r * D..][..D] {
-                    *x = (f64::from(*x) * rescale) as f32;
+                    // Of a row that had seen nothing there is nothing, whatever it began as.
+                    *x = if old == f64::NEG_INFINITY { 0.0 } else { (f64::from(*x) * rescale) as f32 };
                 }
             }
             acc.replace(i, scaled);

@@ -1,9 +1,10 @@
 //! Tiles: values with two axes, and what can be computed of them as matrices. `elementwise.rs` has the rest.
 
 use crate::axis::{Axis, Cols, Dim, One, Rows};
+use crate::element::Element;
 use crate::host::HostError;
 use crate::instance::{self, Grid, Instance};
-use crate::params::dim;
+use crate::params::{Input, dim};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::AddAssign;
@@ -65,6 +66,14 @@ pub struct At {
     pub q_len: i32,
     /// Keys of the sequence.
     pub kv_len: i32,
+}
+
+impl<const D: usize> Tile<Rows, Dim<D>> {
+    /// Where an accumulator begins that goes on from another kernel's output: beside a softmax that begins with its log-sum-exp,
+    /// [`OnlineSoftmax::resume`](crate::OnlineSoftmax::resume), or by itself without a softmax.
+    pub fn resume<T: Element>(o: Input<'_, T, D>) -> Self {
+        o.rows()
+    }
 }
 
 impl<R: Axis, C: Axis> Tile<R, C> {

@@ -441,7 +441,7 @@ impl Argument<'_> {
     pub(crate) fn tensor(&self) -> Option<&Tensor> {
         match self {
             Argument::Ragged(Ragged { tensor, .. }) | Argument::Pool(Pool { tensor, .. }) => Some(tensor),
-            Argument::Output(tensor) => Some(tensor),
+            Argument::Output(tensor) | Argument::Vector(tensor) => Some(tensor),
             _ => None,
         }
     }

@@ -272,7 +272,9 @@ impl<'a> Batch<'a> {
             Argument::Output(tensor) | Argument::Vector(tensor) => {
                 let dtype = match kind {
                     ParamKind::Vector(vector) => number_type(vector),
-                    ParamKind::Output | ParamKind::KeyOutput => self.output_dtype(param, tensor)?,
+                    ParamKind::Input | ParamKind::Output | ParamKind::KeyOutput => {
+                        self.output_dtype(param, tensor)?
+                    }
                     _ => DType::F32,
                 };
                 self.tensor(param, tensor, dtype, &self.dims(param, tensor), &names)?;
@@ -534,6 +536,7 @@ fn check_kind(name: &str, kind: ParamKind, argument: &Argument<'_>) -> Result<()
         ParamKind::PagedValues => (matches!(argument, Argument::Pool(_)), "a pool (values)"),
         ParamKind::BlockTable => (matches!(argument, Argument::Table(_)), "a block table"),
         ParamKind::Output | ParamKind::KeyOutput => (matches!(argument, Argument::Output(_)), "an output"),
+        ParamKind::Input => (matches!(argument, Argument::Vector(_)), "a tensor (an earlier output)"),
         ParamKind::RowInput => (matches!(argument, Argument::Vector(_)), "a tensor (one number per row)"),
         ParamKind::ColOutput => {
             (matches!(argument, Argument::Output(_)), "an output (one number per column)")

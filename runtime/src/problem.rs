@@ -9,7 +9,8 @@ use crate::device::Device;
 use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::HeadDim;
-use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, Vector};
+use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, StateKind, Vector};
+use half::{bf16, f16};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::StandardNormal;
@@ -159,6 +160,15 @@ const DOCUMENT: u32 = 24;
 /// Blocks of a made-up pool that no sequence uses, full of NaN.
 const SPARE_BLOCKS: usize = 3;
 
+/// Whether a row had no keys where it began: its earlier output is nobody's to read.
+fn saw_nothing(row: usize) -> bool {
+    row % 5 == 3
+}
+
+fn narrowed<N>(numbers: &[f32], narrow: fn(f32) -> N) -> Vec<N> {
+    numbers.iter().map(|number| narrow(*number)).collect()
+}
+
 /// What table entries past a sequence's last block hold.
 const ABSURD: [i32; 3] = [2_147_480_000, -7, i32::MIN];
 
@@ -210,9 +220,37 @@ impl Problem {
                 }
                 ParamKind::RowInput => {
                     let shape = [q_tokens, self.q_heads];
-                    let numbers: Vec<f32> =
+                    let mut numbers: Vec<f32> =
                         (0..q_tokens * self.q_heads).map(|_| rng.sample(StandardNormal)).collect();
+                    if program.states.iter().any(|state| state.from.is_some()) {
+                        // A log-sum-exp of some keys, or of none.
+                        for (row, number) in numbers.iter_mut().enumerate() {
+                            *number = if saw_nothing(row) { f32::NEG_INFINITY } else { 3.0 + 2.0 * *number };
+                        }
+                    }
                     Item::Vector(Tensor::from_slice(device, &numbers, &shape)?)
+                }
+                ParamKind::Input => {
+                    let dtype = self.output.unwrap_or_else(|| program.output_type(self.dtype));
+                    let rows = q_tokens * self.q_heads;
+                    let mut numbers: Vec<f32> =
+                        (0..rows * width).map(|_| rng.sample(StandardNormal)).collect();
+                    let has_softmax =
+                        program.states.iter().any(|state| state.kind == StateKind::OnlineSoftmax);
+                    let is_read = |row: usize| !saw_nothing(row) || !has_softmax;
+                    for (row, line) in
+                        numbers.chunks_mut(width.max(1)).enumerate().filter(|(row, _)| !is_read(*row))
+                    {
+                        line.fill(if row % 2 == 0 { f32::NAN } else { f32::INFINITY });
+                    }
+                    let shape = [q_tokens, self.q_heads, width];
+                    Item::Vector(match dtype {
+                        DType::F16 => Tensor::from_slice(device, &narrowed(&numbers, f16::from_f32), &shape)?,
+                        DType::Bf16 => {
+                            Tensor::from_slice(device, &narrowed(&numbers, bf16::from_f32), &shape)?
+                        }
+                        _ => Tensor::from_slice(device, &numbers, &shape)?,
+                    })
                 }
                 ParamKind::KeyOutput => {
                     let dtype = self.output.unwrap_or_else(|| program.output_type(self.dtype));

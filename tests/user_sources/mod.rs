@@ -484,6 +484,68 @@ pub const SOFTMAXES: &[Form] = &[
         ],
         2,
     ),
+    (
+        "from where another kernel ended",
+        Cache::Paged,
+        &[
+            ("    scale: f32,\n", "    scale: f32,\n    lse_before: RowInput,\n    o_before: Input<T, D>,\n"),
+            ("OnlineSoftmax::new()", "OnlineSoftmax::resume(lse_before)"),
+            ("Tile::zeros()", "Tile::resume(o_before)"),
+        ],
+        2,
+    ),
+    (
+        "from a log-sum-exp of base 2 and an output of f32, with a sink",
+        Cache::Contiguous,
+        &[
+            (
+                "    scale: f32,\n",
+                "    scale: f32,\n    o_before: Input<f32, D>,\n    lse_before: RowInput,\n",
+            ),
+            ("    o: Output<T, D>", "    o: Output<f32, D>"),
+            ("OnlineSoftmax::new()", "OnlineSoftmax::resume_base2(lse_before)"),
+            ("Tile::zeros()", "Tile::resume(o_before)"),
+            ("    o.store(", "    softmax.sink(|at| (at.row % 7) as f32);\n    o.store("),
+            ("softmax.lse()", "softmax.lse_base2()"),
+        ],
+        2,
+    ),
+    (
+        "scores that may be huge, from where another kernel ended",
+        Cache::Contiguous,
+        &[
+            ("    scale: f32,\n", "    scale: f32,\n    lse_before: RowInput,\n    o_before: Input<T, D>,\n"),
+            (
+                "(s * scale).mask(|at| at.col <= at.row)",
+                "(s * scale).map(|x, at| if at.col <= at.row { x } else { f32::MIN })",
+            ),
+            ("OnlineSoftmax::new()", "OnlineSoftmax::resume(lse_before)"),
+            ("Tile::zeros()", "Tile::resume(o_before)"),
+        ],
+        2,
+    ),
+    (
+        "a log-sum-exp of keys without values",
+        Cache::Paged,
+        &[
+            ("    scale: f32,\n", "    scale: f32,\n    of_others: RowInput,\n"),
+            ("OnlineSoftmax::new()", "OnlineSoftmax::resume(of_others)"),
+        ],
+        2,
+    ),
+    (
+        "sigmoid, from where another kernel ended",
+        Cache::Paged,
+        &[
+            ("    lse: RowOutput,\n", "    o_before: Input<T, D>,\n"),
+            ("    lse.store(softmax.lse());\n", ""),
+            ("    let mut softmax = OnlineSoftmax::new();\n", ""),
+            ("Tile::zeros()", "Tile::resume(o_before)"),
+            ("softmax.step(s, &mut acc)", "s.map(|x, at| 1.0 / (1.0 + (-x).exp()))"),
+            ("softmax.finish(acc)", "acc"),
+        ],
+        1,
+    ),
 ];
 
 /// A form as source text.

@@ -8,7 +8,8 @@ use super::bounds::Interval;
 use super::obstacles::{NotAttention, Obstacle, Place};
 use super::tiles::Tile;
 use crate::program::{
-    Axis, BinaryOp, Expr, LogBase, ParamId, ParamKind, Program, StateId, Stmt, TileOp, Value, ValueId,
+    Axis, BinaryOp, Expr, LogBase, ParamId, ParamKind, Program, Resumed, StateId, Stmt, TileOp, Value,
+    ValueId,
 };
 
 /// A program in the form `softmax(scores(Q Kᵀ)) V`.
@@ -36,6 +37,10 @@ pub struct Attention {
     pub seen: Interval,
     /// One more score of each row, of a column without a value.
     pub sink: Option<Expr>,
+    /// The log-sum-exps that the softmax begins with, and their base.
+    pub lse_before: Option<Resumed>,
+    /// The output that the accumulator begins with.
+    pub output_before: Option<ParamId>,
     /// Where the output goes, if it is stored.
     pub output: Option<ParamId>,
     /// Where the log-sum-exp goes, if it is stored.
@@ -91,6 +96,11 @@ impl Attention {
     /// the -1e9 and the like that stand for minus infinity, written in the map or read.
     pub fn has_huge_scores(&self) -> bool {
         self.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if expr.may_be_huge()))
+    }
+
+    /// Whether something joins a row at its end that is to be counted once, however its keys are split.
+    pub fn counts_once(&self) -> bool {
+        self.sink.is_some() || self.lse_before.is_some()
     }
 
     /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
@@ -161,6 +171,7 @@ impl Recogniser<'_> {
         let scores = self.scores(step);
         let (output, lse, lse_base) = self.stores(step);
         let sink = self.sink();
+        let (lse_before, output_before) = self.before(step);
         if let (Some(values), Some((_, keys, _))) = (&values, &scores) {
             self.check_values(values, keys);
         }
@@ -182,6 +193,8 @@ impl Recogniser<'_> {
             keep,
             seen,
             sink,
+            lse_before,
+            output_before,
             output,
             lse,
             lse_base,
@@ -211,13 +224,19 @@ impl Recogniser<'_> {
             let message = match param.kind {
                 ParamKind::Query if !std::mem::replace(&mut has_query, true) => continue,
                 ParamKind::Query => "a second `Query`: a kernel that is compiled has one".to_owned(),
-                ParamKind::RowInput => {
-                    format!("there are no kernels yet that read a `{}`", param.kind.ty().name)
+                ParamKind::RowInput if !self.is_before(ParamId(index)) => {
+                    let message = "kernels read a `RowInput` as what a softmax begins as: write `OnlineSoftmax::resume({})`";
+                    message.replace("{}", &param.name)
                 }
                 _ => continue,
             };
             self.stop(Place::Param(ParamId(index)), message);
         }
+    }
+
+    /// Whether a state begins as this parameter has it.
+    fn is_before(&self, param: ParamId) -> bool {
+        self.program.states.iter().any(|state| state.from.is_some_and(|from| from.param == param))
     }
 
     /// What `tile` loads, if it does nothing else.
@@ -274,7 +293,8 @@ impl Recogniser<'_> {
         }
         let (k, v, table) = (keys.param, values.source.param, keys.table);
         let (normalised, weights, scale, keep, seen) = (false, Vec::new(), None, None, Interval::ALL);
-        let (sink, lse) = (None, None);
+        let (sink, lse, lse_before) = (None, None, None);
+        let output_before = program.states[acc.0].from.map(|from| from.param);
         Some(Attention {
             q,
             k,
@@ -287,6 +307,8 @@ impl Recogniser<'_> {
             keep,
             seen,
             sink,
+            lse_before,
+            output_before,
             output,
             lse,
             lse_base: LogBase::E,
@@ -479,6 +501,21 @@ impl Recogniser<'_> {
         }
         ops.reverse();
         (ops, at)
+    }
+
+    /// What the softmax and its accumulator begin as.
+    fn before(&mut self, step: Step) -> (Option<Resumed>, Option<ParamId>) {
+        let from = |state: StateId| self.program.states[state.0].from;
+        let (lse, output) = (from(step.softmax), from(step.acc));
+        if let (None, Some(output)) = (lse, output) {
+            let (softmax, name) = (self.state(step.softmax), self.param(output.param));
+            let message = format!(
+                "`{name}` weighs what its log-sum-exp says, and `{softmax}` begins anew: begin it with \
+                 `OnlineSoftmax::resume(lse)`"
+            );
+            self.stop(Place::Param(output.param), message);
+        }
+        (lse, output.map(|from| from.param))
     }
 
     /// The sink of the softmax. A valid program has it of the one that steps, or of one that nothing is made of.

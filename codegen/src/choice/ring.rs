@@ -62,12 +62,16 @@ fn small_blocks_are_too_much(spec: &Spec) -> bool {
 
 /// Whether a kernel gets along with 128 rows of 128 dimensions, which leave no register free. ptxas has been seen to: without
 /// map and mask, or with a right end that goes with the row. With other masks and maps it spills some ten to thirty, and
-/// so it does with a left end where a planned kernel reads its item three times over, or a block is wider than a tile.
+/// so it does with a left end where a planned kernel reads its item three times over, or a block is wider than a tile, and where
+/// it reads an earlier output at its end.
 fn fits_tightly(spec: &Spec, attention: &Attention, kept: &Interval) -> bool {
     let is_plain = attention.scores.is_empty() && *kept == Interval::ALL;
     let follows_row = kept.hi.as_ref().is_some_and(Bound::uses_row);
     let wide_blocks = spec.block_size.is_some_and(|size| size > 64);
-    (is_plain || follows_row) && !(kept.lo.is_some() && (spec.work.is_planned() || wide_blocks))
+    let begins_anew = attention.output_before.is_none();
+    begins_anew
+        && (is_plain || follows_row)
+        && !(kept.lo.is_some() && (spec.work.is_planned() || wide_blocks))
 }
 
 /// The schedule of a spec; `None` where the table has no row for it.

@@ -10,8 +10,8 @@ use super::signature::Signature;
 use super::written::Written;
 use crate::analysis::obstacles::Place;
 use crate::program::{
-    Access, Arguments, Axis, Dim, Method, ParamId, ParamKind, Program, State, StateId, StateKind, Stmt,
-    TileLoop, TileOp, TileType, Value, ValueId,
+    Access, Arguments, Axis, Dim, Method, ParamId, ParamKind, Program, Resumed, State, StateId, StateKind,
+    Stmt, TileLoop, TileOp, TileType, Value, ValueId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +85,8 @@ pub(super) struct Body<'a> {
 pub(super) struct DraftState {
     pub name: syn::Ident,
     pub kind: DraftKind,
+    /// What it begins as, if not anew.
+    pub from: Option<Resumed>,
     /// Something was done with it, right or wrong.
     pub touched: bool,
     /// What was added to it is in error: its type is not known for that.
@@ -203,7 +205,7 @@ impl<'a> Body<'a> {
             let same = self.states.iter().filter(|other| other.name == state.name).count();
             let name =
                 if same == 1 { state.name.to_string() } else { format!("{}.{}", state.name, states.len()) };
-            states.push(State { name, kind });
+            states.push(State { name, kind, from: state.from });
         }
         let [prologue, body, epilogue] = self.statements;
         let program = Program {

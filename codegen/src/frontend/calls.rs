@@ -7,7 +7,8 @@ use super::expr::plain_name;
 use super::scalars;
 use super::scope::Operand;
 use crate::program::{
-    Axis, BinaryOp, Expr, Generic, Method, ParamId, ParamKind, ScalarType, TileOp, TileType, ValueId, random,
+    Axis, BinaryOp, Expr, Generic, LogBase, Method, ParamId, ParamKind, Resumed, ScalarType, TileOp,
+    TileType, ValueId, random,
 };
 use quote::ToTokens;
 use syn::Token;
@@ -224,9 +225,27 @@ impl Body<'_> {
                     self.errors.push(call, message);
                     Operand::Broken
                 }
-                Some([]) => Operand::NewSoftmax,
+                Some([]) => Operand::NewSoftmax(None),
                 None => Operand::Broken,
             },
+            (Some("OnlineSoftmax"), "default") => {
+                self.errors.push(path, "an online softmax begins with `OnlineSoftmax::new()`");
+                Operand::Broken
+            }
+            (Some("OnlineSoftmax"), "resume" | "resume_base2") => {
+                let base = if name == "resume" { LogBase::E } else { LogBase::Two };
+                match self.resumed(call, path, ParamKind::RowInput, "OnlineSoftmax::resume(lse)") {
+                    Some(param) => Operand::NewSoftmax(Some(Resumed { param, base })),
+                    None => Operand::Broken,
+                }
+            }
+            (Some("Tile"), "resume") => {
+                let param = self.resumed(call, path, ParamKind::Input, "Tile::resume(o)");
+                match param.and_then(|param| Some((param, self.tile_of(param)?))) {
+                    Some((param, ty)) => Operand::ResumedTile(Resumed { param, base: LogBase::E }, ty),
+                    None => Operand::Broken,
+                }
+            }
             (Some("Tile" | "RowVector" | "ColVector"), "zeros") => {
                 match self.args(path, &call.args, "Tile::zeros()") {
                     Some([]) => {
@@ -249,6 +268,36 @@ impl Body<'_> {
                 Operand::Broken
             }
             _ => self.marked_call(call, path),
+        }
+    }
+
+    /// What a state begins as: a parameter of this kind.
+    fn resumed(
+        &mut self,
+        call: &syn::ExprCall,
+        path: &syn::ExprPath,
+        kind: ParamKind,
+        usage: &str,
+    ) -> Option<ParamId> {
+        let [arg] = self.args(path, &call.args, usage)?;
+        let operand = self.eval(arg);
+        if let Operand::Param(param) = operand {
+            self.touched[param.0] = true;
+        }
+        match operand {
+            Operand::Broken => None,
+            Operand::Param(param) if self.param_kind(param) == Some(kind) && self.owned() == Axis::Rows => {
+                Some(param)
+            }
+            other => {
+                let (what, ty) = (self.describe(&other), kind.ty().usage());
+                let message = format!(
+                    "rows that an instance owns begin where a kernel over other keys ended, `{usage}` of a parameter that is a \
+                     `{ty}`; this is {what}"
+                );
+                self.errors.push(arg, message);
+                None
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::diagnostics::Errors;
 use super::signature::last_name;
-use crate::program::{Access, DType, Element, Generic, MOST_ELEMENTS};
+use crate::program::{DType, Element, Generic, MOST_ELEMENTS};
 use syn::{GenericArgument, Type};
 
 /// The element types that a kernel has used so far, and the names that it can use.
@@ -24,12 +24,12 @@ impl Elements {
     }
 
     /// The element type that an argument names, a new one if no tensor has had it before. `ty` is the whole type, of a
-    /// parameter that is read or written.
+    /// parameter that is as outputs are, or as inputs.
     pub fn read(
         &mut self,
         arg: &GenericArgument,
         ty: &Type,
-        access: Access,
+        as_outputs: bool,
         errors: &mut Errors,
     ) -> Option<Element> {
         let Some(element) = self.parse(arg) else {
@@ -40,9 +40,12 @@ impl Elements {
         if next.0 == self.used.len() {
             self.used.push(element.clone());
         }
-        let (of_all, what) = match access {
-            Access::Read => (&mut self.of_inputs, "query, keys and values have one element type"),
-            Access::Write => (&mut self.of_outputs, "all outputs of a kernel have one element type"),
+        let (of_all, what) = match as_outputs {
+            false => (&mut self.of_inputs, "query, keys and values have one element type"),
+            true => (
+                &mut self.of_outputs,
+                "all outputs of a kernel, and what they begin as, have one element type",
+            ),
         };
         let first = *of_all.get_or_insert(next);
         if first != next {

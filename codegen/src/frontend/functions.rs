@@ -267,7 +267,8 @@ impl Body<'_> {
 
     /// A name that is called and that nothing explains.
     fn no_function(&mut self, path: &syn::ExprPath, name: &str) -> Operand {
-        let own = ["dot", "select", "OnlineSoftmax::new", "Tile::zeros"];
+        let own =
+            ["dot", "select", "OnlineSoftmax::new", "OnlineSoftmax::resume", "Tile::zeros", "Tile::resume"];
         let all: Vec<&str> = self.around.functions().into_iter().chain(own).collect();
         let near = did_you_mean(name, &all);
         let is_of_type = path.path.segments.iter().any(|segment| {

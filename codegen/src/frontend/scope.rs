@@ -1,6 +1,6 @@
 //! What names and expressions stand for.
 
-use crate::program::{Axis, Expr, ParamId, ScalarType, StateId, TileType, ValueId};
+use crate::program::{Axis, Expr, ParamId, Resumed, ScalarType, StateId, TileType, ValueId};
 use std::collections::HashMap;
 
 /// What an expression evaluates to at compile time.
@@ -14,8 +14,10 @@ pub(super) enum Operand {
     Softmax(StateId),
     /// `Tile::zeros()`, its type where it is written out.
     Zeros(Option<TileType>),
-    /// `OnlineSoftmax::new()`
-    NewSoftmax,
+    /// `Tile::resume(o)`, an accumulator of this type.
+    ResumedTile(Resumed, TileType),
+    /// `OnlineSoftmax::new()`, `OnlineSoftmax::resume(lse)`
+    NewSoftmax(Option<Resumed>),
     /// `k.tiles()`, `q.tiles()`
     Tiles(ParamId),
     /// The loop's variable.

@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             (Arguments::None, []) => return Some((row.kind, None)),
             (Arguments::None, _) => format!("`{name}` takes no arguments"),
             (Arguments::ElementAndDim, [element, dim]) => {
-                let element = self.elements.read(element, ty, row.access, self.errors);
+                let element = self.elements.read(element, ty, row.kind.is_as_outputs(), self.errors);
                 let dim = self.dims.read(dim, self.errors);
                 return Some((row.kind, Some((element?, dim?))));
             }

@@ -5,7 +5,7 @@ use super::expr::plain_name;
 use super::scope::{Binding, Operand, Part};
 use super::signature::scalar_type;
 use crate::analysis::obstacles::Place;
-use crate::program::{StateId, Stmt};
+use crate::program::{Resumed, StateId, Stmt};
 use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{Pat, Type};
@@ -122,7 +122,9 @@ impl Body<'_> {
             (Operand::Scalar(_, known), Some(written), _) => *known == written,
             (Operand::Tile(_, known), _, Some(written)) => *known == written,
             (Operand::Zeros(None), _, Some(written)) => return Operand::Zeros(Some(written)),
-            (Operand::Zeros(Some(known)), _, Some(written)) => *known == written,
+            (Operand::Zeros(Some(known)) | Operand::ResumedTile(_, known), _, Some(written)) => {
+                *known == written
+            }
             // A number as a tile, or the other way round.
             (_, Some(_), _) | (Operand::Scalar(..), _, Some(_)) => false,
             // `_`, or a type that says nothing that we need.
@@ -144,11 +146,14 @@ impl Body<'_> {
                 Operand::Tile(id, ty)
             }
             Operand::Zeros(ty) => self
-                .begin_state(name, DraftKind::Accumulator(ty.map_or(Draft::Open, Draft::Is)), value)
+                .begin_state(name, DraftKind::Accumulator(ty.map_or(Draft::Open, Draft::Is)), None, value)
                 .map_or(Operand::Broken, Operand::Accumulator),
-            Operand::NewSoftmax => {
-                self.begin_state(name, DraftKind::Softmax, value).map_or(Operand::Broken, Operand::Softmax)
-            }
+            Operand::ResumedTile(from, ty) => self
+                .begin_state(name, DraftKind::Accumulator(Draft::Is(ty)), Some(from), value)
+                .map_or(Operand::Broken, Operand::Accumulator),
+            Operand::NewSoftmax(from) => self
+                .begin_state(name, DraftKind::Softmax, from, value)
+                .map_or(Operand::Broken, Operand::Softmax),
             Operand::Accumulator(id) | Operand::Softmax(id) => {
                 let state = self.state_name(id);
                 self.errors
@@ -193,14 +198,20 @@ impl Body<'_> {
         }
     }
 
-    fn begin_state(&mut self, name: &syn::Ident, kind: DraftKind, value: &syn::Expr) -> Option<StateId> {
+    fn begin_state(
+        &mut self,
+        name: &syn::Ident,
+        kind: DraftKind,
+        from: Option<Resumed>,
+        value: &syn::Expr,
+    ) -> Option<StateId> {
         if self.part != Part::Prologue {
             let message = "this would begin anew for every column tile: move it before the loop";
             self.errors
                 .push(value, if self.part == Part::Loop { message } else { "begin it before the loop" });
             return None;
         }
-        self.states.push(DraftState { name: name.clone(), kind, touched: false, has_lost: false });
+        self.states.push(DraftState { name: name.clone(), kind, from, touched: false, has_lost: false });
         Some(StateId(self.states.len() - 1))
     }
 

@@ -211,7 +211,7 @@ impl Kernel<'_> {
         let packed = self.param(Meaning::PackedHeads);
         let is_paged = self.attention.table.is_some();
         let is_partial = self.spec.work == crate::spec::Work::Partials;
-        let counts_sinks = is_partial && self.attention.sink.is_some();
+        let counts_sinks = is_partial && self.attention.counts_once();
         let b = &mut self.b;
         let mut word = |group: &str, word: Word| b.ld_constant(Type::U32, group, item, word.offset());
         let q_begin = word("q_begin", Word::QBegin);

@@ -3,7 +3,7 @@
 //! Query, keys and values have one, which [`Program::input_element`] is. The output has the same, or one of its own, which
 //! [`Program::output_element`] is.
 
-use super::{Access, DType, Generic, ParamId, ParamKind, Program};
+use super::{DType, Generic, ParamId, ParamKind, Program};
 
 /// Most element types of a program: that of what it reads, and that of what it writes.
 pub(crate) const MOST_ELEMENTS: usize = 2;
@@ -54,12 +54,12 @@ impl Program {
     pub fn input_element(&self) -> &Generic<DType> {
         // A program that is not valid may not have it.
         static NONE: Generic<DType> = Generic::Open(String::new());
-        self.element_of(Access::Read).unwrap_or(&NONE)
+        self.element_of(false).unwrap_or(&NONE)
     }
 
     /// The element type of the output; that of the inputs, of a program without one.
     pub fn output_element(&self) -> &Generic<DType> {
-        self.element_of(Access::Write).unwrap_or_else(|| self.input_element())
+        self.element_of(true).unwrap_or_else(|| self.input_element())
     }
 
     /// What a table of numbers holds, where query, keys and values are of `input`.
@@ -70,10 +70,10 @@ impl Program {
         }
     }
 
-    /// That of the first tensor that is read, or written: all have the same.
-    fn element_of(&self, access: Access) -> Option<&Generic<DType>> {
-        let of_access = self.params.iter().filter(|param| param.kind.ty().access == access);
-        let element = of_access.filter_map(|param| param.element).next()?;
+    /// That of the first tensor that is as outputs are, or as inputs: all have the same.
+    fn element_of(&self, as_outputs: bool) -> Option<&Generic<DType>> {
+        let alike = self.params.iter().filter(|param| param.kind.is_as_outputs() == as_outputs);
+        let element = alike.filter_map(|param| param.element).next()?;
         self.elements.get(element.0)
     }
 

@@ -23,6 +23,8 @@ pub enum ParamKind {
     BlockTable,
     /// `Output<T, E>`, whose element type may be another than that of the inputs.
     Output,
+    /// `Input<T, E>`: what an `Output` begins as, of its element type.
+    Input,
     /// `RowInput`: a number for each query and query head, as a `RowOutput` holds them.
     RowInput,
     /// `RowOutput`
@@ -291,6 +293,16 @@ pub static TYPES: &[ParamType] = &[
     },
     ParamType { kind: ParamKind::Output, name: "Output", axes: Q_SHAPE, doc: "Output", ..OUTPUT },
     ParamType {
+        kind: ParamKind::Input,
+        name: "Input",
+        axes: Q_SHAPE,
+        along: Some(Axis::Rows),
+        storage: Storage::Plain,
+        noun: "earlier output",
+        doc: "What the output begins as: that of a kernel over other keys",
+        ..TENSOR
+    },
+    ParamType {
         kind: ParamKind::RowInput,
         name: "RowInput",
         arguments: Arguments::None,
@@ -417,6 +429,11 @@ impl ParamType {
 }
 
 impl ParamKind {
+    /// Whether its element type is that of outputs.
+    pub fn is_as_outputs(self) -> bool {
+        self == ParamKind::Input || self.ty().access == Access::Write
+    }
+
     /// Whether each sequence has, or may have, numbers of its own in it, of which an index counts.
     pub fn is_of_sequence(self) -> bool {
         match self {
@@ -529,7 +546,8 @@ mod tests {
     #[test]
     fn every_kind_has_a_row() {
         use ParamKind::*;
-        let tensors = [Query, Keys, Values, PagedKeys, PagedValues, BlockTable, Output, RowInput, RowOutput];
+        let tensors =
+            [Query, Keys, Values, PagedKeys, PagedValues, BlockTable, Output, Input, RowInput, RowOutput];
         let tensors = tensors.into_iter().chain([KeyOutput, ColOutput, Bias(None), BitMask]);
         let scalars = [ScalarType::F32, ScalarType::I32, ScalarType::Bool].map(Scalar);
         let vectors = Along::ALL.map(|along| {

@@ -371,14 +371,25 @@ pub struct State {
     pub name: String,
     /// What it is.
     pub kind: StateKind,
+    /// Where another kernel's ended, if it does not begin anew.
+    pub from: Option<Resumed>,
+}
+
+/// What a state begins as: what a kernel over other keys gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// Of a softmax a `RowInput`, log-sum-exps; of an accumulator an `Input`.
+    pub param: ParamId,
+    /// The base of the log-sum-exps.
+    pub base: LogBase,
 }
 
 /// Kinds of states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateKind {
-    /// `OnlineSoftmax::new()`: row maximum and row sum.
+    /// `OnlineSoftmax::new()`, or `resume(lse)`: row maximum and row sum.
     OnlineSoftmax,
-    /// `Tile::zeros()`, an accumulator of this type.
+    /// `Tile::zeros()`, or `Tile::resume(o)`, an accumulator of this type.
     Accumulator(TileType),
 }
 

@@ -5,8 +5,8 @@
 //! written as in the source, with `x`, `y`, `row`, `col`, `head` and `seq` for what the closure was given.
 
 use super::{
-    Arguments, Axis, BinaryOp, Dim, Element, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType,
-    StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, ValueId, Vector,
+    Arguments, Axis, BinaryOp, Dim, Element, Expr, Generic, Param, ParamId, ParamKind, Program, Resumed,
+    ScalarType, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, ValueId, Vector,
 };
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -22,10 +22,15 @@ impl Display for Program {
             writeln!(f, "  @{}: {}", param.name, self.param_type(param))?;
         }
         for state in &self.states {
-            match state.kind {
-                StateKind::OnlineSoftmax => writeln!(f, "  state {}: online softmax", state.name)?,
-                StateKind::Accumulator(ty) => {
-                    writeln!(f, "  state {}: {} = 0", state.name, self.tile_text(ty))?;
+            match (state.kind, state.from) {
+                (StateKind::OnlineSoftmax, None) => writeln!(f, "  state {}: online softmax", state.name)?,
+                (StateKind::OnlineSoftmax, Some(Resumed { param, base })) => {
+                    let (lse, method) = (printer.param(param), base.method());
+                    writeln!(f, "  state {}: online softmax from {method} {lse}", state.name)?;
+                }
+                (StateKind::Accumulator(ty), from) => {
+                    let from = from.map_or_else(|| "0".to_owned(), |from| printer.param(from.param));
+                    writeln!(f, "  state {}: {} = {from}", state.name, self.tile_text(ty))?;
                 }
             }
         }

@@ -112,6 +112,7 @@ impl Program {
         self.check_elements()?;
         self.check_dims()?;
         self.expect(self.main_loop.over, Method::Tiles)?;
+        self.check_states()?;
         let names = self.value_names();
         let mut check =
             Check { program: self, names, live: Vec::new(), defined: vec![false; self.values.len()] };
@@ -143,7 +144,7 @@ impl Program {
             if element.0 >= self.elements.len() {
                 return Err(ProgramError::BadId { what: "element type", index: element.0 });
             }
-            let of_all = if ty.access == Access::Write { &mut of_outputs } else { &mut of_inputs };
+            let of_all = if param.kind.is_as_outputs() { &mut of_outputs } else { &mut of_inputs };
             if *of_all.get_or_insert(element) != element {
                 return Err(ProgramError::Shape(
                     "query, keys and values have one element type, and all outputs have one",
@@ -153,6 +154,29 @@ impl Program {
         let is_tensors = |index| [of_inputs, of_outputs].contains(&Some(Element(index)));
         if !(0..self.elements.len()).all(is_tensors) {
             return Err(ProgramError::Shape("an element type is that of some tensor"));
+        }
+        Ok(())
+    }
+
+    /// What a state begins as is of its kind, and of its type.
+    fn check_states(&self) -> Result<(), ProgramError> {
+        for state in &self.states {
+            let Some(from) = state.from else { continue };
+            let param = self.params.get(from.param.0);
+            let param = param.ok_or(ProgramError::BadId { what: "parameter", index: from.param.0 })?;
+            let fits = match (state.kind, param.kind) {
+                (StateKind::OnlineSoftmax, ParamKind::RowInput) => true,
+                (StateKind::Accumulator(ty), ParamKind::Input) => {
+                    ty == self.tile_of(from.param, Axis::Rows)? && self.owned() == Axis::Rows
+                }
+                _ => false,
+            };
+            if !fits {
+                return Err(ProgramError::WrongKind {
+                    name: param.name.clone(),
+                    used_as: "what a state begins as",
+                });
+            }
         }
         Ok(())
     }

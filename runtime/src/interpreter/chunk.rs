@@ -13,7 +13,9 @@ use super::softmax::OnlineSoftmax;
 use super::tile::Tile;
 use crate::rounding::Precision;
 use crate::scalar::HostArgument;
-use flashpage_codegen::program::{Axis, Program, StateId, StateKind, Stmt, TileOp, TileType, ValueId};
+use flashpage_codegen::program::{
+    Axis, Program, Resumed, StateId, StateKind, Stmt, TileOp, TileType, ValueId,
+};
 use flashpage_codegen::schedule::F32Products;
 
 /// What all chunks of a run share.
@@ -56,9 +58,17 @@ pub(super) fn run<T: Real>(shared: &Shared<'_>, own: &Own<'_>, passes: &[Pass<T>
         // No accumulator lies along the axis that the loop runs over.
         Axis::Rows | Axis::Cols => lines,
     };
-    let states = program.states.iter().map(|state| match state.kind {
-        StateKind::OnlineSoftmax => State::Softmax(OnlineSoftmax::new(lines)),
-        StateKind::Accumulator(ty) => State::Accumulator(Tile::zeros(ty, extent)),
+    let read = |from: Resumed| -> Tile<T> {
+        shared.inputs.tile((from.param, None), own.sequence, own.heads, own.indices)
+    };
+    let states = program.states.iter().map(|state| match (state.kind, state.from) {
+        (StateKind::OnlineSoftmax, None) => State::Softmax(OnlineSoftmax::new(lines)),
+        (StateKind::OnlineSoftmax, Some(from)) => {
+            let natural = |lse: T| lse.wide() / from.base.from_natural();
+            State::Softmax(OnlineSoftmax::resumed(read(from).into_rows().into_iter().map(natural).collect()))
+        }
+        (StateKind::Accumulator(ty), None) => State::Accumulator(Tile::zeros(ty, extent)),
+        (StateKind::Accumulator(_), Some(from)) => State::Accumulator(read(from)),
     });
     let states = states.collect();
     let values = program.values.iter().map(|_| None).collect();
@@ -319,7 +329,9 @@ impl<T: Real> Chunk<'_, T> {
         let precision = self.shared.precision;
         let probabilities = scores.changed(|data| {
             for (row, line) in data.chunks_exact_mut(width).enumerate() {
-                rescale.push(softmax.step(row, line));
+                let had_seen = softmax.has_seen(row);
+                let factor = softmax.step(row, line);
+                rescale.push(had_seen.then_some(factor));
                 T::round_all(precision, line);
             }
         });
@@ -327,7 +339,9 @@ impl<T: Real> Chunk<'_, T> {
         let width = acc.cols.max(1);
         *acc = acc.take().changed(|data| {
             for (line, factor) in data.chunks_exact_mut(width).zip(rescale) {
-                line.iter_mut().for_each(|x| *x = T::narrow(x.wide() * factor));
+                // Of a row that had seen nothing there is nothing, whatever it began as.
+                let scaled = |x: &T| factor.map_or(0.0, |factor| x.wide() * factor);
+                line.iter_mut().for_each(|x| *x = T::narrow(scaled(x)));
             }
         });
         probabilities

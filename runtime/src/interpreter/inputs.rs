@@ -105,6 +105,9 @@ impl<'a> Inputs<'a> {
                 inputs[read.0] = Some(Input::of(batch, read)?);
             }
         }
+        for from in program.states.iter().filter_map(|state| state.from) {
+            inputs[from.param.0] = Some(Input::of(batch, from.param)?);
+        }
         Ok(Inputs { batch, inputs, sources })
     }
 

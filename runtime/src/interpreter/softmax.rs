@@ -19,6 +19,17 @@ impl OnlineSoftmax {
         OnlineSoftmax { max: nothing.clone(), sum: vec![0.0; rows], sinks: nothing }
     }
 
+    /// Rows that have these log-sum-exps, of columns that were seen elsewhere; minus infinity where there were none.
+    pub(super) fn resumed(lse: Vec<f64>) -> OnlineSoftmax {
+        let sum = lse.iter().map(|lse| if *lse == f64::NEG_INFINITY { 0.0 } else { 1.0 }).collect();
+        OnlineSoftmax { sinks: vec![f64::NEG_INFINITY; lse.len()], max: lse, sum }
+    }
+
+    /// Whether a row has had a score above minus infinity.
+    pub(super) fn has_seen(&self, row: usize) -> bool {
+        self.max[row] != f64::NEG_INFINITY
+    }
+
     /// Takes in the scores of `row`, in natural units, and leaves `exp(score - new maximum)` in their place. Gives
     /// `exp(old maximum - new maximum)`, by which what was accumulated before is to be multiplied. What is added up
     /// are the exponentials before they are rounded to the tile's numbers.

@@ -26,6 +26,15 @@ use flashpage_ptx::words::{Opcode, Space, Type, Word};
 impl Hopper<'_> {
     /// O = 0 and a log-sum-exp of minus infinity, or what sinks make it.
     pub(super) fn store_nothing(&mut self, instance: &Instance, state: &State, uniforms: &Uniforms) {
+        let has_output = self.attention.output_before.is_some();
+        if has_output {
+            state
+                .acc
+                .iter()
+                .flatten()
+                .flatten()
+                .for_each(|element| drop(self.b.mov(Type::F32, element, 0.0f32)));
+        }
         let sums = self.finish_rows(instance, state, uniforms, state.softmax.sum.clone());
         if instance.part.is_some() {
             return self.store_partial(instance, state, &sums);
@@ -34,6 +43,9 @@ impl Hopper<'_> {
             self.store_lse(instance, state, &sums, lse);
         }
         if let Some(output) = self.attention.output {
+            if has_output {
+                return self.store_direct(instance, state, &sums, output);
+            }
             self.b.comment("O = 0");
             if self.form.direct {
                 return self.store_direct_zeros(instance, output);

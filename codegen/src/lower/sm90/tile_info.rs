@@ -220,7 +220,7 @@ impl Hopper<'_> {
         let is_partial = self.spec.work == crate::spec::Work::Partials;
         let mut part = is_partial.then(|| info.get(Field::Part));
         let mut has_sinks = None;
-        if let (Some(flagged), true) = (part.clone(), self.attention.sink.is_some()) {
+        if let (Some(flagged), true) = (part.clone(), self.attention.counts_once()) {
             has_sinks = Some(self.b.and(Type::B32, "has_sinks", &flagged, 1));
             part = Some(self.b.shr(Type::U32, "part", &flagged, 1));
         }
