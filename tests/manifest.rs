@@ -185,13 +185,16 @@ fn users() -> Vec<Entry> {
     let huge = HUGE
         .iter()
         .map(|(what, params, steps, _)| ((*what).to_owned(), kernel(Cache::Contiguous, params, steps)));
-    sources.extend(SOFTMAXES.iter().map(|form| (form.0.to_owned(), form_source(form))));
     sources.extend(huge);
+    let in_all = sources.len();
+    sources.extend(SOFTMAXES.iter().map(|form| (form.0.to_owned(), form_source(form))));
     let mut entries = Vec::new();
-    for (what, source) in sources {
+    for (number, (what, source)) in sources.into_iter().enumerate() {
         let program = program(&source);
         for arch in ARCHS {
-            for (shape, work) in shapes_and_works() {
+            // Of softmaxes every shape, each with one of the ways to get work.
+            let is_taken = |(index, _): &(usize, _)| number < in_all || (index / 3 + index + number) % 3 == 0;
+            for (_, (shape, work)) in shapes_and_works().enumerate().filter(is_taken) {
                 let spec = spec(&program, arch, shape, work, entries.len());
                 entries.push(Entry { name: format!("{arch} {what}:"), program: program.clone(), spec });
             }
