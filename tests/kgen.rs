@@ -104,6 +104,38 @@ fn emit() {
     kgen_in(folder.path(), &words(&format!("{args} -o no/such/folder/k.ptx"))).with(2);
 }
 
+/// What is emitted is right for any scale; what is emitted for positive ones is shorter, and right for those.
+#[test]
+fn emitted_kernels_take_any_scale() {
+    let folder = TempDir::new().unwrap();
+    let written = |scale: &str| format!("emit causal_attention --arch sm_90a {scale} -o case/kernel.ptx");
+    for (scale, positive_is_right) in [("-0.4", false), ("0", false), ("0.4", true)] {
+        let case = format!(
+            "case causal_attention --arch sm_90a --q-len 70 --kv-len 150 --set scale={scale} -o case"
+        );
+        kgen_in(folder.path(), &words(&case)).with(0);
+        kgen_in(folder.path(), &words("launch case/launch.json")).with(0);
+        kgen_in(folder.path(), &words(&written(""))).with(0);
+        kgen_in(folder.path(), &words("launch case/launch.json")).with(0);
+        kgen_in(folder.path(), &words(&written("--positive-scale"))).with(0);
+        kgen_in(folder.path(), &words("launch case/launch.json")).with(if positive_is_right { 0 } else { 1 });
+    }
+    // One that is written in the source is seen.
+    let source = std::fs::read_to_string("src/kernels.rs").unwrap();
+    let source = source.replace("use flashpage", "use other");
+    for (factor, is_folded) in [("0.125", true), ("-0.125", false), ("(1.0 / 8.0)", true), ("0.0", false)] {
+        let name = "one.rs:causal_attention";
+        let source = source.replace("* scale", &format!("* {factor}"));
+        let program = flashpage::codegen::frontend::parse_file(&source, Some("causal_attention")).unwrap();
+        let attention = flashpage::codegen::analysis::attention::recognise(&program, true).unwrap();
+        assert_eq!(attention.scale.is_some(), is_folded, "{factor}");
+        std::fs::write(folder.path().join("one.rs"), source).unwrap();
+        let [any, positive] = ["", "--positive-scale"]
+            .map(|more| kgen_in(folder.path(), &words(&format!("emit {name} {more}"))).with(0).out);
+        assert_eq!(any, positive, "{factor}");
+    }
+}
+
 #[test]
 fn explain() {
     let text = kgen(&words("explain sliding_window_attention --head-dim 128 --shape decode")).with(0).out;

@@ -98,6 +98,11 @@ impl Attention {
         self.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if expr.may_be_huge()))
     }
 
+    /// Whether the factor that is folded into the exponential is above zero whatever a launch is given.
+    pub fn has_literal_scale(&self) -> bool {
+        self.scale.as_ref().is_none_or(|scale| scale.literal().is_some())
+    }
+
     /// Whether something joins a row at its end that is to be counted once, however its keys are split.
     pub fn counts_once(&self) -> bool {
         self.sink.is_some() || self.lse_before.is_some()
@@ -584,6 +589,8 @@ fn split_scores(mut ops: Vec<ScoreOp>, fold_scale: bool) -> (Vec<ScoreOp>, Optio
             (true, false) => Some((b, a)),
             _ => None,
         };
+        // One that is written, and is not above zero, stays where it is, whatever was asked.
+        let split = split.filter(|(_, factor)| factor.literal().is_none_or(|factor| factor > 0.0));
         if let Some((inner, factor)) = split {
             scale = Some((**factor).clone());
             let inner = (**inner).clone();

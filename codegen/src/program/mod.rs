@@ -477,6 +477,22 @@ pub enum Expr {
     Select(Box<Expr>, Box<Expr>, Box<Expr>),
 }
 
+impl Expr {
+    /// The f32 that it is, if it is written in numbers alone.
+    pub fn literal(&self) -> Option<f32> {
+        match self {
+            Expr::Float(value) => Some(*value),
+            Expr::Unary(UnaryOp::Neg, a) => Some(-a.literal()?),
+            Expr::Unary(UnaryOp::Sqrt, a) => Some(a.literal()?.sqrt()),
+            Expr::Binary(BinaryOp::Add, a, b) => Some(a.literal()? + b.literal()?),
+            Expr::Binary(BinaryOp::Sub, a, b) => Some(a.literal()? - b.literal()?),
+            Expr::Binary(BinaryOp::Mul, a, b) => Some(a.literal()? * b.literal()?),
+            Expr::Binary(BinaryOp::Div, a, b) => Some(a.literal()? / b.literal()?),
+            _ => None,
+        }
+    }
+}
+
 /// Operators of one operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]

@@ -1,11 +1,11 @@
 //! `kgen list`, `kgen emit`, `kgen explain`: what can be read without running anything.
 
-use crate::kernel::Target;
+use crate::kernel::{Target, program};
 use crate::{Failure, Outcome, picture};
 use clap::Args;
-use flashpage::codegen::Compiled;
 use flashpage::codegen::choice::RolesRow;
 use flashpage::codegen::schedule::Schedule;
+use flashpage::codegen::{Compiled, Spec, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::Tools;
 use serde_json::json;
@@ -52,6 +52,10 @@ pub struct Emit {
     kernel: String,
     #[command(flatten)]
     target: Target,
+    /// The score scale that the kernel will be given is above zero: it is folded into the exponential, which saves an
+    /// instruction a score. A launch sees for itself
+    #[arg(long)]
+    positive_scale: bool,
     /// Where to write; standard output if absent
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -59,7 +63,13 @@ pub struct Emit {
 
 impl Emit {
     pub fn run(&self) -> Outcome {
-        let (_, compiled) = self.target.compile(&self.kernel)?;
+        let program = program(&self.kernel)?;
+        let spec = self.target.spec(&program);
+        let folded = compile(&program, &spec)?;
+        let compiled = match self.positive_scale || folded.attention.has_literal_scale() {
+            true => folded,
+            false => compile(&program, &Spec { fold_scale: false, ..spec })?,
+        };
         let text = compiled.text();
         match &self.output {
             None => print!("{text}"),
