@@ -69,7 +69,7 @@ fn shared_prefixes_are_computed_once() {
     type Case<'a> = (&'a str, &'a [(usize, usize)], usize, usize, usize, &'a [SharedPrefix], Option<usize>);
     let decode: &[(usize, usize)] = &[(1, 200), (1, 193), (1, 260), (1, 224), (1, 77)];
     let mixed: &[(usize, usize)] = &[(1, 40), (40, 300), (1, 210), (0, 200), (7, 240), (3, 90), (2, 64)];
-    let table: [Case; 12] = [
+    let table: [Case; 15] = [
         ("paged_full_attention", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
         ("paged_full_attention", decode, 3, 1, 4, &[prefix(0..4, 132)], Some(3)),
         ("paged_attention", decode, 8, 1, 24, &[prefix(0..4, 168)], None),
@@ -84,6 +84,11 @@ fn shared_prefixes_are_computed_once() {
         ("sunk_paged", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
         // What is dropped goes by row and sequence, which a prefix of several has not.
         ("dropping_paged", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
+        // Windows that all of a prefix lies in, and of which it does not.
+        ("paged_attention, a window of 261", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
+        ("paged_attention, a window of 259", decode, 4, 2, 16, &[prefix(0..4, 192)], None),
+        // What is asked of the column alone, and a bias that all sequences have.
+        ("biased_paged", mixed, 4, 2, 16, &[prefix(1..5, 192)], Some(3)),
     ];
     let causal = causal_paged::program();
     for arch in ARCHS {
@@ -94,7 +99,8 @@ fn shared_prefixes_are_computed_once() {
                 "causal_paged" => causal,
                 "sunk_paged" => sunk_paged::program(),
                 "dropping_paged" => dropping_paged::program(),
-                kernel => stock(kernel),
+                "biased_paged" => biased_paged::program(),
+                kernel => stock(kernel.split(',').next().unwrap()),
             };
             let problem = Problem {
                 lens: lens.to_vec(),
@@ -102,16 +108,26 @@ fn shared_prefixes_are_computed_once() {
                 kv_heads: *kv_heads,
                 block_size: *block_size,
                 seed: seed as u64,
+                scalars: kernel
+                    .split("window of ")
+                    .skip(1)
+                    .map(|window| ("window".to_owned(), window.parse().unwrap()))
+                    .collect(),
                 ..Problem::default()
             };
             let inputs = problem.inputs(&device, program).unwrap();
             let table = shared(&device, &inputs, *block_size, prefixes);
-            let arguments = with_table(&inputs, &table);
+            let mut arguments = with_table(&inputs, &table);
+            let bias: Vec<f32> = (0..4 * 300).map(|index| (index % 13) as f32 * 0.2).collect();
+            let bias = Tensor::from_slice(&device, &bias, &[1, 4, 1, 300]).unwrap();
+            if let (Some(Argument::Vector(own)), "biased_paged") = (arguments.last_mut(), *kernel) {
+                *own = &bias;
+            }
             let options = PlanOptions { parts: *parts, always_cascade: true, ..PlanOptions::default() };
             let how = (cascading(&problem), options);
             let plan = judge_arguments(&device, program, &arguments, how, prefixes).unwrap();
-            // A window of the stock kernel is a mask with a left end.
-            let expected = if matches!(*kernel, "paged_attention" | "dropping_paged") { 0 } else { 1 };
+            let is_refused = matches!(*kernel, "paged_attention, a window of 259" | "dropping_paged");
+            let expected = if is_refused { 0 } else { 1 };
             assert!(plan.groups.len() >= expected, "{plan}");
             assert_eq!(plan.groups.is_empty(), expected == 0, "{plan}");
         }
@@ -163,6 +179,30 @@ pub fn sunk_paged<T: Element, const D: usize>(
         acc += dot(p, v.gather(table, cols));
     }
     softmax.sink(|at| sinks[at.head] + (at.row % 5) as f32 + at.seq as f32);
+    o.store(softmax.finish(acc));
+}
+
+/// Causal attention to some of the columns, with a bias of each.
+#[attention_kernel]
+pub fn biased_paged<T: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<T, D>,
+    scale: f32,
+    bias: Bias<f32>,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let s = dot(q, k.gather(table, cols).t()) * scale;
+        let s = s.mask(|at| at.col <= at.row).map(|x, at| x + bias.at(at.head, 0, at.col));
+        let s = s.mask(|at| at.col % 5 != 3);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
     o.store(softmax.finish(acc));
 }
 

@@ -52,8 +52,16 @@ impl Interval {
     const UNKNOWN: Interval = Interval { lo: None, hi: None, exact: false };
 
     /// The interval of `keep`.
-    pub(super) fn of(keep: &Expr) -> Interval {
+    pub fn of(keep: &Expr) -> Interval {
         interval(keep, false)
+    }
+}
+
+/// The conditions that `keep` is the conjunction of.
+pub fn conjuncts(keep: &Expr) -> Vec<&Expr> {
+    match keep {
+        Expr::Binary(BinaryOp::And, a, b) => [conjuncts(a), conjuncts(b)].concat(),
+        condition => vec![condition],
     }
 }
 

@@ -1,6 +1,6 @@
 //! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors and tables.
 
-use crate::program::{Along, Expr, ParamId, ParamKind, Program, Stmt, TileOp};
+use crate::program::{Expr, ParamId, ParamKind, Program, Stmt, TileOp};
 
 impl Program {
     /// Every scalar expression.
@@ -47,17 +47,5 @@ impl Program {
     pub fn asks_lens(&self, expr: &Expr) -> bool {
         expr.any(&mut |leaf| matches!(leaf, Expr::QLen | Expr::KvLen | Expr::Query))
             || !self.own_numbers(expr).is_empty()
-    }
-
-    /// Whether `expr` may differ between sequences, rows and columns being the same.
-    pub fn depends_on_sequence(&self, expr: &Expr) -> bool {
-        let is_by_sequence = |leaf: &Expr| match leaf {
-            Expr::Index(param, _) => matches!(
-                self.params[param.0].kind,
-                ParamKind::Vector(vector) if vector.along != Along::Heads
-            ),
-            leaf => *leaf == Expr::Seq,
-        };
-        self.asks_lens(expr) || expr.any(&mut |leaf| is_by_sequence(leaf))
     }
 }

@@ -95,7 +95,7 @@ impl Planner {
             notes.push("prefixes are not shared: set `Capacity::cascade` to have the kernels for it".into());
             return Vec::new();
         }
-        if let Some(why) = cascade::obstacle(&self.program, &self.attention, visible) {
+        if let Some(why) = cascade::obstacle(batch, &self.attention, visible) {
             notes.push(format!("prefixes of `{}` are not shared: {why}", self.program.name));
             return Vec::new();
         }
@@ -115,6 +115,18 @@ impl Planner {
                 continue;
             }
             if rows == 0 || *tokens == 0 {
+                continue;
+            }
+            // Over the prefix, rows count as those of one sequence that has it alone before them.
+            let queries: usize = sequences.clone().map(|sequence| starts.len_of(sequence)).sum();
+            let together = (*tokens as i64, (tokens + queries) as i64 - 1);
+            let sees_alike = |sequence: usize| {
+                let (q_len, kv_len) = (starts.len_of(sequence) as i64, batch.kv_lens[sequence] as i64);
+                let own = (kv_len - q_len, kv_len - 1);
+                q_len == 0 || visible.sees_alike(*tokens, own, sequence)
+            };
+            if !visible.sees_alike(*tokens, together, sequences.start) || !sequences.clone().all(sees_alike) {
+                notes.push(format!("{name} is not shared: the mask keeps rows from seeing all of it"));
                 continue;
             }
             let tiles = |rows: usize| rows.div_ceil(classes[class_of(classes, rows)].tile_rows);

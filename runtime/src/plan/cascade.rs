@@ -8,8 +8,10 @@
 //! the prefix and one for its own part, both written once and read once. A prefix is shared where the first saves at
 //! least [`WORTH`] times the second: part of what is saved would have come from L2.
 //!
-//! **Where it is possible.** Keys are paged, both an output is stored, and no score depends on the row's position or on
-//! the sequence; the mask, if any, lets every row see all columns before it. Else the plan says why not.
+//! **Where it is possible.** Keys are paged, an output is stored, and no score depends on the row's position or on the sequence:
+//! a table that all sequences have in common does not. What a mask asks of the row, every row has to fulfil over all of the
+//! prefix: a window that reaches back to its beginning is none; what it asks of the column alone may be anything. Else the plan
+//! says why not.
 
 use super::SharedPrefix;
 use super::error::PlanError;
@@ -17,7 +19,7 @@ use super::visible::Visible;
 use crate::args::Argument;
 use crate::batch::Batch;
 use flashpage_codegen::analysis::attention::{Attention, ScoreOp};
-use flashpage_codegen::program::{Expr, Program};
+use flashpage_codegen::program::{Along, Expr, ParamKind};
 
 /// How many times the traffic that merging adds must be saved.
 pub(super) const WORTH: usize = 2;
@@ -26,7 +28,7 @@ pub(super) const WORTH: usize = 2;
 const F32: usize = 4;
 
 /// Why a program's prefixes cannot be shared; `None` if they can.
-pub(super) fn obstacle(program: &Program, attention: &Attention, visible: &Visible) -> Option<&'static str> {
+pub(super) fn obstacle(batch: &Batch<'_>, attention: &Attention, visible: &Visible) -> Option<&'static str> {
     if attention.table.is_none() {
         return Some("its keys are not paged, so no two sequences have the same");
     }
@@ -37,18 +39,37 @@ pub(super) fn obstacle(program: &Program, attention: &Attention, visible: &Visib
         return Some("it has no softmax, by which results are merged");
     }
     let asks = |expr: &Expr, of: fn(&Expr) -> bool| expr.any(&mut |leaf| of(leaf));
-    let scores =
-        || attention.scores.iter().map(ScoreOp::expr).chain(&attention.scale).chain(&attention.weights);
-    if scores().any(|expr| asks(expr, |leaf| matches!(leaf, Expr::Row | Expr::Query))) {
+    let maps = attention.scores.iter().filter_map(|op| match op {
+        ScoreOp::Map(expr) => Some(expr),
+        // What rows see, the mask says of each batch.
+        ScoreOp::Mask(_) => None,
+    });
+    let mut maps = maps.chain(&attention.scale).chain(&attention.weights);
+    if maps.any(|expr| asks(expr, |leaf| matches!(leaf, Expr::Row | Expr::Query))) {
         return Some("its scores depend on the row's position, which differs between the sequences");
     }
-    if scores().chain(&attention.keep).any(|expr| program.depends_on_sequence(expr)) {
+    let all = attention.scores.iter().map(ScoreOp::expr);
+    let mut all = all.chain(&attention.scale).chain(&attention.weights).chain(&attention.keep);
+    if all.any(|expr| is_of_sequence(batch, expr)) {
         return Some("its scores or its mask depend on the sequence");
     }
-    if !visible.sees_all_before() {
-        return Some("its mask keeps rows from seeing all columns before them");
+    if visible.is_opaque() {
+        return Some("its mask depends on the row's position, which differs between the sequences");
     }
     None
+}
+
+/// Whether `expr` may differ between the sequences of a batch, rows and columns being the same.
+fn is_of_sequence(batch: &Batch<'_>, expr: &Expr) -> bool {
+    expr.any(&mut |leaf| match leaf {
+        Expr::Seq | Expr::QLen | Expr::KvLen | Expr::Query => true,
+        Expr::Index(param, _) | Expr::At(param, _) => match batch.program.params[param.0].kind {
+            ParamKind::Vector(vector) => vector.along != Along::Heads,
+            ParamKind::Bias(_) => batch.bias_shape(*param)[0] != 1,
+            _ => true,
+        },
+        _ => false,
+    })
 }
 
 /// A group that shares a prefix.
