@@ -30,6 +30,12 @@ pub fn drawn_0<T: Element, const D: usize>(
     lse.store(online.lse());
 }
 
+#[score_function]
+fn drawn_1_2(score: f32, at: At) -> f32 {
+    let result = if (at.row / 5 + 0 <= at.col) { score } else { score * 0.5 - 1.0 };
+    return result;
+}
+
 #[attention_kernel]
 pub fn drawn_1<T: Element, const D: usize>(
     o: Output<T, D>,
@@ -51,7 +57,7 @@ pub fn drawn_1<T: Element, const D: usize>(
     for tile in k.tiles() {
         let k = k.load(tile);
         let mut scores = ((dot(x0, k.t()).t().t()).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).mask(|place| (2 * place.col <= place.row + 62));
-        let mut scores = scores.map(|score, at| if (at.row / 5 + 0 <= at.col) { score } else { score * 0.5 - 1.0 });
+        let mut scores = scores.map(|a, b| drawn_1_2(a, b));
         let p = online.step(scores.mask(|place| (((place.col).max(place.col) >= m) || (((place.col).abs() + (-ids[place.head])) == m))), &mut acc);
         let p = p.map(|w, at| select(!(worths[at.col] * 4.0 < 0.3), -w, 0.0));
         acc += dot(k.t(), p.t()).t();
@@ -60,9 +66,16 @@ pub fn drawn_1<T: Element, const D: usize>(
     lse.store(online.lse());
 }
 
+#[score_function]
+fn drawn_2_0(dot: f32, at: At, scale: f32) -> f32 {
+    let result = if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 };
+    return result;
+}
+
 #[attention_kernel]
 pub fn drawn_2<T: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
+    before: RowInput,
     v: PagedValues<T, E>,
     tree: BitMask,
     n: i32,
@@ -74,10 +87,10 @@ pub fn drawn_2<T: Element, const D: usize, const E: usize>(
 ) {
     let x0 = q.tile();
     let mut sum = Tile::zeros();
-    let mut softmax = OnlineSoftmax::new();
+    let mut softmax = OnlineSoftmax::resume(before);
     for cols in table.tiles() {
         let keys = k.gather(table, cols);
-        let scores = (dot(x0, keys.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
+        let scores = (dot(x0, keys.t())).map(|a, b| drawn_2_0(a, b, scale));
         let weights = softmax.step(scores, &mut sum);
         let more = dot(weights.t().t(), v.gather(table, cols));
         sum += more;
@@ -94,12 +107,13 @@ pub fn drawn_3<T: Element, const D: usize>(
     wide: i32,
     flag: bool,
     k: PagedKeys<T, D>,
+    before: RowInput,
     q: Query<T, D>,
     table: BlockTable,
     lse: RowOutput,
 ) {
     let mut acc = Tile::zeros();
-    let mut online = OnlineSoftmax::new();
+    let mut online = OnlineSoftmax::resume(before);
     let x0 = q.tile().t();
     for block in table.tiles() {
         let k = k.gather(table, block);
@@ -166,22 +180,28 @@ pub fn drawn_5<T: Element, const D: usize>(
     o.store(result);
 }
 
+#[score_function]
+fn drawn_6_1(place: At, n: i32) -> bool {
+    if (place.row >= place.col - n) { return true; } else { return false; }
+}
+
 #[attention_kernel]
 pub fn drawn_6<T: Element, const D: usize>(
     other_keys: Keys<T, D>,
     scale: f32,
     o: Output<T, 64>,
+    before: RowInput,
     k: Keys<T, D>,
     n: i32,
     q: Query<T, D>,
 ) {
     let x0 = q.tile();
     let mut acc = Tile::zeros();
-    let mut online = OnlineSoftmax::new();
+    let mut online = OnlineSoftmax::resume(before);
     for tile in other_keys.tiles() {
         let values = k.load(tile).slice::<64>();
         let s = (dot(x0, k.load(tile).t())) * scale;
-        let weights = online.step(s.mask(|place| (place.row >= place.col - n)), &mut acc);
+        let weights = online.step(s.mask(|a| drawn_6_1(a, n)), &mut acc);
         let more = dot(weights.t().t(), values);
         acc += more;
     }
@@ -213,7 +233,7 @@ pub fn drawn_7<T: Element>(
         let weights = online.step(s.map(|x, place| (if (place.row - place.col < n) { x } else { (((shift * 0.03125)).abs() + 1.0).ln() })), &mut acc);
         acc += dot(values.t(), weights.t()).t();
     }
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
     o.store(online.finish(acc));
 }
 
@@ -273,6 +293,11 @@ pub fn drawn_9<const D: usize>(
     lse.store(softmax.lse());
 }
 
+#[score_function]
+fn drawn_10_0(x: f32, _: At, scale: f32) -> f32 {
+    x * scale
+}
+
 #[attention_kernel]
 pub fn drawn_10<T: Element, const E: usize>(
     wide: i32,
@@ -289,7 +314,7 @@ pub fn drawn_10<T: Element, const E: usize>(
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
     for cols in k.tiles() {
-        let mut s = (dot(x0, k.load(cols).t())).map(|x, _| x * scale);
+        let mut s = (dot(x0, k.load(cols).t())).map(|a, b| drawn_10_0(a, b, scale));
         let p = softmax.step(s, &mut sum);
         sum += dot(p, k.load(cols).slice::<E>());
     }
@@ -300,6 +325,7 @@ pub fn drawn_10<T: Element, const E: usize>(
 
 #[attention_kernel]
 pub fn drawn_11<T: Element>(
+    before: RowInput,
     o: Output<T, 32>,
     scale: f32,
     lse: RowOutput,
@@ -312,7 +338,7 @@ pub fn drawn_11<T: Element>(
 ) {
     const LIMIT: i32 = 40;
     let mut acc = Tile::<Rows, Dim<32>>::zeros();
-    let mut softmax = OnlineSoftmax::new();
+    let mut softmax = OnlineSoftmax::resume(before);
     let q = q.tile();
     for cols in k.tiles() {
         let k = k.load(cols);
@@ -444,6 +470,12 @@ pub fn drawn_15<T: Element, const D: usize, const E: usize>(
     lse.store(online.lse());
 }
 
+#[score_function]
+fn drawn_16_1(score: f32, place: At) -> f32 {
+    let result = ((({ let y = ((((place.seq).abs()) % 50) as f32 * 0.02); if y > 0.5 { y } else { 0.5 + (y - 0.5) * 0.25 } } + ((score).min(1.0)).exp2()) + (((score).min(1.0)).exp2() + { let y = score; if y > 0.25 { y } else { 0.25 + (y - 0.25) * 0.25 } })) * 0.5);
+    return result;
+}
+
 #[attention_kernel]
 pub fn drawn_16<T: Element>(
     kinds: PerQuery<i32>,
@@ -453,16 +485,17 @@ pub fn drawn_16<T: Element>(
     m: i32,
     wide: i32,
     k: Keys<T, 64>,
+    before: RowInput,
     lse: RowOutput,
     o: Output<T, 64>,
 ) {
     let reach = ((m).div_euclid(7)) % 100;
     let mut acc = Tile::zeros();
-    let mut online = OnlineSoftmax::new();
+    let mut online = OnlineSoftmax::resume_base2(before);
     let q = q.tile();
     for block in k.tiles() {
         let s = scale * (dot(k.load(block), q.t()).t());
-        let mut s = s.map(|score, place| ((({ let y = ((((place.seq).abs()) % 50) as f32 * 0.02); if y > 0.5 { y } else { 0.5 + (y - 0.5) * 0.25 } } + ((score).min(1.0)).exp2()) + (((score).min(1.0)).exp2() + { let y = score; if y > 0.25 { y } else { 0.25 + (y - 0.25) * 0.25 } })) * 0.5));
+        let mut s = s.map(drawn_16_1);
         let s: Tile<Rows, Cols> = {
             (s.map(|score, at| (-1.125f32 / (1.5 + (-1.125f32).abs())))).map(|x, at| (if ((at.row / 2 + 2 < at.col) != (((kinds[at.query] / (at.row % 3)) % 1) <= (((at.col).max(-90).min(90) as f32) as i32))) { ((((x).abs() + 0.5).powf(-0.5)).abs() + 1.0).log2() } else { ((-1.25f32).abs() * (1.0)) }))
         };
@@ -471,7 +504,7 @@ pub fn drawn_16<T: Element>(
         acc += more;
     }
     o.store(online.finish(acc));
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
 }
 
 #[attention_kernel]
@@ -499,7 +532,7 @@ pub fn drawn_17<T: Element>(
         let weights = online.step(scores, &mut sum);
         sum += dot(weights, k);
     }
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
 }
 
 #[attention_kernel]
@@ -525,8 +558,13 @@ pub fn drawn_18<T: Element, const D: usize, const E: usize>(
         let weights = softmax.step((dot(q, k.t())).map(|x, _| x * scale), &mut sum);
         sum += dot(weights, v);
     }
-    lse.store(softmax.lse());
+    lse.store(softmax.lse_base2());
     o.store(softmax.finish(sum));
+}
+
+#[score_function]
+fn drawn_19_1(score: f32, place: At) -> f32 {
+    (score).cos()
 }
 
 #[attention_kernel]
@@ -546,10 +584,10 @@ pub fn drawn_19<T: Element, const D: usize, const E: usize>(
     let queries = q.tile().t();
     for cols in k.tiles() {
         let keys = k.load(cols);
-        let p = online.step(((dot(queries.t().t().t(), keys.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).map(|score, place| (score).cos()), &mut acc);
+        let p = online.step(((dot(queries.t().t().t(), keys.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).map(|a, b| drawn_19_1(a, b)), &mut acc);
         acc += dot(p, v.load(cols));
     }
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
     o.store(online.finish(acc));
 }
 
@@ -580,6 +618,11 @@ pub fn drawn_20<T: Element>(
     o.store(result);
 }
 
+#[score_function]
+fn drawn_21_4(x: f32, at: At) -> f32 {
+    x.min(3.0)
+}
+
 #[attention_kernel]
 pub fn drawn_21<T: Element, const D: usize>(
     scale: f32,
@@ -598,13 +641,18 @@ pub fn drawn_21<T: Element, const D: usize>(
         let v = k.load(block);
         let mut scores = ((dot(k.load(block), x0.t()).t()).map(|x, _| x * scale)).mask(|at| (-0.25f32 < -0.875f32));
         let mut scores = scores.mask(|place| ((place.row * place.col) % (-7) <= 3));
-        scores = (scores.map(|score, at| score.min(3.0))).map(|x, at| x.min(3.0));
+        scores = (scores.map(|score, at| score.min(3.0))).map(|a, b| drawn_21_4(a, b));
         let p = online.step(scores, &mut sum);
         sum += dot(p, v);
     }
     online.sink(|at| -2.5 + at.head as f32);
     let result = online.finish(sum);
     o.store(result);
+}
+
+#[score_function]
+fn drawn_22_1(at: At) -> bool {
+    if ((at.row * at.col) % (-7) > 2) { return true; } else { return false; }
 }
 
 #[attention_kernel]
@@ -625,13 +673,13 @@ pub fn drawn_22<T: Element, const D: usize>(
     for tile in k.tiles() {
         let values = k.load(tile);
         let mut s = (dot(queries.t().t(), k.load(tile).t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
-        let s = s.mask(|at| ((at.row * at.col) % (-7) > 2));
+        let s = s.mask(|a| drawn_22_1(a));
         let mut s = s.map(|x, place| if (false && (({ let held = place.col; held + 2 } % 2) >= (if ((place.col - 40) / n != 4) { place.query } else { place.kv_len }))) { x } else { x * 0.5 - 1.0 });
         let mut s = s.mask(|at| (((at.row - at.col) % n < 3) || (((-0.625f32 * 2.0) < (((n).max(-90).min(90) as f32) * 0.5)) && ((at.col + at.head) % n != 4))));
         let weights = online.step(s.mask(|at| ((((26i32) ^ 21) + (if (((at.row).max(-90).min(90) as f32) < (((at.col).max(-90).min(90) as f32) * 2.0)) { at.q_len } else { n })) == { let part = at.row; part + 0 })), &mut acc);
         acc += dot(weights, values);
     }
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
     o.store(online.finish(acc));
 }
 
@@ -661,7 +709,7 @@ pub fn drawn_23<T: Element>(
         acc += dot(weights, values);
     }
     o.store(online.finish(acc));
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
 }
 
 #[attention_kernel]
@@ -780,17 +828,19 @@ pub fn drawn_28<T: Element>(
     n: i32,
     other_table: BlockTable,
     wide: i32,
+    before: RowInput,
     slopes: PerHead<f32>,
     ids: PerHead<i32>,
     scale: f32,
+    earlier: Input<f16, 176>,
     q: Query<T, 176>,
     o: Output<f16, 176>,
     k: PagedKeys<T, 176>,
     table: BlockTable,
 ) {
     let lift = ((n).max(-90).min(90) as f32);
-    let mut acc = Tile::<Rows, Dim<176>>::zeros();
-    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::resume(earlier);
+    let mut softmax = OnlineSoftmax::resume(before);
     let x0 = q.tile();
     for tile in table.tiles() {
         let v = v.gather(table, tile);
@@ -887,24 +937,34 @@ pub fn drawn_31<T: Element, const D: usize>(
         sum += dot(weights, k.load(cols).slice::<64>());
     }
     softmax.sink(|at| -2.5 + at.head as f32);
-    lse.store(softmax.lse());
+    lse.store(softmax.lse_base2());
     o.store(softmax.finish(sum));
+}
+
+#[score_function]
+fn drawn_32_4(at: At) -> bool {
+    if !(((at.col == at.row) && (at.row >= at.col - 7))) {
+        return false;
+    }
+    true
 }
 
 #[attention_kernel]
 pub fn drawn_32<T: Element, const E: usize>(
     o: Output<T, E>,
+    before: RowInput,
     slopes: PerHead<f32>,
     k: Keys<T, 64>,
     lse: RowOutput,
     q: Query<T, 64>,
+    earlier: Input<T, E>,
     m: i32,
     tree: BitMask,
     scale: f32,
 ) {
     let reach = (((75i32 % 5)).min(90).max(-90).pow(2)) % 100;
-    let mut sum = Tile::<Rows, Dim<E>>::zeros();
-    let mut softmax = OnlineSoftmax::new();
+    let mut sum = Tile::resume(earlier);
+    let mut softmax = OnlineSoftmax::resume(before);
     let x0 = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
@@ -913,7 +973,7 @@ pub fn drawn_32<T: Element, const E: usize>(
             scores.map(|score, place| ((score).min(1.0)).exp2())
         };
         let scores = (scores.map(|score, at| score)).mask(|place| (((41i32 / (-4))).min(place.col) < 70i32));
-        let scores = scores.mask(|at| ((at.col == at.row) && (at.row >= at.col - 7)));
+        let scores = scores.mask(drawn_32_4);
         let weights = softmax.step(scores, &mut sum);
         sum += dot(keys.slice::<E>().t(), weights.t()).t();
     }
@@ -979,6 +1039,16 @@ pub fn drawn_34<const D: usize, const E: usize>(
     o.store(softmax.finish(acc));
 }
 
+#[score_function]
+fn drawn_35_1(at: At) -> bool {
+    ((at.row - at.col) % 5 > 2)
+}
+
+#[score_function]
+fn drawn_35_2(place: At, shift: f32) -> bool {
+    if ((place.col <= place.row) || !((shift + 0.5f32) <= (-2.75f32).min(((place.head).max(-90).min(90) as f32)))) { return true; } else { return false; }
+}
+
 #[attention_kernel]
 pub fn drawn_35<T: Element, const D: usize, const E: usize>(
     documents: PerKey<i32>,
@@ -1001,7 +1071,7 @@ pub fn drawn_35<T: Element, const D: usize, const E: usize>(
     let queries = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
-        let mut s = (((dot(queries, keys.t()).t().t()) / 8.0).mask(|at| ((at.row - at.col) % 5 > 2))).mask(|place| ((place.col <= place.row) || !((shift + 0.5f32) <= (-2.75f32).min(((place.head).max(-90).min(90) as f32)))));
+        let mut s = (((dot(queries, keys.t()).t().t()) / 8.0).mask(drawn_35_1)).mask(|a| drawn_35_2(a, shift));
         let weights = online.step(s, &mut acc);
         acc += dot(weights, keys.slice::<E>());
     }
@@ -1037,6 +1107,11 @@ pub fn drawn_36<const D: usize>(
     lse.store(softmax.lse());
 }
 
+#[score_function]
+fn drawn_37_0(x: f32, _: At, scale: f32) -> f32 {
+    x * scale
+}
+
 #[attention_kernel]
 pub fn drawn_37<T: Element, const D: usize>(
     tree: BitMask,
@@ -1048,20 +1123,21 @@ pub fn drawn_37<T: Element, const D: usize>(
     v: Values<T, D>,
     worths: PerKey<f32>,
     m: i32,
+    before: RowInput,
     n: i32,
     wide: i32,
     q: Query<T, D>,
 ) {
     const LIMIT: i32 = 55;
     let mut sum = Tile::<Rows, Dim<D>>::zeros();
-    let mut softmax = OnlineSoftmax::new();
+    let mut softmax = OnlineSoftmax::resume_base2(before);
     let queries = q.tile();
     for block in k.tiles() {
         let v = v.load(block);
-        let weights = softmax.step((dot(queries, k.load(block).t())).map(|x, _| x * scale), &mut sum);
+        let weights = softmax.step((dot(queries, k.load(block).t())).map(|a, b| drawn_37_0(a, b, scale)), &mut sum);
         sum += dot(weights, v);
     }
-    lse.store(softmax.lse());
+    lse.store(softmax.lse_base2());
 }
 
 #[attention_kernel]
@@ -1073,11 +1149,12 @@ pub fn drawn_38<T: Element, const D: usize>(
     v: PagedValues<T, D>,
     scale: f32,
     o: Output<T, D>,
+    before: RowInput,
     lse: RowOutput,
     k: PagedKeys<T, D>,
 ) {
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
-    let mut online = OnlineSoftmax::new();
+    let mut online = OnlineSoftmax::resume_base2(before);
     let x0 = q.tile();
     for block in table.tiles() {
         let k = k.gather(table, block);
@@ -1085,7 +1162,7 @@ pub fn drawn_38<T: Element, const D: usize>(
         let weights = weights * 0.5;
         acc += dot(weights, v.gather(table, block));
     }
-    lse.store(online.lse());
+    lse.store(online.lse_base2());
     o.store(online.finish(acc));
 }
 
@@ -1130,12 +1207,12 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (2, |a| {
-        let args = drawn_2::Args { q: Field::of(&a[0]), v: Field::of(&a[1]), tree: Field::of(&a[2]), n: Field::of(&a[3]), table: Field::of(&a[4]), k: Field::of(&a[5]), lse: Field::of(&a[6]), o: Field::of(&a[7]), scale: Field::of(&a[8]) };
+        let args = drawn_2::Args { q: Field::of(&a[0]), before: Field::of(&a[1]), v: Field::of(&a[2]), tree: Field::of(&a[3]), n: Field::of(&a[4]), table: Field::of(&a[5]), k: Field::of(&a[6]), lse: Field::of(&a[7]), o: Field::of(&a[8]), scale: Field::of(&a[9]) };
         let got = drawn_2::reference::<bf16, 224, 128>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (3, |a| {
-        let args = drawn_3::Args { scale: Field::of(&a[0]), m: Field::of(&a[1]), other_values: Field::of(&a[2]), wide: Field::of(&a[3]), flag: Field::of(&a[4]), k: Field::of(&a[5]), q: Field::of(&a[6]), table: Field::of(&a[7]), lse: Field::of(&a[8]) };
+        let args = drawn_3::Args { scale: Field::of(&a[0]), m: Field::of(&a[1]), other_values: Field::of(&a[2]), wide: Field::of(&a[3]), flag: Field::of(&a[4]), k: Field::of(&a[5]), before: Field::of(&a[6]), q: Field::of(&a[7]), table: Field::of(&a[8]), lse: Field::of(&a[9]) };
         let got = drawn_3::reference::<bf16, 32>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
@@ -1150,7 +1227,7 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (6, |a| {
-        let args = drawn_6::Args { other_keys: Field::of(&a[0]), scale: Field::of(&a[1]), o: Field::of(&a[2]), k: Field::of(&a[3]), n: Field::of(&a[4]), q: Field::of(&a[5]) };
+        let args = drawn_6::Args { other_keys: Field::of(&a[0]), scale: Field::of(&a[1]), o: Field::of(&a[2]), before: Field::of(&a[3]), k: Field::of(&a[4]), n: Field::of(&a[5]), q: Field::of(&a[6]) };
         let got = drawn_6::reference::<f16, 64>(&args)?;
         Ok(vec![("o", got.o)])
     }),
@@ -1175,7 +1252,7 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (11, |a| {
-        let args = drawn_11::Args { o: Field::of(&a[0]), scale: Field::of(&a[1]), lse: Field::of(&a[2]), bias: Field::of(&a[3]), k: Field::of(&a[4]), m: Field::of(&a[5]), other_values: Field::of(&a[6]), wide: Field::of(&a[7]), q: Field::of(&a[8]) };
+        let args = drawn_11::Args { before: Field::of(&a[0]), o: Field::of(&a[1]), scale: Field::of(&a[2]), lse: Field::of(&a[3]), bias: Field::of(&a[4]), k: Field::of(&a[5]), m: Field::of(&a[6]), other_values: Field::of(&a[7]), wide: Field::of(&a[8]), q: Field::of(&a[9]) };
         let got = drawn_11::reference::<bf16>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
@@ -1200,7 +1277,7 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (16, |a| {
-        let args = drawn_16::Args { kinds: Field::of(&a[0]), scale: Field::of(&a[1]), q: Field::of(&a[2]), v: Field::of(&a[3]), m: Field::of(&a[4]), wide: Field::of(&a[5]), k: Field::of(&a[6]), lse: Field::of(&a[7]), o: Field::of(&a[8]) };
+        let args = drawn_16::Args { kinds: Field::of(&a[0]), scale: Field::of(&a[1]), q: Field::of(&a[2]), v: Field::of(&a[3]), m: Field::of(&a[4]), wide: Field::of(&a[5]), k: Field::of(&a[6]), before: Field::of(&a[7]), lse: Field::of(&a[8]), o: Field::of(&a[9]) };
         let got = drawn_16::reference::<bf16>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
@@ -1260,7 +1337,7 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o)])
     }),
     (28, |a| {
-        let args = drawn_28::Args { v: Field::of(&a[0]), lse: Field::of(&a[1]), n: Field::of(&a[2]), other_table: Field::of(&a[3]), wide: Field::of(&a[4]), slopes: Field::of(&a[5]), ids: Field::of(&a[6]), scale: Field::of(&a[7]), q: Field::of(&a[8]), o: Field::of(&a[9]), k: Field::of(&a[10]), table: Field::of(&a[11]) };
+        let args = drawn_28::Args { v: Field::of(&a[0]), lse: Field::of(&a[1]), n: Field::of(&a[2]), other_table: Field::of(&a[3]), wide: Field::of(&a[4]), before: Field::of(&a[5]), slopes: Field::of(&a[6]), ids: Field::of(&a[7]), scale: Field::of(&a[8]), earlier: Field::of(&a[9]), q: Field::of(&a[10]), o: Field::of(&a[11]), k: Field::of(&a[12]), table: Field::of(&a[13]) };
         let got = drawn_28::reference::<bf16>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
@@ -1280,7 +1357,7 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (32, |a| {
-        let args = drawn_32::Args { o: Field::of(&a[0]), slopes: Field::of(&a[1]), k: Field::of(&a[2]), lse: Field::of(&a[3]), q: Field::of(&a[4]), m: Field::of(&a[5]), tree: Field::of(&a[6]), scale: Field::of(&a[7]) };
+        let args = drawn_32::Args { o: Field::of(&a[0]), before: Field::of(&a[1]), slopes: Field::of(&a[2]), k: Field::of(&a[3]), lse: Field::of(&a[4]), q: Field::of(&a[5]), earlier: Field::of(&a[6]), m: Field::of(&a[7]), tree: Field::of(&a[8]), scale: Field::of(&a[9]) };
         let got = drawn_32::reference::<f16, 64>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
@@ -1305,12 +1382,12 @@ pub const KERNELS: &[(u64, Host)] = &[
         Ok(vec![("lse", got.lse)])
     }),
     (37, |a| {
-        let args = drawn_37::Args { tree: Field::of(&a[0]), ids: Field::of(&a[1]), flag: Field::of(&a[2]), k: Field::of(&a[3]), lse: Field::of(&a[4]), scale: Field::of(&a[5]), v: Field::of(&a[6]), worths: Field::of(&a[7]), m: Field::of(&a[8]), n: Field::of(&a[9]), wide: Field::of(&a[10]), q: Field::of(&a[11]) };
+        let args = drawn_37::Args { tree: Field::of(&a[0]), ids: Field::of(&a[1]), flag: Field::of(&a[2]), k: Field::of(&a[3]), lse: Field::of(&a[4]), scale: Field::of(&a[5]), v: Field::of(&a[6]), worths: Field::of(&a[7]), m: Field::of(&a[8]), before: Field::of(&a[9]), n: Field::of(&a[10]), wide: Field::of(&a[11]), q: Field::of(&a[12]) };
         let got = drawn_37::reference::<f16, 32>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (38, |a| {
-        let args = drawn_38::Args { shift: Field::of(&a[0]), slopes: Field::of(&a[1]), table: Field::of(&a[2]), q: Field::of(&a[3]), v: Field::of(&a[4]), scale: Field::of(&a[5]), o: Field::of(&a[6]), lse: Field::of(&a[7]), k: Field::of(&a[8]) };
+        let args = drawn_38::Args { shift: Field::of(&a[0]), slopes: Field::of(&a[1]), table: Field::of(&a[2]), q: Field::of(&a[3]), v: Field::of(&a[4]), scale: Field::of(&a[5]), o: Field::of(&a[6]), before: Field::of(&a[7]), lse: Field::of(&a[8]), k: Field::of(&a[9]) };
         let got = drawn_38::reference::<f16, 128>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),

@@ -5,6 +5,7 @@
 
 mod draw;
 pub mod forms;
+mod functions;
 pub mod host;
 mod numbers;
 
@@ -37,6 +38,10 @@ pub struct Drawn {
     /// `let`s of numbers before the loop.
     lets: Vec<String>,
     stores: Vec<String>,
+    /// What the softmax and the accumulator begin as, if not anew.
+    begins: [Option<&'static str>; 2],
+    /// Functions beside the kernel, as text.
+    functions: String,
     paged: bool,
     /// What the loop runs over.
     loops: &'static str,
@@ -242,7 +247,7 @@ pub fn drawn(seed: u64) -> Drawn {
         scope.floats.push("lift".to_owned());
     }
 
-    let steps = steps(&mut draw, &scope);
+    let mut steps = steps(&mut draw, &scope);
     let mut weights = Vec::new();
     if draw.percent(20) {
         let inside = Scope { at: Some("at"), ..scope.clone() };
@@ -263,6 +268,37 @@ pub fn drawn(seed: u64) -> Drawn {
     generics.extend((has_two && !of_output_is_fixed).then(|| v.to_string()));
     let generics = if generics.is_empty() { String::new() } else { format!("::<{}>", generics.join(", ")) };
     let name = format!("drawn_{seed}");
+
+    // What came into the language later is drawn last: kernels from before stay what they are.
+    let to_base2 = draw.percent(20);
+    if to_base2 {
+        stores.iter_mut().for_each(|store| *store = store.replace(".lse()", ".lse_base2()"));
+    }
+    let mut begins = [None; 2];
+    if draw.percent(20) {
+        begins[0] = Some(if to_base2 { "resume_base2(before)" } else { "resume(before)" });
+        params.insert(draw.below(params.len()), ("before".to_owned(), "RowInput".to_owned()));
+        let output = params.iter().find(|(name, _)| name == "o").map(|(_, ty)| ty.replace("Output", "Input"));
+        if let Some(ty) = output.filter(|_| draw.percent(70)) {
+            params.insert(draw.below(params.len()), ("earlier".to_owned(), ty));
+            begins[1] = Some("Tile::resume(earlier)");
+        }
+    }
+    let mut known = params.clone();
+    known.extend(
+        [("reach", "i32"), ("LIMIT", "i32"), ("lift", "f32")]
+            .map(|(name, ty)| (name.to_owned(), ty.to_owned())),
+    );
+    let mut functions = String::new();
+    for (index, step) in steps.iter_mut().enumerate() {
+        let function = format!("{name}_{index}");
+        if draw.percent(20)
+            && let Some((text, call)) = functions::taken_out(&mut draw, &function, &step.after, &known)
+        {
+            functions += &text;
+            step.after = call;
+        }
+    }
     Drawn {
         seed,
         name,
@@ -276,6 +312,8 @@ pub fn drawn(seed: u64) -> Drawn {
         style,
         lets,
         stores,
+        begins,
+        functions,
         paged,
         loops,
     }
@@ -403,7 +441,7 @@ impl Drawn {
             .collect::<Vec<_>>()
             .join(", ");
         let generics = if generics.is_empty() { generics } else { format!("<{generics}>") };
-        let mut text = format!("#[attention_kernel]\npub fn {}{generics}(\n", self.name);
+        let mut text = format!("{}#[attention_kernel]\npub fn {}{generics}(\n", self.functions, self.name);
         for (name, ty) in &self.params {
             writeln!(text, "    {name}: {ty},").unwrap();
         }
@@ -414,12 +452,13 @@ impl Drawn {
         let mut before = self.lets.clone();
         let query = if turned { "q.tile().t()" } else { "q.tile()" };
         before.push(format!("let {q} = {query};"));
-        before.push(format!("let mut {softmax} = OnlineSoftmax::new();"));
+        before.push(format!("let mut {softmax} = OnlineSoftmax::{};", self.begins[0].unwrap_or("new()")));
         before.push(format!(
             "let mut {acc} = {};",
-            match draw.percent(70) {
-                true => "Tile::zeros()".to_owned(),
-                false => format!("Tile::<Rows, Dim<{}>>::zeros()", self.head_dim),
+            match (self.begins[1], draw.percent(70)) {
+                (Some(begins), _) => begins.to_owned(),
+                (None, true) => "Tile::zeros()".to_owned(),
+                (None, false) => format!("Tile::<Rows, Dim<{}>>::zeros()", self.head_dim),
             }
         ));
         // A constant or a number may be used by the one behind it.

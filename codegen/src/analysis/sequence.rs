@@ -1,6 +1,6 @@
 //! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors and tables.
 
-use crate::program::{Expr, ParamId, ParamKind, Program, Stmt, TileOp};
+use crate::program::{Expr, ParamId, Program, Stmt, TileOp};
 
 impl Program {
     /// Every scalar expression.
