@@ -1,7 +1,7 @@
 //! Arguments that cannot be right, and the exact words they are refused with. Nothing is launched, and what the
 //! output tensors held before they hold afterwards.
 
-mod kernel_source;
+use crate::kernel_source;
 
 use flashpage::codegen::program::Program;
 use flashpage::codegen::{Arch, frontend};

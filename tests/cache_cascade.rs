@@ -1,6 +1,6 @@
 //! From the prefix tree to the planner: what sequences of a batch share in the cache is computed once for all of them.
 
-mod planning;
+use crate::planning;
 
 use flashpage::codegen::Arch;
 use flashpage::prelude::*;

@@ -1,8 +1,8 @@
 //! Multi-head latent attention over a paged cache of latent rows: what it stores, what it refuses, and the stock kernel over it,
 //! whole and planned, after forks and truncations.
 
-mod planning;
-mod targets;
+use crate::planning;
+use crate::targets;
 
 use flashpage::codegen::Arch;
 use flashpage::prelude::*;

@@ -1,7 +1,7 @@
 //! The paged cache on the emulator: random operations against a model, everything read back through the gather kernel
 //! after each; and device failures at every point of every operation.
 
-mod paged;
+use crate::paged;
 
 use flashpage::prelude::*;
 use flashpage::runtime::cache::{CacheOptions, Eviction, PagedCacheError, StoredValues};

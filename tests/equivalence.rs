@@ -2,8 +2,8 @@
 //! the harshest policies, in every shape class, and with tiles chosen by hand. Which class and which tile a launch
 //! gets is a matter of speed and must never show in a result. Nor may what neighbours hold: NaN, at the worst.
 
-mod judge;
-mod targets;
+use crate::judge;
+use crate::targets;
 
 use flashpage::codegen::choice::tuned_head_dims;
 use flashpage::codegen::program::{ParamKind, Program};

@@ -1,9 +1,9 @@
 //! Inputs of f32, multiplied in either way: against the reference, for both targets, dense and paged, planned and merged; and
 //! that the two ways are as exact as they say.
 
-mod judge;
-mod planning;
-mod targets;
+use crate::judge;
+use crate::planning;
+use crate::targets;
 
 use flashpage::codegen::choice::{HEAD_DIMS, LATENT};
 use flashpage::codegen::program::{self, Generic, ParamKind};

@@ -4,9 +4,9 @@
 //!
 //! Small problems run always; the whole suite of shapes, for every kernel, with `FLASHPAGE_HEAD_SIZES=all`.
 
-mod judge;
-mod planning;
-mod targets;
+use crate::judge;
+use crate::planning;
+use crate::targets;
 
 use flashpage::codegen::choice::{HEAD_DIMS, LATENT, untuned_head_dims};
 use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass};

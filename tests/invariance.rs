@@ -2,7 +2,7 @@
 //! multiprocessors share its tiles, where the blocks of a cache lie, in which layout, and of what size they are, as
 //! long as tiles are the same.
 
-mod targets;
+use crate::targets;
 
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, Program};

@@ -2,12 +2,12 @@
 //! registers are numbered otherwise or comments say something else. A change of the compiler that is to change no kernel leaves
 //! this as it is; one that is to change some shows here which.
 //!
-//! After a change that is meant: `INSTA_UPDATE=always cargo test -p flashpage-tests --test manifest`, and the commit says why.
+//! After a change that is meant: `INSTA_UPDATE=always cargo test -p flashpage-tests manifest::`, and the commit says why.
 
-mod canonical;
-mod kernel_source;
-mod opaque_masks;
-mod user_sources;
+use crate::canonical;
+use crate::kernel_source;
+use crate::opaque_masks;
+use crate::user_sources;
 
 use canonical::{canonical, hash};
 use flashpage::codegen::choice::{tuned_head_dims, untuned_head_dims};

@@ -7,7 +7,7 @@
 //! Hopper's instructions are mutated in kernels of the oracle too, which are not ours to mend: what is redundant there
 //! is listed with the reason. So is what our own kernels for Hopper have for the sake of speed.
 
-mod mutants;
+use crate::mutants;
 
 use flashpage::codegen::choice::LATENT;
 use flashpage::codegen::schedule::{OutputIn, Tuning};

@@ -1,9 +1,9 @@
 //! Outputs of another element type than the inputs: f32, which leaves straight from the accumulators, and the other type of
 //! 16 bits. Each against the reference, for both targets, in every shape class, dense and paged, planned and merged.
 
-mod judge;
-mod planning;
-mod targets;
+use crate::judge;
+use crate::planning;
+use crate::targets;
 
 use flashpage::codegen::program::{self, Generic, ParamKind};
 use flashpage::codegen::{Arch, Program};

@@ -3,12 +3,11 @@
 //! Lengths, masks and maps are those on which a part could be told from the whole: none, one, primes, one past a tile;
 //! windows, slopes and caps; groups of heads of every make; block sizes that tiles cut.
 
-mod drawn;
-mod kernel_source;
-mod planning;
-mod targets;
-#[allow(dead_code)]
-mod user_sources;
+use crate::drawn;
+use crate::kernel_source;
+use crate::planning;
+use crate::targets;
+use crate::user_sources;
 
 use flashpage::codegen::Arch;
 use flashpage::codegen::choice::tuned_head_dims;

@@ -2,8 +2,8 @@
 //! it of grid kernels, here of one paged kernel with a window in every class, with and without partial results. On Hopper
 //! what is mutated is what a planned kernel has beyond a grid kernel: that it waits for the launch before it.
 
-mod mutants;
-mod planning;
+use crate::mutants;
+use crate::planning;
 
 use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, ShapeClass, Spec, Work, compile};

@@ -1,8 +1,8 @@
 //! Plans: shared prefixes against computing them for each sequence, launches that do not change from batch to batch, what
 //! a plan says and what it refuses.
 
-mod planning;
-mod targets;
+use crate::planning;
+use crate::targets;
 
 use flashpage::codegen::Arch;
 use flashpage::codegen::frontend::parse_program_source;

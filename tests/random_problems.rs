@@ -3,10 +3,10 @@
 //! `proptest-regressions/` and tried first. `PROPTEST_CASES` asks for more; a run in CI draws the same cases
 //! every time.
 
-mod drawn;
-mod judge;
-mod kernel_source;
-mod targets;
+use crate::drawn;
+use crate::judge;
+use crate::kernel_source;
+use crate::targets;
 
 use flashpage::codegen::choice::HEAD_DIMS;
 use flashpage::codegen::{Arch, ShapeClass};

@@ -8,17 +8,15 @@
 //! Beside the kernels that compile, programs of any form are drawn (`programs/forms.rs`), which the host run and the reference
 //! alone know.
 //!
-//! After a change of a grammar: `FLASHPAGE_REWRITE=1 cargo test -p flashpage-tests --test random_programs compiled` writes
+//! After a change of a grammar: `FLASHPAGE_REWRITE=1 cargo test -p flashpage-tests random_programs::compiled` writes
 //! the kernels that rustc compiles anew; with `FLASHPAGE_COMPILED=1000` so many of each, for once.
 
-#[rustfmt::skip]
-mod drawn_forms;
-#[rustfmt::skip]
-mod drawn_kernels;
-mod judge;
-mod planning;
-mod programs;
-mod targets;
+use crate::drawn_forms;
+use crate::drawn_kernels;
+use crate::judge;
+use crate::planning;
+use crate::programs;
+use crate::targets;
 
 use flashpage::codegen::frontend::{parse_file, parse_program_source};
 use flashpage::codegen::program::{Axis, Generic, ParamKind};
@@ -270,7 +268,7 @@ fn drawn_programs() {
                     let said = check(&failing).err().unwrap_or_else(|| "fails by turns".to_owned());
                     failures.lock().unwrap().push(format!(
                         "{said}\nwhere drawn.rs is\n{}\nseed {seed}, again: FLASHPAGE_PROGRAM_SEED={seed} cargo test -p \
-                         flashpage-tests --test random_programs drawn_programs",
+                         flashpage-tests random_programs::drawn_programs",
                         failing.source()
                     ));
                 }

@@ -1,7 +1,7 @@
 //! `kernel::reference`, which runs the kernel's own source on the host, tile by tile, against the runtime's reference,
 //! which executes its program over all columns at once. The two share no code after the tokens.
 
-mod odd_forms;
+use crate::odd_forms;
 
 use flashpage::codegen::frontend::{FrontendError, kernel_names, parse_file};
 use flashpage::dsl::host::HostError;

@@ -1,7 +1,7 @@
 //! Functions marked `#[score_function]`: kernels that call them are right on both targets, on the host, and read of a file.
 
-mod judge;
-mod targets;
+use crate::judge;
+use crate::targets;
 
 use flashpage::codegen::Program;
 use flashpage::codegen::frontend::{kernel_names, parse_file, parse_source};

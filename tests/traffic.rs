@@ -1,8 +1,8 @@
 //! What kernels for Hopper move, counted on the emulator: every byte of global memory once where once is enough, and no
 //! pass over shared memory lost to bank conflicts, whether lanes, products or bulk copies access it.
-//! `cargo test -p flashpage-tests --test traffic -- --nocapture` shows the figures.
+//! `cargo test -p flashpage-tests traffic:: -- --nocapture` shows the figures.
 
-mod targets;
+use crate::targets;
 
 use flashpage::codegen::choice::{LATENT, tuned_head_dims};
 use flashpage::codegen::schedule::Tuning;

@@ -1,11 +1,11 @@
 //! Kernels beyond the stock ones, given as source text: masks and maps that users write, against the f64
 //! reference. Each runs for both targets on batches where its boundary crosses tiles, contiguous or paged by turns.
 
-mod judge;
-mod kernel_source;
-mod opaque_masks;
-mod targets;
-mod user_sources;
+use crate::judge;
+use crate::kernel_source;
+use crate::opaque_masks;
+use crate::targets;
+use crate::user_sources;
 
 use flashpage::codegen::program::Generic;
 use flashpage::codegen::{Arch, Program};

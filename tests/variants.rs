@@ -1,7 +1,7 @@
 //! The kernels of `docs/variants.rs`: rustc compiles them, and each is held to the reference on both targets.
 
-mod judge;
-mod targets;
+use crate::judge;
+use crate::targets;
 #[allow(dead_code)]
 #[path = "../docs/variants.rs"]
 mod variants;
