@@ -6,7 +6,7 @@
 use super::memory::{aligned, load, load_f32, load_i32, store, store_u32};
 use super::place;
 use crate::element::{Bf16, Element, F16, F32, chunk};
-use crate::merge::Weights;
+use crate::merge::{LogSumExp, Weights};
 
 /// Addresses; see [`merge_states_f16`] for what lies there.
 struct Operands {
@@ -19,6 +19,7 @@ struct Operands {
     o: u64,
     lse: u64,
     head_dim: u32,
+    lse_numbers: u32,
 }
 
 #[inline(always)]
@@ -68,8 +69,12 @@ impl Parts {
     }
 
     #[inline(always)]
-    fn lse(&self, part: u32) -> f32 {
-        unsafe { load_f32(self.operands.lse_part + 4 * self.row(part)) }
+    fn lse(&self, part: u32) -> LogSumExp {
+        let numbers = self.operands.lse_numbers;
+        let at = self.operands.lse_part + 4 * u64::from(numbers) * self.row(part);
+        unsafe {
+            LogSumExp { largest: load_f32(at), rest: if numbers == 2 { load_f32(at + 4) } else { 0.0 } }
+        }
     }
 
     /// Writes this thread's share of the row, `N` elements at a time.
@@ -100,16 +105,17 @@ impl Parts {
 
 macro_rules! entries {
     ($($name:ident $element:ty;)*) => {$(
-        /// `o_part` f32 `[partial rows, head_dim]` and `lse_part` f32 `[partial rows]`, natural logarithms. Of row
+        /// `o_part` f32 `[partial rows, head_dim]` and `lse_part` f32 `[partial rows, lse_numbers]`, natural logarithms: one
+        /// number, or two of which they are the sum, the maximum and the logarithm of the sum relative to it. Of row
         /// `i < min(*rows_in_use, capacity)`: part `s < count[i]` is partial row `first[i] + s * stride[i]`, and the
         /// merged row goes to row `out_row[i]` of `o` `[rows, head_dim]` and of `lse` f32 `[rows]`. A row whose
         /// `first` is negative is passed over.
         #[unsafe(no_mangle)]
         pub unsafe extern "ptx-kernel" fn $name(
             o_part: u64, lse_part: u64, first: u64, count: u64, stride: u64, out_row: u64, o: u64, lse: u64,
-            rows_in_use: u64, capacity: u32, head_dim: u32,
+            rows_in_use: u64, capacity: u32, head_dim: u32, lse_numbers: u32,
         ) {
-            let operands = Operands { o_part, lse_part, first, count, stride, out_row, o, lse, head_dim };
+            let operands = Operands { o_part, lse_part, first, count, stride, out_row, o, lse, head_dim, lse_numbers };
             unsafe { merge::<$element, { chunk::<$element, F32>() }>(operands, rows_in_use, capacity) }
         }
     )*};

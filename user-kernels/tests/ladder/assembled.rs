@@ -18,7 +18,35 @@ use user_kernels::Kernel;
 /// A kernel that spills, and what of it: target, head dimension, shape, bytes stored and loaded.
 type Spill = (&'static str, Arch, usize, ShapeClass, u32, u32);
 
-const KNOWN_SPILLS: &[Spill] = &[];
+const KNOWN_SPILLS: &[Spill] = &[
+    ("packing:packed_prefix_lm", Arch::Sm90a, 64, ShapeClass::Prefill, 8, 60),
+    ("biases:sandwich", Arch::Sm80, 64, ShapeClass::Prefill, 36, 48),
+    ("biases:sandwich", Arch::Sm80, 64, ShapeClass::Append, 36, 48),
+    ("biases:sandwich", Arch::Sm80, 64, ShapeClass::Decode, 48, 72),
+    ("biases:sandwich", Arch::Sm80, 128, ShapeClass::Prefill, 12, 20),
+    ("biases:sandwich", Arch::Sm80, 128, ShapeClass::Append, 4, 4),
+    ("biases:sandwich", Arch::Sm80, 128, ShapeClass::Decode, 12, 24),
+    ("biases:sandwich", Arch::Sm90a, 64, ShapeClass::Prefill, 224, 264),
+    ("sparse:reformer", Arch::Sm90a, 64, ShapeClass::Prefill, 248, 300),
+    ("softmaxes:dropout", Arch::Sm90a, 64, ShapeClass::Prefill, 44, 52),
+    ("softmaxes:dropout_paged", Arch::Sm80, 128, ShapeClass::Prefill, 44, 116),
+    ("softmaxes:dropout_paged", Arch::Sm80, 128, ShapeClass::Append, 32, 52),
+    ("softmaxes:dropout_paged", Arch::Sm90a, 64, ShapeClass::Prefill, 44, 76),
+    ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Prefill, 500, 476),
+    ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Append, 660, 648),
+    ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Decode, 8, 8),
+    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Prefill, 1440, 1288),
+    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Append, 1544, 1340),
+    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Decode, 76, 68),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Prefill, 7068, 7884),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Append, 4500, 4928),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Decode, 8268, 9140),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Prefill, 4068, 4188),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Append, 1052, 1128),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Decode, 3608, 3980),
+    ("numbers:roundings", Arch::Sm80, 128, ShapeClass::Prefill, 60, 64),
+    ("numbers:roundings", Arch::Sm90a, 64, ShapeClass::Prefill, 144, 144),
+];
 
 /// One of so many kernels is compiled by a run that is not asked for all.
 const SHARE: usize = 4;
