@@ -49,7 +49,7 @@ const KNOWN_SPILLS: &[Spill] = &[
 ];
 
 /// One of so many kernels is compiled by a run that is not asked for all.
-const SHARE: usize = 4;
+const SHARE: usize = 8;
 
 fn how() -> Option<String> {
     let how = std::env::var("FLASHPAGE_ASSEMBLE").ok();

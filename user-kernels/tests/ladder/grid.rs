@@ -36,7 +36,7 @@ fn grid() {
     for (number, kernel) in kernels() {
         for (of_arch, arch) in ARCHS.into_iter().enumerate() {
             let taken =
-                (0..BATCHES.len()).filter(|batch| is_taken(number + batch + 3 * of_arch, BATCHES.len()));
+                (0..BATCHES.len()).filter(|batch| is_taken(number + batch + 3 * of_arch, 2 * BATCHES.len()));
             items.extend(taken.map(|batch| (kernel, arch, batch, 3 * number + 5 * batch)));
         }
     }

@@ -71,7 +71,7 @@ fn parts(kernel: &Kernel, arch: Arch, number: usize) -> Result<(), String> {
 fn in_parts() {
     let taken = kernels().into_iter().flat_map(|(number, kernel)| {
         let archs =
-            ARCHS.into_iter().enumerate().filter(move |(of_arch, _)| is_taken(number + 2 * of_arch, 4));
+            ARCHS.into_iter().enumerate().filter(move |(of_arch, _)| is_taken(number + 2 * of_arch, 8));
         archs.map(move |(of_arch, arch)| (kernel, arch, number + of_arch))
     });
     let items: Vec<_> = taken.collect();
@@ -124,7 +124,7 @@ fn with_a_shared_prefix() {
     let items: Vec<_> = paged
         .enumerate()
         .flat_map(|(turn, (number, kernel))| ARCHS.map(|arch| (turn, number, kernel, arch)))
-        .filter(|(turn, _, _, arch)| is_taken(turn + 2 * usize::from(*arch == Arch::Sm90a), 4))
+        .filter(|(turn, _, _, arch)| is_taken(turn + 2 * usize::from(*arch == Arch::Sm90a), 8))
         .collect();
     let sharing = Mutex::new(std::collections::BTreeSet::new());
     let failures = failures(&items, |(_, number, kernel, arch)| {

@@ -37,7 +37,7 @@ fn check(kernel: &Kernel, arch: Arch, number: usize) -> Result<(), String> {
 fn policies() {
     let taken = kernels().into_iter().flat_map(|(number, kernel)| {
         let archs =
-            ARCHS.into_iter().enumerate().filter(move |(of_arch, _)| is_taken(number + 4 * of_arch, 8));
+            ARCHS.into_iter().enumerate().filter(move |(of_arch, _)| is_taken(number + 8 * of_arch, 16));
         archs.map(move |(_, arch)| (kernel, arch, 7 * number + 1))
     });
     let items: Vec<_> = taken.collect();
