@@ -96,8 +96,9 @@ mod tests {
     /// What a logarithm that is lost in its maximum says all the same.
     #[test]
     fn in_two_numbers() {
-        // Maxima and sums of parts, and what each weighs.
-        let table: [(&[(f32, f32)], &[f32]); 4] = [
+        /// Maxima and sums of parts, and what each weighs.
+        type Row<'a> = (&'a [(f32, f32)], &'a [f32]);
+        let table: [Row; 4] = [
             (&[(-1e9, 30.0), (-1e9, 10.0)], &[0.75, 0.25]),
             (&[(f32::MIN, 1.0), (f32::MIN, 3.0)], &[0.25, 0.75]),
             (&[(-1e9, 30.0), (2.0, 5.0)], &[0.0, 1.0]),
