@@ -72,12 +72,12 @@ pub fn hashes<T: Element, const D: usize>(
         let s = dot(q, k.gather(table, cols).t()) * scale;
         let s = s.map(|x, at| {
             let mixed = (at.row.wrapping_mul(73_856_093) ^ (at.col << 7) ^ salt) | 1;
-            let by_nothing = mixed / (at.col % 2) + mixed % (at.col % 2);
+            let by_nothing = 1_000 / (at.col % 2) + at.row % (at.row & 2);
             let ring = (at.row - at.col).rem_euclid(n) - (at.col - 40).div_euclid(n).clamp(-5, 5);
+            let cube = at.col.pow(3) >> 28;
             x + (mixed & 31) as f32 * 0.01
-                + ((by_nothing >> 28) + ring) as f32 * 0.02
-                + (!at.col).signum() as f32 * 0.1
-                + (at.col.pow(3) % 17) as f32 * 0.01
+                + (by_nothing % 64 + ring) as f32 * 0.02
+                + (cube + (!at.col).signum()) as f32 * 0.1
         });
         let s = s.mask(|at| {
             let far = i32::MAX - at.col;

@@ -6,7 +6,7 @@
 //! writes it down.
 
 use crate::sample::{failures, is_taken, kernels, report};
-use flashpage::codegen::program::{DType, Generic};
+use flashpage::codegen::program::{DType, Generic, StateKind};
 use flashpage::codegen::schedule::{Overlap, Tuning};
 use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
 use flashpage::measure::toolchain::Tool;
@@ -34,20 +34,18 @@ const KNOWN_SPILLS: &[Spill] = &[
     ("softmaxes:dropout_paged", Arch::Sm90a, 64, ShapeClass::Prefill, 44, 76),
     ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Prefill, 84, 72),
     ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Append, 40, 32),
-    ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Decode, 64, 64),
     ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Prefill, 52, 52),
-    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Append, 48, 48),
-    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Decode, 44, 36),
-    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Prefill, 1244, 1384),
-    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Append, 64, 128),
-    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Decode, 164, 248),
-    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Prefill, 336, 400),
-    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Append, 32, 44),
-    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Decode, 40, 56),
+    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Append, 40, 32),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Prefill, 876, 968),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Append, 184, 200),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Decode, 192, 268),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Prefill, 452, 464),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Append, 28, 36),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Decode, 76, 96),
 ];
 
 /// One of so many kernels is compiled by a run that is not asked for all.
-const SHARE: usize = 8;
+const SHARE: usize = 16;
 
 fn how() -> Option<String> {
     let how = std::env::var("FLASHPAGE_ASSEMBLE").ok();
@@ -173,10 +171,15 @@ fn kernels_do_not_spill() {
 #[test]
 fn exponentials_come_before_the_wait() {
     let Some(verdicts) = tools("exponentials_come_before_the_wait", "pinned.txt") else { return };
-    let rows = rows(&[Arch::Sm90a], Tuning { overlap: Some(Overlap::Pinned), ..Tuning::default() });
+    let mut rows = rows(&[Arch::Sm90a], Tuning { overlap: Some(Overlap::Pinned), ..Tuning::default() });
+    // Products of f32 are no wgmma, and there is no wait to be before.
+    rows.retain(|row| row.spec.dtype != DType::F32);
     let failures = failures(&rows, |row| {
         let verdict = verdicts.of(&row.compile()?).map_err(|error| error.to_string())?;
-        match verdict.overlaps() {
+        // A softmax has exponentials, of which a share is known.
+        let states = &(row.kernel.program)().states;
+        let has_softmax = states.iter().any(|state| state.kind == StateKind::OnlineSoftmax);
+        match verdict.overlaps() && (verdict.late_exponentials.is_some() || !has_softmax) {
             true => Ok(()),
             false => Err(format!(
                 "{}, {}, {}: {:?} of a thousand exponentials stand behind the wait",
