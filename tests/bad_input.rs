@@ -343,7 +343,7 @@ fn arguments_of_another_kernel() {
     let mut swapped = good.clone();
     swapped.swap(0, 1);
     let mut outputs = good.clone();
-    outputs[4] = outputs[0].clone();
+    outputs[4] = outputs[0];
     let table = [
         (&good[..], ""),
         (&good[1..], "kernel `paged_attention` takes 8 arguments, and 7 were given"),
