@@ -45,7 +45,7 @@ const KNOWN_SPILLS: &[Spill] = &[
 ];
 
 /// One of so many kernels is compiled by a run that is not asked for all.
-const SHARE: usize = 16;
+const SHARE: usize = 24;
 
 fn how() -> Option<String> {
     let how = std::env::var("FLASHPAGE_ASSEMBLE").ok();
