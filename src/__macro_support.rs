@@ -9,6 +9,7 @@ use crate::codegen::program::{Axis, DType, ParamKind, Program};
 use crate::dsl::host::{Batch, BlockLayout, HostError, PoolShape};
 use crate::dsl::{self, Element};
 use crate::runtime::args::{Argument, BitMask, BlockTable, Pool, PoolLayout, Ragged, Starts};
+use crate::runtime::launch::LaunchError;
 use crate::runtime::tensor::{HostElement, Tensor, TensorError};
 
 /// Reads the source that the macro accepted when the kernel was compiled, with the constants and functions that stand around it.
@@ -75,6 +76,17 @@ pub enum HostRunError {
     /// A tensor could not be read.
     #[error(transparent)]
     Tensor(#[from] TensorError),
+}
+
+/// An argument of another kind than its parameter takes.
+pub fn kind_error(param: &str, takes: &'static str, given: &Argument<'_>) -> LaunchError {
+    LaunchError::Kind { param: param.to_string(), takes, given: given.kind() }
+}
+
+/// Another number of arguments than parameters.
+pub fn count_error(program: &Program, arguments: &[Argument<'_>]) -> LaunchError {
+    let (takes, given) = (program.params.len(), arguments.len());
+    LaunchError::ArgumentCount { kernel: program.name.clone(), takes, given }
 }
 
 /// The shapes of a launch, checked against each other as far as the host run needs.

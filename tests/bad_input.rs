@@ -333,3 +333,31 @@ fn fixed_kernels() {
         assert_eq!(result.map_or_else(|error| error.to_string(), |_| String::new()), expected);
     }
 }
+
+/// A list of arguments that is not the kernel's is told by the first that does not fit.
+#[test]
+fn arguments_of_another_kernel() {
+    let device = Device::emulator();
+    let inputs = Problem::default().inputs(&device, paged_attention::program()).unwrap();
+    let good = inputs.arguments();
+    let mut swapped = good.clone();
+    swapped.swap(0, 1);
+    let mut outputs = good.clone();
+    outputs[4] = outputs[0];
+    let table = [
+        (&good[..], ""),
+        (&good[1..], "kernel `paged_attention` takes 8 arguments, and 7 were given"),
+        (&swapped[..], "argument `q` takes a ragged tensor, and a pool was given"),
+        (&outputs[..], "argument `o` takes an output, and a ragged tensor was given"),
+    ];
+    for (arguments, expected) in table {
+        let said = match paged_attention::Args::try_from(arguments) {
+            Ok(args) => {
+                assert_eq!(args.arguments().len(), arguments.len());
+                String::new()
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(said, expected);
+    }
+}

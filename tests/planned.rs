@@ -20,7 +20,7 @@ use planning::{capacity, forced, judge, stock};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use targets::{ARCHS, harsh, options, plain};
-use user_sources::{SEQUENCES, SOFTMAXES, TABLES, form_source};
+use user_sources::{HUGE, SEQUENCES, SOFTMAXES, TABLES, form_source};
 
 /// Prefill, append and decode in one batch, with sequences of nothing between them.
 const MIXED: &[(usize, usize)] = &[(1, 300), (70, 131), (0, 9), (5, 200), (1, 1), (3, 0), (1, 65), (17, 17)];
@@ -80,7 +80,8 @@ fn parts_give_what_the_whole_gives() {
 /// that are asked for are an error.
 #[test]
 fn users_kernels_in_parts() {
-    let rows = SEQUENCES.iter().chain(TABLES).zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
+    let rows =
+        SEQUENCES.iter().chain(TABLES).chain(HUGE).zip([Cache::Paged, Cache::Contiguous].into_iter().cycle());
     // What it is, its source, and values of its scalars.
     type Source = (&'static str, String, &'static [(&'static str, f64)]);
     let mut sources: Vec<Source> = rows

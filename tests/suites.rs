@@ -24,6 +24,7 @@ mod cache_latent;
 mod cache_model;
 mod equivalence;
 mod f32_inputs;
+mod fuzz_indices;
 mod gradients;
 mod head_sizes;
 mod invariance;

@@ -238,7 +238,9 @@ impl Meaning {
             Meaning::TileCounter => "address of the counter that tiles are taken by, u32".to_owned(),
             Meaning::WorkList => "address of the work list, i32".to_owned(),
             Meaning::PartialOutput => "address of partial outputs, f32[partial rows, head_dim]".to_owned(),
-            Meaning::PartialLse => "address of partial log-sum-exps, f32[partial rows]".to_owned(),
+            Meaning::PartialLse => {
+                "address of partial log-sum-exps, f32[partial rows], or two numbers each".to_owned()
+            }
             Meaning::TensorMap(param, CopyBox { rows, span }) => {
                 format!("tensor map of {}, copied by {rows} rows in panels of {span} bytes", name(param))
             }

@@ -28,7 +28,8 @@
 //! its blocks in runs that start at multiples of [`Sizes::column_run`](crate::schedule::Sizes::column_run), and so must `col_begin`.
 //!
 //! Partial results are `o_part`, f32 `[partial rows, head_dim]`, divided by the row's sum, and `lse_part`, f32
-//! `[partial rows]`, in natural log; a row that sees no column of its item has O = 0 and LSE = -inf.
+//! `[partial rows]`, in natural log; a row that sees no column of its item has O = 0 and LSE = -inf. Where scores may be huge it is
+//! `[partial rows, 2]`: the maximum, which is -inf of such a row, and the logarithm of the sum relative to it.
 
 /// Words of the header.
 pub const HEADER_WORDS: usize = 4;

@@ -113,6 +113,21 @@ impl Param<'_> {
         }
     }
 
+    /// What an argument for it is, in a message.
+    fn takes(&self) -> &'static str {
+        match (self.kind.ty().storage, self.kind.ty().access, self.kind) {
+            (Storage::Ragged, ..) => "a ragged tensor",
+            (Storage::Pool, ..) => "a pool",
+            (Storage::Table, ..) => "a block table",
+            (Storage::Bits, ..) => "a bit mask",
+            (_, _, ParamKind::Scalar(ScalarType::F32)) => "an f32",
+            (_, _, ParamKind::Scalar(ScalarType::I32)) => "an i32",
+            (_, _, ParamKind::Scalar(ScalarType::Bool)) => "a bool",
+            (_, Access::Write, _) => "an output",
+            (_, Access::Read, _) => "a vector",
+        }
+    }
+
     /// Its shape, where it has one that does not depend on a layout.
     fn shape(&self, program: &Program) -> Option<String> {
         let dim = self.dim.map_or_else(String::new, |dim| program.dim_text(dim));
@@ -150,6 +165,15 @@ fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
         let (name, variant) = (param.name, param.variant());
         quote!(::flashpage::runtime::args::Argument::#variant(self.#name))
     });
+    let from = params.iter().map(|param| {
+        let (name, held, variant) = (param.name, &param.held, param.variant());
+        let (text, takes) = (name.to_string(), param.takes());
+        quote!(#name: match *#held {
+            ::flashpage::runtime::args::Argument::#variant(value) => value,
+            ref other => return ::std::result::Result::Err(::flashpage::__macro_support::kind_error(#text, #takes, other)),
+        })
+    });
+    let held = params.iter().map(|param| &param.held);
     let doc = format!("The arguments of a launch of `{kernel}`, a field for each parameter.");
     quote! {
         #[doc = #doc]
@@ -162,6 +186,20 @@ fn args(function: &syn::ItemFn, program: &Program) -> TokenStream {
             /// The arguments in the order of the parameters.
             pub fn arguments(&self) -> ::std::vec::Vec<::flashpage::runtime::args::Argument<'a>> {
                 ::std::vec![#(#arguments),*]
+            }
+        }
+
+        impl<'a> ::std::convert::TryFrom<&[::flashpage::runtime::args::Argument<'a>]> for Args<'a> {
+            type Error = ::flashpage::runtime::launch::LaunchError;
+
+            /// The way back from [`Args::arguments`].
+            fn try_from(
+                arguments: &[::flashpage::runtime::args::Argument<'a>],
+            ) -> ::std::result::Result<Args<'a>, Self::Error> {
+                let [#(#held),*] = arguments else {
+                    return ::std::result::Result::Err(::flashpage::__macro_support::count_error(program(), arguments));
+                };
+                ::std::result::Result::Ok(Args { #(#from),* })
             }
         }
     }
@@ -335,12 +373,24 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         quote!(#[doc = #doc] pub #name: ::std::vec::Vec<f32>,)
     });
     let results = outputs.iter().map(|Param { name, held, .. }| quote!(#name: #held));
+    let count = outputs.len();
+    let named = outputs.iter().map(|Param { name, .. }| {
+        let text = name.to_string();
+        quote!((#text, self.#name.as_slice()))
+    });
     let doc = format!("What `{kernel}` gives on the host: its outputs, unrounded.");
     quote! {
         #[doc = #doc]
         #[derive(Clone, Debug, PartialEq)]
         pub struct Reference {
             #(#fields)*
+        }
+
+        impl Reference {
+            /// The outputs by name, in the order of the parameters.
+            pub fn outputs(&self) -> [(&'static str, &[f32]); #count] {
+                [#(#named),*]
+            }
         }
 
         /// Runs the kernel's own source on the CPU, over the tensors of a launch. Sums are taken in f64 and

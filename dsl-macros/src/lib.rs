@@ -20,9 +20,10 @@ use quote::quote;
 /// runs on the host. Beside it comes a module of the same name and visibility:
 ///
 /// - `program()`: the tile program that is compiled,
-/// - `Args`: the arguments of a launch, a field for each parameter, with `launch(&device)`,
+/// - `Args`: the arguments of a launch, a field for each parameter, with `launch(&device)`; `args.arguments()` lists them, and
+///   `Args::try_from(&list[..])` is the way back,
 /// - `reference(&args)`: runs the function itself on the CPU, over the same tensors, and gives its outputs
-///   unrounded.
+///   unrounded, each by its field, or all by name with `outputs()`.
 ///
 /// A kernel is what the compiler takes, for every target: anything else is an error here, at what is in the way. The module
 /// `flashpage::codegen::frontend` says what that is.

@@ -447,7 +447,7 @@ impl Argument<'_> {
     }
 
     /// What it is, for messages.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Argument::Ragged(_) => "a ragged tensor",
             Argument::Pool(_) => "a pool",

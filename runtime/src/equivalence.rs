@@ -97,11 +97,23 @@ pub fn check(
     inputs: &Inputs,
     factors: impl Into<Factors>,
 ) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
-    let (arguments, factors) = (inputs.arguments(), factors.into());
-    let expected = reference(program, &arguments)?;
+    check_arguments(program, &inputs.arguments(), factors)
+}
+
+/// [`check`] of the arguments of a launch, or of a plan, wherever they come from.
+///
+/// # Errors
+/// Arguments that do not fit, and outputs that cannot be read.
+pub fn check_arguments(
+    program: &Program,
+    arguments: &[Argument<'_>],
+    factors: impl Into<Factors>,
+) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
+    let factors = factors.into();
+    let expected = reference(program, arguments)?;
     let products = factors.f32_products().unwrap_or_default();
-    let plain = plain_watched(program, &arguments, products, &Progress::default())?;
-    judge(inputs, factors, &expected, &plain, |tensor, _| tensor.to_f32_vec())
+    let plain = plain_watched(program, arguments, products, &Progress::default())?;
+    judge(arguments, factors, &expected, &plain, |tensor, _| tensor.to_f32_vec())
 }
 
 /// Compares what a launch left in `inputs` with the reference in these rows alone: for batches whose reference would
@@ -122,7 +134,7 @@ pub fn check_rows(
         Argument::Ragged(ragged) if param.kind == ParamKind::Query => Some(ragged.starts),
         _ => None,
     });
-    judge(inputs, factors, &expected, &plain, |tensor, width| {
+    judge(&arguments, factors, &expected, &plain, |tensor, width| {
         let heads = tensor.shape().get(1).copied().unwrap_or(0);
         let mut got = Vec::with_capacity(rows.len() * width);
         for row in rows {
@@ -135,7 +147,7 @@ pub fn check_rows(
 
 /// A verdict for each output, from the numbers that `read` gives of its tensor and the length of a row.
 fn judge(
-    inputs: &Inputs,
+    arguments: &[Argument<'_>],
     factors: Factors,
     expected: &[Expected],
     plain: &[Expected],
@@ -143,7 +155,7 @@ fn judge(
 ) -> Result<Vec<(String, Verdict)>, EquivalenceError> {
     let mut verdicts = Vec::new();
     for (expected, plain) in expected.iter().zip(plain) {
-        let Some(tensor) = inputs.output(expected.param.0) else { continue };
+        let Some(Argument::Output(tensor)) = arguments.get(expected.param.0) else { continue };
         let width = if expected.is_vector { 1 } else { tensor.shape().last().copied().unwrap_or(0) };
         let got: Vec<f64> = read(tensor, width)?.into_iter().map(f64::from).collect();
         let verdict = if expected.is_vector {

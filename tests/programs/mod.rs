@@ -3,7 +3,7 @@
 //! What is drawn by a seed is the same everywhere and always, until the grammar changes.
 #![allow(dead_code)]
 
-mod draw;
+pub mod draw;
 pub mod forms;
 mod functions;
 pub mod host;

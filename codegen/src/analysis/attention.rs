@@ -108,6 +108,12 @@ impl Attention {
         self.sink.is_some() || self.lse_before.is_some()
     }
 
+    /// Numbers of a partial log-sum-exp: where scores may be huge, the row's maximum and the logarithm of its sum, which would be
+    /// lost in the maximum, and with it what the part weighs.
+    pub fn partial_lse_numbers(&self) -> usize {
+        if self.has_huge_scores() { 2 } else { 1 }
+    }
+
     /// Whether some mask has to be evaluated for every score: it is no interval, or stands before a map.
     pub fn has_conditions(&self) -> bool {
         !self.seen.exact || self.scores.iter().any(|op| matches!(op, ScoreOp::Mask(_)))

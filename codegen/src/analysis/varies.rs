@@ -16,6 +16,18 @@ impl Expr {
             }
     }
 
+    /// How many operations stand in it.
+    pub fn operations(&self) -> usize {
+        match self {
+            Expr::Index(_, a) | Expr::Unary(_, a) => 1 + a.operations(),
+            Expr::At(_, indices) => 1 + indices.iter().map(Expr::operations).sum::<usize>(),
+            Expr::Random(names) => 1 + names.iter().map(Expr::operations).sum::<usize>(),
+            Expr::Binary(_, a, b) => 1 + a.operations() + b.operations(),
+            Expr::Select(c, a, b) => 1 + c.operations() + a.operations() + b.operations(),
+            _ => 0,
+        }
+    }
+
     /// The same for every element of an instance's tiles, and for every head packed into its rows.
     pub fn is_uniform(&self) -> bool {
         !self.any(&mut |e| matches!(e, Expr::X | Expr::Y | Expr::Row | Expr::Query | Expr::Col | Expr::Head))

@@ -10,6 +10,7 @@ use super::state::State;
 use super::state::row;
 use crate::abi::Meaning;
 use crate::layout::fragment::slot_col;
+use crate::program::LogBase;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
@@ -30,12 +31,14 @@ impl Kernel<'_> {
             let of_sequence = self.b.add(Type::U32, "r", &in_tile, &instance.row0);
             let to = self.b.add(Type::U32, "r", &in_tile, &part);
             let exists = self.b.setp(Word::Lt, Type::U32, "p", &of_sequence, &instance.end);
-            let lse = self.log_sum_exp(state, sums, slot);
-            let at = self.b.mad_wide("rd", &to, 4, &lse_base);
+            let lse = self.partial_lse(state, sums, slot);
+            let at = self.b.mad_wide("rd", &to, 4 * lse.len(), &lse_base);
             let stores = self.b.setp_and(Word::Lt, Type::U32, "p", &of_sequence, &instance.end, &first);
             self.b.guarded(&stores, false, |b| {
-                let mods = [space(Space::Global), ty(Type::F32)];
-                b.emit(Opcode::St, &mods, vec![address(&at, 0), (&lse).into()]);
+                for (number, lse) in (0..).zip(&lse) {
+                    let mods = [space(Space::Global), ty(Type::F32)];
+                    b.emit(Opcode::St, &mods, vec![address(&at, 4 * number), lse.into()]);
+                }
             });
             let Some(o_base) = &o_base else { continue };
             let inverse = self.inverse(&sums[slot]);
@@ -51,5 +54,18 @@ impl Kernel<'_> {
                 self.b.set_guard(None);
             }
         }
+    }
+
+    /// A row's log-sum-exp, or its maximum and the logarithm of its sum:
+    /// [`partial_lse_numbers`](crate::analysis::attention::Attention::partial_lse_numbers).
+    fn partial_lse(&mut self, state: &State, sums: &[Reg], slot: usize) -> Vec<Reg> {
+        if self.attention.partial_lse_numbers() == 1 {
+            return vec![self.log_sum_exp(LogBase::E, state, sums, slot)];
+        }
+        let sum = &sums[slot];
+        let seen = self.b.setp(Word::Neu, Type::F32, "p", sum, 0.0f32);
+        let maximum = self.b.selp(Type::F32, "f", &state.softmax.max[slot], f32::NEG_INFINITY, &seen);
+        let log = self.b.approx(Opcode::Lg2, "f", sum);
+        vec![maximum, self.b.mul(Type::F32, "lse", &log, std::f32::consts::LN_2)]
     }
 }

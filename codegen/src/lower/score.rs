@@ -58,6 +58,17 @@ pub(super) struct Kept {
 /// as where a warp owns 32 rows, they are worked out again for every tile.
 const CARRIED_SLOTS: usize = 2;
 
+/// From so many operations on, what is worked out of a column alone is not to be kept for the next row: the assembler would, for
+/// every column of the tile, and spill. A conversion it does again.
+const KEPT_OPERATIONS: usize = 2;
+
+/// Whether more is worked out of the column alone than what is done again.
+fn works_by_column(expr: &Expr) -> bool {
+    let mut of_column = Vec::new();
+    expr.maximal(&|e| e.is_col_only() && !e.is_uniform() && *e != Expr::Col, &mut of_column);
+    of_column.iter().map(Expr::operations).sum::<usize>() >= KEPT_OPERATIONS
+}
+
 impl Kernel<'_> {
     /// Emits what does not change from tile to tile.
     pub(super) fn prepare_scores(
@@ -272,7 +283,7 @@ impl Kernel<'_> {
         let col0 = self.b.mad_lo(Type::S32, "r", tile, self.schedule.cols, &instance.first_col);
         let cols_needed = maps(attention).any(|expr| expr.any(&mut |e| *e == Expr::Col));
         let per_slot = self.schedule.cols / 4;
-        let by_columns = maps(attention).any(Expr::reads_by_column);
+        let by_columns = maps(attention).any(|expr| expr.reads_by_column() || works_by_column(expr));
         let mut cols: Vec<Reg> = Vec::new();
         if cols_needed && !by_columns {
             cols.extend((0..per_slot).map(|n| self.b.add(Type::S32, "col", &col0, slot_col(n))));

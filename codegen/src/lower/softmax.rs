@@ -203,7 +203,7 @@ impl Kernel<'_> {
         let first = self.stores_of_row(instance);
         let sources = self.slot_rows(&instance.lane);
         for (slot, source) in sources.iter().enumerate() {
-            let lse = self.log_sum_exp(state, sums, slot);
+            let lse = self.log_sum_exp(self.attention.lse_base, state, sums, slot);
             let token = self.of_row("r", &instance.lane_token, source);
             let head = self.of_row("r", &instance.lane_head, source);
             let token = self.b.add(Type::U32, "r", &token, &instance.q_begin);
@@ -221,8 +221,7 @@ impl Kernel<'_> {
     }
 
     /// `(max + log2(sum)) ln 2` of a row slot, or `max + log2(sum) ln 2` where the maximum is in natural units.
-    pub(super) fn log_sum_exp(&mut self, state: &State, sums: &[Reg], slot: usize) -> Reg {
-        let base = self.attention.lse_base;
+    pub(super) fn log_sum_exp(&mut self, base: LogBase, state: &State, sums: &[Reg], slot: usize) -> Reg {
         let log = self.b.approx(Opcode::Lg2, "f", &sums[slot]);
         if self.subtracts_first() {
             let max = &state.softmax.max[slot];

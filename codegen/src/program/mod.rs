@@ -242,22 +242,6 @@ impl LogBase {
         }
     }
 
-    /// What a logarithm of base 2 is multiplied by.
-    pub fn from_base2(self) -> f32 {
-        match self {
-            LogBase::E => std::f32::consts::LN_2,
-            LogBase::Two => 1.0,
-        }
-    }
-
-    /// What a logarithm of this base is multiplied by to be one of base 2.
-    pub fn to_base2(self) -> f32 {
-        match self {
-            LogBase::E => std::f32::consts::LOG2_E,
-            LogBase::Two => 1.0,
-        }
-    }
-
     /// What a natural logarithm is multiplied by.
     pub fn from_natural(self) -> f64 {
         match self {

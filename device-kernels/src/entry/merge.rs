@@ -6,7 +6,7 @@
 use super::memory::{aligned, load, load_f32, load_i32, store, store_u32};
 use super::place;
 use crate::element::{Bf16, Element, F16, F32, chunk};
-use crate::merge::{Unit, Weights};
+use crate::merge::{LogSumExp, Weights};
 
 /// Addresses; see [`merge_states_f16`] for what lies there.
 struct Operands {
@@ -19,7 +19,9 @@ struct Operands {
     o: u64,
     lse: u64,
     head_dim: u32,
-    unit: Unit,
+    lse_numbers: u32,
+    /// What the merged log-sum-exp is multiplied by.
+    lse_unit: f32,
 }
 
 #[inline(always)]
@@ -39,9 +41,12 @@ unsafe fn merge<E: Element, const N: usize>(operands: Operands, rows_in_use: u64
         let count = if count < 0 { 0 } else { count as u32 };
         let (stride, out_row) = (load_i32(operands.stride + at), load_i32(operands.out_row + at));
         let parts = Parts { operands, first: i64::from(first), stride: i64::from(stride), count };
-        let weights = Weights::of(parts.operands.unit, count, |part| parts.lse(part));
+        let weights = Weights::of(count, |part| parts.lse(part));
         if place.thread[0] == 0 {
-            store_u32(parts.operands.lse + 4 * out_row as u64, weights.lse().to_bits());
+            store_u32(
+                parts.operands.lse + 4 * out_row as u64,
+                (weights.lse() * parts.operands.lse_unit).to_bits(),
+            );
         }
         let row_bytes = u64::from(parts.operands.head_dim) * E::BYTES as u64;
         let o = parts.operands.o + out_row as u64 * row_bytes;
@@ -69,8 +74,12 @@ impl Parts {
     }
 
     #[inline(always)]
-    fn lse(&self, part: u32) -> f32 {
-        unsafe { load_f32(self.operands.lse_part + 4 * self.row(part)) }
+    fn lse(&self, part: u32) -> LogSumExp {
+        let numbers = self.operands.lse_numbers;
+        let at = self.operands.lse_part + 4 * u64::from(numbers) * self.row(part);
+        unsafe {
+            LogSumExp { largest: load_f32(at), rest: if numbers == 2 { load_f32(at + 4) } else { 0.0 } }
+        }
     }
 
     /// Writes this thread's share of the row, `N` elements at a time.
@@ -101,18 +110,18 @@ impl Parts {
 
 macro_rules! entries {
     ($($name:ident $element:ty;)*) => {$(
-        /// `o_part` f32 `[partial rows, head_dim]` and `lse_part` f32 `[partial rows]`, logarithms whose `to_base2`
-        /// fold is of base 2, and back `from_base2`. Of row
+        /// `o_part` f32 `[partial rows, head_dim]` and `lse_part` f32 `[partial rows, lse_numbers]`, natural logarithms: one
+        /// number, or two of which they are the sum, the maximum and the logarithm of the sum relative to it. Of row
         /// `i < min(*rows_in_use, capacity)`: part `s < count[i]` is partial row `first[i] + s * stride[i]`, and the
-        /// merged row goes to row `out_row[i]` of `o` `[rows, head_dim]` and of `lse` f32 `[rows]`. A row whose
+        /// merged row goes to row `out_row[i]` of `o` `[rows, head_dim]` and, times `lse_unit`, of `lse` f32 `[rows]`. A row whose
         /// `first` is negative is passed over.
         #[unsafe(no_mangle)]
         pub unsafe extern "ptx-kernel" fn $name(
             o_part: u64, lse_part: u64, first: u64, count: u64, stride: u64, out_row: u64, o: u64, lse: u64,
-            rows_in_use: u64, capacity: u32, head_dim: u32, to_base2: f32, from_base2: f32,
+            rows_in_use: u64, capacity: u32, head_dim: u32, lse_numbers: u32, lse_unit: f32,
         ) {
-            let unit = Unit { to_base2, from_base2 };
-            let operands = Operands { o_part, lse_part, first, count, stride, out_row, o, lse, head_dim, unit };
+            let operands =
+                Operands { o_part, lse_part, first, count, stride, out_row, o, lse, head_dim, lse_numbers, lse_unit };
             unsafe { merge::<$element, { chunk::<$element, F32>() }>(operands, rows_in_use, capacity) }
         }
     )*};

@@ -13,8 +13,11 @@ pub struct MergeStates<'a> {
     /// f32 `[partial_rows, head_dim]`, each row normalised by its own sum. Rows whose log-sum-exp is minus infinity may
     /// hold anything.
     pub o_part: DeviceArray<'a>,
-    /// f32 `[partial_rows]`, logarithms to `base`.
+    /// f32 `[partial_rows]`, natural logarithm; or `[partial_rows, 2]`, the row's maximum, minus infinity where it saw no key, and
+    /// the logarithm of its sum relative to that, of which the second is not lost in a maximum of -1e9.
     pub lse_part: DeviceArray<'a>,
+    /// Numbers of a log-sum-exp: 1 or 2.
+    pub lse_numbers: usize,
     /// How many partial rows there is room for.
     pub partial_rows: usize,
     /// i32 `[capacity]`: the first part of each row; a row with a negative one is left as it is.
@@ -31,9 +34,9 @@ pub struct MergeStates<'a> {
     pub capacity: usize,
     /// f16, bf16 or f32 `[..., head_dim]`.
     pub o: &'a Tensor,
-    /// f32, one for each row of `o`, to the base of `lse_part`.
+    /// f32, one for each row of `o`, logarithms to `base`.
     pub lse: &'a Tensor,
-    /// Of which base the logarithms are: natural, or 2 as FlashInfer's are.
+    /// Of which base the merged log-sum-exps are: natural, or 2 as FlashInfer's are.
     pub base: LogBase,
 }
 
@@ -70,6 +73,7 @@ pub(crate) fn merge_launch(
     limited("the number of rows", rows, MOST)?;
     limited("`partial_rows`", args.partial_rows, MOST)?;
     let capacity = limited("`capacity`", args.capacity, MOST)?;
+    let numbers = limited("`lse_numbers`", args.lse_numbers.max(1), 2)?;
     let dim = limited("`head_dim`", *head_dim, MOST)?;
     let o = tensor(device, "o", args.o, dtype, "")?;
     let lse = tensor(device, "lse", args.lse, DType::F32, "f32")?;
@@ -78,7 +82,12 @@ pub(crate) fn merge_launch(
     let params = Params::default()
         .u64(&[
             args.o_part.address(device, "o_part", elements, 4)?,
-            args.lse_part.address(device, "lse_part", args.partial_rows, 4)?,
+            args.lse_part.address(
+                device,
+                "lse_part",
+                args.partial_rows.saturating_mul(numbers as usize),
+                4,
+            )?,
             ints(args.first, "first")?,
             ints(args.count, "count")?,
             ints(args.stride, "stride")?,
@@ -87,7 +96,7 @@ pub(crate) fn merge_launch(
             lse,
             args.rows_in_use.address(device, "rows_in_use", 1, 4)?,
         ])
-        .u32(&[capacity, dim, args.base.to_base2().to_bits(), args.base.from_base2().to_bits()]);
+        .u32(&[capacity, dim, numbers, (args.base.from_natural() as f32).to_bits()]);
     if capacity == 0 || rows == 0 || dim == 0 {
         return Ok(None);
     }

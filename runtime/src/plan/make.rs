@@ -112,6 +112,7 @@ impl Planner {
             classes,
             merge,
         };
+        let lse_numbers = attention.partial_lse_numbers();
         let unasked = if attention.lse.is_none() { all_rows } else { 0 };
         Ok(Planner {
             device: device.clone(),
@@ -120,7 +121,7 @@ impl Planner {
             attention,
             workspace: Tensor::zeros(device, DType::I32, &[merge.words])?,
             o_part: Tensor::filled_nan(device, DType::F32, &[partial_rows, batch.head_dim.v])?,
-            lse_part: Tensor::filled_nan(device, DType::F32, &[partial_rows])?,
+            lse_part: Tensor::filled_nan(device, DType::F32, &[partial_rows, lse_numbers])?,
             setup,
             kernels,
         })

@@ -26,6 +26,7 @@ impl Planner {
         let states = MergeStates {
             o_part: (&self.o_part).into(),
             lse_part: (&self.lse_part).into(),
+            lse_numbers: self.attention.partial_lse_numbers(),
             partial_rows: merge.partial_rows,
             first: array(0),
             count: array(1),

@@ -1,0 +1,192 @@
+//! What NVIDIA's assembler and disassembler say of the kernels: no spills but those that are known, no complaints, and
+//! exponentials before the wait where the schedule keeps them there. Skipped where the tools are not, but for CI.
+//!
+//! What was said of kernels that have not changed is in `assembled/`, as `measure::verdicts` writes it; one of 48 of these is
+//! assembled again, others each day. `FLASHPAGE_ASSEMBLE=all` assembles everything, `FLASHPAGE_ASSEMBLE=record` what is new, and
+//! writes it down.
+
+use crate::sample::{failures, is_taken, kernels, report};
+use flashpage::codegen::program::{DType, Generic, StateKind};
+use flashpage::codegen::schedule::{Overlap, Tuning};
+use flashpage::codegen::{Arch, Compiled, ShapeClass, Spec, Work, compile};
+use flashpage::measure::toolchain::Tool;
+use flashpage::measure::verdicts::Verdicts;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use user_kernels::Kernel;
+
+/// A kernel that spills, and what of it: target, head dimension, shape, bytes stored and loaded.
+type Spill = (&'static str, Arch, usize, ShapeClass, u32, u32);
+
+const KNOWN_SPILLS: &[Spill] = &[
+    ("packing:packed_prefix_lm", Arch::Sm90a, 64, ShapeClass::Prefill, 8, 60),
+    ("biases:sandwich", Arch::Sm80, 64, ShapeClass::Prefill, 36, 48),
+    ("biases:sandwich", Arch::Sm80, 64, ShapeClass::Append, 36, 48),
+    ("biases:sandwich", Arch::Sm80, 64, ShapeClass::Decode, 48, 72),
+    ("biases:sandwich", Arch::Sm80, 128, ShapeClass::Prefill, 12, 20),
+    ("biases:sandwich", Arch::Sm80, 128, ShapeClass::Append, 4, 4),
+    ("biases:sandwich", Arch::Sm80, 128, ShapeClass::Decode, 12, 24),
+    ("biases:sandwich", Arch::Sm90a, 64, ShapeClass::Prefill, 224, 264),
+    ("sparse:reformer", Arch::Sm90a, 64, ShapeClass::Prefill, 248, 300),
+    ("softmaxes:dropout", Arch::Sm90a, 64, ShapeClass::Prefill, 44, 52),
+    ("softmaxes:dropout_paged", Arch::Sm80, 128, ShapeClass::Prefill, 44, 116),
+    ("softmaxes:dropout_paged", Arch::Sm80, 128, ShapeClass::Append, 32, 52),
+    ("softmaxes:dropout_paged", Arch::Sm90a, 64, ShapeClass::Prefill, 44, 76),
+    ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Prefill, 84, 72),
+    ("numbers:hashes", Arch::Sm80, 64, ShapeClass::Append, 40, 32),
+    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Prefill, 52, 52),
+    ("numbers:hashes", Arch::Sm80, 128, ShapeClass::Append, 40, 32),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Prefill, 876, 968),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Append, 184, 200),
+    ("numbers:hashes", Arch::Sm90a, 64, ShapeClass::Decode, 192, 268),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Prefill, 452, 464),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Append, 28, 36),
+    ("numbers:hashes", Arch::Sm90a, 128, ShapeClass::Decode, 76, 96),
+];
+
+/// One of so many kernels is compiled by a run that is not asked for all.
+const SHARE: usize = 24;
+
+fn how() -> Option<String> {
+    let how = std::env::var("FLASHPAGE_ASSEMBLE").ok();
+    if let Some(other) = how.as_deref().filter(|how| !["all", "record"].contains(how)) {
+        panic!("FLASHPAGE_ASSEMBLE={other}: write `all` or `record`");
+    }
+    how
+}
+
+/// The folder of the records, which lies beside the kernels whoever builds this.
+fn record(name: &str) -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = own.ancestors().map(|folder| folder.join("user-kernels/assembled"));
+    folders.into_iter().find(|folder| folder.is_dir()).expect("the folder of the records").join(name)
+}
+
+/// The assembler, and what it said before; nothing where it is not and need not be.
+fn tools(test: &str, name: &str) -> Option<Verdicts> {
+    if let Err(error) = Tool::Ptxas.find().and(Tool::Nvdisasm.find()) {
+        assert!(std::env::var_os("CI").is_none(), "{error}");
+        // Past the harness, which keeps what a passing test prints to itself.
+        let mut terminal = std::io::stderr();
+        writeln!(terminal, "skipped {test}: {error}").unwrap();
+        return None;
+    }
+    Some(match how().as_deref() {
+        Some("all") => Verdicts::new().unwrap(),
+        _ => Verdicts::with_record(&record(name)).unwrap(),
+    })
+}
+
+/// A kernel to be assembled.
+struct Row {
+    kernel: &'static Kernel,
+    spec: Spec,
+}
+
+/// Every kernel for these targets, in 64 and 128 or what its author fixed, in every shape: those of this run.
+fn rows(archs: &[Arch], tuning: Tuning) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (number, kernel) in kernels() {
+        let program = (kernel.program)();
+        let dtype = match program.input_element() {
+            Generic::Fixed(dtype) => *dtype,
+            Generic::Open(_) => DType::Bf16,
+        };
+        let mut head_dims = [64, 128].map(|open| program.with_fixed(open.into())).to_vec();
+        head_dims.dedup();
+        for &arch in archs {
+            for (turn, &head_dim) in head_dims.iter().enumerate() {
+                for (of_shape, shape) in ShapeClass::ALL.into_iter().enumerate() {
+                    let number = number + 2 * turn + of_shape + usize::from(arch == Arch::Sm90a);
+                    if how().is_none() && !is_taken(number, SHARE) {
+                        continue;
+                    }
+                    let paged = crate::batches::is_paged(program);
+                    let spec = Spec {
+                        arch,
+                        dtype,
+                        output: program.output_type(dtype),
+                        head_dim,
+                        block_size: paged.then_some(16),
+                        shape,
+                        tuning,
+                        work: Work::Grid,
+                        fold_scale: true,
+                    };
+                    rows.push(Row { kernel, spec });
+                }
+            }
+        }
+    }
+    rows
+}
+
+impl Row {
+    fn compile(&self) -> Result<Compiled, String> {
+        compile((self.kernel.program)(), &self.spec).map_err(|error| format!("{}: {error}", self.kernel.name))
+    }
+
+    fn spills(&self) -> (u32, u32) {
+        let Spec { arch, head_dim, shape, .. } = self.spec;
+        let is_row = |spill: &&Spill| {
+            (spill.0, spill.1, spill.2, spill.3) == (self.kernel.name, arch, head_dim.qk, shape)
+        };
+        KNOWN_SPILLS.iter().find(is_row).map_or((0, 0), |spill| (spill.4, spill.5))
+    }
+}
+
+fn finish(verdicts: &Verdicts) {
+    if how().as_deref() == Some("record") {
+        verdicts.write().unwrap();
+    }
+}
+
+#[test]
+fn kernels_do_not_spill() {
+    let Some(verdicts) = tools("kernels_do_not_spill", "usual.txt") else { return };
+    let rows = rows(&Arch::ALL, Tuning::default());
+    let failures = failures(&rows, |row| {
+        let said = verdicts.of(&row.compile()?).map_err(|error| error.to_string())?.assembled;
+        let known = row.spills();
+        let is_as_known = (said.spill_stores, said.spill_loads) == known && said.complaints.is_empty();
+        match is_as_known && (said.stack == 0 || known != (0, 0)) {
+            true => Ok(()),
+            false => Err(format!(
+                "(\"{}\", Arch::{:?}, {}, ShapeClass::{:?}, {}, {}), of {} bytes of stack, and known were {known:?}: {:?}",
+                row.kernel.name,
+                row.spec.arch,
+                row.spec.head_dim.qk,
+                row.spec.shape,
+                said.spill_stores,
+                said.spill_loads,
+                said.stack,
+                said.complaints
+            )),
+        }
+    });
+    finish(&verdicts);
+    report("assembled kernels", rows.len(), &failures);
+}
+
+#[test]
+fn exponentials_come_before_the_wait() {
+    let Some(verdicts) = tools("exponentials_come_before_the_wait", "pinned.txt") else { return };
+    let mut rows = rows(&[Arch::Sm90a], Tuning { overlap: Some(Overlap::Pinned), ..Tuning::default() });
+    // Products of f32 are no wgmma, and there is no wait to be before.
+    rows.retain(|row| row.spec.dtype != DType::F32);
+    let failures = failures(&rows, |row| {
+        let verdict = verdicts.of(&row.compile()?).map_err(|error| error.to_string())?;
+        // A softmax has exponentials, of which a share is known.
+        let states = &(row.kernel.program)().states;
+        let has_softmax = states.iter().any(|state| state.kind == StateKind::OnlineSoftmax);
+        match verdict.overlaps() && (verdict.late_exponentials.is_some() || !has_softmax) {
+            true => Ok(()),
+            false => Err(format!(
+                "{}, {}, {}: {:?} of a thousand exponentials stand behind the wait",
+                row.kernel.name, row.spec.head_dim, row.spec.shape, verdict.late_exponentials
+            )),
+        }
+    });
+    finish(&verdicts);
+    report("pinned kernels", rows.len(), &failures);
+}
