@@ -5,6 +5,7 @@
 //! The crate sees nothing of flashpage but what everybody sees.
 
 pub mod biases;
+pub mod calls;
 mod list;
 pub mod numbers;
 pub mod packing;

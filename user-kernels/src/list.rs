@@ -1,6 +1,6 @@
 //! The kernels in a table: how each runs on the host, and what its parameters are in a batch that is made up.
 
-use crate::{biases, numbers, packing, positions, softmaxes, sparse, temperatures, trees};
+use crate::{biases, calls, numbers, packing, positions, softmaxes, sparse, temperatures, trees};
 use flashpage::HostRunError;
 use flashpage::codegen::Program;
 use flashpage::codegen::program::ParamKind;
@@ -182,5 +182,11 @@ pub const KERNELS: &[Kernel] = kernels! {
         f32_cache::<16>, window = 33;;
         mla_prefill::<f16>;;
         latent_rows::<f16, 80>;;
+    }
+    calls {
+        t5_decoder::<f16, 16>, max_distance = 60;;
+        gemma3::<16>, layer = 4, window = 40;;
+        ring::<f16, 16>;;
+        after_a_prefix::<f16, 16>;;
     }
 };

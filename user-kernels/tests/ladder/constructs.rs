@@ -3,8 +3,9 @@
 use user_kernels::KERNELS;
 
 /// The text of the kernels.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     include_str!("../../src/biases.rs"),
+    include_str!("../../src/calls.rs"),
     include_str!("../../src/numbers.rs"),
     include_str!("../../src/packing.rs"),
     include_str!("../../src/positions.rs"),
@@ -24,7 +25,8 @@ const WORDS: &str = "
     .round_ties_even() .sin() .sqrt() .tanh() .trunc() .div_euclid( .pow( .rem_euclid( .signum() .wrapping_add(
     .wrapping_mul( .wrapping_sub(
     && || | & ^ << >> % / == != !is_causal !at.col asf32 asi32 select( if letmut const f32::MIN i32::MAX i32::MIN let( 1e9 -1e9 0x
-    .map(| .mask(| .sink(| .lse() .t() Tile::zeros()
+    .map(| .mask(| .sink(| .lse() .lse_base2() .t() Tile::zeros() Tile::resume( OnlineSoftmax::resume( OnlineSoftmax::resume_base2(
+    RowInput Input<T, Input<f32, #[score_function] .mask(causal)
 ";
 
 #[test]

@@ -18,7 +18,7 @@ use user_kernels::Kernel;
 const ALIKE: Batch = (&[(1, 40), (40, 300), (1, 210), (0, 200), (7, 240), (3, 90), (2, 64)], 4, 2);
 
 /// The kernels whose prefixes are computed once: what they say of a score of the prefix is the same for every sequence and row.
-const SHARING: &[&str] = &["softmaxes:growing_sinks", "numbers:latent_rows"];
+const SHARING: &[&str] = &["softmaxes:growing_sinks", "numbers:latent_rows", "calls:after_a_prefix"];
 
 fn has_softmax(kernel: &Kernel) -> bool {
     let program = (kernel.program)();
