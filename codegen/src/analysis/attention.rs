@@ -92,6 +92,14 @@ impl Attention {
             || conditions.into_iter().any(is_table)
     }
 
+    /// Whether what is made of each score takes registers that a schedule has to leave: for what is read, or for the words of a random
+    /// number.
+    pub fn needs_room(&self) -> bool {
+        let draws = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Random(_)));
+        let maps = self.scores.iter().map(ScoreOp::expr).chain(&self.weights);
+        self.reads_by_column() || maps.into_iter().any(draws)
+    }
+
     /// Whether maps may put a number in a score's place, or add one to it, that is so large that one more or less is lost in it:
     /// the -1e9 and the like that stand for minus infinity, written in the map or read.
     pub fn has_huge_scores(&self) -> bool {

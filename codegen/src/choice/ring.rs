@@ -100,7 +100,7 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
         // There is no maximum that could have grown.
         ring.sizes.rescale = Rescale::Always;
     }
-    if attention.reads_by_column() {
+    if attention.needs_room() {
         ring.sizes = with_room_for_reads(ring.sizes);
     }
     tuned(ring, &spec.tuning).map(Some)

@@ -60,7 +60,7 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
         // There is no maximum that could have grown.
         roles.sizes.rescale = Rescale::Always;
     }
-    if attention.reads_by_column() {
+    if attention.needs_room() {
         roles.sizes = with_room_for_reads(roles.sizes);
     }
     let block_size = spec.block_size.filter(|_| attention.table.is_some());
