@@ -7,7 +7,7 @@ mod opaque_masks;
 mod user_sources;
 
 use flashpage::codegen::choice::{
-    Carries, F32, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
+    Carries, F32, F32_ROLES, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
 };
 use flashpage::codegen::frontend::parse_file;
 use flashpage::codegen::program::{DType, ParamKind};
@@ -522,7 +522,7 @@ fn the_schedule_table_says_what_is_so() {
         return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
     }
     // A kernel, what it is made for, and what its row says.
-    type Row = (Program, Arch, HeadDim, ShapeClass, &'static str);
+    type Row = (Program, Arch, DType, HeadDim, ShapeClass, &'static str);
     let of_latent = |head_dim: HeadDim| head_dim == LATENT;
     let stock = |name: &str| (kernels::find(name).unwrap().program)().clone();
     let text = include_str!("../src/bin/kgen/conditions.rs");
@@ -536,7 +536,7 @@ fn the_schedule_table_says_what_is_so() {
             Carries::Rows => stock("alibi_attention"),
             Carries::Conditions => strided.clone(),
         };
-        rows.push((program, Arch::Sm80, row.head_dim, row.shape, row.why));
+        rows.push((program, Arch::Sm80, DType::F16, row.head_dim, row.shape, row.why));
     }
     for row in SM90 {
         let program = match row.mask {
@@ -548,14 +548,17 @@ fn the_schedule_table_says_what_is_so() {
             Some(MaskClass::Placed) => stock("alibi_attention"),
             None => stock("paged_attention"),
         };
-        rows.push((program, Arch::Sm90a, row.head_dim, row.shape, row.why));
+        rows.push((program, Arch::Sm90a, DType::F16, row.head_dim, row.shape, row.why));
     }
-    let wrong = parallel::map(&rows, |(program, arch, head_dim, shape, why)| {
+    for row in F32_ROLES {
+        rows.push((stock("paged_attention"), Arch::Sm90a, DType::F32, row.head_dim, row.shape, row.why));
+    }
+    let wrong = parallel::map(&rows, |(program, arch, dtype, head_dim, shape, why)| {
         let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
         let spec = Spec {
             arch: *arch,
-            dtype: DType::F16,
-            output: DType::F16,
+            dtype: *dtype,
+            output: *dtype,
             head_dim: *head_dim,
             block_size: paged.then_some(16),
             shape: *shape,
@@ -570,7 +573,7 @@ fn the_schedule_table_says_what_is_so() {
         let is_there = why.strip_prefix(&figures).is_some_and(|rest| rest.starts_with([',', ';']));
         (!is_there).then(|| {
             format!(
-                "{figures} is not what the table says of `{}` for {arch}, {head_dim}, {shape}:\n{why}",
+                "{figures} is not what the table says of `{}` for {arch}, {dtype}, {head_dim}, {shape}:\n{why}",
                 program.name
             )
         })
@@ -579,8 +582,8 @@ fn the_schedule_table_says_what_is_so() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-/// Every row of the tables for f32 says registers that the assembler still gives. Of instructions they say nothing: narrowing is a
-/// loop in the loop, and how often that goes round the machine code does not tell.
+/// Every row of the tables for f32 whose warps are all alike says registers that the assembler still gives. Of instructions they say
+/// nothing: narrowing is a loop in the loop, and how often that goes round the machine code does not tell.
 #[test]
 fn the_tables_of_f32_say_what_is_so() {
     let test = "the_tables_of_f32_say_what_is_so";

@@ -214,6 +214,7 @@ fn flatten<'p>(nodes: &'p [Node], iteration: isize, steps: &mut Vec<(isize, &'p 
             Node::If { when, then, otherwise } => {
                 let holds = match when {
                     Condition::SeesColumns | Condition::KeepsAny | Condition::WholeRows => true,
+                    Condition::FirstWarp => true,
                     Condition::EndsInTile | Condition::MaximumGrew => false,
                 };
                 flatten(if holds { then } else { otherwise }, iteration, steps);
@@ -308,6 +309,13 @@ impl<'p> Machine<'p> {
                 self.full.insert(self.tile(*to, iteration), there);
             }
             Step::CopyAsync { to, .. } => actor.open.push(*to),
+            Step::CopySplit { to, .. } => {
+                // What comes is split meanwhile: whichever takes longer.
+                let shared = self.plan.shared(to.buffer);
+                let all = shared.bytes / NUMBER * narrowing(self.plan.products) / 32;
+                let issued = all / actor.role.warps * actor.role.warps.div_ceil(SCHEDULERS);
+                actor.clock = self.copy(*to, iteration, at).max(at + COPY_LATENCY + issued);
+            }
             Step::CommitCopies => {
                 let open = std::mem::take(&mut actor.open);
                 let there = open.into_iter().map(|to| self.copy(to, iteration, at)).max();
