@@ -493,8 +493,11 @@ impl Schedule {
         };
         let of = |(index, buffer): (usize, &Buffer)| match &buffer.place {
             Place::Shared(Shared { bytes, slots, layout: Some(layout), .. }) => {
-                let of_queries = [attention::QUERY, attention::KEYS].contains(&BufferId(index));
-                let row = if of_queries { self.qk_row() } else { self.v_row() };
+                let row = match BufferId(index) {
+                    attention::QUERY | attention::KEYS => self.qk_row(),
+                    attention::OUTPUT => self.o_row(),
+                    _ => self.v_row(),
+                };
                 slots * (bytes - layout.rows() * row.row_bytes)
             }
             _ => 0,

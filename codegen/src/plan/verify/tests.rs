@@ -388,3 +388,20 @@ fn no_tile_that_is_split_goes_without_a_fence() {
         assert!(verify(&without_last).is_err_and(|fault| fault.what.contains("no fence")), "{row}");
     }
 }
+
+/// Every byte of a tile is a number's, whatever the tile is of: rows are as wide as the schedule says.
+#[test]
+fn tiles_are_full() {
+    use crate::schedule::Schedule;
+    let of_f32 = F32.iter().chain(TF32).map(|row| {
+        let mut ring = row.schedule();
+        ring.sizes.products = Products::F32(F32Products::default());
+        Schedule::from(ring)
+    });
+    let split = F32_ROLES.iter().map(|row| Schedule::from(row.schedule_of_f32()));
+    let others = SM80.iter().map(|row| Schedule::from(row.schedule()));
+    let of_roles = SM90.iter().map(|row| Schedule::from(row.schedule()));
+    for schedule in of_f32.chain(split).chain(others).chain(of_roles) {
+        assert_eq!(schedule.padding_bytes(), 0, "{schedule}");
+    }
+}
