@@ -109,13 +109,21 @@ fn the_catalogue_assembles() {
 /// Of f32 inputs, for both targets and by both ways to multiply them.
 #[test]
 fn kernels_of_f32_assemble() {
-    for (arch, products) in [("sm_80", "bf16x3"), ("sm_80", "tf32"), ("sm_90a", "bf16x3")] {
-        let line =
-            format!("--arch {arch} --dtype f32 --f32-products {products} --head-dim 64,128 --block-size 16");
+    // Those of roles in every head dimension that has rows in their table.
+    let table = [
+        ("sm_80", "bf16x3", "64,128"),
+        ("sm_80", "tf32", "64,128"),
+        ("sm_90a", "bf16x3", "64,96,128,192,256"),
+    ];
+    for (arch, products, head_dims) in table {
+        let line = format!(
+            "--arch {arch} --dtype f32 --f32-products {products} --head-dim {head_dims} --block-size 16"
+        );
         let record = format!("f32_{products}_{arch}");
         let Some((rows, status)) = verify("kernels_of_f32_assemble", &record, &line) else { return };
-        // Eight kernels in two head dimensions and three shapes.
-        assert_eq!(rows.as_array().map(Vec::len), Some(8 * 2 * 3), "{line}");
+        // Eight kernels in each head dimension and three shapes.
+        let count = head_dims.split(',').count();
+        assert_eq!(rows.as_array().map(Vec::len), Some(8 * count * 3), "{line}");
         for row in rows.as_array().unwrap() {
             assert_eq!(row["clean"], true, "{row:#}");
         }
