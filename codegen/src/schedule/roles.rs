@@ -89,9 +89,10 @@ impl Roles {
         WARPGROUP * (1 + self.consumers())
     }
 
-    /// Whether consumers take turns: one issues its products while the others are in their softmax.
+    /// Whether consumers take turns: one issues its products while the others are in their softmax. Not where the producer splits into rings
+    /// of one slot: then both have their scores while V comes, and both O += P V while the next K does.
     pub fn take_turns(&self) -> bool {
-        self.consumers() > 1
+        self.consumers() > 1 && !(self.splits() && self.stages == 1)
     }
 
     /// Whether the producer makes factors of what it copies: its inputs are f32.
