@@ -169,12 +169,13 @@ struct Exempt {
 
 const SET_UP: &str = "barriers, and who this thread is";
 const OVER: &str = "consumers are told that this was all";
-/// Kernels with one consumer, which waits for V between its two products.
-const ALONE: &[&str] = &["paged", "decode", "rows", "packed"];
+/// Kernels whose consumers take no turns, and wait for V between their two products.
+const ALONE: &[&str] = &["paged", "decode", "rows", "packed", "f32, one stage"];
 const ONE_OF_TWO: &str = "a fence before each product of an iteration, as ptxas wants it where a wait stands between them: it puts in what is \
      missing and says so (C7519), which `kgen verify` refuses; on the emulator either does for both";
-/// Of a producer whose warps write what they copy.
-const WRITTEN_LATER: &str = "before their products consumers with turns wait for Q, or for V, which the same warps write and fence behind this K";
+/// Kernels of a producer whose warps write what they copy.
+const OF_F32: &[&str] = &["f32", "f32, one stage"];
+const WRITTEN_LATER: &str = "before their products consumers wait for Q too, or with turns for V, which the same warps write and fence behind this K";
 
 const EXEMPT: &[Exempt] = &[
     Exempt {
@@ -216,7 +217,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "mbarrier.try_wait",
         place: ("the rightmost tile", "await empty Q"),
         next: "",
-        kernels: &["one stage"],
+        kernels: &["one stage", "f32, one stage"],
         why: "the only slot of K is free when the last scores of the tile before are there: then Q is, too",
     },
     Exempt {
@@ -258,7 +259,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "bar.warp.sync",
         place: ("", "meet warp"),
         next: "fill",
-        kernels: &["f32"],
+        kernels: OF_F32,
         why: "the same before an arrival that says that rows have been written",
     },
     Exempt {
@@ -269,10 +270,17 @@ const EXEMPT: &[Exempt] = &[
         why: WRITTEN_LATER,
     },
     Exempt {
+        instruction: "mbarrier.try_wait",
+        place: ("the rightmost tile, masked", "await full K"),
+        next: "",
+        kernels: OF_F32,
+        why: WRITTEN_LATER,
+    },
+    Exempt {
         instruction: "fence.proxy.async",
         place: ("the rightmost tile", "fence proxy"),
         next: "",
-        kernels: &["f32"],
+        kernels: OF_F32,
         why: WRITTEN_LATER,
     },
     Exempt {
@@ -499,6 +507,24 @@ fn every_mutant_for_hopper_is_caught_f32() {
         stages: 2,
     };
     all_are_caught_for_hopper("f32", &hopper);
+}
+
+/// The same with rings of one slot, where nobody takes turns.
+#[test]
+fn every_mutant_for_hopper_is_caught_f32_one_stage() {
+    let hopper = Hopper {
+        kernel: "causal_attention",
+        dtype: DType::F32,
+        head_dim: 64.into(),
+        block_size: 16,
+        shape: ShapeClass::Prefill,
+        lens: &[(140, 512), (3, 0), (40, 50), (70, 100)],
+        heads: (2, 1),
+        window: None,
+        tile: (128, 64),
+        stages: 1,
+    };
+    all_are_caught_for_hopper("f32, one stage", &hopper);
 }
 
 /// O over Q.
