@@ -11,17 +11,17 @@ use planning::{judge_arguments, stock};
 const HEADS: (usize, usize) = (4, 2);
 const HEAD_DIM: usize = 64;
 
-fn numbers(count: usize, salt: u32) -> Vec<f16> {
+fn numbers<T: Element>(count: usize, salt: u32) -> Vec<T> {
     let mut state = salt;
     let mut draw = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f16::from_f32((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+        T::from_f32((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
     };
     (0..count).map(|_| draw()).collect()
 }
 
 /// Sequences with a system prompt in common, and templates that two each share, all admitted through the prefix tree.
-fn admitted(cache: &mut PagedCache) -> Vec<SequenceId> {
+fn admitted<T: Element + HostElement>(cache: &mut PagedCache) -> Vec<SequenceId> {
     let mut ids = Vec::new();
     for request in 0..8u32 {
         let template = (request % 4) * 1000;
@@ -30,15 +30,17 @@ fn admitted(cache: &mut PagedCache) -> Vec<SequenceId> {
         let admitted = cache.admit("", &prompt).unwrap();
         let slots = cache.append(admitted.id, prompt.len() - admitted.cached).unwrap();
         let count = slots.len() * HEADS.1 * HEAD_DIM;
-        cache.write(0, &slots, &numbers(count, request), &numbers(count, request + 100)).unwrap();
+        let [keys, values] = [request, request + 100].map(|salt| numbers::<T>(count, salt));
+        cache.write(0, &slots, &keys, &values).unwrap();
         cache.publish(admitted.id, "", &prompt).unwrap();
         ids.push(admitted.id);
     }
     ids
 }
 
-fn cache(device: &Device) -> PagedCache {
+fn cache(device: &Device, dtype: DType) -> PagedCache {
     let options = CacheOptions {
+        dtype,
         blocks: 128,
         num_kv_heads: HEADS.1,
         head_dim: HEAD_DIM.into(),
@@ -56,12 +58,12 @@ struct Decode {
 }
 
 impl Decode {
-    fn new(device: &Device, sequences: usize) -> Decode {
+    fn new<T: Element + HostElement>(device: &Device, dtype: DType, sequences: usize) -> Decode {
         let shape = [sequences, HEADS.0, HEAD_DIM];
         Decode {
             starts: Starts::uniform(device, sequences, 1).unwrap(),
-            q: Tensor::from_slice(device, &numbers(shape.iter().product(), 7), &shape).unwrap(),
-            o: Tensor::filled_nan(device, DType::F16, &shape).unwrap(),
+            q: Tensor::from_slice(device, &numbers::<T>(shape.iter().product(), 7), &shape).unwrap(),
+            o: Tensor::filled_nan(device, dtype, &shape).unwrap(),
             lse: Tensor::filled_nan(device, DType::F32, &shape[..2]).unwrap(),
         }
     }
@@ -91,12 +93,12 @@ fn room() -> Capacity {
     Capacity { cascade: true, ..Capacity::new(8, 8) }
 }
 
-#[test]
-fn prefixes_of_the_tree_become_a_cascade() {
+/// A cache of these elements, from the prompts that come to what is stored.
+fn become_a_cascade<T: Element + HostElement>(dtype: DType) {
     for arch in [Arch::Sm80, Arch::Sm90a] {
         let device = Device::emulator_with(EmulatorOptions { arch, ..EmulatorOptions::default() });
-        let mut cache = cache(&device);
-        let mut ids = admitted(&mut cache);
+        let mut cache = cache(&device, dtype);
+        let mut ids = admitted::<T>(&mut cache);
         assert_eq!(cache.stats().prefix.hit_tokens, 7 * 400 + 4 * 64);
         cache.manager().order_by_prefix(&mut ids).unwrap();
         let prefixes = cache.shared_prefixes(&ids).unwrap();
@@ -105,23 +107,33 @@ fn prefixes_of_the_tree_become_a_cascade() {
 
         let mut table = DeviceTable::new(&device, 8, 40).unwrap();
         let table = table.sync(&cache, &ids).unwrap();
-        let decode = Decode::new(&device, ids.len());
+        let decode = Decode::new::<T>(&device, dtype, ids.len());
         let arguments = decode.arguments(&cache, table, &[]);
         let (program, options) = (stock("paged_full_attention"), (room(), PlanOptions::default()));
         let plan = judge_arguments(&device, program, &arguments, options, &prefixes)
-            .unwrap_or_else(|error| panic!("{arch}: {error}"));
-        assert_eq!((&plan.groups, &plan.notes), (&prefixes, &vec![]), "{arch}\n{plan}");
+            .unwrap_or_else(|error| panic!("{arch}, {dtype}: {error}"));
+        assert_eq!((&plan.groups, &plan.notes), (&prefixes, &vec![]), "{arch}, {dtype}\n{plan}");
     }
+}
+
+#[test]
+fn prefixes_of_the_tree_become_a_cascade() {
+    become_a_cascade::<f16>(DType::F16);
+}
+
+#[test]
+fn prefixes_of_a_tree_of_f32_become_a_cascade() {
+    become_a_cascade::<f32>(DType::F32);
 }
 
 #[test]
 fn a_plan_does_not_outlive_what_it_was_made_of() {
     let device = Device::emulator();
-    let mut cache = cache(&device);
-    let mut ids = admitted(&mut cache);
+    let mut cache = cache(&device, DType::F16);
+    let mut ids = admitted::<f16>(&mut cache);
     let lone = cache.create();
     cache.append(lone, 485).unwrap();
-    let (decode, table) = (Decode::new(&device, ids.len()), cache.table(&ids).unwrap());
+    let (decode, table) = (Decode::new::<f16>(&device, DType::F16, ids.len()), cache.table(&ids).unwrap());
     let prefixes = cache.shared_prefixes(&ids).unwrap();
     let full = decode.arguments(&cache, &table, &[]);
     let none = PlanOptions::default();

@@ -7,15 +7,15 @@ use crate::targets;
 
 use flashpage::codegen::choice::{HEAD_DIMS, LATENT};
 use flashpage::codegen::program::{self, Generic, ParamKind};
-use flashpage::codegen::schedule::{F32Products, Tuning};
-use flashpage::codegen::{Program, ShapeClass};
+use flashpage::codegen::schedule::{F32Products, Family, Tuning};
+use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass, Spec, Work, compile};
 use flashpage::prelude::*;
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{Argument, Factors, LaunchOptions, PoolLayout, equivalence};
 use planning::{forced, stock};
 use std::fs;
-use targets::{ARCHS, harsh, plain};
+use targets::{ARCHS, by_turns, harsh, plain};
 
 fn by(products: F32Products) -> LaunchOptions {
     let tuning = Tuning { f32_products: Some(products), ..Tuning::default() };
@@ -73,6 +73,112 @@ fn every_batch_holds() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Every head dimension and pairs of two, in every shape, in blocks of every kind and contiguous, where `wgmma` multiplies: copies as late as
+/// may be and at once, warps in any order.
+#[test]
+fn every_head_dim_holds_by_wgmma() {
+    const BLOCK_SIZES: [usize; 8] = [16, 1, 24, 2, 8, 4, 128, 40];
+    let batches: [Batch; 4] = [
+        ("paged_attention", &[(70, 190), (3, 0), (20, 20)], 3, 3),
+        ("causal_attention", &[(66, 130), (0, 7), (70, 9)], 2, 1),
+        ("paged_full_attention", &[(1, 77), (1, 0), (3, 200)], 10, 2),
+        ("alibi_attention", &[(5, 140), (9, 9), (12, 70)], 10, 2),
+    ];
+    let pairs = [(192, 128), (64, 112), (48, 256), (256, 32), (96, 240)];
+    let pairs = pairs.map(|(qk, v)| HeadDim { qk, v });
+    let devices = by_turns(Arch::Sm90a);
+    let mut failures = Vec::new();
+    for (turn, head_dim) in HEAD_DIMS.map(HeadDim::from).into_iter().chain(pairs).enumerate() {
+        for (index, shape) in ShapeClass::ALL.into_iter().enumerate() {
+            let number = 3 * turn + index;
+            let batch = &batches[(turn + index) % batches.len()];
+            let block_size = BLOCK_SIZES[number % BLOCK_SIZES.len()];
+            let problem = Problem { head_dim, block_size, ..problem(batch, number) };
+            let options = LaunchOptions { shape: Some(shape), ..by(F32Products::Bf16x3) };
+            let device = &devices[number % devices.len()];
+            failures.extend(judge::judge(device, batch.0, stock(batch.0), &problem, &options).err());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Which family makes a kernel: roles where they multiply as asked and have room, and what the launch says, if it can be.
+#[test]
+fn families_are_chosen() {
+    let compiled = |kernel: &str, arch, dtype, head_dim, tuning| {
+        let spec = Spec {
+            arch,
+            dtype,
+            output: dtype,
+            head_dim,
+            block_size: Some(16),
+            shape: ShapeClass::Prefill,
+            tuning,
+            work: Work::Grid,
+            fold_scale: true,
+        };
+        let compiled = compile(stock(kernel), &spec).map_err(|error| error.to_string())?;
+        Ok::<Family, String>(compiled.schedule.family())
+    };
+    use Arch::{Sm80, Sm90a};
+    use F32Products::{Bf16x3, Tf32};
+    use Family::{Ring, Roles};
+    let plain = HeadDim::from(128);
+    type Row =
+        (&'static str, Arch, HeadDim, Option<F32Products>, Option<Family>, Result<Family, &'static str>);
+    let refused = |why| Err(why);
+    let rows: [Row; 9] = [
+        ("attention", Sm90a, plain, None, None, Ok(Roles)),
+        ("attention", Sm90a, plain, Some(Tf32), None, Ok(Ring)),
+        ("attention", Sm90a, plain, Some(Bf16x3), Some(Ring), Ok(Ring)),
+        ("attention", Sm90a, plain, None, Some(Roles), Ok(Roles)),
+        ("latent_attention", Sm90a, LATENT, None, None, Ok(Ring)),
+        ("latent_attention", Sm90a, 96.into(), None, None, Ok(Roles)),
+        ("attention", Sm80, plain, None, None, Ok(Ring)),
+        (
+            "attention",
+            Sm80,
+            plain,
+            None,
+            Some(Roles),
+            refused("the family `roles` makes no kernels of f32 for sm_80 by bf16x3"),
+        ),
+        (
+            "attention",
+            Sm90a,
+            plain,
+            Some(Tf32),
+            Some(Roles),
+            refused("the family `roles` makes no kernels of f32 for sm_90a by tf32"),
+        ),
+    ];
+    for (kernel, arch, head_dim, f32_products, family, expected) in rows {
+        let tuning = Tuning { f32_products, family, ..Tuning::default() };
+        let got = compiled(kernel, arch, DType::F32, head_dim, tuning);
+        let what = format!("{kernel} {arch} {head_dim} {f32_products:?} {family:?}: {got:?}");
+        match expected {
+            Ok(family) => assert_eq!(got, Ok(family), "{what}"),
+            Err(why) => assert!(got.is_err_and(|error| error.starts_with(why)), "{what}"),
+        }
+    }
+    let of_halves = |family| Tuning { family: Some(family), ..Tuning::default() };
+    assert_eq!(compiled("attention", Sm90a, DType::F16, plain, of_halves(Roles)), Ok(Roles));
+    let error = compiled("attention", Sm90a, DType::F16, plain, of_halves(Ring)).unwrap_err();
+    assert_eq!(error, "the family `ring` makes no kernels of f16 for sm_90a: leave `--family ring` out");
+}
+
+/// Either family gives the same, but for the order of its sums.
+#[test]
+fn the_other_family_holds_on_hopper() {
+    let device = harsh(Arch::Sm90a);
+    for (index, batch) in BATCHES.iter().enumerate().step_by(3) {
+        let tuning = Tuning { family: Some(Family::Ring), ..Tuning::default() };
+        let options = LaunchOptions { tuning, ..LaunchOptions::default() };
+        let problem = problem(batch, index);
+        judge::judge(&device, batch.0, stock(batch.0), &problem, &options).unwrap();
+    }
+}
+
 /// Values of another width than keys, and values that are keys.
 #[test]
 fn two_widths_hold() {
@@ -125,12 +231,14 @@ fn planned_batches_hold() {
     let mixed: &[(usize, usize)] = &[(1, 300), (70, 131), (0, 9), (5, 200), (3, 0), (17, 17)];
     let mut number = 0;
     for arch in ARCHS {
-        let device = harsh(arch);
-        for kernel in ["causal_attention", "paged_attention"] {
-            for parts in [1, 3] {
-                let problem = Problem { head_dim: 64.into(), ..problem(&(kernel, mixed, 4, 2), number) };
-                planning::judge(&device, stock(kernel), &problem, forced(parts)).unwrap();
-                number += 1;
+        for device in by_turns(arch) {
+            for kernel in ["causal_attention", "paged_attention"] {
+                for parts in [1, 3] {
+                    let head_dim = [64, 128, 80, 256][number / 2 % 4].into();
+                    let problem = Problem { head_dim, ..problem(&(kernel, mixed, 4, 2), number) };
+                    planning::judge(&device, stock(kernel), &problem, forced(parts)).unwrap();
+                    number += 1;
+                }
             }
         }
     }
@@ -194,13 +302,23 @@ fn infinities_are_what_they_are_said_to_be() {
 /// one that splits.
 #[test]
 fn a_wrong_split_is_found() {
-    let folder = std::env::temp_dir().join(format!("flashpage-f32-{}", std::process::id()));
+    // Of `mma.sync` six products for each pair of blocks of columns, three for each of two; of `wgmma` three for each step.
+    for (arch, product, [alike, each]) in
+        [(Arch::Sm80, "mma.sync", [6, 2]), (Arch::Sm90a, "wgmma.mma_async", [3, 1])]
+    {
+        wrong_splits_are_found(arch, product, alike, each);
+    }
+}
+
+fn wrong_splits_are_found(arch: Arch, product: &str, alike: usize, each: usize) {
+    let folder = std::env::temp_dir().join(format!("flashpage-f32-{arch}-{}", std::process::id()));
     let problem = Problem { lens: vec![(20, 90)], dtype: DType::F32, ..Problem::default() };
-    make_case(&folder, stock("causal_attention"), &problem, &by(F32Products::Bf16x3)).unwrap();
+    let options = LaunchOptions { arch: Some(arch), ..by(F32Products::Bf16x3) };
+    make_case(&folder, stock("causal_attention"), &problem, &options).unwrap();
     let text = fs::read_to_string(folder.join("kernel.ptx")).unwrap();
     let run = |text: &str| {
         fs::write(folder.join("kernel.ptx"), text).unwrap();
-        Case::load(folder.join("launch.json")).unwrap().run(&plain(ARCHS[0])).unwrap().passed()
+        Case::load(folder.join("launch.json")).unwrap().run(&plain(arch)).unwrap().passed()
     };
     assert!(run(&text));
     // What is left of numbers of tiles, then of probabilities.
@@ -221,10 +339,9 @@ fn a_wrong_split_is_found() {
     for left_out in 0..2 {
         let mut count = 0;
         let lines = text.lines().filter(|line| {
-            let is_product = line.trim().starts_with("mma.sync");
+            let is_product = line.trim().starts_with(product);
             count += usize::from(is_product);
-            // Six for each pair of blocks of columns: three for each of two.
-            !(is_product && (count - 1) % 6 / 2 == left_out && count > 6)
+            !(is_product && (count - 1) % alike / each == left_out && count > alike)
         });
         let lines: Vec<&str> = lines.collect();
         assert!(!run(&lines.join("\n")), "{left_out}");

@@ -277,9 +277,22 @@ fn bad_arguments() {
             &["f32 is not multiplied by `fp16`: write bf16x3 or tf32"],
         ),
         (
-            "emit attention --dtype f32 --arch sm_90a --polynomial 4",
-            &["`--polynomial 4` is for sm_90a, not for sm_90a of f32"],
+            "emit attention --dtype f32 --arch sm_90a --family ring --polynomial 4",
+            &["`--polynomial 4` is for sm_90a, not for its kernels whose warps are all alike"],
         ),
+        (
+            "emit attention --dtype f32 --arch sm_90a --query registers",
+            &["Q is read by `wgmma` from shared memory; take --query shared, or --family ring"],
+        ),
+        (
+            "emit attention --dtype f32 --arch sm_90a --tile 192x64",
+            &["rows of f32 must be 64 or 128: there are no registers for a third consumer"],
+        ),
+        (
+            "emit attention --dtype f32 --arch sm_90a --f32-products tf32 --family roles",
+            &["the family `roles` makes no kernels of f32 for sm_90a by tf32: leave `--family roles` out"],
+        ),
+        ("emit attention --family both", &["no family of kernels is called `both`: write ring or roles"]),
         ("emit attention --dtype e4m3", &["element type e4m3 has no kernels: use f16, bf16 or f32"]),
         (
             "emit paged_attention --arch sm_90a --dtype e5m2",

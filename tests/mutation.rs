@@ -140,6 +140,7 @@ fn every_mutant_of_hoppers_instructions_is_caught() {
 /// A kernel of ours for Hopper.
 struct Hopper {
     kernel: &'static str,
+    dtype: DType,
     head_dim: HeadDim,
     /// Of a paged cache.
     block_size: usize,
@@ -168,10 +169,13 @@ struct Exempt {
 
 const SET_UP: &str = "barriers, and who this thread is";
 const OVER: &str = "consumers are told that this was all";
-/// Kernels with one consumer, which waits for V between its two products.
-const ALONE: &[&str] = &["paged", "decode", "rows", "packed"];
+/// Kernels whose consumers take no turns, and wait for V between their two products.
+const ALONE: &[&str] = &["paged", "decode", "rows", "packed", "f32, one stage"];
 const ONE_OF_TWO: &str = "a fence before each product of an iteration, as ptxas wants it where a wait stands between them: it puts in what is \
      missing and says so (C7519), which `kgen verify` refuses; on the emulator either does for both";
+/// Kernels of a producer whose warps write what they copy.
+const OF_F32: &[&str] = &["f32", "f32, one stage"];
+const WRITTEN_LATER: &str = "before their products consumers wait for Q too, or with turns for V, which the same warps write and fence behind this K";
 
 const EXEMPT: &[Exempt] = &[
     Exempt {
@@ -213,7 +217,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "mbarrier.try_wait",
         place: ("the rightmost tile", "await empty Q"),
         next: "",
-        kernels: &["one stage"],
+        kernels: &["one stage", "f32, one stage"],
         why: "the only slot of K is free when the last scores of the tile before are there: then Q is, too",
     },
     Exempt {
@@ -251,6 +255,41 @@ const EXEMPT: &[Exempt] = &[
         kernels: &[],
         why: "before an arrival: what a lane releases is released for its whole warp on the emulator",
     },
+    Exempt {
+        instruction: "bar.warp.sync",
+        place: ("", "meet warp"),
+        next: "fill",
+        kernels: OF_F32,
+        why: "the same before an arrival that says that rows have been written",
+    },
+    Exempt {
+        instruction: "mbarrier.try_wait",
+        place: ("", "await full K@0"),
+        next: "",
+        kernels: &["f32"],
+        why: WRITTEN_LATER,
+    },
+    Exempt {
+        instruction: "mbarrier.try_wait",
+        place: ("the rightmost tile, masked", "await full K"),
+        next: "",
+        kernels: OF_F32,
+        why: WRITTEN_LATER,
+    },
+    Exempt {
+        instruction: "fence.proxy.async",
+        place: ("the rightmost tile", "fence proxy"),
+        next: "",
+        kernels: OF_F32,
+        why: WRITTEN_LATER,
+    },
+    Exempt {
+        instruction: "fence.proxy.async",
+        place: ("right to left", "fence proxy"),
+        next: "",
+        kernels: &["f32"],
+        why: WRITTEN_LATER,
+    },
 ];
 
 /// The stage of a kernel that a line is in, which stands behind an empty line, and the comments before and after it.
@@ -268,6 +307,7 @@ fn place(text: &str, line: usize) -> (&str, &str, &str) {
 fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     let Hopper {
         kernel,
+        dtype,
         head_dim,
         block_size,
         shape,
@@ -282,6 +322,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     // One consumer alone has its rows stored by its warps: what orders bulk copies of O is two consumers' to show.
     let output = (tile.0 == 64).then_some(OutputIn::OverQuery);
     let problem = Problem {
+        dtype,
         head_dim,
         block_size,
         q_heads,
@@ -365,6 +406,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
 fn every_mutant_for_hopper_is_caught_dense() {
     let hopper = Hopper {
         kernel: "causal_attention",
+        dtype: DType::F16,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -382,6 +424,7 @@ fn every_mutant_for_hopper_is_caught_dense() {
 fn every_mutant_for_hopper_is_caught_one_stage() {
     let hopper = Hopper {
         kernel: "causal_attention",
+        dtype: DType::F16,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -399,6 +442,7 @@ fn every_mutant_for_hopper_is_caught_one_stage() {
 fn every_mutant_for_hopper_is_caught_paged() {
     let hopper = Hopper {
         kernel: "paged_attention",
+        dtype: DType::F16,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Append,
@@ -416,6 +460,7 @@ fn every_mutant_for_hopper_is_caught_paged() {
 fn every_mutant_for_hopper_is_caught_decode() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
+        dtype: DType::F16,
         head_dim: 96.into(),
         block_size: 16,
         shape: ShapeClass::Decode,
@@ -433,6 +478,7 @@ fn every_mutant_for_hopper_is_caught_decode() {
 fn every_mutant_for_hopper_is_caught_rows() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
+        dtype: DType::F16,
         head_dim: 64.into(),
         block_size: 2,
         shape: ShapeClass::Decode,
@@ -445,11 +491,48 @@ fn every_mutant_for_hopper_is_caught_rows() {
     all_are_caught_for_hopper("rows", &hopper);
 }
 
+/// Rows of f32 that four warps copy and split, in several pieces a tile, for two consumers.
+#[test]
+fn every_mutant_for_hopper_is_caught_f32() {
+    let hopper = Hopper {
+        kernel: "paged_attention",
+        dtype: DType::F32,
+        head_dim: 128.into(),
+        block_size: 16,
+        shape: ShapeClass::Prefill,
+        lens: &[(150, 330), (3, 0), (70, 128), (20, 100)],
+        heads: (2, 1),
+        window: Some(150.0),
+        tile: (128, 64),
+        stages: 2,
+    };
+    all_are_caught_for_hopper("f32", &hopper);
+}
+
+/// The same with rings of one slot, where nobody takes turns.
+#[test]
+fn every_mutant_for_hopper_is_caught_f32_one_stage() {
+    let hopper = Hopper {
+        kernel: "causal_attention",
+        dtype: DType::F32,
+        head_dim: 64.into(),
+        block_size: 16,
+        shape: ShapeClass::Prefill,
+        lens: &[(140, 512), (3, 0), (40, 50), (70, 100)],
+        heads: (2, 1),
+        window: None,
+        tile: (128, 64),
+        stages: 1,
+    };
+    all_are_caught_for_hopper("f32, one stage", &hopper);
+}
+
 /// O over Q.
 #[test]
 fn every_mutant_for_hopper_is_caught_head_dim_256() {
     let hopper = Hopper {
         kernel: "attention",
+        dtype: DType::F16,
         head_dim: 256.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -467,6 +550,7 @@ fn every_mutant_for_hopper_is_caught_head_dim_256() {
 fn every_mutant_for_hopper_is_caught_packed() {
     let hopper = Hopper {
         kernel: "causal_attention",
+        dtype: DType::F16,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Append,
@@ -570,6 +654,7 @@ fn every_mutant_is_caught_latent() {
 fn every_mutant_for_hopper_is_caught_latent() {
     let hopper = Hopper {
         kernel: "latent_attention",
+        dtype: DType::F16,
         head_dim: LATENT,
         block_size: 16,
         shape: ShapeClass::Append,

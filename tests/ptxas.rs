@@ -7,7 +7,7 @@ mod opaque_masks;
 mod user_sources;
 
 use flashpage::codegen::choice::{
-    Carries, F32, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
+    Carries, F32, F32_ROLES, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
 };
 use flashpage::codegen::frontend::parse_file;
 use flashpage::codegen::program::{DType, ParamKind};
@@ -109,13 +109,21 @@ fn the_catalogue_assembles() {
 /// Of f32 inputs, for both targets and by both ways to multiply them.
 #[test]
 fn kernels_of_f32_assemble() {
-    for (arch, products) in [("sm_80", "bf16x3"), ("sm_80", "tf32"), ("sm_90a", "bf16x3")] {
-        let line =
-            format!("--arch {arch} --dtype f32 --f32-products {products} --head-dim 64,128 --block-size 16");
+    // Those of roles in every head dimension that has rows in their table.
+    let table = [
+        ("sm_80", "bf16x3", "64,128"),
+        ("sm_80", "tf32", "64,128"),
+        ("sm_90a", "bf16x3", "64,96,128,192,256"),
+    ];
+    for (arch, products, head_dims) in table {
+        let line = format!(
+            "--arch {arch} --dtype f32 --f32-products {products} --head-dim {head_dims} --block-size 16"
+        );
         let record = format!("f32_{products}_{arch}");
         let Some((rows, status)) = verify("kernels_of_f32_assemble", &record, &line) else { return };
-        // Eight kernels in two head dimensions and three shapes.
-        assert_eq!(rows.as_array().map(Vec::len), Some(8 * 2 * 3), "{line}");
+        // Eight kernels in each head dimension and three shapes.
+        let count = head_dims.split(',').count();
+        assert_eq!(rows.as_array().map(Vec::len), Some(8 * count * 3), "{line}");
         for row in rows.as_array().unwrap() {
             assert_eq!(row["clean"], true, "{row:#}");
         }
@@ -522,7 +530,7 @@ fn the_schedule_table_says_what_is_so() {
         return skip(test, &format!("the table was made with ptxas 13.0, and this is {version}"));
     }
     // A kernel, what it is made for, and what its row says.
-    type Row = (Program, Arch, HeadDim, ShapeClass, &'static str);
+    type Row = (Program, Arch, DType, HeadDim, ShapeClass, &'static str);
     let of_latent = |head_dim: HeadDim| head_dim == LATENT;
     let stock = |name: &str| (kernels::find(name).unwrap().program)().clone();
     let text = include_str!("../src/bin/kgen/conditions.rs");
@@ -536,7 +544,7 @@ fn the_schedule_table_says_what_is_so() {
             Carries::Rows => stock("alibi_attention"),
             Carries::Conditions => strided.clone(),
         };
-        rows.push((program, Arch::Sm80, row.head_dim, row.shape, row.why));
+        rows.push((program, Arch::Sm80, DType::F16, row.head_dim, row.shape, row.why));
     }
     for row in SM90 {
         let program = match row.mask {
@@ -548,14 +556,17 @@ fn the_schedule_table_says_what_is_so() {
             Some(MaskClass::Placed) => stock("alibi_attention"),
             None => stock("paged_attention"),
         };
-        rows.push((program, Arch::Sm90a, row.head_dim, row.shape, row.why));
+        rows.push((program, Arch::Sm90a, DType::F16, row.head_dim, row.shape, row.why));
     }
-    let wrong = parallel::map(&rows, |(program, arch, head_dim, shape, why)| {
+    for row in F32_ROLES {
+        rows.push((stock("paged_attention"), Arch::Sm90a, DType::F32, row.head_dim, row.shape, row.why));
+    }
+    let wrong = parallel::map(&rows, |(program, arch, dtype, head_dim, shape, why)| {
         let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
         let spec = Spec {
             arch: *arch,
-            dtype: DType::F16,
-            output: DType::F16,
+            dtype: *dtype,
+            output: *dtype,
             head_dim: *head_dim,
             block_size: paged.then_some(16),
             shape: *shape,
@@ -570,7 +581,7 @@ fn the_schedule_table_says_what_is_so() {
         let is_there = why.strip_prefix(&figures).is_some_and(|rest| rest.starts_with([',', ';']));
         (!is_there).then(|| {
             format!(
-                "{figures} is not what the table says of `{}` for {arch}, {head_dim}, {shape}:\n{why}",
+                "{figures} is not what the table says of `{}` for {arch}, {dtype}, {head_dim}, {shape}:\n{why}",
                 program.name
             )
         })
@@ -579,8 +590,8 @@ fn the_schedule_table_says_what_is_so() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-/// Every row of the tables for f32 says registers that the assembler still gives. Of instructions they say nothing: narrowing is a
-/// loop in the loop, and how often that goes round the machine code does not tell.
+/// Every row of the tables for f32 whose warps are all alike says registers that the assembler still gives. Of instructions they say
+/// nothing: narrowing is a loop in the loop, and how often that goes round the machine code does not tell.
 #[test]
 fn the_tables_of_f32_say_what_is_so() {
     let test = "the_tables_of_f32_say_what_is_so";

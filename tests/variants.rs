@@ -22,12 +22,13 @@ fn variants_are_right() {
     assert!(names.len() >= 19, "{names:?}");
     for (number, name) in names.iter().enumerate() {
         let program = parse_file(TEXT, Some(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for arch in ARCHS {
+        let of_16_bits = [DType::F16, DType::Bf16][number % 2];
+        for (arch, dtype) in ARCHS.into_iter().flat_map(|arch| [(arch, of_16_bits), (arch, DType::F32)]) {
             let problem = Problem {
                 q_heads: 4,
                 kv_heads: 2,
                 lens: vec![(70, 131), (1, 9), (0, 3), (20, 20)],
-                dtype: [DType::F16, DType::Bf16][number % 2],
+                dtype,
                 seed: number as u64,
                 scalars: [("window", 30.0), ("keep", 0.75)]
                     .into_iter()
@@ -37,7 +38,7 @@ fn variants_are_right() {
                 ..Problem::default()
             };
             judge(&harsh(arch), "docs/variants.rs", &program, &problem, &LaunchOptions::default())
-                .unwrap_or_else(|error| panic!("{name}: {error}"));
+                .unwrap_or_else(|error| panic!("{name}, {dtype}: {error}"));
         }
     }
 }

@@ -265,7 +265,8 @@ impl Meaning {
 ///   there are tiles if they are fewer; the blocks walk the list of the same tiles.
 /// - A planned kernel has any grid `[blocks, 1, 1]`: its tiles come from a list, and where sequences begin and how long
 ///   they are is written there. Without roles its blocks do one item each, so there are as many as the list can hold.
-/// - An output that leaves straight from the accumulators has no tensor map, and neither have pools of which lanes copy rows.
+/// - An output that leaves straight from the accumulators has no tensor map, and neither have pools of which lanes copy rows, nor
+///   inputs of f32.
 pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     let mut args = Vec::new();
     let maps = schedule.roles();
@@ -291,7 +292,7 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 | ParamKind::PagedKeys
                 | ParamKind::PagedValues,
                 Some(roles),
-            ) if !(roles.copies_rows() && is_pool(param.kind)) => {
+            ) if !(roles.splits() || roles.copies_rows() && is_pool(param.kind)) => {
                 push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
                 if has_starts(param.kind)
                     && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)

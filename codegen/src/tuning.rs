@@ -165,6 +165,36 @@ impl FromStr for F32Products {
     }
 }
 
+/// Which family of plans makes a kernel, where two can: of f32 on sm_90a.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Warps that are all alike, and multiply by `mma.sync`.
+    Ring,
+    /// A producer beside consumers that multiply by `wgmma`.
+    Roles,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::Ring => "ring",
+            Family::Roles => "roles",
+        })
+    }
+}
+
+impl FromStr for Family {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ring" => Ok(Family::Ring),
+            "roles" => Ok(Family::Roles),
+            _ => Err(format!("no family of kernels is called `{text}`: write ring or roles")),
+        }
+    }
+}
+
 /// What a schedule is told to be instead of what the table says; nothing, by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tuning {
@@ -190,12 +220,20 @@ pub struct Tuning {
     pub pass: Option<PassTurn>,
     /// How f32 inputs are multiplied, if not as usual ([`F32Products`]); says nothing of inputs of 16 bits.
     pub f32_products: Option<F32Products>,
+    /// Which family makes the kernel, where two can: of f32 on sm_90a.
+    pub family: Option<Family>,
 }
 
 impl Tuning {
     /// How f32 inputs are multiplied.
     pub fn f32_products(&self) -> F32Products {
         self.f32_products.unwrap_or_default()
+    }
+
+    /// Whether f32 is multiplied by `wgmma` where the target has it: split into bf16, and not asked to be otherwise. Of tf32 it reads no
+    /// factor transposed, as V is.
+    pub fn takes_roles_of_f32(&self) -> bool {
+        self.f32_products() == F32Products::Bf16x3 && self.family != Some(Family::Ring)
     }
 }
 
@@ -234,6 +272,9 @@ impl fmt::Display for Tuning {
         }
         if let Some(products) = self.f32_products {
             parts.push(format!("--f32-products {products}"));
+        }
+        if let Some(family) = self.family {
+            parts.push(format!("--family {family}"));
         }
         f.write_str(&parts.join(" "))
     }

@@ -5,8 +5,10 @@
 //! takes the rows of the next larger one that has, and one where queries and keys have another than values and the output those
 //! of the larger of the two. Its tiles then need fewer registers and less shared memory, so they fit.
 //!
-//! Kernels of f32 inputs are of warps that are all alike on every target, and have a table of their own.
+//! Kernels of f32 inputs have tables of their own: one of warps that are all alike, for every target, and of those that split their
+//! factors one of warps of two roles, for sm_90a.
 
+mod f32_roles_table;
 mod f32_table;
 mod ring;
 mod ring_table;
@@ -14,16 +16,17 @@ mod roles;
 mod roles_table;
 mod row;
 
+pub use f32_roles_table::F32_ROLES;
 pub use f32_table::{F32, TF32};
 pub use ring::{F32_TUNED, SM80_SHARED_LIMIT, SM80_TUNED};
 pub use ring_table::SM80;
-pub use roles::{SM90_SHARED_LIMIT, SM90_TUNED};
+pub use roles::{F32_ROLES_TUNED, SM90_SHARED_LIMIT, SM90_TUNED};
 pub use roles_table::SM90;
 pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
 use crate::analysis::attention::Attention;
 use crate::program::DType;
-use crate::schedule::{Schedule, Sizes, Tuning, ValuesIn};
+use crate::schedule::{F32Products, Family, Schedule, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
 /// Most column tiles in flight.
@@ -66,6 +69,20 @@ pub enum ScheduleError {
         arch: Arch,
         /// asked for
         shape: ShapeClass,
+    },
+    /// A family that does not make such kernels.
+    #[error(
+        "the family `{family}` makes no kernels of {dtype} for {arch}{how}: leave `--family {family}` out"
+    )]
+    Family {
+        /// asked for
+        family: Family,
+        /// element type of the inputs
+        dtype: DType,
+        /// the target
+        arch: Arch,
+        /// how f32 is multiplied
+        how: String,
     },
     /// A schedule asked for by hand.
     #[error("tile {rows}x{cols}: {reason}")]
@@ -120,11 +137,26 @@ pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleEr
     if let Some(head_dim) = [head_dim.qk, head_dim.v].into_iter().find(untold) {
         return Err(ScheduleError::HeadDim { head_dim });
     }
-    let chosen = match arch {
-        _ if spec.dtype == DType::F32 => ring::choose(spec, attention)?.map(Schedule::Ring),
-        Arch::Sm80 => ring::choose(spec, attention)?.map(Schedule::Ring),
-        Arch::Sm90a => roles::choose(spec, attention)?.map(Schedule::Roles),
+    let (asked, products) = (spec.tuning.family, spec.tuning.f32_products());
+    let is_f32 = spec.dtype == DType::F32;
+    let makes = |family| match (family, arch) {
+        (Family::Ring, Arch::Sm80) => true,
+        (Family::Ring, Arch::Sm90a) => is_f32,
+        (Family::Roles, Arch::Sm80) => false,
+        (Family::Roles, Arch::Sm90a) => !is_f32 || products == F32Products::Bf16x3,
     };
+    if let Some(family) = asked.filter(|family| !makes(*family)) {
+        let how = if is_f32 { format!(" by {products}") } else { String::new() };
+        return Err(ScheduleError::Family { family, dtype: spec.dtype, arch, how });
+    }
+    let mut chosen = None;
+    if makes(Family::Roles) && asked != Some(Family::Ring) {
+        chosen = roles::choose(spec, attention)?.map(Schedule::Roles);
+    }
+    // What does not fit roles.
+    if chosen.is_none() && makes(Family::Ring) && asked != Some(Family::Roles) {
+        chosen = ring::choose(spec, attention)?.map(Schedule::Ring);
+    }
     chosen.ok_or(ScheduleError::NoRow { head_dim, arch, shape })
 }
 

@@ -157,8 +157,8 @@ pub(super) fn tuned(of_table: Ring, tuning: &Tuning) -> Result<Ring, ScheduleErr
     let Tuning { rescale, output, polynomial, overlap, pass, .. } = *tuning;
     let only = Tuning { rescale, output, polynomial, overlap, pass, ..Tuning::default() };
     if only != Tuning::default() {
-        let of = if ring.arch == Arch::Sm80 { "" } else { " of f32" };
-        return refuse(format!("`{only}` is for sm_90a, not for {}{of}: leave it out", ring.arch));
+        let kernels = if ring.arch == Arch::Sm80 { "sm_80" } else { "its kernels whose warps are all alike" };
+        return refuse(format!("`{only}` is for sm_90a, not for {kernels}: leave it out"));
     }
     if !matches!(rows, 16 | 32 | 64 | 128) {
         return refuse("rows must be 16, 32, 64 or 128".to_owned());

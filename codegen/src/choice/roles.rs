@@ -2,11 +2,11 @@
 //! against registers and shared memory.
 
 use super::row::{MaskClass, RolesRow, both, pair};
-use super::{LATENT, MAX_STAGES, ScheduleError, in_keys, roles_table, row_head_dim};
+use super::{LATENT, MAX_STAGES, ScheduleError, f32_roles_table, in_keys, roles_table, row_among};
 use crate::analysis::attention::{Attention, ScoreOp};
 use crate::analysis::bounds::Interval;
 use crate::layout::swizzle::PERIOD;
-use crate::program::Expr;
+use crate::program::{DType, Expr};
 use crate::schedule::{
     KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
 };
@@ -15,6 +15,10 @@ use crate::spec::{Arch, HeadDim, Spec};
 /// Head dimensions with rows in the table of sm_90a.
 pub const SM90_TUNED: &[HeadDim] =
     &[both(64), both(96), both(128), both(192), both(256), pair(192, 128), LATENT];
+/// Head dimensions with rows in the table of f32 inputs that are split. A latent cache has none: beside 64 rows of its queries there
+/// is room for 32 tokens, and its columns of O are cut in two.
+pub const F32_ROLES_TUNED: &[HeadDim] =
+    &[both(64), both(96), both(128), both(192), both(256), pair(192, 128)];
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 
@@ -38,16 +42,22 @@ impl MaskClass {
 impl RolesRow {
     /// The row of the table that a spec's schedule begins with; `None` for a target without a table of these.
     pub fn of(spec: &Spec, attention: &Attention) -> Option<&'static RolesRow> {
-        let is_its = spec.arch == Arch::Sm90a;
-        let of = row_head_dim(Arch::Sm90a, spec.head_dim).filter(|_| is_its)?;
-        roles_table::row(of, spec.shape, MaskClass::of(attention))
+        let classes = MaskClass::of(attention);
+        match (spec.arch, spec.dtype) {
+            (Arch::Sm80, _) => None,
+            (Arch::Sm90a, DType::F32) if !spec.tuning.takes_roles_of_f32() => None,
+            (Arch::Sm90a, DType::F32) => {
+                f32_roles_table::row(row_among(F32_ROLES_TUNED, spec.head_dim)?, spec.shape, classes)
+            }
+            (Arch::Sm90a, _) => roles_table::row(row_among(SM90_TUNED, spec.head_dim)?, spec.shape, classes),
+        }
     }
 }
 
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>, ScheduleError> {
     let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
-    let mut roles = row.schedule();
+    let mut roles = if spec.dtype == DType::F32 { row.schedule_of_f32() } else { row.schedule() };
     roles.sizes.head_dim = spec.head_dim;
     if attention.has_values_in_keys() {
         let fits = |sizes| {
@@ -55,6 +65,9 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
             roles.shared_bytes() <= roles.shared_limit()
         };
         roles.sizes = in_keys(roles.sizes, fits);
+        while !fits(roles.sizes) && roles.cols > 16 {
+            roles.sizes.cols -= 16;
+        }
     }
     if !attention.normalised {
         // There is no maximum that could have grown.
@@ -63,7 +76,8 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     if attention.needs_room() {
         roles.sizes = with_room_for_reads(roles.sizes);
     }
-    let block_size = spec.block_size.filter(|_| attention.table.is_some());
+    // Lanes that copy row by row look every row up, and do not care for blocks.
+    let block_size = spec.block_size.filter(|_| attention.table.is_some() && !roles.splits());
     if let Some(block_size) = block_size {
         roles.sizes.cols = columns_of_blocks(roles.cols, block_size);
     }
@@ -85,6 +99,11 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     if !matches!(rows, 64 | 128 | 192) {
         return refuse("rows must be 64, 128 or 192: a consumer warpgroup owns 64".to_owned());
     }
+    if of_table.splits() && rows > 128 {
+        return refuse(
+            "rows of f32 must be 64 or 128: there are no registers for a third consumer".to_owned(),
+        );
+    }
     let split = of_table.split;
     if split > 1 && rows != WARPGROUP_ROWS {
         return refuse(format!("rows must be 64: {split} consumer warpgroups share them"));
@@ -100,7 +119,8 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         return refuse(format!("{asked} warps multiply: {rows} rows take {warps}, 16 rows each"));
     }
     if tuning.query == Some(QueryIn::Registers) {
-        return refuse("Q is read by `wgmma` from shared memory; take --query shared".to_owned());
+        let other = if of_table.splits() { ", or --family ring" } else { "" };
+        return refuse(format!("Q is read by `wgmma` from shared memory; take --query shared{other}"));
     }
     let blocks_per_sm =
         tuning.blocks_per_sm.unwrap_or(if consumers > 1 { 1 } else { of_table.blocks_per_sm });
@@ -119,10 +139,10 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         polynomial: tuning.polynomial.unwrap_or(of_table.polynomial),
         overlap: tuning.overlap.unwrap_or(of_table.overlap),
         pass: tuning.pass.unwrap_or(of_table.pass),
-        kv_box: KvBox::Panel,
+        kv_box: if of_table.splits() { KvBox::Rows } else { KvBox::Panel },
     };
     // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
-    let needed = (roles.output_columns() + cols + cols / 2) / 2 + 24;
+    let needed = roles.consumer_holds().iter().sum::<usize>() + 24;
     let (_, consumer_registers) = roles.registers();
     if needed > consumer_registers.min(255) as usize {
         return refuse(format!(

@@ -1,8 +1,8 @@
 //! What a row of a table says: which kernels it is for, their schedule, and the figure that chose it.
 
 use crate::schedule::{
-    KvBox, OutputIn, Overlap, PassTurn, Products, QueryIn, Rescale, Ring, Roles, Sizes, ValuesIn,
-    WARPGROUP_ROWS, WARPGROUP_WARPS,
+    F32Products, KvBox, OutputIn, Overlap, PassTurn, Products, QueryIn, Rescale, Ring, Roles, Sizes,
+    ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS,
 };
 use crate::spec::{Arch, HeadDim, ShapeClass};
 use std::fmt;
@@ -165,6 +165,13 @@ impl RolesRow {
         };
         let (overlap, pass, kv_box) = (Overlap::Free, PassTurn::Issued, KvBox::Panel);
         Roles { sizes, polynomial, output, overlap, pass, kv_box }
+    }
+
+    /// Its schedule for f32 that is split, of whatever keys: lanes copy rows.
+    pub fn schedule_of_f32(&self) -> Roles {
+        let roles = self.schedule();
+        let products = Products::F32(F32Products::Bf16x3);
+        Roles { sizes: Sizes { products, ..roles.sizes }, kv_box: KvBox::Rows, ..roles }
     }
 }
 

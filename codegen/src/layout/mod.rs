@@ -7,4 +7,5 @@ pub mod fragment;
 pub mod lane;
 pub mod narrowed;
 pub mod panel;
+pub mod split_copy;
 pub mod swizzle;

@@ -13,6 +13,7 @@ mod sequence;
 mod sm80;
 mod sm90;
 mod softmax;
+mod split;
 mod state;
 mod table;
 

@@ -252,6 +252,8 @@ pub enum Condition {
     MaximumGrew,
     /// All rows of the warpgroup exist, as whole tokens.
     WholeRows,
+    /// The warp is the first of its role.
+    FirstWarp,
 }
 
 /// Named barriers, by who meets there.
@@ -319,6 +321,16 @@ pub enum Step {
         at: Option<View>,
         /// Whether rows past the sequence's end become zero, where the tile may have some.
         checked: bool,
+    },
+    /// Every warp reads its share of a tile's rows, f32, makes factors of them and writes these to a slot, by ordinary writes. A row past
+    /// the sequence's end becomes what the last one is.
+    CopySplit {
+        /// The slot.
+        to: View,
+        /// The tensor.
+        from: BufferId,
+        /// Where in a pool that is, for a paged tensor.
+        at: Option<View>,
     },
     /// Each lane arrives at a slot's full barrier once the copies that it began have landed.
     FillOnceCopied(View),
@@ -481,8 +493,11 @@ impl Schedule {
         };
         let of = |(index, buffer): (usize, &Buffer)| match &buffer.place {
             Place::Shared(Shared { bytes, slots, layout: Some(layout), .. }) => {
-                let of_queries = [attention::QUERY, attention::KEYS].contains(&BufferId(index));
-                let row = if of_queries { self.qk_row() } else { self.v_row() };
+                let row = match BufferId(index) {
+                    attention::QUERY | attention::KEYS => self.qk_row(),
+                    attention::OUTPUT => self.o_row(),
+                    _ => self.v_row(),
+                };
                 slots * (bytes - layout.rows() * row.row_bytes)
             }
             _ => 0,

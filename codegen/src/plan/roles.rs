@@ -12,6 +12,10 @@
 //! Rows of small blocks ([`KvBox::Rows`](crate::schedule::KvBox)) are copied by the producer's lanes. Those copies are ordinary
 //! writes, which consumers fence before products read them (PTX ISA, proxies: a fence on the way from the write to the read); rows
 //! past the sequence's end come as zeros, so there is no tail to clear.
+//!
+//! Of f32 all warps of the producer copy, Q too, and split what they copy into factors before they write it. Each learns what an item
+//! covers where consumers do; its first warp takes items and tells. Who writes fences, so consumers need not; and a row past
+//! the sequence's end is what the last one is, weighs nothing, and is no more than that one is in other rows' eyes.
 
 use super::Function::*;
 use super::attention::*;
@@ -21,9 +25,7 @@ use super::{
     Plan, Role, Shared, Step, Turns, View,
 };
 use crate::layout::lane::LANES;
-use crate::schedule::{
-    OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFO_BYTES, TILE_INFOS, ValuesIn, WARPGROUP,
-};
+use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFOS, ValuesIn, WARPGROUP};
 
 /// What the producer tells consumers of an item.
 pub const INFO: BufferId = OWN;
@@ -31,13 +33,14 @@ pub const INFO: BufferId = OWN;
 /// Barriers are made, and rows of Q that no copy reaches are zeroed, for all to see: with heads packed that do not divide the
 /// tile its last rows are never copied, yet multiplied. All that needs no device memory comes before the wait for the grid
 /// before this one.
-fn set_up(form: Form) -> Vec<Step> {
-    let mut steps = vec![
-        Step::InitBarriers,
-        Step::Compute(Compute { what: ClearSpareRows, reads: Vec::new(), writes: vec![Q] }),
-        Step::FenceProxy,
-        Step::Meet(Meeting::Block),
-    ];
+fn set_up(roles: &Roles, form: Form) -> Vec<Step> {
+    let mut steps = vec![Step::InitBarriers];
+    // Who copies row by row writes all of them.
+    if !roles.splits() {
+        let clear = Compute { what: ClearSpareRows, reads: Vec::new(), writes: vec![Q] };
+        steps.extend([Step::Compute(clear), Step::FenceProxy]);
+    }
+    steps.push(Step::Meet(Meeting::Block));
     if form.planned {
         steps.push(Step::AwaitGrid);
     }
@@ -84,8 +87,13 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     let in_keys = roles.values == ValuesIn::Keys;
     let barriers = if in_keys { values } else { values + stages * of_values.bytes() };
     let pairs = 1 + roles.slots() + TILE_INFOS;
-    // Of lanes that copy each arrives, once its copies have landed.
-    let (fills, counted) = if roles.copies_rows() { (LANES, 0) } else { (1, 1) };
+    // Of lanes that copy each arrives, once its copies have landed; of warps that write each.
+    let writers = roles.producer_warps();
+    let (fills, counted) = match roles.copies_rows() {
+        _ if roles.splits() => (writers, 0),
+        true => (LANES, 0),
+        false => (1, 1),
+    };
     let infos = barriers + pairs * 2 * BARRIER_BYTES;
     let pair = |before: usize, bytes: usize| {
         Some(Barriers { offset: barriers + before * 2 * BARRIER_BYTES, fills: 1, empties: warps, bytes })
@@ -93,6 +101,13 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     let of_ring = |before: usize, bytes: usize| {
         pair(before, counted * bytes).map(|barriers| Barriers { fills, ..barriers })
     };
+    let of_queries = match roles.splits() {
+        true => of_ring(0, 0),
+        false => pair(0, of_query.bytes()),
+    };
+    // Warps that split read what an item covers, too.
+    let readers = if roles.splits() { warps + writers } else { warps };
+    let info_bytes = roles.tile_info_bytes();
     let tile = |offset, slots, panels: crate::layout::panel::Panels, barriers, turns| {
         let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
         // Where O's columns are cut into parts, all consumers have the same rows.
@@ -101,25 +116,31 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     };
     let info = Shared {
         offset: infos,
-        bytes: TILE_INFO_BYTES,
+        bytes: info_bytes,
         slots: TILE_INFOS,
-        stride: TILE_INFO_BYTES,
+        stride: info_bytes,
         layout: None,
         owner: Owner::All,
-        barriers: pair(1 + roles.slots(), 0),
+        barriers: pair(1 + roles.slots(), 0).map(|barriers| Barriers { empties: readers, ..barriers }),
         turns: Turns::Items,
     };
     let [accumulators, of_scores, of_probabilities] = roles.consumer_holds();
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let blocks = match roles.copies_rows() {
+        // Of the rows that are on their way at once.
+        _ if roles.splits() => {
+            let copy = roles.split_copy(of_keys);
+            let each = copy.rounds() / copy.pieces(roles.chunks_on_their_way());
+            Place::Registers { each, slots: 1, turns: Turns::Columns }
+        }
         // A block for each row is too much to keep: it is looked up again for V.
         true => Place::Registers { each: roles.cols.div_ceil(LANES), slots: 1, turns: Turns::Columns },
         // What is looked up for a tile of K is kept for its V, which may be copied an iteration later.
         false => Place::Registers { each: 2, slots: 2, turns: Turns::Columns },
     };
     let all = [
-        ("Q", tile(0, 1, of_query, pair(0, of_query.bytes()), Turns::SeenItems)),
+        ("Q", tile(0, 1, of_query, of_queries, Turns::SeenItems)),
         ("O tile", tile(output, 1, of_output, None, Turns::SeenItems)),
         ("K", tile(keys, stages, of_keys, of_ring(1, of_keys.bytes()), Turns::Columns)),
         (
@@ -140,7 +161,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         ("tile maxima", of_tile(2)),
         ("growth", of_tile(2)),
         ("bits", of_tile(of_scores.div_ceil(32))),
-        ("item", of_item(TILE_INFO_BYTES / 4)),
+        ("item", of_item(info_bytes / 4)),
         ("blocks", blocks),
         ("q", Place::Memory),
         ("k", Place::Memory),
@@ -148,7 +169,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         ("o", Place::Memory),
     ];
     let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
-    (buffers, infos + TILE_INFOS * TILE_INFO_BYTES)
+    (buffers, infos + TILE_INFOS * info_bytes)
 }
 
 /// The plan of a kernel.
@@ -159,10 +180,10 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
     let producer = Role {
         name: "producer",
         copies: 1,
-        warps: 1,
+        warps: roles.producer_warps(),
         warp_rows: 0,
         registers: Some(producer_registers),
-        body: family.producer(),
+        body: if roles.splits() { family.splitting_producer() } else { family.producer() },
     };
     let consumer = Role {
         name: "consumer",
@@ -178,7 +199,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         shared_bytes,
         named: named(roles),
         planned: form.planned,
-        set_up: set_up(form),
+        set_up: set_up(roles, form),
         roles: vec![producer, consumer],
     }
 }
@@ -196,6 +217,51 @@ const O_TILE: View = View { buffer: OUTPUT, ago: 0 };
 const TOLD: View = View { buffer: INFO, ago: 0 };
 
 impl Family<'_> {
+    /// What consumers are told of an item, or that there is none.
+    fn tell(&self) -> Vec<Node> {
+        nodes([
+            vec![compute(Read, &[], &registers([ITEM]))],
+            step(Step::AwaitEmpty(TOLD)),
+            vec![compute(Describe, &registers([ITEM]), &[TOLD])],
+            step(Step::Fill(TOLD)),
+        ])
+    }
+
+    /// The first warp tells, all read it and copy.
+    fn splitting_producer(&self) -> Vec<Node> {
+        let [q, k, v, _] = TENSORS;
+        let copy = |to: View, from, is_pool: bool| {
+            let at = (is_pool && self.form.paged).then_some(View { buffer: BLOCKS, ago: to.ago });
+            nodes([
+                at.map_or_else(Vec::new, |at| vec![compute(LookUp, &registers([ITEM]), &[at])]),
+                steps([
+                    Step::AwaitEmpty(to),
+                    Step::CopySplit { to, from, at },
+                    Step::FenceProxy,
+                    Step::MeetWarp,
+                    Step::Fill(to),
+                ]),
+            ])
+        };
+        let keys = || copy(K, k, true);
+        let values = || only_if(!self.in_keys(), copy(V_BEFORE, v, true));
+        let columns = Node::Columns {
+            first: Some(nodes([keys(), copy(Q, q, false)])),
+            each: nodes([keys(), values()]),
+            last: values(),
+        };
+        let next = nodes([
+            when(Condition::FirstWarp, self.tell()),
+            step(Step::AwaitFull(TOLD)),
+            vec![compute(Read, &[TOLD], &registers([ITEM]))],
+        ]);
+        let each = nodes([
+            steps([Step::MeetWarp, Step::Release(TOLD)]),
+            when(Condition::SeesColumns, vec![columns]),
+        ]);
+        vec![Node::Items { next, each, last: Vec::new() }]
+    }
+
     fn producer(&self) -> Vec<Node> {
         let [q, k, v, _] = TENSORS;
         let blocks = |ago| View { buffer: BLOCKS, ago };
@@ -223,17 +289,8 @@ impl Family<'_> {
             each: nodes([keys(false), values()]),
             last: values(),
         };
-        let tell = || {
-            nodes([
-                vec![compute(Read, &[], &registers([ITEM]))],
-                step(Step::AwaitEmpty(TOLD)),
-                vec![compute(Describe, &registers([ITEM]), &[TOLD])],
-                step(Step::Fill(TOLD)),
-            ])
-        };
-        let seen =
-            vec![Node::If { when: Condition::SeesColumns, then: vec![columns], otherwise: Vec::new() }];
-        vec![Node::Items { next: Vec::new(), each: nodes([tell(), seen]), last: tell() }]
+        let seen = when(Condition::SeesColumns, vec![columns]);
+        vec![Node::Items { next: Vec::new(), each: nodes([self.tell(), seen]), last: self.tell() }]
     }
 
     fn consumer(&self) -> Vec<Node> {
@@ -274,7 +331,8 @@ impl Family<'_> {
 
     /// Waits for a slot that products then read.
     fn await_tile(&self, of: View) -> Vec<Node> {
-        nodes([step(Step::AwaitFull(of)), only_if(self.roles.copies_rows(), step(Step::FenceProxy))])
+        let by_lanes = self.roles.copies_rows() && !self.roles.splits();
+        nodes([step(Step::AwaitFull(of)), only_if(by_lanes, step(Step::FenceProxy))])
     }
 
     /// V of the tile before.

@@ -190,6 +190,10 @@ impl Plan {
                 let checked = if *checked { ", zero past the end" } else { "" };
                 format!("copy {} <- {}{at}{checked}", view(to), self.name(*from))
             }
+            Step::CopySplit { to, from, at } => {
+                let at = at.map_or_else(String::new, |at| format!(" at {}", view(&at)));
+                format!("copy {} <- {}{at}, split", view(to), self.name(*from))
+            }
             Step::CommitCopies => "commit copies".to_owned(),
             Step::AwaitAllCopies => "await all copies".to_owned(),
             Step::AwaitCopies(groups) => format!("await copies, {groups} left"),
@@ -255,6 +259,7 @@ impl Display for Condition {
             Condition::KeepsAny => "the warp keeps some score",
             Condition::MaximumGrew => "some maximum of the warp grew",
             Condition::WholeRows => "all rows of the warpgroup exist",
+            Condition::FirstWarp => "the warp is the first",
         })
     }
 }

@@ -214,6 +214,7 @@ fn flatten<'p>(nodes: &'p [Node], iteration: isize, steps: &mut Vec<(isize, &'p 
             Node::If { when, then, otherwise } => {
                 let holds = match when {
                     Condition::SeesColumns | Condition::KeepsAny | Condition::WholeRows => true,
+                    Condition::FirstWarp => true,
                     Condition::EndsInTile | Condition::MaximumGrew => false,
                 };
                 flatten(if holds { then } else { otherwise }, iteration, steps);
@@ -308,6 +309,13 @@ impl<'p> Machine<'p> {
                 self.full.insert(self.tile(*to, iteration), there);
             }
             Step::CopyAsync { to, .. } => actor.open.push(*to),
+            Step::CopySplit { to, .. } => {
+                // What comes is split meanwhile: whichever takes longer.
+                let shared = self.plan.shared(to.buffer);
+                let all = shared.bytes / NUMBER * narrowing(self.plan.products) / 32;
+                let issued = all / actor.role.warps * actor.role.warps.div_ceil(SCHEDULERS);
+                actor.clock = self.copy(*to, iteration, at).max(at + COPY_LATENCY + issued);
+            }
             Step::CommitCopies => {
                 let open = std::mem::take(&mut actor.open);
                 let there = open.into_iter().map(|to| self.copy(to, iteration, at)).max();
@@ -595,7 +603,7 @@ impl Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choice::{SM80, SM90};
+    use crate::choice::{F32_ROLES, SM80, SM90};
     use crate::plan::attention::Form;
     use crate::schedule::{KvBox, PassTurn, Rescale, Roles, Schedule};
 
@@ -609,7 +617,8 @@ mod tests {
             let roles = row.schedule();
             [roles, Roles { kv_box: KvBox::Rows, ..roles }].map(Schedule::from)
         });
-        ring.chain(roles).collect()
+        let of_f32 = F32_ROLES.iter().map(|row| Schedule::from(row.schedule_of_f32()));
+        ring.chain(roles).chain(of_f32).collect()
     }
 
     /// S = Q Kᵀ and O += P V of all rows, by one of so many copies of a role: cycles, and those of its softmax and rounding.
@@ -621,8 +630,15 @@ mod tests {
         let warps = schedule.warps / copies;
         let elements = schedule.rows_per_warp() * warps * schedule.cols;
         let each = elements / (32 * warps) * warps.div_ceil(4);
-        let products = elements * schedule.head_dim.qk / rate + elements * schedule.output_columns() / rate;
-        [products, each * 9, each / 2]
+        let terms = schedule.products.halves();
+        let products =
+            [schedule.head_dim.qk, schedule.output_columns()].map(|depth| elements * depth * terms / rate);
+        let round = if schedule.products == Products::Halves {
+            each / 2
+        } else {
+            each * narrowing(schedule.products)
+        };
+        [products.iter().sum(), each * 9, round]
     }
 
     #[test]

@@ -3,17 +3,15 @@
 //!
 //! | family | target | warps |
 //! |---|---|---|
-//! | [`Ring`] | `sm_80`; `sm_90a` of f32 | all alike, FlashAttention-2's |
-//! | [`Roles`] | `sm_90a` | a producer that copies beside consumers that multiply, FlashAttention-3's |
+//! | [`Ring`] | `sm_80`; of f32 `sm_90a` too | all alike, FlashAttention-2's |
+//! | [`Roles`] | `sm_90a` | a producer that copies, and splits f32, beside consumers that multiply, FlashAttention-3's |
 
 mod ring;
 mod roles;
 
-pub use crate::tuning::{F32Products, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
+pub use crate::tuning::{F32Products, Family, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 pub use ring::Ring;
-pub use roles::{
-    Copies, KvBox, REGISTERS, Roles, TILE_INFO_BYTES, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
-};
+pub use roles::{Copies, KvBox, REGISTERS, Roles, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS};
 
 use crate::layout::swizzle::Swizzle;
 use crate::spec::{Arch, HeadDim, ShapeClass};
@@ -61,7 +59,7 @@ pub enum Products {
     /// Elements of 16 bits, as they are.
     #[default]
     Halves,
-    /// f32, made into factors where it lies ([`crate::layout::narrowed`]).
+    /// f32, made into factors where it lies ([`crate::layout::narrowed`]), or on its way there ([`crate::layout::split_copy`]).
     F32(F32Products),
 }
 
@@ -240,6 +238,14 @@ impl Schedule {
         }
     }
 
+    /// The family that makes it.
+    pub fn family(&self) -> Family {
+        match self {
+            Schedule::Ring(_) => Family::Ring,
+            Schedule::Roles(_) => Family::Roles,
+        }
+    }
+
     /// The roles of its warps; `None` where they are all alike.
     pub fn roles(&self) -> Option<&Roles> {
         match self {
@@ -268,6 +274,7 @@ impl Schedule {
                 Products::Halves => None,
                 Products::F32(products) => Some(products),
             },
+            family: (self.products != Products::Halves).then(|| self.family()),
             ..Tuning::default()
         };
         match self {

@@ -1,11 +1,15 @@
 //! Warps of two roles, FlashAttention-3's: one producer warpgroup that copies, one to three consumer warpgroups that
 //! multiply.
 //!
+//! Of inputs of 16 bits one warp of the producer asks for bulk copies. Of f32 all four read rows, split each number into two of bf16
+//! and write these to where bulk copies would have put them.
+//!
 //! Every tile is cut into panels of a span of the head dimension, swizzled within eight rows, as bulk copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
-use super::{OutputIn, Overlap, PassTurn, Rescale, Sizes, ValuesIn};
+use super::{OutputIn, Overlap, PassTurn, Products, Rescale, Sizes, ValuesIn};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
+use crate::layout::split_copy::{NUMBERS, SplitCopy};
 use crate::layout::swizzle::Swizzle;
 use crate::program::ParamKind;
 use std::fmt;
@@ -19,8 +23,6 @@ pub const WARPGROUP: usize = 32 * WARPGROUP_WARPS;
 pub const WARPGROUP_ROWS: usize = 64;
 /// Places where the producer tells consumers of a row tile: it is one ahead.
 pub const TILE_INFOS: usize = 2;
-/// Bytes of such a place.
-pub const TILE_INFO_BYTES: usize = 64;
 /// Registers of a multiprocessor.
 pub const REGISTERS: usize = 64 * 1024;
 
@@ -52,8 +54,8 @@ pub enum KvBox {
         /// How many.
         rows: usize,
     },
-    /// Of paged keys in blocks of fewer than eight rows, which are no whole piece of a tile: each row by itself, by lanes of the
-    /// producer.
+    /// Of paged keys in blocks of fewer than eight rows, which are no whole piece of a tile, and of f32: each row by itself, by lanes
+    /// of the producer.
     Rows,
 }
 
@@ -87,15 +89,32 @@ impl Roles {
         WARPGROUP * (1 + self.consumers())
     }
 
-    /// Whether consumers take turns: one issues its products while the others are in their softmax.
+    /// Whether consumers take turns: one issues its products while the others are in their softmax. Not where the producer splits into rings
+    /// of one slot: then both have their scores while V comes, and both O += P V while the next K does.
     pub fn take_turns(&self) -> bool {
-        self.consumers() > 1
+        self.consumers() > 1 && !(self.splits() && self.stages == 1)
+    }
+
+    /// Whether the producer makes factors of what it copies: its inputs are f32.
+    pub fn splits(&self) -> bool {
+        self.products != Products::Halves
+    }
+
+    /// Warps of the producer that do something.
+    pub fn producer_warps(&self) -> usize {
+        if self.splits() { WARPGROUP_WARPS } else { 1 }
     }
 
     /// Registers of (producer, consumer) threads. A multiprocessor has 65536; `setmaxnreg` deals in eights and gives a
-    /// thread at most 256, of which 255 can be used.
+    /// thread at most 256, of which 255 can be used. A producer that splits has numbers on their way in registers: with 72 of them a planned
+    /// one of 256 columns spilled 20 bytes in blocks of 24, and with 208 a consumer of 192 spilled 4.
     pub fn registers(&self) -> (u32, u32) {
         match (self.consumers(), self.blocks_per_sm) {
+            (1, 1) if self.splits() => (128, 256),
+            (1, _) if self.splits() => (88, 168),
+            (_, _) if self.splits() && self.output_columns() > 192 => (88, 208),
+            (_, _) if self.splits() && self.consumer_holds().iter().sum::<usize>() > 160 => (72, 216),
+            (_, _) if self.splits() => (96, 200),
             (1, 1) => (56, 256),
             (1, _) => (40, 216),
             (2, _) => (40, 232),
@@ -110,44 +129,64 @@ impl Roles {
         (REGISTERS / threads / 8 * 8).min(255) as u32
     }
 
-    /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs.
+    /// Chunks of sixteen bytes that a thread of a producer that splits has on their way at once: of its registers what is left
+    /// beside addresses and what it makes of a chunk.
+    pub fn chunks_on_their_way(&self) -> usize {
+        (self.registers().0 as usize - 40) / NUMBERS
+    }
+
+    /// How a producer that splits copies a tile.
+    pub fn split_copy(&self, panels: Panels) -> SplitCopy {
+        SplitCopy { panels, warps: self.producer_warps() }
+    }
+
+    /// Bytes of a place where a row tile is described. Who reads rows by address asks where the sequence's keys begin, too.
+    pub fn tile_info_bytes(&self) -> usize {
+        if self.splits() { 80 } else { 64 }
+    }
+
+    /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs, in each part of a factor.
     pub fn consumer_holds(&self) -> [usize; 3] {
         let of = |columns: usize| WARPGROUP_ROWS * columns / WARPGROUP;
-        [of(self.output_columns()), of(self.cols), of(self.cols) / 2]
+        [of(self.output_columns()), of(self.cols), of(self.cols) / 2 * self.products.parts()]
     }
 
     /// The Q tile in shared memory.
     pub fn query_panels(&self) -> Panels {
-        panels(self.rows, self.qk_row(), self.row_span(self.qk_row()), Order::ByPanel)
+        panels(self.rows, self.qk_row(), self.row_span(self.head_dim.qk), Order::ByPanel)
     }
 
     /// The O tile in shared memory.
     pub fn output_panels(&self) -> Panels {
-        panels(self.rows, self.v_row(), self.row_span(self.v_row()), Order::ByPanel)
+        panels(self.rows, self.o_row(), self.row_span(self.head_dim.v), Order::ByPanel)
     }
 
     /// The span of a tile of rows. Where O goes over Q both have the narrower: so each consumer's rows of O lie over its own of
     /// Q, while another still multiplies its.
-    fn row_span(&self, row: Swizzle) -> usize {
+    fn row_span(&self, columns: usize) -> usize {
         match self.output {
-            OutputIn::Own => row.span(),
-            OutputIn::OverQuery => self.qk_row().span().min(self.v_row().span()),
+            OutputIn::Own => span(columns),
+            OutputIn::OverQuery => self.narrower_span(),
         }
+    }
+
+    fn narrower_span(&self) -> usize {
+        span(self.head_dim.qk).min(span(self.head_dim.v))
     }
 
     /// A K tile in shared memory, as its boxes come. Where V is in it, V is whole panels too: `wgmma` reads no part of one over
     /// its rows.
     pub fn key_panels(&self) -> Panels {
         let span = match self.values {
-            ValuesIn::Own => self.qk_row().span(),
-            ValuesIn::Keys => self.qk_row().span().min(self.v_row().span()),
+            ValuesIn::Own => span(self.head_dim.qk),
+            ValuesIn::Keys => self.narrower_span(),
         };
         panels(self.cols, self.qk_row(), span, self.column_order())
     }
 
     /// A V tile in shared memory, as its boxes come.
     pub fn value_panels(&self) -> Panels {
-        panels(self.cols, self.v_row(), self.v_row().span(), self.column_order())
+        panels(self.cols, self.v_row(), span(self.head_dim.v), self.column_order())
     }
 
     fn column_order(&self) -> Order {
@@ -204,6 +243,11 @@ impl Roles {
     }
 }
 
+/// The span of so many numbers of 16 bits: an element, or one part of it.
+fn span(columns: usize) -> usize {
+    Swizzle { row_bytes: 2 * columns }.span()
+}
+
 /// A tile of so many rows.
 fn panels(rows: usize, row: Swizzle, span: usize, order: Order) -> Panels {
     Panels { rows, span, count: row.row_bytes / span, order }
@@ -213,10 +257,11 @@ impl fmt::Display for Roles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (producer, consumer) = self.registers();
         let consumers = self.consumers();
-        writeln!(
-            f,
-            "  roles       1 producer warpgroup, {producer} registers a thread: 1 warp of {WARPGROUP_WARPS} copies"
-        )?;
+        let by = match self.splits() {
+            true => format!("{WARPGROUP_WARPS} warps copy and split"),
+            false => format!("1 warp of {WARPGROUP_WARPS} copies"),
+        };
+        writeln!(f, "  roles       1 producer warpgroup, {producer} registers a thread: {by}")?;
         let plural = if consumers == 1 { "" } else { "s" };
         let of = match self.split {
             1 => format!("{WARPGROUP_ROWS} rows each"),
@@ -284,13 +329,24 @@ impl fmt::Display for Roles {
         let by = if self.copies_rows() { "16 bytes of them a lane at once" } else { "a lane each" };
         writeln!(f, "  copies      {tiles}, {by}")?;
         let (query, output) = (self.query_copies(), self.output_copies());
+        let of_query = match self.splits() {
+            true => format!("{} rows of {} B", query.rows, self.qk_row().row_bytes),
+            false => format!("{} of whole tokens x {} B", boxes(query.boxes), query.row_bytes),
+        };
         writeln!(
             f,
-            "              Q: {} of whole tokens x {} B; O: {} a warpgroup, of {WARPGROUP_ROWS} rows",
-            boxes(query.boxes),
-            query.row_bytes,
+            "              Q: {of_query}; O: {} a warpgroup, of {WARPGROUP_ROWS} rows",
             boxes(output.boxes)
         )?;
+        if self.splits() {
+            let pieces = self.split_copy(self.key_panels()).pieces(self.chunks_on_their_way());
+            writeln!(
+                f,
+                "              a tile of K in {pieces} piece{}, each on its way at once; a row is split into two of bf16, {} B",
+                if pieces == 1 { "" } else { "s" },
+                self.qk_row().row_bytes
+            )?;
+        }
         let blocks = self.blocks_per_sm;
         let plural = if blocks == 1 { "" } else { "s" };
         writeln!(f, "  walk over row tiles")?;

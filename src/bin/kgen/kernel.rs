@@ -3,7 +3,7 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{F32Products, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
+use flashpage::codegen::schedule::{F32Products, Family, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
 use flashpage::codegen::{Arch, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile, frontend};
 use flashpage::kernels;
 
@@ -104,6 +104,10 @@ pub struct ScheduleChoice {
     /// digits, and faster); bf16x3 if absent
     #[arg(long, value_name = "HOW")]
     f32_products: Option<F32Products>,
+    /// Which family makes the kernel, where two can, of f32 on sm_90a: roles (a producer beside consumers, products by wgmma) or ring
+    /// (warps that are all alike, by mma.sync); roles if absent, where they multiply as asked
+    #[arg(long, value_name = "WHICH")]
+    family: Option<Family>,
 }
 
 impl ScheduleChoice {
@@ -120,6 +124,7 @@ impl ScheduleChoice {
             overlap: self.overlap,
             pass: self.pass_turn,
             f32_products: self.f32_products,
+            family: self.family,
         }
     }
 }

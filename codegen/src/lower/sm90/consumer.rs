@@ -424,7 +424,7 @@ impl RoleFlow for Consumer {
             Condition::EndsInTile => k.where_it_ends(flow, then),
             Condition::MaximumGrew => k.where_grown(flow, then),
             Condition::WholeRows => k.where_rows_are_whole(flow, then, otherwise),
-            Condition::KeepsAny => unreachable!("consumers multiply together"),
+            Condition::KeepsAny | Condition::FirstWarp => unreachable!("consumers multiply together"),
         }
     }
 }

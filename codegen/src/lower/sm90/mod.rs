@@ -1,7 +1,7 @@
 //! Attention for Hopper: warps of two roles around two rings of shared memory.
 //!
 //! - One warp of the *producer* warpgroup copies Q, K and V tiles by bulk tensor copies ([`producer`]), and K and V of small
-//!   blocks by its lanes ([`rows`]).
+//!   blocks by its lanes ([`rows`]). Of f32 all four warps copy all three, and split numbers into factors ([`splitter`], [`split_rows`]).
 //! - *Consumer* warpgroups own 64 rows of the tile each and multiply by `wgmma` ([`consumer`], [`product`]):
 //!   the next S = Q Kᵀ and the last O += P V are in flight while a tile's softmax is computed.
 //! - They meet at barriers ([`barrier`]): a slot is *full* when its bytes have come, *empty* when every consumer
@@ -19,6 +19,8 @@ mod flow;
 mod producer;
 mod product;
 mod rows;
+mod split_rows;
+mod splitter;
 mod tail;
 mod tile_info;
 mod work;

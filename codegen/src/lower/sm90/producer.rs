@@ -104,6 +104,9 @@ struct InPool {
 
 impl Hopper<'_> {
     pub(super) fn producer(&mut self, block: Block) {
+        if self.roles.splits() {
+            return self.splitter(block);
+        }
         self.b.stage("PRODUCER: one warp copies");
         let (role, warps) = (self.role("producer"), self.schedule.warps);
         self.set_registers_of(role, Word::Dec);
@@ -229,7 +232,7 @@ impl Hopper<'_> {
     }
 
     /// The sequence's row of the block table.
-    fn table_row(&mut self, extent: &Extent) -> Option<Reg> {
+    pub(super) fn table_row(&mut self, extent: &Extent) -> Option<Reg> {
         let table = self.attention.table?;
         let base = self.param(Meaning::Pointer(table));
         let stride = self.param(Meaning::TableStride(table));
@@ -359,7 +362,7 @@ impl Hopper<'_> {
     }
 
     /// What a tensor of the plan is in the program.
-    fn pool(&self, tensor: BufferId) -> ParamId {
+    pub(super) fn pool(&self, tensor: BufferId) -> ParamId {
         if tensor == TENSORS[1] { self.attention.k } else { self.attention.v }
     }
 

@@ -1,5 +1,8 @@
 //! The two products by `wgmma`: S = Q Kᵀ with both factors in shared memory, O += P V with P in registers.
 //!
+//! Of f32 a factor has two parts, and a product is three ([`Products::terms`](crate::schedule::Products::terms)), the small ones first,
+//! into the same accumulators.
+//!
 //! Products are asynchronous. `fence` comes before the first product that uses registers which other instructions
 //! have written, `commit` closes a group, `wait` leaves at most so many groups in flight; until then nothing touches
 //! what a product reads or writes.
@@ -37,8 +40,8 @@ pub(super) struct Factors {
     fresh: Reg,
     /// True: one that adds.
     add: Reg,
-    /// P as the A factor: `[k16 step][register]`.
-    probabilities: Vec<[Reg; 4]>,
+    /// P as the A factor: `[part][k16 step][register]`.
+    probabilities: Vec<Vec<[Reg; 4]>>,
 }
 
 /// A buffer, and whether its rows are contracted over: what is K then is V too.
@@ -92,9 +95,9 @@ impl Hopper<'_> {
         let high = vec![(q, high(rows)), (k, high(of_keys)), (v, high(of_values))];
         let fresh = self.b.setp(Word::Ne, Type::S32, "fresh", 0, 0);
         let add = self.b.setp(Word::Eq, Type::S32, "add", 0, 0);
-        let probabilities = (0..self.schedule.cols / K)
-            .map(|_| std::array::from_fn(|_| self.b.reg(Type::B32, "pf")))
-            .collect();
+        let (steps, parts) = (self.schedule.cols / K, self.roles.products.parts());
+        let mut part = || (0..steps).map(|_| std::array::from_fn(|_| self.b.reg(Type::B32, "pf"))).collect();
+        let probabilities = (0..parts).map(|_| part()).collect();
         let low = vec![(q, query_low), (k, keys_low), (v, values_low)];
         Factors { low, high, fresh, add, probabilities }
     }
@@ -114,39 +117,59 @@ impl Hopper<'_> {
         let b_high = Factors::of(&factors.high, (b.buffer, transposed));
         let grid = if into == SCORES { &state.scores } else { &state.acc };
         let d = accumulators(grid);
-        let element = if self.spec.dtype == DType::Bf16 { Type::Bf16 } else { Type::F16 };
+        let element = if self.spec.dtype == DType::F16 { Type::F16 } else { Type::Bf16 };
         // As deep as the factor's other side, which the accumulators do not have.
         let (n, depth) = match transposed {
             true => (self.schedule.output_columns(), self.schedule.cols),
             false => (self.schedule.cols, self.schedule.head_dim.qk),
         };
-        for step in 0..depth / K {
+        // Step by step, for products of one step share descriptors: with a part at a time ptxas keeps all of them in registers.
+        let terms = self.roles.products.terms();
+        for (step, (term, (of_a, of_b))) in
+            (0..depth / K).flat_map(|step| terms.iter().copied().enumerate().map(move |term| (step, term)))
+        {
             let along = if transposed { b_panels.along_rows(step) } else { b_panels.along_row(step) };
-            let scale = if fresh && step == 0 { &factors.fresh } else { &factors.add };
+            let along = along + self.part_chunks(b_panels, of_b);
+            let scale = if fresh && (term, step) == (0, 0) { &factors.fresh } else { &factors.add };
             if a.buffer == PROBABILITIES {
                 let second = self.descriptor(&b_low, &b_high, along);
-                let first = WgmmaFactor::Registers(&factors.probabilities[step]);
+                let first = WgmmaFactor::Registers(&factors.probabilities[of_a][step]);
                 self.b.wgmma_m64k16((n, element), &d, first, (&second, transposed), scale);
                 continue;
             }
-            let of_a = (a.buffer, false);
-            let (low, high) = (Factors::of(&factors.low, of_a), Factors::of(&factors.high, of_a));
-            let first = self.descriptor(&low, &high, self.panels(a.buffer).along_row(step));
+            let a_panels = self.panels(a.buffer);
+            let of_a = a_panels.along_row(step) + self.part_chunks(a_panels, of_a);
+            let a = (a.buffer, false);
+            let (low, high) = (Factors::of(&factors.low, a), Factors::of(&factors.high, a));
+            let first = self.descriptor(&low, &high, of_a);
             let second = self.descriptor(&b_low, &b_high, along);
             self.b.wgmma_m64k16((n, element), &d, WgmmaFactor::Shared(&first), (&second, transposed), scale);
         }
         self.b.wgmma_commit_group();
     }
 
-    /// Rounds the probabilities into the A factor: an accumulator's two blocks of eight columns, in pairs, are a
+    /// Chunks from a factor to its part `part`.
+    fn part_chunks(&self, panels: Panels, part: usize) -> usize {
+        part * self.roles.split_copy(panels).part_stride() / CHUNK
+    }
+
+    /// Rounds the probabilities into the A factor, or splits them: an accumulator's two blocks of eight columns, in pairs, are a
     /// block of sixteen of it (`fragment`).
     pub(super) fn round_probabilities(&mut self, state: &State, factors: &Factors) {
         let packed = self.packed();
-        for (step, a) in factors.probabilities.iter().enumerate() {
+        let (first, rest) = factors.probabilities.split_first().expect("a factor has a part");
+        for (step, a) in first.iter().enumerate() {
             for (block, half) in [(2 * step, 0), (2 * step + 1, 2)] {
                 let s = &state.scores[0][block];
-                self.b.pack(packed, &a[half], &s[1], &s[0]);
-                self.b.pack(packed, &a[half + 1], &s[3], &s[2]);
+                for (pair, register) in [(&s[..2], half), (&s[2..], half + 1)] {
+                    match rest {
+                        [] => _ = self.b.pack(packed, &a[register], &pair[1], &pair[0]),
+                        [low, ..] => {
+                            let to = [&a[register], &low[step][register]];
+                            self.split_into(to, &pair[0], &pair[1]);
+                        }
+                    }
+                }
             }
         }
     }

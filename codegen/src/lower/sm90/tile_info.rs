@@ -10,16 +10,18 @@ use super::{Block, Hopper};
 use crate::lower::instance::Extent;
 use crate::lower::range::{ColumnRange, Edge};
 use crate::plan::roles::INFO;
-use crate::schedule::{TILE_INFO_BYTES, TILE_INFOS};
+use crate::schedule::TILE_INFOS;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
-/// The words of a place, four at a time as they are written and read.
-const QUADS: [[Field; 4]; TILE_INFO_BYTES / 16] = [
+/// The words of a place, four at a time as they are written and read. The last four are of kernels whose producer reads rows by
+/// address.
+const QUADS: [[Field; 4]; 5] = [
     [Field::IsOver, Field::TilesEnd, Field::Edge(Edge::First), Field::Edge(Edge::InnerEnd)],
     [Field::Edge(Edge::InnerFirst), Field::KvLen, Field::QOffset, Field::ColBegin],
     [Field::QBegin, Field::Row0, Field::RowEnd, Field::Head0],
     [Field::Sequence, Field::KvHead, Field::Part, Field::QueryParity],
+    [Field::KvBegin, Field::Nothing, Field::Nothing, Field::Nothing],
 ];
 
 /// One word. What a kernel does not have is 0.
@@ -42,6 +44,8 @@ enum Field {
     Part,
     /// Parity of the phase in which Q comes.
     QueryParity,
+    KvBegin,
+    Nothing,
 }
 
 /// What branches and waits depend on. ptxas must know it to be the same in all lanes: else it takes the lanes of a warp to
@@ -84,6 +88,16 @@ impl Hopper<'_> {
         Place(self.b.mov(Type::U32, "told", if is_producer { TILE_INFOS } else { 0 }))
     }
 
+    /// The place that many turns of the ring ahead: where who reads one tells of the next.
+    pub(super) fn place_ahead(&mut self, Place(told): &Place) -> Place {
+        Place(self.b.add(Type::U32, "told_ahead", told, TILE_INFOS))
+    }
+
+    /// The words of a place.
+    fn quads(&self) -> &'static [[Field; 4]] {
+        &QUADS[..self.roles.tile_info_bytes() / 16]
+    }
+
     /// Which of the places it is.
     fn info_slot(&mut self, Place(told): &Place) -> Reg {
         self.b.rem(Type::U32, "r", told, TILE_INFOS)
@@ -107,7 +121,8 @@ impl Hopper<'_> {
     pub(super) fn info_words(&mut self, block: &Block, place: &Place) -> Reg {
         let first = self.plan.shared(INFO).offset - self.plan.barriers_offset();
         let slot = self.info_slot(place);
-        let place = self.b.mad_lo(Type::U32, "r", &slot, TILE_INFO_BYTES, &block.barriers);
+        let bytes = self.roles.tile_info_bytes();
+        let place = self.b.mad_lo(Type::U32, "r", &slot, bytes, &block.barriers);
         self.b.add(Type::U32, "r", &place, first)
     }
 
@@ -135,7 +150,7 @@ impl Hopper<'_> {
             end,
             part,
             has_sinks,
-            ..
+            kv_begin,
         } = extent;
         // There is no word for a flag: it goes below the number of the part.
         let flagged = part.as_ref().zip(has_sinks.as_ref());
@@ -158,9 +173,11 @@ impl Hopper<'_> {
             Field::KvHead => Some(kv_head),
             Field::Part => part,
             Field::QueryParity => Some(&query_parity),
+            Field::KvBegin => kv_begin.as_ref(),
+            Field::Nothing => None,
         };
         let zero = self.b.mov(Type::U32, "r", 0);
-        QUADS.map(|quad| quad.map(|field| value(field).unwrap_or(&zero).clone())).to_vec()
+        self.quads().iter().map(|quad| quad.map(|field| value(field).unwrap_or(&zero).clone())).collect()
     }
 
     /// What consumers are told when no tile is left.
@@ -184,7 +201,7 @@ impl Hopper<'_> {
     pub(super) fn read_info(&mut self, block: &Block, place: &Place) -> TileInfo {
         let words_at = self.info_words(block, place);
         let mut words = Vec::new();
-        for (index, quad) in QUADS.iter().enumerate() {
+        for (index, quad) in self.quads().iter().enumerate() {
             let regs: Vec<Reg> = quad.iter().map(|field| self.b.reg(Type::U32, field.name())).collect();
             let mods = [space(Space::Shared), word(Word::V4), ty(Type::B32)];
             let from = address(&words_at, 16 * index as i64);
@@ -218,6 +235,7 @@ impl Hopper<'_> {
     pub(super) fn extent_of(&mut self, info: &TileInfo) -> Extent {
         let is_planned = self.spec.work.is_planned();
         let is_partial = self.spec.work == crate::spec::Work::Partials;
+        let tells_begin = self.roles.splits() && self.attention.table.is_none();
         let mut part = is_partial.then(|| info.get(Field::Part));
         let mut has_sinks = None;
         if let (Some(flagged), true) = (part.clone(), self.attention.counts_once()) {
@@ -227,7 +245,7 @@ impl Hopper<'_> {
         Extent {
             sequence: info.get(Field::Sequence),
             q_begin: info.get(Field::QBegin),
-            kv_begin: None,
+            kv_begin: tells_begin.then(|| info.get(Field::KvBegin)),
             col_begin: is_planned.then(|| info.get(Field::ColBegin)),
             kv_len: info.get(Field::KvLen),
             q_offset: info.get(Field::QOffset),
@@ -261,6 +279,8 @@ impl Field {
             Field::KvHead => "kv_head",
             Field::Part => "part",
             Field::QueryParity => "query_parity",
+            Field::KvBegin => "kv_begin",
+            Field::Nothing => "nothing",
         }
     }
 }

@@ -16,7 +16,7 @@ use super::Hopper;
 use crate::abi::{Divisor, Meaning};
 use crate::lower::instance::Assignment;
 use flashpage_ptx::ast::{Axis, Name};
-use flashpage_ptx::builder::{Reg, address, space, ty, word};
+use flashpage_ptx::builder::{Builder, Reg, address, space, ty, word};
 use flashpage_ptx::division::ReciprocalRegs;
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
 
@@ -33,24 +33,74 @@ pub(super) struct Walk {
     counted: Option<Reg>,
 }
 
+/// The same of a producer whose warps all copy: its first warp takes a tile between two that all copy.
+pub(super) struct Taking {
+    /// Where a tile is taken: where the one that was turns out to lie past its sequence's end, another.
+    pub again: Name,
+    total: Reg,
+    counter: Option<Reg>,
+    /// What is a grid's blocks below the next index: in the first lane.
+    behind: Reg,
+}
+
 impl Hopper<'_> {
+    /// Begins the walk of such a producer.
+    pub(super) fn taking(&mut self) -> Taking {
+        let (total, counter) = self.tiles();
+        let b = &mut self.b;
+        let index = b.special("r", Special::Ctaid, Some(Axis::X));
+        let blocks = b.special("r", Special::Nctaid, Some(Axis::X));
+        let behind = b.sub(Type::U32, "behind", &index, &blocks);
+        Taking { again: b.label("take"), total, counter, behind }
+    }
+
+    /// Takes the next tile, from the label `again` on. `over` leaves where there is none.
+    pub(super) fn take(
+        &mut self,
+        taking: &Taking,
+        first_lane: &Reg,
+        over: impl FnOnce(&mut Builder),
+    ) -> Assignment {
+        let Taking { again, total, counter, behind } = taking;
+        let b = &mut self.b;
+        b.place(again);
+        let blocks = b.special("r", Special::Nctaid, Some(Axis::X));
+        let known = b.shfl(Word::Idx, Type::U32, "r", behind, 0);
+        let index = b.add(Type::U32, "index", &known, &blocks);
+        let is_over = b.setp(Word::Ge, Type::U32, "over", &index, total);
+        b.guarded(&is_over, false, over);
+        match counter {
+            Some(counter) => self.count(counter, &index, total, first_lane, behind),
+            None => _ = self.b.mov(Type::U32, behind, &index),
+        }
+        self.decode(&index)
+    }
+
+    /// How many tiles there are, and what counts those that are taken.
+    fn tiles(&mut self) -> (Reg, Option<Reg>) {
+        if self.spec.work.is_planned() {
+            return (self.items(), None);
+        }
+        let (row_tiles, pairs) = (self.param(Meaning::RowTiles), self.pairs());
+        let total = self.b.mul_lo(Type::U32, "tiles", &pairs, &row_tiles);
+        (total, Some(self.param(Meaning::TileCounter)))
+    }
+
     /// Begins the walk. Gives the first tile, and every later one after [`Hopper::next_taken`].
     pub(super) fn begin_taking(&mut self, first_lane: &Reg) -> (Walk, Assignment) {
         let b = &mut self.b;
         let index = b.special("index", Special::Ctaid, Some(Axis::X));
-        let (total, counter) = if self.spec.work.is_planned() {
-            (self.items(), None)
-        } else {
-            let (row_tiles, pairs) = (self.param(Meaning::RowTiles), self.pairs());
-            let total = self.b.mul_lo(Type::U32, "tiles", &pairs, &row_tiles);
-            (total, Some(self.param(Meaning::TileCounter)))
-        };
+        let (total, counter) = self.tiles();
         let b = &mut self.b;
         let (top, next, done) = (b.label("tile"), b.label("tile_done"), b.label("tiles_done"));
         b.place(&top);
         b.stage("the next tile of rows");
         let over = b.setp(Word::Ge, Type::U32, "over", &index, &total);
-        let counted = counter.map(|counter| self.count(&counter, &index, &total, first_lane));
+        let counted = counter.map(|counter| {
+            let counted = self.b.mov(Type::U32, "counted", 0);
+            self.count(&counter, &index, &total, first_lane, &counted);
+            counted
+        });
         self.b.guarded(&over, false, |b| b.bra(&done));
         let work = self.decode(&index);
         (Walk { top, next, done, index, counted }, work)
@@ -63,17 +113,15 @@ impl Hopper<'_> {
     }
 
     /// Takes the number of another tile, which is not looked at before this one has been copied.
-    fn count(&mut self, counter: &Reg, index: &Reg, total: &Reg, first_lane: &Reg) -> Reg {
+    fn count(&mut self, counter: &Reg, index: &Reg, total: &Reg, first_lane: &Reg, counted: &Reg) {
         let b = &mut self.b;
-        let counted = b.mov(Type::U32, "counted", 0);
         let last = b.sub(Type::U32, "r", total, 1);
         let takes = b.setp_and(Word::Lt, Type::U32, "p", index, total, first_lane);
         b.guarded(&takes, false, |b| {
             // Every tile asks once, so the answers are 0 to total - 1, and the last leaves 0 behind.
             let mods = [space(Space::Global), word(Word::Inc), ty(Type::U32)];
-            b.op(Opcode::Atom, &mods, Type::U32, &counted, vec![address(counter, 0), (&last).into()]);
+            b.op(Opcode::Atom, &mods, Type::U32, counted, vec![address(counter, 0), (&last).into()]);
         });
-        counted
     }
 
     /// Which tile that is.

@@ -129,6 +129,8 @@ struct Contents {
     written: BTreeMap<Thread, u64>,
     /// Warps whose ordinary writes to it no fence has shown to bulk copies and products.
     unfenced: BTreeSet<usize>,
+    /// Fences that have, of each warp: who reads by an engine has to have seen them.
+    fenced: BTreeMap<Thread, u64>,
     read: BTreeMap<Thread, u64>,
     /// Which buffer's, and of which turn of it.
     tag: Option<(BufferId, usize)>,
@@ -201,8 +203,9 @@ impl<'p> Run<'p> {
             for copy in 0..role.copies {
                 for warp in 0..role.warps.min(WARPS) {
                     let mut ops = Vec::new();
-                    let at =
-                        At { item: items.first().copied(), rightmost: 0, keeps: warp == 0 && role.warps > 1 };
+                    let is_first = warp == 0;
+                    let keeps = is_first && role.warps > 1;
+                    let at = At { item: items.first().copied(), rightmost: 0, keeps, is_first };
                     flatten(&role.body, items, &mut Counts::default(), at, &mut ops);
                     let clock = Clock::default();
                     warps.push(Warp {
@@ -222,7 +225,7 @@ impl<'p> Run<'p> {
                 }
             }
         }
-        let copies = |op: &Op| matches!(op.step, Step::CopyAsync { .. });
+        let copies = |op: &Op| matches!(op.step, Step::CopyAsync { .. } | Step::CopySplit { .. });
         let copiers = warps.iter().filter(|warp| warp.ops.iter().any(copies)).count();
         let may_pass = plan.roles.iter().any(|role| asks(&role.body, Condition::KeepsAny));
         let turns = BTreeMap::from([(0, Clock::default())]);
@@ -416,7 +419,7 @@ impl<'p> Run<'p> {
         let acts_with = self.those_with_own_rows(warp, thread, view);
         let shares_from = self.shares_from();
         let owner = self.shared(view.buffer).map(|shared| shared.owner);
-        let sharers = if owner == Some(Owner::All) { self.copiers } else { 1 };
+        let sharers = if owner == Some(Owner::Warps) { 1 } else { self.copiers };
         let shown = self.warps[warp].shown.clone();
         let narrows = self.plan.products != Products::Halves;
         for cell in cells {
@@ -426,13 +429,13 @@ impl<'p> Run<'p> {
             let wrong = match &contents.written {
                 none if none.is_empty() => Some("has nothing in it"),
                 written if !written.iter().all(is_seen) => Some("may not have come yet"),
-                _ if by_engine && !contents.unfenced.is_empty() => {
+                _ if by_engine
+                    && (!contents.unfenced.is_empty()
+                        || contents.fenced.iter().any(|(writer, at)| clock.at(*writer) < *at)) =>
+                {
                     Some("was written by ordinary writes, and no fence has shown them")
                 }
-                written
-                    if written.keys().any(|writer| *writer >= shares_from)
-                        && contents.shares.len() < sharers =>
-                {
+                _ if !contents.shares.is_empty() && contents.shares.len() < sharers => {
                     Some("is not all there")
                 }
                 written
@@ -488,6 +491,7 @@ impl<'p> Run<'p> {
             }
             if contents.tag != Some((view.buffer, turn)) || is_whole || shared.is_none() {
                 contents.written.clear();
+                contents.fenced.clear();
                 contents.shares.clear();
                 contents.narrowed.clear();
             }
@@ -496,6 +500,7 @@ impl<'p> Run<'p> {
                 contents.unfenced.insert(warp);
             } else {
                 contents.unfenced.clear();
+                contents.fenced.clear();
             }
             // Warps write parts of a shared tile: who reads the others is not done with those.
             if shared.is_none() || is_whole {
@@ -568,7 +573,7 @@ impl<'p> Run<'p> {
             return Err(self.fault(warp, format!("{} has no barriers", self.name(view))));
         };
         // In shares of a modelled warp.
-        let all = if side == Side::Full { fills } else { self.shares_of(empties) };
+        let all = self.shares_of(view.buffer, side, if side == Side::Full { fills } else { empties });
         let phases = self.barriers.entry((view.buffer, slot, side)).or_default();
         phases.clock.join(clock);
         phases.arrived += share;
@@ -584,10 +589,25 @@ impl<'p> Run<'p> {
         Ok(())
     }
 
-    /// Of the arrivals that a barrier counts, those of warps that are modelled.
-    fn shares_of(&self, empties: usize) -> usize {
-        let roles = self.plan.roles.iter().filter(|role| role.copies * role.warps == empties);
-        roles.map(|role| role.copies * role.warps.min(WARPS)).next().unwrap_or(empties)
+    /// Of the arrivals that a barrier counts, those of warps that are modelled: where every warp of all roles that arrive there
+    /// counts, those of them that there are here.
+    fn shares_of(&self, buffer: BufferId, side: Side, counted: usize) -> usize {
+        let (mut all, mut modelled) = (0, 0);
+        for role in &self.plan.roles {
+            let mut arrives = false;
+            each_step(&role.body, &mut |step| {
+                arrives |= match (side, step) {
+                    (Side::Full, Step::Fill(view)) => view.buffer == buffer,
+                    (Side::Empty, Step::Release(view) | Step::ReleaseForAll(view)) => view.buffer == buffer,
+                    _ => false,
+                };
+            });
+            if arrives {
+                all += role.copies * role.warps;
+                modelled += role.copies * role.warps.min(WARPS);
+            }
+        }
+        if all == counted { modelled } else { counted }
     }
 
     /// Waits for a phase; false if it is not over.
@@ -701,6 +721,18 @@ impl<'p> Run<'p> {
                 }
                 self.warps[warp].open.join(&landed);
             }
+            Step::CopySplit { to, at, .. } => {
+                let clock = self.tick(warp);
+                if let Some(at) = at {
+                    self.read(warp, warp, &clock, *at, &op)?;
+                }
+                self.write(warp, warp, &clock, *to, &op)?;
+                for cell in self.cells(warp, *to, &op)?.0 {
+                    let contents = self.cells.entry(cell).or_default();
+                    contents.shares.insert(warp);
+                    contents.narrowed.insert(warp);
+                }
+            }
             Step::FillOnceCopied(view) => {
                 // All copies before, of each lane; it arrives once they have landed, whatever the warp does meanwhile.
                 self.tick(warp);
@@ -759,10 +791,13 @@ impl<'p> Run<'p> {
                 }
             }
             Step::FenceProxy => {
-                self.warps[warp].shown = self.warps[warp].clock.clone();
+                let clock = self.tick(warp);
                 for contents in self.cells.values_mut() {
-                    contents.unfenced.remove(&warp);
+                    if contents.unfenced.remove(&warp) {
+                        contents.fenced.insert(warp, clock.at(warp));
+                    }
                 }
+                self.warps[warp].shown = clock;
             }
             Step::TakeTurn => {
                 // A turn is a warpgroup's: its first warp speaks for it.

@@ -109,16 +109,20 @@ pub(super) fn set_up(plan: &Plan) -> Result<(), Fault> {
         }
     }
     let needs_barriers = !plan.mbarriers().is_empty();
-    let (mut copies, mut listed) = (false, plan.set_up.contains(&Step::AwaitGrid));
+    let (mut boxes, mut copies) = (false, false);
+    let mut listed = plan.set_up.contains(&Step::AwaitGrid);
     for role in &plan.roles {
-        each_step(&role.body, &mut |step| copies |= matches!(step, Step::Copy { .. }));
+        each_step(&role.body, &mut |step| {
+            boxes |= matches!(step, Step::Copy { .. });
+            copies |= matches!(step, Step::Copy { .. } | Step::CopySplit { .. });
+        });
     }
     listed |= !plan.planned;
     let clears = plan.set_up.iter().any(|step| matches!(step, Step::Compute(_)));
     match () {
         () if needs_barriers && !made => fault("no barrier is initialised"),
         () if !told => fault("roles part before all have met"),
-        () if copies && !clears => fault("rows that no copy reaches hold anything"),
+        () if boxes && !clears => fault("rows that no copy reaches hold anything"),
         () if copies && !listed => fault("the grid before this one may still write"),
         () => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! Every plan is right, and what is taken from one or weakened is found.
 
 use super::*;
-use crate::choice::{F32, SM80, SM90, TF32};
+use crate::choice::{F32, F32_ROLES, SM80, SM90, TF32};
 use crate::plan::attention::{Form, KEYS, VALUES};
 use crate::plan::ring;
 use crate::plan::roles::plan;
@@ -49,6 +49,13 @@ fn plans() -> Vec<(String, Plan)> {
                 let roles = Roles { kv_box: KvBox::Rows, ..roles };
                 plans.push((format!("{row} {values:?} {form:?}, by rows"), plan(&roles, form)));
             }
+        }
+    }
+    for (row, values) in F32_ROLES.iter().flat_map(|row| places.map(|values| (row, values))) {
+        let mut roles = row.schedule_of_f32();
+        in_keys(&mut roles.sizes, values);
+        for form in forms() {
+            plans.push((format!("{row} {values:?} {form:?}, of f32"), plan(&roles, form)));
         }
     }
     // Either way to multiply f32 has the same steps.
@@ -131,6 +138,7 @@ fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, do
                         | Step::Release(view)
                         | Step::FillOnceCopied(view)
                         | Step::Copy { to: view, .. }
+                        | Step::CopySplit { to: view, .. }
                         | Step::Multiply { b: view, .. }
                             if weaker && [KEYS, VALUES].contains(&view.buffer) =>
                         {
@@ -200,6 +208,8 @@ const ARITHMETIC: [&str; 15] = [
     "StoreNothing",
 ];
 
+const LATER: &str = "who arrives has all its copies, writes and fences before behind it: who waits for a later tile has waited for these";
+
 /// What may go without the plan being wrong, and why.
 fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
     let takes_turns = {
@@ -208,6 +218,12 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
         found
     };
     let copies_rows = plan.shared(KEYS).barriers.is_some_and(|barriers| barriers.fills > 1);
+    let splits = {
+        let mut found = false;
+        let is_split = |step: &Step| matches!(step, Step::CopySplit { .. });
+        plan.roles.iter().for_each(|role| each_step(&role.body, &mut |step| found |= is_split(step)));
+        found
+    };
     let warps: usize = plan.roles.iter().map(|role| role.copies * role.warps).sum();
     match kind {
         "Meet" if warps == 1 => Some("a block of one warp, whose lanes it lets meet"),
@@ -216,9 +232,8 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
         ),
         "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),
         "Read" => Some("what is read again has been read before: to keep it would cost registers"),
-        "AwaitFull" if copies_rows => Some(
-            "a lane arrives once all copies before have landed: who waits for a later tile has waited for these",
-        ),
+        "AwaitFull" if copies_rows => Some(LATER),
+        "FenceProxy" if splits => Some(LATER),
         "FenceProducts" if !takes_turns => {
             Some("behind a wait that stands between products ptxas wants one more, or complains (C7519)")
         }
@@ -334,5 +349,59 @@ fn named_barriers_of_plans_are_held() {
                 }
             }
         }
+    }
+}
+
+/// Of the producer that splits a fence may go, for a later one shows what was written before it: but not all, nor the last.
+#[test]
+fn no_tile_that_is_split_goes_without_a_fence() {
+    let is_fence = |node: &Node| *node == Node::Step(Step::FenceProxy);
+    fn each_body(nodes: &mut Vec<Node>, change: &mut impl FnMut(&mut Vec<Node>)) {
+        change(nodes);
+        for node in nodes {
+            match node {
+                Node::Step(_) => {}
+                Node::Items { next, each, last } => {
+                    [next, each, last].into_iter().for_each(|nodes| each_body(nodes, change));
+                }
+                Node::Columns { first, each, last } => {
+                    first.iter_mut().chain([each, last]).for_each(|nodes| each_body(nodes, change));
+                }
+                Node::If { then, otherwise, .. } => {
+                    [then, otherwise].into_iter().for_each(|nodes| each_body(nodes, change));
+                }
+            }
+        }
+    }
+    for row in F32_ROLES {
+        let form = Form { output: true, direct: true, ..Form::default() };
+        let mut without = plan(&row.schedule_of_f32(), form);
+        assert_eq!(verify(&without), Ok(()), "{row}");
+        each_body(&mut without.roles[0].body, &mut |nodes| nodes.retain(|node| !is_fence(node)));
+        assert!(verify(&without).is_err_and(|fault| fault.what.contains("no fence")), "{row}");
+        let mut without_last = plan(&row.schedule_of_f32(), form);
+        each_body(&mut without_last.roles[0].body, &mut |nodes| {
+            if let Some(last) = nodes.iter().rposition(is_fence) {
+                nodes.remove(last);
+            }
+        });
+        assert!(verify(&without_last).is_err_and(|fault| fault.what.contains("no fence")), "{row}");
+    }
+}
+
+/// Every byte of a tile is a number's, whatever the tile is of: rows are as wide as the schedule says.
+#[test]
+fn tiles_are_full() {
+    use crate::schedule::Schedule;
+    let of_f32 = F32.iter().chain(TF32).map(|row| {
+        let mut ring = row.schedule();
+        ring.sizes.products = Products::F32(F32Products::default());
+        Schedule::from(ring)
+    });
+    let split = F32_ROLES.iter().map(|row| Schedule::from(row.schedule_of_f32()));
+    let others = SM80.iter().map(|row| Schedule::from(row.schedule()));
+    let of_roles = SM90.iter().map(|row| Schedule::from(row.schedule()));
+    for schedule in of_f32.chain(split).chain(others).chain(of_roles) {
+        assert_eq!(schedule.padding_bytes(), 0, "{schedule}");
     }
 }

@@ -58,11 +58,13 @@ pub(super) struct At {
     pub rightmost: usize,
     /// Keeps some score of every tile.
     pub keeps: bool,
+    /// The first warp of its role.
+    pub is_first: bool,
 }
 
 /// A body as a list of steps, for these items.
 pub(super) fn flatten(nodes: &[Node], items: &[Item], counts: &mut Counts, at: At, ops: &mut Vec<Op>) {
-    let At { item, rightmost, keeps } = at;
+    let At { item, rightmost, keeps, .. } = at;
     for node in nodes {
         match node {
             Node::Step(step) => {
@@ -72,13 +74,13 @@ pub(super) fn flatten(nodes: &[Node], items: &[Item], counts: &mut Counts, at: A
             }
             Node::Items { next, each, last } => {
                 for item in items {
-                    let at = At { item: Some(*item), rightmost: counts.columns, keeps };
+                    let at = At { item: Some(*item), rightmost: counts.columns, ..at };
                     flatten(next, items, counts, at, ops);
                     flatten(each, items, counts, at, ops);
                     counts.items += 1;
                     counts.seen += usize::from(item.tiles > 0);
                 }
-                let after = At { item: None, rightmost: counts.columns, keeps };
+                let after = At { item: None, rightmost: counts.columns, ..at };
                 flatten(next, items, counts, after, ops);
                 flatten(last, items, counts, after, ops);
             }
@@ -97,7 +99,9 @@ pub(super) fn flatten(nodes: &[Node], items: &[Item], counts: &mut Counts, at: A
                     Condition::KeepsAny => keeps || item.grows || counts.columns.is_multiple_of(2),
                     Condition::MaximumGrew => item.grows,
                     Condition::WholeRows => item.whole_rows,
+                    Condition::FirstWarp => false,
                 });
+                let holds = if *when == Condition::FirstWarp { at.is_first } else { holds };
                 flatten(if holds { then } else { otherwise }, items, counts, at, ops);
             }
         }

@@ -1,0 +1,223 @@
+//! The producer of f32: four warps that copy Q, K and V and split each number into two of bf16 ([`super::split_rows`]).
+//!
+//! The first warp takes row tiles and tells what they cover, as the producer of bulk copies does; then all four read it where
+//! consumers do, and each copies its rows of every tile. V is copied one tile behind K, as ever.
+
+use super::flow::{Flow, RoleFlow};
+use super::split_rows::SplitRows;
+use super::tile_info::TileInfo;
+use super::work::Taking;
+use super::{Block, Hopper};
+use crate::lower::instance::Extent;
+use crate::lower::scalar::Uniforms;
+use crate::plan::attention::{BLOCKS, QUERY};
+use crate::plan::roles::INFO;
+use crate::plan::{Compute, Condition, Function, Node, Step, View};
+use flashpage_ptx::ast::Name;
+use flashpage_ptx::builder::Reg;
+use flashpage_ptx::words::{Type, Word};
+use std::rc::Rc;
+
+/// What a warp of this producer carries beside what every role does.
+pub(super) struct Splitter {
+    /// Whether this is the warp that takes row tiles.
+    is_first: Reg,
+    taking: Taking,
+    /// What is told: words, four by four.
+    words: Vec<[Reg; 4]>,
+    /// After the last item.
+    done: Name,
+    /// What was read of the item.
+    info: Option<TileInfo>,
+    extent: Option<Rc<Extent>>,
+    /// The tile of columns whose K is copied.
+    tile: Option<Reg>,
+    /// The one before it, whose V is copied.
+    before: Option<Reg>,
+    /// What of every tile the lane copies.
+    pub rows: SplitRows,
+    /// The sequence's row of the block table; paged only.
+    pub table_row: Option<Reg>,
+    /// Address of the slot to copy to.
+    pub slot: Option<Reg>,
+}
+
+impl Splitter {
+    pub(super) fn extent(&self) -> Rc<Extent> {
+        self.extent.clone().expect("an item has been read")
+    }
+
+    /// The tile of columns whose K or V is copied.
+    pub(super) fn tile(&self, view: View) -> Reg {
+        let tile = if view.ago == 0 { &self.tile } else { &self.before };
+        tile.clone().expect("columns have been begun")
+    }
+}
+
+impl Hopper<'_> {
+    pub(super) fn splitter(&mut self, block: Block) {
+        self.b.stage("PRODUCER: four warps copy and split, the first of them takes tiles of rows");
+        let (role, warps) = (self.role("producer"), self.schedule.warps);
+        self.set_registers_of(role, Word::Dec);
+        let warp = self.b.sub(Type::U32, "copy_warp", &block.warp, warps);
+        let is_first = self.b.setp(Word::Eq, Type::U32, "first_warp", &warp, 0);
+        let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
+        let columns = self.first_position(1);
+        let query_parity = self.b.mov(Type::U32, "query_parity", 1);
+        if !self.spec.work.is_planned() {
+            let first = self.b.setp_and(Word::Eq, Type::U32, "p", &block.lane, 0, &is_first);
+            self.prefetch_maps(&first);
+        }
+        let rows = self.split_rows(&block.lane, &warp);
+        let place = self.first_place(false);
+        let taking = self.taking();
+        let quads = self.roles.tile_info_bytes() / 16;
+        let words = (0..quads).map(|_| std::array::from_fn(|_| self.b.reg(Type::U32, "word"))).collect();
+        let splitter = Splitter {
+            is_first,
+            taking,
+            words,
+            done: self.b.label("tiles_done"),
+            info: None,
+            extent: None,
+            tile: None,
+            before: None,
+            rows,
+            table_row: None,
+            slot: None,
+        };
+        let mut flow = Flow::new(block, first_lane, columns, place, splitter);
+        flow.query_parity = Some(query_parity);
+        self.walk(&mut flow, &role.body);
+    }
+
+    /// Takes an item, and works out what is to be told of it; or that there is none.
+    fn take_item(&mut self, flow: &mut Flow<Splitter>) {
+        let Splitter { taking, words, .. } = &flow.role;
+        let (none, taken) = (self.b.label("none_left"), self.b.label("taken"));
+        let work = self.take(taking, &flow.first_lane, |b| b.bra(&none));
+        let extent = self.extent(work, |b| b.bra(&taking.again));
+        let range = self.column_range(&extent, &mut Uniforms::default());
+        let query_parity = flow.query_parity.as_ref().expect("the producer has its own");
+        let description = self.description(&extent, &range, query_parity);
+        let all = |words: &[[Reg; 4]]| words.iter().flatten().cloned().collect::<Vec<Reg>>();
+        for (to, from) in all(words).iter().zip(all(&description)) {
+            self.b.mov(Type::B32, to, &from);
+        }
+        self.b.bra(&taken);
+        self.b.place(&none);
+        let end = self.description_of_end();
+        for (to, from) in all(words).iter().zip(all(&end)) {
+            self.b.mov(Type::B32, to, &from);
+        }
+        self.b.place(&taken);
+    }
+
+    /// What was told; or on to the end.
+    fn read_told(&mut self, flow: &mut Flow<Splitter>) {
+        let mut info = self.read_info(&flow.block, &flow.place);
+        self.agree(&mut info);
+        let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
+        let done = flow.role.done.clone();
+        self.b.guarded(&over, false, |b| b.bra(&done));
+        flow.role.extent = Some(Rc::new(self.extent_of(&info)));
+        flow.role.info = Some(info);
+    }
+
+    /// Emits `then` for the first warp alone. What it tells is of the next place.
+    fn where_first(&mut self, flow: &mut Flow<Splitter>, then: &[Node]) {
+        let told = self.b.label("told");
+        let is_first = flow.role.is_first.clone();
+        self.b.guarded(&is_first, true, |b| b.bra(&told));
+        let ahead = self.place_ahead(&flow.place);
+        let here = std::mem::replace(&mut flow.place, ahead);
+        flow.inside(|flow| self.walk(flow, then));
+        flow.place = here;
+        self.b.place(&told);
+    }
+
+    /// Emits `then` for an item that sees a column.
+    fn where_columns_are_copied(&mut self, flow: &mut Flow<Splitter>, then: &[Node]) {
+        let info = flow.role.info.as_ref().expect("an item has been read");
+        let tile = self.b.sub(Type::S32, "tile", &info.tiles_end(), 1);
+        let nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &info.first_tile());
+        let done = self.b.label("tile_done");
+        self.b.guarded(&nothing, false, |b| b.bra(&done));
+        let extent = flow.role.extent();
+        flow.role.table_row = self.table_row(&extent);
+        self.split_rows_of_item(&flow.role.rows, &extent);
+        flow.role.tile = Some(tile);
+        self.walk(flow, then);
+        self.b.place(&done);
+    }
+}
+
+impl RoleFlow for Splitter {
+    fn step(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, step: &Step) {
+        match step {
+            Step::CopySplit { to, .. } if to.buffer == QUERY => k.copy_split_query(flow),
+            Step::CopySplit { to, from, .. } => k.copy_split(flow, *to, k.pool(*from)),
+            Step::Compute(Compute { what: Function::Read, reads, .. }) => match reads.is_empty() {
+                true => k.take_item(flow),
+                false => k.read_told(flow),
+            },
+            Step::Compute(Compute { what: Function::Describe, writes, .. }) if writes[0].buffer == INFO => {
+                let words = k.info_words(&flow.block, &flow.place);
+                k.describe(&words, &flow.role.words, &flow.first_lane);
+            }
+            Step::Compute(Compute { what: Function::LookUp, writes, .. }) if writes[0].buffer == BLOCKS => {
+                k.look_up_split(flow, writes[0]);
+            }
+            other => unreachable!("no producer's: {other:?}"),
+        }
+    }
+
+    fn items(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, next: &[Node], each: &[Node], last: &[Node]) {
+        let (top, done) = (k.b.label("tile"), flow.role.done.clone());
+        k.b.place(&top);
+        k.b.stage("the next tile of rows");
+        k.walk(flow, next);
+        k.walk(flow, each);
+        k.b.bra(&top);
+        k.b.place(&done);
+        k.walk(flow, last);
+    }
+
+    fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, first: &[Node], each: &[Node], last: &[Node]) {
+        k.b.stage("the rightmost tile");
+        flow.forget();
+        k.walk(flow, first);
+        k.b.stage("right to left");
+        let (top, done) = (k.b.label("copy"), k.b.label("copied"));
+        k.b.place(&top);
+        let tile = flow.role.tile(View { buffer: QUERY, ago: 0 });
+        let leftmost = flow.role.info.as_ref().expect("an item has been read").first_tile();
+        flow.role.before = Some(k.b.mov(Type::U32, "before", &tile));
+        k.advance(&flow.columns);
+        k.b.sub(Type::S32, &tile, &tile, 1);
+        let over = k.b.setp(Word::Lt, Type::S32, "p", &tile, &leftmost);
+        k.b.guarded(&over, false, |b| b.bra(&done));
+        flow.forget();
+        k.walk(flow, each);
+        k.b.bra(&top);
+        k.b.place(&done);
+        flow.forget();
+        k.walk(flow, last);
+    }
+
+    fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, view: View) {
+        // Where to copy is worked out before the wait.
+        if view.buffer != INFO && view.buffer != QUERY {
+            let at = k.slot(flow, view).at;
+            flow.role.slot = Some(k.slot_address(&flow.block, view.buffer, &at));
+        }
+    }
+
+    fn branch(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, when: Condition, then: &[Node], _: &[Node]) {
+        match when {
+            Condition::FirstWarp => k.where_first(flow, then),
+            Condition::SeesColumns => k.where_columns_are_copied(flow, then),
+            other => unreachable!("no producer asks whether {other}"),
+        }
+    }
+}
