@@ -4,7 +4,7 @@ use crate::judge;
 use crate::targets;
 #[allow(dead_code)]
 #[path = "../docs/variants.rs"]
-mod variants;
+mod in_docs;
 
 use flashpage::codegen::frontend::{kernel_names, parse_file};
 use flashpage::prelude::*;
@@ -90,7 +90,7 @@ fn chunks_chain() {
     for arch in ARCHS {
         let device = harsh(arch);
         let problem = Problem { lens: vec![(70, 131), (1, 9), (3, 1), (20, 20)], ..Problem::default() };
-        let inputs = problem.inputs(&device, variants::plain::program()).unwrap();
+        let inputs = problem.inputs(&device, in_docs::plain::program()).unwrap();
         let arguments = inputs.arguments();
         let [
             Argument::Ragged(q),
@@ -127,10 +127,10 @@ fn chunks_chain() {
             });
             let [k, v] = chunk.each_ref().map(|tensor| Ragged { tensor, starts: &starts });
             let args =
-                variants::chunk::Args { q, k, v, o_before: &o, lse_before: &lse, o: &o, lse: &lse, scale };
+                in_docs::chunk::Args { q, k, v, o_before: &o, lse_before: &lse, o: &o, lse: &lse, scale };
             args.launch(&device).unwrap();
         }
-        let want = runtime::reference(variants::plain::program(), &arguments).unwrap();
+        let want = runtime::reference(in_docs::plain::program(), &arguments).unwrap();
         for (got, want) in o.to_f32_vec().unwrap().iter().zip(&want[0].values) {
             assert!((f64::from(*got) - want).abs() <= 2e-3, "{got}, not {want}");
         }
