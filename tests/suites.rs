@@ -4,7 +4,9 @@
 // What they have in common.
 mod canonical;
 mod drawn;
+#[rustfmt::skip]
 mod drawn_forms;
+#[rustfmt::skip]
 mod drawn_kernels;
 mod judge;
 mod kernel_source;

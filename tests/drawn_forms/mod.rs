@@ -1298,581 +1298,202 @@ pub fn form_39<T: Element, const D: usize>(
 /// The seeds, and each kernel on the host.
 pub const KERNELS: &[(u64, Host)] = &[
     (0, |a| {
-        let args = form_0::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-        };
+        let args = form_0::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]) };
         let got = form_0::reference::<f16, 8, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (1, |a| {
-        let args = form_1::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            scale: Field::of(&a[6]),
-            out0: Field::of(&a[7]),
-            out1: Field::of(&a[8]),
-            out2: Field::of(&a[9]),
-            out3: Field::of(&a[10]),
-            out4: Field::of(&a[11]),
-        };
+        let args = form_1::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), table: Field::of(&a[5]), scale: Field::of(&a[6]), out0: Field::of(&a[7]), out1: Field::of(&a[8]), out2: Field::of(&a[9]), out3: Field::of(&a[10]), out4: Field::of(&a[11]) };
         let got = form_1::reference::<f16, 40>(&args)?;
-        Ok(vec![
-            ("out0", got.out0),
-            ("out1", got.out1),
-            ("out2", got.out2),
-            ("out3", got.out3),
-            ("out4", got.out4),
-        ])
+        Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3), ("out4", got.out4)])
     }),
     (2, |a| {
-        let args = form_2::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            scale: Field::of(&a[6]),
-            out0: Field::of(&a[7]),
-            out1: Field::of(&a[8]),
-        };
+        let args = form_2::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), table: Field::of(&a[5]), scale: Field::of(&a[6]), out0: Field::of(&a[7]), out1: Field::of(&a[8]) };
         let got = form_2::reference::<bf16, 16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (3, |a| {
-        let args = form_3::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            table: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-            out1: Field::of(&a[7]),
-            out2: Field::of(&a[8]),
-        };
+        let args = form_3::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), table: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]), out1: Field::of(&a[7]), out2: Field::of(&a[8]) };
         let got = form_3::reference::<f16, 8, 8>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (4, |a| {
-        let args = form_4::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-            out1: Field::of(&a[7]),
-        };
+        let args = form_4::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]), out1: Field::of(&a[7]) };
         let got = form_4::reference::<bf16, 16, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (5, |a| {
-        let args = form_5::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            out0: Field::of(&a[4]),
-            out1: Field::of(&a[5]),
-            out2: Field::of(&a[6]),
-            out3: Field::of(&a[7]),
-        };
+        let args = form_5::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), scale: Field::of(&a[3]), out0: Field::of(&a[4]), out1: Field::of(&a[5]), out2: Field::of(&a[6]), out3: Field::of(&a[7]) };
         let got = form_5::reference::<f16, 24, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (6, |a| {
-        let args = form_6::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-        };
+        let args = form_6::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]) };
         let got = form_6::reference::<f16, 16, 8>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (7, |a| {
-        let args = form_7::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-        };
+        let args = form_7::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]) };
         let got = form_7::reference::<bf16, 40, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (8, |a| {
-        let args = form_8::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            out0: Field::of(&a[4]),
-            out1: Field::of(&a[5]),
-            out2: Field::of(&a[6]),
-            out3: Field::of(&a[7]),
-        };
+        let args = form_8::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), scale: Field::of(&a[3]), out0: Field::of(&a[4]), out1: Field::of(&a[5]), out2: Field::of(&a[6]), out3: Field::of(&a[7]) };
         let got = form_8::reference::<bf16, 16, 16>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (9, |a| {
-        let args = form_9::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-        };
+        let args = form_9::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]) };
         let got = form_9::reference::<bf16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (10, |a| {
-        let args = form_10::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            table: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-            out1: Field::of(&a[7]),
-            out2: Field::of(&a[8]),
-            out3: Field::of(&a[9]),
-        };
+        let args = form_10::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), table: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]), out1: Field::of(&a[7]), out2: Field::of(&a[8]), out3: Field::of(&a[9]) };
         let got = form_10::reference::<bf16, 24, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (11, |a| {
-        let args = form_11::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-        };
+        let args = form_11::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]) };
         let got = form_11::reference::<bf16, 40, 8>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (12, |a| {
-        let args = form_12::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-        };
+        let args = form_12::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]) };
         let got = form_12::reference::<f16, 40, 8>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (13, |a| {
-        let args = form_13::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            scale: Field::of(&a[6]),
-            out0: Field::of(&a[7]),
-            out1: Field::of(&a[8]),
-            out2: Field::of(&a[9]),
-        };
+        let args = form_13::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), table: Field::of(&a[5]), scale: Field::of(&a[6]), out0: Field::of(&a[7]), out1: Field::of(&a[8]), out2: Field::of(&a[9]) };
         let got = form_13::reference::<bf16, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (14, |a| {
-        let args = form_14::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-            out3: Field::of(&a[8]),
-        };
+        let args = form_14::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]), out3: Field::of(&a[8]) };
         let got = form_14::reference::<bf16, 24, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (15, |a| {
-        let args = form_15::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            out0: Field::of(&a[4]),
-            out1: Field::of(&a[5]),
-            out2: Field::of(&a[6]),
-        };
+        let args = form_15::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), scale: Field::of(&a[3]), out0: Field::of(&a[4]), out1: Field::of(&a[5]), out2: Field::of(&a[6]) };
         let got = form_15::reference::<f16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (16, |a| {
-        let args = form_16::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            out0: Field::of(&a[4]),
-        };
+        let args = form_16::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), scale: Field::of(&a[3]), out0: Field::of(&a[4]) };
         let got = form_16::reference::<f16, 16>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (17, |a| {
-        let args = form_17::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-        };
+        let args = form_17::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]) };
         let got = form_17::reference::<bf16, 24>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (18, |a| {
-        let args = form_18::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-        };
+        let args = form_18::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]) };
         let got = form_18::reference::<bf16, 8, 16>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (19, |a| {
-        let args = form_19::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-            out3: Field::of(&a[8]),
-            out4: Field::of(&a[9]),
-        };
+        let args = form_19::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]), out3: Field::of(&a[8]), out4: Field::of(&a[9]) };
         let got = form_19::reference::<f16, 16, 24>(&args)?;
-        Ok(vec![
-            ("out0", got.out0),
-            ("out1", got.out1),
-            ("out2", got.out2),
-            ("out3", got.out3),
-            ("out4", got.out4),
-        ])
+        Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3), ("out4", got.out4)])
     }),
     (20, |a| {
-        let args = form_20::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-            out3: Field::of(&a[8]),
-        };
+        let args = form_20::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]), out3: Field::of(&a[8]) };
         let got = form_20::reference::<f16, 8, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (21, |a| {
-        let args = form_21::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-        };
+        let args = form_21::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]) };
         let got = form_21::reference::<f16, 40, 40>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (22, |a| {
-        let args = form_22::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-        };
+        let args = form_22::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]) };
         let got = form_22::reference::<f16, 8>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (23, |a| {
-        let args = form_23::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-        };
+        let args = form_23::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]) };
         let got = form_23::reference::<bf16, 40, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (24, |a| {
-        let args = form_24::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            table: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-        };
+        let args = form_24::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), table: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]) };
         let got = form_24::reference::<bf16, 24, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (25, |a| {
-        let args = form_25::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-        };
+        let args = form_25::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]) };
         let got = form_25::reference::<bf16, 16, 16>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (26, |a| {
-        let args = form_26::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-            out1: Field::of(&a[7]),
-            out2: Field::of(&a[8]),
-            out3: Field::of(&a[9]),
-        };
+        let args = form_26::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]), out1: Field::of(&a[7]), out2: Field::of(&a[8]), out3: Field::of(&a[9]) };
         let got = form_26::reference::<bf16, 16, 16>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (27, |a| {
-        let args = form_27::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-        };
+        let args = form_27::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]) };
         let got = form_27::reference::<f16, 8, 16>(&args)?;
         Ok(vec![("out0", got.out0)])
     }),
     (28, |a| {
-        let args = form_28::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-        };
+        let args = form_28::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]) };
         let got = form_28::reference::<bf16, 16>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (29, |a| {
-        let args = form_29::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            out0: Field::of(&a[4]),
-            out1: Field::of(&a[5]),
-            out2: Field::of(&a[6]),
-        };
+        let args = form_29::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), scale: Field::of(&a[3]), out0: Field::of(&a[4]), out1: Field::of(&a[5]), out2: Field::of(&a[6]) };
         let got = form_29::reference::<bf16, 8, 8>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (30, |a| {
-        let args = form_30::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-        };
+        let args = form_30::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]) };
         let got = form_30::reference::<f16, 8, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (31, |a| {
-        let args = form_31::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            table: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-            out1: Field::of(&a[7]),
-        };
+        let args = form_31::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), table: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]), out1: Field::of(&a[7]) };
         let got = form_31::reference::<f16, 8, 8>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (32, |a| {
-        let args = form_32::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-            out3: Field::of(&a[8]),
-        };
+        let args = form_32::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]), out3: Field::of(&a[8]) };
         let got = form_32::reference::<f16, 16>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (33, |a| {
-        let args = form_33::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            table: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            out0: Field::of(&a[6]),
-            out1: Field::of(&a[7]),
-        };
+        let args = form_33::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), table: Field::of(&a[4]), scale: Field::of(&a[5]), out0: Field::of(&a[6]), out1: Field::of(&a[7]) };
         let got = form_33::reference::<bf16, 40, 40>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (34, |a| {
-        let args = form_34::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-            out3: Field::of(&a[8]),
-        };
+        let args = form_34::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]), out3: Field::of(&a[8]) };
         let got = form_34::reference::<f16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3)])
     }),
     (35, |a| {
-        let args = form_35::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            r: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-            out3: Field::of(&a[8]),
-            out4: Field::of(&a[9]),
-        };
+        let args = form_35::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), r: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]), out3: Field::of(&a[8]), out4: Field::of(&a[9]) };
         let got = form_35::reference::<f16, 24>(&args)?;
-        Ok(vec![
-            ("out0", got.out0),
-            ("out1", got.out1),
-            ("out2", got.out2),
-            ("out3", got.out3),
-            ("out4", got.out4),
-        ])
+        Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2), ("out3", got.out3), ("out4", got.out4)])
     }),
     (36, |a| {
-        let args = form_36::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            out0: Field::of(&a[4]),
-            out1: Field::of(&a[5]),
-        };
+        let args = form_36::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), scale: Field::of(&a[3]), out0: Field::of(&a[4]), out1: Field::of(&a[5]) };
         let got = form_36::reference::<bf16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1)])
     }),
     (37, |a| {
-        let args = form_37::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            scale: Field::of(&a[6]),
-            out0: Field::of(&a[7]),
-            out1: Field::of(&a[8]),
-            out2: Field::of(&a[9]),
-        };
+        let args = form_37::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), table: Field::of(&a[5]), scale: Field::of(&a[6]), out0: Field::of(&a[7]), out1: Field::of(&a[8]), out2: Field::of(&a[9]) };
         let got = form_37::reference::<bf16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (38, |a| {
-        let args = form_38::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            g: Field::of(&a[3]),
-            r: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            scale: Field::of(&a[6]),
-            out0: Field::of(&a[7]),
-            out1: Field::of(&a[8]),
-            out2: Field::of(&a[9]),
-        };
+        let args = form_38::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), g: Field::of(&a[3]), r: Field::of(&a[4]), table: Field::of(&a[5]), scale: Field::of(&a[6]), out0: Field::of(&a[7]), out1: Field::of(&a[8]), out2: Field::of(&a[9]) };
         let got = form_38::reference::<bf16, 16, 24>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),
     (39, |a| {
-        let args = form_39::Args {
-            q: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            table: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            out0: Field::of(&a[5]),
-            out1: Field::of(&a[6]),
-            out2: Field::of(&a[7]),
-        };
+        let args = form_39::Args { q: Field::of(&a[0]), k: Field::of(&a[1]), v: Field::of(&a[2]), table: Field::of(&a[3]), scale: Field::of(&a[4]), out0: Field::of(&a[5]), out1: Field::of(&a[6]), out2: Field::of(&a[7]) };
         let got = form_39::reference::<f16, 16>(&args)?;
         Ok(vec![("out0", got.out0), ("out1", got.out1), ("out2", got.out2)])
     }),

@@ -50,22 +50,15 @@ pub fn drawn_1<T: Element, const D: usize>(
     slopes: PerHead<f32>,
     worths: PerKey<f32>,
 ) {
-    let reach: i32 = (((m) << 2) % 5).max(-50).min(80);
+    let reach: i32 = ((((m) << 2) % 5)).max(-50).min(80);
     let mut acc = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let x0 = q.tile();
     for tile in k.tiles() {
         let k = k.load(tile);
-        let mut scores = ((dot(x0, k.t()).t().t())
-            .map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 }))
-        .mask(|place| (2 * place.col <= place.row + 62));
+        let mut scores = ((dot(x0, k.t()).t().t()).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).mask(|place| (2 * place.col <= place.row + 62));
         let mut scores = scores.map(|a, b| drawn_1_2(a, b));
-        let p = online.step(
-            scores.mask(|place| {
-                (((place.col).max(place.col) >= m) || (((place.col).abs() + (-ids[place.head])) == m))
-            }),
-            &mut acc,
-        );
+        let p = online.step(scores.mask(|place| (((place.col).max(place.col) >= m) || (((place.col).abs() + (-ids[place.head])) == m))), &mut acc);
         let p = p.map(|w, at| select(!(worths[at.col] * 4.0 < 0.3), -w, 0.0));
         acc += dot(k.t(), p.t()).t();
     }
@@ -126,10 +119,10 @@ pub fn drawn_3<T: Element, const D: usize>(
         let k = k.gather(table, block);
         let scores = (dot(x0.t(), k.t())) * scale;
         let mut scores = scores.mask(|at| (at.col >= 90));
-        let mut scores = scores.map(|score, at| {
-            score * 0.75 + select(((at.row + at.query) <= ((-(wide + at.row)).max(wide) % 16)), 0.5, -0.25)
-        });
-        let scores: Tile<Rows, Cols> = { scores + 1.25 };
+        let mut scores = scores.map(|score, at| score * 0.75 + select(((at.row + at.query) <= ((-(wide + at.row)).max(wide) % 16)), 0.5, -0.25));
+        let scores: Tile<Rows, Cols> = {
+            scores + 1.25
+        };
         let weights = online.step(scores, &mut acc);
         acc += dot(k.t(), weights.t()).t();
     }
@@ -154,11 +147,7 @@ pub fn drawn_4<T: Element, const D: usize>(
     for block in k.tiles() {
         let keys = k.load(block);
         let v = keys;
-        let p = online.step(
-            (((dot(keys, x0.t()).t()) * scale) - 0.5)
-                .mask(|place| ((62i32 + place.seq).min((place.row / 3)) > (place.query + place.row))),
-            &mut acc,
-        );
+        let p = online.step((((dot(keys, x0.t()).t()) * scale) - 0.5).mask(|place| (((62i32 + place.seq)).min((place.row / 3)) > (place.query + place.row))), &mut acc);
         let p = p.map(|w, at| w * 0.5 - slopes[at.head] * w);
         acc += dot(v.t(), p.t()).t();
     }
@@ -183,10 +172,7 @@ pub fn drawn_5<T: Element, const D: usize>(
     let x0 = q.tile();
     for block in k.tiles() {
         let mut scores = (dot(x0, k.load(block).t())) * scale;
-        let weights = online.step(
-            scores.mask(|place| !((place.col == place.row) || ((place.row - place.col) % 3 < 1))),
-            &mut sum,
-        );
+        let weights = online.step(scores.mask(|place| !((place.col == place.row) || ((place.row - place.col) % 3 < 1))), &mut sum);
         sum += dot(weights, v.load(block));
     }
     lse.store(online.lse());
@@ -196,11 +182,7 @@ pub fn drawn_5<T: Element, const D: usize>(
 
 #[score_function]
 fn drawn_6_1(place: At, n: i32) -> bool {
-    if (place.row >= place.col - n) {
-        return true;
-    } else {
-        return false;
-    }
+    if (place.row >= place.col - n) { return true; } else { return false; }
 }
 
 #[attention_kernel]
@@ -245,13 +227,10 @@ pub fn drawn_7<T: Element>(
     let mut online = OnlineSoftmax::new();
     for block in table.tiles() {
         let values = v.gather(table, block);
-        let s: Tile<Rows, Cols> = { scale * (dot(q, k.gather(table, block).t())) };
-        let weights = online.step(
-            s.map(|x, place| {
-                (if (place.row - place.col < n) { x } else { ((shift * 0.03125).abs() + 1.0).ln() })
-            }),
-            &mut acc,
-        );
+        let s: Tile<Rows, Cols> = {
+            scale * (dot(q, k.gather(table, block).t()))
+        };
+        let weights = online.step(s.map(|x, place| (if (place.row - place.col < n) { x } else { (((shift * 0.03125)).abs() + 1.0).ln() })), &mut acc);
         acc += dot(values.t(), weights.t()).t();
     }
     lse.store(online.lse_base2());
@@ -363,11 +342,7 @@ pub fn drawn_11<T: Element>(
     let q = q.tile();
     for cols in k.tiles() {
         let k = k.load(cols);
-        let weights = softmax.step(
-            ((dot(q, k.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 }))
-                .mask(|at| (at.col == at.row)),
-            &mut acc,
-        );
+        let weights = softmax.step(((dot(q, k.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).mask(|at| (at.col == at.row)), &mut acc);
         acc += dot(weights, k);
     }
     lse.store(softmax.lse());
@@ -395,17 +370,7 @@ pub fn drawn_12<T: Element, const D: usize, const E: usize>(
     let x0 = q.tile();
     for block in k.tiles() {
         let scores = (dot(x0, k.load(block).t())) * scale;
-        let mut scores =
-            ((scores.mask(|place| ((place.col >= 89) || (place.col >= 50)))).map(|score, at| {
-                if ((at.row / m + 2 <= at.col)
-                    == (3.0f32 >= (0.125f32 - ((flag as i32).max(-90).min(90) as f32))))
-                {
-                    score
-                } else {
-                    score * 0.5 - 1.0
-                }
-            }))
-            .mask(|at| ((1.25f32 - ((at.col).max(-90).min(90) as f32)) < ((at.col).max(-90).min(90) as f32)));
+        let mut scores = ((scores.mask(|place| ((place.col >= 89) || (place.col >= 50)))).map(|score, at| if ((at.row / m + 2 <= at.col) == (3.0f32 >= (0.125f32 - (((flag as i32)).max(-90).min(90) as f32)))) { score } else { score * 0.5 - 1.0 })).mask(|at| ((1.25f32 - ((at.col).max(-90).min(90) as f32)) < ((at.col).max(-90).min(90) as f32)));
         let p = online.step(scores.map(|score, at| (score * 0.25).tanh() * 4.0), &mut sum);
         sum += dot(p, k.load(block).slice::<E>());
     }
@@ -434,15 +399,7 @@ pub fn drawn_13<T: Element, const D: usize>(
     let mut online = OnlineSoftmax::new();
     let q = q.tile();
     for block in other_keys.tiles() {
-        let weights = online.step(
-            ((dot(q, k.load(block).t())).map(|x, _| x * scale)).map(|x, at| {
-                (x * (1.5)).max({
-                    let y = ((x).abs() + 1.0).ln();
-                    if y > -1.5 { y } else { -1.5 + (y - -1.5) * 0.25 }
-                })
-            }),
-            &mut acc,
-        );
+        let weights = online.step(((dot(q, k.load(block).t())).map(|x, _| x * scale)).map(|x, at| ((x * (1.5))).max({ let y = ((x).abs() + 1.0).ln(); if y > -1.5 { y } else { -1.5 + (y - -1.5) * 0.25 } })), &mut acc);
         acc += dot(weights, k.load(block));
     }
     lse.store(online.lse());
@@ -466,7 +423,7 @@ pub fn drawn_14<T: Element, const D: usize>(
     m: i32,
     v: Values<T, D>,
 ) {
-    let reach = (-(m).rem_euclid(2)) % 100;
+    let reach = ((-(m).rem_euclid(2))) % 100;
     let mut acc = Tile::<Rows, Dim<D>>::zeros();
     let mut softmax = OnlineSoftmax::new();
     let x0 = q.tile();
@@ -506,10 +463,7 @@ pub fn drawn_15<T: Element, const D: usize, const E: usize>(
     for tile in table.tiles() {
         let v = v.gather(table, tile);
         let s = (dot(queries, k.gather(table, tile).t())).map(|x, _| x * scale);
-        let p = online.step(
-            s.mask(|place| !((slopes[place.head] * 4.0 < 1.1) || !(place.col > place.row + m))),
-            &mut sum,
-        );
+        let p = online.step(s.mask(|place| !((slopes[place.head] * 4.0 < 1.1) || !(place.col > place.row + m))), &mut sum);
         sum += dot(p, v);
     }
     o.store(online.finish(sum));
@@ -518,15 +472,7 @@ pub fn drawn_15<T: Element, const D: usize, const E: usize>(
 
 #[score_function]
 fn drawn_16_1(score: f32, place: At) -> f32 {
-    let result = ((({
-        let y = ((((place.seq).abs()) % 50) as f32 * 0.02);
-        if y > 0.5 { y } else { 0.5 + (y - 0.5) * 0.25 }
-    } + ((score).min(1.0)).exp2())
-        + (((score).min(1.0)).exp2() + {
-            let y = score;
-            if y > 0.25 { y } else { 0.25 + (y - 0.25) * 0.25 }
-        }))
-        * 0.5);
+    let result = ((({ let y = ((((place.seq).abs()) % 50) as f32 * 0.02); if y > 0.5 { y } else { 0.5 + (y - 0.5) * 0.25 } } + ((score).min(1.0)).exp2()) + (((score).min(1.0)).exp2() + { let y = score; if y > 0.25 { y } else { 0.25 + (y - 0.25) * 0.25 } })) * 0.5);
     return result;
 }
 
@@ -551,16 +497,7 @@ pub fn drawn_16<T: Element>(
         let s = scale * (dot(k.load(block), q.t()).t());
         let mut s = s.map(drawn_16_1);
         let s: Tile<Rows, Cols> = {
-            (s.map(|score, at| (-1.125f32 / (1.5 + (-1.125f32).abs())))).map(|x, at| {
-                (if ((at.row / 2 + 2 < at.col)
-                    != (((kinds[at.query] / (at.row % 3)) % 1)
-                        <= (((at.col).max(-90).min(90) as f32) as i32)))
-                {
-                    ((((x).abs() + 0.5).powf(-0.5)).abs() + 1.0).log2()
-                } else {
-                    ((-1.25f32).abs() * (1.0))
-                })
-            })
+            (s.map(|score, at| (-1.125f32 / (1.5 + (-1.125f32).abs())))).map(|x, at| (if ((at.row / 2 + 2 < at.col) != (((kinds[at.query] / (at.row % 3)) % 1) <= (((at.col).max(-90).min(90) as f32) as i32))) { ((((x).abs() + 0.5).powf(-0.5)).abs() + 1.0).log2() } else { ((-1.25f32).abs() * (1.0)) }))
         };
         let p = online.step(s, &mut acc);
         let more = dot(p.t().t(), v.load(block));
@@ -584,7 +521,7 @@ pub fn drawn_17<T: Element>(
     worths: PerKey<f32>,
     k: PagedKeys<T, 64>,
 ) {
-    let reach = (91i32 / (-4)) % 100;
+    let reach = ((91i32 / (-4))) % 100;
     let mut sum = Tile::zeros();
     let mut online = OnlineSoftmax::new();
     let queries = q.tile();
@@ -647,12 +584,7 @@ pub fn drawn_19<T: Element, const D: usize, const E: usize>(
     let queries = q.tile().t();
     for cols in k.tiles() {
         let keys = k.load(cols);
-        let p = online.step(
-            ((dot(queries.t().t().t(), keys.t()))
-                .map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 }))
-            .map(|a, b| drawn_19_1(a, b)),
-            &mut acc,
-        );
+        let p = online.step(((dot(queries.t().t().t(), keys.t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 })).map(|a, b| drawn_19_1(a, b)), &mut acc);
         acc += dot(p, v.load(cols));
     }
     lse.store(online.lse_base2());
@@ -707,8 +639,7 @@ pub fn drawn_21<T: Element, const D: usize>(
     let x0 = q.tile();
     for block in k.tiles() {
         let v = k.load(block);
-        let mut scores =
-            ((dot(k.load(block), x0.t()).t()).map(|x, _| x * scale)).mask(|at| (-0.25f32 < -0.875f32));
+        let mut scores = ((dot(k.load(block), x0.t()).t()).map(|x, _| x * scale)).mask(|at| (-0.25f32 < -0.875f32));
         let mut scores = scores.mask(|place| ((place.row * place.col) % (-7) <= 3));
         scores = (scores.map(|score, at| score.min(3.0))).map(|a, b| drawn_21_4(a, b));
         let p = online.step(scores, &mut sum);
@@ -721,11 +652,7 @@ pub fn drawn_21<T: Element, const D: usize>(
 
 #[score_function]
 fn drawn_22_1(at: At) -> bool {
-    if ((at.row * at.col) % (-7) > 2) {
-        return true;
-    } else {
-        return false;
-    }
+    if ((at.row * at.col) % (-7) > 2) { return true; } else { return false; }
 }
 
 #[attention_kernel]
@@ -745,42 +672,11 @@ pub fn drawn_22<T: Element, const D: usize>(
     let mut online = OnlineSoftmax::new();
     for tile in k.tiles() {
         let values = k.load(tile);
-        let mut s = (dot(queries.t().t(), k.load(tile).t()))
-            .map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
+        let mut s = (dot(queries.t().t(), k.load(tile).t())).map(|dot, at| if at.head % 2 == 0 { dot * scale } else { dot * 0.0625 });
         let s = s.mask(|a| drawn_22_1(a));
-        let mut s = s.map(|x, place| {
-            if (false
-                && (({
-                    let held = place.col;
-                    held + 2
-                } % 2)
-                    >= (if ((place.col - 40) / n != 4) { place.query } else { place.kv_len })))
-            {
-                x
-            } else {
-                x * 0.5 - 1.0
-            }
-        });
-        let mut s = s.mask(|at| {
-            (((at.row - at.col) % n < 3)
-                || (((-0.625f32 * 2.0) < (((n).max(-90).min(90) as f32) * 0.5))
-                    && ((at.col + at.head) % n != 4)))
-        });
-        let weights = online.step(
-            s.mask(|at| {
-                ((((26i32) ^ 21)
-                    + (if (((at.row).max(-90).min(90) as f32) < (((at.col).max(-90).min(90) as f32) * 2.0)) {
-                        at.q_len
-                    } else {
-                        n
-                    }))
-                    == {
-                        let part = at.row;
-                        part + 0
-                    })
-            }),
-            &mut acc,
-        );
+        let mut s = s.map(|x, place| if (false && (({ let held = place.col; held + 2 } % 2) >= (if ((place.col - 40) / n != 4) { place.query } else { place.kv_len }))) { x } else { x * 0.5 - 1.0 });
+        let mut s = s.mask(|at| (((at.row - at.col) % n < 3) || (((-0.625f32 * 2.0) < (((n).max(-90).min(90) as f32) * 0.5)) && ((at.col + at.head) % n != 4))));
+        let weights = online.step(s.mask(|at| ((((26i32) ^ 21) + (if (((at.row).max(-90).min(90) as f32) < (((at.col).max(-90).min(90) as f32) * 2.0)) { at.q_len } else { n })) == { let part = at.row; part + 0 })), &mut acc);
         acc += dot(weights, values);
     }
     lse.store(online.lse_base2());
@@ -838,14 +734,7 @@ pub fn drawn_24<T: Element>(
     for block in table.tiles() {
         let keys = k.gather(table, block);
         let s = (dot(q, keys.t()).t().t()) * scale;
-        let p = online.step(
-            (s.map(|score, place| ((score - 2.5f32).clamp(-4.0, 5.5)).sin())).mask(|at| {
-                ((at.row - at.col < m)
-                    || ((((at.query).max(-90).min(90) as f32).powi(1) > shift)
-                        && (((at.q_len + at.col) % 3) <= (at.row % 2))))
-            }),
-            &mut acc,
-        );
+        let p = online.step((s.map(|score, place| (((score - 2.5f32)).clamp(-4.0, 5.5)).sin())).mask(|at| ((at.row - at.col < m) || (((((at.query).max(-90).min(90) as f32)).powi(1) > shift) && (((at.q_len + at.col) % 3) <= (at.row % 2))))), &mut acc);
         let more = dot(p.t().t(), v.gather(table, block));
         acc += more;
     }
@@ -874,7 +763,9 @@ pub fn drawn_25<T: Element, const D: usize>(
     let mut online = OnlineSoftmax::new();
     let queries = q.tile().t();
     for block in k.tiles() {
-        let s: Tile<Rows, Cols> = { (dot(queries.t(), k.load(block).t())) * scale };
+        let s: Tile<Rows, Cols> = {
+            (dot(queries.t(), k.load(block).t())) * scale
+        };
         let p = online.step(s, &mut sum);
         sum += dot(p, v.load(block));
     }
@@ -897,21 +788,7 @@ pub fn drawn_26<T: Element, const D: usize, const E: usize>(
     let q = q.tile().t();
     for cols in k.tiles() {
         let scores = ((dot(q.t(), k.load(cols).t())) * scale).map(|x, at| x);
-        let p = online.step(
-            scores.map(|x, place| {
-                (((x).max(
-                    (((select(
-                        (place.row != (98i32).min(90).max(-90).pow(2)),
-                        (place.col % 2),
-                        (-0.625f32 as i32),
-                    )) % 50) as f32
-                        * 0.02),
-                ))
-                .clamp(-4.0, 5.5)
-                    * (((place.query) % 50) as f32 * 0.02))
-            }),
-            &mut sum,
-        );
+        let p = online.step(scores.map(|x, place| (((x).max((((select((place.row != (98i32).min(90).max(-90).pow(2)), (place.col % 2), (-0.625f32 as i32))) % 50) as f32 * 0.02))).clamp(-4.0, 5.5) * (((place.query) % 50) as f32 * 0.02))), &mut sum);
         let more = dot(p.t().t(), v.load(cols));
         sum += more;
     }
@@ -967,8 +844,9 @@ pub fn drawn_28<T: Element>(
     let x0 = q.tile();
     for tile in table.tiles() {
         let v = v.gather(table, tile);
-        let s: Tile<Rows, Cols> =
-            { ((dot(x0, k.gather(table, tile).t())) * scale).mask(|at| !(at.col > at.row + 71)) };
+        let s: Tile<Rows, Cols> = {
+            ((dot(x0, k.gather(table, tile).t())) * scale).mask(|at| !(at.col > at.row + 71))
+        };
         let weights = softmax.step(s.mask(|place| (place.col == place.row)), &mut acc);
         let weights = weights.map(|w, at| if at.random((n / (n % 3))) < 0.75 { w / 0.75 } else { 0.0 });
         acc += dot(weights, v);
@@ -995,14 +873,10 @@ pub fn drawn_29<T: Element, const D: usize>(
     for block in k.tiles() {
         let keys = k.load(block);
         let values = keys;
-        let s: Tile<Rows, Cols> = { (dot(keys, x0.t()).t()) * scale };
-        let mut s = (s.mask(|at| {
-            ((at.row / 5 + 1 != at.col)
-                == (((((at.row).max(-90).min(90) as f32) * 0.5)
-                    < select(((at.row * at.col) % 3 != 2), ((at.row).max(-90).min(90) as f32), shift))
-                    || ((at.col == at.row) || (at.row != 55i32))))
-        }))
-        .mask(|at| (((at.row - at.col) % 2 == 1) || (at.col < 24)));
+        let s: Tile<Rows, Cols> = {
+            (dot(keys, x0.t()).t()) * scale
+        };
+        let mut s = (s.mask(|at| ((at.row / 5 + 1 != at.col) == (((((at.row).max(-90).min(90) as f32) * 0.5) < select(((at.row * at.col) % 3 != 2), ((at.row).max(-90).min(90) as f32), shift)) || ((at.col == at.row) || (at.row != 55i32)))))).mask(|at| (((at.row - at.col) % 2 == 1) || (at.col < 24)));
         let p = softmax.step(s, &mut acc);
         acc += dot(values.t(), p.t()).t();
     }
@@ -1031,11 +905,7 @@ pub fn drawn_30<T: Element, const D: usize>(
     for cols in table.tiles() {
         let values = k.gather(table, cols).slice::<64>();
         let scores: Tile<Rows, Cols> = {
-            ((dot(k.gather(table, cols), queries.t()).t()).map(|x, _| x * scale)).mask(|at| {
-                (((slopes[at.head] * 4.0 < 0.3)
-                    || (((at.col - at.head) + ((at.head) ^ 21)) != (m).clamp(-40, 70)))
-                    == (at.col <= at.row))
-            })
+            ((dot(k.gather(table, cols), queries.t()).t()).map(|x, _| x * scale)).mask(|at| (((slopes[at.head] * 4.0 < 0.3) || (((at.col - at.head) + ((at.head) ^ 21)) != (m).clamp(-40, 70))) == (at.col <= at.row)))
         };
         let weights = softmax.step(scores, &mut sum);
         sum += dot(weights, values);
@@ -1073,7 +943,7 @@ pub fn drawn_31<T: Element, const D: usize>(
 
 #[score_function]
 fn drawn_32_4(at: At) -> bool {
-    if !((at.col == at.row) && (at.row >= at.col - 7)) {
+    if !(((at.col == at.row) && (at.row >= at.col - 7))) {
         return false;
     }
     true
@@ -1092,15 +962,17 @@ pub fn drawn_32<T: Element, const E: usize>(
     tree: BitMask,
     scale: f32,
 ) {
-    let reach = ((75i32 % 5).min(90).max(-90).pow(2)) % 100;
+    let reach = (((75i32 % 5)).min(90).max(-90).pow(2)) % 100;
     let mut sum = Tile::resume(earlier);
     let mut softmax = OnlineSoftmax::resume(before);
     let x0 = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
         let mut scores = scale * (dot(x0, keys.t()));
-        let scores: Tile<Rows, Cols> = { scores.map(|score, place| ((score).min(1.0)).exp2()) };
-        let scores = (scores.map(|score, at| score)).mask(|place| ((41i32 / (-4)).min(place.col) < 70i32));
+        let scores: Tile<Rows, Cols> = {
+            scores.map(|score, place| ((score).min(1.0)).exp2())
+        };
+        let scores = (scores.map(|score, at| score)).mask(|place| (((41i32 / (-4))).min(place.col) < 70i32));
         let scores = scores.mask(drawn_32_4);
         let weights = softmax.step(scores, &mut sum);
         sum += dot(keys.slice::<E>().t(), weights.t()).t();
@@ -1125,7 +997,9 @@ pub fn drawn_33<T: Element, const D: usize>(
     let queries = q.tile();
     for cols in k.tiles() {
         let k = k.load(cols);
-        let scores: Tile<Rows, Cols> = { (dot(k, queries.t()).t()) * scale };
+        let scores: Tile<Rows, Cols> = {
+            (dot(k, queries.t()).t()) * scale
+        };
         let scores = scores.mask(|at| !(at.col < 38));
         let scores = scores - 0.875;
         let weights = online.step(scores, &mut acc);
@@ -1148,14 +1022,16 @@ pub fn drawn_34<const D: usize, const E: usize>(
     o: Output<bf16, E>,
     scale: f32,
 ) {
-    let reach: i32 = ((n) >> 1).max(-50).min(80);
+    let reach: i32 = (((n) >> 1)).max(-50).min(80);
     const LIMIT: i32 = 6;
     let mut acc = Tile::zeros();
     let mut softmax = OnlineSoftmax::new();
     let queries = q.tile();
     for tile in table.tiles() {
         let keys = k.gather(table, tile);
-        let s: Tile<Rows, Cols> = { (dot(queries, keys.t())) * scale };
+        let s: Tile<Rows, Cols> = {
+            (dot(queries, keys.t())) * scale
+        };
         let p = softmax.step(s, &mut acc);
         let more = dot(p.t().t(), v.gather(table, tile));
         acc += more;
@@ -1170,13 +1046,7 @@ fn drawn_35_1(at: At) -> bool {
 
 #[score_function]
 fn drawn_35_2(place: At, shift: f32) -> bool {
-    if ((place.col <= place.row)
-        || !((shift + 0.5f32) <= (-2.75f32).min(((place.head).max(-90).min(90) as f32))))
-    {
-        return true;
-    } else {
-        return false;
-    }
+    if ((place.col <= place.row) || !((shift + 0.5f32) <= (-2.75f32).min(((place.head).max(-90).min(90) as f32)))) { return true; } else { return false; }
 }
 
 #[attention_kernel]
@@ -1201,8 +1071,7 @@ pub fn drawn_35<T: Element, const D: usize, const E: usize>(
     let queries = q.tile();
     for tile in k.tiles() {
         let keys = k.load(tile);
-        let mut s =
-            (((dot(queries, keys.t()).t().t()) / 8.0).mask(drawn_35_1)).mask(|a| drawn_35_2(a, shift));
+        let mut s = (((dot(queries, keys.t()).t().t()) / 8.0).mask(drawn_35_1)).mask(|a| drawn_35_2(a, shift));
         let weights = online.step(s, &mut acc);
         acc += dot(weights, keys.slice::<E>());
     }
@@ -1232,12 +1101,7 @@ pub fn drawn_36<const D: usize>(
         let keys = k.gather(table, cols);
         let v = v.gather(table, cols);
         let s = scale * (dot(x0, keys.t()));
-        let p = softmax.step(
-            s.mask(|place| {
-                (((i32::MAX - place.col * i32::MIN) % 16) == (prefixes[place.seq * 2]).div_euclid(7))
-            }),
-            &mut sum,
-        );
+        let p = softmax.step(s.mask(|place| (((i32::MAX - place.col * i32::MIN) % 16) == (prefixes[place.seq * 2]).div_euclid(7))), &mut sum);
         sum += dot(p, v);
     }
     lse.store(softmax.lse());
@@ -1270,8 +1134,7 @@ pub fn drawn_37<T: Element, const D: usize>(
     let queries = q.tile();
     for block in k.tiles() {
         let v = v.load(block);
-        let weights =
-            softmax.step((dot(queries, k.load(block).t())).map(|a, b| drawn_37_0(a, b, scale)), &mut sum);
+        let weights = softmax.step((dot(queries, k.load(block).t())).map(|a, b| drawn_37_0(a, b, scale)), &mut sum);
         sum += dot(weights, v);
     }
     lse.store(softmax.lse_base2());
@@ -1321,7 +1184,9 @@ pub fn drawn_39<T: Element, const D: usize, const E: usize>(
     for block in table.tiles() {
         let mut scores = (dot(queries, k.gather(table, block).t())) / 8.0;
         scores = scores.mask(|at| (at.col < (((at.seq).max(-90).min(90) as f32) as i32)));
-        let scores: Tile<Rows, Cols> = { scores.map(|x, place| x.min(3.0)) };
+        let scores: Tile<Rows, Cols> = {
+            scores.map(|x, place| x.min(3.0))
+        };
         let p = online.step(scores, &mut sum);
         sum += dot(p, v.gather(table, block));
     }
@@ -1332,656 +1197,202 @@ pub fn drawn_39<T: Element, const D: usize, const E: usize>(
 /// The seeds, and each kernel on the host.
 pub const KERNELS: &[(u64, Host)] = &[
     (0, |a| {
-        let args = drawn_0::Args {
-            lse: Field::of(&a[0]),
-            n: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            wide: Field::of(&a[3]),
-            table: Field::of(&a[4]),
-            v: Field::of(&a[5]),
-            k: Field::of(&a[6]),
-            scale: Field::of(&a[7]),
-            shift: Field::of(&a[8]),
-            m: Field::of(&a[9]),
-        };
+        let args = drawn_0::Args { lse: Field::of(&a[0]), n: Field::of(&a[1]), q: Field::of(&a[2]), wide: Field::of(&a[3]), table: Field::of(&a[4]), v: Field::of(&a[5]), k: Field::of(&a[6]), scale: Field::of(&a[7]), shift: Field::of(&a[8]), m: Field::of(&a[9]) };
         let got = drawn_0::reference::<bf16, 128>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (1, |a| {
-        let args = drawn_1::Args {
-            o: Field::of(&a[0]),
-            q: Field::of(&a[1]),
-            k: Field::of(&a[2]),
-            shift: Field::of(&a[3]),
-            ids: Field::of(&a[4]),
-            m: Field::of(&a[5]),
-            lse: Field::of(&a[6]),
-            scale: Field::of(&a[7]),
-            flag: Field::of(&a[8]),
-            slopes: Field::of(&a[9]),
-            worths: Field::of(&a[10]),
-        };
+        let args = drawn_1::Args { o: Field::of(&a[0]), q: Field::of(&a[1]), k: Field::of(&a[2]), shift: Field::of(&a[3]), ids: Field::of(&a[4]), m: Field::of(&a[5]), lse: Field::of(&a[6]), scale: Field::of(&a[7]), flag: Field::of(&a[8]), slopes: Field::of(&a[9]), worths: Field::of(&a[10]) };
         let got = drawn_1::reference::<bf16, 64>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (2, |a| {
-        let args = drawn_2::Args {
-            q: Field::of(&a[0]),
-            before: Field::of(&a[1]),
-            v: Field::of(&a[2]),
-            tree: Field::of(&a[3]),
-            n: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            k: Field::of(&a[6]),
-            lse: Field::of(&a[7]),
-            o: Field::of(&a[8]),
-            scale: Field::of(&a[9]),
-        };
+        let args = drawn_2::Args { q: Field::of(&a[0]), before: Field::of(&a[1]), v: Field::of(&a[2]), tree: Field::of(&a[3]), n: Field::of(&a[4]), table: Field::of(&a[5]), k: Field::of(&a[6]), lse: Field::of(&a[7]), o: Field::of(&a[8]), scale: Field::of(&a[9]) };
         let got = drawn_2::reference::<bf16, 224, 128>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (3, |a| {
-        let args = drawn_3::Args {
-            scale: Field::of(&a[0]),
-            m: Field::of(&a[1]),
-            other_values: Field::of(&a[2]),
-            wide: Field::of(&a[3]),
-            flag: Field::of(&a[4]),
-            k: Field::of(&a[5]),
-            before: Field::of(&a[6]),
-            q: Field::of(&a[7]),
-            table: Field::of(&a[8]),
-            lse: Field::of(&a[9]),
-        };
+        let args = drawn_3::Args { scale: Field::of(&a[0]), m: Field::of(&a[1]), other_values: Field::of(&a[2]), wide: Field::of(&a[3]), flag: Field::of(&a[4]), k: Field::of(&a[5]), before: Field::of(&a[6]), q: Field::of(&a[7]), table: Field::of(&a[8]), lse: Field::of(&a[9]) };
         let got = drawn_3::reference::<bf16, 32>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (4, |a| {
-        let args = drawn_4::Args {
-            k: Field::of(&a[0]),
-            o: Field::of(&a[1]),
-            ids: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            shift: Field::of(&a[4]),
-            slopes: Field::of(&a[5]),
-            wide: Field::of(&a[6]),
-            lse: Field::of(&a[7]),
-            q: Field::of(&a[8]),
-        };
+        let args = drawn_4::Args { k: Field::of(&a[0]), o: Field::of(&a[1]), ids: Field::of(&a[2]), scale: Field::of(&a[3]), shift: Field::of(&a[4]), slopes: Field::of(&a[5]), wide: Field::of(&a[6]), lse: Field::of(&a[7]), q: Field::of(&a[8]) };
         let got = drawn_4::reference::<f16, 240>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (5, |a| {
-        let args = drawn_5::Args {
-            k: Field::of(&a[0]),
-            o: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            v: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            shift: Field::of(&a[5]),
-            lse: Field::of(&a[6]),
-            bias: Field::of(&a[7]),
-        };
+        let args = drawn_5::Args { k: Field::of(&a[0]), o: Field::of(&a[1]), q: Field::of(&a[2]), v: Field::of(&a[3]), scale: Field::of(&a[4]), shift: Field::of(&a[5]), lse: Field::of(&a[6]), bias: Field::of(&a[7]) };
         let got = drawn_5::reference::<bf16, 32>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (6, |a| {
-        let args = drawn_6::Args {
-            other_keys: Field::of(&a[0]),
-            scale: Field::of(&a[1]),
-            o: Field::of(&a[2]),
-            before: Field::of(&a[3]),
-            k: Field::of(&a[4]),
-            n: Field::of(&a[5]),
-            q: Field::of(&a[6]),
-        };
+        let args = drawn_6::Args { other_keys: Field::of(&a[0]), scale: Field::of(&a[1]), o: Field::of(&a[2]), before: Field::of(&a[3]), k: Field::of(&a[4]), n: Field::of(&a[5]), q: Field::of(&a[6]) };
         let got = drawn_6::reference::<f16, 64>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (7, |a| {
-        let args = drawn_7::Args {
-            table: Field::of(&a[0]),
-            shift: Field::of(&a[1]),
-            documents: Field::of(&a[2]),
-            lse: Field::of(&a[3]),
-            v: Field::of(&a[4]),
-            n: Field::of(&a[5]),
-            q: Field::of(&a[6]),
-            o: Field::of(&a[7]),
-            wide: Field::of(&a[8]),
-            k: Field::of(&a[9]),
-            scale: Field::of(&a[10]),
-        };
+        let args = drawn_7::Args { table: Field::of(&a[0]), shift: Field::of(&a[1]), documents: Field::of(&a[2]), lse: Field::of(&a[3]), v: Field::of(&a[4]), n: Field::of(&a[5]), q: Field::of(&a[6]), o: Field::of(&a[7]), wide: Field::of(&a[8]), k: Field::of(&a[9]), scale: Field::of(&a[10]) };
         let got = drawn_7::reference::<bf16>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (8, |a| {
-        let args = drawn_8::Args {
-            ids: Field::of(&a[0]),
-            scale: Field::of(&a[1]),
-            k: Field::of(&a[2]),
-            prefixes: Field::of(&a[3]),
-            v: Field::of(&a[4]),
-            o: Field::of(&a[5]),
-            documents: Field::of(&a[6]),
-            lse: Field::of(&a[7]),
-            flag: Field::of(&a[8]),
-            q: Field::of(&a[9]),
-            m: Field::of(&a[10]),
-            wide: Field::of(&a[11]),
-        };
+        let args = drawn_8::Args { ids: Field::of(&a[0]), scale: Field::of(&a[1]), k: Field::of(&a[2]), prefixes: Field::of(&a[3]), v: Field::of(&a[4]), o: Field::of(&a[5]), documents: Field::of(&a[6]), lse: Field::of(&a[7]), flag: Field::of(&a[8]), q: Field::of(&a[9]), m: Field::of(&a[10]), wide: Field::of(&a[11]) };
         let got = drawn_8::reference::<f16>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (9, |a| {
-        let args = drawn_9::Args {
-            v: Field::of(&a[0]),
-            scale: Field::of(&a[1]),
-            o: Field::of(&a[2]),
-            table: Field::of(&a[3]),
-            q: Field::of(&a[4]),
-            slopes: Field::of(&a[5]),
-            lse: Field::of(&a[6]),
-            shift: Field::of(&a[7]),
-            documents: Field::of(&a[8]),
-            kinds: Field::of(&a[9]),
-            ids: Field::of(&a[10]),
-            n: Field::of(&a[11]),
-            k: Field::of(&a[12]),
-        };
+        let args = drawn_9::Args { v: Field::of(&a[0]), scale: Field::of(&a[1]), o: Field::of(&a[2]), table: Field::of(&a[3]), q: Field::of(&a[4]), slopes: Field::of(&a[5]), lse: Field::of(&a[6]), shift: Field::of(&a[7]), documents: Field::of(&a[8]), kinds: Field::of(&a[9]), ids: Field::of(&a[10]), n: Field::of(&a[11]), k: Field::of(&a[12]) };
         let got = drawn_9::reference::<128>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (10, |a| {
-        let args = drawn_10::Args {
-            wide: Field::of(&a[0]),
-            m: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            ids: Field::of(&a[3]),
-            o: Field::of(&a[4]),
-            k: Field::of(&a[5]),
-            lse: Field::of(&a[6]),
-            scale: Field::of(&a[7]),
-        };
+        let args = drawn_10::Args { wide: Field::of(&a[0]), m: Field::of(&a[1]), q: Field::of(&a[2]), ids: Field::of(&a[3]), o: Field::of(&a[4]), k: Field::of(&a[5]), lse: Field::of(&a[6]), scale: Field::of(&a[7]) };
         let got = drawn_10::reference::<f16, 32>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (11, |a| {
-        let args = drawn_11::Args {
-            before: Field::of(&a[0]),
-            o: Field::of(&a[1]),
-            scale: Field::of(&a[2]),
-            lse: Field::of(&a[3]),
-            bias: Field::of(&a[4]),
-            k: Field::of(&a[5]),
-            m: Field::of(&a[6]),
-            other_values: Field::of(&a[7]),
-            wide: Field::of(&a[8]),
-            q: Field::of(&a[9]),
-        };
+        let args = drawn_11::Args { before: Field::of(&a[0]), o: Field::of(&a[1]), scale: Field::of(&a[2]), lse: Field::of(&a[3]), bias: Field::of(&a[4]), k: Field::of(&a[5]), m: Field::of(&a[6]), other_values: Field::of(&a[7]), wide: Field::of(&a[8]), q: Field::of(&a[9]) };
         let got = drawn_11::reference::<bf16>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (12, |a| {
-        let args = drawn_12::Args {
-            flag: Field::of(&a[0]),
-            o: Field::of(&a[1]),
-            n: Field::of(&a[2]),
-            lse: Field::of(&a[3]),
-            q: Field::of(&a[4]),
-            wide: Field::of(&a[5]),
-            m: Field::of(&a[6]),
-            k: Field::of(&a[7]),
-            kinds: Field::of(&a[8]),
-            worths: Field::of(&a[9]),
-            slopes: Field::of(&a[10]),
-            scale: Field::of(&a[11]),
-        };
+        let args = drawn_12::Args { flag: Field::of(&a[0]), o: Field::of(&a[1]), n: Field::of(&a[2]), lse: Field::of(&a[3]), q: Field::of(&a[4]), wide: Field::of(&a[5]), m: Field::of(&a[6]), k: Field::of(&a[7]), kinds: Field::of(&a[8]), worths: Field::of(&a[9]), slopes: Field::of(&a[10]), scale: Field::of(&a[11]) };
         let got = drawn_12::reference::<f16, 32, 32>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (13, |a| {
-        let args = drawn_13::Args {
-            k: Field::of(&a[0]),
-            n: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            shift: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            other_keys: Field::of(&a[5]),
-            m: Field::of(&a[6]),
-            ids: Field::of(&a[7]),
-            documents: Field::of(&a[8]),
-            lse: Field::of(&a[9]),
-            wide: Field::of(&a[10]),
-            o: Field::of(&a[11]),
-        };
+        let args = drawn_13::Args { k: Field::of(&a[0]), n: Field::of(&a[1]), q: Field::of(&a[2]), shift: Field::of(&a[3]), scale: Field::of(&a[4]), other_keys: Field::of(&a[5]), m: Field::of(&a[6]), ids: Field::of(&a[7]), documents: Field::of(&a[8]), lse: Field::of(&a[9]), wide: Field::of(&a[10]), o: Field::of(&a[11]) };
         let got = drawn_13::reference::<f16, 128>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (14, |a| {
-        let args = drawn_14::Args {
-            ids: Field::of(&a[0]),
-            kinds: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            flag: Field::of(&a[3]),
-            lse: Field::of(&a[4]),
-            wide: Field::of(&a[5]),
-            k: Field::of(&a[6]),
-            slopes: Field::of(&a[7]),
-            scale: Field::of(&a[8]),
-            tree: Field::of(&a[9]),
-            n: Field::of(&a[10]),
-            m: Field::of(&a[11]),
-            v: Field::of(&a[12]),
-        };
+        let args = drawn_14::Args { ids: Field::of(&a[0]), kinds: Field::of(&a[1]), q: Field::of(&a[2]), flag: Field::of(&a[3]), lse: Field::of(&a[4]), wide: Field::of(&a[5]), k: Field::of(&a[6]), slopes: Field::of(&a[7]), scale: Field::of(&a[8]), tree: Field::of(&a[9]), n: Field::of(&a[10]), m: Field::of(&a[11]), v: Field::of(&a[12]) };
         let got = drawn_14::reference::<bf16, 32>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (15, |a| {
-        let args = drawn_15::Args {
-            shift: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            prefixes: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            flag: Field::of(&a[4]),
-            table: Field::of(&a[5]),
-            bias: Field::of(&a[6]),
-            v: Field::of(&a[7]),
-            o: Field::of(&a[8]),
-            lifts: Field::of(&a[9]),
-            q: Field::of(&a[10]),
-            slopes: Field::of(&a[11]),
-            documents: Field::of(&a[12]),
-            m: Field::of(&a[13]),
-            lse: Field::of(&a[14]),
-            wide: Field::of(&a[15]),
-        };
+        let args = drawn_15::Args { shift: Field::of(&a[0]), k: Field::of(&a[1]), prefixes: Field::of(&a[2]), scale: Field::of(&a[3]), flag: Field::of(&a[4]), table: Field::of(&a[5]), bias: Field::of(&a[6]), v: Field::of(&a[7]), o: Field::of(&a[8]), lifts: Field::of(&a[9]), q: Field::of(&a[10]), slopes: Field::of(&a[11]), documents: Field::of(&a[12]), m: Field::of(&a[13]), lse: Field::of(&a[14]), wide: Field::of(&a[15]) };
         let got = drawn_15::reference::<f16, 64, 64>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (16, |a| {
-        let args = drawn_16::Args {
-            kinds: Field::of(&a[0]),
-            scale: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            v: Field::of(&a[3]),
-            m: Field::of(&a[4]),
-            wide: Field::of(&a[5]),
-            k: Field::of(&a[6]),
-            before: Field::of(&a[7]),
-            lse: Field::of(&a[8]),
-            o: Field::of(&a[9]),
-        };
+        let args = drawn_16::Args { kinds: Field::of(&a[0]), scale: Field::of(&a[1]), q: Field::of(&a[2]), v: Field::of(&a[3]), m: Field::of(&a[4]), wide: Field::of(&a[5]), k: Field::of(&a[6]), before: Field::of(&a[7]), lse: Field::of(&a[8]), o: Field::of(&a[9]) };
         let got = drawn_16::reference::<bf16>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (17, |a| {
-        let args = drawn_17::Args {
-            table: Field::of(&a[0]),
-            flag: Field::of(&a[1]),
-            shift: Field::of(&a[2]),
-            lifts: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            wide: Field::of(&a[5]),
-            q: Field::of(&a[6]),
-            lse: Field::of(&a[7]),
-            other_values: Field::of(&a[8]),
-            worths: Field::of(&a[9]),
-            k: Field::of(&a[10]),
-        };
+        let args = drawn_17::Args { table: Field::of(&a[0]), flag: Field::of(&a[1]), shift: Field::of(&a[2]), lifts: Field::of(&a[3]), scale: Field::of(&a[4]), wide: Field::of(&a[5]), q: Field::of(&a[6]), lse: Field::of(&a[7]), other_values: Field::of(&a[8]), worths: Field::of(&a[9]), k: Field::of(&a[10]) };
         let got = drawn_17::reference::<f16>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (18, |a| {
-        let args = drawn_18::Args {
-            q: Field::of(&a[0]),
-            lse: Field::of(&a[1]),
-            k: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            wide: Field::of(&a[4]),
-            worths: Field::of(&a[5]),
-            shift: Field::of(&a[6]),
-            flag: Field::of(&a[7]),
-            o: Field::of(&a[8]),
-        };
+        let args = drawn_18::Args { q: Field::of(&a[0]), lse: Field::of(&a[1]), k: Field::of(&a[2]), scale: Field::of(&a[3]), wide: Field::of(&a[4]), worths: Field::of(&a[5]), shift: Field::of(&a[6]), flag: Field::of(&a[7]), o: Field::of(&a[8]) };
         let got = drawn_18::reference::<bf16, 32, 32>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (19, |a| {
-        let args = drawn_19::Args {
-            scale: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            lse: Field::of(&a[2]),
-            ids: Field::of(&a[3]),
-            v: Field::of(&a[4]),
-            wide: Field::of(&a[5]),
-            tree: Field::of(&a[6]),
-            o: Field::of(&a[7]),
-            q: Field::of(&a[8]),
-        };
+        let args = drawn_19::Args { scale: Field::of(&a[0]), k: Field::of(&a[1]), lse: Field::of(&a[2]), ids: Field::of(&a[3]), v: Field::of(&a[4]), wide: Field::of(&a[5]), tree: Field::of(&a[6]), o: Field::of(&a[7]), q: Field::of(&a[8]) };
         let got = drawn_19::reference::<f16, 128, 32>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (20, |a| {
-        let args = drawn_20::Args {
-            ids: Field::of(&a[0]),
-            v: Field::of(&a[1]),
-            scale: Field::of(&a[2]),
-            q: Field::of(&a[3]),
-            n: Field::of(&a[4]),
-            flag: Field::of(&a[5]),
-            o: Field::of(&a[6]),
-            k: Field::of(&a[7]),
-        };
+        let args = drawn_20::Args { ids: Field::of(&a[0]), v: Field::of(&a[1]), scale: Field::of(&a[2]), q: Field::of(&a[3]), n: Field::of(&a[4]), flag: Field::of(&a[5]), o: Field::of(&a[6]), k: Field::of(&a[7]) };
         let got = drawn_20::reference::<f16>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (21, |a| {
-        let args = drawn_21::Args {
-            scale: Field::of(&a[0]),
-            n: Field::of(&a[1]),
-            shift: Field::of(&a[2]),
-            o: Field::of(&a[3]),
-            ids: Field::of(&a[4]),
-            k: Field::of(&a[5]),
-            q: Field::of(&a[6]),
-        };
+        let args = drawn_21::Args { scale: Field::of(&a[0]), n: Field::of(&a[1]), shift: Field::of(&a[2]), o: Field::of(&a[3]), ids: Field::of(&a[4]), k: Field::of(&a[5]), q: Field::of(&a[6]) };
         let got = drawn_21::reference::<f16, 64>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (22, |a| {
-        let args = drawn_22::Args {
-            k: Field::of(&a[0]),
-            tree: Field::of(&a[1]),
-            scale: Field::of(&a[2]),
-            o: Field::of(&a[3]),
-            lse: Field::of(&a[4]),
-            q: Field::of(&a[5]),
-            n: Field::of(&a[6]),
-            wide: Field::of(&a[7]),
-            slopes: Field::of(&a[8]),
-        };
+        let args = drawn_22::Args { k: Field::of(&a[0]), tree: Field::of(&a[1]), scale: Field::of(&a[2]), o: Field::of(&a[3]), lse: Field::of(&a[4]), q: Field::of(&a[5]), n: Field::of(&a[6]), wide: Field::of(&a[7]), slopes: Field::of(&a[8]) };
         let got = drawn_22::reference::<bf16, 128>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (23, |a| {
-        let args = drawn_23::Args {
-            other_keys: Field::of(&a[0]),
-            kinds: Field::of(&a[1]),
-            worths: Field::of(&a[2]),
-            n: Field::of(&a[3]),
-            m: Field::of(&a[4]),
-            o: Field::of(&a[5]),
-            wide: Field::of(&a[6]),
-            lse: Field::of(&a[7]),
-            q: Field::of(&a[8]),
-            scale: Field::of(&a[9]),
-            k: Field::of(&a[10]),
-        };
+        let args = drawn_23::Args { other_keys: Field::of(&a[0]), kinds: Field::of(&a[1]), worths: Field::of(&a[2]), n: Field::of(&a[3]), m: Field::of(&a[4]), o: Field::of(&a[5]), wide: Field::of(&a[6]), lse: Field::of(&a[7]), q: Field::of(&a[8]), scale: Field::of(&a[9]), k: Field::of(&a[10]) };
         let got = drawn_23::reference::<f16>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (24, |a| {
-        let args = drawn_24::Args {
-            o: Field::of(&a[0]),
-            shift: Field::of(&a[1]),
-            lse: Field::of(&a[2]),
-            q: Field::of(&a[3]),
-            ids: Field::of(&a[4]),
-            flag: Field::of(&a[5]),
-            table: Field::of(&a[6]),
-            wide: Field::of(&a[7]),
-            scale: Field::of(&a[8]),
-            n: Field::of(&a[9]),
-            k: Field::of(&a[10]),
-            v: Field::of(&a[11]),
-            m: Field::of(&a[12]),
-        };
+        let args = drawn_24::Args { o: Field::of(&a[0]), shift: Field::of(&a[1]), lse: Field::of(&a[2]), q: Field::of(&a[3]), ids: Field::of(&a[4]), flag: Field::of(&a[5]), table: Field::of(&a[6]), wide: Field::of(&a[7]), scale: Field::of(&a[8]), n: Field::of(&a[9]), k: Field::of(&a[10]), v: Field::of(&a[11]), m: Field::of(&a[12]) };
         let got = drawn_24::reference::<f16>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (25, |a| {
-        let args = drawn_25::Args {
-            slopes: Field::of(&a[0]),
-            prefixes: Field::of(&a[1]),
-            n: Field::of(&a[2]),
-            wide: Field::of(&a[3]),
-            other_values: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            o: Field::of(&a[6]),
-            q: Field::of(&a[7]),
-            m: Field::of(&a[8]),
-            v: Field::of(&a[9]),
-            k: Field::of(&a[10]),
-        };
+        let args = drawn_25::Args { slopes: Field::of(&a[0]), prefixes: Field::of(&a[1]), n: Field::of(&a[2]), wide: Field::of(&a[3]), other_values: Field::of(&a[4]), scale: Field::of(&a[5]), o: Field::of(&a[6]), q: Field::of(&a[7]), m: Field::of(&a[8]), v: Field::of(&a[9]), k: Field::of(&a[10]) };
         let got = drawn_25::reference::<bf16, 32>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (26, |a| {
-        let args = drawn_26::Args {
-            v: Field::of(&a[0]),
-            flag: Field::of(&a[1]),
-            wide: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            q: Field::of(&a[4]),
-            k: Field::of(&a[5]),
-            prefixes: Field::of(&a[6]),
-            o: Field::of(&a[7]),
-        };
+        let args = drawn_26::Args { v: Field::of(&a[0]), flag: Field::of(&a[1]), wide: Field::of(&a[2]), scale: Field::of(&a[3]), q: Field::of(&a[4]), k: Field::of(&a[5]), prefixes: Field::of(&a[6]), o: Field::of(&a[7]) };
         let got = drawn_26::reference::<f16, 224, 128>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (27, |a| {
-        let args = drawn_27::Args {
-            scale: Field::of(&a[0]),
-            shift: Field::of(&a[1]),
-            wide: Field::of(&a[2]),
-            slopes: Field::of(&a[3]),
-            k: Field::of(&a[4]),
-            o: Field::of(&a[5]),
-            worths: Field::of(&a[6]),
-            m: Field::of(&a[7]),
-            n: Field::of(&a[8]),
-            q: Field::of(&a[9]),
-        };
+        let args = drawn_27::Args { scale: Field::of(&a[0]), shift: Field::of(&a[1]), wide: Field::of(&a[2]), slopes: Field::of(&a[3]), k: Field::of(&a[4]), o: Field::of(&a[5]), worths: Field::of(&a[6]), m: Field::of(&a[7]), n: Field::of(&a[8]), q: Field::of(&a[9]) };
         let got = drawn_27::reference::<128, 64>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (28, |a| {
-        let args = drawn_28::Args {
-            v: Field::of(&a[0]),
-            lse: Field::of(&a[1]),
-            n: Field::of(&a[2]),
-            other_table: Field::of(&a[3]),
-            wide: Field::of(&a[4]),
-            before: Field::of(&a[5]),
-            slopes: Field::of(&a[6]),
-            ids: Field::of(&a[7]),
-            scale: Field::of(&a[8]),
-            earlier: Field::of(&a[9]),
-            q: Field::of(&a[10]),
-            o: Field::of(&a[11]),
-            k: Field::of(&a[12]),
-            table: Field::of(&a[13]),
-        };
+        let args = drawn_28::Args { v: Field::of(&a[0]), lse: Field::of(&a[1]), n: Field::of(&a[2]), other_table: Field::of(&a[3]), wide: Field::of(&a[4]), before: Field::of(&a[5]), slopes: Field::of(&a[6]), ids: Field::of(&a[7]), scale: Field::of(&a[8]), earlier: Field::of(&a[9]), q: Field::of(&a[10]), o: Field::of(&a[11]), k: Field::of(&a[12]), table: Field::of(&a[13]) };
         let got = drawn_28::reference::<bf16>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (29, |a| {
-        let args = drawn_29::Args {
-            prefixes: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            n: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            m: Field::of(&a[4]),
-            q: Field::of(&a[5]),
-            lse: Field::of(&a[6]),
-            shift: Field::of(&a[7]),
-        };
+        let args = drawn_29::Args { prefixes: Field::of(&a[0]), k: Field::of(&a[1]), n: Field::of(&a[2]), scale: Field::of(&a[3]), m: Field::of(&a[4]), q: Field::of(&a[5]), lse: Field::of(&a[6]), shift: Field::of(&a[7]) };
         let got = drawn_29::reference::<f16, 160>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (30, |a| {
-        let args = drawn_30::Args {
-            lse: Field::of(&a[0]),
-            n: Field::of(&a[1]),
-            table: Field::of(&a[2]),
-            m: Field::of(&a[3]),
-            other_table: Field::of(&a[4]),
-            o: Field::of(&a[5]),
-            wide: Field::of(&a[6]),
-            scale: Field::of(&a[7]),
-            flag: Field::of(&a[8]),
-            k: Field::of(&a[9]),
-            q: Field::of(&a[10]),
-            slopes: Field::of(&a[11]),
-        };
+        let args = drawn_30::Args { lse: Field::of(&a[0]), n: Field::of(&a[1]), table: Field::of(&a[2]), m: Field::of(&a[3]), other_table: Field::of(&a[4]), o: Field::of(&a[5]), wide: Field::of(&a[6]), scale: Field::of(&a[7]), flag: Field::of(&a[8]), k: Field::of(&a[9]), q: Field::of(&a[10]), slopes: Field::of(&a[11]) };
         let got = drawn_30::reference::<bf16, 128>(&args)?;
         Ok(vec![("lse", got.lse), ("o", got.o)])
     }),
     (31, |a| {
-        let args = drawn_31::Args {
-            kinds: Field::of(&a[0]),
-            o: Field::of(&a[1]),
-            k: Field::of(&a[2]),
-            q: Field::of(&a[3]),
-            scale: Field::of(&a[4]),
-            m: Field::of(&a[5]),
-            lse: Field::of(&a[6]),
-            other_keys: Field::of(&a[7]),
-        };
+        let args = drawn_31::Args { kinds: Field::of(&a[0]), o: Field::of(&a[1]), k: Field::of(&a[2]), q: Field::of(&a[3]), scale: Field::of(&a[4]), m: Field::of(&a[5]), lse: Field::of(&a[6]), other_keys: Field::of(&a[7]) };
         let got = drawn_31::reference::<f16, 64>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (32, |a| {
-        let args = drawn_32::Args {
-            o: Field::of(&a[0]),
-            before: Field::of(&a[1]),
-            slopes: Field::of(&a[2]),
-            k: Field::of(&a[3]),
-            lse: Field::of(&a[4]),
-            q: Field::of(&a[5]),
-            earlier: Field::of(&a[6]),
-            m: Field::of(&a[7]),
-            tree: Field::of(&a[8]),
-            scale: Field::of(&a[9]),
-        };
+        let args = drawn_32::Args { o: Field::of(&a[0]), before: Field::of(&a[1]), slopes: Field::of(&a[2]), k: Field::of(&a[3]), lse: Field::of(&a[4]), q: Field::of(&a[5]), earlier: Field::of(&a[6]), m: Field::of(&a[7]), tree: Field::of(&a[8]), scale: Field::of(&a[9]) };
         let got = drawn_32::reference::<f16, 64>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (33, |a| {
-        let args = drawn_33::Args {
-            n: Field::of(&a[0]),
-            v: Field::of(&a[1]),
-            q: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            k: Field::of(&a[4]),
-            prefixes: Field::of(&a[5]),
-            o: Field::of(&a[6]),
-            wide: Field::of(&a[7]),
-        };
+        let args = drawn_33::Args { n: Field::of(&a[0]), v: Field::of(&a[1]), q: Field::of(&a[2]), scale: Field::of(&a[3]), k: Field::of(&a[4]), prefixes: Field::of(&a[5]), o: Field::of(&a[6]), wide: Field::of(&a[7]) };
         let got = drawn_33::reference::<bf16, 64>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (34, |a| {
-        let args = drawn_34::Args {
-            q: Field::of(&a[0]),
-            v: Field::of(&a[1]),
-            flag: Field::of(&a[2]),
-            slopes: Field::of(&a[3]),
-            table: Field::of(&a[4]),
-            k: Field::of(&a[5]),
-            n: Field::of(&a[6]),
-            wide: Field::of(&a[7]),
-            o: Field::of(&a[8]),
-            scale: Field::of(&a[9]),
-        };
+        let args = drawn_34::Args { q: Field::of(&a[0]), v: Field::of(&a[1]), flag: Field::of(&a[2]), slopes: Field::of(&a[3]), table: Field::of(&a[4]), k: Field::of(&a[5]), n: Field::of(&a[6]), wide: Field::of(&a[7]), o: Field::of(&a[8]), scale: Field::of(&a[9]) };
         let got = drawn_34::reference::<64, 256>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (35, |a| {
-        let args = drawn_35::Args {
-            documents: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            other_values: Field::of(&a[2]),
-            n: Field::of(&a[3]),
-            worths: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            lifts: Field::of(&a[6]),
-            q: Field::of(&a[7]),
-            prefixes: Field::of(&a[8]),
-            o: Field::of(&a[9]),
-            ids: Field::of(&a[10]),
-            shift: Field::of(&a[11]),
-        };
+        let args = drawn_35::Args { documents: Field::of(&a[0]), k: Field::of(&a[1]), other_values: Field::of(&a[2]), n: Field::of(&a[3]), worths: Field::of(&a[4]), scale: Field::of(&a[5]), lifts: Field::of(&a[6]), q: Field::of(&a[7]), prefixes: Field::of(&a[8]), o: Field::of(&a[9]), ids: Field::of(&a[10]), shift: Field::of(&a[11]) };
         let got = drawn_35::reference::<bf16, 128, 128>(&args)?;
         Ok(vec![("o", got.o)])
     }),
     (36, |a| {
-        let args = drawn_36::Args {
-            prefixes: Field::of(&a[0]),
-            k: Field::of(&a[1]),
-            table: Field::of(&a[2]),
-            scale: Field::of(&a[3]),
-            m: Field::of(&a[4]),
-            lse: Field::of(&a[5]),
-            shift: Field::of(&a[6]),
-            flag: Field::of(&a[7]),
-            wide: Field::of(&a[8]),
-            v: Field::of(&a[9]),
-            n: Field::of(&a[10]),
-            q: Field::of(&a[11]),
-        };
+        let args = drawn_36::Args { prefixes: Field::of(&a[0]), k: Field::of(&a[1]), table: Field::of(&a[2]), scale: Field::of(&a[3]), m: Field::of(&a[4]), lse: Field::of(&a[5]), shift: Field::of(&a[6]), flag: Field::of(&a[7]), wide: Field::of(&a[8]), v: Field::of(&a[9]), n: Field::of(&a[10]), q: Field::of(&a[11]) };
         let got = drawn_36::reference::<32>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (37, |a| {
-        let args = drawn_37::Args {
-            tree: Field::of(&a[0]),
-            ids: Field::of(&a[1]),
-            flag: Field::of(&a[2]),
-            k: Field::of(&a[3]),
-            lse: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            v: Field::of(&a[6]),
-            worths: Field::of(&a[7]),
-            m: Field::of(&a[8]),
-            before: Field::of(&a[9]),
-            n: Field::of(&a[10]),
-            wide: Field::of(&a[11]),
-            q: Field::of(&a[12]),
-        };
+        let args = drawn_37::Args { tree: Field::of(&a[0]), ids: Field::of(&a[1]), flag: Field::of(&a[2]), k: Field::of(&a[3]), lse: Field::of(&a[4]), scale: Field::of(&a[5]), v: Field::of(&a[6]), worths: Field::of(&a[7]), m: Field::of(&a[8]), before: Field::of(&a[9]), n: Field::of(&a[10]), wide: Field::of(&a[11]), q: Field::of(&a[12]) };
         let got = drawn_37::reference::<f16, 32>(&args)?;
         Ok(vec![("lse", got.lse)])
     }),
     (38, |a| {
-        let args = drawn_38::Args {
-            shift: Field::of(&a[0]),
-            slopes: Field::of(&a[1]),
-            table: Field::of(&a[2]),
-            q: Field::of(&a[3]),
-            v: Field::of(&a[4]),
-            scale: Field::of(&a[5]),
-            o: Field::of(&a[6]),
-            before: Field::of(&a[7]),
-            lse: Field::of(&a[8]),
-            k: Field::of(&a[9]),
-        };
+        let args = drawn_38::Args { shift: Field::of(&a[0]), slopes: Field::of(&a[1]), table: Field::of(&a[2]), q: Field::of(&a[3]), v: Field::of(&a[4]), scale: Field::of(&a[5]), o: Field::of(&a[6]), before: Field::of(&a[7]), lse: Field::of(&a[8]), k: Field::of(&a[9]) };
         let got = drawn_38::reference::<f16, 128>(&args)?;
         Ok(vec![("o", got.o), ("lse", got.lse)])
     }),
     (39, |a| {
-        let args = drawn_39::Args {
-            o: Field::of(&a[0]),
-            v: Field::of(&a[1]),
-            n: Field::of(&a[2]),
-            table: Field::of(&a[3]),
-            m: Field::of(&a[4]),
-            wide: Field::of(&a[5]),
-            scale: Field::of(&a[6]),
-            k: Field::of(&a[7]),
-            q: Field::of(&a[8]),
-        };
+        let args = drawn_39::Args { o: Field::of(&a[0]), v: Field::of(&a[1]), n: Field::of(&a[2]), table: Field::of(&a[3]), m: Field::of(&a[4]), wide: Field::of(&a[5]), scale: Field::of(&a[6]), k: Field::of(&a[7]), q: Field::of(&a[8]) };
         let got = drawn_39::reference::<f16, 32, 80>(&args)?;
         Ok(vec![("o", got.o)])
     }),
