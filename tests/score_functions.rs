@@ -326,7 +326,23 @@ pub fn user<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values
             "`at` has no `colum`",
         ),
     ];
-    for (function, mask, want) in table {
+    let grows = "#[score_function] fn grow(x: i32) -> i32 { let y = x + x + x + x; y + y + y + y }";
+    let deep = "|at| grow(grow(grow(grow(at.col)))) > 3";
+    let more: &[(&str, &str, &str)] = &[
+        // Wrong where it is called for the third time, and right before.
+        (grows, deep, "too large once"),
+        (
+            "mod a { const N: i32 = 3; } mod b { const N: i32 = 5; }",
+            "|at| at.col < N",
+            "several items of this file are called `N`",
+        ),
+        (
+            "mod a { #[score_function] fn near(at: At) -> bool { true } } mod b { fn near() {} }",
+            "near",
+            "several items of this file are called `near`",
+        ),
+    ];
+    for (function, mask, want) in table.iter().chain(more) {
         let said =
             parse_file(&format!("{function}\n{}", kernel(mask)), None).map(|program| program.to_string());
         let said = said.expect_err(mask).to_string();

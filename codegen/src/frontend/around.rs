@@ -81,6 +81,8 @@ pub(super) enum Known {
     Beside(fn() -> ScoreFunction),
     /// A function that gives something of this type.
     Gives(Constant),
+    /// Several items of the same source file have the name, in modules of their own.
+    Several,
 }
 
 /// What a name can be of which nothing is known.
@@ -125,7 +127,7 @@ fn gather(items: &[syn::Item], known: &mut BTreeMap<String, Known>) {
     for item in items {
         match item {
             syn::Item::Const(item) if scalar_type(&item.ty).is_some() => {
-                known.insert(item.ident.to_string(), Known::Written(Rc::new(item.clone())));
+                add(known, &item.ident, Known::Written(Rc::new(item.clone())));
             }
             syn::Item::Fn(item) => {
                 let is_marked = item.attrs.iter().any(super::functions::is_mark);
@@ -133,7 +135,7 @@ fn gather(items: &[syn::Item], known: &mut BTreeMap<String, Known>) {
                     true => Known::Function(Rc::new(item.clone())),
                     false => Known::Unmarked,
                 };
-                known.insert(item.sig.ident.to_string(), function);
+                add(known, &item.sig.ident, function);
             }
             syn::Item::Mod(module) => {
                 module.content.iter().for_each(|(_, items)| gather(items, known));
@@ -141,6 +143,16 @@ fn gather(items: &[syn::Item], known: &mut BTreeMap<String, Known>) {
             _ => {}
         }
     }
+}
+
+/// Which of several items a name means, only the compiler of the file knows.
+fn add(known: &mut BTreeMap<String, Known>, name: &syn::Ident, item: Known) {
+    known.entry(name.to_string()).and_modify(|known| *known = Known::Several).or_insert(item);
+}
+
+/// What is said of such a name.
+pub(super) fn several(name: &str) -> String {
+    format!("several items of this file are called `{name}`, in modules of their own: give each another name")
 }
 
 /// A path as a name: `masks::causal`.

@@ -67,8 +67,8 @@ pub(super) struct Body<'a> {
     pub unknown: BTreeMap<String, Named>,
     /// The functions that are being read, each called by the one before it.
     pub calling: Vec<String>,
-    /// The functions that were read: what is wrong with one is said once.
-    pub read_functions: BTreeSet<String>,
+    /// Functions with something wrong that has been said.
+    pub wrong_functions: BTreeSet<String>,
     /// What the instance owns of each parameter that was asked for it.
     tiles: Vec<Option<(ValueId, TileType)>>,
     /// The axis that the loop runs over.
@@ -146,7 +146,7 @@ impl<'a> Body<'a> {
             around,
             unknown: BTreeMap::new(),
             calling: Vec::new(),
-            read_functions: BTreeSet::new(),
+            wrong_functions: BTreeSet::new(),
             tiles: vec![None; signature.params.len()],
             looped,
             is_loop_known: true,

@@ -1,9 +1,9 @@
 //! Expressions: names, literals, fields, casts, `if`; and what a kernel has none of.
 
-use super::around::{Known, Named, name_of};
+use super::around::{Known, Named, name_of, several};
 use super::body::Body;
 use super::diagnostics::{did_you_mean, listed};
-use super::scope::{Operand, Part};
+use super::scope::{Operand, Part, Scopes};
 use super::signature::{last_name, scalar_type};
 use crate::program::{Along, Axis, Expr, ParamId, ParamKind, ScalarType, UnaryOp, Vector};
 use syn::{Lit, Member};
@@ -176,7 +176,17 @@ impl Body<'_> {
                 let (expr, ty) = value.expr();
                 Some(Operand::Scalar(expr, ty))
             }
-            Known::Written(item) => Some(self.eval(&item.expr)),
+            Known::Written(item) => {
+                // It sees what stands around the kernel, and nothing of the kernel.
+                let scopes = std::mem::replace(&mut self.scopes, Scopes::of_function());
+                let value = self.eval(&item.expr);
+                self.scopes = scopes;
+                Some(value)
+            }
+            Known::Several => {
+                self.errors.push(path, several(&name_of(path)));
+                Some(Operand::Broken)
+            }
             Known::Function(_) | Known::Beside(_) | Known::Gives(_) | Known::Unmarked => None,
         }
     }

@@ -5,7 +5,7 @@
 //! score function may, and none comes back to itself.
 
 use super::arithmetic::Arithmetic;
-use super::around::{Around, Known, Named, name_of};
+use super::around::{Around, Known, Named, name_of, several};
 use super::body::{Body, MAX_EXPR, size};
 use super::diagnostics::{Errors, did_you_mean, listed};
 use super::dims::Dims;
@@ -157,7 +157,10 @@ impl Body<'_> {
                 let function = function();
                 match syn::parse_str::<syn::ItemFn>(function.source) {
                     Ok(item) => (Rc::new(item), Around::of(&function.around)),
-                    Err(_) => return Operand::Broken,
+                    Err(error) => {
+                        self.errors.push(path, format!("`{name}` cannot be read: {error}"));
+                        return Operand::Broken;
+                    }
                 }
             }
             Some(Known::Gives(value)) => return like(value.expr(), given),
@@ -168,6 +171,10 @@ impl Body<'_> {
                         "mark `{name}` with `#[score_function]`: then the compiler sees what it computes"
                     ),
                 );
+                return Operand::Broken;
+            }
+            Some(Known::Several) => {
+                self.errors.push(path, several(&name));
                 return Operand::Broken;
             }
             Some(Known::Value(_) | Known::Written(_)) => {
@@ -181,12 +188,11 @@ impl Body<'_> {
             self.errors.push(path, message);
             return Operand::Broken;
         }
-        let first = self.read_functions.insert(name.clone());
         let mut of_head = Errors::default();
         let head = head(&item, &mut of_head);
         if let Some(error) = of_head.take() {
             // It is said once of a function.
-            if first {
+            if self.wrong_functions.insert(name) {
                 self.errors.add(error);
             }
             return Operand::Broken;
@@ -222,7 +228,8 @@ impl Body<'_> {
         self.closure = closure;
         self.around = around;
         self.scopes = scopes;
-        if !first {
+        // So is what is wrong with its body; what is wrong here alone is said here.
+        if self.errors.count() > before && !self.wrong_functions.insert(name.clone()) {
             self.errors.forget_after(before);
         }
         match &result {
