@@ -435,7 +435,7 @@ fn the_picture_of_the_machine_code_is_what_it_was_drawn_from() {
 /// The machine code of somebody else's kernel: Triton's, from the emulator's corpus.
 #[test]
 fn what_a_foreign_kernel_costs() {
-    let line = "cost emulator/tests/data/corpus/flash_causal_hd64_sm80.ptx --head-dim 64 --json";
+    let line = "cost tests/emulator/data/corpus/flash_causal_hd64_sm80.ptx --head-dim 64 --json";
     let Some((document, status)) = json("what_a_foreign_kernel_costs", line) else { return };
     assert_eq!(status, Some(0));
     // Tiles of 64 rows on 4 warps and 32 columns: 16 scores of a lane, each of which it masks.

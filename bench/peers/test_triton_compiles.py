@@ -3,6 +3,7 @@
     cd bench && python3 -m unittest peers.test_triton_compiles
 """
 
+import multiprocessing
 import os
 import unittest
 
@@ -49,13 +50,36 @@ def shared_bytes(kernel, dtype: str, capability: int, constants: dict, warps: in
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options).metadata.shared
 
 
+#: What a process is to compile.
+ROWS: list[tuple] = []
+
+
+def of_row(number: int) -> int | str:
+    """Shared memory of a row, or why it does not compile."""
+    try:
+        return shared_bytes(*ROWS[number])
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
 @unittest.skipIf(triton is None, "triton is not installed")
 @unittest.skipIf(os.environ.get("TRITON_INTERPRET") == "1", "the interpreter compiles nothing")
 class Compiles(unittest.TestCase):
-    def check(self, kernel, dtype: str, capability: int, constants: dict, warps: int, stages: int) -> None:
-        with self.subTest(dtype=dtype, capability=capability, warps=warps, stages=stages, **constants):
-            shared = shared_bytes(kernel, dtype, capability, constants, warps, stages)
-            self.assertLessEqual(shared, SHARED[capability])
+    def setUp(self) -> None:
+        self.rows: list[tuple] = []
+
+    def check(self, *row: object) -> None:
+        """Compiles one more configuration, with all others of the test."""
+        self.rows.append(row)
+
+    def tearDown(self) -> None:
+        # A process for each core, which has the kernels by being forked: they cannot be sent.
+        with multiprocessing.get_context("fork").Pool(initializer=ROWS.extend, initargs=(self.rows,)) as pool:
+            said = pool.map(of_row, range(len(self.rows)), chunksize=1)
+        for (_, dtype, capability, constants, warps, stages), shared in zip(self.rows, said, strict=True):
+            with self.subTest(dtype=dtype, capability=capability, warps=warps, stages=stages, **constants):
+                self.assertIsInstance(shared, int)
+                self.assertLessEqual(shared, SHARED[capability])
 
     def test_prefill(self) -> None:
         for capability in SHARED:

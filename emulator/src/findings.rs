@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, FaultKind, Place, Trouble};
 use crate::sanitize::Sanitize;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::fmt;
 use std::mem::Discriminant;
 

@@ -6,8 +6,8 @@
 
 use crate::address::{GLOBAL_BASE, SHARED_WINDOW};
 use crate::host;
+use hashbrown::HashMap;
 use std::cell::UnsafeCell;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What cannot be done with global memory from the host.

@@ -6,7 +6,7 @@ use crate::address::FUNCTION_WINDOW;
 use crate::program::{ALWAYS, Constant, Op, Parameter, Reg, Region, StackOp, Touch};
 use flashpage_ptx::ast::{Function, Init, Item, Linkage, Module, Name, Operand, Statement, Variable};
 use flashpage_ptx::words::{Opcode, Space, Type};
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 /// What a caller must know of a function.
 #[derive(Clone, Debug)]

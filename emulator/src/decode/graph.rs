@@ -7,7 +7,7 @@
 use super::function::{FunctionAddresses, callee_name};
 use flashpage_ptx::ast::{Init, Item, Module, Name, Operand, Statement};
 use flashpage_ptx::words::Opcode;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 /// Functions of the runtime that the emulator has itself.
 pub(super) const RUNTIME: [&str; 2] = ["vprintf", "__assertfail"];

@@ -28,7 +28,7 @@ use crate::program::{CARRY, Condition, Constant, Inst, Op, Pred, Program, Reg, T
 use flashpage_ptx::ParseError;
 use flashpage_ptx::ast::{self, Function, Instruction, Name};
 use flashpage_ptx::words::{Opcode, Space, Special, Type, Word};
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 pub use function::FunctionTable;
 pub(crate) use function::{variable_align, variable_bytes};

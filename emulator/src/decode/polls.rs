@@ -7,7 +7,8 @@
 
 use crate::address::Space;
 use crate::program::{Op, Program, Strength, Touch};
-use std::collections::{BTreeSet, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
 
 /// Instructions that are looked at in all, for one program.
 const STEPS: usize = 1 << 20;

@@ -5,7 +5,7 @@ use super::graph::Graph;
 use flashpage_ptx::ParseError;
 use flashpage_ptx::ast::{Function, Item, Module, Name, Variable};
 use flashpage_ptx::words::Space;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// See the file's head. Numbers are those of the module's items, but for variables in global and constant memory, which
 /// are numbered among themselves.

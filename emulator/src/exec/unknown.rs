@@ -7,7 +7,7 @@
 use crate::alu::lanes::LANES;
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::{Program, Touch};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// The load that brought what nobody wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

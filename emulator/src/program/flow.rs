@@ -1,7 +1,7 @@
 //! Where control goes after an instruction, within one function: calls come back, and what a `ret` leads to is not said.
 
 use super::{Inst, Op, Program, TRUE, Touch};
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 impl Inst {
     /// Calls `each` with every instruction that may come next.
@@ -40,7 +40,7 @@ impl Program {
     /// Whether control may get from one instruction to another, or to itself; `steps` are taken off as it is looked for,
     /// and no answer is found once they are spent.
     pub fn reaches(&self, from: u32, to: u32, steps: &mut usize) -> Option<bool> {
-        let mut seen = HashSet::from([from]);
+        let mut seen: HashSet<u32> = HashSet::from([from]);
         let mut open = vec![from];
         while let Some(pc) = open.pop() {
             if pc == to {

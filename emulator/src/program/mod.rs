@@ -16,7 +16,7 @@ use crate::alu::lanes::{MaskFn, RowFn};
 use crate::alu::video::{Video, VideoMad};
 use flashpage_ptx::ast::Axis;
 use flashpage_ptx::words::{Opcode, Special};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 pub use call::*;
 pub use matrix::*;

@@ -12,7 +12,7 @@ pub use products::WgmmaFactor;
 
 use crate::ast::*;
 use crate::words::{Opcode, Space, Special, Type, Word};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// A register with its type. Cheap to clone.

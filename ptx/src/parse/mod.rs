@@ -13,7 +13,7 @@ mod declare;
 
 use crate::ast::{Item, Linkage, Module, Name};
 use crate::lex::{Kind, Token, lex};
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The first thing in a text that is not PTX as this crate knows it.

@@ -12,7 +12,7 @@ mod requires;
 
 use crate::ast::*;
 use crate::words::{Opcode, Space, Type};
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::fmt;
 
 /// Something wrong with a module.

@@ -36,7 +36,7 @@
 
 use crate::program::{Constant, Inst, Op, Program, Reg, TRUE, Touch, WarpgroupProduct};
 use flashpage_ptx::words::Opcode;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 /// Instructions that are looked at for one question; then the answer is no.
 const STEPS: usize = 1 << 16;

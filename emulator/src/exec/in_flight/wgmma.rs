@@ -14,7 +14,8 @@ use super::assembler::Assembler;
 use crate::exec::policy::{AsyncPolicy, Landing};
 use crate::exec::unknown::Unknown;
 use crate::program::{LeftMatrix, Program, Reg, WarpgroupProduct};
-use std::collections::{HashSet, VecDeque};
+use hashbrown::HashSet;
+use std::collections::VecDeque;
 
 /// A warp's rows of A, byte by byte.
 pub(crate) type LeftRows = [[u8; WarpgroupProduct::DEEP]; WarpgroupProduct::ROWS];

@@ -23,7 +23,7 @@ use super::shadow::{Cell, Memory, Shadow, WORD};
 use super::stamp::{Last, Proxy, Stamp};
 use crate::address::RANK_SHIFT;
 use crate::program::Strength;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Two accesses that nothing orders.
 #[derive(Clone, Copy, Debug)]
@@ -304,14 +304,24 @@ impl Races {
             self.asked = Asked { by: made.record, ..Asked::default() };
         }
         let mut byte = range.start;
+        // Neighbours mostly were accessed together, and what one of them remembers all do.
+        let mut before: Option<(Cell, Cell)> = None;
         while byte < range.end {
             let at = address + (byte - range.start) as u32;
             let word = byte / WORD;
             let end = range.end.min((word + 1) * WORD);
             match self.shadows[rank].words[word] {
                 (cell, 0) if end - byte == WORD => {
-                    let memory = next(self, cell, at)?;
-                    self.shadows[rank].words[word].0.remember(memory);
+                    let after = match before {
+                        Some((same, after)) if same == cell => after,
+                        _ => {
+                            let mut after = cell;
+                            after.remember(next(self, cell, at)?);
+                            before = Some((cell, after));
+                            after
+                        }
+                    };
+                    self.shadows[rank].words[word].0 = after;
                 }
                 _ => self.each_byte(rank, byte..end, at, &mut next)?,
             }

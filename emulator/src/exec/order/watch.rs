@@ -10,7 +10,7 @@ use crate::exec::Result;
 use crate::fault::{FaultKind, Place, Trouble};
 use crate::program::Strength;
 use crate::sanitize::Sanitize;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// See the file's head.
 pub(crate) struct Watch {

@@ -17,7 +17,7 @@ use super::warp::Warp;
 use crate::address::{Space, resolve};
 use crate::exec::lanes;
 use crate::program::{Address, Program};
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 /// What one instruction did, over all warps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use crate::exec::order::{Agent, View};
 use crate::program::PENDING_BITS;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// The most arrivals, and bytes of transactions, that an object counts.
 const LARGEST: i64 = (1 << 20) - 1;

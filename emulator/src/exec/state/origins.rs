@@ -4,8 +4,8 @@ use super::warp::Warp;
 use crate::address::{Space, resolve};
 use crate::exec::request::Request;
 use crate::exec::unknown::Origin;
+use hashbrown::HashMap;
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// Where values in shared memory came from of which not all is known, word by word: it is a load before they were stored
 /// there.
