@@ -92,12 +92,35 @@ impl Attention {
             || conditions.into_iter().any(is_table)
     }
 
-    /// Whether what is made of each score takes registers that a schedule has to leave: for what is read, or for the words of a random
-    /// number.
-    pub fn needs_room(&self) -> bool {
+    /// How many times a schedule has to make room for what is made of each score: for what is read, for the words of a random number,
+    /// for all that a long expression has on its way.
+    pub fn room(&self) -> usize {
+        /// Instructions a score that the tiles of the tables have no registers for.
+        const MUCH: usize = 30;
+        let maps = || self.scores.iter().map(ScoreOp::expr).chain(&self.weights);
+        let conditions = || self.keep.iter().filter(|_| !self.seen.exact);
         let draws = |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Random(_)));
-        let maps = self.scores.iter().map(ScoreOp::expr).chain(&self.weights);
-        self.reads_by_column() || maps.into_iter().any(draws)
+        // A vector of which a condition reads a number for each column is one more for each of them.
+        let mut read = Vec::new();
+        for expr in maps().chain(conditions()) {
+            expr.any(&mut |e| {
+                if let Expr::Index(vector, at) = e {
+                    read.extend((!at.is_row_only() && !read.contains(vector)).then_some(*vector));
+                }
+                false
+            });
+        }
+        let reads = self.reads_by_column() || read.len() > usize::from(!self.is_placed());
+        let effort: usize = maps().chain(conditions()).map(Expr::effort).sum();
+        usize::from(reads || maps().any(draws) || effort >= MUCH) + usize::from(effort >= 2 * MUCH)
+    }
+
+    /// Whether maps ask where a score stands.
+    pub fn is_placed(&self) -> bool {
+        let of_place =
+            |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Query | Expr::Head | Expr::Col));
+        let of_scores = |op: &ScoreOp| matches!(op, ScoreOp::Map(expr) if of_place(expr));
+        self.scores.iter().any(of_scores) || self.weights.iter().any(of_place)
     }
 
     /// Whether maps may put a number in a score's place, or add one to it, that is so large that one more or less is lost in it:

@@ -43,6 +43,27 @@ impl Expr {
         self.any(&mut |e| matches!(e, Expr::Index(..) | Expr::At(..)) && !e.is_row_only())
     }
 
+    /// Instructions, roughly, that make it of one score: of all that is not the same for a whole row.
+    pub fn effort(&self) -> usize {
+        if self.is_row_only() {
+            return 0;
+        }
+        let (own, of): (usize, Vec<&Expr>) = match self {
+            Expr::Index(_, at) => (4, vec![at]),
+            Expr::At(_, at) => (4, at.iter().collect()),
+            Expr::Random(names) => (40, names.iter().collect()),
+            Expr::Unary(UnaryOp::Sin | UnaryOp::Cos, a) => (16, vec![a]),
+            Expr::Unary(_, a) => (1, vec![a]),
+            Expr::Binary(BinaryOp::RemEuclid | BinaryOp::DivEuclid, a, b) => (8, vec![a, b]),
+            Expr::Binary(BinaryOp::Div | BinaryOp::Rem, a, b) if b.is_constant() => (4, vec![a]),
+            Expr::Binary(BinaryOp::Div | BinaryOp::Rem, a, b) => (6, vec![a, b]),
+            Expr::Binary(_, a, b) => (1, vec![a, b]),
+            Expr::Select(c, a, b) => (1, vec![c, a, b]),
+            _ => (0, Vec::new()),
+        };
+        own + of.into_iter().map(Expr::effort).sum::<usize>()
+    }
+
     /// Whether a number that nothing bounds stands here for a score, or is added to one. What is computed of several numbers is
     /// not taken to be one of these.
     pub fn may_be_huge(&self) -> bool {

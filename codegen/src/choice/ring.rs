@@ -100,20 +100,21 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
         // There is no maximum that could have grown.
         ring.sizes.rescale = Rescale::Always;
     }
-    if attention.needs_room() {
-        ring.sizes = with_room_for_reads(ring.sizes);
+    for _ in 0..attention.room() {
+        ring.sizes = with_room(ring.sizes);
     }
     tuned(ring, &spec.tuning).map(Some)
 }
 
-/// Sizes that leave registers for what is read for each score: a block less on a multiprocessor, or half the columns where a
-/// thread has as many as there can be.
-fn with_room_for_reads(sizes: Sizes) -> Sizes {
-    let Sizes { cols, warps, blocks_per_sm, .. } = sizes;
+/// Sizes that leave more registers for what is made of each score: a block less on a multiprocessor, or half the columns where a
+/// thread has as many as there can be, with half the warps where so many copy more than that.
+fn with_room(sizes: Sizes) -> Sizes {
+    let Sizes { rows, cols, warps, blocks_per_sm, split, .. } = sizes;
     let registers = REGISTERS / (32 * warps * (blocks_per_sm as usize).max(1));
     match blocks_per_sm {
         2.. if registers < MOST_REGISTERS => Sizes { blocks_per_sm: blocks_per_sm - 1, ..sizes },
         _ if cols / 2 >= least_cols(warps) => Sizes { cols: cols / 2, ..sizes },
+        _ if warps > 4 && split == 1 => Sizes { rows: rows / 2, cols: cols / 2, warps: warps / 2, ..sizes },
         _ => sizes,
     }
 }

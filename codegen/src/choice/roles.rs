@@ -3,10 +3,10 @@
 
 use super::row::{MaskClass, RolesRow, both, pair};
 use super::{LATENT, MAX_STAGES, ScheduleError, f32_roles_table, in_keys, roles_table, row_among};
-use crate::analysis::attention::{Attention, ScoreOp};
+use crate::analysis::attention::Attention;
 use crate::analysis::bounds::Interval;
 use crate::layout::swizzle::PERIOD;
-use crate::program::{DType, Expr};
+use crate::program::DType;
 use crate::schedule::{
     KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
 };
@@ -25,13 +25,9 @@ pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 impl MaskClass {
     /// The class of a recognised program, and the one that it counts for where the first has no row.
     pub fn of(attention: &Attention) -> [MaskClass; 2] {
-        let of_place =
-            |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Query | Expr::Head | Expr::Col));
-        let placed = attention.scores.iter().any(|op| matches!(op, ScoreOp::Map(expr) if of_place(expr)))
-            || attention.weights.iter().any(of_place);
         let by_mask = if attention.seen == Interval::ALL { MaskClass::Full } else { MaskClass::Bounded };
         let own = match () {
-            () if placed => MaskClass::Placed,
+            () if attention.is_placed() => MaskClass::Placed,
             () if attention.has_conditions() => MaskClass::Conditions,
             () => by_mask,
         };
@@ -73,8 +69,8 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
         // There is no maximum that could have grown.
         roles.sizes.rescale = Rescale::Always;
     }
-    if attention.needs_room() {
-        roles.sizes = with_room_for_reads(roles.sizes);
+    for _ in 0..room(spec, attention, roles.sizes) {
+        roles.sizes = with_room(roles.sizes);
     }
     // Lanes that copy row by row look every row up, and do not care for blocks.
     let block_size = spec.block_size.filter(|_| attention.table.is_some() && !roles.splits());
@@ -185,10 +181,22 @@ impl Roles {
     }
 }
 
-/// Sizes that leave registers for what is read for each score: two consumers at most, or two thirds of the columns. Of a bias
+/// How many times to make room for what is made of each score. A planned kernel has its item's range of columns to keep as well: at
+/// head_dim 64 ptxas has been seen to spill 16 and 20 bytes of a map under a window where three consumers are, and 60 of what is long
+/// for any tile.
+fn room(spec: &Spec, attention: &Attention, sizes: Sizes) -> usize {
+    let room = attention.room();
+    let is_tight = match room {
+        0 => sizes.warps > 2 * WARPGROUP_WARPS && !attention.scores.is_empty() && attention.seen.lo.is_some(),
+        _ => room > 1,
+    };
+    room + usize::from(spec.work.is_planned() && is_tight)
+}
+
+/// Sizes that leave more registers for what is made of each score: two consumers at most, or two thirds of the columns. Of a bias
 /// three consumers spill 340 bytes at head_dim 64, and two at head_dim 128 spill 80 with 128 columns; with these sizes neither
 /// does, nor buckets of distances, which take a logarithm.
-fn with_room_for_reads(sizes: Sizes) -> Sizes {
+fn with_room(sizes: Sizes) -> Sizes {
     if sizes.warps > 2 * WARPGROUP_WARPS && sizes.split == 1 {
         return Sizes { rows: 2 * WARPGROUP_ROWS, warps: 2 * WARPGROUP_WARPS, ..sizes };
     }

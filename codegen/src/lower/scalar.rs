@@ -606,7 +606,7 @@ impl Expr {
     }
 
     /// A literal.
-    pub(super) fn is_constant(&self) -> bool {
+    pub(crate) fn is_constant(&self) -> bool {
         matches!(self, Expr::Int(_) | Expr::Float(_) | Expr::Bool(_))
     }
 }
