@@ -161,29 +161,58 @@ pub(super) fn name_of(path: &syn::Path) -> String {
     segments.join("::")
 }
 
-/// Most names whose types are guessed: every one makes three times as many guesses.
-const MOST_GUESSED: usize = 6;
+/// Most names of which all types are tried together: every one makes three times as many guesses.
+const MOST_TOGETHER: usize = 6;
 
-/// Something of each type for each of these, one after the other; nothing where they are too many.
-pub(super) fn guesses(names: &BTreeMap<String, Named>) -> Vec<Around> {
-    let types = [Constant::I32(1), Constant::F32(1.0), Constant::Bool(true)];
-    if names.len() > MOST_GUESSED {
-        return Vec::new();
+/// Something of each type.
+const TYPES: [Constant; 3] = [Constant::I32(1), Constant::F32(1.0), Constant::Bool(true)];
+
+/// A guess at what names stand for of which nothing is known: a type for each.
+#[derive(Clone)]
+pub(super) struct Guess<'n> {
+    names: &'n BTreeMap<String, Named>,
+    types: Vec<Constant>,
+}
+
+impl<'n> Guess<'n> {
+    /// Integers, all of them.
+    pub(super) fn first(names: &'n BTreeMap<String, Named>) -> Guess<'n> {
+        Guess { names, types: vec![TYPES[0]; names.len()] }
     }
-    let mut all: Vec<BTreeMap<String, Known>> = vec![BTreeMap::new()];
-    for (name, named) in names {
-        let with = |before: &BTreeMap<String, Known>, ty: Constant| {
-            let mut known = before.clone();
-            let guess = match named {
-                Named::Constant => Known::Value(ty),
-                Named::Function => Known::Gives(ty),
-            };
-            known.insert(name.clone(), guess);
-            known
+
+    /// All there are, one after the other; nothing where they are too many.
+    pub(super) fn all(names: &'n BTreeMap<String, Named>) -> Option<Vec<Guess<'n>>> {
+        if names.len() > MOST_TOGETHER {
+            return None;
+        }
+        let mut all: Vec<Vec<Constant>> = vec![Vec::new()];
+        for _ in names {
+            let with = |before: &[Constant], ty: Constant| [before, &[ty]].concat();
+            all = all.iter().flat_map(|before| TYPES.map(|ty| with(before, ty))).collect();
+        }
+        Some(all.into_iter().map(|types| Guess { names, types }).collect())
+    }
+
+    /// Those that differ from this one in one name.
+    pub(super) fn beside(&self) -> impl Iterator<Item = Guess<'n>> {
+        (0..self.types.len()).flat_map(move |place| {
+            TYPES.map(|ty| {
+                let mut other = self.clone();
+                other.types[place] = ty;
+                other
+            })
+        })
+    }
+
+    /// What is known then.
+    pub(super) fn around(&self) -> Around {
+        let known = |named: &Named, ty: Constant| match named {
+            Named::Constant => Known::Value(ty),
+            Named::Function => Known::Gives(ty),
         };
-        all = all.iter().flat_map(|before| types.map(|ty| with(before, ty))).collect();
+        let names = self.names.iter().zip(&self.types);
+        Around(Rc::new(names.map(|((name, named), ty)| (name.clone(), known(named, *ty))).collect()))
     }
-    all.into_iter().map(|known| Around(Rc::new(known))).collect()
 }
 
 #[cfg(test)]
@@ -219,10 +248,19 @@ pub fn user<T: Element, const D: usize>(q: Query<T, D>, k: Keys<T, D>, v: Values
         let item: syn::ItemFn = syn::parse_str(KERNEL).unwrap();
         let read = parse_for_host(&item, Purpose::Launch).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(read.around, ["IS_FULL", "SCALE", "WINDOW"]);
+        // Of many names as well.
+        let names: Vec<String> = (1..=12).map(|number| format!("LIMIT_{number}")).collect();
+        let sum = names.join(" * WEIGHT * 2.0 + x * ");
+        let many = KERNEL.replace("* SCALE).mask", &format!("* SCALE).map(|x, _| x * {sum} - x).mask"));
+        let read = parse_for_host(&syn::parse_str(&many).unwrap(), Purpose::Launch);
+        assert_eq!(read.unwrap_or_else(|error| panic!("{error}")).around.len(), 3 + 12 + 1);
         // What is wrong besides is all that is said.
         let wrong: syn::ItemFn =
             syn::parse_str(&KERNEL.replace("softmax.finish(acc)", "softmax.finsih(acc)")).unwrap();
-        let said = parse_for_host(&wrong, Purpose::Launch).err().map(|error| error.into_iter().count());
-        assert_eq!(said, Some(1));
+        let many_wrong = syn::parse_str(&many.replace("softmax.finish(acc)", "softmax.finsih(acc)")).unwrap();
+        for wrong in [wrong, many_wrong] {
+            let said = parse_for_host(&wrong, Purpose::Launch).err().map(|error| error.into_iter().count());
+            assert_eq!(said, Some(1));
+        }
     }
 }

@@ -82,8 +82,9 @@ pub use around::{Constant, Outer, ScoreFunction};
 pub use purpose::Purpose;
 
 use crate::program::Program;
-use around::{Around, Named};
-use proc_macro2::Span;
+use around::{Around, Guess, Named};
+use proc_macro2::{LineColumn, Span};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use written::Written;
@@ -148,23 +149,54 @@ fn guessing<R>(
         Ok((read, arithmetic)) => return Ok(ForHost { read, arithmetic, around: Vec::new() }),
         Err(refused) => refused,
     };
-    // That with the fewest mistakes is what was meant.
-    let count = |refused: &Refused| refused.error.clone().into_iter().count();
     let mut names = BTreeMap::new();
     // What is not read for one name that nothing explains may hold another.
     while least.unknown.keys().any(|name| !names.contains_key(name)) {
         names.append(&mut least.unknown);
-        for guess in around::guesses(&names) {
-            match read_with(&guess) {
-                Ok((read, arithmetic)) => {
-                    return Ok(ForHost { read, arithmetic, around: names.into_keys().collect() });
-                }
-                Err(other) if count(&other) < count(&least) || !other.unknown.is_empty() => least = other,
-                Err(_) => {}
+        match with_types(&names, least, &read_with) {
+            Ok((read, arithmetic)) => {
+                return Ok(ForHost { read, arithmetic, around: names.into_keys().collect() });
             }
+            Err(other) => least = other,
         }
     }
     Err(least.error)
+}
+
+/// Reads with the types of names with which nothing is wrong: of few names all are tried, of many one is changed after the other. Where
+/// something is wrong with all, that with the fewest mistakes is what was meant.
+fn with_types<R>(
+    names: &BTreeMap<String, Named>,
+    mut least: Refused,
+    read_with: impl Fn(&Around) -> Result<(R, Arithmetic), Refused>,
+) -> Result<(R, Arithmetic), Refused> {
+    if let Some(all) = Guess::all(names) {
+        for guess in all {
+            match read_with(&guess.around()) {
+                Ok(read) => return Ok(read),
+                Err(other) if other.count() < least.count() || !other.unknown.is_empty() => least = other,
+                Err(_) => {}
+            }
+        }
+        return Err(least);
+    }
+    let mut best = Guess::first(names);
+    least = match read_with(&best.around()) {
+        Ok(read) => return Ok(read),
+        Err(refused) => refused,
+    };
+    while least.unknown.is_empty() {
+        let better = best.beside().find_map(|guess| match read_with(&guess.around()) {
+            Err(other) if other.unknown.is_empty() && other.wrong() >= least.wrong() => None,
+            read => Some((guess, read)),
+        });
+        match better {
+            Some((_, Ok(read))) => return Ok(read),
+            Some((guess, Err(other))) => (best, least) = (guess, other),
+            None => break,
+        }
+    }
+    Err(least)
 }
 
 /// Reads one kernel function of any form, for the host run and the reference: what is returned is well-typed, and may
@@ -186,6 +218,18 @@ fn kernel_with(item: &syn::ItemFn, around: &Around) -> Result<Program, syn::Erro
 struct Refused {
     error: syn::Error,
     unknown: BTreeMap<String, Named>,
+}
+
+impl Refused {
+    fn count(&self) -> usize {
+        self.error.clone().into_iter().count()
+    }
+
+    /// How far from right: by mistakes, and of as many by how late the first of them comes.
+    fn wrong(&self) -> (usize, Reverse<Option<LineColumn>>) {
+        let first = self.error.clone().into_iter().map(|error| error.span().start()).min();
+        (self.count(), Reverse(first))
+    }
 }
 
 impl From<syn::Error> for Refused {
