@@ -51,6 +51,8 @@ pub fn report(what: &str, tried: usize, failures: &[String]) {
     // Past the harness, which keeps what a passing test prints to itself.
     let mut terminal = std::io::stderr();
     let _ = std::io::Write::write_fmt(&mut terminal, format_args!("{what}: {tried} tried\n"));
-    assert!(tried > 0, "{what}: nothing was tried");
+    // One kernel that was asked for need not be what a test is about.
+    let is_one = std::env::var_os("FLASHPAGE_USER_KERNEL").is_some();
+    assert!(tried > 0 || is_one, "{what}: nothing was tried");
     assert!(failures.is_empty(), "{} of {tried}:\n{}", failures.len(), failures.join("\n\n"));
 }
