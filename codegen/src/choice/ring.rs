@@ -7,7 +7,7 @@ use super::{LATENT, MAX_STAGES, ScheduleError, f32_table, in_keys, list, ring_ta
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::{Bound, Interval};
 use crate::layout::swizzle::PERIOD;
-use crate::program::{DType, Expr};
+use crate::program::DType;
 use crate::schedule::{Products, QueryIn, REGISTERS, Rescale, Ring, Sizes, Tuning, ValuesIn};
 use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
 
@@ -30,17 +30,18 @@ impl Carries {
             return Carries::Conditions;
         }
         let odd_blocks = attention.table.is_some() && spec.block_size.is_some_and(|n| !n.is_power_of_two());
-        let of_place =
-            |expr: &Expr| expr.any(&mut |e| matches!(e, Expr::Row | Expr::Query | Expr::Head | Expr::Col));
-        let rows =
-            attention.scores.iter().any(|op| of_place(op.expr())) || attention.weights.iter().any(of_place);
         let tight = matches!(spec.head_dim.larger(), 112 | 128)
             && spec.shape == ShapeClass::Prefill
             && !fits_tightly(spec, attention, kept);
         // Tiles of two widths: a thread has a place in each.
         let two_widths = spec.head_dim.qk != spec.head_dim.v;
         let small_blocks = attention.table.is_some() && small_blocks_are_too_much(spec);
-        let rows = rows || odd_blocks || tight || two_widths || halves_are_too_much(spec) || small_blocks;
+        let rows = attention.is_placed()
+            || odd_blocks
+            || tight
+            || two_widths
+            || halves_are_too_much(spec)
+            || small_blocks;
         if rows { Carries::Rows } else { Carries::Little }
     }
 }

@@ -146,7 +146,7 @@ fn kernels_do_not_spill() {
 fn exponentials_come_before_the_wait() {
     let Some(verdicts) = tools("exponentials_come_before_the_wait", "pinned.txt") else { return };
     let mut rows = rows(&[Arch::Sm90a], Tuning { overlap: Some(Overlap::Pinned), ..Tuning::default() });
-    // Products of f32 are no wgmma, and there is no wait to be before. What a plan adds stands outside the loop.
+    // Products of f32 are no wgmma, and there is no wait to be before. Planned kernels have no record yet.
     rows.retain(|row| row.spec.dtype != DType::F32 && !row.spec.work.is_planned());
     let failures = failures(&rows, |row| {
         let verdict = verdicts.of(&row.compile()?).map_err(|error| error.to_string())?;
