@@ -99,8 +99,9 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// From the arguments of a launch of `program`, one for each parameter, where its head dimensions are `dims`.
-    pub fn of<T: Element>(
+    /// From the arguments of a launch of `program`, one for each parameter, where its head dimensions are `dims`. Queries are of
+    /// `T`, keys and values of `C`.
+    pub fn of<T: Element, C: Element>(
         program: &Program,
         arguments: &[Argument<'_>],
         dims: &[usize],
@@ -121,7 +122,10 @@ impl Shapes {
             match argument {
                 Argument::Ragged(_) if matches!(param.kind, ParamKind::Vector(_)) => {}
                 Argument::Ragged(ragged) => {
-                    typed::<T>(&param.name, ragged.tensor)?;
+                    match param.kind {
+                        ParamKind::Query => typed::<T>(&param.name, ragged.tensor)?,
+                        _ => typed::<C>(&param.name, ragged.tensor)?,
+                    }
                     let [tokens, heads] = leading(&param.name, ragged.tensor, width)?;
                     if param.kind == ParamKind::Query {
                         let starts = starts(ragged.starts);
@@ -143,7 +147,7 @@ impl Shapes {
                     }
                 }
                 Argument::Pool(pool) => {
-                    typed::<T>(&param.name, pool.tensor)?;
+                    typed::<C>(&param.name, pool.tensor)?;
                     let shape = pool_shape(&param.name, pool, width)?;
                     shapes.share_kv_heads(&param.name, pool.tensor, shape.kv_heads)?;
                 }
@@ -380,7 +384,7 @@ fn rank(param: &str, tensor: &Tensor, takes: &str) -> HostRunError {
     HostRunError::Shape { param: param.to_string(), shape: tensor.shape().to_vec(), takes: takes.to_string() }
 }
 
-/// The elements, exactly: every 16-bit value is an f32.
+/// The elements, exactly: every value of 16 or 8 bits is an f32.
 fn download<T: Element>(tensor: &Tensor) -> Result<Vec<T>, HostRunError> {
     Ok(tensor.to_f32_vec()?.into_iter().map(T::from_f32).collect())
 }

@@ -199,6 +199,35 @@ pub fn latent_attention<T: Element, const D: usize, const E: usize>(
     lse.store(softmax.lse());
 }
 
+/// Causal attention over a paged KV cache whose elements may have 8 bits where the queries have 16, in a sliding window (`i32::MAX`
+/// for none). What is stored is multiplied by a scale for each KV head of each sequence, one for keys and one for values.
+#[attention_kernel]
+pub fn scaled_paged_attention<T: Element, C: Element, const D: usize, const E: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<C, D>,
+    v: PagedValues<C, E>,
+    table: BlockTable,
+    o: Output<T, E>,
+    lse: RowOutput,
+    k_scales: KvScales,
+    v_scales: KvScales,
+    scale: f32,
+    window: i32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let s = dot(q, k.gather(table, cols).t());
+        let s = s.map(|x, at| x * (scale * k_scales[at.kv_head]));
+        let s = s.mask(|at| at.col <= at.row && at.row - at.col < window);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc).map(|x, at| x * v_scales[at.kv_head]));
+    lse.store(softmax.lse());
+}
+
 /// A kernel of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Stock {
@@ -244,6 +273,11 @@ pub fn catalogue() -> &'static [Stock] {
             name: "latent_attention",
             doc: "causal multi-head latent attention (MLA) over a paged cache",
             program: latent_attention::program,
+        },
+        Stock {
+            name: "scaled_paged_attention",
+            doc: "causal attention over a paged KV cache of 8 or 16 bits with scales, in a sliding window",
+            program: scaled_paged_attention::program,
         },
     ]
 }

@@ -68,9 +68,9 @@ pub mod prelude {
     pub use crate::dsl::tables::*;
     pub use crate::dsl::vectors::*;
     pub use crate::dsl::{
-        At, BlockTable, ColOutput, ColVector, Cols, Dim, Element, Input, KeyOutput, Keys, One, OnlineSoftmax,
-        Output, PagedKeys, PagedValues, Query, RowInput, RowOutput, RowVector, Rows, Tile, Values, bf16, dot,
-        f16, select,
+        At, BlockTable, ColOutput, ColVector, Cols, Dim, E4m3, E5m2, Element, Input, KeyOutput, Keys, One,
+        OnlineSoftmax, Output, PagedKeys, PagedValues, Query, RowInput, RowOutput, RowVector, Rows, Tile,
+        Values, bf16, dot, f16, select,
     };
     pub use crate::runtime::args::BlockTable as DeviceBlockTable;
     pub use crate::runtime::{

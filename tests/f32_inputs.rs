@@ -109,6 +109,7 @@ fn families_are_chosen() {
         let spec = Spec {
             arch,
             dtype,
+            kv_dtype: dtype,
             output: dtype,
             head_dim,
             block_size: Some(16),

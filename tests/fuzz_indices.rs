@@ -319,6 +319,7 @@ fn arguments(device: &Device, drawn: &Drawn, program: &Program) -> Arguments {
                 let whole = match along {
                     Along::Heads => *q_heads,
                     Along::Sequences => lens.len(),
+                    Along::KvHeads => unreachable!("no drawn program reads scales"),
                     Along::Queries => lens.iter().map(|pair| pair.0).sum(),
                     Along::Keys => {
                         let mut own: Vec<i32> = lens.iter().map(|pair| pair.1 as i32).collect();

@@ -50,9 +50,11 @@ fn spec(program: &Program, arch: Arch, shape: ShapeClass, work: Work, index: usi
         Generic::Fixed(dtype) => *dtype,
         Generic::Open(_) => [DType::F16, DType::Bf16][index % 2],
     };
+    let stored = program.kv_types(dtype);
     Spec {
         arch,
         dtype,
+        kv_dtype: stored[index / 4 % stored.len()],
         output: program.output_type(dtype),
         head_dim: program.with_fixed(dims[index % dims.len()]),
         block_size: paged.then(|| BLOCK_SIZES[index / 2 % BLOCK_SIZES.len()]),
@@ -147,8 +149,8 @@ fn of_f32() -> Vec<Entry> {
                 let arch = ARCHS[number / 9 % ARCHS.len()];
                 let tuning = Tuning { f32_products: Some(f32_products), ..Tuning::default() };
                 let of_16_bits = spec(program, arch, shape, work, number);
-                let (dtype, output) = (DType::F32, DType::F32);
-                let spec = Spec { dtype, output, head_dim: head_dim.into(), tuning, ..of_16_bits };
+                let (dtype, kv_dtype, output) = (DType::F32, DType::F32, DType::F32);
+                let spec = Spec { dtype, kv_dtype, output, head_dim: head_dim.into(), tuning, ..of_16_bits };
                 entries.push(Entry { name: format!("{arch}"), program: program.clone(), spec });
             }
         }

@@ -86,6 +86,7 @@ fn every_mutant_of_a_planned_kernel_is_caught() {
             let spec = Spec {
                 arch: Arch::Sm80,
                 dtype: problem.dtype,
+                kv_dtype: problem.dtype,
                 output: problem.dtype,
                 head_dim: problem.head_dim,
                 block_size: Some(problem.block_size),
@@ -149,6 +150,7 @@ fn every_mutant_of_a_programmatic_launch_is_caught() {
             let spec = Spec {
                 arch: Arch::Sm90a,
                 dtype: problem.dtype,
+                kv_dtype: problem.dtype,
                 output: problem.dtype,
                 head_dim: problem.head_dim,
                 block_size: Some(problem.block_size),

@@ -16,6 +16,7 @@ fn spec(dtype: DType, head_dim: impl Into<HeadDim>, block_size: Option<usize>, s
     Spec {
         arch: Arch::Sm80,
         dtype,
+        kv_dtype: dtype,
         output: dtype,
         head_dim: head_dim.into(),
         block_size,

@@ -227,6 +227,7 @@ fn every_pair_assembles() {
         let spec = Spec {
             arch: *arch,
             dtype: DType::F16,
+            kv_dtype: DType::F16,
             output: DType::F16,
             head_dim: *head_dim,
             block_size: (turn % 2 == 1).then_some(16),
@@ -293,6 +294,7 @@ fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
         let spec = Spec {
             arch: *arch,
             dtype: DType::Bf16,
+            kv_dtype: DType::Bf16,
             output: DType::Bf16,
             head_dim: (*head_dim).into(),
             block_size: (cache == Cache::Paged).then_some(16),
@@ -566,6 +568,7 @@ fn the_schedule_table_says_what_is_so() {
         let spec = Spec {
             arch: *arch,
             dtype: *dtype,
+            kv_dtype: *dtype,
             output: *dtype,
             head_dim: *head_dim,
             block_size: paged.then_some(16),
@@ -625,6 +628,7 @@ fn the_tables_of_f32_say_what_is_so() {
         let spec = Spec {
             arch: Arch::Sm80,
             dtype: DType::F32,
+            kv_dtype: DType::F32,
             output: DType::F32,
             head_dim: row.head_dim,
             block_size: paged.then_some(16),

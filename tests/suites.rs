@@ -24,6 +24,7 @@ mod cache_cascade;
 mod cache_features;
 mod cache_latent;
 mod cache_model;
+mod eight_bits;
 mod equivalence;
 mod f32_inputs;
 mod fuzz_indices;

@@ -39,9 +39,10 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
             Generic::Fixed(dtype) => *dtype,
             Generic::Open(_) => [DType::F16, DType::Bf16][number % 2],
         };
-        let outputs = program.output_types(dtype);
+        let (outputs, stored) = (program.output_types(dtype), program.kv_types(dtype));
         Problem {
             dtype,
+            kv_dtype: (stored.len() > 1).then(|| stored[(number + number / 3) % stored.len()]),
             output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),
             head_dim,
             q_heads,

@@ -20,6 +20,7 @@ fn spec(program: &Program, arch: Arch, head_dim: usize) -> Spec {
     Spec {
         arch,
         dtype: DType::F16,
+        kv_dtype: DType::F16,
         output: program.output_type(DType::F16),
         head_dim: head_dim.into(),
         block_size: paged.then_some(16),

@@ -7,7 +7,7 @@
 use crate::layout::copy_box::CopyBox;
 use crate::plan::attention::Form;
 use crate::program::{Along, BinaryOp, Expr, ParamId, ParamKind, Program, ScalarType, Vector};
-use crate::schedule::Schedule;
+use crate::schedule::{Roles, Schedule};
 use flashpage_ptx::words::Opcode;
 use std::collections::HashSet;
 
@@ -70,6 +70,8 @@ pub enum Meaning {
     Scalar(ParamId),
     /// Query heads. u32.
     QueryHeads,
+    /// KV heads, where numbers are counted in them. u32.
+    KvHeads,
     /// Query heads packed into the rows of a tile: see [`Schedule::packed_heads`]. u32.
     PackedHeads,
     /// Row tiles of the longest sequence, where blocks walk a list of tiles. u32.
@@ -230,6 +232,7 @@ impl Meaning {
             }
             Meaning::Scalar(param) => format!("the scalar {}", name(param)),
             Meaning::QueryHeads => "query heads".to_owned(),
+            Meaning::KvHeads => "KV heads".to_owned(),
             Meaning::PackedHeads => "query heads packed into the rows of a tile".to_owned(),
             Meaning::RowTiles => "row tiles of the longest sequence".to_owned(),
             Meaning::HeadBlocks => "query heads over packed heads".to_owned(),
@@ -266,7 +269,7 @@ impl Meaning {
 /// - A planned kernel has any grid `[blocks, 1, 1]`: its tiles come from a list, and where sequences begin and how long
 ///   they are is written there. Without roles its blocks do one item each, so there are as many as the list can hold.
 /// - An output that leaves straight from the accumulators has no tensor map, and neither have pools of which lanes copy rows, nor
-///   inputs of f32.
+///   inputs that are converted: those of f32, and keys and values of 8 bits.
 pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     let mut args = Vec::new();
     let maps = schedule.roles();
@@ -292,7 +295,7 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
                 | ParamKind::PagedKeys
                 | ParamKind::PagedValues,
                 Some(roles),
-            ) if !(roles.splits() || roles.copies_rows() && is_pool(param.kind)) => {
+            ) if comes_by_map(roles, param.kind) => {
                 push("_map", AbiType::TensorMap, Meaning::TensorMap(id, roles.copy_box(param.kind)));
                 if has_starts(param.kind)
                     && matches!(param.kind, ParamKind::Query | ParamKind::Keys | ParamKind::Values)
@@ -368,6 +371,9 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     } else if !form.planned && counts_sequences(program) {
         shared.push(("sequences", Meaning::Sequences));
     }
+    if (0..program.params.len()).any(|param| program.is_per_kv_head(ParamId(param))) {
+        shared.push(("kv_heads", Meaning::KvHeads));
+    }
     for (name, meaning) in shared {
         args.push(AbiArg { name: format!("grid_{name}"), ty: AbiType::U32, meaning });
     }
@@ -405,6 +411,14 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     }
     tell_apart(&mut args);
     args
+}
+
+/// Whether bulk copies bring Q, K or V: nobody has to work out where rows are, or to convert them.
+fn comes_by_map(roles: &Roles, kind: ParamKind) -> bool {
+    match kind {
+        ParamKind::Query => !roles.splits(),
+        kind => !(roles.converts() || roles.copies_rows() && is_pool(kind)),
+    }
 }
 
 fn is_pool(kind: ParamKind) -> bool {

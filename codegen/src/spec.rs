@@ -2,7 +2,7 @@
 //! and values lie, and the class of shapes it will be launched on.
 
 use crate::layout::swizzle::PERIOD;
-use crate::program::DType;
+use crate::program::{DType, ElementTypes};
 use crate::tuning::Tuning;
 use std::fmt;
 use std::str::FromStr;
@@ -210,8 +210,11 @@ impl FromStr for HeadDim {
 pub struct Spec {
     /// Target architecture.
     pub arch: Arch,
-    /// Element type of q, k and v.
+    /// Element type of q.
     pub dtype: DType,
+    /// Element type of k and v: what [`crate::Program::kv_type`] says of `dtype`, or another that the program's keys and values can
+    /// have. Where it has 8 bits they are widened to `dtype` on their way.
+    pub kv_dtype: DType,
     /// Element type of o: what [`crate::Program::output_type`] says of `dtype`, or another that the program's output can have.
     pub output: DType,
     /// Head dimensions.
@@ -228,6 +231,18 @@ pub struct Spec {
     pub fold_scale: bool,
 }
 
+impl Spec {
+    /// Whether keys and values are widened on their way.
+    pub fn widens(&self) -> bool {
+        self.kv_dtype.bytes() < self.dtype.bytes()
+    }
+
+    /// The element types of all tensors.
+    pub fn elements(&self) -> ElementTypes {
+        ElementTypes { input: self.dtype, kv: self.kv_dtype, output: self.output }
+    }
+}
+
 impl DType {
     /// As on the command line, in `launch.json` and in kernel names.
     pub fn as_str(self) -> &'static str {
@@ -238,6 +253,15 @@ impl DType {
             DType::I32 => "i32",
             DType::E4m3 => "e4m3",
             DType::E5m2 => "e5m2",
+        }
+    }
+
+    /// The type's name in the language, as `half` and this project have it.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            DType::E4m3 => "E4m3",
+            DType::E5m2 => "E5m2",
+            dtype => dtype.as_str(),
         }
     }
 

@@ -130,7 +130,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("slopes: PerHead<f32>", "slopes: PerHead<bool>"),
     ("T: Element", "T"),
     ("T: Element", "T: Element, U: Element"),
-    ("T: Element", "T: Element, U: Element, W: Element"),
+    ("T: Element", "T: Element, U: Element, V: Element, W: Element"),
     ("const D: usize", "const D: u32"),
     ("const D: usize", "const D: usize, const E: usize"),
     ("window: i32,\n) {", "window: i32,\n) where T: Copy {"),
@@ -507,12 +507,13 @@ fn forms_that_are_not_compiled() {
             }
         }
     }
-    // Probabilities may be weighed, keys may be the values as well, and what is only turned twice is compiled.
+    // Probabilities may be weighed, keys may be the values as well, what is only turned twice is compiled, and a factor of O.
     let compiled = [
         "softmax.step(s, &mut acc).map(|x, _| x * 0.5)",
         "acc += dot(p, k.load(cols));",
         "dot(q, k.load(cols).t()).map(|_, _| 1.0).t().t()",
         "(dot(k.load(cols), q.t()) * scale).mask(|at| at.col != 3).t()",
+        "o.store(softmax.finish(acc) * 2.0);",
         "<const D: usize>",
     ];
     assert_eq!(accepted, compiled);
@@ -566,9 +567,19 @@ fn outputs_have_an_element_type_of_their_own() {
             for arch in Arch::ALL {
                 let (head_dim, shape, work) = (64.into(), ShapeClass::Prefill, Work::Grid);
                 let tuning = Default::default();
-                let (block_size, fold_scale) = (None, true);
-                let spec =
-                    Spec { arch, dtype, output, head_dim, block_size, shape, tuning, work, fold_scale };
+                let (block_size, fold_scale, kv_dtype) = (None, true, dtype);
+                let spec = Spec {
+                    arch,
+                    dtype,
+                    kv_dtype,
+                    output,
+                    head_dim,
+                    block_size,
+                    shape,
+                    tuning,
+                    work,
+                    fold_scale,
+                };
                 match compile(&program, &spec) {
                     Ok(compiled) => {
                         assert!(refused.is_empty(), "{printed} of {output}");
@@ -588,14 +599,23 @@ fn outputs_have_an_element_type_of_their_own() {
             }
         }
     }
-    let inputs = "query, keys and values have one element type: it is `T` of the first of them, and `";
+    let kv = "all keys and values have one element type: it is `";
     let mistakes: [(&[(&str, &str)], &str); 5] = [
-        (&[GENERICS, ("k: Keys<T, D>", "k: Keys<U, D>")], &format!("{inputs}U` here")),
-        (&[("v: Values<T, D>", "v: Values<f32, D>")], &format!("{inputs}f32` here")),
-        (&[output("o: Output<f64, D>")], "an element type is the generic `T`, `f16`, `bf16` or `f32`"),
+        (
+            &[GENERICS, ("k: Keys<T, D>", "k: Keys<U, D>")],
+            &format!("{kv}U` of the first of them, and `T` here"),
+        ),
+        (
+            &[("v: Values<T, D>", "v: Values<f32, D>")],
+            &format!("{kv}T` of the first of them, and `f32` here"),
+        ),
+        (
+            &[output("o: Output<f64, D>")],
+            "an element type is the generic `T`, `f16`, `bf16`, `f32`, `E4m3` or `E5m2`",
+        ),
         (
             &[GENERICS, output("o: Output<i32, D>")],
-            "an element type is the generic `T` or `U`, `f16`, `bf16` or `f32`",
+            "an element type is the generic `T` or `U`, `f16`, `bf16`, `f32`, `E4m3` or `E5m2`",
         ),
         (
             &[output("o: Output<f32, D>, o2: Output<T, D>")],
@@ -626,6 +646,7 @@ fn what_is_read_as_a_kernel_compiles() {
             let spec = Spec {
                 arch,
                 dtype: DType::F16,
+                kv_dtype: DType::F16,
                 output: DType::F16,
                 head_dim: 64.into(),
                 block_size: None,

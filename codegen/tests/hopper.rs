@@ -19,6 +19,7 @@ fn spec(head_dim: impl Into<HeadDim>, shape: ShapeClass, block_size: Option<usiz
     Spec {
         arch,
         dtype,
+        kv_dtype: dtype,
         output: dtype,
         head_dim: head_dim.into(),
         block_size,

@@ -127,7 +127,7 @@ const BROKEN: &[(Break, &str)] = &[
     (|p| p.main_loop.over = ParamId(99), "there is no parameter 99"),
     (|p| p.params[0].kind = ParamKind::Keys, "a program has a query"),
     (|p| p.params[1].kind = ParamKind::Query, "`q` is used as a tensor of columns, which it is not"),
-    (|p| p.elements.clear(), "a program has one element type, or two"),
+    (|p| p.elements.clear(), "a program has one to three element types"),
     (|p| p.elements.push(p.elements[0].clone()), "the element types of a program differ"),
     (|p| p.elements.push(Generic::Fixed(DType::F32)), "an element type is that of some tensor"),
     (|p| p.params[1].element = None, "tensors have an element type, and nothing else has one"),
@@ -138,7 +138,7 @@ const BROKEN: &[(Break, &str)] = &[
             p.elements.push(Generic::Fixed(DType::F32));
             p.params[1].element = Some(Element(1));
         },
-        "query, keys and values have one element type, and all outputs have one",
+        "queries have one element type, keys and values have one, and all outputs have one",
     ),
     (|p| p.dims.clear(), "a program has one head dimension, or two"),
     (|p| p.dims.extend([64, 128].map(Generic::Fixed)), "a program has one head dimension, or two"),
@@ -381,6 +381,7 @@ fn spec(arch: Arch) -> Spec {
     Spec {
         arch,
         dtype: DType::F16,
+        kv_dtype: DType::F16,
         output: DType::F16,
         head_dim: 64.into(),
         block_size: None,
@@ -436,8 +437,15 @@ fn mutate_programs(source: &str, words: &str) -> [usize; 3] {
                         compiled += 1;
                         let arch = [Arch::Sm80, Arch::Sm90a][compiled % 2];
                         let is_paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
-                        let (output, block_size) = (program.output_type(DType::F16), is_paged.then_some(16));
-                        let spec = Spec { output, block_size, ..spec(arch) };
+                        let dtypes = match program.input_element() {
+                            Generic::Fixed(dtype) => vec![*dtype],
+                            Generic::Open(_) => vec![DType::F16, DType::Bf16, DType::F32],
+                        };
+                        let is_multiplied = |dtype: &DType| dtype.multiplies(program.kv_type(*dtype));
+                        let dtype = dtypes.into_iter().find(is_multiplied).expect("a type of queries");
+                        let (kv_dtype, output) = (program.kv_type(dtype), program.output_type(dtype));
+                        let block_size = is_paged.then_some(16);
+                        let spec = Spec { dtype, kv_dtype, output, block_size, ..spec(arch) };
                         compile(&program, &spec).unwrap_or_else(|error| panic!("{error}\n{changed}"));
                     }
                 }

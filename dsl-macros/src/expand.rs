@@ -2,7 +2,9 @@
 
 use flashpage_codegen::Program;
 use flashpage_codegen::frontend::{ForHost, Purpose};
-use flashpage_codegen::program::{Access, Axis, DType, Dim, Generic, ParamKind, ScalarType, Storage, Vector};
+use flashpage_codegen::program::{
+    Access, Axis, DType, Dim, ElementOf, Generic, ParamKind, ScalarType, Storage, Vector,
+};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{FnArg, GenericParam, Ident};
@@ -146,6 +148,12 @@ impl Param<'_> {
             {
                 format!(" of {}", program.output_element().text())
             }
+            kind if kind.element_of() == ElementOf::KeysAndValues
+                && self.dim.is_some()
+                && program.kv_element() != program.input_element() =>
+            {
+                format!(" of {}", program.kv_element().text())
+            }
             _ => String::new(),
         };
         let shape = self.shape(program).map_or_else(String::new, |shape| format!(", `{shape}`{of}"));
@@ -246,6 +254,8 @@ fn element_type(dtype: DType) -> TokenStream {
     match dtype {
         DType::F16 => quote!(::flashpage::dsl::f16),
         DType::Bf16 => quote!(::flashpage::dsl::bf16),
+        DType::E4m3 => quote!(::flashpage::dsl::E4m3),
+        DType::E5m2 => quote!(::flashpage::dsl::E5m2),
         _ => quote!(f32),
     }
 }
@@ -288,6 +298,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         Generic::Fixed(dtype) => element_type(*dtype),
     };
     let (element, stored) = (element_of(program.input_element()), element_of(program.output_element()));
+    let of_kv = element_of(program.kv_element());
     let dims = program.dims.iter().map(|dim| match dim {
         Generic::Open(name) => {
             let name = Ident::new(name, kernel.span());
@@ -307,8 +318,11 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
                 let ty = scalar(*element);
                 quote!(let #held = #shapes.ragged_vector::<#ty>(&args.#name)?;)
             }
-            (Storage::Ragged, ..) => quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;),
-            (Storage::Pool, ..) => quote!(let #held = #shapes.blocks::<#element>(#text, &args.#name)?;),
+            (Storage::Ragged, ..) if *kind == ParamKind::Query => {
+                quote!(let #held = #shapes.tokens::<#element>(#text, &args.#name)?;)
+            }
+            (Storage::Ragged, ..) => quote!(let #held = #shapes.tokens::<#of_kv>(#text, &args.#name)?;),
+            (Storage::Pool, ..) => quote!(let #held = #shapes.blocks::<#of_kv>(#text, &args.#name)?;),
             (Storage::Table, ..) => quote!(let #held = #shapes.table(args.#name);),
             (Storage::Bits, ..) => quote!(let #held = #shapes.bits(args.#name);),
             (Storage::Scalar, ..) => return None,
@@ -402,7 +416,7 @@ fn reference(function: &syn::ItemFn, program: &Program) -> TokenStream {
         pub fn reference<#(#generics),*>(
             args: &Args<'_>,
         ) -> ::std::result::Result<Reference, ::flashpage::HostRunError> {
-            let #shapes = ::flashpage::__macro_support::Shapes::of::<#element>(
+            let #shapes = ::flashpage::__macro_support::Shapes::of::<#element, #of_kv>(
                 program(),
                 &args.arguments(),
                 &[#(#dims),*],

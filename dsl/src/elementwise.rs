@@ -92,9 +92,10 @@ impl At {
 
     /// What all elements of an instance's tiles have.
     pub(crate) fn of(instance: &Instance) -> At {
-        let [head, seq, q_len, kv_len] =
-            [instance.head, instance.seq, instance.q_len, instance.kv_len].map(|number| number as i32);
-        At { row: 0, col: 0, head, seq, query: 0, q_len, kv_len }
+        let Instance { head, kv_head, seq, q_len, kv_len, .. } = *instance;
+        let [head, kv_head, seq, q_len, kv_len] =
+            [head, kv_head, seq, q_len, kv_len].map(|number| number as i32);
+        At { row: 0, col: 0, head, kv_head, seq, query: 0, q_len, kv_len }
     }
 
     /// The element at these positions; 0 where its tile has no such axis.

@@ -239,6 +239,7 @@ impl Batch {
         instance.q_start = start;
         instance.q_len = end - start;
         instance.group = self.group();
+        instance.kv_heads = self.kv_heads;
         instance.row_origin = (kv_len as i64 - instance.q_len as i64) as i32;
         instance.kv_len = kv_len;
         instance.kv_start = self.kv_lens[..seq].iter().sum();

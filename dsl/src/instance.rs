@@ -46,6 +46,7 @@ pub struct Instance {
     /// The query head; of one that owns columns, that of the current row tile.
     pub(crate) head: usize,
     pub(crate) kv_head: usize,
+    pub(crate) kv_heads: usize,
     /// The sequence's first token among all the queries.
     pub(crate) q_start: usize,
     /// The queries of this tile, or of the current one, counted from the sequence's first.
@@ -81,6 +82,7 @@ impl Instance {
             seq,
             head,
             kv_head,
+            kv_heads: 0,
             q_start: 0,
             rows: 0..0,
             group: 1,

@@ -33,7 +33,7 @@ mod tiles;
 pub mod vectors;
 
 pub use axis::{Axis, Cols, Dim, One, Rows};
-pub use element::{Element, Scalar, select};
+pub use element::{E4m3, E5m2, Element, Scalar, select};
 pub use half::{bf16, f16};
 pub use outputs::{ColOutput, KeyOutput, Output, RowOutput};
 pub use pages::{BlockTable, PagedKeys, PagedValues};

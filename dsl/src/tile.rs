@@ -58,6 +58,8 @@ pub struct At {
     pub col: i32,
     /// The query head.
     pub head: i32,
+    /// The KV head, which the query heads of a group share.
+    pub kv_head: i32,
     /// The sequence in the batch.
     pub seq: i32,
     /// The query's number in its sequence, from 0: `at.row - (at.kv_len - at.q_len)`.

@@ -42,6 +42,28 @@ macro_rules! of_the_batch {
 of_the_batch!(PerHead);
 of_the_batch!(PerSequence);
 
+/// `KvScales`: `[sequences, kv_heads]`, what stored keys or values are multiplied by, for each KV head of each sequence. Those of
+/// the instance's sequence are read as `scales[at.kv_head]`. Scales are above zero: what is not reads as NaN.
+#[derive(Clone, Copy, Debug)]
+pub struct KvScales<'a>(&'a [f32]);
+
+impl<'a> KvScales<'a> {
+    /// The scales of all sequences, end to end.
+    pub fn new(values: &'a [f32]) -> Self {
+        KvScales(values)
+    }
+}
+
+impl Index<i32> for KvScales<'_> {
+    type Output = f32;
+
+    fn index(&self, at: i32) -> &f32 {
+        let own = instance::with(|i| i.seq * i.kv_heads..(i.seq + 1) * i.kv_heads);
+        let scale = nearest(part(self.0, own), at);
+        if *scale > 0.0 { scale } else { &f32::NAN }
+    }
+}
+
 /// `PerQuery<f32>`, `PerQuery<i32>`: `[tokens]`, a number for each query token, as the queries lie. Those of the instance's
 /// sequence are read as `kinds[at.query]`.
 #[derive(Clone, Copy, Debug)]

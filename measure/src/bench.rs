@@ -33,6 +33,7 @@ pub fn problem(workload: &Workload) -> Result<Problem, String> {
     }
     Ok(Problem {
         dtype: workload.dtype.parse()?,
+        kv_dtype: workload.kv_dtype.as_ref().map(|kv| kv.parse()).transpose()?,
         output: None,
         head_dim: workload.head_dim,
         q_heads: workload.heads,

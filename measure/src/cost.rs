@@ -139,6 +139,7 @@ impl Cost {
         let spec = Spec {
             arch,
             dtype,
+            kv_dtype: workload.kv_dtype.as_ref().and_then(|kv| kv.parse().ok()).unwrap_or(dtype),
             output: program.output_type(dtype),
             head_dim: workload.head_dim,
             block_size: workload.block_size,

@@ -4,10 +4,10 @@
 use crate::bench::problem;
 use crate::suite::representative;
 use crate::workload::Workload;
-use flashpage_codegen::{HeadDim, Program, ShapeClass};
+use flashpage_codegen::{Program, Spec};
 use flashpage_runtime::equivalence::EquivalenceError;
 use flashpage_runtime::problem::ProblemError;
-use flashpage_runtime::{DType, Device, EmulatorOptions, LaunchOptions, launch};
+use flashpage_runtime::{Device, EmulatorOptions, LaunchOptions, launch};
 
 /// Counts of one launch.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,15 +39,12 @@ impl Counted {
 ///
 /// # Errors
 /// A program that cannot be compiled for it, or that faults.
-pub fn count(
-    program: &Program,
-    dtype: DType,
-    head_dim: HeadDim,
-    block_size: Option<usize>,
-    options: &LaunchOptions,
-    shape: ShapeClass,
-) -> Result<Counted, EquivalenceError> {
-    let workload = representative(program, dtype, head_dim, block_size, shape);
+pub fn count(program: &Program, spec: &Spec, options: &LaunchOptions) -> Result<Counted, EquivalenceError> {
+    let Spec { dtype, kv_dtype, head_dim, block_size, shape, .. } = *spec;
+    let workload = Workload {
+        kv_dtype: (kv_dtype != dtype).then(|| kv_dtype.to_string()),
+        ..representative(program, dtype, head_dim, block_size, shape)
+    };
     let device = Device::emulator_with(EmulatorOptions { profile: true, ..EmulatorOptions::default() });
     let problem = problem(&workload).map_err(|_| ProblemError::DType(dtype))?;
     let inputs = problem.inputs(&device, program)?;

@@ -175,7 +175,7 @@ impl Tiling<'_> {
             }
         };
         let list: Vec<RowTile> = order.iter().map(read).collect();
-        let tile_bytes = schedule.kv_bytes() as f64 / 2.0;
+        let tile_bytes = schedule.kv_copied_bytes() as f64 / 2.0;
         let missed = misses(&list, blocks, (usable / tile_bytes) as usize) as f64;
         // The last tile of a sequence is cut short.
         let longest = workload.longest();
@@ -193,9 +193,9 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
     // A grid that does not fill the chip leaves each multiprocessor with fewer.
     let together = kernel.blocks_per_sm.min(blocks.div_ceil(sms)).max(1);
 
-    let tile_bytes = schedule.kv_bytes() as f64;
+    let tile_bytes = schedule.kv_copied_bytes() as f64;
     // One slot of the ring is in use; what was asked for into the others is on its way.
-    let in_flight = (schedule.slots() - 1) as f64 * schedule.kv_bytes() as f64 / 2.0;
+    let in_flight = (schedule.slots() - 1) as f64 * schedule.kv_copied_bytes() as f64 / 2.0;
     // What another block reads too lies in the cache for most of them.
     let readers = tiling.tiles * tiling.head_blocks / workload.kv_heads.max(1);
     let latency = if readers > 1 { gpu.cache_latency } else { gpu.memory_latency };

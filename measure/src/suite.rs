@@ -57,6 +57,7 @@ fn prefill(mask: Mask, (head_dim, heads, kv_heads): Heads, batch: usize, len: us
         softcap: None,
         alibi: false,
         dtype: "bf16".to_owned(),
+        kv_dtype: None,
         head_dim: head_dim.into(),
         latent: false,
         heads,

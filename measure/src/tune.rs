@@ -106,6 +106,7 @@ impl Slot {
             softcap: None,
             alibi: false,
             dtype: "f16".to_owned(),
+            kv_dtype: None,
             head_dim: self.head_dim,
             latent: self.head_dim == LATENT,
             heads,
@@ -269,6 +270,7 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
     Spec {
         arch: slot.arch(),
         dtype: DType::F16,
+        kv_dtype: DType::F16,
         output: DType::F16,
         head_dim: slot.head_dim,
         block_size,

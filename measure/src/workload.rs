@@ -51,6 +51,9 @@ pub struct Workload {
     pub alibi: bool,
     /// `f16` or `bf16`.
     pub dtype: String,
+    /// Element type of keys and values, where it is not that of the queries: `e4m3` or `e5m2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_dtype: Option<String>,
     /// Head dimensions.
     #[serde(with = "crate::head_dim")]
     pub head_dim: HeadDim,
@@ -129,7 +132,9 @@ impl Workload {
     pub fn kv_bytes(&self) -> f64 {
         let keys: usize = self.kv_lens.iter().map(|kv_len| self.needed(*kv_len)).sum();
         let HeadDim { qk, v } = self.head_dim;
-        (keys * self.kv_heads * (qk + if self.latent { 0 } else { v })) as f64 * ELEMENT
+        // Of what is not the queries' type there are only types of 8 bits.
+        let element = if self.kv_dtype.is_some() { 1.0 } else { ELEMENT };
+        (keys * self.kv_heads * (qk + if self.latent { 0 } else { v })) as f64 * element
     }
 
     /// Keys of a sequence that some query sees: one far behind the window's end keeps those before it from being needed.

@@ -10,7 +10,8 @@ use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{
-    Along, Axis, DType, Expr, Generic, ParamId, ParamKind, Program, ScalarType, Size, Vector,
+    Along, Axis, DType, ElementOf, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, Size,
+    Vector,
 };
 use flashpage_codegen::spec::takes_block_size;
 
@@ -20,8 +21,10 @@ pub(crate) struct Batch<'a> {
     pub program: &'a Program,
     pub arguments: &'a [Argument<'a>],
     pub query: Ragged<'a>,
-    /// Of query, keys and values.
+    /// Of the query.
     pub dtype: DType,
+    /// Of keys and values; of a program without any, as the query.
+    pub kv_dtype: DType,
     /// Of the output; of a program without one, as the inputs.
     pub output: DType,
     pub head_dim: HeadDim,
@@ -64,6 +67,7 @@ impl<'a> Batch<'a> {
             arguments,
             query,
             dtype: query.tensor.dtype(),
+            kv_dtype: query.tensor.dtype(),
             output: query.tensor.dtype(),
             head_dim: head_dim.into(),
             q_heads,
@@ -81,6 +85,17 @@ impl<'a> Batch<'a> {
             .filter(|(param, _)| matches!(param.kind, ParamKind::Output | ParamKind::KeyOutput));
         if let Some(tensor) = outputs.filter_map(|(_, argument)| argument.tensor()).next() {
             batch.output = tensor.dtype();
+        }
+        let of_kv =
+            |param: &&Param| param.element.is_some() && param.kind.element_of() == ElementOf::KeysAndValues;
+        if let Some(tensor) = program
+            .params
+            .iter()
+            .zip(arguments)
+            .filter(|(param, _)| of_kv(param))
+            .find_map(|(_, argument)| argument.tensor())
+        {
+            batch.kv_dtype = tensor.dtype();
         }
         batch.fixed(q_param)?;
         batch.kv_heads = batch.find_kv_heads().ok_or_else(|| missing("`Keys` or `PagedKeys`"))?;
@@ -236,6 +251,10 @@ impl<'a> Batch<'a> {
                     ParamKind::Vector(vector) => {
                         (number_type(vector), ragged.tensor.shape().first().copied().unwrap_or(0))
                     }
+                    ParamKind::Keys | ParamKind::Values => {
+                        let [tokens, ..] = three(self.program, param, ragged.tensor)?;
+                        (self.kv_dtype(param, ragged.tensor)?, tokens)
+                    }
                     _ => (self.dtype, three(self.program, param, ragged.tensor)?[0]),
                 };
                 self.tensor(param, ragged.tensor, dtype, &self.dims(param, ragged.tensor), &names)?;
@@ -264,7 +283,8 @@ impl<'a> Batch<'a> {
                 let block_size = *self.block_size.get_or_insert(shape.block_size);
                 let (kv_heads, head_dim) = (self.kv_heads, self.head_dim_of(param));
                 let wanted = PoolShape { block_size, kv_heads, head_dim, ..shape };
-                self.tensor(param, pool.tensor, self.dtype, &wanted.dims(), names)?;
+                let dtype = self.kv_dtype(param, pool.tensor)?;
+                self.tensor(param, pool.tensor, dtype, &wanted.dims(), names)?;
             }
             Argument::Table(table) => self.same_sequences(param, table.sequences())?,
             Argument::Vector(tensor) if matches!(kind, ParamKind::Bias(_)) => self.bias(param, tensor)?,
@@ -302,6 +322,30 @@ impl<'a> Batch<'a> {
                 (self.dtype, "as the queries do, or one of the others of f16, bf16 and f32".to_owned())
             }
         };
+        Err(LaunchError::DType { param: self.name(param).to_string(), takes, given, why })
+    }
+
+    /// What keys or values hold, if the program's can: all the same, and the queries' type where they are written with it.
+    fn kv_dtype(&self, param: ParamId, tensor: &Tensor) -> Result<DType, LaunchError> {
+        let given = tensor.dtype();
+        let (takes, why) = match self.program.kv_element() {
+            Generic::Fixed(fixed) => {
+                (*fixed, format!("kernel `{}` is written for keys and values of {fixed}", self.program.name))
+            }
+            element if element == self.program.input_element() => {
+                (self.dtype, "as the queries do".to_owned())
+            }
+            element if element == self.program.output_element() => {
+                (self.output, "as the output does".to_owned())
+            }
+            Generic::Open(_) if self.kv_dtype == DType::I32 => {
+                (self.dtype, "as the queries do, or one of e4m3 and e5m2".to_owned())
+            }
+            Generic::Open(_) => (self.kv_dtype, "as the first of keys and values does".to_owned()),
+        };
+        if given == takes {
+            return Ok(given);
+        }
         Err(LaunchError::DType { param: self.name(param).to_string(), takes, given, why })
     }
 

@@ -219,7 +219,7 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
 
 /// The problems on which a kernel is checked for a target, each with a name, in these head dimensions and element types or, of
 /// a kernel that has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
-/// nor divisor, in both pool layouts; outputs of a type of their own have each by turns. Of the element types each problem for Hopper, and in head dimensions above 128, has
+/// nor divisor, in both pool layouts; outputs of a type of their own have each by turns, and so have keys and values. Of the element types each problem for Hopper, and in head dimensions above 128, has
 /// one, by turns.
 pub fn suite_of(
     program: &Program,
@@ -253,12 +253,14 @@ pub fn suite_of(
                 if program.params.iter().any(|param| param.name == "cap") {
                     scalars.insert("cap".to_owned(), 5.0);
                 }
-                let outputs = program.output_types(dtype);
+                let (outputs, stored) = (program.output_types(dtype), program.kv_types(dtype));
                 let layout = if number % 2 == 0 { PoolLayout::Nhd } else { PoolLayout::Hnd };
                 problems.push((
                     name.to_owned(),
                     Problem {
                         dtype,
+                        kv_dtype: (stored.len() > 1)
+                            .then(|| stored[(number + number / stored.len()) % stored.len()]),
                         output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),
                         head_dim,
                         q_heads,
@@ -283,6 +285,7 @@ impl fmt::Display for Problem {
             self.lens.iter().map(|pair| of(pair).to_string()).collect::<Vec<_>>().join(",")
         };
         let layout = if self.layout == PoolLayout::Nhd { "nhd" } else { "hnd" };
+        let kv = self.kv_dtype.map_or_else(String::new, |kv| format!(" --kv-dtype {kv}"));
         let output = self.output.map_or_else(String::new, |output| format!(" --output-dtype {output}"));
         let mut scalars = String::new();
         for (name, value) in &self.scalars {
@@ -290,7 +293,7 @@ impl fmt::Display for Problem {
         }
         write!(
             f,
-            "--dtype {}{output} --head-dim {} --block-size {} --layout {layout} --q-len {} --kv-len {} --heads {} \
+            "--dtype {}{kv}{output} --head-dim {} --block-size {} --layout {layout} --q-len {} --kv-len {} --heads {} \
              --kv-heads {} --seed {}{scalars}",
             self.dtype,
             self.head_dim,

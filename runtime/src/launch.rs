@@ -10,7 +10,7 @@ pub use crate::launch_error::LaunchError;
 use crate::scalar::{HostArgument, Place, Scalar, Sequence};
 use flashpage_codegen::abi::{AbiArg, AbiType, BiasAxis, Divisor, Meaning};
 use flashpage_codegen::analysis::attention::{Attention, recognise};
-use flashpage_codegen::program::{Expr, ParamId, Program};
+use flashpage_codegen::program::{BinaryOp, Expr, ParamId, Program};
 use flashpage_codegen::schedule::{Schedule, Tuning};
 use flashpage_codegen::{Arch, ShapeClass, Spec, Work};
 use flashpage_ptx::division::Reciprocal;
@@ -170,6 +170,7 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
     Spec {
         arch: options.arch.unwrap_or(device.arch()),
         dtype: batch.dtype,
+        kv_dtype: batch.kv_dtype,
         output: batch.output,
         head_dim: batch.head_dim,
         block_size: batch.block_size,
@@ -182,15 +183,30 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
 }
 
 /// Whether the kernel may fold its score scale into the exponential, which takes a scale above zero: the row
-/// maximum is taken of unscaled scores. A scale that depends on more than scalars is not folded. `folded` is the program
+/// maximum is taken of unscaled scores. A scale that depends on more than scalars and `KvScales` is not folded. `folded` is the program
 /// recognised with its scale taken off.
 pub(crate) fn may_fold(batch: &Batch<'_>, folded: &Attention) -> bool {
     let Some(scale) = &folded.scale else { return true };
-    if scale.any(&mut |e| matches!(e, Expr::Seq | Expr::QLen | Expr::KvLen | Expr::Index(..))) {
-        return false;
-    }
     let scalars: Vec<HostArgument> = batch.arguments.iter().map(HostArgument::of_scalar).collect();
-    matches!(Place::of_sequence(&scalars, Sequence::default()).scalar(scale), Scalar::Float(scale) if scale as f32 > 0.0)
+    is_above_zero(batch.program, &Place::of_sequence(&scalars, Sequence::default()), scale)
+}
+
+/// Whether a factor is above zero whatever tensors hold; NaN is, too.
+fn is_above_zero(program: &Program, scalars: &Place<'_>, factor: &Expr) -> bool {
+    match factor {
+        Expr::Index(param, _) => program.is_per_kv_head(*param),
+        Expr::Binary(BinaryOp::Mul | BinaryOp::Div, a, b)
+            if factor.any(&mut |e| matches!(e, Expr::Index(..))) =>
+        {
+            is_above_zero(program, scalars, a) && is_above_zero(program, scalars, b)
+        }
+        _ => {
+            let differs = factor.any(&mut |e| {
+                matches!(e, Expr::Seq | Expr::KvHead | Expr::QLen | Expr::KvLen | Expr::Index(..))
+            });
+            !differs && matches!(scalars.scalar(factor), Scalar::Float(factor) if factor as f32 > 0.0)
+        }
+    }
 }
 
 /// How a batch falls into tiles.
@@ -255,7 +271,7 @@ impl Tiles {
         let rows = batch.query.starts.longest() * packed_heads;
         let (head_blocks, sequences) = (batch.q_heads / packed_heads, batch.sequences());
         let longest = batch.kv_lens.iter().copied().max().unwrap_or(0);
-        let bytes = longest.saturating_mul((batch.head_dim.qk + batch.head_dim.v) * batch.dtype.bytes());
+        let bytes = longest.saturating_mul((batch.head_dim.qk + batch.head_dim.v) * batch.kv_dtype.bytes());
         let pairs = head_blocks.saturating_mul(sequences);
         Tiles {
             packed_heads,
@@ -335,6 +351,7 @@ pub(crate) fn parameter(
         Meaning::HeadStride(param) => (of("head stride", param), bytes(param, batch.strides(param).2)),
         Meaning::BlockStep(param) => (of("block step", param), block_step(batch, param)),
         Meaning::QueryHeads => ("q_heads".into(), batch.q_heads),
+        Meaning::KvHeads => ("kv_heads".into(), batch.kv_heads),
         Meaning::PackedHeads => ("packed heads".into(), tiles.packed_heads),
         Meaning::RowTiles => ("the number of row tiles".into(), tiles.row_tiles),
         Meaning::HeadBlocks => ("the number of head groups".into(), tiles.head_blocks),

@@ -1,9 +1,10 @@
-//! Standard normal numbers in a type of 16 bits or in f32, also by the gigabyte.
+//! Standard normal numbers in a type of 8 or 16 bits or in f32, also by the gigabyte.
 //!
 //! The first million are drawn. What goes beyond is drawn from among these, at random and by all cores: a cache of
 //! half a billion numbers is to be there in a second, and has the same distribution.
 
 use flashpage_codegen::program::DType;
+use flashpage_device_kernels::fp8::{E4M3, E5M2};
 use half::{bf16, f16};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
@@ -28,11 +29,13 @@ impl SplitMix {
     }
 }
 
-/// The bytes of `count` numbers of `dtype`, which is f16, bf16 or f32, little-endian.
+/// The bytes of `count` numbers of `dtype`, which is a float, little-endian.
 pub(crate) fn normals(dtype: DType, count: usize, rng: &mut StdRng) -> Vec<u8> {
     match dtype {
         DType::F32 => drawn(count, rng, f32::to_le_bytes),
         DType::Bf16 => drawn(count, rng, |value| bf16::from_f32(value).to_le_bytes()),
+        DType::E4m3 => drawn(count, rng, |value| [E4M3.from_f32(value)]),
+        DType::E5m2 => drawn(count, rng, |value| [E5M2.from_f32(value)]),
         _ => drawn(count, rng, |value| f16::from_f32(value).to_le_bytes()),
     }
 }

@@ -19,8 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A batch to make up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// Element type of q, k and v.
+    /// Element type of q.
     pub dtype: DType,
+    /// Element type of k and v, instead of the usual one of the kernel ([`Program::kv_type`]).
+    pub kv_dtype: Option<DType>,
     /// Element type of o, instead of the usual one of the kernel ([`Program::output_type`]).
     pub output: Option<DType>,
     /// Head dimensions.
@@ -46,6 +48,7 @@ impl Default for Problem {
     fn default() -> Self {
         Problem {
             dtype: DType::F16,
+            kv_dtype: None,
             output: None,
             head_dim: 64.into(),
             q_heads: 1,
@@ -94,7 +97,7 @@ pub enum ProblemError {
         most: u64,
     },
     /// An element type that inputs cannot have.
-    #[error("inputs are f16, bf16 or f32, not {0}")]
+    #[error("inputs are f16, bf16, f32, e4m3 or e5m2, not {0}")]
     DType(DType),
     /// Starts or tables that do not fit.
     #[error(transparent)]
@@ -179,8 +182,10 @@ impl Problem {
     /// Scalars that the program does not have, a block size of 0, or a device out of memory.
     pub fn inputs(&self, device: &Device, program: &Program) -> Result<Inputs, ProblemError> {
         self.check_scalars(program)?;
-        if !matches!(self.dtype, DType::F16 | DType::Bf16 | DType::F32) {
-            return Err(ProblemError::DType(self.dtype));
+        if let Some(other) =
+            [Some(self.dtype), self.kv_dtype].into_iter().flatten().find(|d| *d == DType::I32)
+        {
+            return Err(ProblemError::DType(other));
         }
         self.check_size(device)?;
         let mut rng = StdRng::seed_from_u64(self.seed);
@@ -191,6 +196,7 @@ impl Problem {
         let (q_lens, kv_lens) = (lens(|pair| pair.0), lens(|pair| pair.1));
         let q_tokens: usize = self.lens.iter().map(|pair| pair.0).sum();
         let kv_tokens: usize = self.lens.iter().map(|pair| pair.1).sum();
+        let kv_dtype = self.kv_dtype_of(program);
         let mut items = Vec::new();
         for param in &program.params {
             // As asked, even where the author fixed another number: it is for the launch to refuse that.
@@ -199,14 +205,16 @@ impl Problem {
             items.push(match param.kind {
                 ParamKind::Query => {
                     let shape = [q_tokens, self.q_heads, width];
-                    Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &q_lens)?)
+                    let query = self.random(device, self.dtype, &shape, &mut rng)?;
+                    Item::Ragged(query, Starts::from_lens(device, &q_lens)?)
                 }
                 ParamKind::Keys | ParamKind::Values => {
                     let shape = [kv_tokens, self.kv_heads, width];
-                    Item::Ragged(self.random(device, &shape, &mut rng)?, Starts::from_lens(device, &kv_lens)?)
+                    let numbers = self.random(device, kv_dtype, &shape, &mut rng)?;
+                    Item::Ragged(numbers, Starts::from_lens(device, &kv_lens)?)
                 }
                 ParamKind::PagedKeys | ParamKind::PagedValues => {
-                    Item::Pool(self.pool(device, &table, width, &mut rng)?, self.layout)
+                    Item::Pool(self.pool(device, &table, (kv_dtype, width), &mut rng)?, self.layout)
                 }
                 ParamKind::BlockTable => {
                     Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
@@ -364,11 +372,17 @@ impl Problem {
         let lens: Vec<usize> = match along {
             Along::Heads => vec![self.q_heads],
             Along::Sequences => vec![self.lens.len()],
+            Along::KvHeads => vec![self.kv_heads; self.lens.len()],
             Along::Queries => self.lens.iter().map(|pair| pair.0).collect(),
             Along::Keys => self.lens.iter().map(|pair| pair.1).collect(),
         };
         let length = lens.iter().sum();
         let tensor = match (element, along.is_of_sequence()) {
+            // Scales: about those of values whose largest is some numbers of eight bits.
+            _ if along == Along::KvHeads => {
+                let numbers: Vec<f32> = (0..length).map(|_| rng.random_range(0.5..2.0)).collect();
+                Tensor::from_slice(device, &numbers, &[self.lens.len(), self.kv_heads])?
+            }
             (ScalarType::I32, false) => {
                 Tensor::from_slice(device, &(0..length as i32).collect::<Vec<_>>(), &[length])?
             }
@@ -430,9 +444,20 @@ impl Problem {
         BitMask::new(device, &bytes, &starts, &widths.collect::<Vec<_>>())
     }
 
-    fn random(&self, device: &Device, shape: &[usize], rng: &mut StdRng) -> Result<Tensor, ProblemError> {
-        let bytes = normals(self.dtype, shape.iter().product(), rng);
-        Ok(Tensor::from_bytes(device, self.dtype, &bytes, shape)?)
+    /// What keys and values of `program` hold.
+    pub fn kv_dtype_of(&self, program: &Program) -> DType {
+        self.kv_dtype.unwrap_or_else(|| program.kv_type(self.dtype))
+    }
+
+    fn random(
+        &self,
+        device: &Device,
+        dtype: DType,
+        shape: &[usize],
+        rng: &mut StdRng,
+    ) -> Result<Tensor, ProblemError> {
+        let bytes = normals(dtype, shape.iter().product(), rng);
+        Ok(Tensor::from_bytes(device, dtype, &bytes, shape)?)
     }
 
     fn table(&self, rng: &mut StdRng) -> Result<Table, ProblemError> {
@@ -459,7 +484,7 @@ impl Problem {
         &self,
         device: &Device,
         table: &Table,
-        head_dim: usize,
+        (dtype, head_dim): (DType, usize),
         rng: &mut StdRng,
     ) -> Result<Tensor, ProblemError> {
         let shape = PoolShape {
@@ -470,7 +495,7 @@ impl Problem {
             layout: self.layout,
         };
         let (block_stride, token_stride, head_stride) = shape.strides();
-        let (mut bytes, size) = (normals(self.dtype, shape.dims().iter().product(), rng), self.dtype.bytes());
+        let (mut bytes, size) = (normals(dtype, shape.dims().iter().product(), rng), dtype.bytes());
         let mut poison = |block: usize, tokens: std::ops::Range<usize>| {
             for token in tokens {
                 for head in 0..self.kv_heads {
@@ -493,7 +518,7 @@ impl Problem {
         for block in unused {
             poison(block, 0..self.block_size);
         }
-        Ok(Tensor::from_bytes(device, self.dtype, &bytes, &shape.dims())?)
+        Ok(Tensor::from_bytes(device, dtype, &bytes, &shape.dims())?)
     }
 }
 

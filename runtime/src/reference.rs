@@ -209,6 +209,7 @@ fn host_arguments(batch: &Batch<'_>) -> Result<Vec<HostArgument>, TensorError> {
             _ => return Ok(HostArgument::Other),
         };
         let own = |sequence: usize| match (vector.along, starts) {
+            (Along::KvHeads, _) => (sequence * batch.kv_heads, batch.kv_heads),
             (Along::Keys, Some(starts)) => (starts.start_of(sequence), batch.kv_lens[sequence]),
             _ => (batch.query.starts.start_of(sequence), batch.query.starts.len_of(sequence)),
         };
@@ -216,7 +217,13 @@ fn host_arguments(batch: &Batch<'_>) -> Result<Vec<HostArgument>, TensorError> {
         let of_sequence = vector.along.is_of_sequence().then(ranges);
         Ok(match vector.element {
             ScalarType::I32 => HostArgument::Ints(Numbers { values: tensor.to_vec()?, of_sequence }),
-            _ => HostArgument::Floats(Numbers { values: tensor.to_vec()?, of_sequence }),
+            _ => {
+                let mut values: Vec<f32> = tensor.to_vec()?;
+                if vector.along == Along::KvHeads {
+                    values.iter_mut().filter(|scale| **scale <= 0.0).for_each(|scale| *scale = f32::NAN);
+                }
+                HostArgument::Floats(Numbers { values, of_sequence })
+            }
         })
     };
     batch.program.params.iter().zip(batch.arguments).enumerate().map(one).collect()

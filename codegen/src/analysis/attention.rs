@@ -29,6 +29,10 @@ pub struct Attention {
     pub normalised: bool,
     /// What becomes of a probability before it multiplies values, in order: [`Expr::X`] is the probability, up to a factor.
     pub weights: Vec<Expr>,
+    /// A uniform factor of all probabilities after these, by which accumulators are multiplied once, when all columns have been.
+    pub value_factor: Option<Expr>,
+    /// A uniform factor of the output.
+    pub output_factor: Option<Expr>,
     /// A uniform factor of the score after all maps, before the masks; folded into the exponential.
     pub scale: Option<Expr>,
     /// Masks after the last map, as one condition: `None` keeps everything.
@@ -211,14 +215,15 @@ impl Recogniser<'_> {
         let step = self.step()?;
         let values = self.values(step);
         let scores = self.scores(step);
-        let (output, lse, lse_base) = self.stores(step);
+        let Stores { output, output_factor, lse, lse_base } = self.stores(step);
         let sink = self.sink();
         let (lse_before, output_before) = self.before(step);
         if let (Some(values), Some((_, keys, _))) = (&values, &scores) {
             self.check_values(values, keys);
         }
         let (q, k, ops) = scores?;
-        let Values { source, weights, .. } = values?;
+        let Values { source, mut weights, .. } = values?;
+        let value_factor = take_factors(&mut weights);
         let v = source.param;
         let (scores, scale, keep) = split_scores(ops, fold_scale);
         let normalised = true;
@@ -231,6 +236,8 @@ impl Recogniser<'_> {
             scores,
             normalised,
             weights,
+            value_factor,
+            output_factor,
             scale,
             keep,
             seen,
@@ -316,11 +323,14 @@ impl Recogniser<'_> {
             _ => (v, false),
         };
         let source = self.source(loaded, false)?;
-        let mut output = None;
+        let (mut output, mut output_factor) = (None, None);
         for stmt in &program.epilogue {
             let Stmt::Store { param, value } = *stmt else { continue };
-            match *self.op(Tile::of(program, value).value) {
-                TileOp::Total { acc: of } if of == acc && output.is_none() => output = Some(param),
+            let (tile, factor) = self.with_factor(value);
+            match *self.op(tile.value) {
+                TileOp::Total { acc: of } if of == acc && output.is_none() => {
+                    (output, output_factor) = (Some(param), factor);
+                }
                 _ => return None,
             }
         }
@@ -345,6 +355,8 @@ impl Recogniser<'_> {
             scores: ops,
             normalised,
             weights,
+            value_factor: None,
+            output_factor,
             scale,
             keep,
             seen,
@@ -575,15 +587,35 @@ impl Recogniser<'_> {
         sink
     }
 
+    /// What is multiplied by uniform factors, and nothing else, to give this value; and their product.
+    fn with_factor(&self, value: ValueId) -> (Tile, Option<Expr>) {
+        let (ops, of) = self.score_chain(value);
+        let expr = |op| match op {
+            ScoreOp::Map(expr) => Some(expr),
+            ScoreOp::Mask(_) => None,
+        };
+        let Some(mut maps) = ops.into_iter().map(expr).collect::<Option<Vec<Expr>>>() else {
+            return (Tile::of(self.program, value), None);
+        };
+        let factor = take_factors(&mut maps);
+        if maps.is_empty() { (of, factor) } else { (Tile::of(self.program, value), None) }
+    }
+
     /// Where the result of the loop goes, and its log-sum-exp.
-    fn stores(&mut self, step: Step) -> (Option<ParamId>, Option<ParamId>, LogBase) {
+    fn stores(&mut self, step: Step) -> Stores {
         let (mut output, mut lse, mut lse_base) = (None, None, LogBase::E);
+        let mut output_factor = None;
         let (softmax, acc) = (self.state(step.softmax).to_owned(), self.state(step.acc).to_owned());
         for stmt in &self.program.epilogue {
             let Stmt::Store { param, value } = *stmt else { continue };
-            let place = match *self.op(Tile::of(self.program, value).value) {
-                TileOp::Finish { softmax: s, acc: a } if s == step.softmax && a == step.acc => &mut output,
-                TileOp::Lse { softmax: s, base } if s == step.softmax => {
+            let (tile, factor) = self.with_factor(value);
+            let is_scaled = factor.is_some();
+            let place = match *self.op(tile.value) {
+                TileOp::Finish { softmax: s, acc: a } if s == step.softmax && a == step.acc => {
+                    output_factor = output_factor.or(factor);
+                    &mut output
+                }
+                TileOp::Lse { softmax: s, base } if s == step.softmax && !is_scaled => {
                     lse_base = base;
                     &mut lse
                 }
@@ -605,11 +637,51 @@ impl Recogniser<'_> {
                 self.stop(Place::Store(param), message);
             }
         }
-        (output, lse, lse_base)
+        Stores { output, output_factor, lse, lse_base }
     }
 }
 
-/// Takes the trailing masks off as one condition, then a uniform factor off the map before them.
+/// Where results go.
+struct Stores {
+    output: Option<ParamId>,
+    output_factor: Option<Expr>,
+    lse: Option<ParamId>,
+    lse_base: LogBase,
+}
+
+/// The product of two expressions.
+fn product(a: Option<Expr>, b: Expr) -> Expr {
+    match a {
+        None => b,
+        Some(a) => Expr::Binary(BinaryOp::Mul, Box::new(a), Box::new(b)),
+    }
+}
+
+/// What is multiplied, and the uniform factor, of a product of the two.
+fn uniform_factor(expr: &Expr) -> Option<(&Expr, &Expr)> {
+    let Expr::Binary(BinaryOp::Mul, a, b) = expr else { return None };
+    match (a.is_uniform(), b.is_uniform()) {
+        (false, true) => Some((a, b)),
+        (true, false) => Some((b, a)),
+        _ => None,
+    }
+}
+
+/// Takes uniform factors off the last of `maps`, as far as maps are nothing but that.
+fn take_factors(maps: &mut Vec<Expr>) -> Option<Expr> {
+    let mut taken = None;
+    while let Some((inner, factor)) = maps.last().and_then(uniform_factor) {
+        taken = Some(product(taken, factor.clone()));
+        let inner = inner.clone();
+        maps.pop();
+        if inner != Expr::X {
+            maps.push(inner);
+        }
+    }
+    taken
+}
+
+/// Takes the trailing masks off as one condition, then uniform factors off the maps before them.
 fn split_scores(mut ops: Vec<ScoreOp>, fold_scale: bool) -> (Vec<ScoreOp>, Option<Expr>, Option<Expr>) {
     let mut keep = None;
     while let Some(ScoreOp::Mask(_)) = ops.last() {
@@ -620,21 +692,16 @@ fn split_scores(mut ops: Vec<ScoreOp>, fold_scale: bool) -> (Vec<ScoreOp>, Optio
         });
     }
     let mut scale = None;
-    if fold_scale && let Some(ScoreOp::Map(Expr::Binary(BinaryOp::Mul, a, b))) = ops.last() {
-        let split = match (a.is_uniform(), b.is_uniform()) {
-            (false, true) => Some((a, b)),
-            (true, false) => Some((b, a)),
-            _ => None,
-        };
+    while fold_scale && let Some(ScoreOp::Map(map)) = ops.last() {
+        let split = uniform_factor(map);
         // One that is written, and is not above zero, stays where it is, whatever was asked.
         let split = split.filter(|(_, factor)| factor.literal().is_none_or(|factor| factor > 0.0));
-        if let Some((inner, factor)) = split {
-            scale = Some((**factor).clone());
-            let inner = (**inner).clone();
-            ops.pop();
-            if inner != Expr::X {
-                ops.push(ScoreOp::Map(inner));
-            }
+        let Some((inner, factor)) = split else { break };
+        scale = Some(product(scale, factor.clone()));
+        let inner = inner.clone();
+        ops.pop();
+        if inner != Expr::X {
+            ops.push(ScoreOp::Map(inner));
         }
     }
     (ops, scale, keep)

@@ -1,6 +1,6 @@
 //! What expressions ask of the sequence that they are evaluated in: its lengths, and the numbers that it has of vectors and tables.
 
-use crate::program::{Expr, ParamId, Program, Stmt, TileOp};
+use crate::program::{Along, Expr, ParamId, ParamKind, Program, Stmt, TileOp, Vector};
 
 impl Program {
     /// Every scalar expression.
@@ -33,6 +33,11 @@ impl Program {
         found
     }
 
+    /// Whether a parameter has a number for each KV head of each sequence, however long that is.
+    pub fn is_per_kv_head(&self, param: ParamId) -> bool {
+        matches!(self.params[param.0].kind, ParamKind::Vector(Vector { along: Along::KvHeads, .. }))
+    }
+
     /// Whether an element of a table is read at this very index along an axis of what indexes it.
     pub fn reads_at(&self, table: ParamId, axis: usize, index: &Expr) -> bool {
         self.expressions().any(|expr| {
@@ -46,6 +51,6 @@ impl Program {
     /// Whether `expr` has to know how many queries or keys the sequence has: it says so, or an index is counted in them.
     pub fn asks_lens(&self, expr: &Expr) -> bool {
         expr.any(&mut |leaf| matches!(leaf, Expr::QLen | Expr::KvLen | Expr::Query))
-            || !self.own_numbers(expr).is_empty()
+            || self.own_numbers(expr).iter().any(|param| !self.is_per_kv_head(*param))
     }
 }

@@ -88,6 +88,7 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Ring>,
     let Some(row) = row else { return Ok(None) };
     let mut ring = Ring { arch: spec.arch, ..row.schedule() };
     ring.sizes.head_dim = spec.head_dim;
+    ring.sizes.widens = spec.widens();
     if is_f32 {
         ring.sizes.products = Products::F32(spec.tuning.f32_products());
     }

@@ -55,6 +55,9 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
     let mut roles = if spec.dtype == DType::F32 { row.schedule_of_f32() } else { row.schedule() };
     roles.sizes.head_dim = spec.head_dim;
+    if spec.widens() {
+        roles = widened(roles);
+    }
     if attention.has_values_in_keys() {
         let fits = |sizes| {
             let roles = Roles { sizes, ..roles };
@@ -73,7 +76,7 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
         roles.sizes = with_room(roles.sizes);
     }
     // Lanes that copy row by row look every row up, and do not care for blocks.
-    let block_size = spec.block_size.filter(|_| attention.table.is_some() && !roles.splits());
+    let block_size = spec.block_size.filter(|_| attention.table.is_some() && !roles.converts());
     if let Some(block_size) = block_size {
         roles.sizes.cols = columns_of_blocks(roles.cols, block_size);
     }
@@ -95,10 +98,9 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     if !matches!(rows, 64 | 128 | 192) {
         return refuse("rows must be 64, 128 or 192: a consumer warpgroup owns 64".to_owned());
     }
-    if of_table.splits() && rows > 128 {
-        return refuse(
-            "rows of f32 must be 64 or 128: there are no registers for a third consumer".to_owned(),
-        );
+    if of_table.converts() && rows > 128 {
+        let what = if of_table.splits() { "of f32" } else { "over keys of 8 bits" };
+        return refuse(format!("rows {what} must be 64 or 128: there are no registers for a third consumer"));
     }
     let split = of_table.split;
     if split > 1 && rows != WARPGROUP_ROWS {
@@ -135,7 +137,7 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         polynomial: tuning.polynomial.unwrap_or(of_table.polynomial),
         overlap: tuning.overlap.unwrap_or(of_table.overlap),
         pass: tuning.pass.unwrap_or(of_table.pass),
-        kv_box: if of_table.splits() { KvBox::Rows } else { KvBox::Panel },
+        kv_box: if of_table.converts() { KvBox::Rows } else { KvBox::Panel },
     };
     // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
     let needed = roles.consumer_holds().iter().sum::<usize>() + 24;
@@ -191,6 +193,16 @@ fn room(spec: &Spec, attention: &Attention, sizes: Sizes) -> usize {
         _ => room > 1,
     };
     room + usize::from(spec.work.is_planned() && is_tight)
+}
+
+/// The schedule of 16 bits, for keys and values that the producer widens: there are no registers for a third consumer beside four
+/// warps that have numbers on their way.
+fn widened(roles: Roles) -> Roles {
+    let mut sizes = Sizes { widens: true, ..roles.sizes };
+    if sizes.warps > 2 * WARPGROUP_WARPS {
+        sizes = Sizes { rows: 2 * WARPGROUP_ROWS, warps: 2 * WARPGROUP_WARPS, ..sizes };
+    }
+    Roles { sizes, kv_box: KvBox::Rows, ..roles }
 }
 
 /// Sizes that leave more registers for what is made of each score: two consumers at most, or two thirds of the columns. Of a bias

@@ -99,8 +99,19 @@ impl RingRow {
         // 128 columns for each warp, or as many as there are warps for.
         let split = if head_dim.v > MOST_COLUMNS { warps.min(head_dim.v / 128) } else { 1 };
         let products = Products::Halves;
-        let sizes =
-            Sizes { head_dim, rows, cols, warps, stages, values, split, rescale, blocks_per_sm, products };
+        let sizes = Sizes {
+            head_dim,
+            rows,
+            cols,
+            warps,
+            stages,
+            values,
+            split,
+            rescale,
+            blocks_per_sm,
+            products,
+            widens: false,
+        };
         Ring { sizes, query, arch: Arch::Sm80 }
     }
 }
@@ -162,6 +173,7 @@ impl RolesRow {
             rescale: Rescale::GROWN,
             blocks_per_sm,
             products: Products::Halves,
+            widens: false,
         };
         let (overlap, pass, kv_box) = (Overlap::Free, PassTurn::Issued, KvBox::Panel);
         Roles { sizes, polynomial, output, overlap, pass, kv_box }

@@ -5,7 +5,7 @@ use super::written::Written;
 use crate::analysis::attention::recognise;
 use crate::analysis::obstacles::{Obstacle, Place};
 use crate::choice::{HEAD_DIMS, LATENT, ScheduleError};
-use crate::program::{Generic, ParamId, ParamKind, Program};
+use crate::program::{DType, ElementOf, Generic, Param, ParamId, ParamKind, Program};
 use crate::spec::HeadDim;
 use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
@@ -18,6 +18,7 @@ const WAY_OUT: &str =
 /// Everything that is in the way, each thing where it is written, in the order of the source.
 pub(super) fn check(function: &syn::ItemFn, program: &Program, written: &Written) -> Result<(), syn::Error> {
     let mut obstacles = fixed_dims(program);
+    obstacles.extend(fixed_elements(program));
     if let Err(error) = recognise(program, true) {
         obstacles.extend(error.obstacles);
     }
@@ -37,8 +38,45 @@ pub(super) fn check(function: &syn::ItemFn, program: &Program, written: &Written
     errors.take().map_or(Ok(()), Err)
 }
 
-/// A head dimension that the author fixed, and that there are no kernels of. Of every element type that an author can fix there
-/// are.
+/// Element types that the author fixed, and that there are no kernels of.
+fn fixed_elements(program: &Program) -> Vec<Obstacle> {
+    let of = |element: &Generic<DType>, open: &[DType]| match element {
+        Generic::Fixed(fixed) => vec![*fixed],
+        Generic::Open(_) => open.to_vec(),
+    };
+    let outputs = [DType::F16, DType::Bf16, DType::F32];
+    let inputs = of(program.input_element(), &outputs);
+    let kv = of(program.kv_element(), &[outputs.as_slice(), &[DType::E4m3, DType::E5m2]].concat());
+    let tensor = |whose| {
+        let is_one = |param: &Param| param.element.is_some() && param.kind.element_of() == whose;
+        Place::Param(ParamId(program.params.iter().position(is_one).unwrap_or(0)))
+    };
+    let mut obstacles = Vec::new();
+    if !inputs.iter().any(|input| input.multiplies(*input)) {
+        let message = format!(
+            "there are no kernels of queries of {}: they are f16, bf16 or f32",
+            inputs[0].type_name()
+        );
+        obstacles.push(Obstacle { place: tensor(ElementOf::Query), message });
+    } else if !inputs.iter().any(|input| kv.iter().any(|kv| input.multiplies(*kv))) {
+        let [queries, keys] = [program.input_element(), program.kv_element()].map(Generic::text);
+        let message = format!(
+            "there are no kernels of queries of {queries} over keys and values of {keys}: these are as the queries are, or `E4m3` or \
+             `E5m2` where the queries have 16 bits"
+        );
+        obstacles.push(Obstacle { place: tensor(ElementOf::KeysAndValues), message });
+    }
+    if let Generic::Fixed(output) = program.output_element()
+        && !outputs.contains(output)
+        && program.output_element() != program.input_element()
+    {
+        let message = format!("no kernel stores an output of {}: it is f16, bf16 or f32", output.type_name());
+        obstacles.push(Obstacle { place: tensor(ElementOf::Outputs), message });
+    }
+    obstacles
+}
+
+/// A head dimension that the author fixed, and that there are no kernels of.
 fn fixed_dims(program: &Program) -> Vec<Obstacle> {
     let query = program.params.iter().position(|param| param.kind == ParamKind::Query);
     let place = Place::Param(ParamId(query.unwrap_or(0)));

@@ -2,7 +2,7 @@
 
 use super::diagnostics::Errors;
 use super::signature::last_name;
-use crate::program::{DType, Element, Generic, MOST_ELEMENTS};
+use crate::program::{DType, Element, ElementOf, Generic, MOST_ELEMENTS};
 use syn::{GenericArgument, Type};
 
 /// The element types that a kernel has used so far, and the names that it can use.
@@ -10,47 +10,44 @@ pub(super) struct Elements {
     /// The generics that are types.
     pub names: Vec<syn::Ident>,
     pub used: Vec<Generic<DType>>,
-    /// Of query, keys and values, which have the type of the first.
-    of_inputs: Option<Element>,
-    /// Of outputs, which have the type of the first.
-    of_outputs: Option<Element>,
-    /// Generics that stand for themselves, in what is no query, keys or values, and is to be as they are.
+    /// Of queries, of keys and values, and of outputs, each of which have the type of the first.
+    firsts: [(ElementOf, Option<Element>); 3],
+    /// Generics that stand for themselves, in what is no query, keys or values, and is to be as the query is.
     alone: Vec<syn::GenericArgument>,
 }
 
 impl Elements {
     pub fn new(names: Vec<syn::Ident>) -> Elements {
-        Elements { names, used: Vec::new(), of_inputs: None, of_outputs: None, alone: Vec::new() }
+        let firsts = ElementOf::ALL.map(|whose| (whose, None));
+        Elements { names, used: Vec::new(), firsts, alone: Vec::new() }
     }
 
     /// The element type that an argument names, a new one if no tensor has had it before. `ty` is the whole type, of a
-    /// parameter that is as outputs are, or as inputs.
+    /// parameter that has the type of these.
     pub fn read(
         &mut self,
         arg: &GenericArgument,
         ty: &Type,
-        as_outputs: bool,
+        whose: ElementOf,
         errors: &mut Errors,
     ) -> Option<Element> {
         let Some(element) = self.parse(arg) else {
-            errors.push(arg, format!("an element type is {}, `f16`, `bf16` or `f32`", self.generics()));
+            errors.push(arg, self.expected());
             return None;
         };
         let next = Element(self.find(&element).unwrap_or(self.used.len()));
         if next.0 == self.used.len() {
             self.used.push(element.clone());
         }
-        let (of_all, what) = match as_outputs {
-            false => (&mut self.of_inputs, "query, keys and values have one element type"),
-            true => (
-                &mut self.of_outputs,
-                "all outputs of a kernel, and what they begin as, have one element type",
-            ),
-        };
+        let of_all = self.firsts.iter_mut().find(|(known, _)| *known == whose).map(|(_, of_all)| of_all)?;
         let first = *of_all.get_or_insert(next);
         if first != next {
             let (of_first, here) = (self.used[first.0].text(), element.text());
-            errors.push(ty, format!("{what}: it is `{of_first}` of the first of them, and `{here}` here"));
+            let owners = whose.owners();
+            let message = format!(
+                "all {owners} have one element type: it is `{of_first}` of the first of them, and `{here}` here"
+            );
+            errors.push(ty, message);
         }
         Some(first)
     }
@@ -65,22 +62,30 @@ impl Elements {
                 Some(None)
             }
             None => {
-                errors.push(arg, format!("an element type is {}, `f16`, `bf16` or `f32`", self.generics()));
+                errors.push(arg, self.expected());
                 None
             }
         }
     }
 
-    /// A generic that stands alone is that of query, keys and values.
+    /// A generic that stands alone is that of the query.
     pub fn check_alone(&self, errors: &mut Errors) {
-        let Some(of_inputs) = self.of_inputs.map(|element| &self.used[element.0]) else { return };
+        let of_query = self.firsts.iter().find(|(whose, _)| *whose == ElementOf::Query);
+        let Some(of_inputs) = of_query.and_then(|(_, first)| *first).map(|first| &self.used[first.0]) else {
+            return;
+        };
         for arg in self.alone.iter().filter(|arg| self.parse(arg).as_ref() != Some(of_inputs)) {
             let message = format!(
-                "a bias has the type of query, keys and values, `{}`, or one of its own: `f16`, `bf16` or `f32`",
+                "a bias has the type of the query, `{}`, or one of its own: `f16`, `bf16` or `f32`",
                 of_inputs.text()
             );
             errors.push(arg, message);
         }
+    }
+
+    /// What an element type is, in a message.
+    fn expected(&self) -> String {
+        format!("an element type is {}, `f16`, `bf16`, `f32`, `E4m3` or `E5m2`", self.generics())
     }
 
     /// The generics, in a message.
@@ -104,6 +109,8 @@ impl Elements {
             "f16" => Some(Generic::Fixed(DType::F16)),
             "bf16" => Some(Generic::Fixed(DType::Bf16)),
             "f32" => Some(Generic::Fixed(DType::F32)),
+            "E4m3" => Some(Generic::Fixed(DType::E4m3)),
+            "E5m2" => Some(Generic::Fixed(DType::E5m2)),
             _ => None,
         }
     }

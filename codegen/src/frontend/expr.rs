@@ -275,12 +275,13 @@ impl Body<'_> {
                     "row" => Expr::Row,
                     "col" => Expr::Col,
                     "head" => Expr::Head,
+                    "kv_head" => Expr::KvHead,
                     "seq" => Expr::Seq,
                     "query" => Expr::Query,
                     "q_len" => Expr::QLen,
                     "kv_len" => Expr::KvLen,
                     _ => {
-                        let fields = ["row", "col", "query", "head", "seq", "q_len", "kv_len"];
+                        let fields = ["row", "col", "query", "head", "kv_head", "seq", "q_len", "kv_len"];
                         let near = did_you_mean(&name, &fields);
                         let message = format!("`at` has no `{name}`{near}: it has {}", listed(&fields));
                         self.errors.push(&expr.member, message);

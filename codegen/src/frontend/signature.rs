@@ -114,7 +114,7 @@ fn generics(generics: &syn::Generics, errors: &mut Errors) -> (Vec<syn::Ident>, 
                     true => type_params.push(name.clone()),
                     false => errors.push(
                         param,
-                        "a kernel has two element types at most: one of query, keys and values, and one of the output",
+                        "a kernel has three element types at most: one of the query, one of keys and values, and one of the output",
                     ),
                 }
             }
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             (Arguments::None, []) => return Some((row.kind, None)),
             (Arguments::None, _) => format!("`{name}` takes no arguments"),
             (Arguments::ElementAndDim, [element, dim]) => {
-                let element = self.elements.read(element, ty, row.kind.is_as_outputs(), self.errors);
+                let element = self.elements.read(element, ty, row.kind.element_of(), self.errors);
                 let dim = self.dims.read(dim, self.errors);
                 return Some((row.kind, Some((element?, dim?))));
             }

@@ -47,9 +47,9 @@ pub const fn field(from: u32, bits: u32, times: usize) -> Field {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::converted_copy::{Conversion, ConvertedCopy};
     use crate::layout::fragment::{CHUNKS_FIRST, FIRST_COL, FIRST_ROW, QUAD_LANE, ROWS_FIRST};
     use crate::layout::panel::{Order, PanelCopy, Panels};
-    use crate::layout::split_copy::SplitCopy;
     use crate::layout::swizzle::{COPY_CHUNK, copy_row};
 
     /// Every map of the layouts: its fields lie in a lane's number, and what is left of it by eight is what its numbers leave.
@@ -60,8 +60,13 @@ mod tests {
         let copied = [128, 64, 32].map(copy_row);
         let to_panels = [128, 64, 32].map(|span| {
             let copy = PanelCopy { panels: Panels { rows: 16, span, count: 1, order: Order::ByPanel } };
-            let split = SplitCopy { panels: copy.panels, warps: 1 };
-            [copy.row(), copy.chunk(), split.row(), split.chunk(), split.half()]
+            let [split, widened] = [Conversion::Split, Conversion::Widen].map(|how| ConvertedCopy {
+                panels: copy.panels,
+                warps: 1,
+                how,
+            });
+            let of = |copy: ConvertedCopy| [copy.row(), copy.chunk(), copy.half()];
+            [vec![copy.row(), copy.chunk()], of(split).to_vec(), of(widened).to_vec()].concat()
         });
         let all = addressed.into_iter().chain(others).chain(copied);
         for map in all.chain(to_panels.into_iter().flatten()) {

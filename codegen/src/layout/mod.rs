@@ -2,10 +2,10 @@
 //! registers ([`fragment`]). Lowerings take every such number from here; those that go by lane are
 //! data ([`lane`]) from which the emitter makes instructions.
 
+pub mod converted;
+pub mod converted_copy;
 pub mod copy_box;
 pub mod fragment;
 pub mod lane;
-pub mod narrowed;
 pub mod panel;
-pub mod split_copy;
 pub mod swizzle;

@@ -4,6 +4,7 @@
 //! - Without a softmax there is nothing to divide by: sums are 1.
 //! - Sinks are taken in: a score more of each row, of a column that holds no value. It joins the maximum and the sum, and the
 //!   accumulators are scaled to the new maximum. Of the items of a planned kernel that share a row, one counts them.
+//! - What all values are multiplied by, their scale, multiplies the accumulators first; what the output is, last.
 //! - What a kernel over other keys gave is taken in alike, its log-sum-exp as a score whose value is its output. So a kernel
 //!   that begins where another ended pays for it here, and nothing in the loop.
 
@@ -13,7 +14,7 @@ use super::scalar::Uniforms;
 use super::state::{self, State};
 use crate::abi::Meaning;
 use crate::layout::fragment::slot_col;
-use crate::program::{DType, LogBase, ParamId, Resumed};
+use crate::program::{DType, Expr, LogBase, ParamId, Resumed};
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 use std::f32::consts::{LN_2, LOG2_E};
@@ -21,6 +22,36 @@ use std::f32::consts::{LN_2, LOG2_E};
 impl Kernel<'_> {
     /// Rows as they are finished: gives their sums, of which `sums` are those of all columns.
     pub(super) fn finish_rows(
+        &mut self,
+        instance: &Instance,
+        state: &State,
+        uniforms: &Uniforms,
+        sums: Vec<Reg>,
+    ) -> Vec<Reg> {
+        self.scale_accumulators(instance, state, uniforms, self.attention.value_factor.as_ref());
+        let sums = self.joined_rows(instance, state, uniforms, sums);
+        self.scale_accumulators(instance, state, uniforms, self.attention.output_factor.as_ref());
+        sums
+    }
+
+    /// Multiplies the accumulators by what is the same for all of an item.
+    fn scale_accumulators(
+        &mut self,
+        instance: &Instance,
+        state: &State,
+        uniforms: &Uniforms,
+        factor: Option<&Expr>,
+    ) {
+        let Some(factor) = factor else { return };
+        self.b.stage("what all of O is multiplied by");
+        let factor = self.uniform_value(factor, &instance.extent, &mut uniforms.clone());
+        let factor = self.b.mov(Type::F32, "factor", factor);
+        for slot in 0..2 * state.acc.len() {
+            self.scale_row(state, slot, &factor);
+        }
+    }
+
+    fn joined_rows(
         &mut self,
         instance: &Instance,
         state: &State,

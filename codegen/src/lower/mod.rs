@@ -16,6 +16,7 @@ mod softmax;
 mod split;
 mod state;
 mod table;
+mod widen;
 
 use crate::abi::{AbiArg, SHARED_TILES, abi, ptx_name};
 use crate::analysis::attention::{Attention, recognise};
@@ -75,6 +76,17 @@ pub enum CompileError {
     /// An element type without tensor-core products.
     #[error("element type {0} has no kernels: use f16, bf16 or f32")]
     Element(DType),
+    /// Keys and values that no kernel multiplies with such queries.
+    #[error(
+        "no kernel multiplies queries of {dtype} with keys and values of {kv_dtype}: give keys and values the queries' type, or e4m3 \
+         or e5m2 where the queries are f16 or bf16"
+    )]
+    KeysAndValues {
+        /// Of the queries.
+        dtype: DType,
+        /// Of keys and values.
+        kv_dtype: DType,
+    },
     /// An element type that no kernel stores.
     #[error("no kernel stores an output of {0}: use f16, bf16 or f32")]
     Output(DType),
@@ -96,10 +108,13 @@ pub enum CompileError {
 pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError> {
     program.validate()?;
     let attention = recognise(program, spec.fold_scale)?;
-    program.takes_elements(spec.dtype, spec.output)?;
+    program.takes_elements(spec.elements())?;
     program.takes(spec.head_dim)?;
     if !matches!(spec.dtype, DType::F16 | DType::Bf16 | DType::F32) {
         return Err(CompileError::Element(spec.dtype));
+    }
+    if !spec.dtype.multiplies(spec.kv_dtype) {
+        return Err(CompileError::KeysAndValues { dtype: spec.dtype, kv_dtype: spec.kv_dtype });
     }
     if !matches!(spec.output, DType::F16 | DType::Bf16 | DType::F32) {
         return Err(CompileError::Output(spec.output));
@@ -194,6 +209,8 @@ fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
         DType::F32 => spec.tuning.f32_products().to_string(),
         dtype => dtype.to_string(),
     };
-    let types = if spec.output == spec.dtype { dtype } else { format!("{dtype}o{}", spec.output) };
+    let kv = if spec.kv_dtype == spec.dtype { String::new() } else { format!("kv{}", spec.kv_dtype) };
+    let output = if spec.output == spec.dtype { String::new() } else { format!("o{}", spec.output) };
+    let types = [dtype, kv, output].concat();
     format!("{}_{types}_d{head_dim}{block}_{}{work}", ptx_name(&program.name), spec.shape)
 }

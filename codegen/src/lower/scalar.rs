@@ -26,6 +26,8 @@ pub(super) struct Place<'a> {
     pub head: Option<&'a Reg>,
     /// What is the same for the whole block, as far as it is there already.
     pub uniforms: Option<&'a Uniforms>,
+    /// The KV head of the block, where what is evaluated is the same for all of it.
+    pub kv_head: Option<&'a Reg>,
     /// Others that are. The row of a table is known as the element without its column.
     pub known: &'a [(Expr, Reg)],
     /// Whether every column is one that the sequence has.
@@ -134,7 +136,12 @@ impl Kernel<'_> {
         if let Some(reg) = uniforms.get(expr) {
             return reg.into();
         }
-        let place = Place { sequence: Some(&extent.sequence), uniforms: Some(uniforms), ..Place::default() };
+        let place = Place {
+            sequence: Some(&extent.sequence),
+            kv_head: Some(&extent.kv_head),
+            uniforms: Some(uniforms),
+            ..Place::default()
+        };
         let (value, _) = self.value(expr, &place);
         if let Value::Register(register) = &value {
             uniforms.know(expr.clone(), register.clone());
@@ -182,6 +189,7 @@ impl Kernel<'_> {
             Expr::Row => in_register(leaf(place.row), I32),
             Expr::Col => in_register(leaf(place.col), I32),
             Expr::Head => in_register(leaf(place.head), I32),
+            Expr::KvHead => in_register(leaf(place.kv_head), I32),
             Expr::Seq => in_register(leaf(place.sequence), I32),
             Expr::Query => {
                 let first = leaf(place.uniforms.and_then(|uniforms| uniforms.get(&first_query())));
@@ -273,7 +281,7 @@ impl Kernel<'_> {
                     self.b.sub(Type::S32, "i", &length, 1)
                 }
                 (Along::Sequences, _) => self.last_sequence(),
-                (Along::Queries | Along::Keys, own) => {
+                (Along::KvHeads | Along::Queries | Along::Keys, own) => {
                     own.as_ref().and_then(|own| own.last.clone()).expect(KNOWN)
                 }
             };
@@ -282,7 +290,12 @@ impl Kernel<'_> {
         let base = own.map_or_else(|| self.param(Meaning::Pointer(param)), |own| own.first);
         let at = self.b.mad_wide("rd", &at, 4, &base);
         let (t, group) = if element == ScalarType::I32 { (Type::S32, "i") } else { (Type::F32, "f") };
-        let reg = self.b.ld_constant(t, group, &at, 0);
+        let mut reg = self.b.ld_constant(t, group, &at, 0);
+        if along == Along::KvHeads {
+            // So that what folds a scale into the exponential may take it to be above zero, or a NaN.
+            let is_scale = self.b.setp(Word::Gt, Type::F32, "p", &reg, 0.0f32);
+            reg = self.b.selp(Type::F32, "f", &reg, f32::NAN, &is_scale);
+        }
         (Value::Register(reg), element)
     }
 
@@ -591,7 +604,9 @@ impl Expr {
     /// Whether an i32 expression is at least 0 whatever its leaves are. Sums and products may wrap.
     fn is_never_negative(&self) -> bool {
         match self {
-            Expr::Col | Expr::Query | Expr::Head | Expr::Seq | Expr::QLen | Expr::KvLen => true,
+            Expr::Col | Expr::Query | Expr::Head | Expr::KvHead | Expr::Seq | Expr::QLen | Expr::KvLen => {
+                true
+            }
             Expr::Int(n) => *n >= 0,
             Expr::Binary(BinaryOp::Div, a, b) => a.is_never_negative() && b.is_never_negative(),
             Expr::Binary(BinaryOp::Rem, a, _) => a.is_never_negative(),

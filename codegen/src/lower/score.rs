@@ -225,6 +225,7 @@ impl Kernel<'_> {
             let col = asks(&conditions, &Expr::Col).then(|| self.b.add(Type::S32, "col", &col0, slot_col(n)));
             let place = Place {
                 sequence: Some(&instance.sequence),
+                kv_head: Some(&instance.kv_head),
                 col: col.as_ref(),
                 uniforms: Some(&masks.uniforms),
                 ..Place::default()
@@ -449,6 +450,7 @@ fn slot_place<'p>(
     Place {
         uniforms: Some(uniforms),
         sequence: Some(&instance.sequence),
+        kv_head: Some(&instance.kv_head),
         row: rows.rows.get(slot),
         head: rows.heads.get(slot),
         ..Place::default()

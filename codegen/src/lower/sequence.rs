@@ -72,6 +72,13 @@ impl Kernel<'_> {
                 let last = self.b.sub(Type::S32, "own_last", &count, 1);
                 OwnNumbers { first, count: Some(count), last: Some(last) }
             }
+            ParamKind::Vector(Vector { along: Along::KvHeads, .. }) => {
+                let count = self.param(Meaning::KvHeads);
+                let before = self.b.mul_lo(Type::U32, "r", &extent.sequence, &count);
+                let first = self.b.mad_wide("own", &before, 4, &numbers);
+                let last = self.b.sub(Type::S32, "own_last", &count, 1);
+                OwnNumbers { first, count: Some(count), last: Some(last) }
+            }
             ParamKind::Bias(_) => {
                 let stride = self.param(Meaning::BiasStride(param, BiasAxis::Sequences));
                 let sequence = self.b.cvt(&[], Type::U64, Type::U32, "rd", &extent.sequence);

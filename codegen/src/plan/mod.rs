@@ -34,8 +34,10 @@ pub struct Plan {
     pub named: Vec<NamedBarrier>,
     /// Whether the launch may begin before the one before it has ended.
     pub planned: bool,
-    /// What products are of. Tiles of f32 are narrowed where they lie before they are factors.
+    /// What products are of. Tiles of f32 are converted before they are factors.
     pub products: Products,
+    /// Tiles of K and V, of 8 bits, are widened before they are factors.
+    pub widens: bool,
     /// What every thread does before roles part.
     pub set_up: Vec<Step>,
     /// Who does what.
@@ -322,9 +324,9 @@ pub enum Step {
         /// Whether rows past the sequence's end become zero, where the tile may have some.
         checked: bool,
     },
-    /// Every warp reads its share of a tile's rows, f32, makes factors of them and writes these to a slot, by ordinary writes. A row past
-    /// the sequence's end becomes what the last one is.
-    CopySplit {
+    /// Every warp reads its share of a tile's rows, makes factors of them and writes these to a slot, by ordinary writes: it splits f32,
+    /// and widens 8 bits. A row past the sequence's end becomes what the last one is.
+    CopyConverted {
         /// The slot.
         to: View,
         /// The tensor.
@@ -417,8 +419,8 @@ pub enum Function {
     Read,
     /// Which blocks the columns of a tile lie in.
     LookUp,
-    /// Each warp makes factors of products of the rows of f32 that its lanes have copied, where they lie.
-    Narrow,
+    /// Each warp makes factors of products of the rows that its lanes have copied, where they lie: it narrows f32, and widens 8 bits.
+    Convert,
     /// Fragments of a factor are read once.
     Load,
     /// A bit a score for each condition that is no interval.
@@ -521,6 +523,12 @@ impl Roles {
 }
 
 impl Plan {
+    /// Whether what is copied to a buffer is converted before it is a factor.
+    pub fn converts(&self, buffer: BufferId) -> bool {
+        self.products != Products::Halves
+            || self.widens && [attention::KEYS, attention::VALUES].contains(&buffer)
+    }
+
     /// The named barrier of a copy of a role.
     ///
     /// # Panics

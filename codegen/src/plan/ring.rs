@@ -1,5 +1,6 @@
 //! Attention by warps that are all alike, FlashAttention-2's: each copies its share of a tile, waits for its own copies, meets
-//! the others, and multiplies rows of its own. Of f32 each narrows what it has copied before it meets the others.
+//! the others, and multiplies rows of its own. Of f32, and of K and V of 8 bits, each converts what it has copied before it meets the
+//! others.
 //!
 //! K and V take turns in a ring. A meeting says that a tile has come, and that everybody is done with the slot used before,
 //! which is refilled at once: `K@-s` is the tile `s` iterations from now. Where V is in K's rows the ring has K alone, and each
@@ -82,8 +83,8 @@ pub fn plan(ring: &Ring, form: Form) -> Plan {
     };
     let of = Named::Meet(Meeting::Block);
     let named = vec![NamedBarrier { of, copy: 0, number: 0, threads: 32 * ring.warps }];
-    let (products, roles) = (ring.products, vec![warps]);
-    Plan { buffers, shared_bytes, named, planned: false, products, set_up: Vec::new(), roles }
+    let (products, widens, roles) = (ring.products, ring.widens, vec![warps]);
+    Plan { buffers, shared_bytes, named, planned: false, products, widens, set_up: Vec::new(), roles }
 }
 
 struct Family<'a> {
@@ -113,7 +114,7 @@ impl Family<'_> {
             body.extend(steps([Step::AwaitCopies(self.ring.slots() - 1), Step::MeetWarp]));
         }
         if narrows {
-            body.push(compute(Narrow, &[], &[query]));
+            body.push(compute(Convert, &[], &[query]));
         }
         if in_registers {
             body.extend(only_if(narrows, step(Step::MeetWarp)));
@@ -163,17 +164,17 @@ impl Family<'_> {
         nodes
     }
 
-    /// Whether tiles are made into factors where they lie.
+    /// Whether Q, K and V are made into factors where they lie.
     fn narrows(&self) -> bool {
         self.ring.products != Products::Halves
     }
 
     /// Waits until the oldest slot that is asked for, of this buffer, has come, for all warps. The slot before it is free then.
     fn acquire(&self, buffer: BufferId) -> Vec<Node> {
-        let narrow = nodes([step(Step::MeetWarp), vec![compute(Narrow, &[], &[View::now(buffer)])]]);
+        let convert = nodes([step(Step::MeetWarp), vec![compute(Convert, &[], &[View::now(buffer)])]]);
         nodes([
             step(Step::AwaitCopies(self.ring.slots() - 2)),
-            only_if(self.narrows(), narrow),
+            only_if(self.narrows() || self.ring.widens, convert),
             step(Step::Meet(Meeting::Block)),
         ])
     }

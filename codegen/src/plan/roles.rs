@@ -13,9 +13,10 @@
 //! writes, which consumers fence before products read them (PTX ISA, proxies: a fence on the way from the write to the read); rows
 //! past the sequence's end come as zeros, so there is no tail to clear.
 //!
-//! Of f32 all warps of the producer copy, Q too, and split what they copy into factors before they write it. Each learns what an item
-//! covers where consumers do; its first warp takes items and tells. Who writes fences, so consumers need not; and a row past
-//! the sequence's end is what the last one is, weighs nothing, and is no more than that one is in other rows' eyes.
+//! Of f32 all warps of the producer copy, Q too, and split what they copy into factors before they write it; K and V of 8 bits they
+//! widen. Each learns what an item covers where consumers do; its first warp takes items and tells, and asks for Q where nothing is
+//! to be made of it. Who writes fences, so consumers need not; and a row past the sequence's end is what the last one is, weighs
+//! nothing, and is no more than that one is in other rows' eyes.
 
 use super::Function::*;
 use super::attention::*;
@@ -35,7 +36,7 @@ pub const INFO: BufferId = OWN;
 /// before this one.
 fn set_up(roles: &Roles, form: Form) -> Vec<Step> {
     let mut steps = vec![Step::InitBarriers];
-    // Who copies row by row writes all of them.
+    // Who splits Q writes all of them.
     if !roles.splits() {
         let clear = Compute { what: ClearSpareRows, reads: Vec::new(), writes: vec![Q] };
         steps.extend([Step::Compute(clear), Step::FenceProxy]);
@@ -90,7 +91,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     // Of lanes that copy each arrives, once its copies have landed; of warps that write each.
     let writers = roles.producer_warps();
     let (fills, counted) = match roles.copies_rows() {
-        _ if roles.splits() => (writers, 0),
+        _ if roles.converts() => (writers, 0),
         true => (LANES, 0),
         false => (1, 1),
     };
@@ -105,8 +106,8 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         true => of_ring(0, 0),
         false => pair(0, of_query.bytes()),
     };
-    // Warps that split read what an item covers, too.
-    let readers = if roles.splits() { warps + writers } else { warps };
+    // Warps that convert read what an item covers, too.
+    let readers = if roles.converts() { warps + writers } else { warps };
     let info_bytes = roles.tile_info_bytes();
     let tile = |offset, slots, panels: crate::layout::panel::Panels, barriers, turns| {
         let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
@@ -129,8 +130,8 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let blocks = match roles.copies_rows() {
         // Of the rows that are on their way at once.
-        _ if roles.splits() => {
-            let copy = roles.split_copy(of_keys);
+        _ if roles.converts() => {
+            let copy = roles.converted_copy(of_keys);
             let each = copy.rounds() / copy.pieces(roles.chunks_on_their_way());
             Place::Registers { each, slots: 1, turns: Turns::Columns }
         }
@@ -183,7 +184,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         warps: roles.producer_warps(),
         warp_rows: 0,
         registers: Some(producer_registers),
-        body: if roles.splits() { family.splitting_producer() } else { family.producer() },
+        body: if roles.converts() { family.converting_producer() } else { family.producer() },
     };
     let consumer = Role {
         name: "consumer",
@@ -195,6 +196,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
     };
     Plan {
         products: roles.products,
+        widens: roles.widens,
         buffers,
         shared_bytes,
         named: named(roles),
@@ -228,7 +230,7 @@ impl Family<'_> {
     }
 
     /// The first warp tells, all read it and copy.
-    fn splitting_producer(&self) -> Vec<Node> {
+    fn converting_producer(&self) -> Vec<Node> {
         let [q, k, v, _] = TENSORS;
         let copy = |to: View, from, is_pool: bool| {
             let at = (is_pool && self.form.paged).then_some(View { buffer: BLOCKS, ago: to.ago });
@@ -236,7 +238,7 @@ impl Family<'_> {
                 at.map_or_else(Vec::new, |at| vec![compute(LookUp, &registers([ITEM]), &[at])]),
                 steps([
                     Step::AwaitEmpty(to),
-                    Step::CopySplit { to, from, at },
+                    Step::CopyConverted { to, from, at },
                     Step::FenceProxy,
                     Step::MeetWarp,
                     Step::Fill(to),
@@ -245,8 +247,15 @@ impl Family<'_> {
         };
         let keys = || copy(K, k, true);
         let values = || only_if(!self.in_keys(), copy(V_BEFORE, v, true));
+        let query = match self.roles.splits() {
+            true => copy(Q, q, false),
+            false => when(
+                Condition::FirstWarp,
+                steps([Step::AwaitEmpty(Q), Step::Copy { to: Q, from: q, at: None }]),
+            ),
+        };
         let columns = Node::Columns {
-            first: Some(nodes([keys(), copy(Q, q, false)])),
+            first: Some(nodes([keys(), query])),
             each: nodes([keys(), values()]),
             last: values(),
         };
@@ -331,7 +340,7 @@ impl Family<'_> {
 
     /// Waits for a slot that products then read.
     fn await_tile(&self, of: View) -> Vec<Node> {
-        let by_lanes = self.roles.copies_rows() && !self.roles.splits();
+        let by_lanes = self.roles.copies_rows() && !self.roles.converts();
         nodes([step(Step::AwaitFull(of)), only_if(by_lanes, step(Step::FenceProxy))])
     }
 

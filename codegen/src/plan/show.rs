@@ -190,9 +190,10 @@ impl Plan {
                 let checked = if *checked { ", zero past the end" } else { "" };
                 format!("copy {} <- {}{at}{checked}", view(to), self.name(*from))
             }
-            Step::CopySplit { to, from, at } => {
+            Step::CopyConverted { to, from, at } => {
                 let at = at.map_or_else(String::new, |at| format!(" at {}", view(&at)));
-                format!("copy {} <- {}{at}, split", view(to), self.name(*from))
+                let how = if self.widens { "widened" } else { "split" };
+                format!("copy {} <- {}{at}, {how}", view(to), self.name(*from))
             }
             Step::CommitCopies => "commit copies".to_owned(),
             Step::AwaitAllCopies => "await all copies".to_owned(),
@@ -270,7 +271,7 @@ impl Display for Function {
             Function::Describe => "description",
             Function::Read => "reading",
             Function::LookUp => "look-up",
-            Function::Narrow => "narrowing",
+            Function::Convert => "conversion",
             Function::Load => "fragments",
             Function::Conditions => "conditions",
             Function::Scores => "maps and masks",

@@ -11,7 +11,7 @@ use super::attention::{KEYS, SCORES, VALUES};
 use super::{
     BufferId, Compute, Condition, Function, Node, Place, Plan, Role, Shared, Step, Turns, View, each_step,
 };
-use crate::layout::narrowed::NUMBER;
+use crate::layout::converted::NUMBER;
 use crate::schedule::{F32Products, Products};
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -66,7 +66,7 @@ pub enum Activity {
     /// P is rounded to what factors are.
     Round,
     /// A tile of f32 becomes a factor.
-    Narrow,
+    Convert,
     /// O shrinks.
     Rescale,
 }
@@ -309,10 +309,9 @@ impl<'p> Machine<'p> {
                 self.full.insert(self.tile(*to, iteration), there);
             }
             Step::CopyAsync { to, .. } => actor.open.push(*to),
-            Step::CopySplit { to, .. } => {
-                // What comes is split meanwhile: whichever takes longer.
-                let shared = self.plan.shared(to.buffer);
-                let all = shared.bytes / NUMBER * narrowing(self.plan.products) / 32;
+            Step::CopyConverted { to, .. } => {
+                // What comes is converted meanwhile: whichever takes longer.
+                let all = self.conversion(*to) / 32;
                 let issued = all / actor.role.warps * actor.role.warps.div_ceil(SCHEDULERS);
                 actor.clock = self.copy(*to, iteration, at).max(at + COPY_LATENCY + issued);
             }
@@ -382,6 +381,12 @@ impl<'p> Machine<'p> {
         to
     }
 
+    /// Instructions that convert a tile.
+    fn conversion(&self, view: View) -> usize {
+        let bytes = self.plan.shared(view.buffer).bytes;
+        if self.plan.widens { bytes / 2 * WIDENING } else { bytes / NUMBER * narrowing(self.plan.products) }
+    }
+
     fn compute(&mut self, actor: &mut Actor<'_>, compute: &Compute, iteration: isize) {
         let Compute { what, writes, .. } = compute;
         let scores = self.plan.registers(SCORES);
@@ -397,11 +402,9 @@ impl<'p> Machine<'p> {
                 Products::Halves => (Activity::Round, scores / 2),
                 products => (Activity::Round, scores * narrowing(products)),
             },
-            Function::Narrow => {
-                let of_lane =
-                    |view: &View| self.plan.shared(view.buffer).bytes / NUMBER / (32 * actor.role.warps);
-                let numbers: usize = writes.iter().map(of_lane).sum();
-                (Activity::Narrow, numbers * narrowing(self.plan.products))
+            Function::Convert => {
+                let all: usize = writes.iter().map(|view| self.conversion(*view)).sum();
+                (Activity::Convert, all / (32 * actor.role.warps))
             }
             Function::Rescale => (Activity::Rescale, self.plan.registers(super::attention::ACCUMULATORS)),
             _ => return,
@@ -556,6 +559,9 @@ impl Display for Timeline {
     }
 }
 
+/// Instructions that widen a number of 8 bits: conversions, and its part of a load and a store.
+const WIDENING: usize = 3;
+
 /// Instructions that make a factor of a number of f32: conversions, and its part of a load and a store.
 fn narrowing(products: Products) -> usize {
     match products {
@@ -594,7 +600,7 @@ impl Span {
             Activity::Output(copy) => format!("{copy} PV({tile})"),
             Activity::Softmax => format!("softmax({tile})"),
             Activity::Round => format!("P({tile})"),
-            Activity::Narrow => format!("narrow({tile})"),
+            Activity::Convert => format!("convert({tile})"),
             Activity::Rescale => format!("O({tile})"),
         }
     }

@@ -354,6 +354,15 @@ pub static TYPES: &[ParamType] = &[
         ..VECTOR
     },
     ParamType {
+        kind: vector(Along::KvHeads),
+        name: "KvScales",
+        arguments: Arguments::None,
+        axes: &[Size::Sequences, Size::KvHeads],
+        noun: "scales",
+        doc: "A scale for each KV head of each sequence, above zero: any other reads as NaN",
+        ..VECTOR
+    },
+    ParamType {
         kind: vector(Along::Queries),
         name: "PerQuery",
         axes: &[Size::Tokens],
@@ -429,11 +438,6 @@ impl ParamType {
 }
 
 impl ParamKind {
-    /// Whether its element type is that of outputs.
-    pub fn is_as_outputs(self) -> bool {
-        self == ParamKind::Input || self.ty().access == Access::Write
-    }
-
     /// Whether each sequence has, or may have, numbers of its own in it, of which an index counts.
     pub fn is_of_sequence(self) -> bool {
         match self {
@@ -483,6 +487,8 @@ pub enum Along {
     Heads,
     /// Each sequence.
     Sequences,
+    /// Each KV head of each sequence.
+    KvHeads,
     /// Each query token: of its sequence, from the first of them on.
     Queries,
     /// Each position of a sequence, those of queries and keys alike: as many as it has keys.
@@ -491,13 +497,14 @@ pub enum Along {
 
 impl Along {
     /// All of them.
-    pub const ALL: [Along; 4] = [Along::Heads, Along::Sequences, Along::Queries, Along::Keys];
+    pub const ALL: [Along; 5] = [Along::Heads, Along::Sequences, Along::KvHeads, Along::Queries, Along::Keys];
 
     /// What it has a number for each of.
     pub const fn each(self) -> &'static str {
         match self {
             Along::Heads => "head",
             Along::Sequences => "sequence",
+            Along::KvHeads => "KV head",
             Along::Queries => "query",
             Along::Keys => "key",
         }
@@ -508,6 +515,7 @@ impl Along {
         match self {
             Along::Heads => "at.head",
             Along::Sequences => "at.seq",
+            Along::KvHeads => "at.kv_head",
             Along::Queries => "at.query",
             Along::Keys => "at.col",
         }
@@ -515,7 +523,7 @@ impl Along {
 
     /// Whether each sequence has numbers of its own, of which an index counts.
     pub const fn is_of_sequence(self) -> bool {
-        matches!(self, Along::Queries | Along::Keys)
+        matches!(self, Along::KvHeads | Along::Queries | Along::Keys)
     }
 
     /// The row of its type.
@@ -530,6 +538,7 @@ impl Along {
         match index {
             Expr::Head => self == Along::Heads,
             Expr::Seq => self == Along::Sequences,
+            Expr::KvHead => self == Along::KvHeads,
             Expr::Query => self == Along::Queries,
             // Of what is not negative neither is larger than it; by 0 both are 0.
             Expr::Binary(BinaryOp::Rem | BinaryOp::RemEuclid, a, _) => self.fits(a),
@@ -566,10 +575,11 @@ mod tests {
     }
 
     #[test]
-    fn vectors_have_one_axis() {
+    fn vectors_have_an_axis_of_what_they_count() {
         for along in Along::ALL {
             let ty = along.ty();
-            assert_eq!(ty.axes.len(), 1, "{}", ty.name);
+            let axes = if along == Along::KvHeads { 2 } else { 1 };
+            assert_eq!(ty.axes.len(), axes, "{}", ty.name);
             // Of what the batch does not count, the parameter says itself where each sequence's begin.
             let is_own = matches!(ty.axes[0], Size::Own(_) | Size::Dim);
             assert_eq!(is_own, ty.storage == Storage::Ragged, "{}", ty.name);
@@ -580,7 +590,7 @@ mod tests {
     fn indices_that_fit() {
         let op = |op, a, b| Expr::Binary(op, Box::new(a), Box::new(b));
         use BinaryOp::{Add, Div, Rem};
-        use Expr::{Col, Head, Int, Query, Row, Seq};
+        use Expr::{Col, Head, Int, KvHead, Query, Row, Seq};
         let table = [
             (Head, true),
             (op(Rem, Head, Int(4)), true),
@@ -598,6 +608,7 @@ mod tests {
         }
         for (index, inside) in [
             (Seq, Some(Along::Sequences)),
+            (KvHead, Some(Along::KvHeads)),
             (Query, Some(Along::Queries)),
             (op(Rem, Query, Int(4)), Some(Along::Queries)),
             (Row, None),

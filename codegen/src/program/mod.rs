@@ -39,8 +39,8 @@ mod validate;
 
 pub use dims::HeadDimError;
 pub(crate) use dims::MOST_DIMS;
-pub use elements::ElementError;
 pub(crate) use elements::MOST_ELEMENTS;
+pub use elements::{ElementError, ElementOf, ElementTypes};
 pub use kind::{Access, Along, Arguments, Method, ParamKind, ParamType, Size, Storage, TYPES, Vector};
 pub use validate::ProgramError;
 
@@ -429,6 +429,8 @@ pub enum Expr {
     Col,
     /// `at.head`: the query head. i32.
     Head,
+    /// `at.kv_head`: the KV head, which the query heads of a group share. i32.
+    KvHead,
     /// `at.seq`: the sequence in the batch. i32.
     Seq,
     /// `at.query`: the query's number in its sequence, `row - (kv_len - q_len)`. i32.

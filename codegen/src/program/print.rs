@@ -202,6 +202,7 @@ impl Printer<'_> {
             Expr::Row => "row".into(),
             Expr::Col => "col".into(),
             Expr::Head => "head".into(),
+            Expr::KvHead => "kv_head".into(),
             Expr::Seq => "seq".into(),
             Expr::Query => "query".into(),
             Expr::QLen => "q_len".into(),

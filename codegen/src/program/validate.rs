@@ -4,9 +4,9 @@
 //! written without the front end's code so that each keeps the other honest.
 
 use super::{
-    Access, Arguments, Axis, BinaryOp, Dim, Element, Expr, Generic, MOST_DIMS, MOST_ELEMENTS, Method,
-    ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp, Value,
-    ValueId,
+    Access, Arguments, Axis, BinaryOp, Dim, Element, ElementOf, Expr, Generic, MOST_DIMS, MOST_ELEMENTS,
+    Method, ParamId, ParamKind, Program, ScalarType, StateId, StateKind, Stmt, TileOp, TileType, UnaryOp,
+    Value, ValueId,
 };
 
 /// Why a program is not well-formed.
@@ -125,16 +125,16 @@ impl Program {
         self.check_stores()
     }
 
-    /// There are one or two, of which no two are the same, and each is that of some tensor; all that is read has one, and all
-    /// that is written.
+    /// There are one to three, of which no two are the same, and each is that of some tensor; queries have one, keys and values, and
+    /// all that is written.
     fn check_elements(&self) -> Result<(), ProgramError> {
         if !(1..=MOST_ELEMENTS).contains(&self.elements.len()) {
-            return Err(ProgramError::Shape("a program has one element type, or two"));
+            return Err(ProgramError::Shape("a program has one to three element types"));
         }
         if (1..self.elements.len()).any(|index| self.elements[..index].contains(&self.elements[index])) {
             return Err(ProgramError::Shape("the element types of a program differ"));
         }
-        let (mut of_inputs, mut of_outputs) = (None, None);
+        let mut elements = ElementOf::ALL.map(|whose| (whose, None));
         for param in &self.params {
             let ty = param.kind.ty();
             if param.element.is_some() != (ty.arguments == Arguments::ElementAndDim) {
@@ -144,14 +144,14 @@ impl Program {
             if element.0 >= self.elements.len() {
                 return Err(ProgramError::BadId { what: "element type", index: element.0 });
             }
-            let of_all = if param.kind.is_as_outputs() { &mut of_outputs } else { &mut of_inputs };
-            if *of_all.get_or_insert(element) != element {
+            let of_all = elements.iter_mut().filter(|(whose, _)| *whose == param.kind.element_of());
+            if of_all.map(|(_, of_all)| *of_all.get_or_insert(element)).any(|first| first != element) {
                 return Err(ProgramError::Shape(
-                    "query, keys and values have one element type, and all outputs have one",
+                    "queries have one element type, keys and values have one, and all outputs have one",
                 ));
             }
         }
-        let is_tensors = |index| [of_inputs, of_outputs].contains(&Some(Element(index)));
+        let is_tensors = |index| elements.iter().any(|(_, of_all)| *of_all == Some(Element(index)));
         if !(0..self.elements.len()).all(is_tensors) {
             return Err(ProgramError::Shape("an element type is that of some tensor"));
         }
@@ -271,7 +271,7 @@ impl Program {
         match expr {
             Expr::X | Expr::Y | Expr::Float(_) => Ok(F32),
             Expr::Row | Expr::Col | Expr::Query | Expr::Head | Expr::Int(_) => Ok(I32),
-            Expr::Seq | Expr::QLen | Expr::KvLen => Ok(I32),
+            Expr::KvHead | Expr::Seq | Expr::QLen | Expr::KvLen => Ok(I32),
             Expr::Bool(_) => Ok(Bool),
             Expr::Param(id) => match self.param_kind(*id)? {
                 ParamKind::Scalar(ty) => Ok(ty),

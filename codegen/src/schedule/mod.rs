@@ -51,6 +51,9 @@ pub struct Sizes {
     pub blocks_per_sm: u32,
     /// What products are of.
     pub products: Products,
+    /// K and V come in 8 bits and are widened to the 16 of products, where they lie ([`crate::layout::converted`]) or on their way
+    /// there ([`crate::layout::converted_copy`]).
+    pub widens: bool,
 }
 
 /// What products are of, and so what tiles of shared memory hold.
@@ -59,7 +62,7 @@ pub enum Products {
     /// Elements of 16 bits, as they are.
     #[default]
     Halves,
-    /// f32, made into factors where it lies ([`crate::layout::narrowed`]), or on its way there ([`crate::layout::split_copy`]).
+    /// f32, made into factors where it lies ([`crate::layout::converted`]), or on its way there ([`crate::layout::converted_copy`]).
     F32(F32Products),
 }
 
@@ -200,6 +203,11 @@ impl Sizes {
         self.cols * (self.qk_row().row_bytes + of_values)
     }
 
+    /// Bytes of these that device memory has: half, where they are widened.
+    pub fn kv_copied_bytes(&self) -> usize {
+        if self.widens { self.kv_bytes() / 2 } else { self.kv_bytes() }
+    }
+
     /// Columns that a paged kernel takes from one block at a time: a tile may begin at any multiple of them.
     pub fn column_run(&self, block_size: usize) -> usize {
         gcd(block_size, self.cols).max(1)
@@ -322,6 +330,9 @@ impl fmt::Display for Schedule {
         writeln!(f, "  tile        {} rows x {} columns", self.rows, self.cols)?;
         if let Products::F32(products) = self.products {
             writeln!(f, "  products    of f32, by {products}")?;
+        }
+        if self.widens {
+            writeln!(f, "  K and V     of 8 bits, widened to 16")?;
         }
         match self {
             Schedule::Ring(ring) => ring.fmt(f),

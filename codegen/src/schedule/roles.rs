@@ -2,14 +2,14 @@
 //! multiply.
 //!
 //! Of inputs of 16 bits one warp of the producer asks for bulk copies. Of f32 all four read rows, split each number into two of bf16
-//! and write these to where bulk copies would have put them.
+//! and write these to where bulk copies would have put them; K and V of 8 bits they widen.
 //!
 //! Every tile is cut into panels of a span of the head dimension, swizzled within eight rows, as bulk copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
 use super::{OutputIn, Overlap, PassTurn, Products, Rescale, Sizes, ValuesIn};
+use crate::layout::converted_copy::{Conversion, ConvertedCopy, WORDS};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
-use crate::layout::split_copy::{NUMBERS, SplitCopy};
 use crate::layout::swizzle::Swizzle;
 use crate::program::ParamKind;
 use std::fmt;
@@ -54,8 +54,8 @@ pub enum KvBox {
         /// How many.
         rows: usize,
     },
-    /// Of paged keys in blocks of fewer than eight rows, which are no whole piece of a tile, and of f32: each row by itself, by lanes
-    /// of the producer.
+    /// Of paged keys in blocks of fewer than eight rows, which are no whole piece of a tile, and of what is converted: each row by
+    /// itself, by lanes of the producer.
     Rows,
 }
 
@@ -89,20 +89,25 @@ impl Roles {
         WARPGROUP * (1 + self.consumers())
     }
 
-    /// Whether consumers take turns: one issues its products while the others are in their softmax. Not where the producer splits into rings
-    /// of one slot: then both have their scores while V comes, and both O += P V while the next K does.
+    /// Whether consumers take turns: one issues its products while the others are in their softmax. Not where the producer converts for
+    /// rings of one slot: then both have their scores while V comes, and both O += P V while the next K does.
     pub fn take_turns(&self) -> bool {
-        self.consumers() > 1 && !(self.splits() && self.stages == 1)
+        self.consumers() > 1 && !(self.converts() && self.stages == 1)
     }
 
-    /// Whether the producer makes factors of what it copies: its inputs are f32.
+    /// Whether the producer makes factors of all that it copies, Q too: its inputs are f32.
     pub fn splits(&self) -> bool {
         self.products != Products::Halves
     }
 
+    /// Whether the producer makes factors of the K and V that it copies: they are f32, or of 8 bits.
+    pub fn converts(&self) -> bool {
+        self.splits() || self.widens
+    }
+
     /// Warps of the producer that do something.
     pub fn producer_warps(&self) -> usize {
-        if self.splits() { WARPGROUP_WARPS } else { 1 }
+        if self.converts() { WARPGROUP_WARPS } else { 1 }
     }
 
     /// Registers of (producer, consumer) threads. A multiprocessor has 65536; `setmaxnreg` deals in eights and gives a
@@ -115,6 +120,10 @@ impl Roles {
             (_, _) if self.splits() && self.output_columns() > 192 => (88, 208),
             (_, _) if self.splits() && self.consumer_holds().iter().sum::<usize>() > 160 => (72, 216),
             (_, _) if self.splits() => (96, 200),
+            (1, 1) if self.widens => (128, 256),
+            (1, _) if self.widens => (80, 176),
+            (_, _) if self.widens && self.consumer_holds().iter().sum::<usize>() > 160 => (56, 224),
+            (_, _) if self.widens => (88, 208),
             (1, 1) => (56, 256),
             (1, _) => (40, 216),
             (2, _) => (40, 232),
@@ -129,20 +138,21 @@ impl Roles {
         (REGISTERS / threads / 8 * 8).min(255) as u32
     }
 
-    /// Chunks of sixteen bytes that a thread of a producer that splits has on their way at once: of its registers what is left
+    /// Chunks of sixteen bytes that a thread of a producer that converts has on their way at once: of its registers what is left
     /// beside addresses and what it makes of a chunk.
     pub fn chunks_on_their_way(&self) -> usize {
-        (self.registers().0 as usize - 40) / NUMBERS
+        (self.registers().0 as usize - 40) / WORDS
     }
 
-    /// How a producer that splits copies a tile.
-    pub fn split_copy(&self, panels: Panels) -> SplitCopy {
-        SplitCopy { panels, warps: self.producer_warps() }
+    /// How a producer that converts copies a tile.
+    pub fn converted_copy(&self, panels: Panels) -> ConvertedCopy {
+        let how = if self.splits() { Conversion::Split } else { Conversion::Widen };
+        ConvertedCopy { panels, warps: self.producer_warps(), how }
     }
 
     /// Bytes of a place where a row tile is described. Who reads rows by address asks where the sequence's keys begin, too.
     pub fn tile_info_bytes(&self) -> usize {
-        if self.splits() { 80 } else { 64 }
+        if self.converts() { 80 } else { 64 }
     }
 
     /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs, in each part of a factor.
@@ -215,7 +225,10 @@ impl Roles {
         match self.kv_box {
             KvBox::Panel => Copies { rows: self.cols, row_bytes: span, boxes: count },
             KvBox::Run { rows } => Copies { rows, row_bytes: span * count, boxes: self.cols / rows.max(1) },
-            KvBox::Rows => Copies { rows: 1, row_bytes: span * count, boxes: self.cols },
+            KvBox::Rows => {
+                let row_bytes = span * count / if self.widens { 2 } else { 1 };
+                Copies { rows: 1, row_bytes, boxes: self.cols }
+            }
         }
     }
 
@@ -257,9 +270,10 @@ impl fmt::Display for Roles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (producer, consumer) = self.registers();
         let consumers = self.consumers();
-        let by = match self.splits() {
-            true => format!("{WARPGROUP_WARPS} warps copy and split"),
-            false => format!("1 warp of {WARPGROUP_WARPS} copies"),
+        let by = match (self.splits(), self.widens) {
+            (true, _) => format!("{WARPGROUP_WARPS} warps copy and split"),
+            (_, true) => format!("{WARPGROUP_WARPS} warps copy and widen"),
+            _ => format!("1 warp of {WARPGROUP_WARPS} copies"),
         };
         writeln!(f, "  roles       1 producer warpgroup, {producer} registers a thread: {by}")?;
         let plural = if consumers == 1 { "" } else { "s" };
@@ -338,11 +352,12 @@ impl fmt::Display for Roles {
             "              Q: {of_query}; O: {} a warpgroup, of {WARPGROUP_ROWS} rows",
             boxes(output.boxes)
         )?;
-        if self.splits() {
-            let pieces = self.split_copy(self.key_panels()).pieces(self.chunks_on_their_way());
+        if self.converts() {
+            let pieces = self.converted_copy(self.key_panels()).pieces(self.chunks_on_their_way());
+            let how = if self.splits() { "split into two of bf16" } else { "widened to 16 bits" };
             writeln!(
                 f,
-                "              a tile of K in {pieces} piece{}, each on its way at once; a row is split into two of bf16, {} B",
+                "              a tile of K in {pieces} piece{}, each on its way at once; a row is {how}, {} B",
                 if pieces == 1 { "" } else { "s" },
                 self.qk_row().row_bytes
             )?;

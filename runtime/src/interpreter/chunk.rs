@@ -308,8 +308,17 @@ impl<T: Real> Chunk<'_, T> {
         };
         let (arguments, precision) = (self.shared.arguments, self.shared.precision);
         let head = self.pass.and_then(|pass| pass.head).unwrap_or(self.own.heads.query);
-        let (head, sequence) = (head as i32, self.shared.inputs.sequence(self.own.sequence));
-        Elementwise { arguments, precision, head, sequence, down: along(ty.rows), across: along(ty.cols) }
+        let (head, kv_head) = (head as i32, self.own.heads.kv as i32);
+        let sequence = self.shared.inputs.sequence(self.own.sequence);
+        Elementwise {
+            arguments,
+            precision,
+            head,
+            kv_head,
+            sequence,
+            down: along(ty.rows),
+            across: along(ty.cols),
+        }
     }
 
     fn accumulate(&mut self, acc: StateId, value: Value<T>) {

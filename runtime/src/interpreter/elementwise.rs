@@ -26,6 +26,7 @@ pub(super) struct Elementwise<'a> {
     pub arguments: &'a [HostArgument],
     pub precision: Precision,
     pub head: i32,
+    pub kv_head: i32,
     pub sequence: Sequence,
     /// Along the tile's first axis.
     pub down: Positions<'a>,
@@ -95,8 +96,8 @@ impl Elementwise<'_> {
             Positions::Cols(positions) => col = Strip::Lent(&positions[across]),
             Positions::None => {}
         }
-        let Elementwise { arguments, precision, head, sequence, .. } = *self;
-        Place { arguments, precision, y: Strip::One(f64::NAN), row, col, head, sequence }
+        let Elementwise { arguments, precision, head, kv_head, sequence, .. } = *self;
+        Place { arguments, precision, y: Strip::One(f64::NAN), row, col, head, kv_head, sequence }
     }
 }
 

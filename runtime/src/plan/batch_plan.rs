@@ -55,6 +55,7 @@ impl Planner {
             if was == is { Ok(()) } else { Err(PlanError::Changed { what, was, is }) }
         };
         same("the element type", setup.dtype.to_string(), batch.dtype.to_string())?;
+        same("the element type of keys and values", setup.kv_dtype.to_string(), batch.kv_dtype.to_string())?;
         same("the element type of the output", setup.output.to_string(), batch.output.to_string())?;
         same("head_dim", setup.head_dim.to_string(), batch.head_dim.to_string())?;
         same("q_heads", setup.q_heads.to_string(), batch.q_heads.to_string())?;
@@ -99,10 +100,10 @@ impl Planner {
             notes.push(format!("prefixes of `{}` are not shared: {why}", self.program.name));
             return Vec::new();
         }
-        let Setup { packed_heads, head_dim, dtype, ref classes, .. } = self.setup;
+        let Setup { packed_heads, head_dim, kv_dtype, ref classes, .. } = self.setup;
         // Values that are the first numbers of keys are read with these.
         let of_values = if self.attention.has_values_in_keys() { 0 } else { head_dim.v };
-        let column = (head_dim.qk + of_values) * dtype.bytes();
+        let column = (head_dim.qk + of_values) * kv_dtype.bytes();
         let starts = batch.query.starts;
         let mut groups = Vec::new();
         for SharedPrefix { sequences, tokens } in prefixes {

@@ -44,12 +44,13 @@ pub(super) fn obstacle(batch: &Batch<'_>, attention: &Attention, visible: &Visib
         // What rows see, the mask says of each batch.
         ScoreOp::Mask(_) => None,
     });
-    let mut maps = maps.chain(&attention.scale).chain(&attention.weights);
+    let factors = || attention.scale.iter().chain(&attention.value_factor).chain(&attention.output_factor);
+    let mut maps = maps.chain(factors()).chain(&attention.weights);
     if maps.any(|expr| asks(expr, |leaf| matches!(leaf, Expr::Row | Expr::Query))) {
         return Some("its scores depend on the row's position, which differs between the sequences");
     }
     let all = attention.scores.iter().map(ScoreOp::expr);
-    let mut all = all.chain(&attention.scale).chain(&attention.weights).chain(&attention.keep);
+    let mut all = all.chain(factors()).chain(&attention.weights).chain(&attention.keep);
     if all.any(|expr| is_of_sequence(batch, expr)) {
         return Some("its scores or its mask depend on the sequence");
     }

@@ -35,6 +35,7 @@ impl Planner {
         let spec = |shape, work| Spec {
             arch: options.arch.unwrap_or(device.arch()),
             dtype: batch.dtype,
+            kv_dtype: batch.kv_dtype,
             output: batch.output,
             head_dim: batch.head_dim,
             block_size: batch.block_size,
@@ -102,6 +103,7 @@ impl Planner {
             capacity,
             options,
             dtype: batch.dtype,
+            kv_dtype: batch.kv_dtype,
             output: batch.output,
             head_dim: batch.head_dim,
             q_heads: batch.q_heads,

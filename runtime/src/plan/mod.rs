@@ -108,6 +108,8 @@ struct Setup {
     capacity: Capacity,
     options: PlanOptions,
     dtype: DType,
+    /// Of keys and values.
+    kv_dtype: DType,
     output: DType,
     head_dim: HeadDim,
     q_heads: usize,

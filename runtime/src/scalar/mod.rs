@@ -118,6 +118,7 @@ pub(crate) struct Place<'a> {
     pub row: Strip<'a, i32>,
     pub col: Strip<'a, i32>,
     pub head: i32,
+    pub kv_head: i32,
     pub sequence: Sequence,
 }
 
@@ -125,7 +126,7 @@ impl<'a> Place<'a> {
     /// No element of a tile, but what all elements of all instances of a sequence share.
     pub(crate) fn of_sequence(arguments: &'a [HostArgument], sequence: Sequence) -> Place<'a> {
         let (y, row, col) = (Strip::One(f64::NAN), Strip::One(0), Strip::One(0));
-        Place { arguments, precision: Precision::Exact, y, row, col, head: 0, sequence }
+        Place { arguments, precision: Precision::Exact, y, row, col, head: 0, kv_head: 0, sequence }
     }
 
     /// An expression that depends on nothing which differs between elements.
@@ -163,6 +164,7 @@ impl<'a> Place<'a> {
             Expr::Row => untraced(Value::Int(self.row.lend())),
             Expr::Col => untraced(Value::Int(self.col.lend())),
             Expr::Head => untraced(Value::Int(Strip::One(self.head))),
+            Expr::KvHead => untraced(Value::Int(Strip::One(self.kv_head))),
             Expr::Seq => untraced(Value::Int(Strip::One(self.sequence.index))),
             Expr::QLen => untraced(Value::Int(Strip::One(self.sequence.q_len))),
             Expr::KvLen => untraced(Value::Int(Strip::One(self.sequence.kv_len))),
@@ -318,7 +320,16 @@ mod tests {
     fn place(arguments: &[HostArgument], precision: Precision) -> Place<'_> {
         let y = Strip::One(3.0);
         let sequence = Sequence { index: 2, q_len: 7, kv_len: 9 };
-        Place { arguments, precision, y, row: Strip::One(5), col: Strip::Lent(&COLS), head: 1, sequence }
+        Place {
+            arguments,
+            precision,
+            y,
+            row: Strip::One(5),
+            col: Strip::Lent(&COLS),
+            head: 1,
+            kv_head: 0,
+            sequence,
+        }
     }
 
     #[test]

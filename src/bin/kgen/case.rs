@@ -21,9 +21,12 @@ pub struct MakeCase {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element type of q, k and v: f16, bf16 or f32
+    /// Element type of q, and of k and v: f16, bf16 or f32
     #[arg(long, default_value = "f16")]
     dtype: DType,
+    /// Element type of k and v, of a kernel that leaves it open: that of q, e4m3 or e5m2; the kernel's own, or that of q, if absent
+    #[arg(long)]
+    kv_dtype: Option<DType>,
     /// Element type of o, of a kernel that leaves it open: f16, bf16 or f32; the kernel's own, or that of q, k and v, if absent
     #[arg(long)]
     output_dtype: Option<DType>,
@@ -90,6 +93,7 @@ impl MakeCase {
         }
         let problem = Problem {
             dtype: self.dtype,
+            kv_dtype: self.kv_dtype,
             output: self.output_dtype,
             head_dim: self.head_dim,
             q_heads: self.heads,

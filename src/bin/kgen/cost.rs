@@ -37,9 +37,12 @@ pub struct KernelCost {
     /// GPU that the limits are of: a100, h100 or h200; the one that the target was made for if absent
     #[arg(long, value_parser = gpu)]
     pub gpu: Option<Gpu>,
-    /// Element type of q, k and v; the machine code of both costs the same
+    /// Element type of q, and of k and v; the machine code of both costs the same
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
+    /// Element type of k and v, of a kernel that leaves it open: that of q, e4m3 or e5m2; that of q if absent
+    #[arg(long)]
+    pub kv_dtype: Option<DType>,
     /// Head dimensions; those with rows in the target's table if absent. A FILE.ptx needs its own
     #[arg(long, value_delimiter = ',')]
     pub head_dim: Vec<HeadDim>,
@@ -175,9 +178,11 @@ impl KernelCost {
                     work.extend(self.work.iter().map(|work| {
                         let work = *work;
                         let output = program.output_type(dtype);
+                        let kv_dtype = self.kv_dtype.unwrap_or_else(|| program.kv_type(dtype));
                         let spec = Spec {
                             arch,
                             dtype,
+                            kv_dtype,
                             output,
                             head_dim,
                             block_size,
@@ -295,7 +300,7 @@ impl Row {
         let cost = Cost::of(tools, &compiled, spec.shape, gpu)?;
         let options =
             LaunchOptions { arch: Some(spec.arch), tuning: spec.tuning, ..LaunchOptions::default() };
-        let count = || count(program, spec.dtype, spec.head_dim, spec.block_size, &options, spec.shape);
+        let count = || count(program, spec, &options);
         let counted = (!spec.work.is_planned()).then(count).transpose()?;
         Ok(Row { program: program.clone(), spec: *spec, cost, counted })
     }
@@ -339,7 +344,8 @@ impl Row {
     /// The kernel in words.
     fn title(&self) -> String {
         let Spec { arch, dtype, head_dim, .. } = self.spec;
-        format!("{} for {arch}, {dtype} head_dim {head_dim}, {}", self.program.name, self.made_for())
+        let kv = if self.spec.widens() { format!(" over {}", self.spec.kv_dtype) } else { String::new() };
+        format!("{} for {arch}, {dtype}{kv} head_dim {head_dim}, {}", self.program.name, self.made_for())
     }
 
     fn machine_code(&self) -> Vec<String> {
@@ -394,7 +400,7 @@ impl Row {
             self.cost.bounds.iter().map(|Bound { unit, flops }| ((*unit).to_owned(), json!(flops))).collect();
         let limit = self.cost.limit();
         json!({
-            "kernel": self.program.name, "arch": self.spec.arch.as_str(), "dtype": self.spec.dtype.as_str(),
+            "kernel": self.program.name, "arch": self.spec.arch.as_str(), "dtype": self.spec.dtype.as_str(), "kv_dtype": self.spec.kv_dtype.as_str(),
             "head_dim": head_dim::json(self.spec.head_dim), "block_size": self.spec.block_size, "shape": self.spec.shape.as_str(),
             "work": self.spec.work.as_str(), "tile": [self.cost.schedule.rows, self.cost.schedule.cols],
             "shared_bytes": self.cost.schedule.shared_bytes(), "padding_bytes": self.cost.schedule.padding_bytes(),
@@ -458,9 +464,10 @@ impl Row {
             Work::Grid => String::new(),
             work => format!(" --work {work}"),
         };
+        let kv = if spec.widens() { format!(" --kv-dtype {}", spec.kv_dtype) } else { String::new() };
         println!("again, with the public tools:");
         println!(
-            "  kgen emit {} --arch {} --dtype {} --head-dim {} --shape {}{block_size}{work}{} -o k.ptx",
+            "  kgen emit {} --arch {} --dtype {}{kv} --head-dim {} --shape {}{block_size}{work}{} -o k.ptx",
             program.name,
             spec.arch,
             spec.dtype,

@@ -44,9 +44,12 @@ pub struct Target {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     pub arch: Arch,
-    /// Element type of q, k and v: f16, bf16 or f32
+    /// Element type of q, and of k and v: f16, bf16 or f32
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
+    /// Element type of k and v, of a kernel that leaves it open: that of q, e4m3 or e5m2; the kernel's own, or that of q, if absent
+    #[arg(long)]
+    pub kv_dtype: Option<DType>,
     /// Element type of o, of a kernel that leaves it open: f16, bf16 or f32; the kernel's own, or that of q, k and v, if absent
     #[arg(long)]
     pub output_dtype: Option<DType>,
@@ -155,6 +158,7 @@ impl Target {
         Spec {
             arch: self.arch,
             dtype: self.dtype,
+            kv_dtype: self.kv_dtype.unwrap_or_else(|| program.kv_type(self.dtype)),
             output: self.output_dtype.unwrap_or_else(|| program.output_type(self.dtype)),
             head_dim: self.head_dim,
             block_size: paged.then_some(self.block_size),

@@ -214,7 +214,7 @@ pub fn iteration(schedule: &Schedule, plan: &Plan) -> Option<String> {
                 Activity::Copy(_) => VALUES,
                 Activity::Scores(consumer) | Activity::Output(consumer) => consumer_colour(consumer),
                 Activity::Softmax => SOFTMAX,
-                Activity::Round | Activity::Narrow | Activity::Rescale => QUERY,
+                Activity::Round | Activity::Convert | Activity::Rescale => QUERY,
             };
             picture.rect((from, y + 4), (to - from, 32), colour);
             let label = span.label();

@@ -23,7 +23,7 @@ pub struct Verify {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element types of q, k and v; both if absent. Outputs have every type that the kernel leaves them
+    /// Element types of q; both if absent. Keys, values and outputs have every type that the kernel leaves them
     #[arg(long, value_delimiter = ',')]
     dtype: Vec<DType>,
     /// Head dimensions; those with rows in the target's table if absent
@@ -103,10 +103,12 @@ impl Verify {
         let block_sizes: Vec<Option<usize>> =
             if paged { asked.iter().copied().map(Some).collect() } else { vec![None] };
         let mut specs = Vec::new();
-        let types = dtypes
-            .iter()
-            .flat_map(|dtype| program.output_types(*dtype).into_iter().map(|output| (*dtype, output)));
-        for (dtype, output) in types {
+        let types = dtypes.iter().flat_map(|dtype| {
+            let outputs = program.output_types(*dtype);
+            let of = move |kv| outputs.clone().into_iter().map(move |output| (*dtype, kv, output));
+            program.kv_types(*dtype).into_iter().flat_map(of)
+        });
+        for (dtype, kv_dtype, output) in types {
             for &head_dim in &head_dims {
                 for &block_size in &block_sizes {
                     for shape in ShapeClass::ALL {
@@ -114,6 +116,7 @@ impl Verify {
                         let spec = |work| Spec {
                             arch,
                             dtype,
+                            kv_dtype,
                             output,
                             head_dim,
                             block_size,
@@ -174,7 +177,7 @@ fn json_row(row: &Row, result: &Verdict) -> serde_json::Value {
     let said = &result.assembled;
     json!({
         "kernel": row.kernel, "entry": row.compiled.entry, "arch": row.spec.arch.as_str(),
-        "dtype": row.spec.dtype.as_str(), "head_dim": head_dim::json(row.spec.head_dim), "block_size": row.spec.block_size,
+        "dtype": row.spec.dtype.as_str(), "kv_dtype": row.spec.kv_dtype.as_str(), "head_dim": head_dim::json(row.spec.head_dim), "block_size": row.spec.block_size,
         "shape": row.spec.shape.as_str(), "registers": said.registers,
         "spill_stores": said.spill_stores, "spill_loads": said.spill_loads,
         "planned_registers": row.planned_registers(), "shared_bytes": row.compiled.dynamic_shared_bytes,
@@ -253,6 +256,7 @@ mod tests {
             let spec = Spec {
                 arch: Arch::Sm90a,
                 dtype: DType::F16,
+                kv_dtype: DType::F16,
                 output: DType::F16,
                 head_dim: 128.into(),
                 block_size: None,

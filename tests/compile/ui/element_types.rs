@@ -1,4 +1,4 @@
-//! Keys of another element type than the query, and a third one.
+//! Values of another element type than the keys, and a fourth one.
 
 use flashpage::prelude::*;
 
@@ -20,7 +20,7 @@ pub fn keys<T: Element, U: Element, const D: usize>(
 }
 
 #[attention_kernel]
-pub fn third<T: Element, U: Element, W: Element, const D: usize>(
+pub fn third<T: Element, U: Element, V: Element, W: Element, const D: usize>(
     q: Query<T, D>,
     k: Keys<T, D>,
     v: Values<T, D>,

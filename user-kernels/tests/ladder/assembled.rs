@@ -83,6 +83,7 @@ fn rows(archs: &[Arch], tuning: Tuning) -> Vec<Row> {
                     let spec = Spec {
                         arch,
                         dtype,
+                        kv_dtype: program.kv_type(dtype),
                         output: program.output_type(dtype),
                         head_dim,
                         block_size: paged.then_some(16),

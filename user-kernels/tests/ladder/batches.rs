@@ -39,9 +39,10 @@ pub fn problem(kernel: &Kernel, arch: Arch, (lens, q_heads, kv_heads): Batch, nu
         Generic::Open(_) => DTYPES[number % DTYPES.len()],
     };
     let tuned = head_dims(program, arch);
-    let outputs = program.output_types(dtype);
+    let (outputs, stored) = (program.output_types(dtype), program.kv_types(dtype));
     kernel.problem(Problem {
         dtype,
+        kv_dtype: (stored.len() > 1).then(|| stored[(number + number / 3) % stored.len()]),
         output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),
         head_dim: tuned[number / 2 % tuned.len()],
         q_heads,

@@ -5,6 +5,9 @@
 //! end; it goes by half chunks, so that every lane has a part of it. (With the lanes that have none guarded, ptxas spilled a
 //! hundred bytes of a prefill of head_dim 240.)
 //!
+//! Of K and V of 8 bits a lane copies the first chunk of each group that it will convert ([`crate::layout::converted`]): sixteen
+//! numbers, to a place that has room for them when they are widened.
+//!
 //! A paged source is walked in *granules* of `gcd(block size, columns)` rows, each inside one block: lane `g` of every warp
 //! looks up granule `g` of the next tile while the current one is multiplied, and the copies ask for it by `shfl`.
 //! Where a block is smaller than the eight rows of a pass there may be more granules than lanes, and a warp needs but its own:
@@ -16,6 +19,7 @@
 
 use super::{Ampere, SHARED};
 use crate::abi::Meaning;
+use crate::layout::converted::{GROUP_CHUNKS, GROUPS, group_row};
 use crate::layout::lane::LANES;
 use crate::layout::swizzle::{CHUNK, COPY_CHUNK, COPY_LANES, HALF_CHUNK, PERIOD, Swizzle, copy_row};
 use crate::lower::instance::Instance;
@@ -115,12 +119,16 @@ impl Table {
 /// wider. Segment `n` of the row lies as segment `n` modulo their number, so many spans further on.
 #[derive(Clone)]
 pub(super) struct Segments {
-    /// Bytes of a row, and how they lie.
+    /// Bytes of a row as it comes, and how it lies.
     bytes: usize,
+    /// Bytes of the place that a segment has.
+    place: usize,
     swizzle: Swizzle,
     of_span: Vec<Reg>,
     /// The thread's half chunk of half a segment, in a row that ends with one.
     half: Option<Reg>,
+    /// Whether the thread has a chunk of what is left of a row behind its whole segments, where it goes by whole chunks.
+    at_end: Option<Reg>,
 }
 
 impl Segments {
@@ -132,7 +140,7 @@ impl Segments {
     /// The address register and offset of segment `n`.
     pub fn at(&self, n: usize) -> (&Reg, usize) {
         let count = self.of_span.len();
-        (&self.of_span[n % count], n / count * count * SEGMENT)
+        (&self.of_span[n % count], n / count * count * self.place)
     }
 }
 
@@ -265,7 +273,31 @@ impl Ampere<'_> {
         });
         let others = (SEGMENT..swizzle.span()).step_by(SEGMENT);
         let others: Vec<Reg> = others.map(|along| b.xor(Type::B32, "target", &first, along)).collect();
-        Segments { bytes: swizzle.row_bytes, swizzle, of_span: [vec![first], others].concat(), half }
+        let of_span = [vec![first], others].concat();
+        Segments { bytes: swizzle.row_bytes, place: SEGMENT, swizzle, of_span, half, at_end: None }
+    }
+
+    /// Shared addresses of a row of 8 bits in a tile of 16, as [`Self::swizzled_segments`] has them of one that comes as it is.
+    fn widened_segments(&mut self, swizzle: Swizzle, first_row: &Reg, row: &Reg, chunk: &Reg) -> Segments {
+        let phase = self.phase_of(row.clone(), swizzle.span());
+        let b = &mut self.b;
+        let chunk_of_group = b.mul_lo(Type::U32, "r", chunk, GROUP_CHUNKS);
+        let place = b.xor(Type::B32, "r", &phase, &chunk_of_group);
+        let shared = b.shared_address("r", SHARED);
+        let place = b.mad_lo(Type::U32, "r", &place, CHUNK, &shared);
+        let rows = RowsOf::new(b, swizzle, (first_row, swizzle.row_bytes), row);
+        let first = rows.at(b, "target", &place);
+        let bytes = swizzle.row_bytes / GROUP_CHUNKS;
+        let left = bytes % SEGMENT / CHUNK;
+        let at_end = (left > 0).then(|| b.setp(Word::Lt, Type::U32, "at_end", chunk, left));
+        Segments { bytes, place: GROUPS, swizzle, of_span: vec![first], half: None, at_end }
+    }
+
+    /// The row of eight of K or V that a lane copies.
+    fn column_row(&mut self, swizzle: Swizzle, lane: &Reg) -> Reg {
+        let span = swizzle.span();
+        let row = if self.ring.widens { group_row(span) } else { copy_row(span) };
+        self.of_lane("copy_row", lane, row)
     }
 
     /// Where the ring starts: the rightmost tile.
@@ -274,7 +306,8 @@ impl Ampere<'_> {
         let tile = self.b.sub(Type::S32, "tile", &range.end, 1);
         let stage = (self.ring.stages > 1).then(|| self.b.mov(Type::U32, "stage", 0));
         let (qk, v) = (self.ring.qk_row(), self.ring.v_row());
-        let (lane_row, chunk) = self.copy_lane(qk, &instance.lane);
+        let lane_row = self.column_row(qk, &instance.lane);
+        let chunk = self.of_lane("copy_chunk", &instance.lane, COPY_CHUNK);
         let warp = self.b.shr(Type::U32, "r", &instance.thread, 5);
         let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
         let of_keys = self.share(qk, &first_row, &lane_row, &chunk);
@@ -282,7 +315,7 @@ impl Ampere<'_> {
         let of_values = match qk == v {
             true => of_keys.clone(),
             false => {
-                let lane_row = self.of_lane("copy_row", &instance.lane, copy_row(v.span()));
+                let lane_row = self.column_row(v, &instance.lane);
                 self.share(v, &first_row, &lane_row, &chunk)
             }
         };
@@ -314,7 +347,10 @@ impl Ampere<'_> {
     }
 
     fn share(&mut self, swizzle: Swizzle, first_row: &Reg, lane_row: &Reg, chunk: &Reg) -> Share {
-        let target = self.swizzled_segments(swizzle, (first_row, swizzle.row_bytes), lane_row, chunk);
+        let target = match self.ring.widens {
+            true => self.widened_segments(swizzle, first_row, lane_row, chunk),
+            false => self.swizzled_segments(swizzle, (first_row, swizzle.row_bytes), lane_row, chunk),
+        };
         Share { row: self.b.add(Type::U32, "pass_row", first_row, lane_row), target }
     }
 
@@ -491,6 +527,7 @@ impl Ampere<'_> {
                 Segments {
                     of_span: own.of_span.iter().map(&mut in_stage).collect(),
                     half: own.half.as_ref().map(in_stage),
+                    at_end: own.at_end.clone(),
                     ..*own
                 }
             }
@@ -597,6 +634,21 @@ impl Ampere<'_> {
         for segment in 0..target.count() {
             let (to, along) = target.at(segment);
             self.b.cp_async_16((to, offset + along), (from, segment * SEGMENT), of_chunk.as_ref(), None);
+        }
+        if let Some(at_end) = &target.at_end {
+            let (to, along) = target.at(target.count());
+            let (n, has_chunk) = (
+                target.count(),
+                match present {
+                    None => at_end.clone(),
+                    Some(present) => {
+                        self.b.set_guard(None);
+                        self.b.and(Type::Pred, "p", present, at_end)
+                    }
+                },
+            );
+            self.b.set_guard(Some(&has_chunk));
+            self.b.cp_async_16((to, offset + along), (from, n * SEGMENT), of_chunk.as_ref(), None);
         }
         if let Some((HalfSegment { shared, global, along }, size)) = half {
             self.b.cp_async_8((&shared, offset + along), (&global, along), size.as_ref());

@@ -1,8 +1,8 @@
 //! A kernel for Ampere, node by node: what its warps carry from step to step, and the instructions of each step.
 
 use super::Ampere;
+use super::convert::Converting;
 use super::copy::InRing;
-use super::narrow::Narrowing;
 use super::product::Fragments;
 use crate::lower::instance::Instance;
 use crate::lower::range::{ColumnRange, Ends};
@@ -27,7 +27,7 @@ pub(super) struct Flow {
     state: Option<State>,
     fragments: Option<Rc<Fragments>>,
     /// Of tiles of f32.
-    narrowing: Option<Rc<Narrowing>>,
+    converting: Option<Rc<Converting>>,
     masks: Option<Rc<Masks>>,
     kept: Kept,
     keeps_any: Option<Reg>,
@@ -49,7 +49,7 @@ impl Flow {
             ring: None,
             state: None,
             fragments: None,
-            narrowing: None,
+            converting: None,
             masks: None,
             kept: Kept::default(),
             keeps_any: None,
@@ -150,14 +150,14 @@ impl Ampere<'_> {
                 flow.state = Some(state);
                 let ring = self.ring_of(flow);
                 flow.fragments = Some(Rc::new(self.fragments(&flow.instance(), &ring)));
-                if self.ring.products != Products::Halves {
-                    flow.narrowing = Some(Rc::new(self.narrowing(&flow.instance())));
+                if self.ring.products != Products::Halves || self.ring.widens {
+                    flow.converting = Some(Rc::new(self.converting(&flow.instance())));
                 }
             }
-            Function::Narrow => {
+            Function::Convert => {
                 let ring = self.ring_of(flow);
-                let narrowing = flow.narrowing.clone().expect("lanes know where they narrow");
-                self.narrow(&flow.instance(), &ring, &narrowing, writes[0]);
+                let converting = flow.converting.clone().expect("lanes know where they convert");
+                self.convert(&flow.instance(), &ring, &converting, writes[0]);
             }
             Function::Load => {
                 let fragments = flow.fragments.as_mut().and_then(Rc::get_mut);

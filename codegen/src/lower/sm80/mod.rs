@@ -1,13 +1,13 @@
 //! Attention for Ampere, and of f32 for every target: `cp.async` into a ring of swizzled K and V tiles, `ldmatrix`, `mma.sync`.
 //!
 //! What a block does in which order is its plan's ([`crate::plan::ring`]): [`flow`] walks it. The instructions of its steps are
-//! in [`copy`] (Q, and the ring of K and V), [`narrow`] (tiles of f32), [`product`] and [`epilogue`]; ranges, maps, masks and the softmax are those of both
+//! in [`copy`] (Q, and the ring of K and V), [`convert`] (tiles of f32, and of 8 bits), [`product`] and [`epilogue`]; ranges, maps, masks and the softmax are those of both
 //! targets.
 
+mod convert;
 mod copy;
 mod epilogue;
 mod flow;
-mod narrow;
 mod product;
 
 use super::instance::{Assignment, Instance};

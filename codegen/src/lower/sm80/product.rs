@@ -3,14 +3,14 @@
 //! A lane has one address in each of Q, K and V. Walking rows is an instruction offset, walking chunks of a span an XOR,
 //! of which there are four different ones at most.
 //!
-//! Tiles of f32 have been made into factors where they lie ([`crate::layout::narrowed`]). Split, each factor is two fragments of
+//! Tiles of f32 have been made into factors where they lie ([`crate::layout::converted`]). Split, each factor is two fragments of
 //! bf16, and a product three ([`Products::terms`]). Rounded to tf32, a step of the same bytes is half as deep, and V is read
 //! number by number.
 
 use super::Ampere;
 use super::copy::InRing;
+use crate::layout::converted::{KEY_PAIR, N_CHUNKS, NUMBER, NUMBER_OF};
 use crate::layout::fragment::{Addressed, B_PAIRS, CHUNKS_FIRST, K, K_TF32, M, N, ROWS_FIRST};
-use crate::layout::narrowed::{KEY_PAIR, N_CHUNKS, NUMBER, NUMBER_OF};
 use crate::layout::swizzle::{CHUNK, Swizzle, phase};
 use crate::lower::instance::Instance;
 use crate::lower::lane::{Lane, phase_of};

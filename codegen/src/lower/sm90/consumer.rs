@@ -237,7 +237,7 @@ impl Hopper<'_> {
             Function::StoreRows => self.store_shared_rows(flow),
             Function::Describe
             | Function::LookUp
-            | Function::Narrow
+            | Function::Convert
             | Function::Load
             | Function::ClearSpareRows => {
                 unreachable!("no consumer's: {what} of {reads:?}")

@@ -1,7 +1,7 @@
 //! Attention for Hopper: warps of two roles around two rings of shared memory.
 //!
 //! - One warp of the *producer* warpgroup copies Q, K and V tiles by bulk tensor copies ([`producer`]), and K and V of small
-//!   blocks by its lanes ([`rows`]). Of f32 all four warps copy all three, and split numbers into factors ([`splitter`], [`split_rows`]).
+//!   blocks by its lanes ([`rows`]). Of f32 all four warps copy all three, and split numbers into factors ([`converter`], [`converted_rows`]).
 //! - *Consumer* warpgroups own 64 rows of the tile each and multiply by `wgmma` ([`consumer`], [`product`]):
 //!   the next S = Q Kᵀ and the last O += P V are in flight while a tile's softmax is computed.
 //! - They meet at barriers ([`barrier`]): a slot is *full* when its bytes have come, *empty* when every consumer
@@ -14,13 +14,13 @@
 
 mod barrier;
 mod consumer;
+mod converted_rows;
+mod converter;
 mod epilogue;
 mod flow;
 mod producer;
 mod product;
 mod rows;
-mod split_rows;
-mod splitter;
 mod tail;
 mod tile_info;
 mod work;

@@ -104,8 +104,8 @@ struct InPool {
 
 impl Hopper<'_> {
     pub(super) fn producer(&mut self, block: Block) {
-        if self.roles.splits() {
-            return self.splitter(block);
+        if self.roles.converts() {
+            return self.converter(block);
         }
         self.b.stage("PRODUCER: one warp copies");
         let (role, warps) = (self.role("producer"), self.schedule.warps);
@@ -271,10 +271,10 @@ impl Hopper<'_> {
         });
     }
 
-    /// Copies the Q of this tile.
-    fn copy_query(&mut self, flow: &Flow<Producer>) {
+    /// Copies the Q of a tile of rows, by bulk copies.
+    pub(super) fn copy_query<R>(&mut self, flow: &Flow<R>, extent: &Extent) {
         let parity = flow.query_parity.as_ref().expect("the producer has its own");
-        let (block, extent) = (&flow.block, flow.role.extent());
+        let block = &flow.block;
         let query = self.attention.q;
         let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.panels(QUERY);
@@ -377,7 +377,7 @@ impl Hopper<'_> {
 impl RoleFlow for Producer {
     fn step(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, step: &Step) {
         match step {
-            Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow),
+            Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow, flow.role.extent()),
             Step::Copy { to, from, .. } => k.copy_tile(flow, *to, k.pool(*from)),
             Step::CopyAsync { to, from, checked, .. } => k.copy_rows(flow, *to, k.pool(*from), *checked),
             Step::FillOnceCopied(view) => k.fill_once_copied(flow, *view),

@@ -150,7 +150,7 @@ impl Hopper<'_> {
 
     /// Chunks from a factor to its part `part`.
     fn part_chunks(&self, panels: Panels, part: usize) -> usize {
-        part * self.roles.split_copy(panels).part_stride() / CHUNK
+        part * self.roles.converted_copy(panels).part_stride() / CHUNK
     }
 
     /// Rounds the probabilities into the A factor, or splits them: an accumulator's two blocks of eight columns, in pairs, are a

@@ -235,7 +235,7 @@ impl Hopper<'_> {
     pub(super) fn extent_of(&mut self, info: &TileInfo) -> Extent {
         let is_planned = self.spec.work.is_planned();
         let is_partial = self.spec.work == crate::spec::Work::Partials;
-        let tells_begin = self.roles.splits() && self.attention.table.is_none();
+        let tells_begin = self.roles.converts() && self.attention.table.is_none();
         let mut part = is_partial.then(|| info.get(Field::Part));
         let mut has_sinks = None;
         if let (Some(flagged), true) = (part.clone(), self.attention.counts_once()) {

@@ -16,7 +16,6 @@ use super::{
     Turns, View, each_step,
 };
 use crate::layout::lane::LANES;
-use crate::schedule::Products;
 use shape::{factors, limits, named, set_up};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -136,8 +135,8 @@ struct Contents {
     tag: Option<(BufferId, usize)>,
     /// Warps whose lanes have copied their share.
     shares: BTreeSet<usize>,
-    /// Those that have narrowed it.
-    narrowed: BTreeSet<usize>,
+    /// Those that have converted it.
+    converted: BTreeSet<usize>,
     /// How it has been read.
     uses: BTreeSet<Use>,
     /// Rows past the sequence's end, not cleared.
@@ -225,7 +224,7 @@ impl<'p> Run<'p> {
                 }
             }
         }
-        let copies = |op: &Op| matches!(op.step, Step::CopyAsync { .. } | Step::CopySplit { .. });
+        let copies = |op: &Op| matches!(op.step, Step::CopyAsync { .. } | Step::CopyConverted { .. });
         let copiers = warps.iter().filter(|warp| warp.ops.iter().any(copies)).count();
         let may_pass = plan.roles.iter().any(|role| asks(&role.body, Condition::KeepsAny));
         let turns = BTreeMap::from([(0, Clock::default())]);
@@ -421,7 +420,7 @@ impl<'p> Run<'p> {
         let owner = self.shared(view.buffer).map(|shared| shared.owner);
         let sharers = if owner == Some(Owner::Warps) { 1 } else { self.copiers };
         let shown = self.warps[warp].shown.clone();
-        let narrows = self.plan.products != Products::Halves;
+        let converts = self.plan.converts(view.buffer);
         for cell in cells {
             let contents = self.cells.entry(cell).or_default();
             let is_seen =
@@ -446,8 +445,8 @@ impl<'p> Run<'p> {
                 {
                     Some("was copied by lanes, and no fence has shown it")
                 }
-                _ if narrows && !contents.shares.is_empty() && contents.narrowed.len() < sharers => {
-                    Some("is not all narrowed")
+                _ if converts && !contents.shares.is_empty() && contents.converted.len() < sharers => {
+                    Some("is not all converted")
                 }
                 _ if contents.tag != Some(expected) => Some("is not the one of this turn"),
                 _ => None,
@@ -493,7 +492,7 @@ impl<'p> Run<'p> {
                 contents.written.clear();
                 contents.fenced.clear();
                 contents.shares.clear();
-                contents.narrowed.clear();
+                contents.converted.clear();
             }
             contents.written.insert(thread, clock.at(thread));
             if shared.is_some() && !is_engine {
@@ -721,7 +720,7 @@ impl<'p> Run<'p> {
                 }
                 self.warps[warp].open.join(&landed);
             }
-            Step::CopySplit { to, at, .. } => {
+            Step::CopyConverted { to, at, .. } => {
                 let clock = self.tick(warp);
                 if let Some(at) = at {
                     self.read(warp, warp, &clock, *at, &op)?;
@@ -730,7 +729,7 @@ impl<'p> Run<'p> {
                 for cell in self.cells(warp, *to, &op)?.0 {
                     let contents = self.cells.entry(cell).or_default();
                     contents.shares.insert(warp);
-                    contents.narrowed.insert(warp);
+                    contents.converted.insert(warp);
                 }
             }
             Step::FillOnceCopied(view) => {
@@ -898,7 +897,7 @@ impl<'p> Run<'p> {
     }
 
     /// A warp makes factors of its share, which has come. Who reads the tile has to have seen that, as it does the copies.
-    fn narrow(&mut self, warp: usize, clock: &Clock, view: View, op: &Op) -> Result<(), Fault> {
+    fn convert(&mut self, warp: usize, clock: &Clock, view: View, op: &Op) -> Result<(), Fault> {
         let (cells, turn) = self.cells(warp, view, op)?;
         for cell in cells {
             let copies = self.copies_of(warp, cell, view.buffer);
@@ -910,7 +909,7 @@ impl<'p> Run<'p> {
                 _ if contents.read.iter().any(|(reader, at)| clock.at(*reader) < *at) => {
                     Some("may still be in use")
                 }
-                _ if !contents.narrowed.insert(warp) => Some("has been narrowed before"),
+                _ if !contents.converted.insert(warp) => Some("has been converted before"),
                 _ => None,
             };
             contents.written.insert(copies, clock.at(warp));
@@ -943,8 +942,8 @@ impl<'p> Run<'p> {
             }
             return Ok(());
         }
-        if *what == Function::Narrow {
-            return writes.iter().try_for_each(|view| self.narrow(warp, &clock, *view, op));
+        if *what == Function::Convert {
+            return writes.iter().try_for_each(|view| self.convert(warp, &clock, *view, op));
         }
         for view in reads {
             self.read(warp, warp, &clock, *view, op)?;

@@ -49,6 +49,11 @@ fn plans() -> Vec<(String, Plan)> {
                 let roles = Roles { kv_box: KvBox::Rows, ..roles };
                 plans.push((format!("{row} {values:?} {form:?}, by rows"), plan(&roles, form)));
             }
+            if roles.consumers() < 3 {
+                let sizes = Sizes { widens: true, ..roles.sizes };
+                let roles = Roles { kv_box: KvBox::Rows, sizes, ..roles };
+                plans.push((format!("{row} {values:?} {form:?}, widened"), plan(&roles, form)));
+            }
         }
     }
     for (row, values) in F32_ROLES.iter().flat_map(|row| places.map(|values| (row, values))) {
@@ -74,6 +79,10 @@ fn plans() -> Vec<(String, Plan)> {
                     format!("{row:?} {values:?} {products:?} {form:?} {rescale:?}"),
                     ring::plan(&ring, form),
                 ));
+                if products == Products::Halves && rescale == Rescale::GROWN {
+                    ring.sizes.widens = true;
+                    plans.push((format!("{row:?} {values:?} {form:?}, widened"), ring::plan(&ring, form)));
+                }
             }
         }
     }
@@ -138,7 +147,7 @@ fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, do
                         | Step::Release(view)
                         | Step::FillOnceCopied(view)
                         | Step::Copy { to: view, .. }
-                        | Step::CopySplit { to: view, .. }
+                        | Step::CopyConverted { to: view, .. }
                         | Step::Multiply { b: view, .. }
                             if weaker && [KEYS, VALUES].contains(&view.buffer) =>
                         {
@@ -220,14 +229,14 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
     let copies_rows = plan.shared(KEYS).barriers.is_some_and(|barriers| barriers.fills > 1);
     let splits = {
         let mut found = false;
-        let is_split = |step: &Step| matches!(step, Step::CopySplit { .. });
+        let is_split = |step: &Step| matches!(step, Step::CopyConverted { .. });
         plan.roles.iter().for_each(|role| each_step(&role.body, &mut |step| found |= is_split(step)));
         found
     };
     let warps: usize = plan.roles.iter().map(|role| role.copies * role.warps).sum();
     match kind {
         "Meet" if warps == 1 => Some("a block of one warp, whose lanes it lets meet"),
-        "AwaitCopies" | "Narrow" if warps == 1 && asks(&plan.roles[0].body, Condition::KeepsAny) => Some(
+        "AwaitCopies" | "Convert" if warps == 1 && asks(&plan.roles[0].body, Condition::KeepsAny) => Some(
             "where a tile is passed over, V is made ready for the sake of other warps, of which there are none",
         ),
         "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),

@@ -1,8 +1,8 @@
-//! Rows of f32 that the producer's warps read from device memory, split and write to where `wgmma` reads them
-//! ([`crate::layout::split_copy`]).
+//! Rows that the producer's warps read from device memory, convert and write to where `wgmma` reads them
+//! ([`crate::layout::converted_copy`]): f32, which is split, and 8 bits, which are widened.
 //!
 //! A row's address is worked out by the lanes that copy it, so contiguous, ragged and paged keys of any block size come alike, and so
-//! does Q. Where keys are paged each of a row's lanes looks its block up; those of rows that are on their way next are asked
+//! does Q of f32. Where keys are paged each of a row's lanes looks its block up; those of rows that are on their way next are asked
 //! for while these come. A row past the sequence's end is read as the last one: no lane asks whether its row exists, what is written is
 //! some number of the sequence's own, and its probability is 0.
 //!
@@ -10,11 +10,11 @@
 //! ptxas asks for all of a tile at first.
 
 use super::Hopper;
+use super::converter::Converter;
 use super::flow::Flow;
-use super::splitter::Splitter;
 use crate::abi::{Divisor, Meaning};
+use crate::layout::converted_copy::{Conversion, ConvertedCopy, WORDS};
 use crate::layout::panel::Panels;
-use crate::layout::split_copy::{NUMBERS, PART_BYTES, SplitCopy};
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Extent;
 use crate::plan::attention::{KEYS, QUERY, VALUES};
@@ -25,8 +25,9 @@ use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
 /// What of every tile a lane copies.
-pub(super) struct SplitRows {
-    query: Share,
+pub(super) struct ConvertedRows {
+    /// Of Q, where it is split.
+    query: Option<Share>,
     keys: Share,
     values: Share,
     /// Blocks of the rows that are on their way next.
@@ -36,7 +37,7 @@ pub(super) struct SplitRows {
 /// What of a tile of Q, K or V a lane copies.
 #[derive(Clone)]
 struct Share {
-    copy: SplitCopy,
+    copy: ConvertedCopy,
     /// Its row of a tile, in the first round.
     row: Reg,
     /// Where its numbers lie in a tile then.
@@ -52,18 +53,18 @@ struct Cursor {
     /// Position of the lane's row, and the last that there is.
     position: Reg,
     last: Reg,
-    /// Shared address of its numbers.
-    target: Reg,
+    /// Shared address of what it makes of its numbers: half a chunk, or two chunks.
+    targets: Vec<Reg>,
     /// Its row of the tile, where the last round has rows for some warps only.
     row: Option<Reg>,
 }
 
 impl Hopper<'_> {
     /// What a lane copies, as far as it is the same of all tiles.
-    pub(super) fn split_rows(&mut self, lane: &Reg, warp: &Reg) -> SplitRows {
+    pub(super) fn converted_rows(&mut self, lane: &Reg, warp: &Reg) -> ConvertedRows {
         let mut made: Vec<Share> = Vec::new();
         let mut share = |k: &mut Self, buffer: BufferId| {
-            let copy = k.roles.split_copy(k.panels(buffer));
+            let copy = k.roles.converted_copy(k.panels(buffer));
             let alike = made.iter().find(|share| share.copy.panels.span == copy.panels.span).cloned();
             let share = match alike {
                 Some(alike) => Share { copy, from: k.b.reg(Type::U64, "from"), ..alike },
@@ -72,7 +73,8 @@ impl Hopper<'_> {
             made.push(share.clone());
             share
         };
-        let (query, keys) = (share(self, QUERY), share(self, KEYS));
+        let query = self.roles.splits().then(|| share(self, QUERY));
+        let keys = share(self, KEYS);
         let values = match self.roles.values {
             ValuesIn::Own => share(self, VALUES),
             ValuesIn::Keys => keys.clone(),
@@ -83,10 +85,10 @@ impl Hopper<'_> {
             None => Vec::new(),
             Some(_) => (0..each.max(of_values)).map(|_| self.b.reg(Type::U32, "block")).collect(),
         };
-        SplitRows { query, keys, values, blocks }
+        ConvertedRows { query, keys, values, blocks }
     }
 
-    fn share_of(&mut self, copy: SplitCopy, lane: &Reg, warp: &Reg) -> Share {
+    fn share_of(&mut self, copy: ConvertedCopy, lane: &Reg, warp: &Reg) -> Share {
         let Panels { span, .. } = copy.panels;
         let in_warp = self.of_lane("r", lane, copy.row());
         let chunk = self.of_lane("r", lane, copy.chunk());
@@ -97,7 +99,7 @@ impl Hopper<'_> {
         let b = &mut self.b;
         let swizzled = b.xor(Type::B32, "r", &phase, &chunk);
         let place = b.shl(Type::B32, "r", &swizzled, CHUNK.ilog2() as i32);
-        let place = b.mad_lo(Type::U32, "r", &half, PART_BYTES, &place);
+        let place = b.mad_lo(Type::U32, "r", &half, CHUNK / 2, &place);
         let place = b.mad_lo(Type::U32, "place", &row, span, &place);
         let of_row = b.and(Type::B32, "r", lane, copy.lanes_of_row() - 1);
         let along = b.shl(Type::B32, "along", &of_row, CHUNK.ilog2() as i32);
@@ -105,14 +107,14 @@ impl Hopper<'_> {
     }
 
     /// Where the item's rows begin in the tensors.
-    pub(super) fn split_rows_of_item(&mut self, rows: &SplitRows, extent: &Extent) {
-        self.begin_split_rows(&rows.keys, extent, self.attention.k);
+    pub(super) fn converted_rows_of_item(&mut self, rows: &ConvertedRows, extent: &Extent) {
+        self.begin_converted_rows(&rows.keys, extent, self.attention.k);
         if self.roles.values == ValuesIn::Own {
-            self.begin_split_rows(&rows.values, extent, self.attention.v);
+            self.begin_converted_rows(&rows.values, extent, self.attention.v);
         }
     }
 
-    fn begin_split_rows(&mut self, share: &Share, extent: &Extent, tensor: ParamId) {
+    fn begin_converted_rows(&mut self, share: &Share, extent: &Extent, tensor: ParamId) {
         let base = self.param(Meaning::Pointer(tensor));
         let head = self.param(Meaning::HeadStride(tensor));
         let token = self.param(Meaning::TokenStride(tensor));
@@ -137,13 +139,20 @@ impl Hopper<'_> {
 
     fn cursor_at(&mut self, share: &Share, position: Reg, last: Reg, tile: &Reg) -> Cursor {
         let b = &mut self.b;
-        let target = b.add(Type::U32, "target", &share.place, tile);
+        let first = b.add(Type::U32, "target", &share.place, tile);
+        let targets = match share.copy.how {
+            Conversion::Split => vec![first],
+            Conversion::Widen => {
+                let second = b.xor(Type::B32, "target", &first, CHUNK);
+                vec![first, second]
+            }
+        };
         let row = (!share.copy.is_even()).then(|| b.mov(Type::U32, "row", &share.row));
-        Cursor { position, last, target, row }
+        Cursor { position, last, targets, row }
     }
 
     /// Looks up the blocks of a tile's first rows.
-    pub(super) fn look_up_split(&mut self, flow: &Flow<Splitter>, blocks: View) {
+    pub(super) fn look_up_converted(&mut self, flow: &Flow<Converter>, blocks: View) {
         let (extent, tile) = (flow.role.extent(), flow.role.tile(blocks));
         let rows = &flow.role.rows;
         let share = if blocks.ago == 0 { &rows.keys } else { &rows.values };
@@ -156,7 +165,7 @@ impl Hopper<'_> {
     /// Looks up the blocks of the rows of a piece, which is so many rounds further on.
     fn blocks_of(
         &mut self,
-        flow: &Flow<Splitter>,
+        flow: &Flow<Converter>,
         share: &Share,
         (position, last): (&Reg, &Reg),
         from: usize,
@@ -176,7 +185,7 @@ impl Hopper<'_> {
     }
 
     /// Copies the rows of a tile of K or V into its slot.
-    pub(super) fn copy_split(&mut self, flow: &mut Flow<Splitter>, to: View, tensor: ParamId) {
+    pub(super) fn copy_converted(&mut self, flow: &mut Flow<Converter>, to: View, tensor: ParamId) {
         let slot = flow.role.slot.clone().expect("a slot is awaited before it is copied to");
         let (extent, tile) = (flow.role.extent(), flow.role.tile(to));
         let share = if to.buffer == KEYS { &flow.role.rows.keys } else { &flow.role.rows.values };
@@ -205,11 +214,11 @@ impl Hopper<'_> {
     }
 
     /// Copies the rows of Q, packed heads next to each other. Rows past the last token are what it is.
-    pub(super) fn copy_split_query(&mut self, flow: &mut Flow<Splitter>) {
+    pub(super) fn copy_converted_query(&mut self, flow: &mut Flow<Converter>) {
         let parity = flow.query_parity.as_ref().expect("the producer has its own");
         self.b.xor(Type::B32, parity, parity, 1);
         let (extent, query) = (flow.role.extent(), self.attention.q);
-        let share = &flow.role.rows.query;
+        let share = flow.role.rows.query.as_ref().expect("only what is split is copied so");
         let (packed, by_packed) = (self.param(Meaning::PackedHeads), self.reciprocal(Divisor::PackedHeads));
         let base = self.param(Meaning::Pointer(query));
         let (token, head) = (self.param(Meaning::TokenStride(query)), self.param(Meaning::HeadStride(query)));
@@ -234,7 +243,7 @@ impl Hopper<'_> {
     /// Copies a tile, piece by piece. `address` is that of a round's row at a position; `next` is done while a piece is on its way.
     fn copy_rounds(
         &mut self,
-        copy: SplitCopy,
+        copy: ConvertedCopy,
         cursor: &Cursor,
         address: impl Fn(&mut Self, usize, &Reg) -> Reg,
         next: impl FnOnce(&mut Self, &Cursor),
@@ -252,7 +261,7 @@ impl Hopper<'_> {
             let at = position_of(&mut self.b, &cursor.position, &cursor.last, round * copy.round_rows());
             let at = address(self, round, &at);
             for panel in 0..copy.panels_of_part() {
-                let numbers: [Reg; NUMBERS] = std::array::from_fn(|_| self.b.reg(Type::B32, "x"));
+                let numbers: [Reg; WORDS] = std::array::from_fn(|_| self.b.reg(Type::B32, "x"));
                 let along = (panel * copy.panel_bytes()) as i64;
                 self.move_chunk(Opcode::Ld, Space::Global, numbers.each_ref(), &at, along);
                 come.push(((round, panel), numbers));
@@ -266,21 +275,35 @@ impl Hopper<'_> {
                 Some(self.b.setp(Word::Lt, Type::U32, "p", &row, copy.panels.rows))
             })
             .collect();
-        for ((round, panel), [x0, x1, x2, x3]) in &come {
-            let [first, second] = [self.split_pair("x", x0, x1), self.split_pair("x", x2, x3)];
+        for ((round, panel), words) in &come {
             let at = round * copy.round_stride() + panel * copy.panels.panel_stride();
-            self.b.set_guard(exists[*round].as_ref());
-            for part in 0..2 {
-                let at = (at + part * copy.part_stride()) as i64;
-                let pair = [&first[part], &second[part]];
-                self.move_chunk(Opcode::St, Space::Shared, pair, &cursor.target, at);
+            match copy.how {
+                Conversion::Split => {
+                    let [x0, x1, x2, x3] = words;
+                    let [first, second] = [self.split_pair("x", x0, x1), self.split_pair("x", x2, x3)];
+                    self.b.set_guard(exists[*round].as_ref());
+                    for part in 0..2 {
+                        let at = (at + part * copy.part_stride()) as i64;
+                        let pair = [&first[part], &second[part]];
+                        self.move_chunk(Opcode::St, Space::Shared, pair, &cursor.targets[0], at);
+                    }
+                }
+                Conversion::Widen => {
+                    let chunks = self.widen(words);
+                    self.b.set_guard(exists[*round].as_ref());
+                    for (chunk, target) in chunks.iter().zip(&cursor.targets) {
+                        self.move_chunk(Opcode::St, Space::Shared, chunk.each_ref(), target, at as i64);
+                    }
+                }
             }
             self.b.set_guard(None);
         }
         let Some(left) = left else { return };
         let b = &mut self.b;
         b.add(Type::U32, &cursor.position, &cursor.position, each * copy.round_rows());
-        b.add(Type::U32, &cursor.target, &cursor.target, each * copy.round_stride());
+        for target in &cursor.targets {
+            b.add(Type::U32, target, target, each * copy.round_stride());
+        }
         if let Some(row) = &cursor.row {
             b.add(Type::U32, row, row, each * copy.round_rows());
         }

@@ -1,13 +1,13 @@
-//! Tiles of f32 made into factors of products where they lie ([`crate::layout::narrowed`]): each number rounded to tf32, or split
-//! into two of bf16.
+//! Tiles of f32, and K and V of 8 bits, made into factors of products where they lie ([`crate::layout::converted`]): each number of f32
+//! rounded to tf32, or split into two of bf16, and each of 8 bits widened.
 //!
-//! A warp narrows the rows that its lanes have copied, so that it is done once for all warps that read them, and no meeting is
+//! A warp converts the rows that its lanes have copied, so that it is done once for all warps that read them, and no meeting is
 //! needed beside the one that says that a tile has come.
 
 use super::copy::{InRing, RowsOf};
 use super::{Ampere, SHARED};
+use crate::layout::converted::{GROUP_CHUNK, GROUP_CHUNKS, GROUPS, group_row};
 use crate::layout::lane::{LaneMap, field};
-use crate::layout::narrowed::{GROUP_CHUNK, GROUP_CHUNKS, GROUPS, narrow_row};
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
 use crate::lower::instance::Instance;
 use crate::plan::View;
@@ -17,8 +17,8 @@ use flashpage_ptx::builder::{Reg, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 use std::ops::Range;
 
-/// Numbers of a chunk.
-const NUMBERS: usize = 4;
+/// Words of a chunk.
+const WORDS: usize = 4;
 
 /// Groups that a lane asks for at once: as many as have a register for each of their numbers beside all that a kernel keeps.
 const AT_ONCE: usize = 4;
@@ -26,8 +26,8 @@ const AT_ONCE: usize = 4;
 /// Which of the lanes of a row a lane is.
 const OF_ROW: LaneMap = LaneMap(&[field(0, 2, 1)]);
 
-/// Where a lane narrows.
-pub(super) struct Narrowing {
+/// Where a lane converts.
+pub(super) struct Converting {
     /// In a K slot at offset 0, the first rows that the warp copies.
     keys: Groups,
     /// In a V slot at offset 0.
@@ -44,23 +44,29 @@ struct Groups {
 }
 
 impl Ampere<'_> {
-    /// Where this lane narrows tiles of K and V: rows of the warp.
-    pub(super) fn narrowing(&mut self, instance: &Instance) -> Narrowing {
-        self.b.comment("where this lane narrows");
+    /// Where this lane converts tiles of K and V: rows of the warp.
+    pub(super) fn converting(&mut self, instance: &Instance) -> Converting {
+        self.b.comment("where this lane converts");
         let (qk, v) = (self.ring.qk_row(), self.ring.v_row());
         let warp = self.b.shr(Type::U32, "r", &instance.thread, 5);
         let first_row = self.b.mul_lo(Type::U32, "r", &warp, PERIOD);
         let keys = self.groups(instance, qk, (&first_row, qk.row_bytes));
         let values = if qk == v { keys.clone() } else { self.groups(instance, v, (&first_row, v.row_bytes)) };
-        Narrowing { keys, values }
+        Converting { keys, values }
     }
 
     /// Makes factors of this warp's rows of a tile.
-    pub(super) fn narrow(&mut self, instance: &Instance, ring: &InRing, narrowing: &Narrowing, tile: View) {
+    pub(super) fn convert(
+        &mut self,
+        instance: &Instance,
+        ring: &InRing,
+        converting: &Converting,
+        tile: View,
+    ) {
         if tile.buffer == QUERY {
-            return self.narrow_query(instance);
+            return self.convert_query(instance);
         }
-        let groups = if tile.buffer == KEYS { &narrowing.keys } else { &narrowing.values };
+        let groups = if tile.buffer == KEYS { &converting.keys } else { &converting.values };
         let slot = self.slot_offset(tile.buffer, 0);
         let pass_bytes = self.pass_rows() * groups.swizzle.row_bytes;
         let passes = self.ring.cols / self.pass_rows();
@@ -69,7 +75,7 @@ impl Ampere<'_> {
             Some(stage) => self.b.add(Type::U32, "r", at, stage),
         });
         let at = Groups { chunks, ..groups.clone() };
-        self.repeat(&at, (passes, pass_bytes), |k| k.narrow_row(&at, slot));
+        self.repeat(&at, (passes, pass_bytes), |k| k.convert_row(&at, slot));
     }
 
     /// Does something so many times, each so many bytes further on. Unrolled, ptxas asks for all of a tile at first, and spills
@@ -79,7 +85,7 @@ impl Ampere<'_> {
             return each(self);
         }
         let left = self.b.mov(Type::U32, "r", times);
-        let top = self.b.label("narrow");
+        let top = self.b.label("convert");
         self.b.place(&top);
         self.b.do_not_unroll();
         each(self);
@@ -91,7 +97,7 @@ impl Ampere<'_> {
         self.b.guarded(&more, false, |b| b.bra(&top));
     }
 
-    fn narrow_query(&mut self, instance: &Instance) {
+    fn convert_query(&mut self, instance: &Instance) {
         let swizzle = self.ring.qk_row();
         let pitch = self.row_pitch();
         let groups = self.groups(instance, swizzle, (&instance.warp_row, pitch));
@@ -100,11 +106,11 @@ impl Ampere<'_> {
             let whose = first / PERIOD % self.ring.split;
             let part = instance.columns_part.clone();
             let others = part.map(|part| self.b.setp(Word::Ne, Type::U32, "p", &part, whose));
-            let done = self.b.label("narrowed");
+            let done = self.b.label("converted");
             if let Some(others) = &others {
                 self.b.guarded(others, false, |b| b.bra(&done));
             }
-            self.narrow_row(&groups, first * swizzle.row_bytes);
+            self.convert_row(&groups, first * swizzle.row_bytes);
             if others.is_some() {
                 self.b.place(&done);
             }
@@ -113,7 +119,7 @@ impl Ampere<'_> {
 
     /// This lane's groups of rows behind `first_row`, of which there is one every `pitch` bytes.
     fn groups(&mut self, instance: &Instance, swizzle: Swizzle, first_row: (&Reg, usize)) -> Groups {
-        let row = self.of_lane("r", &instance.lane, narrow_row(swizzle.span()));
+        let row = self.of_lane("r", &instance.lane, group_row(swizzle.span()));
         let chunk = self.of_lane("r", &instance.lane, GROUP_CHUNK);
         let phase = self.phase_of(row.clone(), swizzle.span());
         let chunk = self.b.xor(Type::B32, "r", &chunk, &phase);
@@ -130,33 +136,32 @@ impl Ampere<'_> {
         Groups { chunks: [first, second], swizzle, at_end }
     }
 
-    /// Narrows this lane's groups of a row, so far behind the first one's.
-    fn narrow_row(&mut self, groups: &Groups, offset: usize) {
+    /// Converts this lane's groups of a row, so far behind the first one's.
+    fn convert_row(&mut self, groups: &Groups, offset: usize) {
         let row_bytes = groups.swizzle.row_bytes;
         let (pieces, bytes) = (row_bytes / (AT_ONCE * GROUPS), AT_ONCE * GROUPS);
         if pieces < 2 {
-            return self.narrow_groups(groups, offset, 0..row_bytes);
+            return self.convert_groups(groups, offset, 0..row_bytes);
         }
         let chunks = groups.chunks.each_ref().map(|at| self.b.mov(Type::U32, "r", at));
         let at = Groups { chunks, ..groups.clone() };
-        self.repeat(&at, (pieces, bytes), |k| k.narrow_groups(&at, offset, 0..bytes));
-        self.narrow_groups(groups, offset, pieces * bytes..row_bytes);
+        self.repeat(&at, (pieces, bytes), |k| k.convert_groups(&at, offset, 0..bytes));
+        self.convert_groups(groups, offset, pieces * bytes..row_bytes);
     }
 
     /// The same of these bytes of it.
-    fn narrow_groups(&mut self, groups: &Groups, offset: usize, bytes: Range<usize>) {
+    fn convert_groups(&mut self, groups: &Groups, offset: usize, bytes: Range<usize>) {
         for along in bytes.step_by(GROUPS) {
             let is_whole = along + GROUPS <= groups.swizzle.row_bytes;
             let guard = groups.at_end.as_ref().filter(|_| !is_whole);
             let at = (offset + along) as i64;
-            let numbers = groups.chunks.each_ref().map(|from| {
-                let numbers: [Reg; NUMBERS] = std::array::from_fn(|_| self.b.reg(Type::B32, "x"));
-                self.b.set_guard(guard);
-                self.move_chunk(Opcode::Ld, Space::Shared, numbers.each_ref(), from, at);
-                self.b.set_guard(None);
-                numbers
-            });
-            let factors = self.factors(&numbers);
+            let factors = if self.ring.widens {
+                let words = self.chunk_of(&groups.chunks[0], at, guard);
+                self.widen(&words)
+            } else {
+                let numbers = groups.chunks.each_ref().map(|from| self.chunk_of(from, at, guard));
+                self.factors(&numbers)
+            };
             self.b.set_guard(guard);
             for (to, factor) in groups.chunks.iter().zip(&factors) {
                 self.move_chunk(Opcode::St, Space::Shared, factor.each_ref(), to, at);
@@ -165,8 +170,21 @@ impl Ampere<'_> {
         }
     }
 
-    /// What becomes of a group.
-    fn factors(&mut self, numbers: &[[Reg; NUMBERS]; GROUP_CHUNKS]) -> [[Reg; NUMBERS]; GROUP_CHUNKS] {
+    /// A chunk, if the lane has one.
+    fn chunk_of(&mut self, from: &Reg, at: i64, guard: Option<&Reg>) -> [Reg; WORDS] {
+        let words: [Reg; WORDS] = std::array::from_fn(|_| match guard {
+            // Who widens branches by what is there.
+            Some(_) if self.ring.widens => self.b.mov(Type::B32, "x", 0),
+            _ => self.b.reg(Type::B32, "x"),
+        });
+        self.b.set_guard(guard);
+        self.move_chunk(Opcode::Ld, Space::Shared, words.each_ref(), from, at);
+        self.b.set_guard(None);
+        words
+    }
+
+    /// What becomes of a group of f32.
+    fn factors(&mut self, numbers: &[[Reg; WORDS]; GROUP_CHUNKS]) -> [[Reg; WORDS]; GROUP_CHUNKS] {
         if self.ring.products == Products::F32(F32Products::Tf32) {
             return numbers.each_ref().map(|of| of.each_ref().map(|x| self.round_to_tf32("x", x)));
         }

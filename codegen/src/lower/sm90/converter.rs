@@ -1,10 +1,11 @@
-//! The producer of f32: four warps that copy Q, K and V and split each number into two of bf16 ([`super::split_rows`]).
+//! The producer of what is converted: four warps that copy Q, K and V of f32 and split each number into two of bf16, or K and V of
+//! 8 bits and widen them ([`super::converted_rows`]).
 //!
 //! The first warp takes row tiles and tells what they cover, as the producer of bulk copies does; then all four read it where
 //! consumers do, and each copies its rows of every tile. V is copied one tile behind K, as ever.
 
+use super::converted_rows::ConvertedRows;
 use super::flow::{Flow, RoleFlow};
-use super::split_rows::SplitRows;
 use super::tile_info::TileInfo;
 use super::work::Taking;
 use super::{Block, Hopper};
@@ -19,7 +20,7 @@ use flashpage_ptx::words::{Type, Word};
 use std::rc::Rc;
 
 /// What a warp of this producer carries beside what every role does.
-pub(super) struct Splitter {
+pub(super) struct Converter {
     /// Whether this is the warp that takes row tiles.
     is_first: Reg,
     taking: Taking,
@@ -35,14 +36,14 @@ pub(super) struct Splitter {
     /// The one before it, whose V is copied.
     before: Option<Reg>,
     /// What of every tile the lane copies.
-    pub rows: SplitRows,
+    pub rows: ConvertedRows,
     /// The sequence's row of the block table; paged only.
     pub table_row: Option<Reg>,
     /// Address of the slot to copy to.
     pub slot: Option<Reg>,
 }
 
-impl Splitter {
+impl Converter {
     pub(super) fn extent(&self) -> Rc<Extent> {
         self.extent.clone().expect("an item has been read")
     }
@@ -55,8 +56,8 @@ impl Splitter {
 }
 
 impl Hopper<'_> {
-    pub(super) fn splitter(&mut self, block: Block) {
-        self.b.stage("PRODUCER: four warps copy and split, the first of them takes tiles of rows");
+    pub(super) fn converter(&mut self, block: Block) {
+        self.b.stage("PRODUCER: four warps copy and convert, the first of them takes tiles of rows");
         let (role, warps) = (self.role("producer"), self.schedule.warps);
         self.set_registers_of(role, Word::Dec);
         let warp = self.b.sub(Type::U32, "copy_warp", &block.warp, warps);
@@ -68,12 +69,12 @@ impl Hopper<'_> {
             let first = self.b.setp_and(Word::Eq, Type::U32, "p", &block.lane, 0, &is_first);
             self.prefetch_maps(&first);
         }
-        let rows = self.split_rows(&block.lane, &warp);
+        let rows = self.converted_rows(&block.lane, &warp);
         let place = self.first_place(false);
         let taking = self.taking();
         let quads = self.roles.tile_info_bytes() / 16;
         let words = (0..quads).map(|_| std::array::from_fn(|_| self.b.reg(Type::U32, "word"))).collect();
-        let splitter = Splitter {
+        let converter = Converter {
             is_first,
             taking,
             words,
@@ -86,14 +87,14 @@ impl Hopper<'_> {
             table_row: None,
             slot: None,
         };
-        let mut flow = Flow::new(block, first_lane, columns, place, splitter);
+        let mut flow = Flow::new(block, first_lane, columns, place, converter);
         flow.query_parity = Some(query_parity);
         self.walk(&mut flow, &role.body);
     }
 
     /// Takes an item, and works out what is to be told of it; or that there is none.
-    fn take_item(&mut self, flow: &mut Flow<Splitter>) {
-        let Splitter { taking, words, .. } = &flow.role;
+    fn take_item(&mut self, flow: &mut Flow<Converter>) {
+        let Converter { taking, words, .. } = &flow.role;
         let (none, taken) = (self.b.label("none_left"), self.b.label("taken"));
         let work = self.take(taking, &flow.first_lane, |b| b.bra(&none));
         let extent = self.extent(work, |b| b.bra(&taking.again));
@@ -114,7 +115,7 @@ impl Hopper<'_> {
     }
 
     /// What was told; or on to the end.
-    fn read_told(&mut self, flow: &mut Flow<Splitter>) {
+    fn read_told(&mut self, flow: &mut Flow<Converter>) {
         let mut info = self.read_info(&flow.block, &flow.place);
         self.agree(&mut info);
         let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
@@ -124,8 +125,8 @@ impl Hopper<'_> {
         flow.role.info = Some(info);
     }
 
-    /// Emits `then` for the first warp alone. What it tells is of the next place.
-    fn where_first(&mut self, flow: &mut Flow<Splitter>, then: &[Node]) {
+    /// Emits `then` for the first warp alone. What it tells, if it does, is of the next place.
+    fn where_first(&mut self, flow: &mut Flow<Converter>, then: &[Node]) {
         let told = self.b.label("told");
         let is_first = flow.role.is_first.clone();
         self.b.guarded(&is_first, true, |b| b.bra(&told));
@@ -137,7 +138,7 @@ impl Hopper<'_> {
     }
 
     /// Emits `then` for an item that sees a column.
-    fn where_columns_are_copied(&mut self, flow: &mut Flow<Splitter>, then: &[Node]) {
+    fn where_columns_are_copied(&mut self, flow: &mut Flow<Converter>, then: &[Node]) {
         let info = flow.role.info.as_ref().expect("an item has been read");
         let tile = self.b.sub(Type::S32, "tile", &info.tiles_end(), 1);
         let nothing = self.b.setp(Word::Lt, Type::S32, "p", &tile, &info.first_tile());
@@ -145,18 +146,19 @@ impl Hopper<'_> {
         self.b.guarded(&nothing, false, |b| b.bra(&done));
         let extent = flow.role.extent();
         flow.role.table_row = self.table_row(&extent);
-        self.split_rows_of_item(&flow.role.rows, &extent);
+        self.converted_rows_of_item(&flow.role.rows, &extent);
         flow.role.tile = Some(tile);
         self.walk(flow, then);
         self.b.place(&done);
     }
 }
 
-impl RoleFlow for Splitter {
-    fn step(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, step: &Step) {
+impl RoleFlow for Converter {
+    fn step(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, step: &Step) {
         match step {
-            Step::CopySplit { to, .. } if to.buffer == QUERY => k.copy_split_query(flow),
-            Step::CopySplit { to, from, .. } => k.copy_split(flow, *to, k.pool(*from)),
+            Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow, &flow.role.extent()),
+            Step::CopyConverted { to, .. } if to.buffer == QUERY => k.copy_converted_query(flow),
+            Step::CopyConverted { to, from, .. } => k.copy_converted(flow, *to, k.pool(*from)),
             Step::Compute(Compute { what: Function::Read, reads, .. }) => match reads.is_empty() {
                 true => k.take_item(flow),
                 false => k.read_told(flow),
@@ -166,13 +168,13 @@ impl RoleFlow for Splitter {
                 k.describe(&words, &flow.role.words, &flow.first_lane);
             }
             Step::Compute(Compute { what: Function::LookUp, writes, .. }) if writes[0].buffer == BLOCKS => {
-                k.look_up_split(flow, writes[0]);
+                k.look_up_converted(flow, writes[0]);
             }
             other => unreachable!("no producer's: {other:?}"),
         }
     }
 
-    fn items(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, next: &[Node], each: &[Node], last: &[Node]) {
+    fn items(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, next: &[Node], each: &[Node], last: &[Node]) {
         let (top, done) = (k.b.label("tile"), flow.role.done.clone());
         k.b.place(&top);
         k.b.stage("the next tile of rows");
@@ -183,7 +185,7 @@ impl RoleFlow for Splitter {
         k.walk(flow, last);
     }
 
-    fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, first: &[Node], each: &[Node], last: &[Node]) {
+    fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, first: &[Node], each: &[Node], last: &[Node]) {
         k.b.stage("the rightmost tile");
         flow.forget();
         k.walk(flow, first);
@@ -205,7 +207,7 @@ impl RoleFlow for Splitter {
         k.walk(flow, last);
     }
 
-    fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, view: View) {
+    fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, view: View) {
         // Where to copy is worked out before the wait.
         if view.buffer != INFO && view.buffer != QUERY {
             let at = k.slot(flow, view).at;
@@ -213,7 +215,7 @@ impl RoleFlow for Splitter {
         }
     }
 
-    fn branch(k: &mut Hopper<'_>, flow: &mut Flow<Splitter>, when: Condition, then: &[Node], _: &[Node]) {
+    fn branch(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, when: Condition, then: &[Node], _: &[Node]) {
         match when {
             Condition::FirstWarp => k.where_first(flow, then),
             Condition::SeesColumns => k.where_columns_are_copied(flow, then),

@@ -1,11 +1,15 @@
-//! Rows of f32 in shared memory, made into factors of products where they lie.
+//! Rows of f32, or of 8 bits, in shared memory, made into factors of products where they lie.
 //!
-//! Eight numbers, two chunks, are a *group*. One lane narrows a group, so nothing but the group's own place is needed:
+//! Two chunks are a *group*: eight numbers of f32, or sixteen of 8 bits, which are copied to the first chunk of their group. One lane
+//! converts a group, so nothing but the group's own place is needed:
 //!
 //! ```text
 //! as copied    x0      x1      x2      x3     | x4      x5      x6      x7
 //! tf32         x0      x1      x2      x3     | x4      x5      x6      x7        each rounded
 //! bf16x3       h0 h1   h2 h3   h4 h5   h6 h7  | l0 l1   l2 l3   l4 l5   l6 l7     x = h + l, of bf16 both
+//!
+//! as copied    x0..x3  x4..x7  x8..11 x12..15 |                                   8 bits each
+//! widened      x0 x1   x2 x3   x4 x5   x6 x7  | x8 x9  x10 11  x12 13  x14 15     16 bits each
 //! ```
 //!
 //! Split, a tile is therefore two of bf16, chunk by chunk in turn, and both are read as tiles of 16 bits are, `ldmatrix` and its
@@ -22,24 +26,26 @@ pub const NUMBER: usize = 4;
 /// Chunks of a group.
 pub const GROUP_CHUNKS: usize = 2;
 
-/// Lanes that narrow neighbouring groups of one row.
+/// Lanes that convert neighbouring groups of one row.
 pub const GROUP_LANES: usize = 4;
 
-/// Bytes of a row that these narrow at once.
+/// Bytes of a row that these convert at once.
 pub const GROUPS: usize = GROUP_LANES * GROUP_CHUNKS * CHUNK;
 
-/// The first chunk of the group that a lane narrows of its row.
+/// The first chunk of the group that a lane converts of its row.
 pub const GROUP_CHUNK: LaneMap = LaneMap(&[field(0, 2, GROUP_CHUNKS)]);
 
-/// The row, of eight, in which a lane narrows, in a tile of this span.
+/// The row, of eight, in which a lane converts, in a tile of this span.
 ///
 /// Four lanes of a row leave every other chunk of a line of banks to four lanes of another: rows whose phases differ by one.
-pub const fn narrow_row(span: usize) -> LaneMap {
+pub const fn group_row(span: usize) -> LaneMap {
     const ONE_APART: LaneMap = LaneMap(&[field(2, 3, 1)]);
     const TWO_APART: LaneMap = LaneMap(&[field(3, 1, 1), field(2, 1, 2), field(4, 1, 4)]);
+    const FOUR_APART: LaneMap = LaneMap(&[field(3, 2, 1), field(2, 1, 4)]);
     match rows_per_phase(span) {
         1 => ONE_APART,
-        _ => TWO_APART,
+        2 => TWO_APART,
+        _ => FOUR_APART,
     }
 }
 
@@ -60,15 +66,17 @@ mod tests {
     use crate::layout::fragment::FIRST_COL;
     use crate::layout::swizzle::{PERIOD, Swizzle, phase};
 
-    /// Rows of every head dimension.
+    /// Rows of every head dimension, of f32 and of 16 bits.
     fn tiles() -> impl Iterator<Item = Swizzle> {
-        (32..=256).step_by(16).chain([512, 576]).map(|numbers| Swizzle { row_bytes: NUMBER * numbers })
+        let numbers = || (32..=256).step_by(16).chain([512, 576]);
+        let of = |bytes: usize| numbers().map(move |numbers| Swizzle { row_bytes: bytes * numbers });
+        of(NUMBER).chain(of(2))
     }
 
     #[test]
-    fn groups_are_narrowed_once_and_touch_every_bank_once() {
+    fn groups_are_converted_once_and_touch_every_bank_once() {
         for tile in tiles() {
-            let row = narrow_row(tile.span());
+            let row = group_row(tile.span());
             let mut seen = vec![0; PERIOD * tile.chunks()];
             for along in (0..tile.row_bytes).step_by(GROUPS) {
                 let left = (tile.row_bytes - along) / (GROUP_CHUNKS * CHUNK);
