@@ -209,8 +209,8 @@ pub fn scaled_paged_attention<T: Element, C: Element, const D: usize, const E: u
     table: BlockTable,
     o: Output<T, E>,
     lse: RowOutput,
-    k_scales: KvScales,
-    v_scales: KvScales,
+    k_scales: HeadScales,
+    v_scales: HeadScales,
     scale: f32,
     window: i32,
 ) {

@@ -80,6 +80,56 @@ impl Fp8 {
     }
 }
 
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $Name:ident: $format:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[repr(transparent)]
+        pub struct $Name(u8);
+
+        impl $Name {
+            /// The number of these bits.
+            pub const fn from_bits(bits: u8) -> Self {
+                $Name(bits)
+            }
+
+            /// Its bits.
+            pub const fn to_bits(self) -> u8 {
+                self.0
+            }
+
+            /// The value, exactly.
+            pub fn to_f32(self) -> f32 {
+                $format.to_f32(self.0)
+            }
+
+            /// The nearest number, ties to even; the largest where there is none so large.
+            pub fn from_f32(value: f32) -> Self {
+                $Name($format.from_f32(value))
+            }
+
+            /// Its only byte.
+            pub const fn to_le_bytes(self) -> [u8; 1] {
+                [self.0]
+            }
+
+            /// The number of this byte.
+            pub const fn from_le_bytes([bits]: [u8; 1]) -> Self {
+                $Name(bits)
+            }
+        }
+    )*};
+}
+
+numbers! {
+    /// A number of 8 bits, four of them exponent and three significand, up to 448, without infinity: OCP's and PyTorch's
+    /// `float8_e4m3fn`.
+    E4m3: E4M3;
+    /// A number of 8 bits, five of them exponent and two significand, up to 57344: the upper byte of an IEEE half, OCP's and
+    /// PyTorch's `float8_e5m2`.
+    E5m2: E5M2;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Scalars: what tensors are made of, and what score functions compute with.
 
-use flashpage_device_kernels::fp8;
+use flashpage_device_kernels::fp8::{E4m3, E5m2};
 use half::{bf16, f16};
 
 /// An element type: that of Q, that of K and V, and that of O, which may be others.
@@ -57,48 +57,23 @@ impl Element for f32 {
 }
 
 macro_rules! eight_bits {
-    ($(#[$doc:meta])* $Name:ident, $name:literal, $format:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $Name(u8);
-
-        impl $Name {
-            /// The number of these bits.
-            pub const fn from_bits(bits: u8) -> Self {
-                $Name(bits)
-            }
-
-            /// Its bits.
-            pub const fn to_bits(self) -> u8 {
-                self.0
-            }
-        }
-
+    ($Name:ident, $name:literal) => {
         impl Element for $Name {
             const NAME: &'static str = $name;
 
             fn to_f32(self) -> f32 {
-                $format.to_f32(self.0)
+                $Name::to_f32(self)
             }
 
             fn from_f32(value: f32) -> Self {
-                $Name($format.from_f32(value))
+                $Name::from_f32(value)
             }
         }
     };
 }
 
-eight_bits! {
-    /// 8 bits, four of them exponent and three significand, up to 448; no infinity. OCP's and PyTorch's `float8_e4m3fn`. What is
-    /// beyond becomes the largest.
-    E4m3, "e4m3", fp8::E4M3
-}
-
-eight_bits! {
-    /// 8 bits, five of them exponent and two significand, up to 57344: the upper byte of an `f16`. OCP's and PyTorch's
-    /// `float8_e5m2`. What is beyond becomes the largest.
-    E5m2, "e5m2", fp8::E5M2
-}
+eight_bits!(E4m3, "e4m3");
+eight_bits!(E5m2, "e5m2");
 
 /// A type of scalar parameters and of the expressions in score functions: `f32`, `i32` or `bool`.
 #[diagnostic::on_unimplemented(

@@ -33,7 +33,8 @@ mod tiles;
 pub mod vectors;
 
 pub use axis::{Axis, Cols, Dim, One, Rows};
-pub use element::{E4m3, E5m2, Element, Scalar, select};
+pub use element::{Element, Scalar, select};
+pub use flashpage_device_kernels::fp8::{E4m3, E5m2};
 pub use half::{bf16, f16};
 pub use outputs::{ColOutput, KeyOutput, Output, RowOutput};
 pub use pages::{BlockTable, PagedKeys, PagedValues};

@@ -42,19 +42,19 @@ macro_rules! of_the_batch {
 of_the_batch!(PerHead);
 of_the_batch!(PerSequence);
 
-/// `KvScales`: `[sequences, kv_heads]`, what stored keys or values are multiplied by, for each KV head of each sequence. Those of
+/// `HeadScales`: `[sequences, kv_heads]`, what stored keys or values are multiplied by, for each KV head of each sequence. Those of
 /// the instance's sequence are read as `scales[at.kv_head]`. Scales are above zero: what is not reads as NaN.
 #[derive(Clone, Copy, Debug)]
-pub struct KvScales<'a>(&'a [f32]);
+pub struct HeadScales<'a>(&'a [f32]);
 
-impl<'a> KvScales<'a> {
+impl<'a> HeadScales<'a> {
     /// The scales of all sequences, end to end.
     pub fn new(values: &'a [f32]) -> Self {
-        KvScales(values)
+        HeadScales(values)
     }
 }
 
-impl Index<i32> for KvScales<'_> {
+impl Index<i32> for HeadScales<'_> {
     type Output = f32;
 
     fn index(&self, at: i32) -> &f32 {

@@ -347,6 +347,7 @@ mod tests {
             softcap: None,
             alibi: false,
             dtype: "f16".to_owned(),
+            kv_dtype: None,
             head_dim: 64.into(),
             latent: false,
             heads: 1,

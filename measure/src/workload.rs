@@ -193,6 +193,7 @@ mod tests {
             softcap: None,
             alibi: false,
             dtype: "bf16".to_owned(),
+            kv_dtype: None,
             head_dim: 64.into(),
             latent: false,
             heads: 4,

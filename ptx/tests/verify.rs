@@ -40,6 +40,13 @@ fn classes_and_counts() {
             "mov.u32 %r4, %p1;",
             "operand 2 of `mov`, `%p1`, is .pred: it takes a 32-bit register that agrees with .u32",
         ),
+        ("fma.rn.f16x2 %r4, %r1, %r2, %r1;", ""),
+        (
+            "fma.rn.f16x2 %r4, %r1, 0x5c005c00, %r2;",
+            "`fma` over 16-bit floats takes registers, and no literals",
+        ),
+        ("mul.f16 %h2, %h1, 2;", "`mul` over 16-bit floats takes registers, and no literals"),
+        ("mov.b16 %h1, 2;", ""),
         ("and.pred %p2, %p1, !%p1;", ""),
         ("and.pred %p2, %p1, %r1;", "operand 3 of `and`, `%r1`, is .b32: it takes a .pred register"),
         ("setp.lt.s32 %p2|%p3, %r1, %r2;", ""),

@@ -183,7 +183,7 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
 }
 
 /// Whether the kernel may fold its score scale into the exponential, which takes a scale above zero: the row
-/// maximum is taken of unscaled scores. A scale that depends on more than scalars and `KvScales` is not folded. `folded` is the program
+/// maximum is taken of unscaled scores. A scale that depends on more than scalars and `HeadScales` is not folded. `folded` is the program
 /// recognised with its scale taken off.
 pub(crate) fn may_fold(batch: &Batch<'_>, folded: &Attention) -> bool {
     let Some(scale) = &folded.scale else { return true };

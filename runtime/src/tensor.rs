@@ -2,7 +2,7 @@
 
 use crate::device::{Buffer, Device, DeviceError};
 use flashpage_codegen::program::DType;
-use flashpage_device_kernels::fp8::{E4M3, E5M2};
+use flashpage_device_kernels::fp8::{E4M3, E4m3, E5M2, E5m2};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ macro_rules! host_element {
         }
     )* };
 }
-host_element!(f16 = F16, bf16 = Bf16, f32 = F32, i32 = I32);
+host_element!(f16 = F16, bf16 = Bf16, f32 = F32, i32 = I32, E4m3 = E4m3, E5m2 = E5m2);
 
 /// What cannot be done with a tensor.
 #[derive(Clone, Debug, thiserror::Error)]

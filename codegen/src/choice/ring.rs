@@ -41,7 +41,8 @@ impl Carries {
             || tight
             || two_widths
             || halves_are_too_much(spec)
-            || small_blocks;
+            || small_blocks
+            || spec.widens();
         if rows { Carries::Rows } else { Carries::Little }
     }
 }

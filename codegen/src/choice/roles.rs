@@ -202,7 +202,17 @@ fn widened(roles: Roles) -> Roles {
     if sizes.warps > 2 * WARPGROUP_WARPS {
         sizes = Sizes { rows: 2 * WARPGROUP_ROWS, warps: 2 * WARPGROUP_WARPS, ..sizes };
     }
-    Roles { sizes, kv_box: KvBox::Rows, ..roles }
+    let mut roles = Roles { sizes, kv_box: KvBox::Rows, ..roles };
+    // Of O, scores and probabilities, by what a producer leaves two consumers: with more ptxas has been seen to spill 8 to 48 bytes.
+    let most = match roles.panels_of_row() {
+        0..5 => 180,
+        5..10 => 168,
+        _ => 156,
+    };
+    while roles.consumers() > 1 && roles.consumer_holds().iter().sum::<usize>() > most {
+        roles.sizes.cols -= 16;
+    }
+    roles
 }
 
 /// Sizes that leave more registers for what is made of each score: two consumers at most, or two thirds of the columns. Of a bias

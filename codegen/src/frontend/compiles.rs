@@ -59,7 +59,7 @@ fn fixed_elements(program: &Program) -> Vec<Obstacle> {
         );
         obstacles.push(Obstacle { place: tensor(ElementOf::Query), message });
     } else if !inputs.iter().any(|input| kv.iter().any(|kv| input.multiplies(*kv))) {
-        let [queries, keys] = [program.input_element(), program.kv_element()].map(Generic::text);
+        let [queries, keys] = [program.input_element(), program.kv_element()].map(Generic::<DType>::text);
         let message = format!(
             "there are no kernels of queries of {queries} over keys and values of {keys}: these are as the queries are, or `E4m3` or \
              `E5m2` where the queries have 16 bits"

@@ -65,7 +65,7 @@ impl Dims {
     }
 
     pub fn text(&self, dim: Dim) -> String {
-        self.used.get(dim.0).map_or_else(|| "_".into(), Generic::text)
+        self.used.get(dim.0).map_or_else(|| "_".into(), Generic::<usize>::text)
     }
 
     /// A tile's type as the author writes it.

@@ -38,12 +38,12 @@ impl Kernel<'_> {
     fn widen_four(&mut self, four: &Reg) -> [Reg; 2] {
         let (is_sm80, from, to) = (self.spec.arch == Arch::Sm80, self.spec.kv_dtype, self.spec.dtype);
         if is_sm80 && from == DType::E4m3 {
-            return self.spread(four).map(|pair| self.from_e4m3(&pair));
+            return self.spread(four).map(|pair| self.widen_e4m3(&pair));
         }
         let halves = match is_sm80 {
             // An e5m2 is the upper byte of an f16.
             true => self.spread(four),
-            false => self.to_f16(four),
+            false => self.widen_to_f16(four),
         };
         if to == DType::F16 { halves } else { halves.map(|pair| self.f16_to_bf16(&pair)) }
     }
@@ -59,7 +59,7 @@ impl Kernel<'_> {
     }
 
     /// A pair of e4m3 in the upper halves of 16 bits, NaN apart.
-    fn from_e4m3(&mut self, pair: &Reg) -> Reg {
+    fn widen_e4m3(&mut self, pair: &Reg) -> Reg {
         /// 16 bits twice.
         const fn both(bits: i64) -> i64 {
             bits << 16 | bits
@@ -73,12 +73,15 @@ impl Kernel<'_> {
         let at_place = b.shr(Type::U32, "x", pair, moved);
         let magnitude = b.and(Type::B32, "x", &at_place, fields);
         let small = b.or(Type::B32, "x", &magnitude, &sign);
+        // Instructions over 16-bit floats take no literals.
+        let factor = b.mov(Type::B32, "x", factor);
         if self.spec.dtype == DType::F16 {
-            let operands = vec![Operand::from(&small), factor.into()];
+            let operands = vec![Operand::from(&small), (&factor).into()];
             return self.b.op(Opcode::Mul, &[word(Word::Rn), ty(Type::F16x2)], Type::B32, "x", operands);
         }
         // sm_80 multiplies no bf16 without adding: minus zero, which changes nothing.
-        let operands = vec![Operand::from(&small), factor.into(), both(0x8000).into()];
+        let nothing = self.b.mov(Type::B32, "x", both(0x8000));
+        let operands = vec![Operand::from(&small), (&factor).into(), (&nothing).into()];
         self.b.op(Opcode::Fma, &[word(Word::Rn), ty(Type::Bf16x2)], Type::B32, "x", operands)
     }
 
@@ -108,7 +111,7 @@ impl Kernel<'_> {
     }
 
     /// Two pairs of f16, by the conversion that there is for them.
-    fn to_f16(&mut self, four: &Reg) -> [Reg; 2] {
+    fn widen_to_f16(&mut self, four: &Reg) -> [Reg; 2] {
         let from = if self.spec.kv_dtype == DType::E4m3 { Type::E4m3x2 } else { Type::E5m2x2 };
         let twos = [0, 1].map(|_| self.b.reg(Type::B16, "h"));
         self.b.emit(Opcode::Mov, &[ty(Type::B32)], vec![vector(&[&twos[0], &twos[1]]), four.into()]);

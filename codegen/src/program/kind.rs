@@ -355,7 +355,7 @@ pub static TYPES: &[ParamType] = &[
     },
     ParamType {
         kind: vector(Along::KvHeads),
-        name: "KvScales",
+        name: "HeadScales",
         arguments: Arguments::None,
         axes: &[Size::Sequences, Size::KvHeads],
         noun: "scales",

@@ -159,13 +159,26 @@ pub enum Generic<T> {
     Fixed(T),
 }
 
-impl<T: std::fmt::Display> Generic<T> {
-    /// As its author wrote it: the generic's name, or the type or number.
-    pub fn text(&self) -> String {
+impl<T> Generic<T> {
+    fn written(&self, fixed: impl FnOnce(&T) -> String) -> String {
         match self {
             Generic::Open(name) => name.clone(),
-            Generic::Fixed(fixed) => fixed.to_string(),
+            Generic::Fixed(it) => fixed(it),
         }
+    }
+}
+
+impl Generic<usize> {
+    /// As its author wrote it: the generic's name, or the number.
+    pub fn text(&self) -> String {
+        self.written(usize::to_string)
+    }
+}
+
+impl Generic<DType> {
+    /// As its author wrote it: the generic's name, or the type's.
+    pub fn text(&self) -> String {
+        self.written(|dtype| dtype.type_name().to_owned())
     }
 }
 

@@ -86,12 +86,12 @@ impl Program {
 
     /// A head dimension as its author wrote it: a name or a number.
     pub fn dim_text(&self, dim: Dim) -> String {
-        self.dims.get(dim.0).map_or_else(|| "?".into(), Generic::text)
+        self.dims.get(dim.0).map_or_else(|| "?".into(), Generic::<usize>::text)
     }
 
     /// An element type as its author wrote it: the generic's name, or the type's.
     pub fn element_text(&self, element: Element) -> String {
-        self.elements.get(element.0).map_or_else(|| "?".into(), Generic::text)
+        self.elements.get(element.0).map_or_else(|| "?".into(), Generic::<super::DType>::text)
     }
 
     fn param_type(&self, param: &Param) -> String {

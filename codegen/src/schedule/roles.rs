@@ -122,13 +122,22 @@ impl Roles {
             (_, _) if self.splits() => (96, 200),
             (1, 1) if self.widens => (128, 256),
             (1, _) if self.widens => (80, 176),
-            (_, _) if self.widens && self.consumer_holds().iter().sum::<usize>() > 160 => (56, 224),
-            (_, _) if self.widens => (88, 208),
+            // A row's chunks, one of each panel, are on their way together.
+            (_, _) if self.widens => match self.panels_of_row() {
+                0..5 if self.consumer_holds().iter().sum::<usize>() > 160 => (72, 216),
+                0..10 => (88, 208),
+                _ => (112, 192),
+            },
             (1, 1) => (56, 256),
             (1, _) => (40, 216),
             (2, _) => (40, 232),
             _ => (32, 160),
         }
+    }
+
+    /// Panels of a row of K or V.
+    pub(crate) fn panels_of_row(&self) -> usize {
+        self.key_panels().count.max(self.value_panels().count)
     }
 
     /// Registers of a thread that the kernel is launched with, before its roles give and take: all that there are, by the
@@ -141,7 +150,8 @@ impl Roles {
     /// Chunks of sixteen bytes that a thread of a producer that converts has on their way at once: of its registers what is left
     /// beside addresses and what it makes of a chunk.
     pub fn chunks_on_their_way(&self) -> usize {
-        (self.registers().0 as usize - 40) / WORDS
+        let others = if self.splits() { 40 } else { 52 };
+        (self.registers().0 as usize - others) / WORDS
     }
 
     /// How a producer that converts copies a tile.

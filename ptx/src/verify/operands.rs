@@ -182,6 +182,15 @@ fn disagrees(class: Class, declared: Type) -> Option<String> {
     (!good).then_some(wanted)
 }
 
+/// Whether it is arithmetic, or a comparison, of 16-bit floats, one or two at a time.
+fn computes_in_16_bits(instruction: &Instruction) -> bool {
+    use Opcode::*;
+    let is_half = |ty| matches!(ty, Type::F16 | Type::F16x2 | Type::Bf16 | Type::Bf16x2);
+    matches!(instruction.op, Add | Sub | Mul | Fma | Min | Max | Abs | Neg | Setp | Set | Ex2 | Tanh)
+        && instruction.ty(0).is_some_and(is_half)
+        && instruction.ty(1).is_none_or(is_half)
+}
+
 /// What is wrong with an instruction's operands. `register` gives the declared type of a register.
 pub(super) fn check(instruction: &Instruction, register: &dyn Fn(&str) -> Option<Type>) -> Vec<String> {
     let op = instruction.op;
@@ -193,6 +202,11 @@ pub(super) fn check(instruction: &Instruction, register: &dyn Fn(&str) -> Option
         let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
         problems.push(format!("`{op}` takes {range} operands, and has {given}"));
         return problems;
+    }
+    let is_literal =
+        |operand: &Operand| matches!(operand, Operand::Int(_) | Operand::F32(_) | Operand::F64(_));
+    if computes_in_16_bits(instruction) && instruction.operands.iter().any(is_literal) {
+        problems.push(format!("`{op}` over 16-bit floats takes registers, and no literals"));
     }
     let classes = classes(instruction);
     for (index, operand) in instruction.operands.iter().enumerate() {

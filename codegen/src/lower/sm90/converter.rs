@@ -14,9 +14,10 @@ use crate::lower::scalar::Uniforms;
 use crate::plan::attention::{BLOCKS, QUERY};
 use crate::plan::roles::INFO;
 use crate::plan::{Compute, Condition, Function, Node, Step, View};
+use crate::program::ParamId;
 use flashpage_ptx::ast::Name;
-use flashpage_ptx::builder::Reg;
-use flashpage_ptx::words::{Type, Word};
+use flashpage_ptx::builder::{Reg, ty, vector};
+use flashpage_ptx::words::{Opcode, Type, Word};
 use std::rc::Rc;
 
 /// What a warp of this producer carries beside what every role does.
@@ -35,6 +36,8 @@ pub(super) struct Converter {
     tile: Option<Reg>,
     /// The one before it, whose V is copied.
     before: Option<Reg>,
+    /// Address of the tensor map of Q, where that comes by bulk copies.
+    query_map: Option<Reg>,
     /// What of every tile the lane copies.
     pub rows: ConvertedRows,
     /// The sequence's row of the block table; paged only.
@@ -65,10 +68,11 @@ impl Hopper<'_> {
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let columns = self.first_position(1);
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
-        if !self.spec.work.is_planned() {
+        if self.roles.splits() && !self.spec.work.is_planned() {
             let first = self.b.setp_and(Word::Eq, Type::U32, "p", &block.lane, 0, &is_first);
             self.prefetch_maps(&first);
         }
+        let query_map = (!self.roles.splits()).then(|| self.kept_map(self.attention.q));
         let rows = self.converted_rows(&block.lane, &warp);
         let place = self.first_place(false);
         let taking = self.taking();
@@ -83,6 +87,7 @@ impl Hopper<'_> {
             extent: None,
             tile: None,
             before: None,
+            query_map,
             rows,
             table_row: None,
             slot: None,
@@ -90,6 +95,18 @@ impl Hopper<'_> {
         let mut flow = Flow::new(block, first_lane, columns, place, converter);
         flow.query_parity = Some(query_parity);
         self.walk(&mut flow, &role.body);
+    }
+
+    /// The address of a tensor's map, in registers that ptxas keeps: worked out where it is needed, behind a branch that not all warps
+    /// take, it cost other registers, which were spilled.
+    fn kept_map(&mut self, tensor: ParamId) -> Reg {
+        let map = self.map(tensor);
+        let halves = [0, 1].map(|_| self.b.reg(Type::B32, "r"));
+        self.b.emit(Opcode::Mov, &[ty(Type::B64)], vec![vector(&[&halves[0], &halves[1]]), (&map).into()]);
+        let kept = halves.map(|half| self.same_in_all_lanes(&half));
+        let whole = self.b.reg(Type::B64, "query_map");
+        self.b.emit(Opcode::Mov, &[ty(Type::B64)], vec![(&whole).into(), vector(&[&kept[0], &kept[1]])]);
+        whole
     }
 
     /// Takes an item, and works out what is to be told of it; or that there is none.
@@ -156,7 +173,10 @@ impl Hopper<'_> {
 impl RoleFlow for Converter {
     fn step(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, step: &Step) {
         match step {
-            Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow, &flow.role.extent()),
+            Step::Copy { to, .. } if to.buffer == QUERY => {
+                let map = flow.role.query_map.clone().expect("who copies Q as it is knows its map");
+                k.copy_query(flow, &flow.role.extent(), &map);
+            }
             Step::CopyConverted { to, .. } if to.buffer == QUERY => k.copy_converted_query(flow),
             Step::CopyConverted { to, from, .. } => k.copy_converted(flow, *to, k.pool(*from)),
             Step::Compute(Compute { what: Function::Read, reads, .. }) => match reads.is_empty() {

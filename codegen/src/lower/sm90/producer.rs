@@ -272,10 +272,9 @@ impl Hopper<'_> {
     }
 
     /// Copies the Q of a tile of rows, by bulk copies.
-    pub(super) fn copy_query<R>(&mut self, flow: &Flow<R>, extent: &Extent) {
+    pub(super) fn copy_query<R>(&mut self, flow: &Flow<R>, extent: &Extent, map: &Reg) {
         let parity = flow.query_parity.as_ref().expect("the producer has its own");
         let block = &flow.block;
-        let query = self.attention.q;
         let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.panels(QUERY);
         let (row_bytes, count) = (self.roles.qk_row().row_bytes, panels.count);
@@ -289,13 +288,12 @@ impl Hopper<'_> {
         let col = b.mul_lo(Type::U32, "r", &block.lane, panels.span / 2);
         let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_stride(), &block.shared);
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
-        let map = self.map(query);
         // Q is read once. A policy is made where it is used, since it would take two registers to keep.
         let policy = self.b.createpolicy("evict_first", Word::L2EvictFirst);
         self.b.set_guard(Some(&present));
         self.b.bulk_tensor_load(
             &to,
-            (&map, &[&col, &extent.head0, &token]),
+            (map, &[&col, &extent.head0, &token]),
             (&block.barriers, FULL),
             Some(&policy),
         );
@@ -377,7 +375,10 @@ impl Hopper<'_> {
 impl RoleFlow for Producer {
     fn step(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, step: &Step) {
         match step {
-            Step::Copy { to, .. } if to.buffer == QUERY => k.copy_query(flow, flow.role.extent()),
+            Step::Copy { to, .. } if to.buffer == QUERY => {
+                let map = k.map(k.attention.q);
+                k.copy_query(flow, flow.role.extent(), &map);
+            }
             Step::Copy { to, from, .. } => k.copy_tile(flow, *to, k.pool(*from)),
             Step::CopyAsync { to, from, checked, .. } => k.copy_rows(flow, *to, k.pool(*from), *checked),
             Step::FillOnceCopied(view) => k.fill_once_copied(flow, *view),
