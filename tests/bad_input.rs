@@ -244,8 +244,8 @@ fn problems() {
         ),
         (
             paged_attention::program(),
-            Problem { dtype: DType::E4m3, ..Problem::default() },
-            "inputs are f16, bf16 or f32, not e4m3",
+            Problem { dtype: DType::I32, ..Problem::default() },
+            "inputs are f16, bf16, f32, e4m3 or e5m2, not i32",
         ),
     ];
     for (program, problem, expected) in table {

@@ -117,7 +117,7 @@ impl Cost {
         let occupancy = gpu.occupancy(code.assembled.registers, shared, schedule.threads());
         let bounds = code.inside().map_or(Vec::new(), |inside| {
             let flops = 2 * schedule.rows * schedule.cols * (schedule.head_dim.qk + schedule.head_dim.v);
-            let reads = Some(schedule.kv_bytes() as f64 / flops as f64);
+            let reads = Some(schedule.kv_copied_bytes() as f64 / flops as f64);
             bounds(inside, gpu, schedule.warps * occupancy.blocks, schedule.useful_share(), reads)
         });
         Ok(Cost { code, schedule, shape, occupancy, bounds })

@@ -195,7 +195,12 @@ pub fn predict(kernel: Kernel<'_>, workload: &Workload, gpu: &Gpu) -> Prediction
 
     let tile_bytes = schedule.kv_copied_bytes() as f64;
     // One slot of the ring is in use; what was asked for into the others is on its way.
-    let in_flight = (schedule.slots() - 1) as f64 * schedule.kv_copied_bytes() as f64 / 2.0;
+    let in_slots = (schedule.slots() - 1) as f64 * schedule.kv_copied_bytes() as f64 / 2.0;
+    // A producer that converts has it in registers.
+    let in_flight = match schedule.roles().filter(|roles| roles.converts()) {
+        Some(roles) => roles.bytes_on_their_way() as f64,
+        None => in_slots,
+    };
     // What another block reads too lies in the cache for most of them.
     let readers = tiling.tiles * tiling.head_blocks / workload.kv_heads.max(1);
     let latency = if readers > 1 { gpu.cache_latency } else { gpu.memory_latency };

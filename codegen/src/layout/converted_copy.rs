@@ -161,6 +161,11 @@ impl ConvertedCopy {
         self.round_rows() * self.panels.span
     }
 
+    /// Chunks of sixteen bytes that a lane copies of a tile.
+    pub fn chunks(self) -> usize {
+        self.rounds() * self.panels_of_part()
+    }
+
     /// In how many equal pieces a lane does the rounds of a tile, if it has registers for so many chunks of sixteen bytes: those of a
     /// piece are all on their way at once.
     pub fn pieces(self, chunks: usize) -> usize {

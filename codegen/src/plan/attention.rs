@@ -39,6 +39,12 @@ pub const BLOCKS: BufferId = BufferId(14);
 /// Tensors: the query, keys, values, the output.
 pub const TENSORS: [BufferId; 4] = [BufferId(15), BufferId(16), BufferId(17), BufferId(18)];
 
+/// Tiles of K and of V on their way to be converted, in registers of those who do.
+pub const COMING: [BufferId; 2] = [BufferId(19), BufferId(20)];
+
+/// Where the rows of V that are asked for next lie in the pool, where K and V are asked for by turns.
+pub const BLOCKS_OF_VALUES: BufferId = BufferId(21);
+
 /// What of a kernel its plan depends on, beside its schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form {

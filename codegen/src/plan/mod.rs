@@ -334,6 +334,23 @@ pub enum Step {
         /// Where in a pool that is, for a paged tensor.
         at: Option<View>,
     },
+    /// Every warp asks for its share of a tile's rows, to registers, to be converted later. Of a tile that there is not it is some rows
+    /// of the sequence's.
+    AskFor {
+        /// The registers.
+        to: View,
+        /// The tensor.
+        from: BufferId,
+        /// Where in a pool that is, for a paged tensor.
+        at: Option<View>,
+    },
+    /// Every warp makes factors of what has come, and writes these to a slot, as [`Step::CopyConverted`] does.
+    WriteConverted {
+        /// The slot.
+        to: View,
+        /// The registers.
+        from: View,
+    },
     /// Each lane arrives at a slot's full barrier once the copies that it began have landed.
     FillOnceCopied(View),
     /// Closes the warp's group of copies.

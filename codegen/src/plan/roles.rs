@@ -25,7 +25,9 @@ use super::{
     Barriers, Buffer, BufferId, Compute, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place,
     Plan, Role, Shared, Step, Turns, View,
 };
+use crate::layout::converted_copy::WORDS;
 use crate::layout::lane::LANES;
+use crate::layout::panel::Panels;
 use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFOS, ValuesIn, WARPGROUP};
 
 /// What the producer tells consumers of an item.
@@ -109,7 +111,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     // Warps that convert read what an item covers, too.
     let readers = if roles.converts() { warps + writers } else { warps };
     let info_bytes = roles.tile_info_bytes();
-    let tile = |offset, slots, panels: crate::layout::panel::Panels, barriers, turns| {
+    let tile = |offset, slots, panels: Panels, barriers, turns| {
         let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
         // Where O's columns are cut into parts, all consumers have the same rows.
         let owner = if turns == Turns::Columns || roles.split > 1 { Owner::All } else { Owner::Copies };
@@ -140,6 +142,14 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         // What is looked up for a tile of K is kept for its V, which may be copied an iteration later.
         false => Place::Registers { each: 2, slots: 2, turns: Turns::Columns },
     };
+    let blocks_of_values = match roles.converts() {
+        true => of_tile(roles.converted_copy(of_values).rounds()),
+        false => NOWHERE,
+    };
+    let coming = |panels: Panels| match roles.asks_ahead() {
+        true => of_tile(roles.converted_copy(panels).chunks() * WORDS),
+        false => NOWHERE,
+    };
     let all = [
         ("Q", tile(0, 1, of_query, of_queries, Turns::SeenItems)),
         ("O tile", tile(output, 1, of_output, None, Turns::SeenItems)),
@@ -168,6 +178,9 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         ("k", Place::Memory),
         ("v", Place::Memory),
         ("o", Place::Memory),
+        ("K coming", coming(of_keys)),
+        ("V coming", if in_keys { NOWHERE } else { coming(of_values) }),
+        ("blocks of V", if roles.asks_ahead() && !in_keys { blocks_of_values } else { NOWHERE }),
     ];
     let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
     (buffers, infos + TILE_INFOS * info_bytes)
@@ -232,6 +245,9 @@ impl Family<'_> {
     /// The first warp tells, all read it and copy.
     fn converting_producer(&self) -> Vec<Node> {
         let [q, k, v, _] = TENSORS;
+        if self.roles.asks_ahead() {
+            return self.asking_producer();
+        }
         let copy = |to: View, from, is_pool: bool| {
             let at = (is_pool && self.form.paged).then_some(View { buffer: BLOCKS, ago: to.ago });
             nodes([
@@ -259,6 +275,47 @@ impl Family<'_> {
             each: nodes([keys(), values()]),
             last: values(),
         };
+        self.told_items(columns)
+    }
+
+    /// The same of tiles that lanes have registers for: K and V are asked for as soon as the tile before has been written, and come while
+    /// the other is converted, and while a slot is awaited.
+    fn asking_producer(&self) -> Vec<Node> {
+        let [q, k, v, _] = TENSORS;
+        let [coming_keys, coming_values] = COMING;
+        let look_up = |at: View| only_if(self.form.paged, vec![compute(LookUp, &registers([ITEM]), &[at])]);
+        let ask = |to, from, at| step(Step::AskFor { to, from, at: self.form.paged.then_some(at) });
+        let write = |to: View, buffer| {
+            steps([
+                Step::AwaitEmpty(to),
+                Step::WriteConverted { to, from: View { buffer, ago: to.ago } },
+                Step::FenceProxy,
+                Step::MeetWarp,
+                Step::Fill(to),
+            ])
+        };
+        // Blocks are looked up while what came before is written.
+        let keys = |ago, before: Vec<Node>| {
+            let at = View { buffer: BLOCKS, ago };
+            nodes([look_up(at), before, ask(View { buffer: coming_keys, ago }, k, at)])
+        };
+        let values = |before: Vec<Node>| {
+            let at = View::now(BLOCKS_OF_VALUES);
+            only_if(!self.in_keys(), nodes([look_up(at), before, ask(View::now(coming_values), v, at)]))
+        };
+        let write_values = || write(V_BEFORE, coming_values);
+        let query =
+            when(Condition::FirstWarp, steps([Step::AwaitEmpty(Q), Step::Copy { to: Q, from: q, at: None }]));
+        let next_keys = || keys(-1, write(K, coming_keys));
+        self.told_items(Node::Columns {
+            first: Some(nodes([keys(0, Vec::new()), values(Vec::new()), next_keys(), query])),
+            each: nodes([next_keys(), values(write_values())]),
+            last: only_if(!self.in_keys(), write_values()),
+        })
+    }
+
+    /// A producer's items, which its first warp takes and tells all of, with what is done of those that see a column.
+    fn told_items(&self, columns: Node) -> Vec<Node> {
         let next = nodes([
             when(Condition::FirstWarp, self.tell()),
             step(Step::AwaitFull(TOLD)),

@@ -190,6 +190,14 @@ impl Plan {
                 let checked = if *checked { ", zero past the end" } else { "" };
                 format!("copy {} <- {}{at}{checked}", view(to), self.name(*from))
             }
+            Step::AskFor { to, from, at } => {
+                let at = at.map_or_else(String::new, |at| format!(" at {}", view(&at)));
+                format!("ask for {} <- {}{at}", view(to), self.name(*from))
+            }
+            Step::WriteConverted { to, from } => {
+                let how = if self.widens { "widened" } else { "split" };
+                format!("write {} <- {}, {how}", view(to), view(from))
+            }
             Step::CopyConverted { to, from, at } => {
                 let at = at.map_or_else(String::new, |at| format!(" at {}", view(&at)));
                 let how = if self.widens { "widened" } else { "split" };

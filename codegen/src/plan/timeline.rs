@@ -7,7 +7,7 @@
 //!
 //! The times are estimates from shapes alone: they show who waits for whom, not how fast a kernel is.
 
-use super::attention::{KEYS, SCORES, VALUES};
+use super::attention::{COMING, KEYS, SCORES, VALUES};
 use super::{
     BufferId, Compute, Condition, Function, Node, Place, Plan, Role, Shared, Step, Turns, View, each_step,
 };
@@ -144,6 +144,8 @@ struct Machine<'p> {
     memory: usize,
     tensor_cores: usize,
     full: HashMap<(BufferId, isize), usize>,
+    /// When what was asked for has come, by the tile that it is to become.
+    asked: HashMap<(BufferId, isize), usize>,
     released: HashMap<(BufferId, isize), Vec<usize>>,
     /// When each copy was given its turns.
     turns: Vec<Vec<usize>>,
@@ -234,6 +236,7 @@ impl<'p> Machine<'p> {
             memory: 0,
             tensor_cores: 0,
             full: HashMap::new(),
+            asked: HashMap::new(),
             released: HashMap::new(),
             turns,
             spans: Vec::new(),
@@ -309,6 +312,17 @@ impl<'p> Machine<'p> {
                 self.full.insert(self.tile(*to, iteration), there);
             }
             Step::CopyAsync { to, .. } => actor.open.push(*to),
+            Step::AskFor { to, .. } => {
+                let tile = View { buffer: COMING_TO[usize::from(to.buffer == COMING[1])], ..*to };
+                let there = self.copy(tile, iteration, at);
+                self.asked.insert(self.tile(tile, iteration), there);
+            }
+            Step::WriteConverted { to, .. } => {
+                let there = self.asked.get(&self.tile(*to, iteration)).copied().unwrap_or(at);
+                let issued =
+                    self.conversion(*to) / 32 / actor.role.warps * actor.role.warps.div_ceil(SCHEDULERS);
+                actor.clock = there.max(at) + issued;
+            }
             Step::CopyConverted { to, .. } => {
                 // What comes is converted meanwhile: whichever takes longer.
                 let all = self.conversion(*to) / 32;
@@ -558,6 +572,9 @@ impl Display for Timeline {
         wrapped(&Timeline::assumptions(), f)
     }
 }
+
+/// What [`COMING`] is to become.
+const COMING_TO: [BufferId; 2] = [KEYS, VALUES];
 
 /// Instructions that widen a number of 8 bits: conversions, and its part of a load and a store.
 const WIDENING: usize = 3;

@@ -10,7 +10,7 @@ use super::{OutputIn, Overlap, PassTurn, Products, Rescale, Sizes, ValuesIn};
 use crate::layout::converted_copy::{Conversion, ConvertedCopy, WORDS};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::panel::{Order, Panels};
-use crate::layout::swizzle::Swizzle;
+use crate::layout::swizzle::{CHUNK, Swizzle};
 use crate::program::ParamKind;
 use std::fmt;
 use std::ops::Deref;
@@ -152,6 +152,27 @@ impl Roles {
     pub fn chunks_on_their_way(&self) -> usize {
         let others = if self.splits() { 40 } else { 52 };
         (self.registers().0 as usize - others) / WORDS
+    }
+
+    /// Whether lanes that widen have registers for a tile of K and one of V at once, so that both are asked for before they are needed.
+    pub fn asks_ahead(&self) -> bool {
+        let of = |panels| self.converted_copy(panels).chunks();
+        let of_values = if self.values == ValuesIn::Own { of(self.value_panels()) } else { 0 };
+        self.widens && of(self.key_panels()) + of_values <= self.chunks_on_their_way()
+    }
+
+    /// Bytes of K and V that a producer which converts has asked for at once.
+    pub fn bytes_on_their_way(&self) -> usize {
+        let each = |panels| {
+            let copy = self.converted_copy(panels);
+            copy.chunks() / if self.asks_ahead() { 1 } else { copy.pieces(self.chunks_on_their_way()) }
+        };
+        let keys = each(self.key_panels());
+        let chunks = match (self.asks_ahead(), self.values) {
+            (true, ValuesIn::Own) => keys + each(self.value_panels()),
+            _ => keys,
+        };
+        chunks * CHUNK * WARPGROUP
     }
 
     /// How a producer that converts copies a tile.

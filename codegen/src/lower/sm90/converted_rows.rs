@@ -6,8 +6,9 @@
 //! for while these come. A row past the sequence's end is read as the last one: no lane asks whether its row exists, what is written is
 //! some number of the sequence's own, and its probability is 0.
 //!
-//! What a lane has on its way is in registers. So rows come in pieces, each as many as there are registers for, in a loop: unrolled,
-//! ptxas asks for all of a tile at first.
+//! What a lane has on its way is in registers. Where there are enough for a tile of K and one of V, each is asked for long before it is
+//! written. Elsewhere rows come in pieces, each as many as there are registers for, in a loop: unrolled, ptxas asks for all of a tile
+//! at first.
 
 use super::Hopper;
 use super::converter::Converter;
@@ -17,7 +18,7 @@ use crate::layout::converted_copy::{Conversion, ConvertedCopy, WORDS};
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Extent;
-use crate::plan::attention::{KEYS, QUERY, VALUES};
+use crate::plan::attention::{BLOCKS, COMING, KEYS, QUERY, VALUES};
 use crate::plan::{BufferId, View};
 use crate::program::ParamId;
 use crate::schedule::ValuesIn;
@@ -30,9 +31,14 @@ pub(super) struct ConvertedRows {
     query: Option<Share>,
     keys: Share,
     values: Share,
-    /// Blocks of the rows that are on their way next.
-    blocks: Vec<Reg>,
+    /// Blocks of the rows of K and of V that are on their way next: the same registers, but where both are asked for ahead.
+    blocks: [Vec<Reg>; 2],
+    /// Tiles of K and V that are asked for ahead.
+    coming: [Vec<Chunk>; 2],
 }
+
+/// What a lane asks for at once, by round and panel: sixteen bytes.
+type Chunk = ((usize, usize), [Reg; WORDS]);
 
 /// What of a tile of Q, K or V a lane copies.
 #[derive(Clone)]
@@ -81,11 +87,29 @@ impl Hopper<'_> {
         };
         let each = keys.copy.rounds() / keys.copy.pieces(self.roles.chunks_on_their_way());
         let of_values = values.copy.rounds() / values.copy.pieces(self.roles.chunks_on_their_way());
-        let blocks = match self.attention.table {
-            None => Vec::new(),
-            Some(_) => (0..each.max(of_values)).map(|_| self.b.reg(Type::U32, "block")).collect(),
+        let (is_paged, ahead) = (self.attention.table.is_some(), self.roles.asks_ahead());
+        let mut blocks = |rounds: usize| -> Vec<Reg> {
+            let rounds = if is_paged { rounds } else { 0 };
+            (0..rounds).map(|_| self.b.reg(Type::U32, "block")).collect()
         };
-        ConvertedRows { query, keys, values, blocks }
+        let blocks = match ahead {
+            true => [blocks(each), blocks(of_values)],
+            false => {
+                let shared = blocks(each.max(of_values));
+                [shared.clone(), shared]
+            }
+        };
+        let coming = [&keys, &values].map(|share| match ahead {
+            true => self.chunks(share.copy, share.copy.rounds()),
+            false => Vec::new(),
+        });
+        ConvertedRows { query, keys, values, blocks, coming }
+    }
+
+    /// Registers for the chunks of so many rounds.
+    fn chunks(&mut self, copy: ConvertedCopy, rounds: usize) -> Vec<Chunk> {
+        let all = (0..rounds).flat_map(|round| (0..copy.panels_of_part()).map(move |panel| (round, panel)));
+        all.map(|of| (of, std::array::from_fn(|_| self.b.reg(Type::B32, "x")))).collect()
     }
 
     fn share_of(&mut self, copy: ConvertedCopy, lane: &Reg, warp: &Reg) -> Share {
@@ -138,35 +162,54 @@ impl Hopper<'_> {
     }
 
     fn cursor_at(&mut self, share: &Share, position: Reg, last: Reg, tile: &Reg) -> Cursor {
+        let targets = self.targets(share, tile);
+        let row = (!share.copy.is_even()).then(|| self.b.mov(Type::U32, "row", &share.row));
+        Cursor { position, last, targets, row }
+    }
+
+    /// Where in a tile the lane writes in the first round.
+    fn targets(&mut self, share: &Share, tile: &Reg) -> Vec<Reg> {
         let b = &mut self.b;
         let first = b.add(Type::U32, "target", &share.place, tile);
-        let targets = match share.copy.how {
+        match share.copy.how {
             Conversion::Split => vec![first],
             Conversion::Widen => {
                 let second = b.xor(Type::B32, "target", &first, CHUNK);
                 vec![first, second]
             }
-        };
-        let row = (!share.copy.is_even()).then(|| b.mov(Type::U32, "row", &share.row));
-        Cursor { position, last, targets, row }
+        }
     }
 
     /// Looks up the blocks of a tile's first rows.
     pub(super) fn look_up_converted(&mut self, flow: &Flow<Converter>, blocks: View) {
-        let (extent, tile) = (flow.role.extent(), flow.role.tile(blocks));
-        let rows = &flow.role.rows;
-        let share = if blocks.ago == 0 { &rows.keys } else { &rows.values };
+        let (extent, tile) = (flow.role.extent(), self.tile_of(flow, blocks));
+        let is_of_keys = match self.roles.asks_ahead() {
+            true => blocks.buffer == BLOCKS,
+            false => blocks.ago == 0,
+        };
+        let share = if is_of_keys { &flow.role.rows.keys } else { &flow.role.rows.values };
         let start = self.tile_start(&extent, &tile);
         let position = self.b.add(Type::U32, "r", &start, &share.row);
         let last = self.b.sub(Type::U32, "r", &extent.kv_len, 1);
-        self.blocks_of(flow, share, (&position, &last), 0);
+        self.blocks_of(flow, (share, is_of_keys), (&position, &last), 0);
+    }
+
+    /// A tile of columns: of now, the one before, or the next. Behind the leftmost that is itself, which nobody will use: what is before
+    /// it may be gone.
+    fn tile_of(&mut self, flow: &Flow<Converter>, view: View) -> Reg {
+        if view.ago >= 0 {
+            return flow.role.tile(view);
+        }
+        let tile = flow.role.tile(View { ago: 0, ..view });
+        let next = self.b.sub(Type::S32, "r", &tile, 1);
+        self.b.max(Type::S32, "next", &next, flow.role.leftmost())
     }
 
     /// Looks up the blocks of the rows of a piece, which is so many rounds further on.
     fn blocks_of(
         &mut self,
         flow: &Flow<Converter>,
-        share: &Share,
+        (share, is_of_keys): (&Share, bool),
         (position, last): (&Reg, &Reg),
         from: usize,
     ) {
@@ -175,7 +218,8 @@ impl Hopper<'_> {
         };
         let copy = share.copy;
         let each = copy.rounds() / copy.pieces(self.roles.chunks_on_their_way());
-        for (round, block) in flow.role.rows.blocks[..each].iter().enumerate() {
+        let blocks = &flow.role.rows.blocks[usize::from(!is_of_keys)];
+        for (round, block) in blocks[..each].iter().enumerate() {
             let b = &mut self.b;
             let at = position_of(b, position, last, (from + round) * copy.round_rows());
             let entry = b.div(Type::U32, "r", &at, block_size);
@@ -190,27 +234,60 @@ impl Hopper<'_> {
         let (extent, tile) = (flow.role.extent(), flow.role.tile(to));
         let share = if to.buffer == KEYS { &flow.role.rows.keys } else { &flow.role.rows.values };
         let cursor = self.cursor(share, (&extent, &tile), &slot);
-        let token = self.param(Meaning::TokenStride(tensor));
-        let block_size = self.spec.block_size.filter(|_| self.attention.table.is_some());
-        let block_bytes = block_size.map(|_| self.param(Meaning::BlockStride(tensor)));
         let copy = share.copy;
         let pieces = copy.pieces(self.roles.chunks_on_their_way());
         let each = copy.rounds() / pieces;
-        let address = |k: &mut Self, round: usize, position: &Reg| match block_size.zip(block_bytes.as_ref())
-        {
-            None => k.b.mad_wide("rd", position, &token, &share.from),
-            Some((size, bytes)) => {
-                let at = k.b.mad_wide("rd", &flow.role.rows.blocks[round], bytes, &share.from);
-                let within = k.b.rem(Type::U32, "r", position, size);
-                k.b.mad_wide("rd", &within, &token, &at)
-            }
-        };
+        let is_of_keys = to.buffer == KEYS;
+        let blocks = &flow.role.rows.blocks[usize::from(!is_of_keys)];
+        let address =
+            |k: &mut Self, round: usize, position: &Reg| k.row_at(share, tensor, blocks.get(round), position);
         let next = |k: &mut Self, cursor: &Cursor| {
             if pieces > 1 {
-                k.blocks_of(flow, share, (&cursor.position, &cursor.last), each);
+                k.blocks_of(flow, (share, is_of_keys), (&cursor.position, &cursor.last), each);
             }
         };
         self.copy_rounds(copy, &cursor, address, next);
+    }
+
+    /// Address of the lane's numbers in the row of K or V at a position, in that block where they are paged.
+    fn row_at(&mut self, share: &Share, tensor: ParamId, block: Option<&Reg>, position: &Reg) -> Reg {
+        let token = self.param(Meaning::TokenStride(tensor));
+        let Some((block, size)) = block.zip(self.spec.block_size) else {
+            return self.b.mad_wide("rd", position, &token, &share.from);
+        };
+        let bytes = self.param(Meaning::BlockStride(tensor));
+        let at = self.b.mad_wide("rd", block, &bytes, &share.from);
+        let within = self.b.rem(Type::U32, "r", position, size);
+        self.b.mad_wide("rd", &within, &token, &at)
+    }
+
+    /// Asks for the rows of a tile of K or V, whose blocks have been looked up.
+    pub(super) fn ask_for(&mut self, flow: &Flow<Converter>, of: View, tensor: ParamId) {
+        let is_of_keys = of.buffer == COMING[0];
+        let (extent, tile) = (flow.role.extent(), self.tile_of(flow, of));
+        let ConvertedRows { keys, values, blocks, coming, .. } = &flow.role.rows;
+        let share = if is_of_keys { keys } else { values };
+        let (blocks, coming) = (&blocks[usize::from(!is_of_keys)], &coming[usize::from(!is_of_keys)]);
+        let start = self.tile_start(&extent, &tile);
+        let position = self.b.add(Type::U32, "position", &start, &share.row);
+        let last = self.b.sub(Type::U32, "last", &extent.kv_len, 1);
+        let copy = share.copy;
+        let mut rows = Vec::new();
+        for round in 0..copy.rounds() {
+            let at = position_of(&mut self.b, &position, &last, round * copy.round_rows());
+            rows.push(self.row_at(share, tensor, blocks.get(round), &at));
+        }
+        self.load_chunks(copy, &rows, coming);
+    }
+
+    /// Writes what has come of a tile of K or V into its slot.
+    pub(super) fn write_converted(&mut self, flow: &Flow<Converter>, to: View) {
+        let slot = flow.role.slot.clone().expect("a slot is awaited before it is written to");
+        let ConvertedRows { keys, values, coming, .. } = &flow.role.rows;
+        let (share, coming) = if to.buffer == KEYS { (keys, &coming[0]) } else { (values, &coming[1]) };
+        let targets = self.targets(share, &slot);
+        let row = (!share.copy.is_even()).then_some(&share.row);
+        self.store_chunks(share.copy, (&targets, row), coming);
     }
 
     /// Copies the rows of Q, packed heads next to each other. Rows past the last token are what it is.
@@ -256,48 +333,15 @@ impl Hopper<'_> {
             self.b.place(&top);
             self.b.do_not_unroll();
         }
-        let mut come = Vec::new();
+        let chunks = self.chunks(copy, each);
+        let mut rows = Vec::new();
         for round in 0..each {
             let at = position_of(&mut self.b, &cursor.position, &cursor.last, round * copy.round_rows());
-            let at = address(self, round, &at);
-            for panel in 0..copy.panels_of_part() {
-                let numbers: [Reg; WORDS] = std::array::from_fn(|_| self.b.reg(Type::B32, "x"));
-                let along = (panel * copy.panel_bytes()) as i64;
-                self.move_chunk(Opcode::Ld, Space::Global, numbers.each_ref(), &at, along);
-                come.push(((round, panel), numbers));
-            }
+            rows.push(address(self, round, &at));
         }
+        self.load_chunks(copy, &rows, &chunks);
         next(self, cursor);
-        let exists: Vec<Option<Reg>> = (0..each)
-            .map(|round| {
-                let row = cursor.row.as_ref()?;
-                let row = self.b.add(Type::U32, "r", row, round * copy.round_rows());
-                Some(self.b.setp(Word::Lt, Type::U32, "p", &row, copy.panels.rows))
-            })
-            .collect();
-        for ((round, panel), words) in &come {
-            let at = round * copy.round_stride() + panel * copy.panels.panel_stride();
-            match copy.how {
-                Conversion::Split => {
-                    let [x0, x1, x2, x3] = words;
-                    let [first, second] = [self.split_pair("x", x0, x1), self.split_pair("x", x2, x3)];
-                    self.b.set_guard(exists[*round].as_ref());
-                    for part in 0..2 {
-                        let at = (at + part * copy.part_stride()) as i64;
-                        let pair = [&first[part], &second[part]];
-                        self.move_chunk(Opcode::St, Space::Shared, pair, &cursor.targets[0], at);
-                    }
-                }
-                Conversion::Widen => {
-                    let chunks = self.widen(words);
-                    self.b.set_guard(exists[*round].as_ref());
-                    for (chunk, target) in chunks.iter().zip(&cursor.targets) {
-                        self.move_chunk(Opcode::St, Space::Shared, chunk.each_ref(), target, at as i64);
-                    }
-                }
-            }
-            self.b.set_guard(None);
-        }
+        self.store_chunks(copy, (&cursor.targets, cursor.row.as_ref()), &chunks);
         let Some(left) = left else { return };
         let b = &mut self.b;
         b.add(Type::U32, &cursor.position, &cursor.position, each * copy.round_rows());
@@ -310,6 +354,54 @@ impl Hopper<'_> {
         b.sub(Type::U32, &left, &left, 1);
         let more = b.setp(Word::Ne, Type::U32, "p", &left, 0);
         b.guarded(&more, false, |b| b.bra(&top));
+    }
+
+    /// Asks for chunks of these rows, one for each round.
+    fn load_chunks(&mut self, copy: ConvertedCopy, rows: &[Reg], chunks: &[Chunk]) {
+        for ((round, panel), words) in chunks {
+            let along = (panel * copy.panel_bytes()) as i64;
+            self.move_chunk(Opcode::Ld, Space::Global, words.each_ref(), &rows[*round], along);
+        }
+    }
+
+    /// Converts chunks and writes them, those of rows that exist where a tile's last round has rows for some lanes only: `row` is the
+    /// lane's in the first of these rounds.
+    fn store_chunks(
+        &mut self,
+        copy: ConvertedCopy,
+        (targets, row): (&[Reg], Option<&Reg>),
+        chunks: &[Chunk],
+    ) {
+        let rounds = chunks.last().map_or(0, |((round, _), _)| round + 1);
+        let exists: Vec<Option<Reg>> = (0..rounds)
+            .map(|round| {
+                let row = self.b.add(Type::U32, "r", row?, round * copy.round_rows());
+                Some(self.b.setp(Word::Lt, Type::U32, "p", &row, copy.panels.rows))
+            })
+            .collect();
+        for ((round, panel), words) in chunks {
+            let at = round * copy.round_stride() + panel * copy.panels.panel_stride();
+            match copy.how {
+                Conversion::Split => {
+                    let [x0, x1, x2, x3] = words;
+                    let [first, second] = [self.split_pair("x", x0, x1), self.split_pair("x", x2, x3)];
+                    self.b.set_guard(exists[*round].as_ref());
+                    for part in 0..2 {
+                        let at = (at + part * copy.part_stride()) as i64;
+                        let pair = [&first[part], &second[part]];
+                        self.move_chunk(Opcode::St, Space::Shared, pair, &targets[0], at);
+                    }
+                }
+                Conversion::Widen => {
+                    let widened = self.widen(words);
+                    self.b.set_guard(exists[*round].as_ref());
+                    for (chunk, target) in widened.iter().zip(targets) {
+                        self.move_chunk(Opcode::St, Space::Shared, chunk.each_ref(), target, at as i64);
+                    }
+                }
+            }
+            self.b.set_guard(None);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::work::Taking;
 use super::{Block, Hopper};
 use crate::lower::instance::Extent;
 use crate::lower::scalar::Uniforms;
-use crate::plan::attention::{BLOCKS, QUERY};
+use crate::plan::attention::{BLOCKS, BLOCKS_OF_VALUES, QUERY};
 use crate::plan::roles::INFO;
 use crate::plan::{Compute, Condition, Function, Node, Step, View};
 use crate::program::ParamId;
@@ -34,6 +34,8 @@ pub(super) struct Converter {
     extent: Option<Rc<Extent>>,
     /// The tile of columns whose K is copied.
     tile: Option<Reg>,
+    /// The leftmost of the item.
+    leftmost: Option<Reg>,
     /// The one before it, whose V is copied.
     before: Option<Reg>,
     /// Address of the tensor map of Q, where that comes by bulk copies.
@@ -49,6 +51,11 @@ pub(super) struct Converter {
 impl Converter {
     pub(super) fn extent(&self) -> Rc<Extent> {
         self.extent.clone().expect("an item has been read")
+    }
+
+    /// The last tile of columns.
+    pub(super) fn leftmost(&self) -> &Reg {
+        self.leftmost.as_ref().expect("columns have been begun")
     }
 
     /// The tile of columns whose K or V is copied.
@@ -86,6 +93,7 @@ impl Hopper<'_> {
             info: None,
             extent: None,
             tile: None,
+            leftmost: None,
             before: None,
             query_map,
             rows,
@@ -164,6 +172,7 @@ impl Hopper<'_> {
         let extent = flow.role.extent();
         flow.role.table_row = self.table_row(&extent);
         self.converted_rows_of_item(&flow.role.rows, &extent);
+        flow.role.leftmost = Some(flow.role.info.as_ref().expect("an item has been read").first_tile());
         flow.role.tile = Some(tile);
         self.walk(flow, then);
         self.b.place(&done);
@@ -179,6 +188,8 @@ impl RoleFlow for Converter {
             }
             Step::CopyConverted { to, .. } if to.buffer == QUERY => k.copy_converted_query(flow),
             Step::CopyConverted { to, from, .. } => k.copy_converted(flow, *to, k.pool(*from)),
+            Step::AskFor { to, from, .. } => k.ask_for(flow, *to, k.pool(*from)),
+            Step::WriteConverted { to, .. } => k.write_converted(flow, *to),
             Step::Compute(Compute { what: Function::Read, reads, .. }) => match reads.is_empty() {
                 true => k.take_item(flow),
                 false => k.read_told(flow),
@@ -187,7 +198,9 @@ impl RoleFlow for Converter {
                 let words = k.info_words(&flow.block, &flow.place);
                 k.describe(&words, &flow.role.words, &flow.first_lane);
             }
-            Step::Compute(Compute { what: Function::LookUp, writes, .. }) if writes[0].buffer == BLOCKS => {
+            Step::Compute(Compute { what: Function::LookUp, writes, .. })
+                if [BLOCKS, BLOCKS_OF_VALUES].contains(&writes[0].buffer) =>
+            {
                 k.look_up_converted(flow, writes[0]);
             }
             other => unreachable!("no producer's: {other:?}"),
@@ -213,7 +226,7 @@ impl RoleFlow for Converter {
         let (top, done) = (k.b.label("copy"), k.b.label("copied"));
         k.b.place(&top);
         let tile = flow.role.tile(View { buffer: QUERY, ago: 0 });
-        let leftmost = flow.role.info.as_ref().expect("an item has been read").first_tile();
+        let leftmost = flow.role.leftmost().clone();
         flow.role.before = Some(k.b.mov(Type::U32, "before", &tile));
         k.advance(&flow.columns);
         k.b.sub(Type::S32, &tile, &tile, 1);

@@ -224,7 +224,12 @@ impl<'p> Run<'p> {
                 }
             }
         }
-        let copies = |op: &Op| matches!(op.step, Step::CopyAsync { .. } | Step::CopyConverted { .. });
+        let copies = |op: &Op| {
+            matches!(
+                op.step,
+                Step::CopyAsync { .. } | Step::CopyConverted { .. } | Step::WriteConverted { .. }
+            )
+        };
         let copiers = warps.iter().filter(|warp| warp.ops.iter().any(copies)).count();
         let may_pass = plan.roles.iter().any(|role| asks(&role.body, Condition::KeepsAny));
         let turns = BTreeMap::from([(0, Clock::default())]);
@@ -720,10 +725,26 @@ impl<'p> Run<'p> {
                 }
                 self.warps[warp].open.join(&landed);
             }
-            Step::CopyConverted { to, at, .. } => {
+            Step::AskFor { to, at, .. } => {
                 let clock = self.tick(warp);
+                // Of a tile that there is not it is of no use.
+                if self.cells(warp, *to, &op)?.1 >= op.rightmost + op.item.tiles {
+                    return Ok(true);
+                }
                 if let Some(at) = at {
                     self.read(warp, warp, &clock, *at, &op)?;
+                }
+                self.write(warp, warp, &clock, *to, &op)?;
+            }
+            Step::CopyConverted { .. } | Step::WriteConverted { .. } => {
+                let (to, from) = match &op.step {
+                    Step::WriteConverted { to, from } => (to, Some(from)),
+                    Step::CopyConverted { to, at, .. } => (to, at.as_ref()),
+                    _ => unreachable!("one of the two"),
+                };
+                let clock = self.tick(warp);
+                if let Some(from) = from {
+                    self.read(warp, warp, &clock, *from, &op)?;
                 }
                 self.write(warp, warp, &clock, *to, &op)?;
                 for cell in self.cells(warp, *to, &op)?.0 {

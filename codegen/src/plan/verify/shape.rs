@@ -114,7 +114,7 @@ pub(super) fn set_up(plan: &Plan) -> Result<(), Fault> {
     for role in &plan.roles {
         each_step(&role.body, &mut |step| {
             boxes |= matches!(step, Step::Copy { .. });
-            copies |= matches!(step, Step::Copy { .. } | Step::CopyConverted { .. });
+            copies |= matches!(step, Step::Copy { .. } | Step::CopyConverted { .. } | Step::AskFor { .. });
         });
     }
     listed |= !plan.planned;

@@ -148,6 +148,7 @@ fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, do
                         | Step::FillOnceCopied(view)
                         | Step::Copy { to: view, .. }
                         | Step::CopyConverted { to: view, .. }
+                        | Step::WriteConverted { to: view, .. }
                         | Step::Multiply { b: view, .. }
                             if weaker && [KEYS, VALUES].contains(&view.buffer) =>
                         {
@@ -229,7 +230,7 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
     let copies_rows = plan.shared(KEYS).barriers.is_some_and(|barriers| barriers.fills > 1);
     let splits = {
         let mut found = false;
-        let is_split = |step: &Step| matches!(step, Step::CopyConverted { .. });
+        let is_split = |step: &Step| matches!(step, Step::CopyConverted { .. } | Step::WriteConverted { .. });
         plan.roles.iter().for_each(|role| each_step(&role.body, &mut |step| found |= is_split(step)));
         found
     };
