@@ -68,6 +68,8 @@ class Session:
         return row
 
     def fill(self, row: Measured, peer: Peer) -> None:
+        if row.workload.kv_dtype:
+            raise Skip(f"keys and values of {row.workload.kv_dtype}: no peer is written for a cache of another type")
         batch = self.tensors(row.workload)
         call = peer.load()(batch)
         if not self.on_gpu:

@@ -31,6 +31,8 @@ class Workload:
     softcap: int | None = None
     alibi: bool = False
     block_size: int | None = None
+    #: Element type of keys and values, where it is not that of the queries.
+    kv_dtype: str | None = None
 
     @property
     def batch(self) -> int:
@@ -79,6 +81,7 @@ class Workload:
             "" if self.is_even else "skewed",
             f"q{self.q_len}" if self.phase == "append" else "",
             f"page{self.block_size}" if self.block_size else "",
+            f"kv-{self.kv_dtype}" if self.kv_dtype else "",
             f"window{self.window}" if self.window else "",
             f"softcap{self.softcap}" if self.softcap else "",
             "alibi" if self.alibi else "",
@@ -113,6 +116,7 @@ def parse(value: Any, where: str) -> Workload:
     for name in OPTIONAL_COUNTS:
         holds = value.get(name) is None or is_count(value[name])
         need(holds, name, "a positive whole number, null or absent")
+    need(value.get("kv_dtype") in (None, "e4m3", "e5m2"), "kv_dtype", "e4m3, e5m2, null or absent")
     need(isinstance(value.get("alibi", False), bool), "alibi", "true or false")
     lens = value.get("kv_lens")
     need(isinstance(lens, list) and bool(lens) and all(map(is_count, lens)), "kv_lens",

@@ -83,6 +83,16 @@ fn paged(workload: Workload, block_size: usize) -> Workload {
     Workload { kernel: "paged_attention".to_owned(), block_size: Some(block_size), ..workload }
 }
 
+/// Over a cache of 8 bits.
+fn over_e4m3(workload: Workload, block_size: usize) -> Workload {
+    Workload {
+        kernel: "scaled_paged_attention".to_owned(),
+        kv_dtype: Some("e4m3".to_owned()),
+        block_size: Some(block_size),
+        ..workload
+    }
+}
+
 fn append(workload: Workload, q_len: usize, block_size: usize) -> Workload {
     paged(Workload { phase: Phase::Append, q_len, ..workload }, block_size)
 }
@@ -203,6 +213,10 @@ fn full() -> Vec<Workload> {
         in_f16(decode(GQA4, vec![4096; 32], 16)),
         paged(prefill(Causal, GQA4, 4, 4096), 16),
         paged(prefill(Causal, GQA4, 4, 4096), 64),
+        over_e4m3(decode(GQA4, vec![4096; 32], 16), 16),
+        over_e4m3(decode(GQA4, vec![16384; 16], 16), 16),
+        over_e4m3(decode(GQA8, vec![4096; 32], 16), 64),
+        over_e4m3(prefill(Causal, GQA4, 4, 4096), 16),
         append(prefill(Causal, GQA4, 4, 8192), 512, 16),
         append(prefill(Causal, GQA4, 32, 4096), 4, 16),
         in_f16(prefill(Causal, D128, 4, 4096)),
@@ -261,6 +275,7 @@ fn tiny() -> Vec<Workload> {
         decode((128, 4, 2), skewed(4, 160), 16),
         in_f16(prefill(Causal, (64, 2, 1), 2, 80)),
         paged(prefill(Causal, (128, 4, 2), 2, 80), 16),
+        over_e4m3(decode((128, 4, 2), vec![96; 2], 16), 16),
         append(prefill(Causal, (128, 4, 2), 2, 128), 4, 16),
         windowed(prefill(Causal, (64, 2, 2), 1, 192), 50),
         capped(prefill(Causal, (64, 2, 2), 1, 96), 30),

@@ -166,6 +166,9 @@ impl fmt::Display for Workload {
         if let Some(size) = self.block_size {
             write!(f, " page{size}")?;
         }
+        if let Some(kv) = &self.kv_dtype {
+            write!(f, " kv-{kv}")?;
+        }
         if let Some(window) = self.window {
             write!(f, " window{window}")?;
         }
