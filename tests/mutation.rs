@@ -141,6 +141,8 @@ fn every_mutant_of_hoppers_instructions_is_caught() {
 struct Hopper {
     kernel: &'static str,
     dtype: DType,
+    /// Of keys and values, where it is another.
+    kv_dtype: Option<DType>,
     head_dim: HeadDim,
     /// Of a paged cache.
     block_size: usize,
@@ -170,11 +172,11 @@ struct Exempt {
 const SET_UP: &str = "barriers, and who this thread is";
 const OVER: &str = "consumers are told that this was all";
 /// Kernels whose consumers take no turns, and wait for V between their two products.
-const ALONE: &[&str] = &["paged", "decode", "rows", "packed", "f32, one stage"];
+const ALONE: &[&str] = &["paged", "decode", "rows", "packed", "f32, one stage", "e5m2, ahead"];
 const ONE_OF_TWO: &str = "a fence before each product of an iteration, as ptxas wants it where a wait stands between them: it puts in what is \
      missing and says so (C7519), which `kgen verify` refuses; on the emulator either does for both";
 /// Kernels of a producer whose warps write what they copy.
-const OF_F32: &[&str] = &["f32", "f32, one stage"];
+const WRITTEN: &[&str] = &["f32", "f32, one stage", "e4m3", "e5m2, ahead"];
 const WRITTEN_LATER: &str = "before their products consumers wait for Q too, or with turns for V, which the same warps write and fence behind this K";
 
 const EXEMPT: &[Exempt] = &[
@@ -210,7 +212,17 @@ const EXEMPT: &[Exempt] = &[
         instruction: "fence.proxy.async",
         place: (SET_UP, ""),
         next: "",
-        kernels: &["dense", "one stage", "paged", "decode", "rows", "head_dim 256", "latent"],
+        kernels: &[
+            "dense",
+            "one stage",
+            "paged",
+            "decode",
+            "rows",
+            "head_dim 256",
+            "latent",
+            "e4m3",
+            "e5m2, ahead",
+        ],
         why: "for rows of Q that are zeroed: here the heads packed divide a tile, and there are none",
     },
     Exempt {
@@ -224,7 +236,7 @@ const EXEMPT: &[Exempt] = &[
         instruction: "bar.sync %alone",
         place: ("store the log-sum-exp", "meet warpgroup"),
         next: "",
-        kernels: &["paged", "decode", "rows", "head_dim 256", "packed"],
+        kernels: &["paged", "decode", "rows", "head_dim 256", "packed", "e5m2, ahead"],
         why: "O over Q: on the emulator a warp reads its own rows alone of the factor A",
     },
     Exempt {
@@ -259,35 +271,35 @@ const EXEMPT: &[Exempt] = &[
         instruction: "bar.warp.sync",
         place: ("", "meet warp"),
         next: "fill",
-        kernels: OF_F32,
+        kernels: WRITTEN,
         why: "the same before an arrival that says that rows have been written",
     },
     Exempt {
         instruction: "mbarrier.try_wait",
         place: ("", "await full K@0"),
         next: "",
-        kernels: &["f32"],
+        kernels: &["f32", "e4m3"],
         why: WRITTEN_LATER,
     },
     Exempt {
         instruction: "mbarrier.try_wait",
         place: ("the rightmost tile, masked", "await full K"),
         next: "",
-        kernels: OF_F32,
+        kernels: WRITTEN,
         why: WRITTEN_LATER,
     },
     Exempt {
         instruction: "fence.proxy.async",
         place: ("the rightmost tile", "fence proxy"),
         next: "",
-        kernels: OF_F32,
+        kernels: WRITTEN,
         why: WRITTEN_LATER,
     },
     Exempt {
         instruction: "fence.proxy.async",
         place: ("right to left", "fence proxy"),
         next: "",
-        kernels: &["f32"],
+        kernels: &["f32", "e4m3"],
         why: WRITTEN_LATER,
     },
 ];
@@ -308,6 +320,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     let Hopper {
         kernel,
         dtype,
+        kv_dtype,
         head_dim,
         block_size,
         shape,
@@ -323,6 +336,7 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
     let output = (tile.0 == 64).then_some(OutputIn::OverQuery);
     let problem = Problem {
         dtype,
+        kv_dtype,
         head_dim,
         block_size,
         q_heads,
@@ -407,6 +421,7 @@ fn every_mutant_for_hopper_is_caught_dense() {
     let hopper = Hopper {
         kernel: "causal_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -425,6 +440,7 @@ fn every_mutant_for_hopper_is_caught_one_stage() {
     let hopper = Hopper {
         kernel: "causal_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -443,6 +459,7 @@ fn every_mutant_for_hopper_is_caught_paged() {
     let hopper = Hopper {
         kernel: "paged_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Append,
@@ -461,6 +478,7 @@ fn every_mutant_for_hopper_is_caught_decode() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 96.into(),
         block_size: 16,
         shape: ShapeClass::Decode,
@@ -479,6 +497,7 @@ fn every_mutant_for_hopper_is_caught_rows() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 64.into(),
         block_size: 2,
         shape: ShapeClass::Decode,
@@ -497,6 +516,7 @@ fn every_mutant_for_hopper_is_caught_f32() {
     let hopper = Hopper {
         kernel: "paged_attention",
         dtype: DType::F32,
+        kv_dtype: None,
         head_dim: 128.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -515,6 +535,7 @@ fn every_mutant_for_hopper_is_caught_f32_one_stage() {
     let hopper = Hopper {
         kernel: "causal_attention",
         dtype: DType::F32,
+        kv_dtype: None,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -527,12 +548,51 @@ fn every_mutant_for_hopper_is_caught_f32_one_stage() {
     all_are_caught_for_hopper("f32, one stage", &hopper);
 }
 
+/// Rows of 8 bits that four warps widen, in pieces, for two consumers.
+#[test]
+fn every_mutant_for_hopper_is_caught_e4m3() {
+    let hopper = Hopper {
+        kernel: "scaled_paged_attention",
+        dtype: DType::F16,
+        kv_dtype: Some(DType::E4m3),
+        head_dim: 128.into(),
+        block_size: 16,
+        shape: ShapeClass::Prefill,
+        lens: &[(150, 640), (70, 128), (3, 0), (70, 200)],
+        heads: (2, 1),
+        window: None,
+        tile: (128, 64),
+        stages: 2,
+    };
+    all_are_caught_for_hopper("e4m3", &hopper);
+}
+
+/// The same of tiles that are asked for ahead, for one consumer.
+#[test]
+fn every_mutant_for_hopper_is_caught_e5m2_ahead() {
+    let hopper = Hopper {
+        kernel: "scaled_paged_attention",
+        dtype: DType::Bf16,
+        kv_dtype: Some(DType::E5m2),
+        head_dim: 64.into(),
+        block_size: 8,
+        shape: ShapeClass::Decode,
+        lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
+        heads: (8, 1),
+        window: None,
+        tile: (64, 64),
+        stages: 3,
+    };
+    all_are_caught_for_hopper("e5m2, ahead", &hopper);
+}
+
 /// O over Q.
 #[test]
 fn every_mutant_for_hopper_is_caught_head_dim_256() {
     let hopper = Hopper {
         kernel: "attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 256.into(),
         block_size: 16,
         shape: ShapeClass::Prefill,
@@ -551,6 +611,7 @@ fn every_mutant_for_hopper_is_caught_packed() {
     let hopper = Hopper {
         kernel: "causal_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: 64.into(),
         block_size: 16,
         shape: ShapeClass::Append,
@@ -564,15 +625,17 @@ fn every_mutant_for_hopper_is_caught_packed() {
 }
 
 /// Runs every mutant of every stock kernel at this head dimension and type.
-fn survivors(head_dim: HeadDim, dtype: DType) -> (String, Vec<String>) {
+fn survivors(head_dim: HeadDim, dtype: DType, kv_dtype: Option<DType>) -> (String, Vec<String>) {
     let mut table = String::new();
     let mut survivors = Vec::new();
-    // Two tables of head dimensions have every kernel in them, the third what is made for it. Of f32 what is new is the same in
-    // every kernel.
-    let kernels = catalogue().iter().filter(|stock| match (head_dim, dtype) {
-        (LATENT, _) => stock.name == "latent_attention",
-        (_, DType::F32) => stock.name == "paged_attention",
-        _ => true,
+    // Two tables of head dimensions have every kernel in them, the third what is made for it. Of f32, and of keys of 8 bits, what is
+    // new is the same in every kernel.
+    let kernels = catalogue().iter().filter(|stock| match (head_dim, dtype, kv_dtype) {
+        (LATENT, ..) => stock.name == "latent_attention",
+        (_, DType::F32, _) => stock.name == "paged_attention",
+        (_, _, Some(_)) => stock.name == "scaled_paged_attention",
+        // But for scales the kernel without them.
+        _ => stock.name != "scaled_paged_attention",
     });
     for stock in kernels {
         for (shape, q_len) in [(ShapeClass::Prefill, 150), (ShapeClass::Append, 20), (ShapeClass::Decode, 3)]
@@ -584,6 +647,7 @@ fn survivors(head_dim: HeadDim, dtype: DType) -> (String, Vec<String>) {
             let problem = Problem {
                 head_dim,
                 dtype,
+                kv_dtype,
                 q_heads: 2,
                 kv_heads: 1,
                 lens: vec![(q_len, 900), (3, 0)],
@@ -620,7 +684,11 @@ fn survivors(head_dim: HeadDim, dtype: DType) -> (String, Vec<String>) {
 }
 
 fn all_are_caught(head_dim: HeadDim, dtype: DType) {
-    let (table, survivors) = survivors(head_dim, dtype);
+    all_are_caught_over(head_dim, dtype, None);
+}
+
+fn all_are_caught_over(head_dim: HeadDim, dtype: DType, kv_dtype: Option<DType>) {
+    let (table, survivors) = survivors(head_dim, dtype, kv_dtype);
     // Past the harness, which keeps what a passing test prints.
     let heading = "mutants caught: kernel, shape class, head dimension, caught of all";
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{heading}\n{table}").as_bytes());
@@ -635,6 +703,12 @@ fn every_mutant_is_caught_head_dim_64() {
 #[test]
 fn every_mutant_is_caught_head_dim_128() {
     all_are_caught(128.into(), DType::Bf16);
+}
+
+/// Tiles that are widened between a wait and a meeting.
+#[test]
+fn every_mutant_is_caught_e4m3() {
+    all_are_caught_over(96.into(), DType::Bf16, Some(DType::E4m3));
 }
 
 /// Tiles that are narrowed between a wait and a meeting.
@@ -655,6 +729,7 @@ fn every_mutant_for_hopper_is_caught_latent() {
     let hopper = Hopper {
         kernel: "latent_attention",
         dtype: DType::F16,
+        kv_dtype: None,
         head_dim: LATENT,
         block_size: 16,
         shape: ShapeClass::Append,

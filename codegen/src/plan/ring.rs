@@ -171,7 +171,11 @@ impl Family<'_> {
 
     /// Waits until the oldest slot that is asked for, of this buffer, has come, for all warps. The slot before it is free then.
     fn acquire(&self, buffer: BufferId) -> Vec<Node> {
-        let convert = nodes([step(Step::MeetWarp), vec![compute(Convert, &[], &[View::now(buffer)])]]);
+        // Who widens does so with what its own lane has copied, and nothing else.
+        let convert = nodes([
+            only_if(self.narrows(), step(Step::MeetWarp)),
+            vec![compute(Convert, &[], &[View::now(buffer)])],
+        ]);
         nodes([
             step(Step::AwaitCopies(self.ring.slots() - 2)),
             only_if(self.narrows() || self.ring.widens, convert),
