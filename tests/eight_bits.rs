@@ -5,13 +5,15 @@ use crate::judge;
 use crate::planning;
 use crate::targets;
 
-use flashpage::codegen::choice::HEAD_DIMS;
+use flashpage::codegen::choice::{HEAD_DIMS, LATENT, tuned_head_dims};
 use flashpage::codegen::frontend::parse_source;
 use flashpage::codegen::{Arch, HeadDim, Program, ShapeClass, Spec, Work, compile};
 use flashpage::prelude::*;
 use flashpage::runtime::case::{Case, make_case};
 use flashpage::runtime::problem::Problem;
-use flashpage::runtime::{Argument, LaunchOptions, PoolLayout, launch, reference};
+use flashpage::runtime::{
+    Argument, AsyncPolicy, EmulatorOptions, LaunchOptions, PoolLayout, Profile, WarpOrder, launch, reference,
+};
 use planning::{forced, stock};
 use targets::{ARCHS, by_turns, harsh, plain};
 
@@ -410,6 +412,66 @@ fn types_that_do_not_go_together_are_refused() {
                 assert!(program.to_string().contains("@k: Keys<E4m3, D>"), "{program}");
             }
             Err(error) => assert!(!expected.is_empty() && error.to_string().contains(expected), "{error}"),
+        }
+    }
+}
+
+/// Launches the stock kernel on a target, and counts.
+fn count(arch: Arch, problem: &Problem, shape: ShapeClass) -> Profile {
+    let emulator = targets::options(arch, AsyncPolicy::Eager, WarpOrder::InOrder);
+    let device = Device::emulator_with(EmulatorOptions { profile: true, ..emulator });
+    let program = stock("scaled_paged_attention");
+    let inputs = problem.inputs(&device, program).unwrap();
+    let options = LaunchOptions { shape: Some(shape), ..LaunchOptions::default() };
+    let mut report = launch(&device, program, &inputs.arguments(), &options).unwrap();
+    report.emulated.as_mut().and_then(|emulated| emulated.profile.take()).unwrap()
+}
+
+/// A decode asks for half the bytes of keys and values, and no access to shared memory is lost to bank conflicts: copies, what is read to
+/// be widened, what is written, what products read.
+#[test]
+fn half_the_bytes_and_no_bank_conflicts() {
+    for arch in ARCHS {
+        for (number, &head_dim) in tuned_head_dims(arch).iter().filter(|dim| **dim != LATENT).enumerate() {
+            for shape in [ShapeClass::Decode, ShapeClass::Prefill] {
+                let lens = match shape {
+                    ShapeClass::Decode => vec![(1, 1024), (1, 1000)],
+                    _ => vec![(150, 300), (30, 77)],
+                };
+                let (q_heads, kv_heads) = if shape == ShapeClass::Decode { (8, 1) } else { (2, 1) };
+                let block_size = if number % 2 == 0 { 16 } else { 2 };
+                let problem = |kv_dtype| Problem {
+                    kv_dtype: Some(kv_dtype),
+                    head_dim,
+                    lens: lens.clone(),
+                    q_heads,
+                    kv_heads,
+                    block_size,
+                    ..Problem::default()
+                };
+                let [narrow, wide] = [DType::E4m3, DType::F16].map(|kv| count(arch, &problem(kv), shape));
+                let what = format!("{arch} {head_dim} {shape}");
+                if shape == ShapeClass::Decode {
+                    // Q, O, the table and lengths are the same of both. A row past the end is the last one again, from a cache.
+                    let share = narrow.totals.distinct_sectors as f64 / wide.totals.distinct_sectors as f64;
+                    assert!((0.48..0.58).contains(&share), "{what}: {share} of the bytes");
+                }
+                let [lost, lost_before] = [&narrow, &wide].map(|profile| {
+                    let totals = &profile.totals;
+                    totals.wavefronts - totals.least_wavefronts
+                });
+                let lines: Vec<String> = narrow
+                    .bank_conflicts()
+                    .iter()
+                    .take(4)
+                    .map(|(line, lost)| format!("{lost}: {line:?}"))
+                    .collect();
+                assert!(
+                    lost <= lost_before,
+                    "{what}: {lost} lost, {lost_before} of 16 bits: {}",
+                    lines.join("\n")
+                );
+            }
         }
     }
 }
