@@ -195,7 +195,7 @@ fn helper_kernels() {
             slot_mapping: (&slots).into(),
             host_slots: Some(&[6, -1]),
             rotary: None,
-            scales: Some(KvScales { key: 1.0, value: 0.5 }),
+            scales: Some(KvScales { key: 1.0, value: 0.5 }.into()),
         };
         append_kv(&device, &args).unwrap();
         append_kv(&device, &args).unwrap();

@@ -21,6 +21,7 @@ mod user_sources;
 
 mod bad_input;
 mod cache_cascade;
+mod cache_eight_bits;
 mod cache_features;
 mod cache_latent;
 mod cache_model;

@@ -3,7 +3,7 @@
 //! A thread block takes one token's keys or values: the grid is `[tokens, 2, 1]`. `threadIdx.x` goes along a head and
 //! `threadIdx.y` over heads.
 
-use super::memory::load_u64;
+use super::memory::{load_f32, load_u64};
 use super::place;
 use super::rotate::rotation_of;
 use super::row::{DividedBy, Rotation, Scaling, Share, Unscaled, move_row};
@@ -24,6 +24,13 @@ struct Append {
     head_stride: u64,
 }
 
+/// Scales by head in place of one for all: addresses of f32, 0 of none, and from one token's to the next.
+struct HeadScales {
+    k: u64,
+    v: u64,
+    stride: u32,
+}
+
 /// The tables of a rotation and the token's place in them.
 struct Rotary {
     positions: u64,
@@ -39,6 +46,7 @@ unsafe fn append<A: Element, B: Element, S: Scaling, const N: usize>(
     args: Append,
     rotary: Rotary,
     scales: [S; 2],
+    of_heads: HeadScales,
 ) {
     let place = place();
     let token = u64::from(place.block[0]);
@@ -70,11 +78,18 @@ unsafe fn append<A: Element, B: Element, S: Scaling, const N: usize>(
         let (from, to) =
             if is_key { (args.k + from, args.k_pool + to) } else { (args.v + from, args.v_pool + to) };
         let scaling = if is_key { scales[0] } else { scales[1] };
+        let own = if is_key { of_heads.k } else { of_heads.v };
         let share = Share { thread: place.thread[0], threads: place.threads[0] };
         let mut head = place.thread[1];
         while head < args.kv_heads {
             let from = from + u64::from(head) * u64::from(args.head_dim) * A::BYTES as u64;
             let to = to + u64::from(head) * args.head_stride * B::BYTES as u64;
+            let scaling = if own == 0 {
+                scaling
+            } else {
+                let row = token * u64::from(of_heads.stride) + u64::from(head);
+                scaling.of(load_f32(own + 4 * row))
+            };
             move_row::<A, B, S, N>(from, to, args.head_dim, rotation, scaling, share);
             head += place.threads[1];
         }
@@ -86,19 +101,21 @@ macro_rules! entries {
         /// `k` and `v` `[tokens, kv_heads, head_dim]`; `slot_mapping` i64 `[tokens]`, where a slot is
         /// `block * block_size + offset` and a negative one is passed over. Strides of the pools are in elements.
         /// `positions` i32 `[tokens]`, `cos` and `sin` f32 `[max_position, rotary_dim / 2]`, for keys alone and only
-        /// where `rotary_dim` is not 0; a key whose position is outside the tables is not written.
+        /// where `rotary_dim` is not 0; a key whose position is outside the tables is not written. `k_head_scales` and `v_head_scales`,
+        /// where they are not 0, are f32 for each head, `scale_stride` further on for each token, and count in place of the scales.
         #[unsafe(no_mangle)]
         pub unsafe extern "ptx-kernel" fn $name(
             k: u64, v: u64, k_pool: u64, v_pool: u64, slot_mapping: u64, kv_heads: u32, head_dim: u32, block_size: u32,
-            block_stride: u64, token_stride: u64, head_stride: u64, k_scale: f32, v_scale: f32, positions: u64,
-            cos: u64, sin: u64, max_position: u32, rotary_dim: u32, interleaved: u32,
+            block_stride: u64, token_stride: u64, head_stride: u64, k_scale: f32, v_scale: f32, k_head_scales: u64,
+            v_head_scales: u64, scale_stride: u32, positions: u64, cos: u64, sin: u64, max_position: u32, rotary_dim: u32, interleaved: u32,
         ) {
             let args = Append {
                 k, v, k_pool, v_pool, slot_mapping, kv_heads, head_dim, block_size, block_stride, token_stride, head_stride,
             };
             let rotary = Rotary { positions, cos, sin, max_position, rotary_dim, interleaved };
             let scales = entries!(@scales $scale, k_scale, v_scale);
-            unsafe { append::<$from, $to, _, { chunk::<$from, $to>() }>(args, rotary, scales) }
+            let of_heads = HeadScales { k: k_head_scales, v: v_head_scales, stride: scale_stride };
+            unsafe { append::<$from, $to, _, { chunk::<$from, $to>() }>(args, rotary, scales, of_heads) }
         }
     )*};
     (@scales Unscaled, $k:ident, $v:ident) => {{

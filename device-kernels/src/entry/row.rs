@@ -23,6 +23,8 @@ impl Rotation {
 /// What happens to the numbers after the rotation.
 pub(super) trait Scaling: Copy {
     fn apply(self, value: f32) -> f32;
+    /// The same by another scale, if there is one.
+    fn of(self, scale: f32) -> Self;
     /// Whether nothing happens, so that bits of the same type can be moved as they are.
     const NOTHING: bool;
 }
@@ -34,6 +36,10 @@ impl Scaling for Unscaled {
     #[inline(always)]
     fn apply(self, value: f32) -> f32 {
         value
+    }
+    #[inline(always)]
+    fn of(self, _: f32) -> Self {
+        self
     }
     const NOTHING: bool = true;
 }
@@ -47,6 +53,10 @@ impl Scaling for DividedBy {
     fn apply(self, value: f32) -> f32 {
         value / self.0
     }
+    #[inline(always)]
+    fn of(self, scale: f32) -> Self {
+        DividedBy(scale)
+    }
     const NOTHING: bool = false;
 }
 
@@ -58,6 +68,10 @@ impl Scaling for Times {
     #[inline(always)]
     fn apply(self, value: f32) -> f32 {
         value * self.0
+    }
+    #[inline(always)]
+    fn of(self, scale: f32) -> Self {
+        Times(scale)
     }
     const NOTHING: bool = false;
 }

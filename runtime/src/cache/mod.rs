@@ -32,6 +32,6 @@ pub use flashpage_cache::{
     Admitted, BlockManager, CacheError, CacheStats, Candidate, Eviction, Inserted, LockId, OutOfBlocks,
     PrefixEvent, Recovery, Residence, SequenceId, Waste, handle, preemption_order,
 };
-pub use paged::{CacheOptions, NewRows, PagedCache, StoredValues};
+pub use paged::{CacheOptions, NewRows, PagedCache, Saturated, StoredValues};
 pub use swap::PagedSwap;
 pub use table::DeviceTable;

@@ -4,7 +4,10 @@ use super::store::Store;
 use super::{PagedCacheError, SequenceId};
 use crate::args::{BlockTable, Pool, PoolLayout, PoolShape, Starts};
 use crate::device::{Buffer, Device};
-use crate::device_kernels::{AppendKv, DeviceArray, GatherKv, KvScales, Rotary, append_kv, gather_kv};
+use crate::device_kernels::{
+    AppendKv, CountSaturated, DeviceArray, FindScales, GatherKv, KvScales, Rotary, ScalePer, append_kv,
+    count_saturated, find_scales, gather_kv,
+};
 use crate::tensor::{HostElement, Tensor};
 use flashpage_cache::{
     Admitted, BlockManager, CacheStats, Eviction, Inserted, LockId, ManagerOptions, PrefixEvent, Residence,
@@ -87,6 +90,15 @@ pub struct PagedCache {
     pub(super) manager: BlockManager,
     pub(super) store: Store,
     options: CacheOptions,
+}
+
+/// Numbers that became the largest of a cache of 8 bits because they were beyond it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saturated {
+    /// Of keys.
+    pub keys: u64,
+    /// Of values.
+    pub values: u64,
 }
 
 /// New rows of one layer, on the device.
@@ -182,6 +194,72 @@ impl PagedCache {
         }
         self.store.layers[layer].scales = scales;
         Ok(())
+    }
+
+    /// Sets the scales of an fp8 layer so that the largest of these keys and of these values become the largest numbers of its type, times
+    /// `headroom`: 1 for what will be written itself, more where what is written later may be larger. Waits for the device.
+    ///
+    /// # Errors
+    /// As [`PagedCache::set_scales`] and [`PagedCache::write_rows`]; a headroom that is not above 0.
+    pub fn fit_scales(
+        &mut self,
+        layer: usize,
+        rows: &NewRows<'_>,
+        headroom: f32,
+    ) -> Result<KvScales, PagedCacheError> {
+        self.check_layer(layer)?;
+        if !matches!(self.options.dtype, DType::E4m3 | DType::E5m2) {
+            return Err(PagedCacheError::Unscaled(self.options.dtype));
+        }
+        let scale = |rows_of: &Tensor| -> Result<f32, PagedCacheError> {
+            let (tokens, to) = (rows.tokens, self.options.dtype);
+            let find = FindScales { rows: rows_of, tokens, to, per: ScalePer::Tensor };
+            Ok(find_scales(&self.store.device, &find)?.read_f32(0, 1)?[0] * headroom)
+        };
+        let key = scale(rows.keys)?;
+        let value = match rows.values {
+            Some(values) => scale(values)?,
+            None => key,
+        };
+        let scales = KvScales { key, value };
+        self.set_scales(layer, scales)?;
+        Ok(scales)
+    }
+
+    /// How many of these keys and values lose more than a rounding in an fp8 layer: they are beyond its largest number times the scale,
+    /// and become that. 0 of any other layer. Waits for the device.
+    ///
+    /// # Errors
+    /// No such layer, or tensors of other shapes or types.
+    pub fn saturated(&self, layer: usize, rows: &NewRows<'_>) -> Result<Saturated, PagedCacheError> {
+        self.check_layer(layer)?;
+        let Some(scales) = self.scales(layer) else { return Ok(Saturated::default()) };
+        let count = |rows_of: &Tensor, scale: f32| -> Result<u64, PagedCacheError> {
+            let (tokens, to) = (rows.tokens, self.options.dtype);
+            let count = CountSaturated { rows: rows_of, tokens, to, scale };
+            Ok(count_saturated(&self.store.device, &count)?.iter().sum())
+        };
+        let values = rows.values.map_or(Ok(0), |values| count(values, scales.value))?;
+        Ok(Saturated { keys: count(rows.keys, scales.key)?, values })
+    }
+
+    /// The scales of a layer as attention takes them (`HeadScales`): f32 `[sequences, num_kv_heads]` of keys, and of values. 1 where
+    /// numbers are stored as they are.
+    ///
+    /// # Errors
+    /// No such layer, or no room on the device.
+    pub fn head_scales(&self, layer: usize, sequences: usize) -> Result<[Tensor; 2], PagedCacheError> {
+        self.check_layer(layer)?;
+        let KvScales { key, value } = self.scales(layer).unwrap_or(KvScales { key: 1.0, value: 1.0 });
+        let shape = [sequences, self.options.num_kv_heads];
+        let all = |scale: f32| {
+            Tensor::from_slice(
+                &self.store.device,
+                &vec![scale; sequences * self.options.num_kv_heads],
+                &shape,
+            )
+        };
+        Ok([all(key)?, all(value)?])
     }
 
     // Sequences.
@@ -404,7 +482,7 @@ impl PagedCache {
             slot_mapping,
             host_slots: slots,
             rotary,
-            scales: self.scales(layer),
+            scales: self.scales(layer).map(Into::into),
         };
         Ok(append_kv(&self.store.device, &append)?)
     }

@@ -17,6 +17,58 @@ pub struct KvScales {
     pub value: f32,
 }
 
+/// What numbers are divided by on their way into pools of 8 bits.
+#[derive(Clone, Copy, Debug)]
+pub enum QuantScales<'a> {
+    /// One number for all keys, one for all values.
+    OfAll(KvScales),
+    /// f32 `[kv_heads]` each, above zero.
+    OfHeads {
+        /// Of keys.
+        keys: DeviceArray<'a>,
+        /// Of values.
+        values: DeviceArray<'a>,
+    },
+    /// f32 `[tokens, kv_heads]` each, above zero: those of the sequence or of the run of keys that a token belongs to.
+    OfTokens {
+        /// Of keys.
+        keys: DeviceArray<'a>,
+        /// Of values.
+        values: DeviceArray<'a>,
+    },
+}
+
+impl From<KvScales> for QuantScales<'_> {
+    fn from(scales: KvScales) -> Self {
+        QuantScales::OfAll(scales)
+    }
+}
+
+impl QuantScales<'_> {
+    /// Those of all keys and values, where they are so.
+    fn of_all(self) -> KvScales {
+        match self {
+            QuantScales::OfAll(scales) => scales,
+            _ => KvScales { key: 1.0, value: 1.0 },
+        }
+    }
+
+    /// Addresses of the scales of heads, of keys and of values, and numbers from one token's to the next.
+    fn of_heads(self, device: &Device, tokens: usize, heads: usize) -> Result<([u64; 2], u32), MoveError> {
+        let (keys, values, rows, stride) = match self {
+            QuantScales::OfAll(_) => return Ok(([0, 0], 0)),
+            QuantScales::OfHeads { keys, values } => (keys, values, 1, 0),
+            QuantScales::OfTokens { keys, values } => (keys, values, tokens, heads),
+        };
+        let numbers = rows.saturating_mul(heads);
+        let addresses = [
+            keys.address(device, "the scales of keys", numbers, 4)?,
+            values.address(device, "the scales of values", numbers, 4)?,
+        ];
+        Ok((addresses, limited("the number of KV heads", stride, MOST)?))
+    }
+}
+
 /// Arguments of [`append_kv`].
 #[derive(Clone, Copy, Debug)]
 pub struct AppendKv<'a> {
@@ -37,7 +89,7 @@ pub struct AppendKv<'a> {
     /// How keys are rotated on the way.
     pub rotary: Option<Rotary<'a>>,
     /// For pools of 8 bits: what is stored is `x / scale`, to the nearest, saturated. 1 where not given.
-    pub scales: Option<KvScales>,
+    pub scales: Option<QuantScales<'a>>,
 }
 
 /// Keys or values on their way into a pool.
@@ -71,7 +123,7 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         rows: tensor(device, "keys", args.keys, from, "")?,
         pool: tensor(device, "key_pool", args.key_pool.tensor, to, "")?,
         shape: key_shape,
-        scale: scale("keys", to, args.scales.map(|scales| scales.key))?,
+        scale: scale("keys", to, args.scales.map(|scales| scales.of_all().key))?,
     };
     let values = args.values.map(|values| side_of_values(device, args, values, &key_shape)).transpose()?;
     let slot_mapping = args.slot_mapping.address(device, "slot_mapping", args.tokens, 8)?;
@@ -81,6 +133,10 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
     for side in [Some(&keys), values.as_ref()].into_iter().flatten() {
         limited("`head_dim`", side.shape.head_dim, MOST)?;
     }
+    let (scales_of_heads, scale_stride) = match args.scales {
+        Some(scales) => scales.of_heads(device, args.tokens, kv_heads)?,
+        None => ([0, 0], 0),
+    };
     let rotary = match &args.rotary {
         Some(rotary) => rotary.check(device, args.tokens, head_dim)?,
         None => Checked::NONE,
@@ -89,7 +145,7 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         return Ok(());
     }
     // Blocks (token, 0) write keys and blocks (token, 1) values; both have one head dimension.
-    let launch = |k: &Side, v: &Side, rotary: &Checked, sides| {
+    let launch = |k: &Side, v: &Side, rotary: &Checked, sides, k_and_v: [u64; 2]| {
         let shape = &k.shape;
         if shape.head_dim == 0 {
             return Ok(());
@@ -100,19 +156,24 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
             .u32(&[of_heads, shape.head_dim as u32, of_blocks])
             .u64(&[block as u64, token as u64, head as u64])
             .f32(&[k.scale, v.scale])
+            .u64(&k_and_v)
+            .u32(&[scale_stride])
             .u64(&rotary.addresses)
             .u32(&rotary.numbers);
         let block = threads(shape.head_dim, from.bytes().min(to.bytes()), kv_heads);
         params.launch(device, &format!("append_kv_{from}_{to}"), [tokens, sides, 1], block)
     };
     match &values {
-        Some(values) if values.shape.head_dim == head_dim => launch(&keys, values, &rotary, 2),
+        Some(values) if values.shape.head_dim == head_dim => {
+            launch(&keys, values, &rotary, 2, scales_of_heads)
+        }
         // Once for keys, and once for values in their place.
         Some(values) => {
-            launch(&keys, &keys, &rotary, 1)?;
-            launch(values, values, &Checked::NONE, 1)
+            let [of_keys, of_values] = scales_of_heads;
+            launch(&keys, &keys, &rotary, 1, [of_keys; 2])?;
+            launch(values, values, &Checked::NONE, 1, [of_values; 2])
         }
-        None => launch(&keys, &keys, &rotary, 1),
+        None => launch(&keys, &keys, &rotary, 1, scales_of_heads),
     }
 }
 
@@ -140,7 +201,7 @@ fn side_of_values(
         rows: tensor(device, "values", values, from, &format!("{from}, as the keys do"))?,
         pool: tensor(device, "value_pool", value_pool.tensor, to, &format!("{to}, as `key_pool` does"))?,
         shape: of_values,
-        scale: scale("values", to, args.scales.map(|scales| scales.value))?,
+        scale: scale("values", to, args.scales.map(|scales| scales.of_all().value))?,
     })
 }
 

@@ -8,6 +8,7 @@
 //! | [`gather_kv`] | sequences out of a pool |
 //! | [`merge_states`] | partial results of attention into whole ones |
 //! | [`scatter_i32`] | single entries of a block table |
+//! | [`find_scales`], [`count_saturated`] | nothing: what numbers that become 8 bits wide are to be divided by, and how many that loses |
 //!
 //! Shapes, types and sizes are checked here. What integer arrays on the device hold is not read back: it must be as
 //! each call says, and a slot or block outside its pool is an address outside it. Where the host has the numbers at
@@ -25,8 +26,9 @@ mod gather;
 mod merge;
 mod rotary;
 mod scatter;
+mod survey;
 
-pub use append::{AppendKv, KvScales, append_kv};
+pub use append::{AppendKv, KvScales, QuantScales, append_kv};
 pub use arguments::DeviceArray;
 pub use blocks::{PoolTable, copy_blocks, stage_blocks, unstage_blocks};
 pub(crate) use dependent::dependent;
@@ -36,3 +38,4 @@ pub(crate) use merge::merge_launch;
 pub use merge::{MergeStates, merge_states};
 pub use rotary::{Rotary, RotaryStyle, RotateQueries, rotate_queries};
 pub use scatter::{ScatterI32, scatter_i32};
+pub use survey::{CountSaturated, FindScales, ScalePer, count_saturated, find_scales};

@@ -4,7 +4,7 @@ use crate::numbers::{EIGHT_BITS, FLOATS, decode, encode_all};
 use crate::rotary::{STYLES, Tables};
 use crate::{Rng, devices, ints, longs};
 use flashpage_runtime::args::PoolShape;
-use flashpage_runtime::device_kernels::{AppendKv, KvScales, Rotary, RotaryStyle, append_kv};
+use flashpage_runtime::device_kernels::{AppendKv, KvScales, QuantScales, Rotary, RotaryStyle, append_kv};
 use flashpage_runtime::{DType, Device, Pool, PoolLayout, Tensor};
 
 /// The pools' shape, the head dimension of values if there are any, and how much of a head is rotated how.
@@ -15,7 +15,29 @@ struct Case {
     from: DType,
     to: DType,
     rotation: Option<(usize, RotaryStyle)>,
-    scales: Option<KvScales>,
+    scales: Scales,
+}
+
+/// What numbers are divided by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scales {
+    None,
+    OfAll,
+    OfHeads,
+    OfTokens,
+}
+
+impl Scales {
+    /// Of a token's head, of keys or of values.
+    fn of(self, token: usize, head: usize, is_key: bool) -> f32 {
+        let base = if is_key { 0.03 } else { 1.7 };
+        match self {
+            Scales::None => 1.0,
+            Scales::OfAll => base,
+            Scales::OfHeads => base * (1 + head) as f32,
+            Scales::OfTokens => base * (1 + head + 3 * token) as f32,
+        }
+    }
 }
 
 fn cases() -> Vec<Case> {
@@ -29,7 +51,11 @@ fn cases() -> Vec<Case> {
                 for to in [from, EIGHT_BITS[0], EIGHT_BITS[1]] {
                     let shape =
                         PoolShape { blocks: 40 / block_size + 2, block_size, kv_heads, head_dim, layout };
-                    let scales = (to != from && kv_heads != 3).then_some(KvScales { key: 0.03, value: 1.7 });
+                    let by_turns = [Scales::OfAll, Scales::OfHeads, Scales::OfTokens];
+                    let scales = match to != from && kv_heads != 3 {
+                        true => by_turns[cases.len() % by_turns.len()],
+                        false => Scales::None,
+                    };
                     let rotations = [None, Some((rotary_dim, STYLES[0])), Some((rotary_dim, STYLES[1]))];
                     for rotation in rotations {
                         // As wide as keys, narrower, wider, and none.
@@ -105,6 +131,20 @@ fn check(device: &Device, case: &Case) {
         sin,
         style: *style,
     });
+    let scale_array = |rows: usize, is_key: bool| -> Tensor {
+        let of = |at: usize| scales.of(at / heads, at % heads, is_key);
+        let numbers: Vec<f32> = (0..rows * heads).map(of).collect();
+        Tensor::from_slice(device, &numbers, &[rows, heads]).unwrap()
+    };
+    let arrays =
+        [true, false].map(|is_key| scale_array(if scales == Scales::OfTokens { tokens } else { 1 }, is_key));
+    let [of_keys, of_values_too] = arrays.each_ref().map(Into::into);
+    let given = match scales {
+        Scales::None => None,
+        Scales::OfAll => Some(KvScales { key: scales.of(0, 0, true), value: scales.of(0, 0, false) }.into()),
+        Scales::OfHeads => Some(QuantScales::OfHeads { keys: of_keys, values: of_values_too }),
+        Scales::OfTokens => Some(QuantScales::OfTokens { keys: of_keys, values: of_values_too }),
+    };
     let args = AppendKv {
         keys: &new_keys,
         tokens,
@@ -113,14 +153,12 @@ fn check(device: &Device, case: &Case) {
         slot_mapping: (&slots_on).into(),
         host_slots: Some(&slots),
         rotary,
-        scales,
+        scales: given,
     };
     append_kv(device, &args).unwrap_or_else(|error| panic!("{case:?}: {error}"));
-    let scales = scales.map_or([1.0; 2], |scales| [scales.key, scales.value]);
-    for (pool, shape, source, scale, is_key) in [
-        (&key_pool, &shape, key_bytes, scales[0], true),
-        (&value_pool, &of_values, value_bytes, scales[1], false),
-    ] {
+    for (pool, shape, source, is_key) in
+        [(&key_pool, &shape, key_bytes, true), (&value_pool, &of_values, value_bytes, false)]
+    {
         let mut expected = vec![0xff; pool.len() * to.bytes()];
         let row = shape.head_dim * from.bytes();
         // Nothing where there are no values.
@@ -139,6 +177,7 @@ fn check(device: &Device, case: &Case) {
                 let stored = if from == to && turns.is_none() {
                     bytes.to_vec()
                 } else {
+                    let scale = scales.of(token, head, is_key);
                     x.iter_mut().for_each(|x| *x /= scale);
                     encode_all(to, &x)
                 };

@@ -10,6 +10,7 @@ mod ptx;
 mod refusals;
 mod rotary;
 mod scatter;
+mod survey;
 
 use flashpage_codegen::Arch;
 use flashpage_runtime::device::Buffer;

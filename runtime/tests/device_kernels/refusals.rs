@@ -2,7 +2,8 @@
 
 use crate::{ints, longs};
 use flashpage_runtime::device_kernels::{
-    AppendKv, DeviceArray, GatherKv, KvScales, MoveError, Rotary, RotaryStyle, append_kv, gather_kv,
+    AppendKv, DeviceArray, GatherKv, KvScales, MoveError, QuantScales, Rotary, RotaryStyle, append_kv,
+    gather_kv,
 };
 use flashpage_runtime::{DType, Device, Pool, PoolLayout, Tensor};
 
@@ -40,7 +41,13 @@ fn append() {
     let square = zeros(DType::F16, &[4, 2, 2, 8]);
     let alone = AppendKv { values: None, ..good };
     let square = |layout| Pool { tensor: &square, layout };
-    let table: [(AppendKv<'_>, &str); 23] = [
+    let short = device.upload(&[0; 4]).unwrap();
+    let of_heads = QuantScales::OfHeads { keys: (&short).into(), values: (&short).into() };
+    let table: [(AppendKv<'_>, &str); 24] = [
+        (
+            AppendKv { scales: Some(of_heads), key_pool: bits, ..alone },
+            "`the scales of keys` has 4 bytes from offset 0 on: 8 are needed",
+        ),
         (AppendKv { tokens: 0, ..good }, ""),
         (AppendKv { values: Some((&row_of_wide, nhd(&wide))), ..good }, ""),
         (alone, ""),
@@ -50,7 +57,7 @@ fn append() {
             "`key_pool` has shape [4, 16, 2, 16]: it takes [4, 16, 2, 8]",
         ),
         (
-            AppendKv { scales: Some(scales), ..alone },
+            AppendKv { scales: Some(scales.into()), ..alone },
             "keys holds f16, which takes no scale: leave it out, or use a pool of e4m3 or e5m2",
         ),
         (
@@ -96,14 +103,14 @@ fn append() {
         ),
         (AppendKv { key_pool: hnd, ..good }, "`key_pool` has shape [4, 16, 2, 8]: it takes [4, 2, 2, 8]"),
         (
-            AppendKv { scales: Some(scales), ..good },
+            AppendKv { scales: Some(scales.into()), ..good },
             "keys holds f16, which takes no scale: leave it out, or use a pool of e4m3 or e5m2",
         ),
         (
             AppendKv {
                 key_pool: bits,
                 values: Some((&new, bits)),
-                scales: Some(KvScales { value: -1.0, ..scales }),
+                scales: Some(KvScales { value: -1.0, ..scales }.into()),
                 ..good
             },
             "the scale of values is -1: it must be finite and above zero",
