@@ -430,3 +430,26 @@ pub fn chunk<T: Element, const D: usize>(
     o.store(softmax.finish(acc));
     lse.store(softmax.lse());
 }
+
+/// Keys and values of a type of their own, of 8 bits (`E4m3`, `E5m2`) under queries of 16, each multiplied by a scale for each KV head of
+/// each sequence.
+#[attention_kernel]
+pub fn scaled<T: Element, C: Element, const D: usize>(
+    q: Query<T, D>,
+    k: Keys<C, D>,
+    v: Values<C, D>,
+    o: Output<T, D>,
+    k_scales: HeadScales,
+    v_scales: HeadScales,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t()).map(|x, at| x * (scale * k_scales[at.kv_head]));
+        let p = softmax.step(s, &mut acc).map(|p, at| p * v_scales[at.kv_head]);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc));
+}

@@ -94,8 +94,9 @@ fn the_catalogue_assembles() {
     let (test, block_sizes) = ("the_catalogue_assembles", 5);
     let Some((rows, status)) = verify(test, "catalogue_sm_80", "--dtype f16") else { return };
     let rows = rows.as_array().unwrap();
-    // Seven kernels in four head dimensions and three shapes, latent attention in five; three of them in each block size.
-    assert_eq!(rows.len(), ((5 + 2 * block_sizes) * 4 + block_sizes * 5) * 3);
+    // Eight kernels in four head dimensions and three shapes, latent attention in five; four of them in each block size, one over three
+    // types of keys and values.
+    assert_eq!(rows.len(), ((5 + (2 + 3) * block_sizes) * 4 + block_sizes * 5) * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -121,9 +122,9 @@ fn kernels_of_f32_assemble() {
         );
         let record = format!("f32_{products}_{arch}");
         let Some((rows, status)) = verify("kernels_of_f32_assemble", &record, &line) else { return };
-        // Eight kernels in each head dimension and three shapes.
+        // Nine kernels in each head dimension and three shapes.
         let count = head_dims.split(',').count();
-        assert_eq!(rows.as_array().map(Vec::len), Some(8 * count * 3), "{line}");
+        assert_eq!(rows.as_array().map(Vec::len), Some(9 * count * 3), "{line}");
         for row in rows.as_array().unwrap() {
             assert_eq!(row["clean"], true, "{row:#}");
         }
@@ -139,8 +140,9 @@ fn the_catalogue_assembles_for_hopper() {
         ("the_catalogue_assembles_for_hopper", "--arch sm_90a --dtype bf16 --block-size 1,16,24");
     let Some((rows, status)) = verify(test, "catalogue_sm_90a", line) else { return };
     let rows = rows.as_array().unwrap();
-    // Seven kernels in six head dimensions and three shapes, latent attention in seven; three of them in three block sizes.
-    assert_eq!(rows.len(), ((5 + 2 * 3) * 6 + 3 * 7) * 3);
+    // Eight kernels in six head dimensions and three shapes, latent attention in seven; four of them in three block sizes, one over three
+    // types of keys and values.
+    assert_eq!(rows.len(), ((5 + (2 + 3) * 3) * 6 + 3 * 7) * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -157,9 +159,9 @@ fn the_catalogue_assembles_for_hopper() {
 /// type, as types differ in nothing that takes registers.
 #[test]
 fn planned_kernels_assemble() {
-    // Target, rows: seven kernels in four or six head dimensions and three shapes, latent attention in one more; three of them
-    // in three block sizes; of each the one that leaves partial results, which carries the most.
-    let rows_of = |head_dims: usize| ((5 + 2 * 3) * head_dims + 3 * (head_dims + 1)) * 3;
+    // Target, rows: eight kernels in four or six head dimensions and three shapes, latent attention in one more; four of them
+    // in three block sizes, one over three types of keys and values; of each the one that leaves partial results, which carries the most.
+    let rows_of = |head_dims: usize| ((5 + (2 + 3) * 3) * head_dims + 3 * (head_dims + 1)) * 3;
     for (arch, expected) in [("sm_80", rows_of(4)), ("sm_90a", rows_of(6))] {
         let line = format!("--arch {arch} --dtype f16 --block-size 1,16,24 --work partials");
         let record = format!("planned_{arch}");
