@@ -120,11 +120,12 @@ impl Roles {
             (_, _) if self.splits() && self.output_columns() > 192 => (88, 208),
             (_, _) if self.splits() && self.consumer_holds().iter().sum::<usize>() > 160 => (72, 216),
             (_, _) if self.splits() => (96, 200),
-            (1, 1) if self.widens => (128, 256),
+            (1, 1) if self.widens => (168, 256),
             (1, _) if self.widens => (80, 176),
             // A row's chunks, one of each panel, are on their way together.
             (_, _) if self.widens => match self.panels_of_row() {
                 0..5 if self.consumer_holds().iter().sum::<usize>() > 160 => (72, 216),
+                0..5 if self.consumer_holds().iter().sum::<usize>() < 140 => (104, 200),
                 0..10 => (88, 208),
                 _ => (112, 192),
             },
