@@ -159,7 +159,8 @@ impl Roles {
     pub fn asks_ahead(&self) -> bool {
         let of = |panels| self.converted_copy(panels).chunks();
         let of_values = if self.values == ValuesIn::Own { of(self.value_panels()) } else { 0 };
-        self.widens && of(self.key_panels()) + of_values <= self.chunks_on_their_way()
+        // Two chunks' registers are left for the blocks of both.
+        self.widens && of(self.key_panels()) + of_values + 2 <= self.chunks_on_their_way()
     }
 
     /// Bytes of K and V that a producer which converts has asked for at once.
