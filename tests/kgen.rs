@@ -446,6 +446,15 @@ fn cases_with_tensor_maps() {
     );
     let outputs: Vec<&String> = json["expected"].as_object().unwrap().keys().collect();
     assert_eq!(outputs, ["lse", "o"]);
+
+    // As the hardware adds: other bits, as right.
+    let outputs = |sums: &str| {
+        launch(&d, &["--sums", sums]).with(0);
+        std::fs::read(d.join("out_lse.npy")).unwrap()
+    };
+    assert_ne!(outputs("rounded"), outputs("hopper"));
+    let refused = launch(&d, &["--sums", "f32"]).with(2);
+    assert!(refused.err.contains("unknown sums `f32`: write rounded or hopper"), "{}", refused.err);
 }
 
 /// What a launch did, in words and for machines; a schedule that cannot be; and a kernel without one of its barriers.
@@ -773,10 +782,14 @@ fn a_whole_run_rehearsed() {
     let (status, said) = gpu(&["--dry-run", "-o", run.to_str().unwrap()]);
     assert_eq!(status, Some(0), "{said}");
     let report = std::fs::read_to_string(run.join("report.md")).unwrap();
-    for part in ["EMULATED, DRY RUN", "Correctness: 62 of 62", "Parity with the emulator", "all 5 ended well"]
-    {
+    for part in ["EMULATED, DRY RUN", "Parity with the emulator", "all 5 ended well"] {
         assert!(report.contains(part), "`{part}` is not in\n{report}");
     }
+    // All of them right, and no fewer than there were once.
+    let counts = report.lines().find_map(|line| line.strip_prefix("- Correctness: "));
+    let counts: Vec<u32> =
+        counts.unwrap_or(&report).split(' ').filter_map(|word| word.parse().ok()).take(2).collect();
+    assert!(counts.len() == 2 && counts[0] == counts[1] && counts[0] >= 69, "{counts:?} of\n{report}");
     let told = |line: &str| line.starts_with('|') && (line.contains("TFLOP/s") || line.contains("µs"));
     assert!(!report.lines().any(told), "{report}");
     let plots = std::fs::read_dir(&run).unwrap().filter(|entry| {

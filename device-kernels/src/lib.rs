@@ -1,11 +1,11 @@
 //! SIMT helper kernels in Rust, compiled by rustc for `nvptx64-nvidia-cuda`: appending to the paged cache, copying
-//! and gathering its blocks, rotating, merging attention states, updating block tables, finding scales.
+//! and gathering its blocks, rotating, merging attention states, updating block tables, finding scales, spreading outliers.
 //!
 //! What goes here is moved by bytes and indices, which rustc compiles well; what needs tensor cores is emitted by
 //! `codegen`.
 //!
 //! - [`fp8`], [`half`], [`element`]: numbers as bits.
-//! - [`rotary`], [`merge`], [`survey`]: the arithmetic, which the host builds and tests as well.
+//! - [`rotary`], [`hadamard`], [`merge`], [`survey`]: the arithmetic, which the host builds and tests as well.
 //! - `entry/`, only where the target is a GPU: the kernels, each the arithmetic above and where its operands lie.
 //! - `PTX`, on the host: what rustc made of them, for compute capability 8.0 and all after it. Their launchers, which check
 //!   arguments, are `flashpage_runtime::device_kernels`.
@@ -23,6 +23,7 @@ pub mod element;
 #[cfg(target_arch = "nvptx64")]
 mod entry;
 pub mod fp8;
+pub mod hadamard;
 pub mod half;
 pub mod merge;
 pub mod rotary;

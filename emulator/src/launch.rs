@@ -2,7 +2,7 @@
 
 use crate::cooperative;
 use crate::exec::interpreter::print;
-use crate::exec::policy::{AsyncPolicy, WarpOrder};
+use crate::exec::policy::{AsyncPolicy, ProductSums, WarpOrder};
 use crate::exec::state::{Counters, Setting};
 use crate::exec::turns::{Listener, Worker};
 use crate::fault::{Fault, FaultKind};
@@ -60,6 +60,8 @@ pub struct Options {
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
     pub warp_order: WarpOrder,
+    /// How tensor cores add.
+    pub product_sums: ProductSums,
     /// What is a fault beyond what always is: reads of what was never written, races on shared memory, missing waits and
     /// fences.
     pub sanitize: Sanitize,
@@ -82,6 +84,7 @@ impl Default for Options {
         Options {
             policy: AsyncPolicy::Eager,
             warp_order: WarpOrder::InOrder,
+            product_sums: ProductSums::Rounded,
             sanitize: Sanitize::NONE,
             keep_going: false,
             profile: false,
@@ -367,6 +370,7 @@ fn run(
         dynamic_shared_bytes: launch.dynamic_shared_bytes,
         policy: options.policy,
         warp_order: options.warp_order,
+        product_sums: options.product_sums,
         sanitize: options.sanitize,
         programmatic: launch.programmatic,
         keep_going: options.keep_going,

@@ -41,6 +41,8 @@
 //!   and `wgmma` are queued when they are issued, and read their sources when they land: at once, only when somebody
 //!   waits, or at a time drawn from a seed. [`WarpOrder`] does the same for the turns that warps and blocks take. Correct
 //!   kernels give the same bits under every policy and order.
+//! - **`wgmma` adds as [`Options::product_sums`] says**: one product after the other in single precision, or all of an instruction at
+//!   once in the fixed point that Hopper has, which of 8-bit floats keeps 14 bits ([`ProductSums::Hopper`], with its source).
 //! - **Out of bounds and misaligned accesses are always faults**, and so are deadlocks, barriers and mbarriers that are
 //!   misused, `.aligned` instructions that lanes execute apart, bad descriptors and tensor maps, and tensor copies whose rows
 //!   begin off a multiple of 16 bytes (the ISA does not say so; an H100 takes them for illegal instructions).
@@ -113,7 +115,7 @@ mod sanitize;
 mod tensor_map;
 mod text;
 
-pub use exec::policy::{AsyncPolicy, WarpOrder};
+pub use exec::policy::{AsyncPolicy, ProductSums, WarpOrder};
 pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use findings::Finding;
 pub use launch::{Launch, Options, Report};

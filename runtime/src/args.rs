@@ -429,8 +429,8 @@ pub enum Argument<'a> {
     I32(i32),
     /// For a `bool`.
     Bool(bool),
-    /// For `PerHead`, `PerSequence` and `PerQuery`, a vector of f32 or i32; for `RowInput`; and for `Bias`, of which leading
-    /// axes of 1 may be left out.
+    /// For `PerHead`, `PerSequence` and `PerQuery`, a vector of f32 or i32; for `HeadScales`, `[sequences, kv_heads]` of f32; for
+    /// `RowInput`; and for `Bias`, of which leading axes of 1 may be left out.
     Vector(&'a Tensor),
     /// For `BitMask`.
     BitMask(&'a BitMask),

@@ -40,8 +40,9 @@ mod test_kernels;
 
 pub use args::{Argument, BlockTable, Pool, PoolLayout, Ragged, Starts};
 pub use device::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Faults, Finding, HostBuffer, Monitor, Profile,
-    Properties, Report, Roofline, Sanitize, Stream, Target, Timing, TimingOptions, Transfer, WarpOrder,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Faults, Finding, HostBuffer, Monitor, ProductSums,
+    Profile, Properties, Report, Roofline, Sanitize, Stream, Target, Timing, TimingOptions, Transfer,
+    WarpOrder,
 };
 pub use flashpage_codegen::HeadDim;
 pub use flashpage_codegen::program::{DType, LogBase};

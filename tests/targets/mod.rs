@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use flashpage::codegen::Arch;
-use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, Sanitize, WarpOrder};
+use flashpage::runtime::{AsyncPolicy, Device, EmulatorOptions, ProductSums, Sanitize, WarpOrder};
 
 /// Every target.
 pub const ARCHS: [Arch; 2] = [Arch::Sm80, Arch::Sm90a];
@@ -47,14 +47,20 @@ pub fn harsh(arch: Arch) -> Device {
     device(options(arch, AsyncPolicy::Lazy, WarpOrder::InOrder))
 }
 
-/// Devices to be taken by turns. Where warps have roles, who comes first matters too.
+/// Devices to be taken by turns. Where warps have roles, who comes first matters too; and one of them adds as the hardware does.
 pub fn by_turns(arch: Arch) -> Vec<Device> {
     use AsyncPolicy::{Eager, Lazy, Random};
-    let all: &[(AsyncPolicy, WarpOrder)] = match arch {
-        Arch::Sm80 => &[(Lazy, WarpOrder::InOrder)],
-        Arch::Sm90a => {
-            &[(Lazy, WarpOrder::InOrder), (Random(1), WarpOrder::Random(2)), (Eager, WarpOrder::Random(3))]
-        }
+    use ProductSums::{Hopper, Rounded};
+    let all: &[(AsyncPolicy, WarpOrder, ProductSums)] = match arch {
+        Arch::Sm80 => &[(Lazy, WarpOrder::InOrder, Rounded)],
+        Arch::Sm90a => &[
+            (Lazy, WarpOrder::InOrder, Rounded),
+            (Random(1), WarpOrder::Random(2), Rounded),
+            (Eager, WarpOrder::Random(3), Hopper),
+        ],
     };
-    all.iter().map(|(policy, warp_order)| device(options(arch, *policy, *warp_order))).collect()
+    let device_of = |(policy, warp_order, product_sums): &(AsyncPolicy, WarpOrder, ProductSums)| {
+        device(EmulatorOptions { product_sums: *product_sums, ..options(arch, *policy, *warp_order) })
+    };
+    all.iter().map(device_of).collect()
 }

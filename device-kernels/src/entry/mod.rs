@@ -3,6 +3,7 @@
 mod append;
 mod blocks;
 mod gather;
+mod hadamard;
 pub(crate) mod math;
 mod memory;
 mod merge;

@@ -1,4 +1,4 @@
-//! What a machine leaves open, and a launch says: when asynchronous work takes effect, and whose turn it is.
+//! What a machine leaves open, and a launch says: when asynchronous work takes effect, and whose turn it is, and how tensor cores add.
 //!
 //! Nothing asynchronous happens by itself: it is queued, and the launch's [`AsyncPolicy`] decides when it *lands*,
 //! which is when its source is read and its destination written. A program that waits where it must cannot tell the
@@ -26,6 +26,18 @@ pub enum WarpOrder {
     /// Warps and a few blocks at a time at random, for a few instructions each, drawn from this seed. One thread of
     /// the host runs it, so that a seed repeats what it did.
     Random(u64),
+}
+
+/// How `wgmma` adds the products of floats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProductSums {
+    /// One after the other, each sum rounded to nearest in single precision: what the ISA lets a kernel count on.
+    #[default]
+    Rounded,
+    /// As Hopper's tensor cores do, to the bit as far as is known: all products of an instruction and the accumulator at once in
+    /// fixed point, cut off after 25 bits, or 13 for 8-bit floats, whose accumulator has a mantissa of 13 bits (arXiv
+    /// 2511.10909). Several times slower. Products of other instructions, and of integers, are unchanged.
+    Hopper,
 }
 
 /// Numbers from a seed (splitmix64).

@@ -33,6 +33,11 @@ pub enum Element {
 }
 
 impl Element {
+    /// Whether it is a floating-point type.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Element::F16 | Element::Bf16 | Element::Tf32 | Element::E4m3 | Element::E5m2)
+    }
+
     /// Of one element.
     pub const fn bits(self) -> u8 {
         match self {

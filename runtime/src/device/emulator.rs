@@ -105,6 +105,47 @@ impl fmt::Display for WarpOrder {
     }
 }
 
+/// How `wgmma` adds the products of floats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ProductSums {
+    /// One after the other, each sum rounded to nearest in single precision.
+    #[default]
+    Rounded,
+    /// As Hopper's tensor cores do, which cut off, and of 8-bit floats keep a mantissa of 13 bits
+    /// ([the emulator's description](flashpage_emulator::ProductSums)). Several times slower.
+    Hopper,
+}
+
+impl From<ProductSums> for engine::ProductSums {
+    fn from(sums: ProductSums) -> Self {
+        match sums {
+            ProductSums::Rounded => engine::ProductSums::Rounded,
+            ProductSums::Hopper => engine::ProductSums::Hopper,
+        }
+    }
+}
+
+impl FromStr for ProductSums {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "rounded" => Ok(ProductSums::Rounded),
+            "hopper" => Ok(ProductSums::Hopper),
+            _ => Err(format!("unknown sums `{text}`: write rounded or hopper")),
+        }
+    }
+}
+
+impl fmt::Display for ProductSums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProductSums::Rounded => "rounded",
+            ProductSums::Hopper => "hopper",
+        })
+    }
+}
+
 /// How the emulator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmulatorOptions {
@@ -114,6 +155,8 @@ pub struct EmulatorOptions {
     pub policy: AsyncPolicy,
     /// How warps and blocks take turns.
     pub warp_order: WarpOrder,
+    /// How `wgmma` adds the products of floats.
+    pub product_sums: ProductSums,
     /// Which checks run, beyond what is a fault always.
     pub sanitize: Sanitize,
     /// Whether what the checks find goes to [`Report::findings`](flashpage_emulator::Report::findings) and a launch goes on,
@@ -141,6 +184,7 @@ impl Default for EmulatorOptions {
             arch: Arch::Sm80,
             policy: AsyncPolicy::default(),
             warp_order: WarpOrder::default(),
+            product_sums: ProductSums::default(),
             sanitize: Sanitize::NONE,
             keep_going: false,
             profile: false,
@@ -322,11 +366,14 @@ impl Emulator {
             programmatic: launch.programmatic,
             params: launch.params.clone(),
         };
-        let EmulatorOptions { policy, warp_order, sanitize, keep_going, profile, threads, .. } = self.options;
+        let EmulatorOptions {
+            policy, warp_order, product_sums, sanitize, keep_going, profile, threads, ..
+        } = self.options;
         let instruction_budget = self.options.instruction_budget;
         let options = engine::Options {
             policy: policy.into(),
             warp_order: warp_order.into(),
+            product_sums: product_sums.into(),
             sanitize,
             keep_going,
             profile,

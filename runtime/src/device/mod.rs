@@ -26,7 +26,8 @@ mod timing;
 pub use buffer::Buffer;
 pub(crate) use counters::Counter;
 pub use emulator::{
-    AsyncPolicy, EmulatorOptions, Finding, Monitor, Profile, Report, Roofline, Sanitize, Target, WarpOrder,
+    AsyncPolicy, EmulatorOptions, Finding, Monitor, ProductSums, Profile, Report, Roofline, Sanitize, Target,
+    WarpOrder,
 };
 pub use error::DeviceError;
 pub use faults::{Faults, Operation};
@@ -697,5 +698,10 @@ mod tests {
             let expected = format!("unknown policy `{text}`: write eager, lazy or random:SEED");
             assert_eq!(text.parse::<AsyncPolicy>(), Err(expected));
         }
+        for (text, sums) in [("rounded", ProductSums::Rounded), ("hopper", ProductSums::Hopper)] {
+            assert_eq!((text.parse(), sums.to_string().as_str()), (Ok(sums), text));
+        }
+        let expected = "unknown sums `f32`: write rounded or hopper".to_string();
+        assert_eq!("f32".parse::<ProductSums>(), Err(expected));
     }
 }

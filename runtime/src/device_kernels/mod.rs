@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`append_kv`] | new keys and values into pools, rotated and made 8 bits wide where asked |
 //! | [`rotate_queries`] | rotary embedding of queries, in place |
+//! | [`hadamard`] | nothing: turns queries and keys in place, so that outliers are spread before they become 8 bits wide |
 //! | [`copy_blocks`], [`stage_blocks`], [`unstage_blocks`] | whole blocks of many pools |
 //! | [`gather_kv`] | sequences out of a pool |
 //! | [`merge_states`] | partial results of attention into whole ones |
@@ -23,6 +24,7 @@ mod blocks;
 mod dependent;
 mod error;
 mod gather;
+mod hadamard;
 mod merge;
 mod rotary;
 mod scatter;
@@ -34,6 +36,7 @@ pub use blocks::{PoolTable, copy_blocks, stage_blocks, unstage_blocks};
 pub(crate) use dependent::dependent;
 pub use error::MoveError;
 pub use gather::{GatherKv, gather_kv};
+pub use hadamard::{Hadamard, hadamard};
 pub(crate) use merge::merge_launch;
 pub use merge::{MergeStates, merge_states};
 pub use rotary::{Rotary, RotaryStyle, RotateQueries, rotate_queries};

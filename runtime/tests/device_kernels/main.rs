@@ -4,6 +4,7 @@
 mod append;
 mod blocks;
 mod gather;
+mod hadamard;
 mod merge;
 mod numbers;
 mod ptx;

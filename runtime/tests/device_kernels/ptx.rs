@@ -15,7 +15,7 @@ fn entries() -> Vec<(&'static str, &'static str)> {
 fn global_memory_and_registers_alone() {
     assert!(PTX.contains(".target sm_80\n"));
     let entries = entries();
-    assert_eq!(entries.len(), 32);
+    assert_eq!(entries.len(), 35);
     for (name, body) in entries {
         for line in body.lines().map(str::trim) {
             let word = line.split_whitespace().find(|word| !word.starts_with('@')).unwrap_or_default();

@@ -5,8 +5,8 @@ use clap::Args;
 use flashpage::emulator::{Fault, Site};
 use flashpage::runtime::case::{Case, CaseReport};
 use flashpage::runtime::{
-    AsyncPolicy, Device, DeviceError, EmulatorOptions, Finding, Profile, Roofline, Sanitize, Target,
-    WarpOrder,
+    AsyncPolicy, Device, DeviceError, EmulatorOptions, Finding, ProductSums, Profile, Roofline, Sanitize,
+    Target, WarpOrder,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -27,6 +27,10 @@ pub struct DeviceChoice {
     /// How warps and blocks take turns on the emulator: in-order, or random:SEED
     #[arg(long = "schedule", value_name = "SCHEDULE", default_value = "in-order")]
     warp_order: WarpOrder,
+    /// How wgmma adds the products of floats on the emulator: rounded (in f32, one after the other), or hopper (as the hardware
+    /// does, which cuts off, and of 8-bit floats keeps 14 bits); several times slower
+    #[arg(long = "sums", value_name = "SUMS", default_value = "rounded")]
+    product_sums: ProductSums,
     /// Have the emulator look for what is wrong and happens to go well. CHECKS are some of races, unwritten (uses of what
     /// nobody wrote), waits and fences (missing ones), and strict (races that write what is there already), with commas
     /// between; without them all but strict
@@ -75,6 +79,7 @@ impl DeviceChoice {
             keep_going,
             policy: self.policy,
             warp_order: self.warp_order,
+            product_sums: self.product_sums,
             sanitize: self.sanitize.unwrap_or_default(),
             instruction_budget: self.limits.budget.unwrap_or(0),
             memory: self.limits.memory.unwrap_or(0),

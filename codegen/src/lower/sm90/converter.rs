@@ -34,10 +34,10 @@ pub(super) struct Converter {
     extent: Option<Rc<Extent>>,
     /// The tile of columns whose K is copied.
     tile: Option<Reg>,
-    /// The leftmost of the item.
-    leftmost: Option<Reg>,
     /// The one before it, whose V is copied.
     before: Option<Reg>,
+    /// The leftmost of the item.
+    leftmost: Option<Reg>,
     /// Address of the tensor map of Q, where that comes by bulk copies.
     query_map: Option<Reg>,
     /// What of every tile the lane copies.
@@ -75,6 +75,7 @@ impl Hopper<'_> {
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
         let columns = self.first_position(1);
         let query_parity = self.b.mov(Type::U32, "query_parity", 1);
+        // Not beside bulk copies of Q, whose map is kept in registers: there ptxas spilled some of the address for it.
         if self.roles.splits() && !self.spec.work.is_planned() {
             let first = self.b.setp_and(Word::Eq, Type::U32, "p", &block.lane, 0, &is_first);
             self.prefetch_maps(&first);

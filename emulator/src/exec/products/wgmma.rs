@@ -6,17 +6,19 @@
 //! Numerics are those of [`super::mma`]: products are exact in single precision (tf32 operands lose their low 13
 //! bits first), sums are rounded after each one, k ascending, starting from D or zero; half accumulators are rounded
 //! once an instruction. Integer sums are exact and wrap, or clamp with `.satfinite`. Tensor cores keep other bits in
-//! between, fewer for 8-bit floats, so results agree to within rounding only.
+//! between, fewer for 8-bit floats, so results agree to within rounding only; [`ProductSums::Hopper`] has theirs.
 //!
 //! Registers `4 j .. 4 j + 4` of D hold columns `8 j .. 8 j + 8` just as `mma.sync` holds its eight.
 
 use super::descriptor::{DEEP, Layout, ROWS};
+use super::hopper_sums::{Adder, Number};
 use super::operand::{Matrix, fragment};
 use crate::alu::eight::{E4m3, E5m2, Eight};
 use crate::alu::float::canonical;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::exec::Result;
 use crate::exec::in_flight::LeftRows;
+use crate::exec::policy::ProductSums;
 use crate::exec::state::{Env, Warp};
 use crate::fault::{FaultKind, Trouble};
 use crate::program::{Element, LeftMatrix, WarpgroupProduct};
@@ -67,6 +69,9 @@ pub(crate) fn run(
         layout(b, product.transpose_b, ('B', product.n as u32))?,
         product.n as usize,
     );
+    if env.product_sums == ProductSums::Hopper && product.a_type.is_float() {
+        return cut_off(warp, product, &rows, &b, accumulate);
+    }
     #[cfg(target_arch = "x86_64")]
     if env.wide_vectors {
         // SAFETY: the features were detected.
@@ -198,6 +203,37 @@ fn sums(
         }
         store(warp, product, block, &d);
     }
+}
+
+/// Sums as Hopper's tensor cores have them.
+fn cut_off(
+    warp: &mut Warp,
+    product: &WarpgroupProduct,
+    rows: &[[u8; DEEP]; ROWS],
+    b: &Matrix,
+    accumulate: bool,
+) -> Result<()> {
+    let mut columns = [[0; DEEP]; COLUMNS];
+    b.rows(0, &mut columns[..product.n as usize])?;
+    let adder = Adder::new(product.a_type, product.b_type, product.half_d);
+    let depth = product.k as usize;
+    let sign = |negate: bool| if negate { -1.0 } else { 1.0 };
+    let (a_sign, b_sign) = (sign(product.negate_a), sign(product.negate_b));
+    let a: Rows<Number, ROWS> = rows.map(|row| floats(&row, product.a_type).map(|x| adder.left(x * a_sign)));
+    for block in 0..product.n as usize / 8 {
+        let mut d = [[0f32; 8]; ROWS];
+        if accumulate {
+            load(warp, product, block, &mut d);
+        }
+        for (x, column) in columns[8 * block..8 * block + 8].iter().enumerate() {
+            let column = floats(column, product.b_type).map(|x| adder.right(x * b_sign));
+            for (sums, row) in d.iter_mut().zip(&a) {
+                sums[x] = adder.sum(&row[..depth], &column[..depth], sums[x]);
+            }
+        }
+        store(warp, product, block, &d);
+    }
+    Ok(())
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use super::{descriptor, wgmma};
 use crate::address::RANK_SHIFT;
 use crate::alu::halves::{Bf16, F16, Half};
 use crate::alu::lanes::wide_vectors;
-use crate::exec::policy::{AsyncPolicy, WarpOrder};
+use crate::exec::policy::{AsyncPolicy, ProductSums, WarpOrder};
 use crate::exec::state::{Env, Setting, Warp};
 use crate::memory::{Memory, Span, Storage};
 use crate::program::{Condition, Element, LeftMatrix, Program, Reg, TRUE, WarpgroupProduct};
@@ -26,6 +26,7 @@ fn with_env(wide: bool, test: impl FnOnce(&mut Env)) {
         dynamic_shared_bytes: SHARED,
         policy: AsyncPolicy::Eager,
         warp_order: WarpOrder::default(),
+        product_sums: ProductSums::Rounded,
         sanitize: Sanitize::NONE,
         programmatic: false,
         keep_going: false,
@@ -268,6 +269,23 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
                         (_, true) => F16(old as u16).f32(),
                         _ => f32::from_bits(old),
                     };
+                    if env.product_sums == ProductSums::Hopper {
+                        // Every term loses less than a unit of the largest one, and the sum less than one of itself.
+                        let unit = if size == 1 { 2f64.powi(-13) } else { 2f64.powi(-23) };
+                        let terms =
+                            pairs.map(|(a, b)| sign as f64 * a.1 as f64 * b.1 as f64).chain([start as f64]);
+                        let (sum, most) =
+                            terms.fold((0f64, 0f64), |(sum, most), x| (sum + x, most.max(x.abs())));
+                        let got =
+                            if case.half_d { F16(got as u16).f32() } else { f32::from_bits(got) } as f64;
+                        let half = if case.half_d { sum.abs() * 2f64.powi(-11) } else { 0.0 };
+                        let bound = unit * (33.0 * most + sum.abs()) + half;
+                        assert!(
+                            (got - sum).abs() <= bound,
+                            "{label}: warp {w}, row {row}, column {column}: {got}, {sum}"
+                        );
+                        continue;
+                    }
                     let sum = pairs.fold(start, |s, (a, b)| (sign * a.1).mul_add(b.1, s));
                     if case.half_d { F16::nearest(sum).0 as u32 } else { sum.to_bits() }
                 };
@@ -286,8 +304,10 @@ fn check(env: &mut Env, case: &Case, draw: &mut Draw) {
 #[test]
 fn every_layout_and_type() {
     let mut draw = Draw(1);
-    for wide in [false, true].into_iter().filter(|wide| !wide || wide_vectors()) {
+    let ways = [(false, ProductSums::Rounded), (true, ProductSums::Rounded), (false, ProductSums::Hopper)];
+    for (wide, sums) in ways.into_iter().filter(|(wide, _)| !wide || wide_vectors()) {
         with_env(wide, |env| {
+            env.product_sums = sums;
             let types = [
                 (Element::F16, Element::F16, false),
                 (Element::F16, Element::F16, true),

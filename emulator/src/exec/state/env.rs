@@ -12,6 +12,7 @@ use crate::alu::lanes::wide_vectors;
 use crate::exec::Result;
 use crate::exec::in_flight::Tasks;
 use crate::exec::order::Watch;
+use crate::exec::policy::ProductSums;
 use crate::fault::{Place, Trouble};
 use crate::findings::Found;
 use crate::host;
@@ -41,6 +42,7 @@ pub(crate) struct Env<'l> {
     /// The checks for races, missing waits and fences, if they run.
     pub watch: Option<Box<Watch>>,
     pub wide_vectors: bool,
+    pub product_sums: ProductSums,
     /// Where what is not known in shared memory came from.
     pub origins: Origins,
     /// What was found, if the run goes on after that.
@@ -66,6 +68,7 @@ impl<'l> Env<'l> {
             warpgroups: Warpgroups::default(),
             cluster_barrier: ClusterBarrier::default(),
             sanitize: setting.sanitize,
+            product_sums: setting.product_sums,
             checks_registers: setting.sanitize.unwritten || setting.sanitize.holds_registers(),
             wide_rows: if setting.sanitize.unwritten { wide_rows(setting.program) } else { Vec::new() },
             workspace: setting.workspace,

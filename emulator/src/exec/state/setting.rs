@@ -1,7 +1,7 @@
 //! What is the same for every block of a launch.
 
 use crate::alu::lanes::LANES;
-use crate::exec::policy::{AsyncPolicy, WarpOrder};
+use crate::exec::policy::{AsyncPolicy, ProductSums, WarpOrder};
 use crate::memory::{Memory, Storage};
 use crate::program::Program;
 use crate::sanitize::Sanitize;
@@ -20,6 +20,7 @@ pub(crate) struct Setting<'l> {
     pub dynamic_shared_bytes: u32,
     pub policy: AsyncPolicy,
     pub warp_order: WarpOrder,
+    pub product_sums: ProductSums,
     pub sanitize: Sanitize,
     /// Whether the launch before may still be running.
     pub programmatic: bool,
