@@ -84,11 +84,10 @@ pub fn turn(seed: u32, first: u32, span: &mut [f32]) {
     }
     let mut apart = 1;
     while apart < shares.len() {
-        for first in (0..shares.len()).filter(|share| share & apart == 0) {
-            for i in 0..SHARE {
-                let (a, b) = (shares[first][i], shares[first + apart][i]);
-                shares[first][i] = across(a, b, false);
-                shares[first + apart][i] = across(b, a, true);
+        for pair in shares.chunks_exact_mut(2 * apart) {
+            let (first, second) = pair.split_at_mut(apart);
+            for (a, b) in first.iter_mut().flatten().zip(second.iter_mut().flatten()) {
+                (*a, *b) = (across(*a, *b, false), across(*b, *a, true));
             }
         }
         apart *= 2;

@@ -229,8 +229,9 @@ mod tests {
             let (mut low, mut high, mut exact, mut weight) = (0f32, 0f32, 0f64, 0f64);
             for step in 0..KEYS / DEEP {
                 // Weights of keys whose scores are normal; the largest of them 256.
-                let p: [f32; DEEP] =
-                    std::array::from_fn(|_| eight((normal() * 1.4427 + 2.0).exp2().min(256.0)));
+                let p: [f32; DEEP] = std::array::from_fn(|_| {
+                    eight((normal() * std::f32::consts::LOG2_E + 2.0).exp2().min(256.0))
+                });
                 let v: [f32; DEEP] = std::array::from_fn(|_| eight(normal() + 0.5));
                 low = adder.sum(&p.map(|x| adder.left(x)), &v.map(|x| adder.right(x)), low);
                 exact += p.iter().zip(&v).map(|(p, v)| *p as f64 * *v as f64).sum::<f64>();
