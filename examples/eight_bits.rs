@@ -8,7 +8,7 @@
 
 use flashpage::kernels::scaled_paged_attention;
 use flashpage::prelude::*;
-use flashpage::runtime::cache::{CacheOptions, KvScales, NewRows, PagedCache};
+use flashpage::runtime::cache::{CacheOptions, NewRows, PagedCache};
 use flashpage::runtime::device_kernels::{Hadamard, hadamard};
 use flashpage::runtime::reference::reference;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -109,8 +109,7 @@ fn attention(device: &Device, [q, k, v]: &Inputs, way: &Way) -> Result<(Vec<f32>
         rotary: None,
     };
     if way.scaled {
-        let KvScales { key, value } = cache.fit_scales(0, &new, 1.0)?;
-        cache.set_scales(0, KvScales { key, value })?;
+        cache.fit_scales(0, &new, 1.0)?;
     }
     cache.write_rows(0, &new)?;
     let [k_scales, v_scales] = cache.head_scales(0, 1)?;

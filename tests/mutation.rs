@@ -156,6 +156,23 @@ struct Hopper {
     stages: usize,
 }
 
+/// A dense prefill, from which the others differ.
+fn dense() -> Hopper {
+    Hopper {
+        kernel: "causal_attention",
+        dtype: DType::F16,
+        kv_dtype: None,
+        head_dim: 64.into(),
+        block_size: 16,
+        shape: ShapeClass::Prefill,
+        lens: &[(150, 640), (3, 0), (70, 200)],
+        heads: (2, 1),
+        window: None,
+        tile: (128, 128),
+        stages: 2,
+    }
+}
+
 /// What may survive in our kernels for Hopper.
 struct Exempt {
     /// What the instruction begins with, without its guard.
@@ -418,38 +435,13 @@ fn all_are_caught_for_hopper(name: &str, hopper: &Hopper) {
 /// short and one that has no key.
 #[test]
 fn every_mutant_for_hopper_is_caught_dense() {
-    let hopper = Hopper {
-        kernel: "causal_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
-        head_dim: 64.into(),
-        block_size: 16,
-        shape: ShapeClass::Prefill,
-        lens: &[(150, 640), (3, 0), (70, 200)],
-        heads: (2, 1),
-        window: None,
-        tile: (128, 128),
-        stages: 2,
-    };
-    all_are_caught_for_hopper("dense", &hopper);
+    all_are_caught_for_hopper("dense", &dense());
 }
 
 /// The same with rings of one slot.
 #[test]
 fn every_mutant_for_hopper_is_caught_one_stage() {
-    let hopper = Hopper {
-        kernel: "causal_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
-        head_dim: 64.into(),
-        block_size: 16,
-        shape: ShapeClass::Prefill,
-        lens: &[(140, 512), (3, 0), (64, 200), (70, 100)],
-        heads: (2, 1),
-        window: None,
-        tile: (128, 128),
-        stages: 1,
-    };
+    let hopper = Hopper { lens: &[(140, 512), (3, 0), (64, 200), (70, 100)], stages: 1, ..dense() };
     all_are_caught_for_hopper("one stage", &hopper);
 }
 
@@ -458,16 +450,11 @@ fn every_mutant_for_hopper_is_caught_one_stage() {
 fn every_mutant_for_hopper_is_caught_paged() {
     let hopper = Hopper {
         kernel: "paged_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
-        head_dim: 64.into(),
-        block_size: 16,
         shape: ShapeClass::Append,
         lens: &[(70, 384), (3, 0), (20, 91), (5, 200)],
-        heads: (2, 1),
         window: Some(150.0),
         tile: (64, 64),
-        stages: 2,
+        ..dense()
     };
     all_are_caught_for_hopper("paged", &hopper);
 }
@@ -477,16 +464,13 @@ fn every_mutant_for_hopper_is_caught_paged() {
 fn every_mutant_for_hopper_is_caught_decode() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
         head_dim: 96.into(),
-        block_size: 16,
         shape: ShapeClass::Decode,
         lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
         heads: (8, 1),
-        window: None,
         tile: (64, 64),
         stages: 3,
+        ..dense()
     };
     all_are_caught_for_hopper("decode", &hopper);
 }
@@ -496,16 +480,13 @@ fn every_mutant_for_hopper_is_caught_decode() {
 fn every_mutant_for_hopper_is_caught_rows() {
     let hopper = Hopper {
         kernel: "paged_full_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
-        head_dim: 64.into(),
         block_size: 2,
         shape: ShapeClass::Decode,
         lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
         heads: (8, 1),
-        window: None,
         tile: (64, 64),
         stages: 3,
+        ..dense()
     };
     all_are_caught_for_hopper("rows", &hopper);
 }
@@ -516,15 +497,11 @@ fn every_mutant_for_hopper_is_caught_f32() {
     let hopper = Hopper {
         kernel: "paged_attention",
         dtype: DType::F32,
-        kv_dtype: None,
         head_dim: 128.into(),
-        block_size: 16,
-        shape: ShapeClass::Prefill,
         lens: &[(150, 330), (3, 0), (70, 128), (20, 100)],
-        heads: (2, 1),
         window: Some(150.0),
         tile: (128, 64),
-        stages: 2,
+        ..dense()
     };
     all_are_caught_for_hopper("f32", &hopper);
 }
@@ -533,17 +510,11 @@ fn every_mutant_for_hopper_is_caught_f32() {
 #[test]
 fn every_mutant_for_hopper_is_caught_f32_one_stage() {
     let hopper = Hopper {
-        kernel: "causal_attention",
         dtype: DType::F32,
-        kv_dtype: None,
-        head_dim: 64.into(),
-        block_size: 16,
-        shape: ShapeClass::Prefill,
         lens: &[(140, 512), (3, 0), (40, 50), (70, 100)],
-        heads: (2, 1),
-        window: None,
         tile: (128, 64),
         stages: 1,
+        ..dense()
     };
     all_are_caught_for_hopper("f32, one stage", &hopper);
 }
@@ -553,16 +524,11 @@ fn every_mutant_for_hopper_is_caught_f32_one_stage() {
 fn every_mutant_for_hopper_is_caught_e4m3() {
     let hopper = Hopper {
         kernel: "scaled_paged_attention",
-        dtype: DType::F16,
         kv_dtype: Some(DType::E4m3),
         head_dim: 128.into(),
-        block_size: 16,
-        shape: ShapeClass::Prefill,
         lens: &[(150, 640), (70, 128), (3, 0), (70, 200)],
-        heads: (2, 1),
-        window: None,
         tile: (128, 64),
-        stages: 2,
+        ..dense()
     };
     all_are_caught_for_hopper("e4m3", &hopper);
 }
@@ -574,14 +540,13 @@ fn every_mutant_for_hopper_is_caught_e5m2_ahead() {
         kernel: "scaled_paged_attention",
         dtype: DType::Bf16,
         kv_dtype: Some(DType::E5m2),
-        head_dim: 64.into(),
         block_size: 8,
         shape: ShapeClass::Decode,
         lens: &[(3, 0), (1, 20), (1, 410), (1, 64), (1, 180), (1, 300)],
         heads: (8, 1),
-        window: None,
         tile: (64, 64),
         stages: 3,
+        ..dense()
     };
     all_are_caught_for_hopper("e5m2, ahead", &hopper);
 }
@@ -591,16 +556,11 @@ fn every_mutant_for_hopper_is_caught_e5m2_ahead() {
 fn every_mutant_for_hopper_is_caught_head_dim_256() {
     let hopper = Hopper {
         kernel: "attention",
-        dtype: DType::F16,
-        kv_dtype: None,
         head_dim: 256.into(),
-        block_size: 16,
-        shape: ShapeClass::Prefill,
         lens: &[(130, 250), (128, 140), (128, 70), (3, 0), (64, 400)],
         heads: (1, 1),
-        window: None,
         tile: (128, 80),
-        stages: 2,
+        ..dense()
     };
     all_are_caught_for_hopper("head_dim 256", &hopper);
 }
@@ -609,17 +569,12 @@ fn every_mutant_for_hopper_is_caught_head_dim_256() {
 #[test]
 fn every_mutant_for_hopper_is_caught_packed() {
     let hopper = Hopper {
-        kernel: "causal_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
-        head_dim: 64.into(),
-        block_size: 16,
         shape: ShapeClass::Append,
         lens: &[(70, 384), (12, 128), (13, 130), (3, 0), (5, 40), (9, 70)],
         heads: (5, 1),
-        window: None,
         tile: (64, 64),
         stages: 1,
+        ..dense()
     };
     all_are_caught_for_hopper("packed", &hopper);
 }
@@ -728,16 +683,12 @@ fn every_mutant_is_caught_latent() {
 fn every_mutant_for_hopper_is_caught_latent() {
     let hopper = Hopper {
         kernel: "latent_attention",
-        dtype: DType::F16,
-        kv_dtype: None,
         head_dim: LATENT,
-        block_size: 16,
         shape: ShapeClass::Append,
         lens: &[(20, 270), (1, 0), (17, 128)],
         heads: (4, 1),
-        window: None,
         tile: (64, 64),
-        stages: 2,
+        ..dense()
     };
     all_are_caught_for_hopper("latent", &hopper);
 }

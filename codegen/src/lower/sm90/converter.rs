@@ -220,25 +220,11 @@ impl RoleFlow for Converter {
     }
 
     fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, first: &[Node], each: &[Node], last: &[Node]) {
-        k.b.stage("the rightmost tile");
-        flow.forget();
-        k.walk(flow, first);
-        k.b.stage("right to left");
-        let (top, done) = (k.b.label("copy"), k.b.label("copied"));
-        k.b.place(&top);
-        let tile = flow.role.tile(View { buffer: QUERY, ago: 0 });
-        let leftmost = flow.role.leftmost().clone();
-        flow.role.before = Some(k.b.mov(Type::U32, "before", &tile));
-        k.advance(&flow.columns);
-        k.b.sub(Type::S32, &tile, &tile, 1);
-        let over = k.b.setp(Word::Lt, Type::S32, "p", &tile, &leftmost);
-        k.b.guarded(&over, false, |b| b.bra(&done));
-        flow.forget();
-        k.walk(flow, each);
-        k.b.bra(&top);
-        k.b.place(&done);
-        flow.forget();
-        k.walk(flow, last);
+        let tiles = |role: &Converter| (role.tile(View { buffer: QUERY, ago: 0 }), role.leftmost().clone());
+        k.right_to_left(flow, [first, each, last], tiles, |k, flow, before| {
+            flow.role.before = Some(before);
+            k.advance(&flow.columns);
+        });
     }
 
     fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, view: View) {

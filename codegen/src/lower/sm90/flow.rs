@@ -6,6 +6,7 @@ use super::tile_info::Place;
 use super::{Block, Hopper};
 use crate::plan::{BufferId, Condition, Node, Side, Step, Turns, View};
 use flashpage_ptx::builder::Reg;
+use flashpage_ptx::words::{Type, Word};
 
 /// What the warps of a role carry from step to step.
 pub(super) struct Flow<R> {
@@ -92,6 +93,36 @@ impl<R> Flow<R> {
 }
 
 impl Hopper<'_> {
+    /// [`Node::Columns`] of a role that copies: the rightmost tile, then the others down to the leftmost. `tiles` gives the registers of
+    /// the tile and of the leftmost, once the first has been worked out; `pass_on` takes the number of the tile that is left, and makes the
+    /// rings and what else is carried ready for the next.
+    pub(super) fn right_to_left<R: RoleFlow>(
+        &mut self,
+        flow: &mut Flow<R>,
+        [first, each, last]: [&[Node]; 3],
+        tiles: impl FnOnce(&R) -> (Reg, Reg),
+        pass_on: impl FnOnce(&mut Self, &mut Flow<R>, Reg),
+    ) {
+        self.b.stage("the rightmost tile");
+        flow.forget();
+        self.walk(flow, first);
+        self.b.stage("right to left");
+        let (top, done) = (self.b.label("copy"), self.b.label("copied"));
+        self.b.place(&top);
+        let (tile, leftmost) = tiles(&flow.role);
+        let before = self.b.mov(Type::U32, "before", &tile);
+        pass_on(self, flow, before);
+        self.b.sub(Type::S32, &tile, &tile, 1);
+        let over = self.b.setp(Word::Lt, Type::S32, "p", &tile, &leftmost);
+        self.b.guarded(&over, false, |b| b.bra(&done));
+        flow.forget();
+        self.walk(flow, each);
+        self.b.bra(&top);
+        self.b.place(&done);
+        flow.forget();
+        self.walk(flow, last);
+    }
+
     /// The instructions of a body.
     pub(super) fn walk<R: RoleFlow>(&mut self, flow: &mut Flow<R>, nodes: &[Node]) {
         for node in nodes {

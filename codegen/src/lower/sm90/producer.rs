@@ -403,25 +403,14 @@ impl RoleFlow for Producer {
     }
 
     fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, first: &[Node], each: &[Node], last: &[Node]) {
-        k.b.stage("the rightmost tile");
-        flow.forget();
-        k.walk(flow, first);
-        k.b.stage("right to left");
-        let (top, done) = (k.b.label("copy"), k.b.label("copied"));
-        k.b.place(&top);
-        let (tile, leftmost) = (flow.role.tile.clone(), flow.role.first.clone());
-        let (tile, leftmost) = tile.zip(leftmost).expect("an item sees columns");
-        flow.role.before = Some(k.b.mov(Type::U32, "before", &tile));
-        k.pass_on(flow);
-        k.b.sub(Type::S32, &tile, &tile, 1);
-        let over = k.b.setp(Word::Lt, Type::S32, "p", &tile, &leftmost);
-        k.b.guarded(&over, false, |b| b.bra(&done));
-        flow.forget();
-        k.walk(flow, each);
-        k.b.bra(&top);
-        k.b.place(&done);
-        flow.forget();
-        k.walk(flow, last);
+        let tiles = |role: &Producer| {
+            let tiles = role.tile.clone().zip(role.first.clone());
+            tiles.expect("an item sees columns")
+        };
+        k.right_to_left(flow, [first, each, last], tiles, |k, flow, before| {
+            flow.role.before = Some(before);
+            k.pass_on(flow);
+        });
     }
 
     fn awaits(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, view: View) {

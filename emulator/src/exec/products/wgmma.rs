@@ -134,8 +134,7 @@ fn body(
             a.each_ref().map(|row| (0..DEEP).map(|k| row[k] * column[k]).sum())
         });
     } else {
-        let sign = |negate: bool| if negate { -1.0 } else { 1.0 };
-        let (a_sign, b_sign) = (sign(product.negate_a), sign(product.negate_b));
+        let (a_sign, b_sign) = signs(product);
         let a = rows.map(|row| floats(&row, product.a_type).map(|x| x * a_sign));
         sums(warp, product, &a, &columns, b_sign, accumulate);
     }
@@ -183,15 +182,11 @@ fn sums(
     accumulate: bool,
 ) {
     let depth = product.k as usize;
-    for block in 0..product.n as usize / 8 {
+    by_blocks(warp, product, columns, accumulate, |columns, d| {
         let mut b = [[0f32; 8]; DEEP];
-        for (x, column) in columns[8 * block..8 * block + 8].iter().enumerate() {
+        for (x, column) in columns.iter().enumerate() {
             let column = floats(column, product.b_type);
             (0..depth).for_each(|k| b[k][x] = column[k] * b_sign);
-        }
-        let mut d = [[0f32; 8]; ROWS];
-        if accumulate {
-            load(warp, product, block, &mut d);
         }
         for (sums, row) in d.iter_mut().zip(a) {
             for k in 0..depth {
@@ -201,8 +196,32 @@ fn sums(
                 }
             }
         }
+    });
+}
+
+/// Adds to D, or to zeros, what `add` does of eight columns of B at a time.
+#[inline(always)]
+fn by_blocks(
+    warp: &mut Warp,
+    product: &WarpgroupProduct,
+    columns: &[[u8; DEEP]; COLUMNS],
+    accumulate: bool,
+    add: impl Fn(&[[u8; DEEP]], &mut [[f32; 8]; ROWS]),
+) {
+    for block in 0..product.n as usize / 8 {
+        let mut d = [[0f32; 8]; ROWS];
+        if accumulate {
+            load(warp, product, block, &mut d);
+        }
+        add(&columns[8 * block..8 * block + 8], &mut d);
         store(warp, product, block, &d);
     }
+}
+
+/// What A and B are multiplied by.
+fn signs(product: &WarpgroupProduct) -> (f32, f32) {
+    let sign = |negate: bool| if negate { -1.0 } else { 1.0 };
+    (sign(product.negate_a), sign(product.negate_b))
 }
 
 /// Sums as Hopper's tensor cores have them.
@@ -217,22 +236,16 @@ fn cut_off(
     b.rows(0, &mut columns[..product.n as usize])?;
     let adder = Adder::new(product.a_type, product.b_type, product.half_d);
     let depth = product.k as usize;
-    let sign = |negate: bool| if negate { -1.0 } else { 1.0 };
-    let (a_sign, b_sign) = (sign(product.negate_a), sign(product.negate_b));
+    let (a_sign, b_sign) = signs(product);
     let a: Rows<Number, ROWS> = rows.map(|row| floats(&row, product.a_type).map(|x| adder.left(x * a_sign)));
-    for block in 0..product.n as usize / 8 {
-        let mut d = [[0f32; 8]; ROWS];
-        if accumulate {
-            load(warp, product, block, &mut d);
-        }
-        for (x, column) in columns[8 * block..8 * block + 8].iter().enumerate() {
+    by_blocks(warp, product, &columns, accumulate, |columns, d| {
+        for (x, column) in columns.iter().enumerate() {
             let column = floats(column, product.b_type).map(|x| adder.right(x * b_sign));
             for (sums, row) in d.iter_mut().zip(&a) {
                 sums[x] = adder.sum(&row[..depth], &column[..depth], sums[x]);
             }
         }
-        store(warp, product, block, &d);
-    }
+    });
     Ok(())
 }
 
