@@ -206,11 +206,11 @@ impl Shapes {
     /// Downloads a pool.
     pub fn blocks<T: Element>(&self, param: &str, from: &Pool<'_>) -> Result<Blocks<T>, HostRunError> {
         let Some(shape) = from.shape() else {
-            return Err(rank(param, from.tensor, "four dimensions"));
+            return Err(rank(param, from.tensor, from.layout.dims()));
         };
         let layout = match shape.layout {
             PoolLayout::Nhd => BlockLayout::Nhd,
-            PoolLayout::Hnd => BlockLayout::Hnd,
+            PoolLayout::Hnd | PoolLayout::Transposed => BlockLayout::Hnd,
         };
         let shape = PoolShape {
             blocks: shape.blocks,
@@ -218,7 +218,8 @@ impl Shapes {
             kv_heads: shape.kv_heads,
             layout,
         };
-        Ok(Blocks { data: download(from.tensor)?, shape })
+        let data = from.by_rows_as_f32()?.into_iter().map(T::from_f32).collect();
+        Ok(Blocks { data, shape })
     }
 
     /// A table's entries.
@@ -376,7 +377,7 @@ fn pool_shape(
 ) -> Result<crate::runtime::args::PoolShape, HostRunError> {
     match pool.shape() {
         Some(shape) if shape.head_dim == head_dim => Ok(shape),
-        _ => Err(rank(param, pool.tensor, &format!("four dimensions, the last of {head_dim}"))),
+        _ => Err(rank(param, pool.tensor, &format!("{}, with head_dim {head_dim}", pool.layout.dims()))),
     }
 }
 

@@ -199,15 +199,43 @@ pub fn latent_attention<T: Element, const D: usize, const E: usize>(
     lse.store(softmax.lse());
 }
 
-/// Causal attention over a paged KV cache whose elements may have 8 bits where the queries have 16, in a sliding window (`i32::MAX`
-/// for none). What is stored is multiplied by a scale for each KV head of each sequence, one for keys and one for values.
+/// Causal attention of inputs that are scaled, in a sliding window (`i32::MAX` for none): keys and values may have 8 bits, and queries as well.
+/// What is stored of keys and values is multiplied by a scale for each KV head of each sequence; that of queries is part of `scale`, or, where it
+/// is a head's, of the keys'.
 #[attention_kernel]
-pub fn scaled_paged_attention<T: Element, C: Element, const D: usize, const E: usize>(
+pub fn scaled_attention<T: Element, C: Element, U: Element, const D: usize, const E: usize>(
+    q: Query<T, D>,
+    k: Keys<C, D>,
+    v: Values<C, E>,
+    o: Output<U, E>,
+    lse: RowOutput,
+    k_scales: HeadScales,
+    v_scales: HeadScales,
+    scale: f32,
+    window: i32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in k.tiles() {
+        let s = dot(q, k.load(cols).t());
+        let s = s.map(|x, at| x * (scale * k_scales[at.kv_head]));
+        let s = s.mask(|at| at.col <= at.row && at.row - at.col < window);
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.load(cols));
+    }
+    o.store(softmax.finish(acc).map(|x, at| x * v_scales[at.kv_head]));
+    lse.store(softmax.lse());
+}
+
+/// The same over a paged KV cache.
+#[attention_kernel]
+pub fn scaled_paged_attention<T: Element, C: Element, U: Element, const D: usize, const E: usize>(
     q: Query<T, D>,
     k: PagedKeys<C, D>,
     v: PagedValues<C, E>,
     table: BlockTable,
-    o: Output<T, E>,
+    o: Output<U, E>,
     lse: RowOutput,
     k_scales: HeadScales,
     v_scales: HeadScales,
@@ -273,6 +301,11 @@ pub fn catalogue() -> &'static [Stock] {
             name: "latent_attention",
             doc: "causal multi-head latent attention (MLA) over a paged cache",
             program: latent_attention::program,
+        },
+        Stock {
+            name: "scaled_attention",
+            doc: "causal attention of scaled inputs, which may have 8 bits, in a sliding window",
+            program: scaled_attention::program,
         },
         Stock {
             name: "scaled_paged_attention",

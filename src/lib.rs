@@ -75,7 +75,7 @@ pub mod prelude {
     pub use crate::runtime::args::BlockTable as DeviceBlockTable;
     pub use crate::runtime::{
         DType, Device, HeadDim, HostElement, LaunchError, LaunchOptions, LaunchReport, Pool, PoolLayout,
-        Ragged, Starts, Tensor,
+        Ragged, Starts, Tensor, ValueLayout,
     };
     pub use crate::{attention_kernel, score_function};
 }

@@ -112,11 +112,11 @@ fn half_the_memory_or_less() {
     let block = |head_dim: usize| 3 * 16 * head_dim * 2;
     assert_eq!(cache.bytes_of_block(), block(576));
     let (keys, values) = cache.pool_shapes();
-    assert_eq!((keys.dims(), values), ([48, 16, 1, 576], None));
+    assert_eq!((keys.dims(), values), (vec![48, 16, 1, 576], None));
     let both = CacheOptions { values: StoredValues::Own, ..options };
     let both = PagedCache::new(&device, both).unwrap();
     assert_eq!(both.bytes_of_block(), block(576 + 512));
-    assert_eq!(both.pool_shapes().1.map(|shape| shape.dims()), Some([48, 16, 1, 512]));
+    assert_eq!(both.pool_shapes().1.map(|shape| shape.dims()), Some(vec![48, 16, 1, 512]));
 }
 
 /// 8-bit rows have one scale, of keys; they go to the host and come back as they were.

@@ -92,16 +92,24 @@ fn run(model: &mut Model, operation: &Operation) -> Result<(), PagedCacheError> 
     }
 }
 
-/// Numbers of a head, and where values are: like keys, in pools of another size, or in the keys.
-const KINDS: [(HeadDim, StoredValues); 3] = [
-    (HeadDim { qk: 8, v: 8 }, StoredValues::Own),
-    (HeadDim { qk: 8, v: 4 }, StoredValues::Own),
-    (HeadDim { qk: 8, v: 4 }, StoredValues::InKeys),
+/// Numbers of a head, where values are, and how they lie there: like keys, in pools of another size, in the keys, or transposed.
+type Kind = (HeadDim, StoredValues, ValueLayout);
+
+const KINDS: [Kind; 4] = [
+    (HeadDim { qk: 8, v: 8 }, StoredValues::Own, ValueLayout::Rows),
+    (HeadDim { qk: 8, v: 4 }, StoredValues::Own, ValueLayout::Rows),
+    (HeadDim { qk: 8, v: 4 }, StoredValues::InKeys, ValueLayout::Rows),
+    (HeadDim { qk: 8, v: 8 }, StoredValues::Own, ValueLayout::Transposed),
 ];
 
-fn options(kind: (HeadDim, StoredValues), blocks: usize, host_blocks: usize) -> CacheOptions {
-    let (head_dim, values) = kind;
-    CacheOptions { blocks, block_size: 8, head_dim, values, host_blocks, ..CacheOptions::default() }
+fn options(kind: Kind, blocks: usize, host_blocks: usize) -> CacheOptions {
+    let (head_dim, values, value_layout) = kind;
+    let others =
+        CacheOptions { blocks, head_dim, values, value_layout, host_blocks, ..CacheOptions::default() };
+    match value_layout {
+        ValueLayout::Rows => CacheOptions { block_size: 8, ..others },
+        ValueLayout::Transposed => CacheOptions { block_size: 16, dtype: DType::E4m3, ..others },
+    }
 }
 
 /// A cache, and what is done to it.
@@ -112,11 +120,12 @@ fn drawn(layout: PoolLayout) -> impl Strategy<Value = (CacheOptions, AsyncPolicy
     let block_sizes = prop::sample::select(vec![8usize, 1, 2, 4]);
     let host_blocks = prop::sample::select(vec![0usize, 3, 12]);
     let cache = (kinds, 1..24usize, block_sizes, host_blocks, prop::sample::select(evictions)).prop_map(
-        move |(kind, blocks, block_size, host_blocks, eviction)| CacheOptions {
-            block_size,
-            eviction,
-            layout,
-            ..options(kind, blocks, host_blocks)
+        move |(kind, blocks, block_size, host_blocks, eviction)| {
+            let options = CacheOptions { eviction, layout, ..options(kind, blocks, host_blocks) };
+            match options.value_layout {
+                ValueLayout::Rows => CacheOptions { block_size, ..options },
+                ValueLayout::Transposed => options,
+            }
         },
     );
     (cache, prop::sample::select(policies), prop::collection::vec(operation(), 200))
@@ -166,7 +175,7 @@ proptest! {
 
 /// A cache with something of everything: a shared prefix, forks that end in the same block, a sequence on the host, an
 /// evicted prefix on the host, idle prefixes, few free blocks, two layers of two heads.
-fn busy(kind: (HeadDim, StoredValues)) -> Model {
+fn busy(kind: Kind) -> Model {
     let options = CacheOptions { layers: 2, num_kv_heads: 2, ..options(kind, 14, 8) };
     let emulator = EmulatorOptions { policy: AsyncPolicy::Lazy, threads: 1, ..EmulatorOptions::default() };
     let mut model = Model::new(options, emulator);

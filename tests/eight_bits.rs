@@ -312,6 +312,7 @@ fn spec(arch: Arch, dtype: DType, kv_dtype: DType) -> Spec {
         shape: ShapeClass::Prefill,
         tuning: Default::default(),
         work: Work::Grid,
+        values: Default::default(),
         fold_scale: true,
     }
 }
@@ -338,13 +339,14 @@ fn the_host_and_cases_read_the_bytes() {
         };
         Args { q: *q, k: *k, v: *v, table, o, lse, k_scales, v_scales, scale: *scale, window: *window }
     };
-    let host = flashpage::kernels::scaled_paged_attention::reference::<f16, E4m3, 64, 64>(&args).unwrap();
+    let host =
+        flashpage::kernels::scaled_paged_attention::reference::<f16, E4m3, f16, 64, 64>(&args).unwrap();
     for (expected, got) in expected.iter().zip([&host.o, &host.lse]) {
         for (wanted, got) in expected.values.iter().zip(got) {
             assert!((wanted - f64::from(*got)).abs() <= 3e-6 * (1.0 + wanted.abs()), "{}", expected.name);
         }
     }
-    let said = flashpage::kernels::scaled_paged_attention::reference::<f16, E5m2, 64, 64>(&args);
+    let said = flashpage::kernels::scaled_paged_attention::reference::<f16, E5m2, f16, 64, 64>(&args);
     assert!(said.unwrap_err().to_string().contains("holds e4m3, and the reference is of e5m2"));
     let folder = std::env::temp_dir().join(format!("flashpage-eight-bits-{}", std::process::id()));
     for arch in ARCHS {
@@ -369,7 +371,12 @@ fn types_that_do_not_go_together_are_refused() {
         "no kernel multiplies queries of f32 with keys and values of e4m3",
     );
     refused(scaled, DType::F16, DType::Bf16, "give keys and values the queries' type, or e4m3 or e5m2");
-    refused(scaled, DType::E4m3, DType::E4m3, "element type e4m3 has no kernels");
+    refused(
+        scaled,
+        DType::E4m3,
+        DType::F16,
+        "no kernel multiplies queries of e4m3 with keys and values of f16",
+    );
     let paged = stock("paged_attention");
     refused(paged, DType::F16, DType::E4m3, "write keys and values with another (`PagedKeys<C, D>`");
     // As a launch is given them.
@@ -404,7 +411,8 @@ fn types_that_do_not_go_together_are_refused() {
         ("f16", "E4m3", ""),
         ("f16", "bf16", "there are no kernels of queries of f16 over keys and values of bf16"),
         ("f32", "E5m2", "there are no kernels of queries of f32 over keys and values of E5m2"),
-        ("E4m3", "E4m3", "there are no kernels of queries of E4m3"),
+        ("E5m2", "E4m3", ""),
+        ("E4m3", "bf16", "there are no kernels of queries of E4m3 over keys and values of bf16"),
     ] {
         match parse_source(&source(query, keys)) {
             Ok(program) => {

@@ -116,6 +116,7 @@ fn families_are_chosen() {
             shape: ShapeClass::Prefill,
             tuning,
             work: Work::Grid,
+            values: Default::default(),
             fold_scale: true,
         };
         let compiled = compile(stock(kernel), &spec).map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ use flashpage::codegen::schedule::Tuning;
 use flashpage::codegen::{Arch, Program};
 use flashpage::kernels::{self, catalogue};
 use flashpage::prelude::*;
+use flashpage::runtime::args::PoolShape;
 use flashpage::runtime::equivalence::suite;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{self, Argument, AsyncPolicy, EmulatorOptions, WarpOrder};
@@ -179,6 +180,7 @@ impl Logical {
         layout: PoolLayout,
     ) -> Tensor {
         let (heads, dim) = (self.kv_heads, self.head_dim);
+        let shape = PoolShape { blocks, block_size, kv_heads: heads, head_dim: dim, layout };
         let mut pool = vec![f16::NAN; blocks * block_size * heads * dim];
         let mut token = 0;
         for (sequence, pair) in self.lens.iter().enumerate() {
@@ -186,21 +188,16 @@ impl Logical {
                 let (block, within) =
                     (table.row(sequence)[position / block_size] as usize, position % block_size);
                 for head in 0..heads {
-                    let row = match layout {
-                        PoolLayout::Nhd => (block * block_size + within) * heads + head,
-                        PoolLayout::Hnd => (block * heads + head) * block_size + within,
-                    };
+                    let (first, step) = shape.numbers(block, within, head);
                     let source = (token * heads + head) * dim;
-                    pool[row * dim..][..dim].copy_from_slice(&from[source..][..dim]);
+                    for number in 0..dim {
+                        pool[first + number * step] = from[source + number];
+                    }
                 }
                 token += 1;
             }
         }
-        let shape = match layout {
-            PoolLayout::Nhd => [blocks, block_size, heads, dim],
-            PoolLayout::Hnd => [blocks, heads, block_size, dim],
-        };
-        Tensor::from_slice(device, &pool, &shape).unwrap()
+        Tensor::from_slice(device, &pool, &shape.dims()).unwrap()
     }
 
     /// What `paged_attention` gives with everything in such a pool.

@@ -93,6 +93,7 @@ fn every_mutant_of_a_planned_kernel_is_caught() {
                 shape: class,
                 tuning: Tuning::default(),
                 work,
+                values: Default::default(),
                 fold_scale: true,
             };
             let compiled = compile(stock("paged_attention"), &spec).unwrap();
@@ -157,6 +158,7 @@ fn every_mutant_of_a_programmatic_launch_is_caught() {
                 shape: class,
                 tuning: Tuning::default(),
                 work,
+                values: Default::default(),
                 fold_scale: true,
             };
             let compiled = compile(stock("paged_attention"), &spec).unwrap();

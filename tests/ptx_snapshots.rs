@@ -23,6 +23,7 @@ fn spec(dtype: DType, head_dim: impl Into<HeadDim>, block_size: Option<usize>, s
         shape,
         tuning: Tuning::default(),
         work: Work::Grid,
+        values: Default::default(),
         fold_scale: true,
     }
 }

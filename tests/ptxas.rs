@@ -7,7 +7,8 @@ mod opaque_masks;
 mod user_sources;
 
 use flashpage::codegen::choice::{
-    Carries, F32, F32_ROLES, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32, untuned_head_dims,
+    BYTES, Carries, F32, F32_ROLES, HEAD_DIMS, LATENT, MaskClass, RingRow, SM80, SM90, TF32,
+    untuned_head_dims,
 };
 use flashpage::codegen::frontend::parse_file;
 use flashpage::codegen::program::{DType, ParamKind};
@@ -92,11 +93,13 @@ fn record_of(name: &str) -> String {
 fn the_catalogue_assembles() {
     // In one type, as types differ in nothing that takes registers.
     let (test, block_sizes) = ("the_catalogue_assembles", 5);
-    let Some((rows, status)) = verify(test, "catalogue_sm_80", "--dtype f16") else { return };
+    let Some((rows, status)) = verify(test, "catalogue_sm_80", "--dtype f16 --output-dtype f16") else {
+        return;
+    };
     let rows = rows.as_array().unwrap();
-    // Eight kernels in four head dimensions and three shapes, latent attention in five; four of them in each block size, one over three
-    // types of keys and values.
-    assert_eq!(rows.len(), ((5 + (2 + 3) * block_sizes) * 4 + block_sizes * 5) * 3);
+    // Nine kernels in four head dimensions and three shapes, latent attention in five; four of them in each block size, two over three types
+    // of keys and values.
+    assert_eq!(rows.len(), ((5 + 3 + (2 + 3) * block_sizes) * 4 + block_sizes * 5) * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -118,13 +121,13 @@ fn kernels_of_f32_assemble() {
     ];
     for (arch, products, head_dims) in table {
         let line = format!(
-            "--arch {arch} --dtype f32 --f32-products {products} --head-dim {head_dims} --block-size 16"
+            "--arch {arch} --dtype f32 --output-dtype f32 --f32-products {products} --head-dim {head_dims} --block-size 16"
         );
         let record = format!("f32_{products}_{arch}");
         let Some((rows, status)) = verify("kernels_of_f32_assemble", &record, &line) else { return };
-        // Nine kernels in each head dimension and three shapes.
+        // Ten kernels in each head dimension and three shapes.
         let count = head_dims.split(',').count();
-        assert_eq!(rows.as_array().map(Vec::len), Some(9 * count * 3), "{line}");
+        assert_eq!(rows.as_array().map(Vec::len), Some(10 * count * 3), "{line}");
         for row in rows.as_array().unwrap() {
             assert_eq!(row["clean"], true, "{row:#}");
         }
@@ -132,17 +135,38 @@ fn kernels_of_f32_assemble() {
     }
 }
 
+/// Of products of 8 bits, in every way to get work, and in block sizes of which one lies in a tile whole and one is copied by rows.
+#[test]
+fn kernels_of_eight_bits_assemble() {
+    let line = "scaled_attention scaled_paged_attention --arch sm_90a --dtype e4m3 --block-size 1,16,24 --values rows,transposed --work grid,list,partials";
+    let Some((rows, status)) = verify("kernels_of_eight_bits_assemble", "eight_bits_sm_90a", line) else {
+        return;
+    };
+    // In three head dimensions, shapes and ways, with three types of outputs and the other of keys and values.
+    assert_eq!(rows.as_array().map(Vec::len), Some((1 + 3 + 1) * 3 * 3 * 3 * 4));
+    for row in rows.as_array().unwrap() {
+        assert_eq!(
+            (row["clean"].as_bool(), &row["registers"]),
+            (Some(true), &row["planned_registers"]),
+            "{row:#}"
+        );
+    }
+    assert_eq!(status, Some(0));
+}
+
 /// In one type, and in block sizes of which one lies in a tile whole and one is copied by rows. Registers are dealt out by roles: the assembler
 /// has to take the number that all threads begin with.
 #[test]
 fn the_catalogue_assembles_for_hopper() {
-    let (test, line) =
-        ("the_catalogue_assembles_for_hopper", "--arch sm_90a --dtype bf16 --block-size 1,16,24");
+    let (test, line) = (
+        "the_catalogue_assembles_for_hopper",
+        "--arch sm_90a --dtype bf16 --output-dtype bf16 --block-size 1,16,24",
+    );
     let Some((rows, status)) = verify(test, "catalogue_sm_90a", line) else { return };
     let rows = rows.as_array().unwrap();
-    // Eight kernels in six head dimensions and three shapes, latent attention in seven; four of them in three block sizes, one over three
-    // types of keys and values.
-    assert_eq!(rows.len(), ((5 + (2 + 3) * 3) * 6 + 3 * 7) * 3);
+    // Nine kernels in six head dimensions and three shapes, latent attention in seven; four of them in three block sizes, two over three types
+    // of keys and values.
+    assert_eq!(rows.len(), ((5 + 3 + (2 + 3) * 3) * 6 + 3 * 7) * 3);
     for row in rows {
         let what = format!("{row:#}");
         assert_eq!(row["complaints"], serde_json::json!([]), "{what}");
@@ -159,11 +183,12 @@ fn the_catalogue_assembles_for_hopper() {
 /// type, as types differ in nothing that takes registers.
 #[test]
 fn planned_kernels_assemble() {
-    // Target, rows: eight kernels in four or six head dimensions and three shapes, latent attention in one more; four of them
-    // in three block sizes, one over three types of keys and values; of each the one that leaves partial results, which carries the most.
-    let rows_of = |head_dims: usize| ((5 + (2 + 3) * 3) * head_dims + 3 * (head_dims + 1)) * 3;
+    // Target, rows: nine kernels in four or six head dimensions and three shapes, latent attention in one more; four of them
+    // in three block sizes, two over three types of keys and values; of each the one that leaves partial results, which carries the most.
+    let rows_of = |head_dims: usize| ((5 + 3 + (2 + 3) * 3) * head_dims + 3 * (head_dims + 1)) * 3;
     for (arch, expected) in [("sm_80", rows_of(4)), ("sm_90a", rows_of(6))] {
-        let line = format!("--arch {arch} --dtype f16 --block-size 1,16,24 --work partials");
+        let line =
+            format!("--arch {arch} --dtype f16 --output-dtype f16 --block-size 1,16,24 --work partials");
         let record = format!("planned_{arch}");
         let Some((rows, status)) = verify("planned_kernels_assemble", &record, &line) else { return };
         let rows = rows.as_array().unwrap();
@@ -236,6 +261,7 @@ fn every_pair_assembles() {
             shape: ShapeClass::ALL[turn / 2 % 3],
             tuning: Tuning::default(),
             work: Work::Grid,
+            values: Default::default(),
             fold_scale: true,
         };
         let compiled = compile((kernels::find(name).unwrap().program)(), &spec).unwrap();
@@ -303,6 +329,7 @@ fn assert_no_spills(test: &str, kernels: &[opaque_masks::Row]) {
             shape: *shape,
             tuning: Tuning::default(),
             work: Work::Grid,
+            values: Default::default(),
             fold_scale: true,
         };
         let compiled = compile(&program(&kernel(cache, params, steps)), &spec).unwrap();
@@ -565,18 +592,29 @@ fn the_schedule_table_says_what_is_so() {
     for row in F32_ROLES {
         rows.push((stock("paged_attention"), Arch::Sm90a, DType::F32, row.head_dim, row.shape, row.why));
     }
+    for row in BYTES {
+        rows.push((
+            stock("scaled_paged_attention"),
+            Arch::Sm90a,
+            DType::E4m3,
+            row.head_dim,
+            row.shape,
+            row.why,
+        ));
+    }
     let wrong = parallel::map(&rows, |(program, arch, dtype, head_dim, shape, why)| {
         let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
         let spec = Spec {
             arch: *arch,
             dtype: *dtype,
             kv_dtype: *dtype,
-            output: *dtype,
+            output: program.output_type(*dtype),
             head_dim: *head_dim,
             block_size: paged.then_some(16),
             shape: *shape,
             tuning: Tuning::default(),
             work: Work::Grid,
+            values: Default::default(),
             fold_scale: true,
         };
         let compiled = compile(program, &spec).unwrap();
@@ -637,6 +675,7 @@ fn the_tables_of_f32_say_what_is_so() {
             shape: row.shape,
             tuning: Tuning { f32_products: *f32_products, ..Tuning::default() },
             work: Work::Grid,
+            values: Default::default(),
             fold_scale: true,
         };
         let said = verdicts.of(&compile(&program, &spec).unwrap()).unwrap().assembled;

@@ -25,6 +25,7 @@ mod cache_eight_bits;
 mod cache_features;
 mod cache_latent;
 mod cache_model;
+mod eight_bit_products;
 mod eight_bits;
 mod equivalence;
 mod f32_inputs;

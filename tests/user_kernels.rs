@@ -31,7 +31,7 @@ const BATCHES: &[Batch] = &[
 ];
 
 fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize) -> Vec<Problem> {
-    let tuned = head_dims(program, arch);
+    let tuned = head_dims(program, arch, &equivalence::DTYPES);
     let problem = |(index, &(lens, q_heads, kv_heads)): (usize, &Batch)| {
         let number = first + index;
         let head_dim = tuned[number / 2 % tuned.len()];
@@ -41,6 +41,7 @@ fn problems(arch: Arch, program: &Program, scalars: &[(&str, f64)], first: usize
         };
         let (outputs, stored) = (program.output_types(dtype), program.kv_types(dtype));
         Problem {
+            values: Default::default(),
             dtype,
             kv_dtype: (stored.len() > 1).then(|| stored[(number + number / 3) % stored.len()]),
             output: (outputs.len() > 1).then(|| outputs[number % outputs.len()]),

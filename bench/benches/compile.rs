@@ -27,6 +27,7 @@ fn spec(program: &Program, arch: Arch, head_dim: usize) -> Spec {
         shape: ShapeClass::Prefill,
         tuning: Default::default(),
         work: Work::Grid,
+        values: Default::default(),
         fold_scale: true,
     }
 }

@@ -268,8 +268,8 @@ impl Meaning {
 ///   there are tiles if they are fewer; the blocks walk the list of the same tiles.
 /// - A planned kernel has any grid `[blocks, 1, 1]`: its tiles come from a list, and where sequences begin and how long
 ///   they are is written there. Without roles its blocks do one item each, so there are as many as the list can hold.
-/// - An output that leaves straight from the accumulators has no tensor map, and neither have pools of which lanes copy rows, nor
-///   inputs that are converted: those of f32, and keys and values of 8 bits.
+/// - An output that leaves straight from the accumulators has no tensor map, and neither have pools of which lanes copy rows, pools of
+///   values that are stored transposed, nor inputs that are converted: those of f32, and keys and values of 8 bits.
 pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
     let mut args = Vec::new();
     let maps = schedule.roles();
@@ -414,9 +414,10 @@ pub fn abi(program: &Program, schedule: &Schedule, form: Form) -> Vec<AbiArg> {
 }
 
 /// Whether bulk copies bring Q, K or V: nobody has to work out where rows are, or to convert them.
-fn comes_by_map(roles: &Roles, kind: ParamKind) -> bool {
+pub(crate) fn comes_by_map(roles: &Roles, kind: ParamKind) -> bool {
     match kind {
         ParamKind::Query => !roles.splits(),
+        ParamKind::PagedValues if roles.copies_groups() => false,
         kind => !(roles.converts() || roles.copies_rows() && is_pool(kind)),
     }
 }

@@ -35,4 +35,4 @@ pub mod work_list;
 
 pub use lower::{CompileError, Compiled, compile};
 pub use program::Program;
-pub use spec::{Arch, HeadDim, ShapeClass, Spec, Work};
+pub use spec::{Arch, HeadDim, ShapeClass, Spec, ValueLayout, Work};

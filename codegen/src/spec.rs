@@ -161,6 +161,46 @@ impl fmt::Display for Work {
     }
 }
 
+/// How values lie in a paged cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ValueLayout {
+    /// A row for each token, as keys do.
+    #[default]
+    Rows,
+    /// Tokens along memory, by sixteen ([`crate::layout::key_groups`]): as products of 8 bits read them.
+    Transposed,
+}
+
+impl ValueLayout {
+    /// Both.
+    pub const ALL: [ValueLayout; 2] = [ValueLayout::Rows, ValueLayout::Transposed];
+
+    /// As on the command line and in kernel names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ValueLayout::Rows => "rows",
+            ValueLayout::Transposed => "transposed",
+        }
+    }
+}
+
+impl FromStr for ValueLayout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        ValueLayout::ALL
+            .into_iter()
+            .find(|layout| layout.as_str() == text)
+            .ok_or_else(|| format!("values do not lie as `{text}`: write rows or transposed"))
+    }
+}
+
+impl fmt::Display for ValueLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The head dimensions of a kernel: `128`, or `192/128` where that of queries and keys is not that of values and the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeadDim {
@@ -221,6 +261,8 @@ pub struct Spec {
     pub head_dim: HeadDim,
     /// Tokens per block of a paged program; `None` for contiguous keys and values.
     pub block_size: Option<usize>,
+    /// How values lie in the blocks of a paged program; [`ValueLayout::Rows`] of any other.
+    pub values: ValueLayout,
     /// Shape class.
     pub shape: ShapeClass,
     /// What of the schedule is not the table's.

@@ -527,7 +527,7 @@ fn outputs_have_an_element_type_of_their_own() {
     let edited = |edits: &[(&str, &str)]| {
         edits.iter().fold(CONTIGUOUS.to_string(), |source, (from, to)| edit(&source, from, to))
     };
-    use DType::{Bf16, E4m3, F16, F32};
+    use DType::{Bf16, E4m3, F16, F32, I32};
     let output = |to| ("o: Output<T, D>", to);
     // Edits, the output as it is printed, what it can be of inputs of f16, and which types compile.
     type Kernel<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [DType], &'a [(DType, DType, &'a str)]);
@@ -555,7 +555,7 @@ fn outputs_have_an_element_type_of_their_own() {
                 (F16, E4m3, "no kernel stores an output of e4m3"),
                 (F32, F32, ""),
                 (F32, Bf16, ""),
-                (E4m3, F32, "e4m3 has no"),
+                (I32, F32, "element type i32 has no kernels"),
             ],
         ),
     ];
@@ -578,6 +578,7 @@ fn outputs_have_an_element_type_of_their_own() {
                     shape,
                     tuning,
                     work,
+                    values: Default::default(),
                     fold_scale,
                 };
                 match compile(&program, &spec) {
@@ -653,6 +654,7 @@ fn what_is_read_as_a_kernel_compiles() {
                 shape: ShapeClass::Prefill,
                 tuning: Default::default(),
                 work: Work::Grid,
+                values: Default::default(),
                 fold_scale: true,
             };
             compile(&program, &spec).unwrap_or_else(|error| panic!("{to}: {error}"));

@@ -26,6 +26,7 @@ fn spec(head_dim: impl Into<HeadDim>, shape: ShapeClass, block_size: Option<usiz
         shape,
         tuning,
         work: Work::Grid,
+        values: Default::default(),
         fold_scale: true,
     }
 }

@@ -388,6 +388,7 @@ fn spec(arch: Arch) -> Spec {
         shape: ShapeClass::Prefill,
         tuning: Default::default(),
         work: Work::Grid,
+        values: Default::default(),
         fold_scale: true,
     }
 }

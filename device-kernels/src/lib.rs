@@ -28,6 +28,7 @@ pub mod half;
 pub mod merge;
 pub mod rotary;
 pub mod survey;
+pub mod transposed;
 
 /// The kernels as PTX text.
 #[cfg(not(target_arch = "nvptx64"))]

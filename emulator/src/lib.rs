@@ -116,6 +116,7 @@ mod tensor_map;
 mod text;
 
 pub use exec::policy::{AsyncPolicy, ProductSums, WarpOrder};
+pub use exec::products::hopper_sums::product_of_eight_bits;
 pub use fault::{Fault, FaultKind, LoadError, Site};
 pub use findings::Finding;
 pub use launch::{Launch, Options, Report};

@@ -41,6 +41,7 @@ pub fn problem(workload: &Workload) -> Result<Problem, String> {
         lens: workload.kv_lens.iter().map(|kv_len| (workload.q_len, *kv_len)).collect(),
         block_size: workload.block_size.unwrap_or(16),
         layout: PoolLayout::Nhd,
+        values: Default::default(),
         seed: 1,
         scalars,
     })

@@ -146,6 +146,7 @@ impl Cost {
             shape,
             tuning: Tuning::default(),
             work: Work::Grid,
+            values: Default::default(),
             fold_scale: true,
         };
         Ok(Cost::of(tools, &compile(program, &spec)?, shape, gpu)?)

@@ -47,7 +47,7 @@ impl Cycles {
         // A warp's 32 results at so many a cycle and multiprocessor, of which a scheduler has a quarter.
         let each = |rate: f64| 32.0 / (rate / SCHEDULERS as f64);
         let share = if code.is_warpgroup { 1.0 } else { gpu.mma_sync };
-        let tensor = 2.0 * code.multiply_adds * 32.0 / (gpu.rates.tensor * share / SCHEDULERS as f64);
+        let tensor = 2.0 * code.tensor_work * 32.0 / (gpu.rates.tensor * share / SCHEDULERS as f64);
         let fma =
             count(Unit::Fma) * each(gpu.rates.fp32) + count(Unit::IntegerMultiply) * each(INTEGER_MULTIPLY);
         let alu = count(Unit::Alu) * each(ALU);

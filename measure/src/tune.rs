@@ -277,6 +277,7 @@ fn spec(slot: &Slot, block_size: Option<usize>, schedule: &Schedule) -> Spec {
         shape: slot.shape,
         tuning: schedule.tuning(),
         work: Work::Grid,
+        values: Default::default(),
         fold_scale: true,
     }
 }

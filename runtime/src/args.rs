@@ -5,7 +5,8 @@
 
 pub use crate::bit_mask::BitMask;
 use crate::device::Device;
-use crate::tensor::{Tensor, TensorError};
+use crate::tensor::{Tensor, TensorError, elements_of};
+use flashpage_codegen::layout::transposed_copy::{KEYS_OF_CHUNK, place_of_key};
 use flashpage_codegen::program::DType;
 
 /// What is wrong with the shape of a batch.
@@ -231,6 +232,20 @@ pub enum PoolLayout {
     Nhd,
     /// `[blocks, kv_heads, block_size, D]`
     Hnd,
+    /// `[blocks, kv_heads, block_size / 16, D, 16]`: values alone, of 8 bits, as products of 8 bits read them. The last dimension is tokens,
+    /// by [`place_of_key`].
+    Transposed,
+}
+
+impl PoolLayout {
+    /// How an argument's dimensions are called.
+    pub fn dims(self) -> &'static str {
+        match self {
+            PoolLayout::Nhd => "[blocks, block_size, kv_heads, head_dim]",
+            PoolLayout::Hnd => "[blocks, kv_heads, block_size, head_dim]",
+            PoolLayout::Transposed => "[blocks, kv_heads, block_size / 16, head_dim, 16]",
+        }
+    }
 }
 
 /// A pool of physical blocks of keys or values.
@@ -242,7 +257,7 @@ pub struct Pool<'a> {
     pub layout: PoolLayout,
 }
 
-/// What a pool's four dimensions are, whatever their order.
+/// What a pool's dimensions are, whatever their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolShape {
     /// Physical blocks.
@@ -259,33 +274,99 @@ pub struct PoolShape {
 
 impl PoolShape {
     /// The dimensions in the order of the memory.
-    pub fn dims(&self) -> [usize; 4] {
-        match self.layout {
-            PoolLayout::Nhd => [self.blocks, self.block_size, self.kv_heads, self.head_dim],
-            PoolLayout::Hnd => [self.blocks, self.kv_heads, self.block_size, self.head_dim],
+    pub fn dims(&self) -> Vec<usize> {
+        let PoolShape { blocks, block_size, kv_heads, head_dim, layout } = *self;
+        match layout {
+            PoolLayout::Nhd => vec![blocks, block_size, kv_heads, head_dim],
+            PoolLayout::Hnd => vec![blocks, kv_heads, block_size, head_dim],
+            PoolLayout::Transposed => {
+                vec![blocks, kv_heads, block_size / KEYS_OF_CHUNK, head_dim, KEYS_OF_CHUNK]
+            }
         }
     }
 
-    /// Elements from one block, one token and one head to the next.
+    /// Elements from one block, one token and one head to the next. Where tokens lie by sixteen, to the next token there is no stride: 0.
     pub fn strides(&self) -> (usize, usize, usize) {
         let line = self.head_dim;
         let block = self.block_size * self.kv_heads * line;
         match self.layout {
             PoolLayout::Nhd => (block, self.kv_heads * line, line),
             PoolLayout::Hnd => (block, line, self.block_size * line),
+            PoolLayout::Transposed => (block, 0, self.block_size * line),
+        }
+    }
+
+    /// The element at which a token's numbers of a head begin, and elements from one of these numbers to the next.
+    pub fn numbers(&self, block: usize, token: usize, head: usize) -> (usize, usize) {
+        let (of_block, of_token, of_head) = self.strides();
+        let first = block * of_block + token * of_token + head * of_head;
+        match self.layout {
+            PoolLayout::Nhd | PoolLayout::Hnd => (first, 1),
+            PoolLayout::Transposed => {
+                let (group, key) = (token / KEYS_OF_CHUNK, token % KEYS_OF_CHUNK);
+                (first + group * KEYS_OF_CHUNK * self.head_dim + place_of_key(key), KEYS_OF_CHUNK)
+            }
         }
     }
 }
 
 impl Pool<'_> {
-    /// The pool's dimensions by name; `None` if it has not four of them.
+    /// The pool's dimensions by name; `None` if it has not as many as its layout.
     pub fn shape(&self) -> Option<PoolShape> {
-        let [blocks, second, third, head_dim] = *self.tensor.shape() else { return None };
-        let (block_size, kv_heads) = match self.layout {
-            PoolLayout::Nhd => (second, third),
-            PoolLayout::Hnd => (third, second),
+        let layout = self.layout;
+        let of = |blocks, block_size, kv_heads, head_dim| PoolShape {
+            blocks,
+            block_size,
+            kv_heads,
+            head_dim,
+            layout,
         };
-        Some(PoolShape { blocks, block_size, kv_heads, head_dim, layout: self.layout })
+        match (layout, self.tensor.shape()) {
+            (PoolLayout::Nhd, &[blocks, block_size, kv_heads, head_dim])
+            | (PoolLayout::Hnd, &[blocks, kv_heads, block_size, head_dim]) => {
+                Some(of(blocks, block_size, kv_heads, head_dim))
+            }
+            (PoolLayout::Transposed, &[blocks, kv_heads, groups, head_dim, KEYS_OF_CHUNK]) => {
+                Some(of(blocks, groups * KEYS_OF_CHUNK, kv_heads, head_dim))
+            }
+            _ => None,
+        }
+    }
+
+    /// The numbers of a pool on the host; of one that is transposed with a row for each token, as [`PoolLayout::Hnd`].
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn by_rows_as_f32(&self) -> Result<Vec<f32>, TensorError> {
+        let bytes = self.by_rows()?;
+        let mut numbers = vec![0.0; bytes.len() / self.tensor.dtype().bytes()];
+        elements_of(self.tensor.dtype(), &bytes, &mut numbers);
+        Ok(numbers)
+    }
+
+    /// The same pool with a row for each token, [`PoolLayout::Hnd`], on the host: bytes of elements.
+    ///
+    /// # Errors
+    /// Dimensions that are not its layout's, or a device that fails.
+    pub(crate) fn by_rows(&self) -> Result<Vec<u8>, TensorError> {
+        let (bytes, size) = (self.tensor.buffer().to_bytes()?, self.tensor.dtype().bytes());
+        let Some(shape) = self.shape().filter(|shape| shape.layout == PoolLayout::Transposed) else {
+            return Ok(bytes);
+        };
+        let by_rows = PoolShape { layout: PoolLayout::Hnd, ..shape };
+        let mut rows = vec![0; bytes.len()];
+        for block in 0..shape.blocks {
+            for (token, head) in (0..shape.block_size).flat_map(|t| (0..shape.kv_heads).map(move |h| (t, h)))
+            {
+                let ((from, step), (to, _)) =
+                    (shape.numbers(block, token, head), by_rows.numbers(block, token, head));
+                for number in 0..shape.head_dim {
+                    let (from, to) = ((from + number * step) * size, (to + number) * size);
+                    rows[to..to + size].copy_from_slice(&bytes[from..from + size]);
+                }
+            }
+        }
+        Ok(rows)
     }
 }
 
@@ -528,5 +609,22 @@ mod tests {
         assert_eq!(shape(PoolLayout::Nhd).strides(), (2048, 128, 64));
         assert_eq!(shape(PoolLayout::Hnd).dims(), [5, 2, 16, 64]);
         assert_eq!(shape(PoolLayout::Hnd).strides(), (2048, 64, 1024));
+        let transposed = shape(PoolLayout::Transposed);
+        assert_eq!(transposed.dims(), [5, 2, 1, 64, 16]);
+        assert_eq!(transposed.numbers(3, 9, 1), (3 * 2048 + 1024 + 3, 16));
+        // Every number of every token has a place of its own.
+        for layout in [PoolLayout::Nhd, PoolLayout::Hnd, PoolLayout::Transposed] {
+            let shape = PoolShape { blocks: 2, block_size: 32, kv_heads: 3, head_dim: 8, layout };
+            let mut seen = vec![false; shape.dims().iter().product()];
+            for block in 0..2 {
+                for (token, head) in (0..32).flat_map(|token| (0..3).map(move |head| (token, head))) {
+                    let (first, step) = shape.numbers(block, token, head);
+                    (0..8).for_each(|number| {
+                        assert!(!std::mem::replace(&mut seen[first + number * step], true), "{layout:?}");
+                    });
+                }
+            }
+            assert!(seen.into_iter().all(|seen| seen));
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! entry outside the pool, a sequence longer than its row of the table, heads that do not divide. The
 //! reference goes through the same door, so it too sees only good arguments.
 
-use crate::args::{Argument, BlockTable, PoolShape, Ragged};
+use crate::args::{Argument, BlockTable, PoolLayout, PoolShape, Ragged};
 use crate::device::Device;
 use crate::launch_error::LaunchError;
 use crate::tensor::Tensor;
@@ -13,7 +13,7 @@ use flashpage_codegen::program::{
     Along, Axis, DType, ElementOf, Expr, Generic, Param, ParamId, ParamKind, Program, ScalarType, Size,
     Vector,
 };
-use flashpage_codegen::spec::takes_block_size;
+use flashpage_codegen::spec::{ValueLayout, takes_block_size};
 
 /// Checked arguments and the shapes of the batch.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Batch<'a> {
     pub kv_heads: usize,
     /// Tokens per block, of a paged kernel.
     pub block_size: Option<usize>,
+    /// How the values of a paged kernel lie.
+    pub values: ValueLayout,
     /// Keys of each sequence.
     pub kv_lens: Vec<usize>,
 }
@@ -73,10 +75,15 @@ impl<'a> Batch<'a> {
             q_heads,
             kv_heads: 0,
             block_size: None,
+            values: ValueLayout::Rows,
             kv_lens: Vec::new(),
         };
-        if let Some(v) = batch.v_param().and_then(|param| batch.arguments[param.0].tensor()?.shape().last()) {
-            batch.head_dim.v = *v;
+        let width = |argument: &Argument<'_>| match argument {
+            Argument::Pool(pool) => pool.shape().map(|shape| shape.head_dim),
+            argument => argument.tensor()?.shape().last().copied(),
+        };
+        if let Some(v) = batch.v_param().and_then(|param| width(&batch.arguments[param.0])) {
+            batch.head_dim.v = v;
         }
         let outputs = program
             .params
@@ -269,10 +276,14 @@ impl<'a> Batch<'a> {
                 }
             }
             Argument::Pool(pool) => {
-                let names = match pool.layout {
-                    crate::args::PoolLayout::Nhd => "[blocks, block_size, kv_heads, head_dim]",
-                    crate::args::PoolLayout::Hnd => "[blocks, kv_heads, block_size, head_dim]",
-                };
+                let names = pool.layout.dims();
+                if pool.layout == PoolLayout::Transposed {
+                    if kind != ParamKind::PagedValues {
+                        let takes = "keys lie by rows: it takes the layout Nhd or Hnd".to_owned();
+                        return Err(self.shape_error(param, pool.tensor, takes));
+                    }
+                    self.values = ValueLayout::Transposed;
+                }
                 let Some(shape) = pool.shape() else {
                     return Err(self.shape_error(param, pool.tensor, format!("it takes {names}")));
                 };

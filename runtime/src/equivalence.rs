@@ -16,7 +16,9 @@ use crate::rounding::Factors;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::Arch;
 use flashpage_codegen::HeadDim;
+use flashpage_codegen::ValueLayout;
 use flashpage_codegen::choice::{LATENT, tuned_head_dims};
+use flashpage_codegen::layout::transposed_copy::{self, KEYS_OF_CHUNK};
 use flashpage_codegen::program::{DType, Generic, ParamKind, Program};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -195,18 +197,23 @@ const HOPPER_BATCHES: &[Batch] = &[
     ("a long past", &[(140, 600), (20, 389)], 2, 1),
 ];
 
-/// The head dimensions with rows in a target's table that a kernel takes; those that its author fixed, if it takes none.
-/// [`LATENT`]'s rows are for kernels whose values are the first numbers of their keys, and not listed for others.
-pub fn head_dims(program: &Program, arch: Arch) -> Vec<HeadDim> {
+/// The head dimensions with rows in a target's table that a kernel takes, with queries of each of these types; those that its author fixed, if
+/// it takes none. [`LATENT`]'s rows are for kernels whose values are the first numbers of their keys, and not listed for others; queries of
+/// 8 bits have kernels of [`transposed_copy::HEAD_DIMS`] alone.
+pub fn head_dims(program: &Program, arch: Arch, dtypes: &[DType]) -> Vec<HeadDim> {
     let is_latent = program.has_values_in_keys();
-    let takes = |head_dim: &HeadDim| program.takes(*head_dim).is_ok() && (is_latent || *head_dim != LATENT);
+    let of_eight_bits = dtypes.iter().any(|dtype| dtype.is_eight_bits());
+    let takes = |head_dim: &HeadDim| {
+        let is_made = head_dim.qk == head_dim.v && transposed_copy::HEAD_DIMS.contains(&head_dim.v);
+        program.takes(*head_dim).is_ok() && (is_latent || *head_dim != LATENT) && (is_made || !of_eight_bits)
+    };
     let taken: Vec<HeadDim> = tuned_head_dims(arch).iter().copied().filter(takes).collect();
     if taken.is_empty() { vec![program.with_fixed(tuned_head_dims(arch)[0])] } else { taken }
 }
 
 /// The problems on which a kernel is checked for a target, in the head dimensions that are tuned for it: [`suite_in`].
 pub fn suite(program: &Program, arch: Arch) -> Vec<(String, Problem)> {
-    suite_in(program, arch, &head_dims(program, arch))
+    suite_in(program, arch, &head_dims(program, arch, &DTYPES))
 }
 
 /// Element types of the suite, where nobody asks for others.
@@ -219,7 +226,7 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
 
 /// The problems on which a kernel is checked for a target, each with a name, in these head dimensions and element types or, of
 /// a kernel that has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
-/// nor divisor, in both pool layouts; outputs of a type of their own have each by turns, and so have keys and values. Of the element types each problem for Hopper, and in head dimensions above 128, has
+/// nor divisor, in both pool layouts, values of 8 bits by rows and transposed; outputs of a type of their own have each by turns, and so have keys and values. Of the element types each problem for Hopper, and in head dimensions above 128, has
 /// one, by turns.
 pub fn suite_of(
     program: &Program,
@@ -255,6 +262,14 @@ pub fn suite_of(
                 }
                 let (outputs, stored) = (program.output_types(dtype), program.kv_types(dtype));
                 let layout = if number % 2 == 0 { PoolLayout::Nhd } else { PoolLayout::Hnd };
+                let block_size = block_sizes[number % block_sizes.len()];
+                // As products of 8 bits read them, where they can lie so.
+                let may_be_transposed =
+                    paged && dtype.is_eight_bits() && block_size.is_multiple_of(KEYS_OF_CHUNK);
+                let values = match may_be_transposed && number / 3 % 2 == 0 {
+                    true => ValueLayout::Transposed,
+                    false => ValueLayout::Rows,
+                };
                 problems.push((
                     name.to_owned(),
                     Problem {
@@ -266,8 +281,9 @@ pub fn suite_of(
                         q_heads,
                         kv_heads,
                         lens: lens.to_vec(),
-                        block_size: block_sizes[number % block_sizes.len()],
+                        block_size,
                         layout,
+                        values,
                         seed: number as u64,
                         scalars,
                     },
@@ -285,6 +301,10 @@ impl fmt::Display for Problem {
             self.lens.iter().map(|pair| of(pair).to_string()).collect::<Vec<_>>().join(",")
         };
         let layout = if self.layout == PoolLayout::Nhd { "nhd" } else { "hnd" };
+        let values = match self.values {
+            ValueLayout::Rows => String::new(),
+            values => format!(" --values {values}"),
+        };
         let kv = self.kv_dtype.map_or_else(String::new, |kv| format!(" --kv-dtype {kv}"));
         let output = self.output.map_or_else(String::new, |output| format!(" --output-dtype {output}"));
         let mut scalars = String::new();
@@ -293,7 +313,7 @@ impl fmt::Display for Problem {
         }
         write!(
             f,
-            "--dtype {}{kv}{output} --head-dim {} --block-size {} --layout {layout} --q-len {} --kv-len {} --heads {} \
+            "--dtype {}{kv}{output} --head-dim {} --block-size {} --layout {layout}{values} --q-len {} --kv-len {} --heads {} \
              --kv-heads {} --seed {}{scalars}",
             self.dtype,
             self.head_dim,

@@ -178,6 +178,7 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
         tuning: options.tuning,
         work: Work::Grid,
         // Of what is not recognised the compiler says what is wrong.
+        values: batch.values,
         fold_scale: recognise(batch.program, true).is_ok_and(|attention| may_fold(batch, &attention)),
     }
 }

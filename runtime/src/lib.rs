@@ -44,8 +44,8 @@ pub use device::{
     Profile, Properties, Report, Roofline, Sanitize, Stream, Target, Timing, TimingOptions, Transfer,
     WarpOrder,
 };
-pub use flashpage_codegen::HeadDim;
 pub use flashpage_codegen::program::{DType, LogBase};
+pub use flashpage_codegen::{HeadDim, ValueLayout};
 pub use launch::{LaunchError, LaunchOptions, LaunchReport, launch};
 pub use plan::{Capacity, Plan, PlanError, PlanOptions, Planner, SharedPrefix};
 pub use reference::{

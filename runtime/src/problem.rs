@@ -10,6 +10,7 @@ use crate::normals::normals;
 use crate::tensor::{Tensor, TensorError};
 use flashpage_codegen::HeadDim;
 use flashpage_codegen::program::{Along, DType, Param, ParamKind, Program, ScalarType, StateKind, Vector};
+use flashpage_codegen::spec::ValueLayout;
 use half::{bf16, f16};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -37,6 +38,8 @@ pub struct Problem {
     pub block_size: usize,
     /// Layout of the pools, for paged kernels.
     pub layout: PoolLayout,
+    /// Whether values lie transposed in theirs.
+    pub values: ValueLayout,
     /// Seed of everything random.
     pub seed: u64,
     /// Values of scalar parameters by name, instead of the defaults: `scale` is 1/√head_dim, `window` reaches
@@ -56,6 +59,7 @@ impl Default for Problem {
             lens: vec![(64, 64)],
             block_size: 16,
             layout: PoolLayout::Nhd,
+            values: ValueLayout::Rows,
             seed: 1,
             scalars: BTreeMap::new(),
         }
@@ -214,7 +218,11 @@ impl Problem {
                     Item::Ragged(numbers, Starts::from_lens(device, &kv_lens)?)
                 }
                 ParamKind::PagedKeys | ParamKind::PagedValues => {
-                    Item::Pool(self.pool(device, &table, (kv_dtype, width), &mut rng)?, self.layout)
+                    let layout = match (param.kind, self.values) {
+                        (ParamKind::PagedValues, ValueLayout::Transposed) => PoolLayout::Transposed,
+                        _ => self.layout,
+                    };
+                    Item::Pool(self.pool(device, &table, (kv_dtype, width, layout), &mut rng)?, layout)
                 }
                 ParamKind::BlockTable => {
                     Item::Table(BlockTable::new(device, &table.entries, table.width, &kv_lens)?)
@@ -484,7 +492,7 @@ impl Problem {
         &self,
         device: &Device,
         table: &Table,
-        (dtype, head_dim): (DType, usize),
+        (dtype, head_dim, layout): (DType, usize, PoolLayout),
         rng: &mut StdRng,
     ) -> Result<Tensor, ProblemError> {
         let shape = PoolShape {
@@ -492,16 +500,17 @@ impl Problem {
             block_size: self.block_size,
             kv_heads: self.kv_heads,
             head_dim,
-            layout: self.layout,
+            layout,
         };
-        let (block_stride, token_stride, head_stride) = shape.strides();
         let (mut bytes, size) = (normals(dtype, shape.dims().iter().product(), rng), dtype.bytes());
         let mut poison = |block: usize, tokens: std::ops::Range<usize>| {
             for token in tokens {
                 for head in 0..self.kv_heads {
-                    let first = block * block_stride + token * token_stride + head * head_stride;
+                    let (first, step) = shape.numbers(block, token, head);
                     // Every bit set: a NaN of any type.
-                    bytes[first * size..(first + head_dim) * size].fill(0xFF);
+                    for number in 0..head_dim {
+                        bytes[(first + number * step) * size..][..size].fill(0xFF);
+                    }
                 }
             }
         };

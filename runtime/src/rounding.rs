@@ -11,6 +11,9 @@ use half::{bf16, f16};
 pub enum Factors {
     /// A type: that of the inputs, where tensor cores multiply it.
     Of(DType),
+    /// Floats of 8 bits: inputs as they are, and probabilities as e4m3 after they have been multiplied by 2^8, the greatest power of two
+    /// below its largest number. A sum over a head dimension is that of Hopper's tensor cores.
+    EightBits,
     /// What f32 is multiplied by.
     F32(F32Products),
 }
@@ -20,6 +23,7 @@ impl From<DType> for Factors {
     fn from(dtype: DType) -> Factors {
         match dtype {
             DType::F32 => Factors::F32(F32Products::default()),
+            DType::E4m3 | DType::E5m2 => Factors::EightBits,
             dtype => Factors::Of(dtype),
         }
     }
@@ -28,16 +32,38 @@ impl From<DType> for Factors {
 impl Factors {
     /// Of inputs of this type, where f32 is multiplied by `products`.
     pub fn of(dtype: DType, products: F32Products) -> Factors {
-        if dtype == DType::F32 { Factors::F32(products) } else { Factors::Of(dtype) }
+        if dtype == DType::F32 { Factors::F32(products) } else { Factors::from(dtype) }
     }
 
     /// How f32 is multiplied, if it is.
     pub fn f32_products(self) -> Option<F32Products> {
         match self {
-            Factors::Of(_) => None,
+            Factors::Of(_) | Factors::EightBits => None,
             Factors::F32(products) => Some(products),
         }
     }
+
+    /// How a plain computation over inputs of this type rounds what an operation gives. Where there are no results of that type, but of f32
+    /// alone, it is factors that are rounded.
+    pub(crate) fn plainly(self) -> Precision {
+        match self {
+            Factors::Of(dtype) => Precision::Plain(dtype),
+            Factors::EightBits | Factors::F32(_) => Precision::Plain(DType::F32),
+        }
+    }
+}
+
+/// The nearest number with three bits behind the first, in steps of 2^-17 at least: e4m3 of 2^8 times as much, but for what is too large. The
+/// numbers of both types of 8 bits stay as they are.
+pub(crate) fn round_to_lifted_e4m3(x: f32) -> f32 {
+    /// The smallest normal e4m3, less those 2^8.
+    const SMALLEST: i32 = -6 - 8;
+    if x == 0.0 || !x.is_finite() {
+        return x;
+    }
+    let exponent = ((x.to_bits() >> 23 & 0xff) as i32 - 127).max(SMALLEST);
+    let step = 2f32.powi(exponent - 3);
+    (x / step).round_ties_even() * step
 }
 
 /// The nearest tf32 number, the greater in magnitude of two: 10 bits behind the point, and the exponents of f32.
@@ -129,6 +155,22 @@ mod tests {
             assert_eq!(round_to_tf32(f32::from_bits(bits)).to_bits(), rounded, "{bits:x}");
         }
         assert!(round_to_tf32(f32::NAN).is_nan() && round_to_tf32(f32::INFINITY) == f32::INFINITY);
+    }
+
+    /// As e4m3 of 2^8 times as much, and numbers of 8 bits as they are.
+    #[test]
+    fn probabilities_are_lifted() {
+        for bits in (0..0x3f80_0000u32).step_by(4099) {
+            let x = f32::from_bits(bits);
+            let expected = round_to(DType::E4m3, x * 256.0) / 256.0;
+            assert_eq!(round_to_lifted_e4m3(x), expected, "{x:e}");
+        }
+        for dtype in [DType::E4m3, DType::E5m2] {
+            for bits in 0..=0xffffu32 {
+                let x = round_to(dtype, f32::from_bits(bits << 16));
+                assert_eq!(round_to_lifted_e4m3(x).to_bits(), x.to_bits(), "{x:e}");
+            }
+        }
     }
 
     /// Every bit pattern of the upper half of an f32, with lower halves that are ties, near them and far from them.

@@ -112,7 +112,7 @@ fn bad_arguments_are_told_what_is_wrong() {
                 g.pool = Tensor::zeros(&g.device, DType::E5m2, &[3, 8, 2, 64]).unwrap();
                 g.o = Tensor::zeros(&g.device, DType::E5m2, &[5, 4, 64]).unwrap();
             },
-            "element type e5m2 has no kernels: use f16, bf16 or f32",
+            "no kernel stores an output of e5m2: use f16, bf16 or f32; a kernel that has one element type for inputs and output can have another for the output (`Output<U, D>` with `U: Element`)",
         ),
         (
             |g| g.pool = Tensor::zeros(&g.device, DType::Bf16, &[3, 8, 2, 64]).unwrap(),

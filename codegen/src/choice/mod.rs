@@ -8,6 +8,7 @@
 //! Kernels of f32 inputs have tables of their own: one of warps that are all alike, for every target, and of those that split their
 //! factors one of warps of two roles, for sm_90a.
 
+mod bytes_table;
 mod f32_roles_table;
 mod f32_table;
 mod ring;
@@ -16,6 +17,7 @@ mod roles;
 mod roles_table;
 mod row;
 
+pub use bytes_table::BYTES;
 pub use f32_roles_table::F32_ROLES;
 pub use f32_table::{F32, TF32};
 pub use ring::{F32_TUNED, SM80_SHARED_LIMIT, SM80_TUNED};
@@ -25,9 +27,10 @@ pub use roles_table::SM90;
 pub use row::{Carries, MaskClass, RingRow, RolesRow};
 
 use crate::analysis::attention::Attention;
+use crate::layout::transposed_copy::{self, KEYS_OF_CHUNK};
 use crate::program::DType;
 use crate::schedule::{F32Products, Family, Schedule, Sizes, Tuning, ValuesIn};
-use crate::spec::{Arch, HeadDim, ShapeClass, Spec};
+use crate::spec::{Arch, HeadDim, ShapeClass, Spec, ValueLayout};
 
 /// Most column tiles in flight.
 pub const MAX_STAGES: usize = 8;
@@ -69,6 +72,35 @@ pub enum ScheduleError {
         arch: Arch,
         /// asked for
         shape: ShapeClass,
+    },
+    /// A head dimension that products of 8 bits have no layout of.
+    #[error(
+        "head_dim {head_dim} has no kernels of {dtype}: they are made for 64, 128 and 256; keys and values of 8 bits under queries of f16 or \
+         bf16 have kernels of every head dimension"
+    )]
+    HeadDimOfEightBits {
+        /// asked for
+        head_dim: HeadDim,
+        /// element type of the queries
+        dtype: DType,
+    },
+    /// Products of 8 bits on a target without them, or of programs that they do not serve.
+    #[error("no kernel multiplies queries of {dtype} for {arch}: {reason}")]
+    EightBits {
+        /// element type of the queries
+        dtype: DType,
+        /// the target
+        arch: Arch,
+        /// what is in the way, and the way out
+        reason: &'static str,
+    },
+    /// Values that lie otherwise than a kernel reads them.
+    #[error("no kernel of {dtype} queries reads values that are stored transposed: {reason}")]
+    Transposed {
+        /// element type of the queries
+        dtype: DType,
+        /// what is in the way, and the way out
+        reason: String,
     },
     /// A family that does not make such kernels.
     #[error(
@@ -132,6 +164,12 @@ fn row_among(tuned: &[HeadDim], head_dim: HeadDim) -> Option<HeadDim> {
 /// A head dimension without kernels, or a tuning that cannot be lowered.
 pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleError> {
     let Spec { head_dim, arch, shape, .. } = *spec;
+    if spec.dtype.is_eight_bits() {
+        check_eight_bits(spec, attention)?;
+    }
+    if spec.values == ValueLayout::Transposed {
+        check_transposed(spec, attention)?;
+    }
     let tuned = if spec.dtype == DType::F32 { F32_TUNED } else { tuned_head_dims(arch) };
     let untold = |one: &usize| !HEAD_DIMS.contains(one) && !tuned.contains(&head_dim);
     if let Some(head_dim) = [head_dim.qk, head_dim.v].into_iter().find(untold) {
@@ -158,6 +196,50 @@ pub fn choose(spec: &Spec, attention: &Attention) -> Result<Schedule, ScheduleEr
         chosen = ring::choose(spec, attention)?.map(Schedule::Ring);
     }
     chosen.ok_or(ScheduleError::NoRow { head_dim, arch, shape })
+}
+
+/// Whether a program reads values that are stored transposed.
+fn check_transposed(spec: &Spec, attention: &Attention) -> Result<(), ScheduleError> {
+    let dtype = spec.dtype;
+    let refuse = |reason: String| Err(ScheduleError::Transposed { dtype, reason });
+    if !dtype.is_eight_bits() {
+        return refuse(
+            "that is how products of 8 bits read them; store them by rows, or give queries e4m3 or e5m2"
+                .to_owned(),
+        );
+    }
+    match (attention.table, spec.block_size) {
+        (None, _) => refuse("contiguous values lie by rows".to_owned()),
+        (_, Some(size)) if !size.is_multiple_of(KEYS_OF_CHUNK) => {
+            refuse(format!("tokens lie by {KEYS_OF_CHUNK}, of which blocks of {size} hold no whole number"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether products of 8 bits serve a program.
+fn check_eight_bits(spec: &Spec, attention: &Attention) -> Result<(), ScheduleError> {
+    let Spec { dtype, arch, head_dim, .. } = *spec;
+    let refuse = |reason| Err(ScheduleError::EightBits { dtype, arch, reason });
+    if arch == Arch::Sm80 {
+        return refuse(
+            "its tensor cores have no products of 8-bit floats; give queries f16 or bf16, and keys and values 8 bits",
+        );
+    }
+    if attention.has_values_in_keys() {
+        return refuse(
+            "tensor cores read values of 8 bits transposed, and these are keys as well; give queries f16 or bf16, and keys 8 bits",
+        );
+    }
+    if !attention.normalised {
+        return refuse(
+            "without a softmax nothing bounds what would be rounded to 8 bits; give queries f16 or bf16",
+        );
+    }
+    if head_dim.qk != head_dim.v || !transposed_copy::HEAD_DIMS.contains(&head_dim.v) {
+        return Err(ScheduleError::HeadDimOfEightBits { head_dim, dtype });
+    }
+    Ok(())
 }
 
 impl Schedule {

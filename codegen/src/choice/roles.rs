@@ -2,15 +2,19 @@
 //! against registers and shared memory.
 
 use super::row::{MaskClass, RolesRow, both, pair};
-use super::{LATENT, MAX_STAGES, ScheduleError, f32_roles_table, in_keys, roles_table, row_among};
+use super::{
+    LATENT, MAX_STAGES, ScheduleError, bytes_table, f32_roles_table, in_keys, roles_table, row_among,
+};
 use crate::analysis::attention::Attention;
 use crate::analysis::bounds::Interval;
+use crate::layout::fragment::{K, K_BYTES};
 use crate::layout::swizzle::PERIOD;
 use crate::program::DType;
 use crate::schedule::{
-    KvBox, OutputIn, QueryIn, Rescale, Roles, Sizes, Tuning, ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS, gcd,
+    KvBox, OutputIn, Products, QueryIn, Rescale, Roles, Sizes, Sums, Tuning, ValuesIn, WARPGROUP_ROWS,
+    WARPGROUP_WARPS, gcd,
 };
-use crate::spec::{Arch, HeadDim, Spec};
+use crate::spec::{Arch, HeadDim, Spec, ValueLayout};
 
 /// Head dimensions with rows in the table of sm_90a.
 pub const SM90_TUNED: &[HeadDim] =
@@ -19,6 +23,8 @@ pub const SM90_TUNED: &[HeadDim] =
 /// is room for 32 tokens, and its columns of O are cut in two.
 pub const F32_ROLES_TUNED: &[HeadDim] =
     &[both(64), both(96), both(128), both(192), both(256), pair(192, 128)];
+/// Registers of a consumer for all but O, products, scores and probabilities.
+const BESIDE: usize = 24;
 /// Shared memory that a block may ask for.
 pub const SM90_SHARED_LIMIT: usize = 227 * 1024;
 
@@ -45,6 +51,9 @@ impl RolesRow {
             (Arch::Sm90a, DType::F32) => {
                 f32_roles_table::row(row_among(F32_ROLES_TUNED, spec.head_dim)?, spec.shape, classes)
             }
+            (Arch::Sm90a, dtype) if dtype.is_eight_bits() => {
+                bytes_table::row(spec.head_dim, spec.shape, classes)
+            }
             (Arch::Sm90a, _) => roles_table::row(row_among(SM90_TUNED, spec.head_dim)?, spec.shape, classes),
         }
     }
@@ -53,7 +62,14 @@ impl RolesRow {
 /// The schedule of a spec; `None` where the table has no row for it.
 pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>, ScheduleError> {
     let Some(row) = RolesRow::of(spec, attention) else { return Ok(None) };
-    let mut roles = if spec.dtype == DType::F32 { row.schedule_of_f32() } else { row.schedule() };
+    let mut roles = match spec.dtype {
+        DType::F32 => row.schedule_of_f32(),
+        dtype if dtype.is_eight_bits() => match spec.values {
+            ValueLayout::Rows => transposed(row.schedule_of_bytes()),
+            ValueLayout::Transposed => row.schedule_of_bytes(),
+        },
+        _ => row.schedule(),
+    };
     roles.sizes.head_dim = spec.head_dim;
     if spec.widens() {
         roles = widened(roles);
@@ -75,10 +91,12 @@ pub(super) fn choose(spec: &Spec, attention: &Attention) -> Result<Option<Roles>
     for _ in 0..room(spec, attention, roles.sizes) {
         roles.sizes = with_room(roles.sizes);
     }
+    let unit = depth(roles.products);
+    roles.sizes.cols = (roles.cols / unit * unit).max(unit);
     // Lanes that copy row by row look every row up, and do not care for blocks.
     let block_size = spec.block_size.filter(|_| attention.table.is_some() && !roles.converts());
     if let Some(block_size) = block_size {
-        roles.sizes.cols = columns_of_blocks(roles.cols, block_size);
+        roles.sizes.cols = columns_of_blocks(roles.cols, block_size, depth(roles.products));
     }
     roles = tuned(roles, &spec.tuning)?;
     if let Some(block_size) = block_size {
@@ -98,8 +116,12 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     if !matches!(rows, 64 | 128 | 192) {
         return refuse("rows must be 64, 128 or 192: a consumer warpgroup owns 64".to_owned());
     }
-    if of_table.converts() && rows > 128 {
-        let what = if of_table.splits() { "of f32" } else { "over keys of 8 bits" };
+    if (of_table.converts() || of_table.transposes) && rows > 128 {
+        let what = match () {
+            () if of_table.splits() => "of f32",
+            () if of_table.widens => "over keys of 8 bits",
+            () => "of 8 bits whose values are transposed",
+        };
         return refuse(format!("rows {what} must be 64 or 128: there are no registers for a third consumer"));
     }
     let split = of_table.split;
@@ -107,8 +129,17 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         return refuse(format!("rows must be 64: {split} consumer warpgroups share them"));
     }
     let consumers = rows / WARPGROUP_ROWS * split;
-    if cols == 0 || cols % 16 != 0 || cols > 256 {
-        return refuse("columns must be a multiple of 16, at most 256".to_owned());
+    let unit = depth(of_table.products);
+    if cols == 0 || cols % unit != 0 || cols > 256 {
+        return refuse(format!("columns must be a multiple of {unit}, at most 256"));
+    }
+    if of_table.products != Products::Bytes && tuning.sums == Some(Sums::TwoLevels) {
+        return refuse(
+            "tensor cores keep all that f32 holds of products of 16 bits; take --levels one".to_owned(),
+        );
+    }
+    if of_table.products == Products::Bytes && tuning.output == Some(OutputIn::OverQuery) {
+        return refuse("O takes more room than a Q of 8 bits; take --output own".to_owned());
     }
     let warps = consumers * WARPGROUP_WARPS;
     if let Some(asked) = tuning.warps
@@ -128,6 +159,7 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     let rescale = match tuning.rescale {
         None => of_table.rescale,
         Some(false) => Rescale::Always,
+        Some(true) if of_table.products == Products::Bytes => Rescale::GROWN_OF_BYTES,
         Some(true) => Rescale::GROWN,
     };
     let stages = tuning.stages.unwrap_or(of_table.stages);
@@ -138,9 +170,11 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
         overlap: tuning.overlap.unwrap_or(of_table.overlap),
         pass: tuning.pass.unwrap_or(of_table.pass),
         kv_box: if of_table.converts() { KvBox::Rows } else { KvBox::Panel },
+        sums: tuning.sums.unwrap_or(of_table.sums),
+        transposes: of_table.transposes,
     };
     // Accumulators, scores, and probabilities in pairs, beside at least 24 for the rest.
-    let needed = roles.consumer_holds().iter().sum::<usize>() + 24;
+    let needed = roles.consumer_holds().iter().sum::<usize>() + BESIDE;
     let (_, consumer_registers) = roles.registers();
     if needed > consumer_registers.min(255) as usize {
         return refuse(format!(
@@ -157,7 +191,7 @@ pub(super) fn tuned(of_table: Roles, tuning: &Tuning) -> Result<Roles, ScheduleE
     }
     let limit = roles.shared_limit();
     // What was not asked for gives way: O's own memory first, then stages.
-    if tuning.output.is_none() && roles.shared_bytes() > limit {
+    if tuning.output.is_none() && roles.shared_bytes() > limit && roles.products != Products::Bytes {
         roles.output = OutputIn::OverQuery;
     }
     while tuning.stages.is_none() && roles.stages > least_stages && roles.shared_bytes() > limit {
@@ -205,12 +239,32 @@ fn widened(roles: Roles) -> Roles {
     let mut roles = Roles { sizes, kv_box: KvBox::Rows, ..roles };
     // Of O, scores and probabilities, by what a producer leaves two consumers: with more ptxas has been seen to spill 8 to 48 bytes.
     let most = match roles.panels_of_row() {
+        // Of two blocks each has 176 registers for its one consumer: with 144 of them a window of contiguous keys spilled 4 bytes.
+        _ if roles.consumers() == 1 && roles.blocks_per_sm == 2 => 140,
         0..5 => 180,
         5..10 => 168,
         _ => 156,
     };
-    while roles.consumers() > 1 && roles.consumer_holds().iter().sum::<usize>() > most {
+    let is_tight = roles.consumers() > 1 || roles.blocks_per_sm == 2;
+    while is_tight && roles.consumer_holds().iter().sum::<usize>() > most {
         roles.sizes.cols -= 16;
+    }
+    roles
+}
+
+/// The schedule of products of 8 bits, for values that are transposed in shared memory: the warps that do leave fewer registers, and the tile
+/// that they read less memory.
+fn transposed(of_table: Roles) -> Roles {
+    let mut roles = Roles { transposes: true, ..of_table };
+    if roles.warps > 2 * WARPGROUP_WARPS {
+        roles.sizes = Sizes { rows: 2 * WARPGROUP_ROWS, warps: 2 * WARPGROUP_WARPS, ..roles.sizes };
+    }
+    let held = |roles: &Roles| roles.consumer_holds().iter().sum::<usize>() + BESIDE;
+    while roles.cols > K_BYTES && held(&roles) > roles.registers().1.min(255) as usize {
+        roles.sizes.cols -= K_BYTES;
+    }
+    while roles.stages > 1 && roles.shared_bytes() > roles.shared_limit() {
+        roles.sizes.stages -= 1;
     }
     roles
 }
@@ -225,11 +279,16 @@ fn with_room(sizes: Sizes) -> Sizes {
     Sizes { cols: (sizes.cols * 2 / 3 / 16 * 16).max(16), ..sizes }
 }
 
-/// At most `cols` columns, a multiple of 16, that whole blocks fill or that fill a block with few others: then a block
+/// Columns of one product of P V.
+fn depth(products: Products) -> usize {
+    if products == Products::Bytes { K_BYTES } else { K }
+}
+
+/// At most `cols` columns, a multiple of `unit`, that whole blocks fill or that fill a block with few others: then a block
 /// of a tile is one box. `cols` itself where that would cost more than a quarter of it.
-fn columns_of_blocks(cols: usize, block_size: usize) -> usize {
+fn columns_of_blocks(cols: usize, block_size: usize, unit: usize) -> usize {
     let fits = |cols: &usize| cols.is_multiple_of(block_size) || block_size.is_multiple_of(*cols);
-    (cols * 3 / 4..=cols).rev().filter(|cols| cols.is_multiple_of(16)).find(fits).unwrap_or(cols)
+    (cols * 3 / 4..=cols).rev().filter(|cols| cols.is_multiple_of(unit)).find(fits).unwrap_or(cols)
 }
 
 #[cfg(test)]
@@ -251,9 +310,9 @@ mod tests {
             (256, 128),
         ];
         for (block_size, cols) in table {
-            assert_eq!(columns_of_blocks(160, block_size), cols, "blocks of {block_size}");
+            assert_eq!(columns_of_blocks(160, block_size, 16), cols, "blocks of {block_size}");
         }
         // Three blocks of 56 and two of 88 are no multiple of 16, two of 56 far fewer: boxes of eight rows.
-        assert_eq!((columns_of_blocks(160, 56), columns_of_blocks(160, 88)), (160, 160));
+        assert_eq!((columns_of_blocks(160, 56, 16), columns_of_blocks(160, 88, 16)), (160, 160));
     }
 }

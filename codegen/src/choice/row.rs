@@ -1,7 +1,7 @@
 //! What a row of a table says: which kernels it is for, their schedule, and the figure that chose it.
 
 use crate::schedule::{
-    F32Products, KvBox, OutputIn, Overlap, PassTurn, Products, QueryIn, Rescale, Ring, Roles, Sizes,
+    F32Products, KvBox, OutputIn, Overlap, PassTurn, Products, QueryIn, Rescale, Ring, Roles, Sizes, Sums,
     ValuesIn, WARPGROUP_ROWS, WARPGROUP_WARPS,
 };
 use crate::spec::{Arch, HeadDim, ShapeClass};
@@ -176,7 +176,19 @@ impl RolesRow {
             widens: false,
         };
         let (overlap, pass, kv_box) = (Overlap::Free, PassTurn::Issued, KvBox::Panel);
-        Roles { sizes, polynomial, output, overlap, pass, kv_box }
+        let (sums, transposes) = (Sums::OneLevel, false);
+        Roles { sizes, polynomial, output, overlap, pass, kv_box, sums, transposes }
+    }
+
+    /// Its schedule for products of 8 bits, of a cache that has V transposed already. Where O's columns and the products of a tile
+    /// do not fit into the registers of one warpgroup, two have the same rows and a part of the columns each.
+    pub fn schedule_of_bytes(&self) -> Roles {
+        let roles = self.schedule();
+        let split = self.head_dim.v.div_ceil(MOST_COLUMNS / 2);
+        let rescale = Rescale::GROWN_OF_BYTES;
+        let rows = self.consumers * WARPGROUP_ROWS / split;
+        let sizes = Sizes { products: Products::Bytes, split, rows, rescale, ..roles.sizes };
+        Roles { sizes, sums: Sums::TwoLevels, ..roles }
     }
 
     /// Its schedule for f32 that is split, of whatever keys: lanes copy rows.

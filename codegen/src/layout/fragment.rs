@@ -21,6 +21,8 @@ pub const M: usize = 16;
 pub const N: usize = 8;
 /// Depth of one product.
 pub const K: usize = 16;
+/// Depth of one product of 8 bits: the same bytes of either factor, twice as many numbers.
+pub const K_BYTES: usize = 32;
 /// Depth of one product of tf32: the same bytes of either factor, half as many numbers.
 pub const K_TF32: usize = 8;
 

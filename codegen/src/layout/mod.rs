@@ -6,6 +6,8 @@ pub mod converted;
 pub mod converted_copy;
 pub mod copy_box;
 pub mod fragment;
+pub mod key_groups;
 pub mod lane;
 pub mod panel;
 pub mod swizzle;
+pub mod transposed_copy;

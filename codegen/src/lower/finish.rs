@@ -62,6 +62,7 @@ impl Kernel<'_> {
             self.add_earlier(instance, state);
             return sums.iter().map(|_| self.b.mov(Type::F32, "one", 1.0f32)).collect();
         }
+        let sums = if self.subtracts_first() { self.let_down(state, sums) } else { sums };
         if self.subtracts_first() && self.attention.scale.is_some() {
             let scale = self.b.mul(Type::F32, "f", &state.softmax.factor, LN_2);
             for max in &state.softmax.max {
@@ -70,6 +71,18 @@ impl Kernel<'_> {
         }
         let joined = self.join_sinks(instance, state, uniforms, sums);
         self.join_earlier(instance, state, joined)
+    }
+
+    /// Sums and accumulators as probabilities up to 1 make them, which have been lifted.
+    fn let_down(&mut self, state: &State, sums: Vec<Reg>) -> Vec<Reg> {
+        if self.lifted() == 0.0 {
+            return sums;
+        }
+        let factor = self.b.mov(Type::F32, "f", (-self.lifted()).exp2());
+        for slot in 0..sums.len() {
+            self.scale_row(state, slot, &factor);
+        }
+        sums.iter().map(|sum| self.b.mul(Type::F32, "f", sum, &factor)).collect()
     }
 
     fn join_sinks(

@@ -27,7 +27,7 @@ use crate::plan::attention::Form;
 use crate::plan::verify::verify;
 use crate::program::{DType, Program};
 use crate::schedule::Schedule;
-use crate::spec::{Arch, BLOCK_SIZES, HeadDim, Spec, takes_block_size};
+use crate::spec::{Arch, BLOCK_SIZES, HeadDim, Spec, ValueLayout, takes_block_size};
 use flashpage_ptx::ast::{Function, Item, Linkage, Module, Variable};
 use flashpage_ptx::words::{Space, Type};
 use kernel::Kernel;
@@ -74,12 +74,12 @@ pub enum CompileError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// An element type without tensor-core products.
-    #[error("element type {0} has no kernels: use f16, bf16 or f32")]
+    #[error("element type {0} has no kernels: use f16, bf16, f32, e4m3 or e5m2")]
     Element(DType),
     /// Keys and values that no kernel multiplies with such queries.
     #[error(
         "no kernel multiplies queries of {dtype} with keys and values of {kv_dtype}: give keys and values the queries' type, or e4m3 \
-         or e5m2 where the queries are f16 or bf16"
+         or e5m2 where the queries are not f32"
     )]
     KeysAndValues {
         /// Of the queries.
@@ -88,7 +88,10 @@ pub enum CompileError {
         kv_dtype: DType,
     },
     /// An element type that no kernel stores.
-    #[error("no kernel stores an output of {0}: use f16, bf16 or f32")]
+    #[error(
+        "no kernel stores an output of {0}: use f16, bf16 or f32; a kernel that has one element type for inputs and output can have another \
+         for the output (`Output<U, D>` with `U: Element`)"
+    )]
     Output(DType),
     /// Element types that the program cannot have.
     #[error(transparent)]
@@ -110,7 +113,7 @@ pub fn compile(program: &Program, spec: &Spec) -> Result<Compiled, CompileError>
     let attention = recognise(program, spec.fold_scale)?;
     program.takes_elements(spec.elements())?;
     program.takes(spec.head_dim)?;
-    if !matches!(spec.dtype, DType::F16 | DType::Bf16 | DType::F32) {
+    if spec.dtype == DType::I32 {
         return Err(CompileError::Element(spec.dtype));
     }
     if !spec.dtype.multiplies(spec.kv_dtype) {
@@ -197,8 +200,9 @@ fn module(program: &Program, schedule: &Schedule, function: Function) -> Module 
 /// `paged_attention_bf16_d128_b16_prefill`, `paged_attention_tf32_d128_b16_prefill`, or `paged_attention_bf16of32_d128_b16_prefill` where the output is of another type than the
 /// inputs.
 fn entry_name(program: &Program, spec: &Spec, attention: &Attention) -> String {
+    let transposed = if spec.values == ValueLayout::Transposed { "t" } else { "" };
     let block = match spec.block_size {
-        Some(size) if attention.table.is_some() => format!("_b{size}"),
+        Some(size) if attention.table.is_some() => format!("_b{size}{transposed}"),
         _ => String::new(),
     };
     let work = if spec.work.is_planned() { format!("_{}", spec.work) } else { String::new() };

@@ -17,6 +17,7 @@ use super::state::{Softmax, State, row};
 use crate::abi::Meaning;
 use crate::layout::fragment::{FIRST_ROW, SLOTS, slot_row};
 use crate::program::{LogBase, ParamId};
+use crate::schedule::{Products, Sums};
 use flashpage_ptx::ast::Mod;
 use flashpage_ptx::builder::{Reg, address, space, ty, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
@@ -33,6 +34,7 @@ impl Kernel<'_> {
     pub(super) fn state(&mut self, uniforms: &Uniforms) -> State {
         let (rows, cols, dims) =
             (self.row_blocks(), self.schedule.cols / 8, self.schedule.output_columns() / 8);
+        let adds_products = self.schedule.roles().is_some_and(|roles| roles.sums == Sums::TwoLevels);
         let mut grid = |group: &str, blocks: usize| -> Vec<Vec<[Reg; 4]>> {
             (0..rows)
                 .map(|_| (0..blocks).map(|_| std::array::from_fn(|_| self.b.reg(Type::F32, group))).collect())
@@ -40,8 +42,9 @@ impl Kernel<'_> {
         };
         let scores = grid("s", cols);
         let acc = grid("acc", dims);
+        let products = if adds_products { grid("pv", dims) } else { Vec::new() };
         let softmax = self.softmax(uniforms);
-        State { scores, acc, softmax }
+        State { scores, acc, products, softmax }
     }
 
     fn softmax(&mut self, uniforms: &Uniforms) -> Softmax {
@@ -102,7 +105,10 @@ impl Kernel<'_> {
             for (index, score) in row(&state.scores, slot).enumerate() {
                 if self.subtracts_first() {
                     self.b.add(Type::F32, score, score, &offset);
-                    self.b.mul(Type::F32, score, score, &state.softmax.factor);
+                    match self.lifted() {
+                        0.0 => self.b.mul(Type::F32, score, score, &state.softmax.factor),
+                        lifted => self.b.fma(score, score, &state.softmax.factor, lifted),
+                    };
                 } else {
                     self.b.fma(score, score, &state.softmax.factor, &offset);
                 }
@@ -164,8 +170,28 @@ impl Kernel<'_> {
             return maximum;
         }
         let mods = [word(Word::Rp), ty(Type::F32)];
-        let operands = vec![(&maximum).into(), (&state.softmax.factor).into()];
-        self.b.op(Opcode::Mul, &mods, Type::F32, "f", operands)
+        let mut operands = vec![(&maximum).into(), (&state.softmax.factor).into()];
+        match self.lifted() {
+            0.0 => self.b.op(Opcode::Mul, &mods, Type::F32, "f", operands),
+            lifted => {
+                operands.push((-lifted).into());
+                self.b.op(Opcode::Fma, &mods, Type::F32, "f", operands)
+            }
+        }
+    }
+
+    /// The logarithm of what the probability of a row's greatest score is, of base 2. Of e4m3 the least number is 2^-9, and probabilities
+    /// below half of it would be lost: so they are lifted, and with them the row's sum. The scaled maximum is less by it, so that nothing else
+    /// has to know; where maxima are those of scores as they are, sums and accumulators come down at last.
+    ///
+    /// With what a maximum may have grown by ([`Rescale::GROWN_OF_BYTES`](crate::schedule::Rescale::GROWN_OF_BYTES)) they stay below 448, the
+    /// most that e4m3 has. Where the program weighs probabilities, room is left for a factor of 16.
+    pub(super) fn lifted(&self) -> f32 {
+        match self.schedule.products {
+            Products::Bytes if self.attention.weights.is_empty() => 8.0,
+            Products::Bytes => 4.0,
+            _ => 0.0,
+        }
     }
 
     /// Moves the running maxima on and multiplies sums and accumulators by 2^(old - new).
@@ -186,6 +212,15 @@ impl Kernel<'_> {
         self.b.approx(Opcode::Ex2, factor, &change);
         self.b.mov(Type::F32, max, &new);
         self.b.mul(Type::F32, sum, sum, factor);
+    }
+
+    /// Adds the products of a tile to the accumulators.
+    pub(super) fn add_products(&mut self, state: &State) {
+        let elements =
+            |grid: &[Vec<[Reg; 4]>]| grid.iter().flatten().flatten().cloned().collect::<Vec<Reg>>();
+        for (sum, product) in elements(&state.acc).iter().zip(elements(&state.products)) {
+            self.b.add(Type::F32, sum, sum, &product);
+        }
     }
 
     /// Multiplies a row of the accumulators.

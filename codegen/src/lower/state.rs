@@ -9,6 +9,8 @@ pub(super) struct State {
     pub scores: Vec<Vec<[Reg; 4]>>,
     /// `[row block of 16][head_dim block of 8][element]`
     pub acc: Vec<Vec<[Reg; 4]>>,
+    /// The products of a tile, as the accumulators; none where tensor cores add to these.
+    pub products: Vec<Vec<[Reg; 4]>>,
     pub softmax: Softmax,
 }
 

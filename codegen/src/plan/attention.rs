@@ -42,6 +42,12 @@ pub const TENSORS: [BufferId; 4] = [BufferId(15), BufferId(16), BufferId(17), Bu
 /// Tiles of K and of V on their way to be converted, in registers of those who do.
 pub const COMING: [BufferId; 2] = [BufferId(19), BufferId(20)];
 
+/// The ring of V by rows, where it is transposed for products.
+pub const VALUE_ROWS: BufferId = BufferId(23);
+
+/// Products of one tile, where these are added to the accumulators of O once the tile is done.
+pub const PRODUCTS: BufferId = BufferId(22);
+
 /// Where the rows of V that are asked for next lie in the pool, where K and V are asked for by turns.
 pub const BLOCKS_OF_VALUES: BufferId = BufferId(21);
 

@@ -15,6 +15,7 @@ mod show;
 pub mod timeline;
 pub mod verify;
 
+use crate::layout::key_groups::KeyGroups;
 use crate::layout::panel::Panels;
 use crate::layout::swizzle::{CHUNK, PERIOD, Swizzle};
 use crate::schedule::{Products, Ring, Roles, Schedule};
@@ -97,6 +98,11 @@ pub struct Shared {
 pub enum Layout {
     /// In panels, as bulk copies write and `wgmma` reads them.
     Panels(Panels),
+    /// The same, transposed: panels whose rows are columns of the tile, as `wgmma` reads factors of 8 bits that are contracted over
+    /// the tile's rows ([`crate::layout::transposed_copy`]).
+    Columns(Panels),
+    /// The same of a cache that holds values so: keys in groups of sixteen along memory.
+    Groups(KeyGroups),
     /// So many rows, one after the other, as `ldmatrix` reads them.
     Rows(usize, Swizzle),
 }
@@ -105,7 +111,8 @@ impl Layout {
     /// Bytes of the tile.
     pub fn bytes(self) -> usize {
         match self {
-            Layout::Panels(panels) => panels.bytes(),
+            Layout::Panels(panels) | Layout::Columns(panels) => panels.bytes(),
+            Layout::Groups(groups) => groups.bytes(),
             Layout::Rows(rows, swizzle) => rows * swizzle.row_bytes,
         }
     }
@@ -114,6 +121,9 @@ impl Layout {
     pub fn rows(self) -> usize {
         match self {
             Layout::Panels(panels) => panels.rows,
+            // Of one byte each.
+            Layout::Columns(panels) => panels.span * panels.count,
+            Layout::Groups(groups) => groups.keys,
             Layout::Rows(rows, _) => rows,
         }
     }
@@ -122,6 +132,8 @@ impl Layout {
     pub fn row_bytes(self) -> usize {
         match self {
             Layout::Panels(panels) => panels.span * panels.count,
+            Layout::Columns(panels) => panels.rows,
+            Layout::Groups(groups) => groups.numbers,
             Layout::Rows(_, swizzle) => swizzle.row_bytes,
         }
     }
@@ -129,16 +141,17 @@ impl Layout {
     /// What the tile's offset is a multiple of, since the swizzle is bits of the address.
     pub fn align(self) -> usize {
         match self {
-            Layout::Panels(panels) => panels.period_bytes(),
+            Layout::Panels(panels) | Layout::Columns(panels) => panels.period_bytes(),
+            Layout::Groups(_) => PERIOD * CHUNK,
             Layout::Rows(..) => PERIOD * CHUNK,
         }
     }
 
-    /// The panels of a tile that has them.
+    /// The panels of a tile that has them, of its rows.
     pub fn panels(self) -> Option<Panels> {
         match self {
             Layout::Panels(panels) => Some(panels),
-            Layout::Rows(..) => None,
+            Layout::Columns(..) | Layout::Groups(..) | Layout::Rows(..) => None,
         }
     }
 }
@@ -267,6 +280,8 @@ pub enum Meeting {
     Consumers,
     /// One consumer warpgroup.
     Alone,
+    /// The warps that transpose V.
+    Transposers,
 }
 
 /// What a named barrier is for.
@@ -349,6 +364,13 @@ pub enum Step {
         /// The slot.
         to: View,
         /// The registers.
+        from: View,
+    },
+    /// Every warp reads its share of a tile of shared memory by rows and writes it by columns, by ordinary writes.
+    Transpose {
+        /// The slot.
+        to: View,
+        /// The tile by rows.
         from: View,
     },
     /// Each lane arrives at a slot's full barrier once the copies that it began have landed.
@@ -463,6 +485,8 @@ pub enum Function {
     Pin,
     /// Exponentials are rounded to the type of the factors.
     Round,
+    /// The products of a tile are added to the accumulators.
+    AddProducts,
     /// Accumulators shrink as a maximum has grown.
     Rescale,
     /// All is zero.
@@ -542,8 +566,7 @@ impl Roles {
 impl Plan {
     /// Whether what is copied to a buffer is converted before it is a factor.
     pub fn converts(&self, buffer: BufferId) -> bool {
-        self.products != Products::Halves
-            || self.widens && [attention::KEYS, attention::VALUES].contains(&buffer)
+        self.products.are_of_f32() || self.widens && [attention::KEYS, attention::VALUES].contains(&buffer)
     }
 
     /// The named barrier of a copy of a role.

@@ -12,7 +12,7 @@ use super::{
     Buffer, BufferId, Condition, Layout, Meeting, Named, NamedBarrier, Node, Owner, Place, Plan, Role,
     Shared, Step, Turns, View, compute,
 };
-use crate::schedule::{Products, QueryIn, Rescale, Ring, ValuesIn};
+use crate::schedule::{QueryIn, Rescale, Ring, ValuesIn};
 
 /// Fragments of Q, where they stay in registers.
 pub const FRAGMENTS: BufferId = OWN;
@@ -83,8 +83,16 @@ pub fn plan(ring: &Ring, form: Form) -> Plan {
     };
     let of = Named::Meet(Meeting::Block);
     let named = vec![NamedBarrier { of, copy: 0, number: 0, threads: 32 * ring.warps }];
-    let (products, widens, roles) = (ring.products, ring.widens, vec![warps]);
-    Plan { buffers, shared_bytes, named, planned: false, products, widens, set_up: Vec::new(), roles }
+    Plan {
+        buffers,
+        shared_bytes,
+        named,
+        planned: false,
+        products: ring.products,
+        widens: ring.widens,
+        set_up: Vec::new(),
+        roles: vec![warps],
+    }
 }
 
 struct Family<'a> {
@@ -166,7 +174,7 @@ impl Family<'_> {
 
     /// Whether Q, K and V are made into factors where they lie.
     fn narrows(&self) -> bool {
-        self.ring.products != Products::Halves
+        self.ring.products.are_of_f32()
     }
 
     /// Waits until the oldest slot that is asked for, of this buffer, has come, for all warps. The slot before it is free then.

@@ -13,6 +13,11 @@
 //! writes, which consumers fence before products read them (PTX ISA, proxies: a fence on the way from the write to the read); rows
 //! past the sequence's end come as zeros, so there is no tail to clear.
 //!
+//! Of products of 8 bits, whose sums tensor cores cut short, `P V` goes to registers of its own and is added to O in f32, before O is
+//! rescaled.
+//!
+//! V of 8 bits by rows is transposed in shared memory by a third role, from a ring of its own into V's.
+//!
 //! Of f32 all warps of the producer copy, Q too, and split what they copy into factors before they write it; K and V of 8 bits they
 //! widen. Each learns what an item covers where consumers do; its first warp takes items and tells, and asks for Q where nothing is
 //! to be made of it. Who writes fences, so consumers need not; and a row past the sequence's end is what the last one is, weighs
@@ -28,7 +33,9 @@ use super::{
 use crate::layout::converted_copy::WORDS;
 use crate::layout::lane::LANES;
 use crate::layout::panel::Panels;
-use crate::schedule::{OutputIn, Overlap, PassTurn, Rescale, Roles, TILE_INFOS, ValuesIn, WARPGROUP};
+use crate::schedule::{
+    OutputIn, Overlap, PassTurn, Rescale, Roles, Sums, TILE_INFOS, TRANSPOSERS, ValuesIn, WARPGROUP,
+};
 
 /// What the producer tells consumers of an item.
 pub const INFO: BufferId = OWN;
@@ -65,6 +72,9 @@ fn named(roles: &Roles) -> Vec<NamedBarrier> {
     if roles.split > 1 || !roles.copies_rows() {
         named.push(of_all(Meeting::Consumers, 4, consumers * WARPGROUP));
     }
+    if roles.transposes && !roles.copies_rows() {
+        named.push(of_all(Meeting::Transposers, 8, TRANSPOSERS * LANES));
+    }
     if roles.split == 1 {
         named.extend((0..consumers).map(|copy| {
             let of = Named::Meet(Meeting::Alone);
@@ -77,7 +87,7 @@ fn named(roles: &Roles) -> Vec<NamedBarrier> {
 /// The buffers of a schedule, and the bytes of shared memory.
 pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     let (of_query, of_output) = (roles.query_panels(), roles.output_panels());
-    let (of_keys, of_values) = (roles.key_panels(), roles.value_panels());
+    let (of_keys, of_values) = (roles.key_panels(), roles.value_layout());
     let (stages, warps) = (roles.stages, roles.warps);
     // O behind Q, or in its place, which both then need to have room in.
     let (output, keys) = match roles.output {
@@ -86,10 +96,17 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
     };
     // Spans may differ, and with them what a tile begins at a multiple of.
     let keys = keys.next_multiple_of(of_keys.period_bytes());
-    let values = (keys + stages * of_keys.bytes()).next_multiple_of(of_values.period_bytes());
+    let values = (keys + stages * of_keys.bytes()).next_multiple_of(of_values.align());
     let in_keys = roles.values == ValuesIn::Keys;
-    let barriers = if in_keys { values } else { values + stages * of_values.bytes() };
-    let pairs = 1 + roles.slots() + TILE_INFOS;
+    let behind_values = if in_keys { values } else { values + stages * of_values.bytes() };
+    let value_rows =
+        behind_values.next_multiple_of(roles.transposed_copy().map_or(1, |copy| copy.rows.period_bytes()));
+    let row_slots = if roles.transposes { stages } else { 0 };
+    let barriers = match roles.transposed_copy() {
+        Some(copy) => value_rows + row_slots * copy.rows.bytes(),
+        None => behind_values,
+    };
+    let pairs = 1 + roles.slots() + TILE_INFOS + row_slots;
     // Of lanes that copy each arrives, once its copies have landed; of warps that write each.
     let writers = roles.producer_warps();
     let (fills, counted) = match roles.copies_rows() {
@@ -108,11 +125,15 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         true => of_ring(0, 0),
         false => pair(0, of_query.bytes()),
     };
-    // Warps that convert read what an item covers, too.
-    let readers = if roles.converts() { warps + writers } else { warps };
+    // Warps that convert or transpose read what an item covers, too.
+    let readers = match () {
+        () if roles.converts() => warps + writers,
+        () if roles.transposes => warps + TRANSPOSERS,
+        () => warps,
+    };
     let info_bytes = roles.tile_info_bytes();
-    let tile = |offset, slots, panels: Panels, barriers, turns| {
-        let (bytes, layout) = (panels.bytes(), Some(Layout::Panels(panels)));
+    let tile = |offset, slots, layout: Layout, barriers, turns| {
+        let (bytes, layout) = (layout.bytes(), Some(layout));
         // Where O's columns are cut into parts, all consumers have the same rows.
         let owner = if turns == Turns::Columns || roles.split > 1 { Owner::All } else { Owner::Copies };
         Place::Shared(Shared { offset, bytes, slots, stride: bytes, layout, owner, barriers, turns })
@@ -127,7 +148,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         barriers: pair(1 + roles.slots(), 0).map(|barriers| Barriers { empties: readers, ..barriers }),
         turns: Turns::Items,
     };
-    let [accumulators, of_scores, of_probabilities] = roles.consumer_holds();
+    let [accumulators, of_products, of_scores, of_probabilities] = roles.consumer_holds();
     let of_tile = |each| Place::Registers { each, slots: 1, turns: Turns::Columns };
     let of_item = |each| Place::Registers { each, slots: 1, turns: Turns::Items };
     let blocks = match roles.copies_rows() {
@@ -143,7 +164,7 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         false => Place::Registers { each: 2, slots: 2, turns: Turns::Columns },
     };
     let blocks_of_values = match roles.converts() {
-        true => of_tile(roles.converted_copy(of_values).rounds()),
+        true => of_tile(roles.converted_copy(roles.value_panels()).rounds()),
         false => NOWHERE,
     };
     let coming = |panels: Panels| match roles.asks_ahead() {
@@ -151,15 +172,23 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         false => NOWHERE,
     };
     let all = [
-        ("Q", tile(0, 1, of_query, of_queries, Turns::SeenItems)),
-        ("O tile", tile(output, 1, of_output, None, Turns::SeenItems)),
-        ("K", tile(keys, stages, of_keys, of_ring(1, of_keys.bytes()), Turns::Columns)),
+        ("Q", tile(0, 1, Layout::Panels(of_query), of_queries, Turns::SeenItems)),
+        ("O tile", tile(output, 1, Layout::Panels(of_output), None, Turns::SeenItems)),
+        ("K", tile(keys, stages, Layout::Panels(of_keys), of_ring(1, of_keys.bytes()), Turns::Columns)),
         (
             "V",
             match in_keys {
                 true => NOWHERE,
                 false => {
-                    tile(values, stages, of_values, of_ring(1 + stages, of_values.bytes()), Turns::Columns)
+                    let barriers = match roles.transposes {
+                        // Of warps that transpose.
+                        true => {
+                            let barriers = pair(1 + stages, 0);
+                            barriers.map(|barriers| Barriers { fills: TRANSPOSERS, ..barriers })
+                        }
+                        false => of_ring(1 + stages, of_values.bytes()),
+                    };
+                    tile(values, stages, of_values, barriers, Turns::Columns)
                 }
             },
         ),
@@ -179,8 +208,21 @@ pub fn buffers(roles: &Roles) -> (Vec<Buffer>, usize) {
         ("v", Place::Memory),
         ("o", Place::Memory),
         ("K coming", coming(of_keys)),
-        ("V coming", if in_keys { NOWHERE } else { coming(of_values) }),
+        ("V coming", if in_keys { NOWHERE } else { coming(roles.value_panels()) }),
         ("blocks of V", if roles.asks_ahead() && !in_keys { blocks_of_values } else { NOWHERE }),
+        ("products", of_tile(of_products)),
+        (
+            "V rows",
+            match roles.transposed_copy() {
+                Some(copy) => {
+                    let layout = Layout::Panels(copy.rows);
+                    let barriers = of_ring(1 + roles.slots() + TILE_INFOS, layout.bytes());
+                    let barriers = barriers.map(|barriers| Barriers { empties: TRANSPOSERS, ..barriers });
+                    tile(value_rows, stages, layout, barriers, Turns::Columns)
+                }
+                None => NOWHERE,
+            },
+        ),
     ];
     let buffers = all.map(|(name, place)| Buffer { name, place }).to_vec();
     (buffers, infos + TILE_INFOS * info_bytes)
@@ -207,6 +249,14 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         registers: Some(consumer_registers),
         body: family.consumer(),
     };
+    let transposer = roles.transposes.then(|| Role {
+        name: "transposer",
+        copies: 1,
+        warps: TRANSPOSERS,
+        warp_rows: 0,
+        registers: Some(producer_registers),
+        body: family.transposer(),
+    });
     Plan {
         products: roles.products,
         widens: roles.widens,
@@ -215,7 +265,7 @@ pub fn plan(roles: &Roles, form: Form) -> Plan {
         named: named(roles),
         planned: form.planned,
         set_up: set_up(roles, form),
-        roles: vec![producer, consumer],
+        roles: [producer, consumer].into_iter().chain(transposer).collect(),
     }
 }
 
@@ -347,8 +397,8 @@ impl Family<'_> {
         };
         let values = || match self.roles.copies_rows() {
             _ if self.in_keys() => Vec::new(),
-            true => by_rows(V_BEFORE, v, true),
-            false => by_boxes(V_BEFORE, v, self.form.paged.then_some(blocks(1))),
+            true => by_rows(self.copied_values(), v, true),
+            false => by_boxes(self.copied_values(), v, self.form.paged.then_some(blocks(1))),
         };
         let columns = Node::Columns {
             first: Some(nodes([keys(true), by_boxes(Q, q, None)])),
@@ -357,6 +407,46 @@ impl Family<'_> {
         };
         let seen = when(Condition::SeesColumns, vec![columns]);
         vec![Node::Items { next: Vec::new(), each: nodes([self.tell(), seen]), last: self.tell() }]
+    }
+
+    /// Where V is copied, a tile behind K.
+    fn copied_values(&self) -> View {
+        if self.roles.transposes { View::before(VALUE_ROWS) } else { V_BEFORE }
+    }
+
+    /// V by rows becomes V by columns, tile by tile. What is past the sequence's end becomes zero first.
+    fn transposer(&self) -> Vec<Node> {
+        let rows = View::now(VALUE_ROWS);
+        let by_rows = self.roles.copies_rows();
+        let tail = when(
+            Condition::EndsInTile,
+            nodes([
+                vec![compute(ClearRows, &[View::now(ITEM)], &[rows])],
+                step(Step::Meet(Meeting::Transposers)),
+            ]),
+        );
+        let tile = |clears: bool| {
+            nodes([
+                step(Step::AwaitFull(rows)),
+                only_if(clears, tail.clone()),
+                steps([
+                    Step::AwaitEmpty(V),
+                    Step::Transpose { to: V, from: rows },
+                    // Products read what was written, and what is copied over rows that were cleared comes after that.
+                    Step::FenceProxy,
+                    Step::MeetWarp,
+                    Step::Fill(V),
+                    Step::Release(rows),
+                ]),
+            ])
+        };
+        let columns = Node::Columns { first: Some(tile(!by_rows)), each: tile(false), last: Vec::new() };
+        let next = nodes([step(Step::AwaitFull(TOLD)), vec![compute(Read, &[TOLD], &registers([ITEM]))]]);
+        let each = nodes([
+            steps([Step::MeetWarp, Step::Release(TOLD)]),
+            when(Condition::SeesColumns, vec![columns]),
+        ]);
+        vec![Node::Items { next, each, last: Vec::new() }]
     }
 
     fn consumer(&self) -> Vec<Node> {
@@ -395,9 +485,10 @@ impl Family<'_> {
         self.roles.values == ValuesIn::Keys
     }
 
-    /// Waits for a slot that products then read.
+    /// Waits for a slot that products then read. Who converts or transposes what it writes there fences.
     fn await_tile(&self, of: View) -> Vec<Node> {
-        let by_lanes = self.roles.copies_rows() && !self.roles.converts();
+        let is_transposed = of.buffer == VALUES && self.roles.transposes;
+        let by_lanes = self.roles.copies_rows() && !self.roles.converts() && !is_transposed;
         nodes([step(Step::AwaitFull(of)), only_if(by_lanes, step(Step::FenceProxy))])
     }
 
@@ -442,7 +533,7 @@ impl Family<'_> {
             ],
             exponentials(self.roles.polynomial),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
-            only_if(!self.in_keys() && !by_rows, tail(V)),
+            only_if(!self.in_keys() && !by_rows && !self.roles.transposes, tail(V)),
             // Not earlier: until here they would only take registers.
             vec![compute(Clear, &[], &registers([ACCUMULATORS]))],
         ])
@@ -459,6 +550,8 @@ impl Family<'_> {
         nodes([
             self.conditions(),
             match turns && !self.in_keys() {
+                // One fence is for both.
+                true if self.roles.transposes => nodes([step(Step::AwaitFull(V_BEFORE)), self.await_tile(K)]),
                 true => nodes([step(Step::AwaitFull(K)), self.await_tile(V_BEFORE)]),
                 false => self.await_tile(K),
             },
@@ -486,6 +579,7 @@ impl Family<'_> {
             only_if(self.roles.overlap == Overlap::Pinned, vec![compute(Pin, &registers([SUMS]), &[])]),
             steps([Step::AwaitProducts(0), Step::Release(self.values_before())]),
             vec![compute(Round, &registers([SCORES]), &registers([PROBABILITIES]))],
+            self.add_products(),
             unless_kept(vec![compute(
                 Rescale,
                 &registers([GROWTH, ACCUMULATORS]),
@@ -509,10 +603,20 @@ impl Family<'_> {
         step(Step::Multiply { into: SCORES, a: Q, b: K, transposed: false, fresh: true })
     }
 
-    /// O += P V of the tile before.
+    /// O += P V of the tile before, or the product alone where products add up at two levels.
     fn output(&self) -> Vec<Node> {
         let (a, b) = (View::before(PROBABILITIES), self.values_before());
-        step(Step::Multiply { into: ACCUMULATORS, a, b, transposed: true, fresh: false })
+        let (into, fresh) = match self.roles.sums {
+            Sums::OneLevel => (ACCUMULATORS, false),
+            Sums::TwoLevels => (PRODUCTS, true),
+        };
+        step(Step::Multiply { into, a, b, transposed: true, fresh })
+    }
+
+    /// What is left of O += P V once the product is there.
+    fn add_products(&self) -> Vec<Node> {
+        let add = compute(AddProducts, &registers([PRODUCTS, ACCUMULATORS]), &registers([ACCUMULATORS]));
+        only_if(self.roles.sums == Sums::TwoLevels, vec![add])
     }
 
     /// O += P V of the leftmost tile.
@@ -523,6 +627,7 @@ impl Family<'_> {
             step(Step::FenceProducts),
             self.output(),
             steps([Step::AwaitProducts(0), Step::Release(self.values_before())]),
+            self.add_products(),
         ])
     }
 

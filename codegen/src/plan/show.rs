@@ -99,6 +99,7 @@ impl Plan {
                 Named::Meet(Meeting::Block) => ("all", "every thread"),
                 Named::Meet(Meeting::Consumers) => ("consumers", "the threads of all consumers"),
                 Named::Meet(Meeting::Alone) => ("alone", "the threads of one consumer"),
+                Named::Meet(Meeting::Transposers) => ("transposers", "the threads that transpose V"),
                 Named::Turn => ("turns", "who waits, and who had the turn before"),
             };
             let threads = barriers.first().map_or(0, |barrier| barrier.threads);
@@ -203,6 +204,7 @@ impl Plan {
                 let how = if self.widens { "widened" } else { "split" };
                 format!("copy {} <- {}{at}, {how}", view(to), self.name(*from))
             }
+            Step::Transpose { to, from } => format!("transpose {} <- {}", view(to), view(from)),
             Step::CommitCopies => "commit copies".to_owned(),
             Step::AwaitAllCopies => "await all copies".to_owned(),
             Step::AwaitCopies(groups) => format!("await copies, {groups} left"),
@@ -224,6 +226,7 @@ impl Plan {
             Step::Meet(Meeting::Block) => "meet all".to_owned(),
             Step::Meet(Meeting::Consumers) => "meet consumers".to_owned(),
             Step::Meet(Meeting::Alone) => "meet warpgroup".to_owned(),
+            Step::Meet(Meeting::Transposers) => "meet transposers".to_owned(),
             Step::MeetWarp => "meet warp".to_owned(),
             Step::Compute(Compute { what, reads, writes }) => match (reads.as_slice(), writes.as_slice()) {
                 (reads, []) => format!("{what} of {}", self.views(reads)),
@@ -238,6 +241,10 @@ impl Display for Layout {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Layout::Panels(panels) => panels.fmt(f),
+            Layout::Columns(panels) => write!(f, "transposed, {panels}"),
+            Layout::Groups(groups) => {
+                write!(f, "transposed, [{} groups of 16 keys][{}][16 B]", groups.groups(), groups.numbers)
+            }
             Layout::Rows(rows, swizzle) => {
                 write!(f, "[{rows} rows][{} B], swizzled", swizzle.row_bytes)?;
                 match swizzle.span() {
@@ -294,6 +301,7 @@ impl Display for Function {
             Function::AddToSums => "adding up",
             Function::Pin => "pin",
             Function::Round => "rounding",
+            Function::AddProducts => "adding up",
             Function::Rescale => "rescaling",
             Function::Clear => "zero",
             Function::ClearRows => "zero past the end",

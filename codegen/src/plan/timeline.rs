@@ -329,6 +329,10 @@ impl<'p> Machine<'p> {
                 let issued = all / actor.role.warps * actor.role.warps.div_ceil(SCHEDULERS);
                 actor.clock = self.copy(*to, iteration, at).max(at + COPY_LATENCY + issued);
             }
+            Step::Transpose { to, .. } => {
+                let all = self.plan.shared(to.buffer).bytes / (64 * 32) * TRANSPOSING;
+                actor.clock = at + all / actor.role.warps * actor.role.warps.div_ceil(SCHEDULERS);
+            }
             Step::CommitCopies => {
                 let open = std::mem::take(&mut actor.open);
                 let there = open.into_iter().map(|to| self.copy(to, iteration, at)).max();
@@ -383,7 +387,7 @@ impl<'p> Machine<'p> {
         };
         let elements = self.plan.registers(into) * 32 * actor.role.warps;
         let from = self.tensor_cores.max(actor.clock);
-        let to = from + elements * depth * self.plan.products.halves() / each_cycle;
+        let to = from + self.plan.products.in_halves(elements * depth) / each_cycle;
         self.tensor_cores = to;
         let work = if into == SCORES { Activity::Scores(actor.copy) } else { Activity::Output(actor.copy) };
         let tile = iteration - b.ago;
@@ -413,13 +417,15 @@ impl<'p> Machine<'p> {
                 (Activity::Softmax, special.max(scores * (16 * BESIDE + each) / 16))
             }
             Function::Round => match self.plan.products {
-                Products::Halves => (Activity::Round, scores / 2),
+                // One for two scores: of 8 bits the second merges with the first.
+                Products::Halves | Products::Bytes => (Activity::Round, scores / 2),
                 products => (Activity::Round, scores * narrowing(products)),
             },
             Function::Convert => {
                 let all: usize = writes.iter().map(|view| self.conversion(*view)).sum();
                 (Activity::Convert, all / (32 * actor.role.warps))
             }
+            Function::AddProducts => (Activity::Rescale, self.plan.registers(super::attention::ACCUMULATORS)),
             Function::Rescale => (Activity::Rescale, self.plan.registers(super::attention::ACCUMULATORS)),
             _ => return,
         };
@@ -579,10 +585,13 @@ const COMING_TO: [BufferId; 2] = [KEYS, VALUES];
 /// Instructions that widen a number of 8 bits: conversions, and its part of a load and a store.
 const WIDENING: usize = 3;
 
+/// Instructions of a warp that transpose 64 bytes a lane: loads and stores, two permutations a word and some addresses.
+const TRANSPOSING: usize = 16 + 4 + 32 + 12;
+
 /// Instructions that make a factor of a number of f32: conversions, and its part of a load and a store.
 fn narrowing(products: Products) -> usize {
     match products {
-        Products::Halves => 0,
+        Products::Halves | Products::Bytes => 0,
         Products::F32(F32Products::Tf32) => 2,
         Products::F32(F32Products::Bf16x3) => 4,
     }
@@ -653,13 +662,11 @@ mod tests {
         let warps = schedule.warps / copies;
         let elements = schedule.rows_per_warp() * warps * schedule.cols;
         let each = elements / (32 * warps) * warps.div_ceil(4);
-        let terms = schedule.products.halves();
-        let products =
-            [schedule.head_dim.qk, schedule.output_columns()].map(|depth| elements * depth * terms / rate);
-        let round = if schedule.products == Products::Halves {
-            each / 2
-        } else {
-            each * narrowing(schedule.products)
+        let products = [schedule.head_dim.qk, schedule.output_columns()]
+            .map(|depth| schedule.products.in_halves(elements * depth) / rate);
+        let round = match schedule.products {
+            Products::F32(_) => each * narrowing(schedule.products),
+            _ => each / 2,
         };
         [products.iter().sum(), each * 9, round]
     }

@@ -159,12 +159,13 @@ impl DType {
     }
 
     /// Whether there are kernels for queries of this type over keys and values of `kv`: the same, of 16 bits or of 32; or of 8 bits,
-    /// which are widened to the queries' 16.
+    /// which are widened to 16-bit queries' type. Queries of 8 bits are multiplied with either type of them.
     pub fn multiplies(self, kv: DType) -> bool {
         match self {
             DType::F16 | DType::Bf16 => kv == self || kv.is_eight_bits(),
             DType::F32 => kv == self,
-            _ => false,
+            DType::E4m3 | DType::E5m2 => kv.is_eight_bits(),
+            DType::I32 => false,
         }
     }
 }
@@ -203,11 +204,14 @@ impl Program {
     }
 
     /// The types that the output can have where query, keys and values are of `input`, the usual one first: what its
-    /// author fixed; that of the inputs alone, where it is written with theirs; or any, that of the inputs first.
+    /// author fixed; that of the inputs alone, where it is written with theirs; or any, that of the inputs first, or f16 where that has 8
+    /// bits.
     pub fn output_types(&self, input: DType) -> Vec<DType> {
         match self.output_element() {
             Generic::Fixed(fixed) => vec![*fixed],
             open if open == self.input_element() => vec![input],
+            // No kernel stores 8 bits.
+            Generic::Open(_) if input.is_eight_bits() => vec![DType::F16, DType::Bf16, DType::F32],
             Generic::Open(_) => {
                 let others =
                     [DType::F32, DType::F16, DType::Bf16].into_iter().filter(|other| *other != input);
@@ -224,7 +228,8 @@ impl Program {
     /// The types that keys and values can have where the query is of `input`, as far as there are kernels, the usual one first: what
     /// their author fixed; that of the query alone, where they are written with its; or that and those of eight bits.
     pub fn kv_types(&self, input: DType) -> Vec<DType> {
-        let open = || [input].into_iter().chain(EIGHT_BITS).filter(|kv| input.multiplies(*kv));
+        let others = || EIGHT_BITS.into_iter().filter(|other| *other != input);
+        let open = || [input].into_iter().chain(others()).filter(|kv| input.multiplies(*kv));
         match self.kv_element() {
             Generic::Fixed(fixed) => vec![*fixed],
             element if element == self.input_element() => vec![input],

@@ -9,9 +9,11 @@
 mod ring;
 mod roles;
 
-pub use crate::tuning::{F32Products, Family, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
+pub use crate::tuning::{F32Products, Family, OutputIn, Overlap, PassTurn, QueryIn, Sums, Tuning};
 pub use ring::Ring;
-pub use roles::{Copies, KvBox, REGISTERS, Roles, TILE_INFOS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS};
+pub use roles::{
+    Copies, KvBox, REGISTERS, Roles, TILE_INFOS, TRANSPOSERS, WARPGROUP, WARPGROUP_ROWS, WARPGROUP_WARPS,
+};
 
 use crate::layout::swizzle::Swizzle;
 use crate::spec::{Arch, HeadDim, ShapeClass};
@@ -62,6 +64,8 @@ pub enum Products {
     /// Elements of 16 bits, as they are.
     #[default]
     Halves,
+    /// Elements of 8 bits, as they are; probabilities are e4m3 then, whatever V is.
+    Bytes,
     /// f32, made into factors where it lies ([`crate::layout::converted`]), or on its way there ([`crate::layout::converted_copy`]).
     F32(F32Products),
 }
@@ -70,9 +74,15 @@ impl Products {
     /// Bytes of an element of Q, K and V.
     pub fn element_bytes(self) -> usize {
         match self {
+            Products::Bytes => 1,
             Products::Halves => 2,
             Products::F32(_) => 4,
         }
+    }
+
+    /// Whether factors are split or rounded on their way: those of f32.
+    pub fn are_of_f32(self) -> bool {
+        matches!(self, Products::F32(_))
     }
 
     /// Products of tensor cores for one: pairs of a part of the first factor and one of the second, small ones first.
@@ -83,11 +93,20 @@ impl Products {
         }
     }
 
-    /// Products of 16 bits that take tensor cores as long.
-    pub fn halves(self) -> usize {
+    /// How many multiply-adds of 16 bits take tensor cores as long as so many.
+    pub fn in_halves(self, multiply_adds: usize) -> usize {
         match self {
-            Products::F32(F32Products::Tf32) => 2,
-            products => products.terms().len(),
+            Products::Bytes => multiply_adds / 2,
+            Products::F32(F32Products::Tf32) => 2 * multiply_adds,
+            products => products.terms().len() * multiply_adds,
+        }
+    }
+
+    /// Registers of a thread for so many of a warp's probabilities, as factors.
+    pub fn factor_registers(self, probabilities: usize) -> usize {
+        match self {
+            Products::Bytes => probabilities / 4,
+            products => probabilities / 2 * products.parts(),
         }
     }
 
@@ -149,6 +168,9 @@ pub enum Rescale {
 impl Rescale {
     /// What the tables have.
     pub const GROWN: Rescale = Rescale::Grown { threshold: 8.0 };
+
+    /// The same, of probabilities that e4m3 is to hold: the largest is 2^8 when it is a row's greatest, and 448 is the most that there is.
+    pub const GROWN_OF_BYTES: Rescale = Rescale::Grown { threshold: 0.8 };
 }
 
 impl Sizes {
@@ -279,10 +301,10 @@ impl Schedule {
             stages: Some(stages),
             blocks_per_sm: Some(blocks_per_sm),
             f32_products: match self.products {
-                Products::Halves => None,
+                Products::Halves | Products::Bytes => None,
                 Products::F32(products) => Some(products),
             },
-            family: (self.products != Products::Halves).then(|| self.family()),
+            family: self.products.are_of_f32().then(|| self.family()),
             ..Tuning::default()
         };
         match self {
@@ -294,6 +316,7 @@ impl Schedule {
                 polynomial: Some(roles.polynomial),
                 overlap: Some(roles.overlap),
                 pass: Some(roles.pass),
+                sums: (roles.products == Products::Bytes).then_some(roles.sums),
                 ..sizes
             },
         }
@@ -330,6 +353,9 @@ impl fmt::Display for Schedule {
         writeln!(f, "  tile        {} rows x {} columns", self.rows, self.cols)?;
         if let Products::F32(products) = self.products {
             writeln!(f, "  products    of f32, by {products}")?;
+        }
+        if self.products == Products::Bytes {
+            writeln!(f, "  products    of 8 bits; probabilities are e4m3, of which the largest is 2^8")?;
         }
         if self.widens {
             writeln!(f, "  K and V     of 8 bits, widened to 16")?;

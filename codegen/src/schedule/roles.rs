@@ -6,11 +6,14 @@
 //!
 //! Every tile is cut into panels of a span of the head dimension, swizzled within eight rows, as bulk copies write it and `wgmma` reads it ([`crate::layout::panel`]).
 
-use super::{OutputIn, Overlap, PassTurn, Products, Rescale, Sizes, ValuesIn};
+use super::{OutputIn, Overlap, PassTurn, Products, Rescale, Sizes, Sums, ValuesIn};
 use crate::layout::converted_copy::{Conversion, ConvertedCopy, WORDS};
 use crate::layout::copy_box::CopyBox;
+use crate::layout::key_groups::KeyGroups;
 use crate::layout::panel::{Order, Panels};
-use crate::layout::swizzle::{CHUNK, Swizzle};
+use crate::layout::swizzle::{CHUNK, Swizzle, widest_span};
+use crate::layout::transposed_copy::TransposedCopy;
+use crate::plan::Layout;
 use crate::program::ParamKind;
 use std::fmt;
 use std::ops::Deref;
@@ -23,6 +26,8 @@ pub const WARPGROUP: usize = 32 * WARPGROUP_WARPS;
 pub const WARPGROUP_ROWS: usize = 64;
 /// Places where the producer tells consumers of a row tile: it is one ahead.
 pub const TILE_INFOS: usize = 2;
+/// Warps of the producer's warpgroup that transpose V, the last of it.
+pub const TRANSPOSERS: usize = 2;
 /// Registers of a multiprocessor.
 pub const REGISTERS: usize = 64 * 1024;
 
@@ -41,6 +46,10 @@ pub struct Roles {
     pub pass: PassTurn,
     /// How K and V come.
     pub kv_box: KvBox,
+    /// How O += P V adds up.
+    pub sums: Sums,
+    /// Whether V, of 8 bits, is transposed in shared memory, by a role of its own: `wgmma` reads factors of 8 bits along their depth alone.
+    pub transposes: bool,
 }
 
 /// How K and V come: what one bulk copy of them moves, or that there is none.
@@ -97,7 +106,7 @@ impl Roles {
 
     /// Whether the producer makes factors of all that it copies, Q too: its inputs are f32.
     pub fn splits(&self) -> bool {
-        self.products != Products::Halves
+        self.products.are_of_f32()
     }
 
     /// Whether the producer makes factors of the K and V that it copies: they are f32, or of 8 bits.
@@ -122,6 +131,10 @@ impl Roles {
             (_, _) if self.splits() => (96, 200),
             (1, 1) if self.widens => (168, 256),
             (1, _) if self.widens => (80, 176),
+            // Beside the warp that copies two transpose, with a word of each of sixteen keys.
+            (1, 2) if self.transposes => (56, 200),
+            (2, _) if self.transposes && self.consumer_holds().iter().sum::<usize>() > 192 => (48, 232),
+            (2, _) if self.transposes => (64, 224),
             // A row's chunks, one of each panel, are on their way together.
             (_, _) if self.widens => match self.panels_of_row() {
                 0..5 if self.consumer_holds().iter().sum::<usize>() > 160 => (72, 216),
@@ -163,6 +176,30 @@ impl Roles {
         self.widens && of(self.key_panels()) + of_values + 2 <= self.chunks_on_their_way()
     }
 
+    /// The first of a block's warps that transpose.
+    pub fn first_transposer(&self) -> usize {
+        self.warps + WARPGROUP_WARPS - TRANSPOSERS
+    }
+
+    /// How a tile of V is transposed.
+    pub fn transposed_copy(&self) -> Option<TransposedCopy> {
+        let span = widest_span(self.cols);
+        let tile = Panels { rows: self.head_dim.v, span, count: self.cols / span, order: Order::ByPanel };
+        let (rows, warps) = (self.value_panels(), TRANSPOSERS);
+        self.transposes.then_some(TransposedCopy { rows, tile, warps })
+    }
+
+    /// How the V that products read lies in shared memory.
+    pub fn value_layout(&self) -> Layout {
+        match self.transposed_copy() {
+            Some(copy) => Layout::Columns(copy.tile),
+            None if self.copies_groups() => {
+                Layout::Groups(KeyGroups { keys: self.cols, numbers: self.head_dim.v })
+            }
+            None => Layout::Panels(self.value_panels()),
+        }
+    }
+
     /// Bytes of K and V that a producer which converts has asked for at once.
     pub fn bytes_on_their_way(&self) -> usize {
         let each = |panels| {
@@ -188,40 +225,55 @@ impl Roles {
         if self.converts() { 80 } else { 64 }
     }
 
-    /// Registers of a consumer thread for (O, scores, probabilities): f32 twice, then 16 bits in pairs, in each part of a factor.
-    pub fn consumer_holds(&self) -> [usize; 3] {
+    /// Registers of a consumer thread for (O, the products of a tile, scores, probabilities): f32 thrice, then factors. Products of a tile
+    /// have registers of their own where they add up at two levels.
+    pub fn consumer_holds(&self) -> [usize; 4] {
         let of = |columns: usize| WARPGROUP_ROWS * columns / WARPGROUP;
-        [of(self.output_columns()), of(self.cols), of(self.cols) / 2 * self.products.parts()]
+        let (output, scores) = (of(self.output_columns()), of(self.cols));
+        let products = if self.sums == Sums::TwoLevels { output } else { 0 };
+        [output, products, scores, self.products.factor_registers(scores)]
     }
 
     /// The Q tile in shared memory.
     pub fn query_panels(&self) -> Panels {
-        panels(self.rows, self.qk_row(), self.row_span(self.head_dim.qk), Order::ByPanel)
+        panels(self.rows, self.qk_row(), self.query_span(), Order::ByPanel)
     }
 
     /// The O tile in shared memory.
     pub fn output_panels(&self) -> Panels {
-        panels(self.rows, self.o_row(), self.row_span(self.head_dim.v), Order::ByPanel)
+        panels(self.rows, self.o_row(), self.output_span(), Order::ByPanel)
     }
 
-    /// The span of a tile of rows. Where O goes over Q both have the narrower: so each consumer's rows of O lie over its own of
+    /// The span of a tile of Q. Where O goes over Q both have the narrower: so each consumer's rows of O lie over its own of
     /// Q, while another still multiplies its.
-    fn row_span(&self, columns: usize) -> usize {
+    fn query_span(&self) -> usize {
         match self.output {
-            OutputIn::Own => span(columns),
+            OutputIn::Own => self.factor_span(self.head_dim.qk),
+            OutputIn::OverQuery => self.narrower_span(),
+        }
+    }
+
+    fn output_span(&self) -> usize {
+        match self.output {
+            OutputIn::Own => span(self.head_dim.v),
             OutputIn::OverQuery => self.narrower_span(),
         }
     }
 
     fn narrower_span(&self) -> usize {
-        span(self.head_dim.qk).min(span(self.head_dim.v))
+        self.factor_span(self.head_dim.qk).min(span(self.head_dim.v))
+    }
+
+    /// The span of so many elements, of 8 bits or of 16: one part of them, of f32.
+    fn factor_span(&self, columns: usize) -> usize {
+        if self.products == Products::Bytes { widest_span(columns) } else { span(columns) }
     }
 
     /// A K tile in shared memory, as its boxes come. Where V is in it, V is whole panels too: `wgmma` reads no part of one over
     /// its rows.
     pub fn key_panels(&self) -> Panels {
         let span = match self.values {
-            ValuesIn::Own => span(self.head_dim.qk),
+            ValuesIn::Own => self.factor_span(self.head_dim.qk),
             ValuesIn::Keys => self.narrower_span(),
         };
         panels(self.cols, self.qk_row(), span, self.column_order())
@@ -229,7 +281,7 @@ impl Roles {
 
     /// A V tile in shared memory, as its boxes come.
     pub fn value_panels(&self) -> Panels {
-        panels(self.cols, self.v_row(), span(self.head_dim.v), self.column_order())
+        panels(self.cols, self.v_row(), self.factor_span(self.head_dim.v), self.column_order())
     }
 
     fn column_order(&self) -> Order {
@@ -237,6 +289,11 @@ impl Roles {
             KvBox::Panel | KvBox::Rows => Order::ByPanel,
             KvBox::Run { .. } => Order::ByGroup,
         }
+    }
+
+    /// Whether V is copied as a cache holds it that has it transposed, by groups of keys.
+    pub fn copies_groups(&self) -> bool {
+        self.products == Products::Bytes && !self.transposes
     }
 
     /// Whether lanes copy K and V row by row, without bulk copies.
@@ -303,12 +360,18 @@ impl fmt::Display for Roles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (producer, consumer) = self.registers();
         let consumers = self.consumers();
-        let by = match (self.splits(), self.widens) {
-            (true, _) => format!("{WARPGROUP_WARPS} warps copy and split"),
-            (_, true) => format!("{WARPGROUP_WARPS} warps copy and widen"),
-            _ => format!("1 warp of {WARPGROUP_WARPS} copies"),
+        let by = match () {
+            () if self.splits() => format!("{WARPGROUP_WARPS} warps copy and split"),
+            () if self.widens => format!("{WARPGROUP_WARPS} warps copy and widen"),
+            () => format!("1 warp of {WARPGROUP_WARPS} copies"),
         };
         writeln!(f, "  roles       1 producer warpgroup, {producer} registers a thread: {by}")?;
+        if self.transposes {
+            writeln!(
+                f,
+                "              {TRANSPOSERS} more transpose: V by rows becomes V by columns, in shared memory"
+            )?;
+        }
         let plural = if consumers == 1 { "" } else { "s" };
         let of = match self.split {
             1 => format!("{WARPGROUP_ROWS} rows each"),
@@ -318,13 +381,20 @@ impl fmt::Display for Roles {
             f,
             "              {consumers} consumer warpgroup{plural}, {consumer} registers a thread: {of}"
         )?;
-        let [output, scores, probabilities] = self.consumer_holds();
-        let held = output + scores + probabilities;
+        let [output, products, scores, probabilities] = self.consumer_holds();
+        let held = output + products + scores + probabilities;
+        let of_tile = if products > 0 { format!(" + products of a tile {products}") } else { String::new() };
         writeln!(
             f,
-            "  a consumer  holds O {output} + scores {scores} + probabilities {probabilities} = {held} registers, beside \
+            "  a consumer  holds O {output}{of_tile} + scores {scores} + probabilities {probabilities} = {held} registers, beside \
              addresses and limits"
         )?;
+        if self.sums == Sums::TwoLevels {
+            writeln!(
+                f,
+                "  sums        of a tile on tensor cores, which keep 13 bits behind the point; of tiles in f32: {output} additions a thread"
+            )?;
+        }
         match self.take_turns() {
             false => writeln!(f, "  turns       none")?,
             true => writeln!(

@@ -11,6 +11,7 @@ mod rotate;
 mod row;
 mod scatter;
 mod survey;
+mod transposed;
 
 use core::arch::nvptx::{
     _block_dim_x, _block_dim_y, _block_idx_x, _block_idx_y, _block_idx_z, _grid_dim_x, _thread_idx_x,

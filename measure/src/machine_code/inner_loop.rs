@@ -13,7 +13,7 @@
 //! Products of a warpgroup go on beside the exponentials that stand before the wait for them. How many of a loop's stand
 //! behind its last wait ([`InnerLoop::late_exponentials`]) is where the assembler has put them, whatever the source says.
 
-use super::{Instruction, Listing, Unit, products, shared_passes, unit};
+use super::{Instruction, Listing, Unit, products, shared_passes, tensor_work, unit};
 use flashpage_codegen::schedule::ScoreProducts;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,6 +42,8 @@ pub struct InnerLoop {
     pub shared_passes: f64,
     /// Multiply-adds of a thread in one turn.
     pub multiply_adds: f64,
+    /// The same in multiply-adds of 16 bits that take tensor cores as long.
+    pub tensor_work: f64,
     /// Whether the products are of a warpgroup (`wgmma`), which its warps do not wait for at once.
     pub is_warpgroup: bool,
     /// Whether it masks: it has a selection for most scores that a thread computes.
@@ -155,6 +157,7 @@ fn read(listing: &Listing, first: usize, last: usize, of_score: ScoreProducts) -
         executed: by_unit,
         shared_passes: executed().map(shared_passes).sum(),
         multiply_adds,
+        tensor_work: code.iter().map(tensor_work).sum(),
         is_warpgroup: code.iter().any(|i| i.base().ends_with("GMMA")),
         is_boundary: mix.get("FSEL").is_some_and(|n| *n as f64 > computed / 2.0),
         late_exponentials: late_exponentials(code),

@@ -4,7 +4,7 @@ mod inner_loop;
 mod unit;
 
 pub use inner_loop::{InnerLoop, inner_loops};
-pub use unit::{Unit, products, shared_passes, unit};
+pub use unit::{Unit, products, shared_passes, tensor_work, unit};
 
 use std::collections::BTreeMap;
 

@@ -66,6 +66,12 @@ pub fn products(instruction: &Instruction) -> f64 {
     }
 }
 
+/// The same in multiply-adds of 16 bits that take tensor cores as long: half as many, of elements of 8 bits.
+pub fn tensor_work(instruction: &Instruction) -> f64 {
+    let share = if matches!(instruction.base(), "QGMMA" | "QMMA" | "IGMMA" | "IMMA") { 0.5 } else { 1.0 };
+    share * products(instruction)
+}
+
 /// Passes of 128 bytes over the banks of shared memory that a warp's execution takes at the least, from the width in
 /// the instruction's name. What a warpgroup product reads of shared memory is told by its operands: a descriptor for
 /// B alone, or two of them.
@@ -112,6 +118,16 @@ pub fn shared_passes(instruction: &Instruction) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_of_8_bits_take_half_as_long() {
+        for (opcode, share) in [("QGMMA.64x128x32.F32.E4M3.E4M3", 0.5), ("HGMMA.64x128x16.F32", 1.0)] {
+            let listing =
+                crate::machine_code::Listing::read(&format!("/*0000*/ {opcode} R24, gdesc[UR8], R24 ;"));
+            let instruction = &listing.instructions[0];
+            assert_eq!(tensor_work(instruction), share * products(instruction), "{opcode}");
+        }
+    }
 
     fn parse(text: &str) -> Instruction {
         super::super::instruction(&format!("/*0000*/ {text} ;")).unwrap()

@@ -94,6 +94,30 @@ impl Builder {
         self.emit(Opcode::Cp, &mods, vec![to, address(from, offset as i64)]);
     }
 
+    /// `cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes[.L2::cache_hint]`: so many bytes, a multiple of 16, between
+    /// addresses that are multiples of 16.
+    pub fn bulk_load(
+        &mut self,
+        to: &Reg,
+        from: &Reg,
+        bytes: impl Into<Operand>,
+        (barrier, offset): (&Reg, usize),
+        policy: Option<&Reg>,
+    ) {
+        let mut mods = vec![
+            word(Word::Async),
+            word(Word::Bulk),
+            space(Space::SharedCluster),
+            space(Space::Global),
+            word(Word::MbarrierCompleteTxBytes),
+        ];
+        mods.extend(policy.map(|_| word(Word::L2CacheHint)));
+        let mut operands =
+            vec![address(to, 0), address(from, 0), bytes.into(), address(barrier, offset as i64)];
+        operands.extend(policy.map(Operand::from));
+        self.emit(Opcode::Cp, &mods, operands);
+    }
+
     /// `cp.async.bulk.commit_group`
     pub fn bulk_commit_group(&mut self) {
         self.emit(Opcode::Cp, &[word(Word::Async), word(Word::Bulk), word(Word::CommitGroup)], vec![]);

@@ -408,6 +408,19 @@ impl Builder {
         self.op(Opcode::Cvt, &mods, Type::B32, d, vec![high.into(), low.into()])
     }
 
+    /// Four numbers as e4m3, the first in the lowest byte: `cvt.rn.satfinite.e4m3x2.f32` twice. What is above 448 becomes it.
+    pub fn pack_e4m3(&mut self, d: impl Destination, numbers: [&Reg; 4]) -> Reg {
+        let mods = [word(Word::Rn), word(Word::Satfinite), ty(Type::E4m3x2), ty(Type::F32)];
+        let [low, high] = [&numbers[..2], &numbers[2..]]
+            .map(|pair| self.op(Opcode::Cvt, &mods, Type::B16, "h", vec![pair[1].into(), pair[0].into()]));
+        self.op(Opcode::Mov, &[ty(Type::B32)], Type::B32, d, vec![vector(&[&low, &high])])
+    }
+
+    /// `prmt.b32 d, a, b, selector`: four of the eight bytes of `a` and `b`.
+    pub fn prmt(&mut self, d: impl Destination, a: &Reg, b: &Reg, selector: impl Into<Operand>) -> Reg {
+        self.op(Opcode::Prmt, &[ty(Type::B32)], Type::B32, d, vec![a.into(), b.into(), selector.into()])
+    }
+
     /// `fma.rn.f32`
     pub fn fma(
         &mut self,

@@ -46,24 +46,27 @@ impl Builder {
         self.emit(Opcode::Mma, &mods, operands);
     }
 
-    /// `wgmma.mma_async.sync.aligned.m64nNk16.f32.T.T`: `d += a b`, or `d = a b` where `add` is false. `a` is a descriptor or
-    /// four registers; a factor in shared memory is read transposed where its depth runs over rows of memory.
-    pub fn wgmma_m64k16(
+    /// `wgmma.mma_async.sync.aligned.m64nNkK.f32.T.T`: `d += a b`, or `d = a b` where `add` is false. `a` is a descriptor or
+    /// four registers, `b` a descriptor, transposed or not. K is 16 of f16 and bf16, and 32 of the floats of 8 bits, of which each factor has
+    /// a type of its own and neither is transposed.
+    pub fn wgmma_m64(
         &mut self,
-        (n, element): (usize, Type),
+        (n, [of_a, of_b]): (usize, [Type; 2]),
         d: &[&Reg],
         a: WgmmaFactor<'_>,
         (b, b_transposed): (&Reg, bool),
         add: &Reg,
     ) {
+        let is_of_bytes = matches!(of_b, Type::E4m3 | Type::E5m2);
+        debug_assert!(!(is_of_bytes && b_transposed), "factors of 8 bits are not transposed");
         let mods = [
             word(Word::MmaAsync),
             word(Word::Sync),
             word(Word::Aligned),
-            Mod::Shape { m: 64, n: n as u16, k: 16 },
+            Mod::Shape { m: 64, n: n as u16, k: if is_of_bytes { 32 } else { 16 } },
             ty(Type::F32),
-            ty(element),
-            ty(element),
+            ty(of_a),
+            ty(of_b),
         ];
         let first: Operand = match a {
             WgmmaFactor::Shared(descriptor) => descriptor.into(),
@@ -71,8 +74,10 @@ impl Builder {
         };
         // Both factors as they are, not negated.
         let mut operands = vec![vector(d), first, b.into(), add.into(), 1.into(), 1.into()];
-        operands.extend(matches!(a, WgmmaFactor::Shared(_)).then(|| Operand::from(0)));
-        operands.push(i32::from(b_transposed).into());
+        if !is_of_bytes {
+            operands.extend(matches!(a, WgmmaFactor::Shared(_)).then(|| Operand::from(0)));
+            operands.push(i32::from(b_transposed).into());
+        }
         self.emit(Opcode::Wgmma, &mods, operands);
     }
 

@@ -1,5 +1,6 @@
 //! What a paged cache can refuse or fail at. Either way every sequence is as it was.
 
+use super::StoredValues;
 use crate::args::ArgsError;
 use crate::device::DeviceError;
 use crate::device_kernels::MoveError;
@@ -40,6 +41,24 @@ pub enum PagedCacheError {
         qk = .0.qk
     )]
     WiderThanKeys(HeadDim),
+    /// Keys that lie as values alone may.
+    #[error(
+        "`layout` is of keys, which lie by rows: Nhd or Hnd; say `value_layout: ValueLayout::Transposed` for values"
+    )]
+    TransposedKeys,
+    /// Values that cannot lie transposed.
+    #[error(
+        "values of {dtype} in blocks of {block_size}, `{values:?}`, do not lie transposed: that is for e4m3 and e5m2, blocks of a multiple of \
+         16 tokens, and `StoredValues::Own`"
+    )]
+    TransposedValues {
+        /// What is stored.
+        dtype: DType,
+        /// Tokens of a block.
+        block_size: usize,
+        /// Where values are.
+        values: StoredValues,
+    },
     /// Values of a cache that has them in its keys.
     #[error(
         "this cache has its values in its keys (`StoredValues::InKeys`), the first {v} numbers of each: {instead}"

@@ -14,8 +14,9 @@ use flashpage_cache::{
     SharedPrefix,
 };
 use flashpage_codegen::HeadDim;
+use flashpage_codegen::layout::transposed_copy::KEYS_OF_CHUNK;
 use flashpage_codegen::program::DType;
-use flashpage_codegen::spec::takes_block_size;
+use flashpage_codegen::spec::{ValueLayout, takes_block_size};
 use std::collections::HashMap;
 
 /// Where a [`PagedCache`] has its values.
@@ -51,6 +52,9 @@ pub struct CacheOptions {
     pub values: StoredValues,
     /// How tokens and heads of a block lie.
     pub layout: PoolLayout,
+    /// How values lie in blocks of their own: as keys do, or transposed, in a cache of 8 bits whose blocks are multiples of 16 tokens. So queries of
+    /// 8 bits read them.
+    pub value_layout: ValueLayout,
     /// Blocks in page-locked host memory, for what is swapped out or evicted. 0: no swap.
     pub host_blocks: usize,
     /// Which idle prefixes are evicted first.
@@ -69,6 +73,7 @@ impl Default for CacheOptions {
             head_dim: 64.into(),
             values: StoredValues::Own,
             layout: PoolLayout::Nhd,
+            value_layout: ValueLayout::Rows,
             host_blocks: 0,
             eviction: Eviction::default(),
         }
@@ -80,7 +85,16 @@ impl CacheOptions {
     pub fn pool_shapes(&self) -> (PoolShape, Option<PoolShape>) {
         let CacheOptions { blocks, block_size, num_kv_heads, head_dim, layout, .. } = *self;
         let shape = |head_dim| PoolShape { blocks, block_size, kv_heads: num_kv_heads, head_dim, layout };
-        (shape(head_dim.qk), (self.values == StoredValues::Own).then(|| shape(head_dim.v)))
+        let of_values = PoolShape { layout: self.layout_of_values(), ..shape(head_dim.v) };
+        (shape(head_dim.qk), (self.values == StoredValues::Own).then_some(of_values))
+    }
+
+    /// How the blocks of values are laid out.
+    pub fn layout_of_values(&self) -> PoolLayout {
+        match self.value_layout {
+            ValueLayout::Rows => self.layout,
+            ValueLayout::Transposed => PoolLayout::Transposed,
+        }
     }
 }
 
@@ -142,6 +156,14 @@ impl PagedCache {
         }
         if dtype == DType::I32 {
             return Err(PagedCacheError::DType(dtype));
+        }
+        if options.layout == PoolLayout::Transposed {
+            return Err(PagedCacheError::TransposedKeys);
+        }
+        let may_be_transposed =
+            dtype.is_eight_bits() && block_size.is_multiple_of(KEYS_OF_CHUNK) && values == StoredValues::Own;
+        if options.value_layout == ValueLayout::Transposed && !may_be_transposed {
+            return Err(PagedCacheError::TransposedValues { dtype, block_size, values });
         }
         if layers == 0 || num_kv_heads == 0 || head_dim.qk == 0 || head_dim.v == 0 {
             return Err(PagedCacheError::Empty { layers, num_kv_heads, head_dim });

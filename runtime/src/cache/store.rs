@@ -33,6 +33,8 @@ pub(super) struct Store {
     pub device: Device,
     pub layers: Vec<Layer>,
     pub layout: PoolLayout,
+    /// Of values in blocks of their own.
+    pub layout_of_values: PoolLayout,
     /// Pools of one size: all of them, or those of keys and those of values.
     pools: Vec<PoolTable>,
     host: Option<Host>,
@@ -85,7 +87,7 @@ impl Store {
             made.push(Layer { keys, values, scales: KvScales { key: 1.0, value: 1.0 } });
         }
         let tables: Vec<Vec<&Tensor>> = match of_values {
-            Some(shape) if shape != of_keys => vec![
+            Some(shape) if shape.head_dim != of_keys.head_dim => vec![
                 made.iter().map(|layer| &layer.keys).collect(),
                 made.iter().filter_map(|layer| layer.values.as_ref()).collect(),
             ],
@@ -102,7 +104,8 @@ impl Store {
                 staging: Vec::new(),
             }),
         };
-        Ok(Store { device: device.clone(), layers: made, layout, pools, host })
+        let layout_of_values = options.layout_of_values();
+        Ok(Store { device: device.clone(), layers: made, layout, layout_of_values, pools, host })
     }
 
     pub fn keys(&self, layer: usize) -> Pool<'_> {
@@ -110,7 +113,8 @@ impl Store {
     }
 
     pub fn values(&self, layer: usize) -> Option<Pool<'_>> {
-        self.layers[layer].values.as_ref().map(|tensor| Pool { tensor, layout: self.layout })
+        let layout = self.layout_of_values;
+        self.layers[layer].values.as_ref().map(|tensor| Pool { tensor, layout })
     }
 
     /// Bytes of a block over all layers, in all pools.

@@ -1,12 +1,16 @@
 //! New keys and values into the pools.
 
-use super::arguments::{DeviceArray, MOST, Params, limited, pool, scale, shape, tensor, threads, three};
+use super::arguments::{
+    DeviceArray, MOST, Params, by_rows, limited, pool, scale, shape, tensor, threads, three,
+};
 use super::rotary::Checked;
 use super::{MoveError, Rotary};
-use crate::args::{Pool, PoolShape};
+use crate::args::{Pool, PoolLayout, PoolShape};
 use crate::device::Device;
 use crate::tensor::Tensor;
+use flashpage_codegen::layout::transposed_copy::KEYS_OF_CHUNK;
 use flashpage_codegen::program::DType;
+use flashpage_device_kernels::ACCESS;
 
 /// What keys and values are divided by before they become 8 bits wide.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +83,7 @@ pub struct AppendKv<'a> {
     /// Of the keys' type, e4m3 or e5m2.
     pub key_pool: Pool<'a>,
     /// The new values, like the keys, and their pool, like that of keys; both may have another `head_dim`. `None`: keys
-    /// alone are written.
+    /// alone are written. The pool has the layout of that of keys, or is transposed.
     pub values: Option<(&'a Tensor, Pool<'a>)>,
     /// i64 `[tokens]`: where each token goes, `block * block_size + offset`. A negative one is padding and goes nowhere.
     /// No two are the same.
@@ -116,6 +120,7 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
     if rows < args.tokens {
         return Err(MoveError::Count { name: "keys", given: rows, takes: args.tokens });
     }
+    by_rows("key_pool", &args.key_pool)?;
     let key_shape = PoolShape { kv_heads, head_dim, ..pool("key_pool", &args.key_pool)? };
     shape("key_pool", args.key_pool.tensor, &key_shape.dims())?;
     check_slots(args, &key_shape)?;
@@ -164,6 +169,11 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         params.launch(device, &format!("append_kv_{from}_{to}"), [tokens, sides, 1], block)
     };
     match &values {
+        Some(values) if values.shape.layout == PoolLayout::Transposed => {
+            let [of_keys, of_values] = scales_of_heads;
+            launch(&keys, &keys, &rotary, 1, [of_keys; 2])?;
+            append_transposed(device, (from, to), values, (slot_mapping, tokens), (of_values, scale_stride))
+        }
         Some(values) if values.shape.head_dim == head_dim => {
             launch(&keys, values, &rotary, 2, scales_of_heads)
         }
@@ -175,6 +185,30 @@ pub fn append_kv(device: &Device, args: &AppendKv<'_>) -> Result<(), MoveError> 
         }
         None => launch(&keys, &keys, &rotary, 1, scales_of_heads),
     }
+}
+
+/// Values into a pool where they lie transposed: by an entry of their own.
+fn append_transposed(
+    device: &Device,
+    (from, to): (DType, DType),
+    values: &Side,
+    (slot_mapping, tokens): (u64, u32),
+    (scales, scale_stride): (u64, u32),
+) -> Result<(), MoveError> {
+    let PoolShape { kv_heads, head_dim, block_size, .. } = values.shape;
+    if head_dim == 0 {
+        return Ok(());
+    }
+    let (block, _, head) = values.shape.strides();
+    let params = Params::default()
+        .u64(&[values.rows, values.pool, slot_mapping])
+        .u32(&[kv_heads as u32, head_dim as u32, block_size as u32])
+        .u64(&[block as u64, head as u64])
+        .f32(&[values.scale])
+        .u64(&[scales])
+        .u32(&[scale_stride]);
+    let threads = threads(head_dim, ACCESS as usize, kv_heads);
+    params.launch(device, &format!("append_values_{from}_{to}"), [tokens, 1, 1], threads)
 }
 
 fn side_of_values(
@@ -191,8 +225,22 @@ fn side_of_values(
         return Err(MoveError::Shape { name: "values", given: values.shape().to_vec(), takes });
     }
     let of_values = PoolShape { head_dim, layout: value_pool.layout, ..*key_shape };
+    if value_pool.layout == PoolLayout::Transposed {
+        if !to.is_eight_bits() {
+            let takes = "e4m3 or e5m2, where values lie transposed".into();
+            return Err(MoveError::DType { name: "value_pool", given: to, takes });
+        }
+        if !key_shape.block_size.is_multiple_of(KEYS_OF_CHUNK) {
+            let given = value_pool.tensor.shape().to_vec();
+            let takes = format!(
+                "blocks of a multiple of {KEYS_OF_CHUNK} tokens, and `key_pool` has {}",
+                key_shape.block_size
+            );
+            return Err(MoveError::Shape { name: "value_pool", given, takes });
+        }
+    }
     shape("value_pool", value_pool.tensor, &of_values.dims())?;
-    if value_pool.layout != key_shape.layout {
+    if value_pool.layout != key_shape.layout && value_pool.layout != PoolLayout::Transposed {
         let given = value_pool.tensor.shape().to_vec();
         let takes = format!("the layout {:?} of `key_pool`", key_shape.layout);
         return Err(MoveError::Shape { name: "value_pool", given, takes });

@@ -1,7 +1,7 @@
 //! Checks that the launchers share, and parameters as bytes.
 
 use super::MoveError;
-use crate::args::{Pool, PoolShape};
+use crate::args::{Pool, PoolLayout, PoolShape};
 use crate::device::{Buffer, Device, Launch, Module};
 use crate::tensor::Tensor;
 use flashpage_codegen::program::DType;
@@ -91,8 +91,17 @@ pub(super) fn pool(name: &'static str, pool: &Pool<'_>) -> Result<PoolShape, Mov
     pool.shape().filter(|shape| shape.block_size > 0).ok_or_else(|| MoveError::Shape {
         name,
         given: pool.tensor.shape().to_vec(),
-        takes: "four dimensions, and blocks of one token or more".into(),
+        takes: format!("{}, and blocks of one token or more", pool.layout.dims()),
     })
+}
+
+/// That a pool has a row for each token.
+pub(super) fn by_rows(name: &'static str, pool: &Pool<'_>) -> Result<(), MoveError> {
+    if pool.layout != PoolLayout::Transposed {
+        return Ok(());
+    }
+    let takes = "the layout Nhd or Hnd: values alone may lie transposed".to_owned();
+    Err(MoveError::Shape { name, given: pool.tensor.shape().to_vec(), takes })
 }
 
 /// The scale of a pool: 1 where none is given; none where the pool's type has none.

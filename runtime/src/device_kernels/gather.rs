@@ -2,10 +2,11 @@
 
 use super::MoveError;
 use super::arguments::{DeviceArray, MOST, MOST_Y, Params, limited, pool, scale, tensor, threads, three};
-use crate::args::Pool;
+use crate::args::{Pool, PoolLayout};
 use crate::device::Device;
 use crate::tensor::Tensor;
 use flashpage_codegen::program::DType;
+use flashpage_device_kernels::ACCESS;
 
 /// Arguments of [`gather_kv`].
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,10 @@ pub fn gather_kv(device: &Device, args: &GatherKv<'_>) -> Result<(), MoveError> 
     if !takes.split([' ', ',']).any(|word| word == to.as_str()) {
         return Err(MoveError::DType { name: "out", given: to, takes });
     }
+    if args.pool.layout == PoolLayout::Transposed && !from.is_eight_bits() {
+        let takes = "e4m3 or e5m2, where values lie transposed".into();
+        return Err(MoveError::DType { name: "pool", given: from, takes });
+    }
     let shape = pool("pool", &args.pool)?;
     let [_, kv_heads, head_dim] = three("out", args.out, "[tokens, kv_heads, head_dim]")?;
     if (kv_heads, head_dim) != (shape.kv_heads, shape.head_dim) {
@@ -76,12 +81,14 @@ pub fn gather_kv(device: &Device, args: &GatherKv<'_>) -> Result<(), MoveError> 
         return Ok(());
     }
     let (block, token, head) = shape.strides();
-    let params = Params::default()
-        .u64(&addresses)
-        .u32(&sizes)
-        .u64(&[block as u64, token as u64, head as u64])
-        .f32(&[scale]);
-    let block = threads(head_dim, from.bytes().min(to.bytes()), kv_heads);
     let grid = [args.longest.clamp(1, SHARING) as u32, sequences, 1];
+    let params = Params::default().u64(&addresses).u32(&sizes);
+    if shape.layout == PoolLayout::Transposed {
+        let params = params.u64(&[block as u64, head as u64]).f32(&[scale]);
+        let threads = threads(head_dim, ACCESS as usize, kv_heads);
+        return params.launch(device, &format!("gather_values_{from}_{to}"), grid, threads);
+    }
+    let params = params.u64(&[block as u64, token as u64, head as u64]).f32(&[scale]);
+    let block = threads(head_dim, from.bytes().min(to.bytes()), kv_heads);
     params.launch(device, &format!("gather_kv_{from}_{to}"), grid, block)
 }

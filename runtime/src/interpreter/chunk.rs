@@ -11,12 +11,11 @@ use super::inputs::{Heads, Inputs, Looped, source_of};
 use super::real::Real;
 use super::softmax::OnlineSoftmax;
 use super::tile::Tile;
-use crate::rounding::Precision;
+use crate::rounding::{Factors, Precision};
 use crate::scalar::HostArgument;
 use flashpage_codegen::program::{
     Axis, Program, Resumed, StateId, StateKind, Stmt, TileOp, TileType, ValueId,
 };
-use flashpage_codegen::schedule::F32Products;
 
 /// What all chunks of a run share.
 pub(super) struct Shared<'a> {
@@ -24,8 +23,8 @@ pub(super) struct Shared<'a> {
     pub precision: Precision,
     /// Of what an output holds.
     pub stored: Precision,
-    /// How factors of f32 are rounded, plainly.
-    pub f32_products: Option<F32Products>,
+    /// What factors of products are rounded to, plainly.
+    pub factors: Option<Factors>,
     pub arguments: &'a [HostArgument],
     pub inputs: &'a Inputs<'a>,
 }
@@ -202,7 +201,7 @@ impl<T: Real> Chunk<'_, T> {
             },
             TileOp::Dot { a, b } => {
                 let (a, b) = (self.operand(*a), self.operand(*b));
-                return Value::Product(a.dot(&b, shared.f32_products));
+                return Value::Product(a.dot(&b, shared.factors));
             }
             TileOp::Map { of, expr } => {
                 let tile = self.operand(*of);

@@ -2,7 +2,7 @@
 
 use super::real::Real;
 use super::tile::Tile;
-use crate::args::{Argument, PoolShape};
+use crate::args::{Argument, PoolLayout, PoolShape};
 use crate::batch::Batch;
 use crate::scalar::Sequence;
 use crate::tensor::{Tensor, TensorError, elements_of};
@@ -33,6 +33,12 @@ impl Input {
         match batch.arguments[param.0] {
             Argument::Ragged(ragged) => read(ragged.tensor, 0),
             Argument::Vector(tensor) => read(tensor, 0),
+            Argument::Pool(pool) if pool.layout == PoolLayout::Transposed => {
+                let by_rows = pool.shape().map(|shape| PoolShape { layout: PoolLayout::Hnd, ..shape });
+                let strides = by_rows.map_or((0, 0, 0), |shape| shape.strides());
+                let block_size = by_rows.map_or(1, |shape| shape.block_size);
+                Ok(Input { bytes: pool.by_rows()?, dtype: pool.tensor.dtype(), strides, block_size })
+            }
             Argument::Pool(pool) => {
                 read(pool.tensor, pool.shape().map_or(1, |PoolShape { block_size, .. }| block_size))
             }

@@ -21,14 +21,13 @@ mod softmax;
 mod tile;
 
 use crate::batch::Batch;
-use crate::rounding::Precision;
+use crate::rounding::{Factors, Precision};
 use crate::scalar::HostArgument;
 use crate::tensor::TensorError;
 pub use request::{Progress, Row};
 
 use chunk::{Own, Pass, Shared};
 use flashpage_codegen::program::{Axis, Program};
-use flashpage_codegen::schedule::F32Products;
 use inputs::{Heads, Inputs};
 use rayon::prelude::*;
 use real::Real;
@@ -49,13 +48,13 @@ pub(crate) struct Lines {
     pub stored: Vec<Vec<f64>>,
 }
 
-/// Runs a valid program for each of `rows`, which are lines of the batch, in chunks. Factors of products are rounded as
-/// `f32_products` says, if it does.
+/// Runs a valid program for each of `rows`, which are lines of the batch, in chunks. Factors of products are rounded to `factors`, if it
+/// says to what.
 pub(crate) fn run(
     program: &Program,
     batch: &Batch<'_>,
     arguments: &[HostArgument],
-    (precision, f32_products): (Precision, Option<F32Products>),
+    (precision, factors): (Precision, Option<Factors>),
     rows: &[Row],
     progress: &Progress,
 ) -> Result<Vec<Lines>, TensorError> {
@@ -64,7 +63,7 @@ pub(crate) fn run(
         Precision::Exact => Precision::Exact,
         Precision::Plain(_) => Precision::Plain(batch.output),
     };
-    let shared = Shared { program, precision, stored, f32_products, arguments, inputs: &inputs };
+    let shared = Shared { program, precision, stored, factors, arguments, inputs: &inputs };
     Ok(match precision {
         Precision::Exact => groups::<f64>(&shared, batch, rows, progress),
         Precision::Plain(_) => groups::<f32>(&shared, batch, rows, progress),

@@ -1,8 +1,9 @@
 //! The numbers that tiles hold: f64 where a program is evaluated exactly, f32 where it is evaluated plainly, for
 //! that is what products of tensor cores add up in.
 
-use crate::rounding::{Precision, round_to_tf32, split};
+use crate::rounding::{Factors, Precision, round_to_lifted_e4m3, round_to_tf32, split};
 use flashpage_codegen::schedule::F32Products;
+use flashpage_emulator::product_of_eight_bits;
 
 /// A matrix in memory: where element (row, column) lies is `row * strides.0 + column * strides.1`.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +45,44 @@ impl<T: Real> Matrix<'_, T> {
     }
 }
 
+/// The product as tensor cores make it: of factors as they are, where these are rounded to their type already; or of rounded ones.
+/// `is_short` says that the depth is a head dimension.
+pub(super) fn product_of<T: Real>(
+    factors: Option<Factors>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    is_short: bool,
+) -> Vec<T> {
+    match factors {
+        None | Some(Factors::Of(_)) => T::product(a, b),
+        Some(Factors::F32(products)) => product_of_f32(products, a, b),
+        Some(Factors::EightBits) => {
+            let [of_a, of_b] = [&a, &b].map(|factor| factor.changed(round_to_lifted_e4m3));
+            let (a, b) = (Matrix { data: &of_a, ..a }, Matrix { data: &of_b, ..b });
+            // A sum over a head dimension is one that tensor cores cut off as they make it, and nobody can help it.
+            if is_short { cut_off(a, b) } else { T::product(a, b) }
+        }
+    }
+}
+
+/// The product of 8-bit floats with the sums of tensor cores.
+fn cut_off<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
+    let depth = a.cols;
+    if depth == 0 {
+        return T::product(a, b);
+    }
+    let number = |matrix: &Matrix<'_, T>, row: usize, col: usize| {
+        matrix.data[row * matrix.strides.0 + col * matrix.strides.1].wide() as f32
+    };
+    let rows: Vec<f32> = (0..a.rows * depth).map(|at| number(&a, at / depth, at % depth)).collect();
+    let columns: Vec<f32> = (0..b.cols * depth).map(|at| number(&b, at % depth, at / depth)).collect();
+    let product = product_of_eight_bits(&rows, &columns, depth);
+    product.into_iter().map(|x| T::narrow(f64::from(x))).collect()
+}
+
 /// The product of f32 as tensor cores make it, which have no products of f32: of rounded factors, or of factors split into two,
 /// of which the product of the small parts is left out.
-pub(super) fn product_of_f32<T: Real>(products: F32Products, a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
+fn product_of_f32<T: Real>(products: F32Products, a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
     match products {
         F32Products::Tf32 => {
             let (of_a, of_b) = (a.changed(round_to_tf32), b.changed(round_to_tf32));

@@ -1,8 +1,8 @@
 //! Tiles: matrices that are shared until somebody changes them. Transposes and slices share their numbers too.
 
-use super::real::{Matrix, Real, product_of_f32};
+use super::real::{Matrix, Real, product_of};
+use crate::rounding::Factors;
 use flashpage_codegen::program::{Axis, Dim, TileType};
-use flashpage_codegen::schedule::F32Products;
 use std::sync::Arc;
 
 /// A matrix of `rows` by `cols` numbers along the axes of `ty`.
@@ -53,15 +53,12 @@ impl<T: Real> Tile<T> {
     }
 
     /// The product with `other`, whose rows lie along this tile's columns.
-    /// `products` says how factors of f32 are rounded, if they are.
-    pub(super) fn dot(&self, other: &Tile<T>, products: Option<F32Products>) -> Tile<T> {
+    /// `factors` says what they are rounded to, if they are.
+    pub(super) fn dot(&self, other: &Tile<T>, factors: Option<Factors>) -> Tile<T> {
         let ty = TileType { rows: self.ty.rows, cols: other.ty.cols };
         let (a, b) = (self.matrix(), other.matrix());
-        let product = match products {
-            None => T::product(a, b),
-            Some(products) => product_of_f32(products, a, b),
-        };
-        Tile::new(ty, self.rows, other.cols, product)
+        let is_short = matches!(self.ty.cols, Axis::Dim(_));
+        Tile::new(ty, self.rows, other.cols, product_of(factors, a, b, is_short))
     }
 
     fn matrix(&self) -> Matrix<'_, T> {

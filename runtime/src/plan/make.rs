@@ -42,6 +42,7 @@ impl Planner {
             shape,
             tuning: options.tuning,
             work,
+            values: batch.values,
             fold_scale: folds,
         };
         let kernel = |shape, work| device.kernels().get(device, program, &spec(shape, work));

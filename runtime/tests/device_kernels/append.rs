@@ -12,6 +12,8 @@ use flashpage_runtime::{DType, Device, Pool, PoolLayout, Tensor};
 struct Case {
     shape: PoolShape,
     values: Option<usize>,
+    /// Whether values lie transposed.
+    transposed: bool,
     from: DType,
     to: DType,
     rotation: Option<(usize, RotaryStyle)>,
@@ -65,6 +67,7 @@ fn cases() -> Vec<Case> {
                         cases.extend(widths.iter().map(|&values| Case {
                             shape,
                             values,
+                            transposed: false,
                             from,
                             to,
                             rotation,
@@ -75,6 +78,14 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    // The same with values that lie transposed, where they can.
+    let fits = |case: &&Case| {
+        case.to.bytes() == 1 && case.values.is_some() && case.shape.block_size.is_multiple_of(16)
+    };
+    let transposed: Vec<Case> =
+        cases.iter().filter(fits).map(|case| Case { transposed: true, ..*case }).collect();
+    assert!(transposed.len() > 20);
+    cases.extend(transposed);
     cases
 }
 
@@ -89,16 +100,28 @@ fn every_type_layout_and_rotation() {
     }
 }
 
-/// Where a token's head begins in a pool, in elements.
-pub fn place(shape: &PoolShape, slot: usize, head: usize) -> usize {
-    let (block, token, stride) = shape.strides();
-    slot / shape.block_size * block + slot % shape.block_size * token + head * stride
+/// Where a number of a token's head is in a pool, in elements. Written out, where tokens lie by sixteen, from what a product's factor is: bytes
+/// 4t to 4t + 3 are of columns 2t, 2t + 1, 8 + 2t, 9 + 2t.
+pub fn place(shape: &PoolShape, slot: usize, head: usize, number: usize) -> usize {
+    let PoolShape { block_size, kv_heads, head_dim, layout, .. } = *shape;
+    let (block, token) = (slot / block_size, slot % block_size);
+    match layout {
+        PoolLayout::Nhd => ((block * block_size + token) * kv_heads + head) * head_dim + number,
+        PoolLayout::Hnd => ((block * kv_heads + head) * block_size + token) * head_dim + number,
+        PoolLayout::Transposed => {
+            const TOKENS: [usize; 16] = [0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15];
+            let place = TOKENS.iter().position(|of| *of == token % 16).unwrap();
+            let group = (block * kv_heads + head) * (block_size / 16) + token / 16;
+            (group * head_dim + number) * 16 + place
+        }
+    }
 }
 
 fn check(device: &Device, case: &Case) {
-    let Case { shape, values, from, to, rotation, scales } = *case;
+    let Case { shape, values, transposed, from, to, rotation, scales } = *case;
     let (tokens, heads, dim) = (19, shape.kv_heads, shape.head_dim);
-    let of_values = PoolShape { head_dim: values.unwrap_or(dim), ..shape };
+    let layout = if transposed { PoolLayout::Transposed } else { shape.layout };
+    let of_values = PoolShape { head_dim: values.unwrap_or(dim), layout, ..shape };
     let mut rng = Rng(dim as u64);
     let row = heads * (dim + of_values.head_dim);
     let mut numbers: Vec<f32> = (0..(tokens + 1) * row).map(|_| rng.number()).collect();
@@ -149,7 +172,7 @@ fn check(device: &Device, case: &Case) {
         keys: &new_keys,
         tokens,
         key_pool: Pool { tensor: &key_pool, layout: shape.layout },
-        values: values.map(|_| (&new_values, Pool { tensor: &value_pool, layout: shape.layout })),
+        values: values.map(|_| (&new_values, Pool { tensor: &value_pool, layout })),
         slot_mapping: (&slots_on).into(),
         host_slots: Some(&slots),
         rotary,
@@ -181,7 +204,10 @@ fn check(device: &Device, case: &Case) {
                     x.iter_mut().for_each(|x| *x /= scale);
                     encode_all(to, &x)
                 };
-                expected[place(shape, slot, head) * to.bytes()..][..stored.len()].copy_from_slice(&stored);
+                for (number, stored) in stored.chunks_exact(to.bytes()).enumerate() {
+                    let at = place(shape, slot, head, number) * to.bytes();
+                    expected[at..at + to.bytes()].copy_from_slice(stored);
+                }
             }
         }
         let got = pool.buffer().to_bytes().unwrap();

@@ -17,6 +17,9 @@ fn every_type_and_layout() {
                 let shape = PoolShape { blocks: 80 / block_size, block_size, kv_heads, head_dim, layout };
                 for (from, to) in &types {
                     check(&device, shape, *from, *to);
+                    if from.bytes() == 1 && block_size % 16 == 0 {
+                        check(&device, PoolShape { layout: PoolLayout::Transposed, ..shape }, *from, *to);
+                    }
                 }
             }
         }
@@ -65,7 +68,12 @@ fn check(device: &Device, shape: PoolShape, from: DType, to: DType) {
             let block = entries[sequence * width + token / shape.block_size] as usize;
             for head in 0..shape.kv_heads {
                 let slot = block * shape.block_size + token % shape.block_size;
-                let row = &bytes[place(&shape, slot, head) * from.bytes()..][..shape.head_dim * from.bytes()];
+                let row: Vec<u8> = (0..shape.head_dim)
+                    .flat_map(|number| {
+                        &bytes[place(&shape, slot, head, number) * from.bytes()..][..from.bytes()]
+                    })
+                    .copied()
+                    .collect();
                 if from == to {
                     expected.extend(row);
                     continue;

@@ -15,7 +15,7 @@ fn entries() -> Vec<(&'static str, &'static str)> {
 fn global_memory_and_registers_alone() {
     assert!(PTX.contains(".target sm_80\n"));
     let entries = entries();
-    assert_eq!(entries.len(), 35);
+    assert_eq!(entries.len(), 47);
     for (name, body) in entries {
         for line in body.lines().map(str::trim) {
             let word = line.split_whitespace().find(|word| !word.starts_with('@')).unwrap_or_default();
@@ -29,6 +29,8 @@ fn global_memory_and_registers_alone() {
         // Those that move single numbers, and what reads rows and writes words.
         let wide: &[&str] = match name {
             "scatter_i32" | "sum_up_survey" => &[],
+            // A number's neighbours in a head lie sixteen bytes apart.
+            _ if name.starts_with("append_values") || name.starts_with("gather_values") => &[],
             _ if name.starts_with("survey_rows") => &["ld.global.v4.b32"],
             _ => &["ld.global.v4.b32", "st.global.v4.b32"],
         };

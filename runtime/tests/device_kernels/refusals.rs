@@ -43,7 +43,23 @@ fn append() {
     let square = |layout| Pool { tensor: &square, layout };
     let short = device.upload(&[0; 4]).unwrap();
     let of_heads = QuantScales::OfHeads { keys: (&short).into(), values: (&short).into() };
-    let table: [(AppendKv<'_>, &str); 24] = [
+    let transposed = |tensor| Pool { tensor, layout: PoolLayout::Transposed };
+    let (lying, halves) = (zeros(DType::E4m3, &[4, 2, 1, 8, 16]), zeros(DType::F16, &[4, 2, 1, 8, 16]));
+    let short_blocks = zeros(DType::E4m3, &[8, 8, 2, 8]);
+    let table: [(AppendKv<'_>, &str); 28] = [
+        (AppendKv { key_pool: bits, values: Some((&new, transposed(&lying))), ..good }, ""),
+        (
+            AppendKv { key_pool: transposed(&lying), ..alone },
+            "`key_pool` has shape [4, 2, 1, 8, 16]: it takes the layout Nhd or Hnd: values alone may lie transposed",
+        ),
+        (
+            AppendKv { values: Some((&new, transposed(&halves))), ..good },
+            "`value_pool` holds f16: it takes e4m3 or e5m2, where values lie transposed",
+        ),
+        (
+            AppendKv { key_pool: nhd(&short_blocks), values: Some((&new, transposed(&lying))), ..good },
+            "`value_pool` has shape [4, 2, 1, 8, 16]: it takes blocks of a multiple of 16 tokens, and `key_pool` has 8",
+        ),
         (
             AppendKv { scales: Some(of_heads), key_pool: bits, ..alone },
             "`the scales of keys` has 4 bytes from offset 0 on: 8 are needed",
@@ -99,7 +115,7 @@ fn append() {
         ),
         (
             AppendKv { key_pool: nhd(&new), ..good },
-            "`key_pool` has shape [3, 2, 8]: it takes four dimensions, and blocks of one token or more",
+            "`key_pool` has shape [3, 2, 8]: it takes [blocks, block_size, kv_heads, head_dim], and blocks of one token or more",
         ),
         (AppendKv { key_pool: hnd, ..good }, "`key_pool` has shape [4, 16, 2, 8]: it takes [4, 2, 2, 8]"),
         (

@@ -5,7 +5,7 @@ use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::{Arch, HeadDim, ShapeClass};
+use flashpage::codegen::{Arch, HeadDim, ShapeClass, ValueLayout};
 use flashpage::runtime::case::make_case_watched;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{LaunchOptions, PoolLayout, Progress};
@@ -21,7 +21,7 @@ pub struct MakeCase {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element type of q, and of k and v: f16, bf16 or f32
+    /// Element type of q, and of k and v: f16, bf16 or f32; e4m3 or e5m2 for sm_90a
     #[arg(long, default_value = "f16")]
     dtype: DType,
     /// Element type of k and v, of a kernel that leaves it open: that of q, e4m3 or e5m2; the kernel's own, or that of q, if absent
@@ -39,6 +39,9 @@ pub struct MakeCase {
     /// Layout of a paged cache: nhd or hnd
     #[arg(long, default_value = "nhd", value_parser = layout)]
     layout: PoolLayout,
+    /// How values lie in a paged cache of 8 bits: rows, or transposed, as products of 8 bits read them
+    #[arg(long, default_value = "rows")]
+    values: ValueLayout,
     /// Query tokens of each sequence
     #[arg(long, value_delimiter = ',', default_value = "64")]
     q_len: Vec<usize>,
@@ -101,6 +104,7 @@ impl MakeCase {
             lens: self.q_len.iter().copied().zip(kv_len.iter().copied()).collect(),
             block_size: self.block_size,
             layout: self.layout,
+            values: self.values,
             seed: self.seed,
             scalars: self.scalars.iter().cloned().collect(),
         };

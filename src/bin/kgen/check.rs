@@ -103,11 +103,11 @@ impl Check {
         let mut all = Vec::new();
         for name in &names {
             let program = kernel::program(name)?;
+            let dtypes = if self.dtype.is_empty() { &equivalence::DTYPES[..] } else { &self.dtype };
             let head_dims = match self.head_dim.as_slice() {
-                [] => equivalence::head_dims(&program, arch),
+                [] => equivalence::head_dims(&program, arch, dtypes),
                 head_dims => head_dims.to_vec(),
             };
-            let dtypes = if self.dtype.is_empty() { &equivalence::DTYPES[..] } else { &self.dtype };
             let suite = equivalence::suite_of(&program, arch, &head_dims, dtypes);
             let work =
                 suite.into_iter().map(|(batch, problem)| Work { program: program.clone(), batch, problem });

@@ -157,16 +157,16 @@ impl KernelCost {
         let mut work = Vec::new();
         for program in &programs {
             let paged = program.params.iter().any(|param| param.kind == ParamKind::BlockTable);
-            let asked = match self.head_dim.is_empty() {
-                true => equivalence::head_dims(program, self.arch),
-                false => self.head_dim.clone(),
-            };
-            let mut head_dims: Vec<HeadDim> = asked.iter().map(|dim| program.with_fixed(*dim)).collect();
-            head_dims.dedup();
             let dtype = match program.input_element() {
                 Generic::Fixed(dtype) => *dtype,
                 Generic::Open(_) => self.dtype,
             };
+            let asked = match self.head_dim.is_empty() {
+                true => equivalence::head_dims(program, self.arch, &[dtype]),
+                false => self.head_dim.clone(),
+            };
+            let mut head_dims: Vec<HeadDim> = asked.iter().map(|dim| program.with_fixed(*dim)).collect();
+            head_dims.dedup();
             let shapes = if self.shape.is_empty() { ShapeClass::ALL.to_vec() } else { self.shape.clone() };
             for head_dim in head_dims {
                 let block_sizes: Vec<Option<usize>> =
@@ -189,6 +189,7 @@ impl KernelCost {
                             shape,
                             tuning,
                             work,
+                            values: Default::default(),
                             fold_scale,
                         };
                         (program, spec)

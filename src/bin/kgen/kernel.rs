@@ -3,8 +3,10 @@
 use crate::Failure;
 use clap::Args;
 use flashpage::codegen::program::DType;
-use flashpage::codegen::schedule::{F32Products, Family, OutputIn, Overlap, PassTurn, QueryIn, Tuning};
-use flashpage::codegen::{Arch, Compiled, HeadDim, Program, ShapeClass, Spec, Work, compile, frontend};
+use flashpage::codegen::schedule::{F32Products, Family, OutputIn, Overlap, PassTurn, QueryIn, Sums, Tuning};
+use flashpage::codegen::{
+    Arch, Compiled, HeadDim, Program, ShapeClass, Spec, ValueLayout, Work, compile, frontend,
+};
 use flashpage::kernels;
 
 /// A kernel by name or file.
@@ -44,7 +46,7 @@ pub struct Target {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     pub arch: Arch,
-    /// Element type of q, and of k and v: f16, bf16 or f32
+    /// Element type of q, and of k and v: f16, bf16 or f32; e4m3 or e5m2 for sm_90a
     #[arg(long, default_value = "f16")]
     pub dtype: DType,
     /// Element type of k and v, of a kernel that leaves it open: that of q, e4m3 or e5m2; the kernel's own, or that of q, if absent
@@ -59,6 +61,9 @@ pub struct Target {
     /// Tokens per block of a paged cache: 1, 2, 4 or a multiple of 8
     #[arg(long, default_value_t = 16)]
     pub block_size: usize,
+    /// How values lie in a paged cache of 8 bits: rows, or transposed, as products of 8 bits read them
+    #[arg(long, default_value = "rows")]
+    pub values: ValueLayout,
     /// Shapes to make it for: prefill, append (at most 64 rows a sequence, packed heads counted) or decode (at
     /// most 16). Every kernel is right for every shape
     #[arg(long, default_value = "prefill")]
@@ -103,6 +108,10 @@ pub struct ScheduleChoice {
     /// When a consumer passes its turn on: issued (its products are) or scored (its scores are there); sm_90a only
     #[arg(long, value_name = "WHEN")]
     pass_turn: Option<PassTurn>,
+    /// How products of 8 bits add up: one (on tensor cores, which keep 13 bits behind the point) or two (those of a tile there, then in f32);
+    /// sm_90a only
+    #[arg(long)]
+    levels: Option<Sums>,
     /// How f32 inputs are multiplied: bf16x3 (each number split into two of bf16; some 16 bits are right) or tf32 (three decimal
     /// digits, and faster); bf16x3 if absent
     #[arg(long, value_name = "HOW")]
@@ -126,6 +135,7 @@ impl ScheduleChoice {
             polynomial: self.polynomial,
             overlap: self.overlap,
             pass: self.pass_turn,
+            sums: self.levels,
             f32_products: self.f32_products,
             family: self.family,
         }
@@ -165,6 +175,7 @@ impl Target {
             shape: self.shape,
             tuning: self.schedule.tuning(),
             work: self.work,
+            values: self.values,
             fold_scale: true,
         }
     }

@@ -4,9 +4,10 @@ use crate::kernel::{self, ScheduleChoice};
 use crate::progress;
 use crate::{Failure, Outcome};
 use clap::Args;
+use flashpage::codegen::layout::transposed_copy::KEYS_OF_CHUNK;
 use flashpage::codegen::program::{DType, Generic, ParamKind, Program};
 use flashpage::codegen::schedule::Roles;
-use flashpage::codegen::{Arch, Compiled, HeadDim, ShapeClass, Spec, Work, compile};
+use flashpage::codegen::{Arch, Compiled, HeadDim, ShapeClass, Spec, ValueLayout, Work, compile};
 use flashpage::kernels;
 use flashpage::measure::cost::LATE_ALLOWED;
 use flashpage::measure::head_dim;
@@ -23,15 +24,21 @@ pub struct Verify {
     /// Target: sm_80, or sm_90a for Hopper alone
     #[arg(long, default_value = "sm_80")]
     arch: Arch,
-    /// Element types of q; both if absent. Keys, values and outputs have every type that the kernel leaves them
+    /// Element types of q; both if absent. Keys and values have every type that the kernel leaves them, and so have outputs
     #[arg(long, value_delimiter = ',')]
     dtype: Vec<DType>,
+    /// Element types of o, of kernels that leave it open; every one if absent
+    #[arg(long, value_delimiter = ',')]
+    output_dtype: Vec<DType>,
     /// Head dimensions; those with rows in the target's table if absent
     #[arg(long, value_delimiter = ',')]
     head_dim: Vec<HeadDim>,
     /// Tokens per block of paged kernels; 1, 8, 16, 24 and 128 if absent
     #[arg(long, value_delimiter = ',')]
     block_size: Vec<usize>,
+    /// How values of paged kernels lie: rows, or transposed, as products of 8 bits read them
+    #[arg(long, value_delimiter = ',', default_value = "rows")]
+    values: Vec<ValueLayout>,
     /// Where tiles come from: grid, or list and partials for planned kernels
     #[arg(long, value_delimiter = ',', default_value = "grid")]
     work: Vec<Work>,
@@ -52,6 +59,11 @@ pub struct Verify {
 /// Block sizes that walk a table in different ways: a block for every row, for eight rows, whole blocks in a tile, tiles in
 /// a block, and neither.
 const BLOCK_SIZES: [usize; 5] = [1, 8, 16, 24, 128];
+
+/// Whether values lie transposed in blocks of this size.
+fn fits_transposed(block_size: Option<usize>) -> bool {
+    block_size.is_some_and(|size| size.is_multiple_of(KEYS_OF_CHUNK))
+}
 
 struct Row {
     kernel: String,
@@ -94,7 +106,7 @@ impl Verify {
             Generic::Open(_) => self.dtype.clone(),
         };
         let asked = match self.head_dim.is_empty() {
-            true => equivalence::head_dims(program, arch),
+            true => equivalence::head_dims(program, arch, &dtypes),
             false => self.head_dim.clone(),
         };
         let mut head_dims: Vec<HeadDim> = asked.iter().map(|dim| program.with_fixed(*dim)).collect();
@@ -103,10 +115,16 @@ impl Verify {
         let block_sizes: Vec<Option<usize>> =
             if paged { asked.iter().copied().map(Some).collect() } else { vec![None] };
         let mut specs = Vec::new();
+        // Each type of outputs beside the usual one of keys and values, and each of these beside the usual output.
         let types = dtypes.iter().flat_map(|dtype| {
-            let outputs = program.output_types(*dtype);
-            let of = move |kv| outputs.clone().into_iter().map(move |output| (*dtype, kv, output));
-            program.kv_types(*dtype).into_iter().flat_map(of)
+            let is_asked =
+                |output: &DType| self.output_dtype.is_empty() || self.output_dtype.contains(output);
+            let outputs: Vec<DType> = program.output_types(*dtype).into_iter().filter(is_asked).collect();
+            let usual_kv = program.kv_type(*dtype);
+            let usual_output = outputs.first().copied().unwrap_or_else(|| program.output_type(*dtype));
+            let outputs = outputs.into_iter().map(move |output| (usual_kv, output));
+            let others = program.kv_types(*dtype).into_iter().filter(move |kv| *kv != usual_kv);
+            outputs.chain(others.map(move |kv| (kv, usual_output))).map(|(kv, output)| (*dtype, kv, output))
         });
         for (dtype, kv_dtype, output) in types {
             for &head_dim in &head_dims {
@@ -123,9 +141,16 @@ impl Verify {
                             shape,
                             tuning,
                             work,
+                            values: ValueLayout::Rows,
                             fold_scale: true,
                         };
-                        specs.extend(self.work.iter().copied().map(spec));
+                        let specs_of = self.work.iter().copied().map(spec);
+                        let lie = |values: &ValueLayout| {
+                            *values == ValueLayout::Rows || fits_transposed(block_size)
+                        };
+                        for values in self.values.iter().copied().filter(lie) {
+                            specs.extend(specs_of.clone().map(|spec| Spec { values, ..spec }));
+                        }
                     }
                 }
             }
@@ -263,6 +288,7 @@ mod tests {
                 shape: ShapeClass::Prefill,
                 tuning: Tuning { overlap, ..Tuning::default() },
                 work: Work::Grid,
+                values: Default::default(),
                 fold_scale: true,
             };
             let compiled = compile(&program, &spec).expect("a kernel");

@@ -90,6 +90,7 @@ fn rows(archs: &[Arch], tuning: Tuning) -> Vec<Row> {
                         shape,
                         tuning,
                         work,
+                        values: Default::default(),
                         fold_scale: true,
                     };
                     rows.push(Row { kernel, spec });

@@ -38,7 +38,7 @@ pub fn problem(kernel: &Kernel, arch: Arch, (lens, q_heads, kv_heads): Batch, nu
         Generic::Fixed(dtype) => *dtype,
         Generic::Open(_) => DTYPES[number % DTYPES.len()],
     };
-    let tuned = head_dims(program, arch);
+    let tuned = head_dims(program, arch, &[dtype]);
     let (outputs, stored) = (program.output_types(dtype), program.kv_types(dtype));
     kernel.problem(Problem {
         dtype,

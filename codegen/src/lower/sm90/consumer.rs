@@ -203,6 +203,7 @@ impl Hopper<'_> {
             }
             Function::Pin => self.pin_sums(&flow.role.scored()),
             Function::Round => self.round_probabilities(&flow.role.scored(), &flow.role.factors),
+            Function::AddProducts => self.add_products(&flow.role.scored()),
             Function::Rescale => {
                 let scored = flow.role.scored();
                 for (slot, factor) in flow.role.growth.iter().enumerate() {

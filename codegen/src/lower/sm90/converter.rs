@@ -69,7 +69,6 @@ impl Hopper<'_> {
     pub(super) fn converter(&mut self, block: Block) {
         self.b.stage("PRODUCER: four warps copy and convert, the first of them takes tiles of rows");
         let (role, warps) = (self.role("producer"), self.schedule.warps);
-        self.set_registers_of(role, Word::Dec);
         let warp = self.b.sub(Type::U32, "copy_warp", &block.warp, warps);
         let is_first = self.b.setp(Word::Eq, Type::U32, "first_warp", &warp, 0);
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
@@ -108,7 +107,7 @@ impl Hopper<'_> {
 
     /// The address of a tensor's map, in registers that ptxas keeps: worked out where it is needed, behind a branch that not all warps
     /// take, it cost other registers, which were spilled.
-    fn kept_map(&mut self, tensor: ParamId) -> Reg {
+    pub(super) fn kept_map(&mut self, tensor: ParamId) -> Reg {
         let map = self.map(tensor);
         let halves = [0, 1].map(|_| self.b.reg(Type::B32, "r"));
         self.b.emit(Opcode::Mov, &[ty(Type::B64)], vec![vector(&[&halves[0], &halves[1]]), (&map).into()]);
@@ -209,14 +208,8 @@ impl RoleFlow for Converter {
     }
 
     fn items(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, next: &[Node], each: &[Node], last: &[Node]) {
-        let (top, done) = (k.b.label("tile"), flow.role.done.clone());
-        k.b.place(&top);
-        k.b.stage("the next tile of rows");
-        k.walk(flow, next);
-        k.walk(flow, each);
-        k.b.bra(&top);
-        k.b.place(&done);
-        k.walk(flow, last);
+        let done = flow.role.done.clone();
+        k.told_items(flow, [next, each, last], &done);
     }
 
     fn columns(k: &mut Hopper<'_>, flow: &mut Flow<Converter>, first: &[Node], each: &[Node], last: &[Node]) {

@@ -5,6 +5,7 @@ use super::barrier::{EMPTY, FULL, Position};
 use super::tile_info::Place;
 use super::{Block, Hopper};
 use crate::plan::{BufferId, Condition, Node, Side, Step, Turns, View};
+use flashpage_ptx::ast::Name;
 use flashpage_ptx::builder::Reg;
 use flashpage_ptx::words::{Type, Word};
 
@@ -40,6 +41,10 @@ pub(super) struct Slot {
 
 /// What a role has of its own.
 pub(super) trait RoleFlow: Sized {
+    /// Whether it reads a ring that turns with tiles of columns and fills another: then its position is that of who reads, and the phase in
+    /// which a slot became empty is the one before.
+    const READS_AND_FILLS: bool = false;
+
     /// A step that [`Hopper::walk`] does not know.
     fn step(k: &mut Hopper<'_>, flow: &mut Flow<Self>, step: &Step);
     /// [`Node::Items`]
@@ -123,6 +128,23 @@ impl Hopper<'_> {
         self.walk(flow, last);
     }
 
+    /// [`Node::Items`] of a role that learns of items where consumers do, and finds at `done` that there is none.
+    pub(super) fn told_items<R: RoleFlow>(
+        &mut self,
+        flow: &mut Flow<R>,
+        [next, each, last]: [&[Node]; 3],
+        done: &Name,
+    ) {
+        let top = self.b.label("tile");
+        self.b.place(&top);
+        self.b.stage("the next tile of rows");
+        self.walk(flow, next);
+        self.walk(flow, each);
+        self.b.bra(&top);
+        self.b.place(done);
+        self.walk(flow, last);
+    }
+
     /// The instructions of a body.
     pub(super) fn walk<R: RoleFlow>(&mut self, flow: &mut Flow<R>, nodes: &[Node]) {
         for node in nodes {
@@ -178,7 +200,11 @@ impl Hopper<'_> {
         let parity = match self.plan.shared(view.buffer).turns {
             Turns::Items => self.parity(&flow.place),
             Turns::SeenItems => flow.query_parity.clone().expect("whose turn it is has been read"),
-            Turns::Columns => self.slot(flow, view).at.parity,
+            Turns::Columns => {
+                let parity = self.slot(flow, view).at.parity;
+                let is_before = R::READS_AND_FILLS && side == Side::Empty;
+                if is_before { self.b.xor(Type::B32, "r", &parity, 1) } else { parity }
+            }
         };
         let side = if side == Side::Full { FULL } else { EMPTY };
         self.wait(&barriers, offset + side, &parity);

@@ -4,6 +4,7 @@
 //!   blocks by its lanes ([`rows`]). Of f32 all four warps copy all three, and split numbers into factors ([`converter`], [`converted_rows`]).
 //! - *Consumer* warpgroups own 64 rows of the tile each and multiply by `wgmma` ([`consumer`], [`product`]):
 //!   the next S = Q Kᵀ and the last O += P V are in flight while a tile's softmax is computed.
+//! - Of 8 bits two more warps of the producer's warpgroup transpose V ([`transposer`]).
 //! - They meet at barriers ([`barrier`]): a slot is *full* when its bytes have come, *empty* when every consumer
 //!   warp is done with it.
 //! - Blocks walk the list of row tiles ([`work`]); the producer tells consumers what each covers ([`tile_info`]).
@@ -23,6 +24,7 @@ mod product;
 mod rows;
 mod tail;
 mod tile_info;
+mod transposer;
 mod work;
 
 use super::kernel::Kernel;
@@ -48,8 +50,22 @@ pub(super) fn lower<'a>(kernel: Kernel<'a>, roles: &'a Roles, plan: &'a Plan) ->
     k.consumer(block.clone());
     k.b.ret();
     k.b.place(&produce);
-    k.producer(block);
+    let producer = k.role("producer");
+    k.set_registers_of(producer, Word::Dec);
+    let transpose = roles.transposes.then(|| {
+        let transpose = k.b.label("transposer");
+        let first = roles.first_transposer();
+        let is_transposer = k.b.setp(Word::Ge, Type::U32, "p", &block.warp, first);
+        k.b.guarded(&is_transposer, false, |b| b.bra(&transpose));
+        transpose
+    });
+    k.producer(block.clone());
     k.b.ret();
+    if let Some(transpose) = transpose {
+        k.b.place(&transpose);
+        k.transposer(block);
+        k.b.ret();
+    }
     k.kernel.finish()
 }
 

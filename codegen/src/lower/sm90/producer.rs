@@ -13,7 +13,7 @@ use super::flow::{Flow, RoleFlow};
 use super::rows::Rows;
 use super::work::Walk;
 use super::{Block, Hopper};
-use crate::abi::{Divisor, Meaning};
+use crate::abi::{Divisor, Meaning, comes_by_map};
 use crate::layout::copy_box::CopyBox;
 use crate::layout::swizzle::PERIOD;
 use crate::lower::instance::{Assignment, Extent};
@@ -21,7 +21,7 @@ use crate::lower::range::ColumnRange;
 use crate::lower::scalar::Uniforms;
 use crate::plan::attention::{BLOCKS, KEYS, QUERY, TENSORS};
 use crate::plan::roles::INFO;
-use crate::plan::{BufferId, Compute, Condition, Function, Node, Step, View};
+use crate::plan::{BufferId, Compute, Condition, Function, Layout, Node, Step, View};
 use crate::program::ParamId;
 use crate::schedule::{Copies, KvBox};
 use crate::spec::ShapeClass;
@@ -51,11 +51,18 @@ pub(super) struct Producer {
     pub(super) slot: Option<Reg>,
     /// Address of the place to describe an item at.
     words: Option<Reg>,
+    /// Addresses of tensor maps that ptxas keeps.
+    maps: Vec<(ParamId, Reg)>,
 }
 
 impl Producer {
     pub(super) fn extent(&self) -> &Extent {
         &self.item.as_ref().expect("an item has been read").0
+    }
+
+    /// The address of a tensor's map, if it is kept.
+    fn map(&self, param: ParamId) -> Option<Reg> {
+        self.maps.iter().find(|(of, _)| *of == param).map(|(_, map)| map.clone())
     }
 
     /// The tile of columns whose K or V is copied.
@@ -109,7 +116,6 @@ impl Hopper<'_> {
         }
         self.b.stage("PRODUCER: one warp copies");
         let (role, warps) = (self.role("producer"), self.schedule.warps);
-        self.set_registers_of(role, Word::Dec);
         let idle = self.b.setp(Word::Ne, Type::U32, "p", &block.warp, warps);
         self.b.guarded(&idle, false, |b| b.ret());
         let first_lane = self.b.setp(Word::Eq, Type::U32, "first_lane", &block.lane, 0);
@@ -118,6 +124,13 @@ impl Hopper<'_> {
         if !self.spec.work.is_planned() {
             self.prefetch_maps(&first_lane);
         }
+        // Beside warps that transpose they are kept: worked out where they are needed, they cost registers that were spilled.
+        let attention = self.attention;
+        let kept =
+            if self.roles.transposes { vec![attention.q, attention.k, attention.v] } else { Vec::new() };
+        let is_map = |param: &ParamId| comes_by_map(self.roles, self.program.params[param.0].kind);
+        let kept: Vec<ParamId> = kept.into_iter().filter(is_map).collect();
+        let maps = kept.into_iter().map(|param| (param, self.kept_map(param))).collect();
         let lane_box = self.lane_box(&block);
         let place = self.first_place(true);
         let (walk, work) = self.begin_taking(&first_lane);
@@ -133,6 +146,7 @@ impl Hopper<'_> {
             table_row: None,
             slot: None,
             words: None,
+            maps,
         };
         let mut flow = Flow::new(block, first_lane, columns, place, producer);
         flow.query_parity = Some(query_parity);
@@ -209,12 +223,16 @@ impl Hopper<'_> {
     fn lane_box(&mut self, block: &Block) -> LaneBox {
         let (keys, values) = (self.roles.key_copies(), self.roles.value_copies());
         let kv_box = self.roles.kv_box;
+        let element_bytes = self.roles.products.element_bytes();
         let b = &mut self.b;
         match kv_box {
             KvBox::Panel => {
                 let mut panel = |copies: Copies| {
                     let present = b.setp(Word::Lt, Type::U32, "present", &block.lane, copies.boxes);
-                    Panel { present, col: b.mul_lo(Type::U32, "box_col", &block.lane, copies.row_bytes / 2) }
+                    Panel {
+                        present,
+                        col: b.mul_lo(Type::U32, "box_col", &block.lane, copies.row_bytes / element_bytes),
+                    }
                 };
                 let of_keys = panel(keys);
                 let of_values = if keys == values { of_keys.clone() } else { panel(values) };
@@ -278,6 +296,7 @@ impl Hopper<'_> {
         let by_packed = self.reciprocal(Divisor::PackedHeads);
         let panels = self.panels(QUERY);
         let (row_bytes, count) = (self.roles.qk_row().row_bytes, panels.count);
+        let element_bytes = self.roles.products.element_bytes();
         self.b.xor(Type::B32, parity, parity, 1);
         let used = self.whole_tokens(panels.rows);
         let bytes = self.b.mul_lo(Type::U32, "r", &used, row_bytes);
@@ -285,7 +304,7 @@ impl Hopper<'_> {
         let b = &mut self.b;
         let token = b.quotient("r", &extent.row0, &by_packed);
         let token = b.add(Type::U32, "r", &token, &extent.q_begin);
-        let col = b.mul_lo(Type::U32, "r", &block.lane, panels.span / 2);
+        let col = b.mul_lo(Type::U32, "r", &block.lane, panels.span / element_bytes);
         let to = b.mad_lo(Type::U32, "r", &block.lane, panels.panel_stride(), &block.shared);
         let present = b.setp(Word::Lt, Type::U32, "p", &block.lane, count);
         // Q is read once. A policy is made where it is used, since it would take two registers to keep.
@@ -306,16 +325,16 @@ impl Hopper<'_> {
         let slot = flow.role.slot.clone().expect("a slot is awaited before it is copied to");
         let (block, extent, tile) = (&flow.block, flow.role.extent(), &flow.role.tile(to));
         let cols = self.schedule.cols;
-        let panels = self.panels(to.buffer);
-        let row_bytes = panels.span * panels.count;
+        let layout = self.plan.shared(to.buffer).layout.expect("what is copied is a tile");
+        let row_bytes = layout.row_bytes();
         let policy = self.policy_of_keys();
         let policy = policy.as_ref();
         match &flow.role.lane_box {
             LaneBox::Panels { of_keys, of_values } => {
                 let Panel { present, col } = if to.buffer == KEYS { of_keys } else { of_values };
                 self.expect(&barriers, cols * row_bytes, &flow.first_lane);
-                let map = self.map(param);
-                let panel = panels.panel_stride();
+                let map = flow.role.map(param).unwrap_or_else(|| self.map(param));
+                let panel = layout.panels().expect("what comes by panels lies in them").panel_stride();
                 let b = &mut self.b;
                 let to = b.mad_lo(Type::U32, "r", &block.lane, panel, &slot);
                 let begin = extent.kv_begin.as_ref().expect("a contiguous source has starts");
@@ -339,11 +358,27 @@ impl Hopper<'_> {
                 let runs = b.min(Type::U32, "r", &runs, cols / rows);
                 let bytes = b.mul_lo(Type::U32, "r", &runs, rows * row_bytes);
                 self.expect(&barriers, &bytes, &flow.first_lane);
-                let (map, step) = (self.map(param), self.param(Meaning::BlockStep(param)));
                 let b = &mut self.b;
                 let piece = b.mad_lo(Type::U32, "r", &block.lane, rows * row_bytes, &slot);
                 let exists = b.setp(Word::Lt, Type::U32, "p", &block.lane, &runs);
                 let InPool { block, group } = if to.ago == 0 { of_keys } else { of_values };
+                if matches!(layout, Layout::Groups(_)) {
+                    // Groups of a block follow each other in the pool as they do in the tile.
+                    let base = self.param(Meaning::Pointer(param));
+                    let head = self.param(Meaning::HeadStride(param));
+                    let block_bytes = self.param(Meaning::BlockStride(param));
+                    let b = &mut self.b;
+                    let from = b.mad_wide("rd", &extent.kv_head, &head, &base);
+                    let from = b.mad_wide("rd", block, &block_bytes, &from);
+                    let from = b.mad_wide("rd", group, PERIOD * row_bytes, &from);
+                    b.set_guard(Some(&exists));
+                    b.bulk_load(&piece, &from, rows * row_bytes, (&barriers, FULL), policy);
+                    b.set_guard(None);
+                    return;
+                }
+                let map = flow.role.map(param).unwrap_or_else(|| self.map(param));
+                let step = self.param(Meaning::BlockStep(param));
+                let b = &mut self.b;
                 let place = b.mad_lo(Type::U32, "place", block, &step, &extent.kv_head);
                 let zero = b.mov(Type::U32, "r", 0);
                 b.set_guard(Some(&exists));
@@ -376,7 +411,8 @@ impl RoleFlow for Producer {
     fn step(k: &mut Hopper<'_>, flow: &mut Flow<Producer>, step: &Step) {
         match step {
             Step::Copy { to, .. } if to.buffer == QUERY => {
-                let map = k.map(k.attention.q);
+                let q = k.attention.q;
+                let map = flow.role.map(q).unwrap_or_else(|| k.map(q));
                 k.copy_query(flow, flow.role.extent(), &map);
             }
             Step::Copy { to, from, .. } => k.copy_tile(flow, *to, k.pool(*from)),

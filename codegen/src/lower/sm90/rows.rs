@@ -18,7 +18,7 @@ use crate::layout::lane::LANES;
 use crate::layout::panel::PanelCopy;
 use crate::layout::swizzle::{CHUNK, PERIOD};
 use crate::lower::instance::Extent;
-use crate::plan::attention::{KEYS, VALUES};
+use crate::plan::attention::{KEYS, VALUE_ROWS, VALUES};
 use crate::plan::{BufferId, View};
 use crate::program::ParamId;
 use crate::schedule::ValuesIn;
@@ -53,6 +53,7 @@ impl Hopper<'_> {
     pub(super) fn lane_rows(&mut self, lane: &Reg) -> Rows {
         let of_keys = self.share(KEYS, lane);
         let of_values = match self.roles.values {
+            ValuesIn::Own if self.roles.transposes => self.share(VALUE_ROWS, lane),
             ValuesIn::Own => self.share(VALUES, lane),
             ValuesIn::Keys => of_keys.clone(),
         };

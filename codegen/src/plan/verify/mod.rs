@@ -11,6 +11,7 @@
 mod shape;
 mod unrolled;
 
+use super::attention::PRODUCTS;
 use super::{
     Barriers, BufferId, Compute, Condition, Function, Meeting, Node, Owner, Place, Plan, Shared, Side, Step,
     Turns, View, each_step,
@@ -184,8 +185,8 @@ struct Run<'p> {
     factors: BTreeSet<(BufferId, Use)>,
     /// Warps pass over tiles of which they keep nothing.
     may_pass: bool,
-    /// Warps whose lanes copy.
-    copiers: usize,
+    /// How many warps' lanes copy to a buffer, each a share.
+    copiers: BTreeMap<BufferId, usize>,
     warps: Vec<Warp>,
     cells: BTreeMap<Cell, Contents>,
     barriers: BTreeMap<(BufferId, usize, Side), Phases>,
@@ -224,13 +225,18 @@ impl<'p> Run<'p> {
                 }
             }
         }
-        let copies = |op: &Op| {
-            matches!(
-                op.step,
-                Step::CopyAsync { .. } | Step::CopyConverted { .. } | Step::WriteConverted { .. }
-            )
-        };
-        let copiers = warps.iter().filter(|warp| warp.ops.iter().any(copies)).count();
+        let mut copiers: BTreeMap<BufferId, usize> = BTreeMap::new();
+        for warp in &warps {
+            let copied = |op: &Op| match op.step {
+                Step::CopyAsync { to, .. }
+                | Step::CopyConverted { to, .. }
+                | Step::WriteConverted { to, .. }
+                | Step::Transpose { to, .. } => Some(to.buffer),
+                _ => None,
+            };
+            let copied: BTreeSet<BufferId> = warp.ops.iter().filter_map(copied).collect();
+            copied.into_iter().for_each(|buffer| *copiers.entry(buffer).or_default() += 1);
+        }
         let may_pass = plan.roles.iter().any(|role| asks(&role.body, Condition::KeepsAny));
         let turns = BTreeMap::from([(0, Clock::default())]);
         let mut factors = BTreeSet::new();
@@ -293,7 +299,7 @@ impl<'p> Run<'p> {
         }
         for (cell, contents) in &self.cells {
             let Some((buffer, _)) = contents.tag else { continue };
-            if let (true, Some(missing)) = (self.shared(buffer).is_some(), self.unread(buffer, contents)) {
+            if let (true, Some(missing)) = (self.wants_reading(buffer), self.unread(buffer, contents)) {
                 let name = self.plan.buffer(buffer).name;
                 let what = format!("{name}{} was filled and {missing}", cell.slot);
                 return Err(Fault { at: "at the end".to_owned(), what });
@@ -383,6 +389,11 @@ impl<'p> Run<'p> {
         Ok((parts.map(|part| Cell { place: shared.offset, slot, part }).collect(), turn))
     }
 
+    /// Whether what is in a buffer has to be read before something else is: a tile of shared memory, or a product that is to be added.
+    fn wants_reading(&self, buffer: BufferId) -> bool {
+        self.shared(buffer).is_some() || buffer == PRODUCTS
+    }
+
     /// What has not been done with what is in a cell: it has not been read, or not in each way in which the plan does.
     fn unread(&self, buffer: BufferId, contents: &Contents) -> Option<&'static str> {
         let misses = |wanted: &Use| {
@@ -420,10 +431,15 @@ impl<'p> Run<'p> {
         let name = self.name(view);
         let by_engine = thread >= self.warps.len() && self.shared(view.buffer).is_some();
         let expected = (view.buffer, turn);
-        let acts_with = self.those_with_own_rows(warp, thread, view);
+        // Who transposes reads rows of all.
+        let acts_with = match &op.step {
+            Step::Transpose { from, .. } if *from == view => Vec::new(),
+            _ => self.those_with_own_rows(warp, thread, view),
+        };
         let shares_from = self.shares_from();
         let owner = self.shared(view.buffer).map(|shared| shared.owner);
-        let sharers = if owner == Some(Owner::Warps) { 1 } else { self.copiers };
+        let copiers = self.copiers.get(&view.buffer).copied().unwrap_or(0);
+        let sharers = if owner == Some(Owner::Warps) { 1 } else { copiers };
         let shown = self.warps[warp].shown.clone();
         let converts = self.plan.converts(view.buffer);
         for cell in cells {
@@ -482,11 +498,18 @@ impl<'p> Run<'p> {
             self.alone((warp, thread), clock, (view, turn), cell)?;
             let before = self.cells.get(&cell).and_then(|contents| contents.tag.zip(Some(contents)));
             if let Some(((old, old_turn), contents)) = before
-                && shared.is_some()
+                && self.wants_reading(view.buffer)
                 && (old, old_turn) != (view.buffer, turn)
                 && let Some(missing) = self.unread(old, contents)
             {
                 let what = format!("{} was filled and {missing}", self.plan.buffer(old).name);
+                return Err(self.fault(warp, what));
+            }
+            if is_whole && self.cells.get(&cell).is_some_and(|contents| !contents.unfenced.is_empty()) {
+                let what = format!(
+                    "{} was written by ordinary writes, and no fence has shown them",
+                    self.name(view)
+                );
                 return Err(self.fault(warp, what));
             }
             let contents = self.cells.entry(cell).or_default();
@@ -753,6 +776,15 @@ impl<'p> Run<'p> {
                     contents.converted.insert(warp);
                 }
             }
+            Step::Transpose { to, from } => {
+                let clock = self.tick(warp);
+                self.read(warp, warp, &clock, *from, &op)?;
+                self.has_no_tail(warp, *from, &op)?;
+                self.write(warp, warp, &clock, *to, &op)?;
+                for cell in self.cells(warp, *to, &op)?.0 {
+                    self.cells.entry(cell).or_default().shares.insert(warp);
+                }
+            }
             Step::FillOnceCopied(view) => {
                 // All copies before, of each lane; it arrives once they have landed, whatever the warp does meanwhile.
                 self.tick(warp);
@@ -832,6 +864,11 @@ impl<'p> Run<'p> {
                 if self.turns.insert(next, clock).is_some() {
                     return Err(self.fault(warp, "the turn has been passed already".to_owned()));
                 }
+            }
+            Step::Meet(Meeting::Transposers) => {
+                let all = self.those(|other| other.role == role);
+                self.tick(warp);
+                return Ok(self.meet(warp, (3, 0), &all));
             }
             Step::Meet(Meeting::Consumers) => {
                 let all = self.those(|other| other.role == role);

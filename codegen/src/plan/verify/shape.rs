@@ -75,7 +75,9 @@ pub(super) fn named(plan: &Plan) -> Result<(), Fault> {
         let of_copy = 32 * role.warps;
         for (at, of) in met {
             let (copies, threads) = match of {
-                Named::Meet(Meeting::Block | Meeting::Consumers) => (1, role.copies * of_copy),
+                Named::Meet(Meeting::Block | Meeting::Consumers | Meeting::Transposers) => {
+                    (1, role.copies * of_copy)
+                }
                 Named::Meet(Meeting::Alone) => (role.copies, of_copy),
                 Named::Turn => (role.copies, 2 * of_copy),
             };

@@ -1,12 +1,14 @@
 //! Every plan is right, and what is taken from one or weakened is found.
 
 use super::*;
-use crate::choice::{F32, F32_ROLES, SM80, SM90, TF32};
-use crate::plan::attention::{Form, KEYS, VALUES};
+use crate::choice::{BYTES, F32, F32_ROLES, SM80, SM90, TF32};
+use crate::plan::attention::{Form, KEYS, VALUE_ROWS, VALUES};
 use crate::plan::ring;
 use crate::plan::roles::plan;
 use crate::plan::{Named, NamedBarrier, each_step};
-use crate::schedule::{F32Products, KvBox, OutputIn, PassTurn, Products, Rescale, Roles, Sizes, ValuesIn};
+use crate::schedule::{
+    F32Products, KvBox, OutputIn, PassTurn, Products, Rescale, Roles, Sizes, Sums, ValuesIn,
+};
 
 fn forms() -> Vec<Form> {
     let all = (0..128).map(|bits: usize| {
@@ -61,6 +63,20 @@ fn plans() -> Vec<(String, Plan)> {
         in_keys(&mut roles.sizes, values);
         for form in forms() {
             plans.push((format!("{row} {values:?} {form:?}, of f32"), plan(&roles, form)));
+        }
+    }
+    // Of 8 bits V is transposed by a role, or comes as it is, of a cache; and products add up at two levels, or one.
+    for (row, form) in BYTES.iter().flat_map(|row| forms().into_iter().map(move |form| (row, form))) {
+        let roles = row.schedule_of_bytes();
+        for sums in [Sums::TwoLevels, Sums::OneLevel] {
+            let transposing = Roles { transposes: true, sums, ..roles };
+            plans.push((format!("{row} {form:?} {sums}, transposing"), plan(&transposing, form)));
+            if form.paged {
+                let by_rows = Roles { kv_box: KvBox::Rows, ..transposing };
+                plans.push((format!("{row} {form:?} {sums}, transposing, by rows"), plan(&by_rows, form)));
+                let stored = Roles { sums, ..roles };
+                plans.push((format!("{row} {form:?} {sums}, stored transposed"), plan(&stored, form)));
+            }
         }
     }
     // Either way to multiply f32 has the same steps.
@@ -149,8 +165,9 @@ fn change(nodes: &mut Vec<Node>, at: &mut usize, target: usize, weaker: bool, do
                         | Step::Copy { to: view, .. }
                         | Step::CopyConverted { to: view, .. }
                         | Step::WriteConverted { to: view, .. }
+                        | Step::Transpose { to: view, .. }
                         | Step::Multiply { b: view, .. }
-                            if weaker && [KEYS, VALUES].contains(&view.buffer) =>
+                            if weaker && [KEYS, VALUES, VALUE_ROWS].contains(&view.buffer) =>
                         {
                             view.ago = 1 - view.ago;
                         }
@@ -221,7 +238,7 @@ const ARITHMETIC: [&str; 15] = [
 const LATER: &str = "who arrives has all its copies, writes and fences before behind it: who waits for a later tile has waited for these";
 
 /// What may go without the plan being wrong, and why.
-fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
+fn may_go(kind: &str, mutation: &str, plan: &Plan) -> Option<&'static str> {
     let takes_turns = {
         let mut found = false;
         plan.roles.iter().for_each(|role| each_step(&role.body, &mut |s| found |= *s == Step::TakeTurn));
@@ -234,6 +251,7 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
         plan.roles.iter().for_each(|role| each_step(&role.body, &mut |step| found |= is_split(step)));
         found
     };
+    let transposes = plan.roles.iter().any(|role| role.name == "transposer");
     let warps: usize = plan.roles.iter().map(|role| role.copies * role.warps).sum();
     match kind {
         "Meet" if warps == 1 => Some("a block of one warp, whose lanes it lets meet"),
@@ -242,7 +260,10 @@ fn may_go(kind: &str, plan: &Plan) -> Option<&'static str> {
         ),
         "MeetWarp" => Some("a warp is one thread here; the emulator, which has lanes, objects"),
         "Read" => Some("what is read again has been read before: to keep it would cost registers"),
-        "AwaitFull" if copies_rows => Some(LATER),
+        "AwaitFull" if copies_rows || transposes => Some(LATER),
+        "AwaitEmpty" if transposes && mutation.contains("V rows") => Some(
+            "who releases a tile of K has waited for the V before it, and that came of the rows in whose place others are copied",
+        ),
         "FenceProxy" if splits => Some(LATER),
         "FenceProducts" if !takes_turns => {
             Some("behind a wait that stands between products ptxas wants one more, or complains (C7519)")
@@ -265,7 +286,7 @@ fn mutants_of_every_plan_are_found() {
             }
             *counts.entry(kind.clone()).or_default() += 1;
             if verify(&mutant).is_ok() {
-                match may_go(&kind, &plan) {
+                match may_go(&kind, &mutation, &plan) {
                     Some(why) => *excused.entry(why).or_default() += 1,
                     None => survivors.entry(kind).or_default().push(format!("{mutation} of {what}")),
                 }
@@ -280,7 +301,7 @@ fn mutants_of_every_plan_are_found() {
     for (kind, all) in &survivors {
         println!("{kind}: {} survive, {}", all.len(), all[0]);
     }
-    assert!(survivors.is_empty() && excused.len() <= 6);
+    assert!(survivors.is_empty() && excused.len() <= 7);
 }
 
 /// Counts of barriers and places in shared memory.

@@ -6,7 +6,7 @@
 //! This folder uses the states, and `memory/` for the tiles that `wmma` loads and stores.
 
 pub(crate) mod descriptor;
-mod hopper_sums;
+pub(crate) mod hopper_sums;
 pub(crate) mod mma;
 #[cfg(target_arch = "x86_64")]
 mod mma_avx2;
