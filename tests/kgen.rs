@@ -293,10 +293,10 @@ fn bad_arguments() {
             &["the family `roles` makes no kernels of f32 for sm_90a by tf32: leave `--family roles` out"],
         ),
         ("emit attention --family both", &["no family of kernels is called `both`: write ring or roles"]),
-        ("emit attention --dtype e4m3", &["element type e4m3 has no kernels: use f16, bf16 or f32"]),
+        ("emit attention --dtype e4m3", &["no kernel stores an output of e4m3: use f16, bf16 or f32"]),
         (
             "emit paged_attention --arch sm_90a --dtype e5m2",
-            &["element type e5m2 has no kernels: use f16, bf16 or f32"],
+            &["no kernel stores an output of e5m2: use f16, bf16 or f32"],
         ),
         ("emit attention --arch sm_70", &["unknown target `sm_70`: write sm_80 or sm_90a"]),
         (

@@ -51,7 +51,19 @@ impl Kernel {
     /// # Errors
     /// As [`Problem::inputs`].
     pub fn inputs(&self, device: &Device, problem: &Problem) -> Result<Inputs, ProblemError> {
-        let program = (self.program)();
+        self.inputs_of((self.program)(), device, problem)
+    }
+
+    /// The same of its program with other element types.
+    ///
+    /// # Errors
+    /// As [`Problem::inputs`].
+    pub fn inputs_of(
+        &self,
+        program: &Program,
+        device: &Device,
+        problem: &Problem,
+    ) -> Result<Inputs, ProblemError> {
         let inputs = problem.inputs(device, program)?;
         for (name, number) in self.vectors {
             let at = program.params.iter().position(|param| param.name == *name);

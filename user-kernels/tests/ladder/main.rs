@@ -8,6 +8,7 @@ mod assembled;
 mod batches;
 mod constructs;
 mod devices;
+mod eight_bits;
 mod grid;
 mod host;
 mod planned;

@@ -127,9 +127,10 @@ fn mutants(plan: &Plan) -> Vec<(String, String, Plan)> {
         mutants.push((kind(&step), format!("set-up without `{}`", plan.line(&step)), mutant));
     }
     for role in 0..plan.roles.len() {
-        let mut count = 0;
-        each_step(&plan.roles[role].body, &mut |_| count += 1);
-        for target in 0..count {
+        let mut lines = Vec::new();
+        each_step(&plan.roles[role].body, &mut |step| lines.push(plan.line(step)));
+        for target in 0..lines.len() {
+            let same_before = lines[..target].iter().filter(|line| **line == lines[target]).count();
             for weaker in [false, true] {
                 let mut mutant = plan.clone();
                 let mut at = 0;
@@ -137,7 +138,8 @@ fn mutants(plan: &Plan) -> Vec<(String, String, Plan)> {
                 change(&mut mutant.roles[role].body, &mut at, target, weaker, &mut done);
                 let Some(step) = done else { continue };
                 let kind = kind(&step);
-                let what = format!("{} without `{}`", plan.roles[role].name, plan.line(&step));
+                let place = if same_before == 0 { "the first" } else { "a later" };
+                let what = format!("{} without {place} `{}`", plan.roles[role].name, plan.line(&step));
                 let what = if weaker { format!("{what}, but weaker") } else { what };
                 mutants.push((kind, what, mutant));
             }
@@ -264,6 +266,9 @@ fn may_go(kind: &str, mutation: &str, plan: &Plan) -> Option<&'static str> {
         "AwaitEmpty" if transposes && mutation.contains("V rows") => Some(
             "who releases a tile of K has waited for the V before it, and that came of the rows in whose place others are copied",
         ),
+        "AwaitEmpty" if mutation.starts_with("transposer without the first") => Some(
+            "V of an item's rightmost tile comes behind its Q, and consumers release Q once they are done with every V but the last",
+        ),
         "FenceProxy" if splits => Some(LATER),
         "FenceProducts" if !takes_turns => {
             Some("behind a wait that stands between products ptxas wants one more, or complains (C7519)")
@@ -301,7 +306,7 @@ fn mutants_of_every_plan_are_found() {
     for (kind, all) in &survivors {
         println!("{kind}: {} survive, {}", all.len(), all[0]);
     }
-    assert!(survivors.is_empty() && excused.len() <= 7);
+    assert!(survivors.is_empty() && excused.len() <= 8);
 }
 
 /// Counts of barriers and places in shared memory.
