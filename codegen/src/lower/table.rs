@@ -79,6 +79,9 @@ impl Kernel<'_> {
         if dtype == DType::F32 {
             return self.b.ld_constant(Type::F32, "f", &at, 0);
         }
+        if let DType::E4m3 | DType::E5m2 = dtype {
+            return self.number_of_eight_bits(dtype, &at);
+        }
         let half = self.b.ld_constant(Type::B16, "h", &at, 0);
         if dtype == DType::F16 {
             return self.b.cvt(&[], Type::F32, Type::F16, "f", &half);
@@ -87,6 +90,18 @@ impl Kernel<'_> {
         let wide = self.b.cvt(&[], Type::U32, Type::U16, "r", &half);
         let wide = self.b.shl(Type::B32, "r", &wide, 16);
         self.b.op(Opcode::Mov, &[ty(Type::B32)], Type::F32, "f", vec![Operand::from(&wide)])
+    }
+
+    /// A number of 8 bits, of a kernel whose query is of such, which are for Hopper: converted with a zero beside it, for the
+    /// conversion takes pairs.
+    fn number_of_eight_bits(&mut self, dtype: DType, at: &Reg) -> Reg {
+        let from = if dtype == DType::E4m3 { Type::E4m3x2 } else { Type::E5m2x2 };
+        let mods = [space(Space::Global), word(Word::Nc), ty(Type::U8)];
+        let byte = self.b.op(Opcode::Ld, &mods, Type::B16, "h", vec![address(at, 0)]);
+        let mods = [word(Word::Rn), ty(Type::F16x2), ty(from)];
+        let pair = self.b.op(Opcode::Cvt, &mods, Type::B32, "x", vec![(&byte).into()]);
+        let half = self.b.cvt(&[], Type::U16, Type::U32, "h", &pair);
+        self.b.cvt(&[], Type::F32, Type::F16, "f", &half)
     }
 
     /// The bit in a column of a row whose first bit is `row_bit`.
