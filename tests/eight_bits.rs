@@ -252,6 +252,81 @@ fn every_byte_is_what_it_stands_for() {
     }
 }
 
+/// Of 8 bits is what is added to scores, whatever these are products of.
+const BIASED: &str = "
+    #[attention_kernel]
+    fn biased<T: Element, const D: usize>(
+        q: Query<T, D>,
+        k: Keys<T, D>,
+        v: Values<T, D>,
+        bias: Bias<NUMBER>,
+        o: Output<f32, D>,
+        lse: RowOutput,
+    ) {
+        let q = q.tile();
+        let mut softmax = OnlineSoftmax::new();
+        let mut acc = Tile::zeros();
+        for cols in k.tiles() {
+            let s = dot(q, k.load(cols).t()).map(|x, at| x + bias.at(at.head, at.query, at.col));
+            let p = softmax.step(s, &mut acc);
+            acc += dot(p, v.load(cols));
+        }
+        o.store(softmax.finish(acc));
+        lse.store(softmax.lse());
+    }";
+
+/// A row for each byte and one key: a row's log-sum-exp is the number that is added to its only score, which is 0.
+#[test]
+fn every_byte_of_a_bias_is_what_it_stands_for() {
+    const D: usize = 64;
+    const BYTES: usize = 256;
+    let bytes: Vec<u8> = (0..=255).collect();
+    let of_others =
+        ARCHS.into_iter().flat_map(|arch| [DType::F16, DType::Bf16, DType::F32].map(|q| (arch, q)));
+    let of_its_own = [DType::E4m3, DType::E5m2].map(|own| (Arch::Sm90a, own, own, "T"));
+    let cases = of_others
+        .flat_map(|(arch, q)| {
+            [(DType::E4m3, "E4m3"), (DType::E5m2, "E5m2")].map(|(own, name)| (arch, q, own, name))
+        })
+        .chain(of_its_own);
+    for (arch, dtype, own, name) in cases {
+        let program = parse_source(&BIASED.replace("NUMBER", name)).unwrap();
+        let device = harsh(arch);
+        let zeros = |tokens: usize| {
+            let bytes = vec![0; tokens * D * dtype.bytes()];
+            Tensor::from_bytes(&device, dtype, &bytes, &[tokens, 1, D]).unwrap()
+        };
+        let (q, k, v) = (zeros(BYTES), zeros(1), zeros(1));
+        let [of_rows, of_keys] = [BYTES as i32, 1].map(|count| Starts::from_lens(&device, &[count]).unwrap());
+        let bias = Tensor::from_bytes(&device, own, &bytes, &[1, BYTES, 1]).unwrap();
+        let o = Tensor::filled_nan(&device, DType::F32, &[BYTES, 1, D]).unwrap();
+        let lse = Tensor::filled_nan(&device, DType::F32, &[BYTES, 1]).unwrap();
+        let of = |tensor, starts| Argument::Ragged(Ragged { tensor, starts });
+        let arguments = [
+            of(&q, &of_rows),
+            of(&k, &of_keys),
+            of(&v, &of_keys),
+            Argument::Vector(&bias),
+            Argument::Output(&o),
+            Argument::Output(&lse),
+        ];
+        launch(&device, &program, &arguments, &LaunchOptions::default()).unwrap();
+        for (byte, got) in bytes.iter().zip(lse.to_f32_vec().unwrap()) {
+            let wanted = match own {
+                DType::E4m3 => E4m3::from_bits(*byte).to_f32(),
+                _ => E5m2::from_bits(*byte).to_f32(),
+            };
+            // A row of which no score is above minus infinity has nothing in it; one of infinity has no softmax.
+            let holds = match wanted {
+                _ if wanted.is_finite() => (got - wanted).abs() <= 1e-6 * wanted.abs(),
+                f32::NEG_INFINITY => got == f32::NEG_INFINITY,
+                _ => !got.is_finite() && got != f32::NEG_INFINITY,
+            };
+            assert!(holds, "{arch}, queries of {dtype}: {byte:#x} of {own} is {got}, not {wanted}");
+        }
+    }
+}
+
 /// What is not above zero is no scale: it makes all rows of its KV head NaN, in the kernel, the reference and the host run, and those of no
 /// other.
 #[test]

@@ -6,7 +6,7 @@
 use crate::element::Element;
 use crate::instance;
 
-/// `Bias<T>`, `Bias<f32>`: numbers by head, row and column, of all sequences or of each, read as
+/// `Bias<T>`, `Bias<f32>`, `Bias<E4m3>`: numbers by head, row and column, of all sequences or of each, read as
 /// `bias.at(at.head, at.query, at.col)`. What a row and a column count is for the kernel to say: tokens, or buckets of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Bias<'a, T> {

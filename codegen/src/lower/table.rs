@@ -7,6 +7,7 @@
 use super::kernel::Kernel;
 use super::scalar::{KNOWN, Place, Typed, Value};
 use super::sequence::OwnNumbers;
+use crate::Arch;
 use crate::abi::{BiasAxis, Meaning};
 use crate::program::{DType, Expr, ParamId, ParamKind, ScalarType};
 use flashpage_ptx::ast::Operand;
@@ -92,16 +93,39 @@ impl Kernel<'_> {
         self.b.op(Opcode::Mov, &[ty(Type::B32)], Type::F32, "f", vec![Operand::from(&wide)])
     }
 
-    /// A number of 8 bits, of a kernel whose query is of such, which are for Hopper: converted with a zero beside it, for the
-    /// conversion takes pairs.
+    /// A number of 8 bits. What converts such takes a pair, of which the other is a zero here, and is not for Ampere, where an
+    /// e5m2 is the upper byte of an f16, and the fields of an e4m3 moved to those of an f32 are the number times 2^-120.
     fn number_of_eight_bits(&mut self, dtype: DType, at: &Reg) -> Reg {
-        let from = if dtype == DType::E4m3 { Type::E4m3x2 } else { Type::E5m2x2 };
         let mods = [space(Space::Global), word(Word::Nc), ty(Type::U8)];
+        let is_sm80 = self.spec.arch == Arch::Sm80;
+        if is_sm80 && dtype == DType::E4m3 {
+            let byte = self.b.op(Opcode::Ld, &mods, Type::U32, "byte", vec![address(at, 0)]);
+            return self.number_of_e4m3(&byte);
+        }
         let byte = self.b.op(Opcode::Ld, &mods, Type::B16, "h", vec![address(at, 0)]);
-        let mods = [word(Word::Rn), ty(Type::F16x2), ty(from)];
-        let pair = self.b.op(Opcode::Cvt, &mods, Type::B32, "x", vec![(&byte).into()]);
-        let half = self.b.cvt(&[], Type::U16, Type::U32, "h", &pair);
+        let half = if is_sm80 {
+            self.b.shl(Type::B16, "h", &byte, 8)
+        } else {
+            let from = if dtype == DType::E4m3 { Type::E4m3x2 } else { Type::E5m2x2 };
+            let mods = [word(Word::Rn), ty(Type::F16x2), ty(from)];
+            let pair = self.b.op(Opcode::Cvt, &mods, Type::B32, "x", vec![(&byte).into()]);
+            self.b.cvt(&[], Type::U16, Type::U32, "h", &pair)
+        };
         self.b.cvt(&[], Type::F32, Type::F16, "f", &half)
+    }
+
+    /// Subnormals are multiplied as they are; NaN is the one whose bits below the sign are all set.
+    fn number_of_e4m3(&mut self, byte: &Reg) -> Reg {
+        let b = &mut self.b;
+        let magnitude = b.and(Type::B32, "r", byte, 0x7f);
+        let is_nan = b.setp(Word::Eq, Type::U32, "p", &magnitude, 0x7f);
+        let fields = b.shl(Type::B32, "r", &magnitude, 20);
+        let sign = b.shl(Type::B32, "r", byte, 24);
+        let sign = b.and(Type::B32, "r", &sign, 0x8000_0000_i64);
+        let bits = b.or(Type::B32, "r", &fields, &sign);
+        let moved = b.op(Opcode::Mov, &[ty(Type::B32)], Type::F32, "f", vec![Operand::from(&bits)]);
+        let number = b.mul(Type::F32, "f", &moved, 2f32.powi(120));
+        b.selp(Type::F32, "f", f32::NAN, &number, &is_nan)
     }
 
     /// The bit in a column of a row whose first bit is `row_bit`.
