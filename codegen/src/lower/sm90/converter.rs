@@ -139,15 +139,10 @@ impl Hopper<'_> {
         self.b.place(&taken);
     }
 
-    /// What was told; or on to the end.
+    /// Reads what was told.
     fn read_told(&mut self, flow: &mut Flow<Converter>) {
-        let mut info = self.read_info(&flow.block, &flow.place);
-        self.agree(&mut info);
-        let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
-        let done = flow.role.done.clone();
-        self.b.guarded(&over, false, |b| b.bra(&done));
-        flow.role.extent = Some(Rc::new(self.extent_of(&info)));
-        flow.role.info = Some(info);
+        let (info, extent) = self.told_item(&flow.block, &flow.place, &flow.role.done);
+        (flow.role.info, flow.role.extent) = (Some(info), Some(Rc::new(extent)));
     }
 
     /// Emits `then` for the first warp alone. What it tells, if it does, is of the next place.

@@ -11,6 +11,7 @@ use crate::lower::instance::Extent;
 use crate::lower::range::{ColumnRange, Edge};
 use crate::plan::roles::INFO;
 use crate::schedule::TILE_INFOS;
+use flashpage_ptx::ast::Name;
 use flashpage_ptx::builder::{Reg, address, space, ty, vector, word};
 use flashpage_ptx::words::{Opcode, Space, Type, Word};
 
@@ -219,6 +220,16 @@ impl Hopper<'_> {
                 *value = self.same_in_all_lanes(value);
             }
         }
+    }
+
+    /// Reads what is told and what that covers; or goes on to `done`, when no tile is left.
+    pub(super) fn told_item(&mut self, block: &Block, place: &Place, done: &Name) -> (TileInfo, Extent) {
+        let mut info = self.read_info(block, place);
+        self.agree(&mut info);
+        let over = self.b.setp(Word::Ne, Type::U32, "p", &info.is_over(), 0);
+        self.b.guarded(&over, false, |b| b.bra(done));
+        let extent = self.extent_of(&info);
+        (info, extent)
     }
 
     /// Reads where a part of the columns begins.
