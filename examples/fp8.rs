@@ -23,7 +23,9 @@ const QUERIES: usize = 256;
 /// Tokens that share a scale, where not all do.
 const RUN: usize = 128;
 
-/// Attention of scaled queries, keys and values: a scale for each of them, of which many may be the same.
+/// Attention of scaled queries, keys and values: a scale for each of them, of which many may be the same. Those of values weigh
+/// probabilities, which are e4m3 by then and of which small ones lose bits: so they are given as parts of the greatest, which O is
+/// multiplied by.
 #[attention_kernel]
 fn scaled<T: Element, U: Element, const D: usize>(
     q: Query<T, D>,
@@ -32,7 +34,8 @@ fn scaled<T: Element, U: Element, const D: usize>(
     o: Output<U, D>,
     q_scales: PerQuery<f32>,
     k_scales: PerKey<f32>,
-    v_scales: PerKey<f32>,
+    v_weights: PerKey<f32>,
+    v_scale: f32,
     scale: f32,
 ) {
     let q = q.tile();
@@ -40,10 +43,10 @@ fn scaled<T: Element, U: Element, const D: usize>(
     let mut acc = Tile::zeros();
     for cols in k.tiles() {
         let s = dot(q, k.load(cols).t()).map(|x, at| x * (q_scales[at.query] * k_scales[at.col])) * scale;
-        let p = softmax.step(s, &mut acc).map(|p, at| p * v_scales[at.col]);
+        let p = softmax.step(s, &mut acc).map(|p, at| p * v_weights[at.col]);
         acc += dot(p, v.load(cols));
     }
-    o.store(softmax.finish(acc));
+    o.store(softmax.finish(acc) * v_scale);
 }
 
 /// The largest e4m3.
@@ -112,23 +115,29 @@ fn draw(rng: &mut StdRng, count: usize) -> Vec<f32> {
 struct Launch {
     tensors: [Tensor; 3],
     scales: [Tensor; 3],
+    /// The greatest of the values', of which theirs are parts.
+    v_scale: f32,
     starts: [Starts; 2],
     o: Tensor,
 }
 
 impl Launch {
     fn new(device: &Device, tensors: [Tensor; 3], scales: [Vec<f32>; 3]) -> Result<Launch, Box<dyn Error>> {
-        let [q, k, v] = scales.map(|scales| Tensor::from_slice(device, &scales, &[scales.len()]));
+        let [q_scales, k_scales, v_scales] = scales;
+        let v_scale = v_scales.iter().copied().fold(0.0, f32::max);
+        let weights = v_scales.into_iter().map(|scale| scale / v_scale).collect();
+        let [q, k, v] = [q_scales, k_scales, weights]
+            .map(|scales: Vec<f32>| Tensor::from_slice(device, &scales, &[scales.len()]));
         let starts =
             [Starts::from_lens(device, &[QUERIES as i32])?, Starts::from_lens(device, &[KEYS as i32])?];
         let o = Tensor::filled_nan(device, DType::F32, &[QUERIES, 1, HEAD_DIM])?;
-        Ok(Launch { tensors, scales: [q?, k?, v?], starts, o })
+        Ok(Launch { tensors, scales: [q?, k?, v?], v_scale, starts, o })
     }
 
     fn args(&self) -> scaled::Args<'_> {
         let [q_starts, k_starts] = &self.starts;
         let [q, k, v] = &self.tensors;
-        let [q_scales, k_scales, v_scales] = &self.scales;
+        let [q_scales, k_scales, v_weights] = &self.scales;
         scaled::Args {
             q: Ragged { tensor: q, starts: q_starts },
             k: Ragged { tensor: k, starts: k_starts },
@@ -136,7 +145,8 @@ impl Launch {
             o: &self.o,
             q_scales,
             k_scales: Ragged { tensor: k_scales, starts: k_starts },
-            v_scales: Ragged { tensor: v_scales, starts: k_starts },
+            v_weights: Ragged { tensor: v_weights, starts: k_starts },
+            v_scale: self.v_scale,
             scale: 1.0 / (HEAD_DIM as f32).sqrt(),
         }
     }
