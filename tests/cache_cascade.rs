@@ -1,8 +1,9 @@
 //! From the prefix tree to the planner: what sequences of a batch share in the cache is computed once for all of them.
 
 use crate::planning;
+use crate::targets;
 
-use flashpage::codegen::Arch;
+use flashpage::codegen::{Arch, Program};
 use flashpage::prelude::*;
 use flashpage::runtime::cache::{CacheOptions, DeviceTable, PagedCache, SequenceId};
 use flashpage::runtime::{Argument, Capacity, EmulatorOptions, PlanOptions, Planner};
@@ -39,13 +40,11 @@ fn admitted<T: Element + HostElement>(cache: &mut PagedCache) -> Vec<SequenceId>
 }
 
 fn cache(device: &Device, dtype: DType) -> PagedCache {
-    let options = CacheOptions {
-        dtype,
-        blocks: 128,
-        num_kv_heads: HEADS.1,
-        head_dim: HEAD_DIM.into(),
-        ..CacheOptions::default()
-    };
+    cache_of(device, CacheOptions { dtype, ..CacheOptions::default() })
+}
+
+fn cache_of(device: &Device, options: CacheOptions) -> PagedCache {
+    let options = CacheOptions { blocks: 128, num_kv_heads: HEADS.1, head_dim: HEAD_DIM.into(), ..options };
     PagedCache::new(device, options).unwrap()
 }
 
@@ -58,6 +57,7 @@ struct Decode {
 }
 
 impl Decode {
+    /// Of queries of `T`, with an output of `dtype`.
     fn new<T: Element + HostElement>(device: &Device, dtype: DType, sequences: usize) -> Decode {
         let shape = [sequences, HEADS.0, HEAD_DIM];
         Decode {
@@ -93,12 +93,17 @@ fn room() -> Capacity {
     Capacity { cascade: true, ..Capacity::new(8, 8) }
 }
 
-/// A cache of these elements, from the prompts that come to what is stored.
-fn become_a_cascade<T: Element + HostElement>(dtype: DType) {
-    for arch in [Arch::Sm80, Arch::Sm90a] {
+/// A cache so made, from prompts of `W` that come to what is stored, to queries of `Q` and an output of `dtype`.
+fn become_a_cascade<W: Element + HostElement, Q: Element + HostElement>(
+    archs: &[Arch],
+    program: &Program,
+    options: CacheOptions,
+    dtype: DType,
+) {
+    for &arch in archs {
         let device = Device::emulator_with(EmulatorOptions { arch, ..EmulatorOptions::default() });
-        let mut cache = cache(&device, dtype);
-        let mut ids = admitted::<T>(&mut cache);
+        let mut cache = cache_of(&device, options);
+        let mut ids = admitted::<W>(&mut cache);
         assert_eq!(cache.stats().prefix.hit_tokens, 7 * 400 + 4 * 64);
         cache.manager().order_by_prefix(&mut ids).unwrap();
         let prefixes = cache.shared_prefixes(&ids).unwrap();
@@ -107,23 +112,51 @@ fn become_a_cascade<T: Element + HostElement>(dtype: DType) {
 
         let mut table = DeviceTable::new(&device, 8, 40).unwrap();
         let table = table.sync(&cache, &ids).unwrap();
-        let decode = Decode::new::<T>(&device, dtype, ids.len());
+        let decode = Decode::new::<Q>(&device, dtype, ids.len());
         let arguments = decode.arguments(&cache, table, &[]);
-        let (program, options) = (stock("paged_full_attention"), (room(), PlanOptions::default()));
-        let plan = judge_arguments(&device, program, &arguments, options, &prefixes)
-            .unwrap_or_else(|error| panic!("{arch}, {dtype}: {error}"));
-        assert_eq!((&plan.groups, &plan.notes), (&prefixes, &vec![]), "{arch}, {dtype}\n{plan}");
+        let plan = judge_arguments(&device, program, &arguments, (room(), PlanOptions::default()), &prefixes)
+            .unwrap_or_else(|error| panic!("{arch}, {options:?}: {error}"));
+        assert_eq!((&plan.groups, &plan.notes), (&prefixes, &vec![]), "{arch}, {options:?}\n{plan}");
     }
 }
 
 #[test]
 fn prefixes_of_the_tree_become_a_cascade() {
-    become_a_cascade::<f16>(DType::F16);
+    let program = stock("paged_full_attention");
+    become_a_cascade::<f16, f16>(&targets::ARCHS, program, CacheOptions::default(), DType::F16);
+    let of_f32 = CacheOptions { dtype: DType::F32, ..CacheOptions::default() };
+    become_a_cascade::<f32, f32>(&targets::ARCHS, program, of_f32, DType::F32);
+}
+
+/// Attention of 8 bits over a cache, into another type.
+#[attention_kernel]
+fn of_eight_bits<T: Element, U: Element, const D: usize>(
+    q: Query<T, D>,
+    k: PagedKeys<T, D>,
+    v: PagedValues<T, D>,
+    table: BlockTable,
+    o: Output<U, D>,
+    lse: RowOutput,
+    scale: f32,
+) {
+    let q = q.tile();
+    let mut softmax = OnlineSoftmax::new();
+    let mut acc = Tile::zeros();
+    for cols in table.tiles() {
+        let s = dot(q, k.gather(table, cols).t()) * scale;
+        let p = softmax.step(s, &mut acc);
+        acc += dot(p, v.gather(table, cols));
+    }
+    o.store(softmax.finish(acc));
+    lse.store(softmax.lse());
 }
 
 #[test]
-fn prefixes_of_a_tree_of_f32_become_a_cascade() {
-    become_a_cascade::<f32>(DType::F32);
+fn prefixes_of_a_tree_of_8_bits_become_a_cascade() {
+    for value_layout in [ValueLayout::Rows, ValueLayout::Transposed] {
+        let options = CacheOptions { dtype: DType::E4m3, value_layout, ..CacheOptions::default() };
+        become_a_cascade::<f16, E4m3>(&[Arch::Sm90a], of_eight_bits::program(), options, DType::F16);
+    }
 }
 
 #[test]
