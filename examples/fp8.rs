@@ -59,17 +59,38 @@ struct Way {
     name: &'static str,
     /// Tokens that share a scale.
     run: usize,
+    /// Whether scales are powers of two apart.
+    powers: bool,
     /// Whether queries and keys are turned by the Hadamard transform.
     turned: bool,
     /// The root mean square that the paper has, over that of one scale for each tensor.
     paper: f64,
 }
 
-const WAYS: [Way; 4] = [
-    Way { name: "a scale each for Q, K and V", run: usize::MAX, turned: false, paper: 1.0 },
-    Way { name: "a scale for each 128 tokens", run: RUN, turned: false, paper: 1.0 },
-    Way { name: "a scale each, Q and K turned", run: usize::MAX, turned: true, paper: 0.93 / 2.4 },
-    Way { name: "a scale for each 128, Q and K turned", run: RUN, turned: true, paper: 0.91 / 2.4 },
+const WAYS: [Way; 5] = [
+    Way { name: "a scale each for Q, K and V", run: usize::MAX, powers: true, turned: false, paper: 1.0 },
+    Way { name: "a scale for each 128 tokens", run: RUN, powers: true, turned: false, paper: 1.0 },
+    Way {
+        name: "a scale each, Q and K turned",
+        run: usize::MAX,
+        powers: true,
+        turned: true,
+        paper: 0.93 / 2.4,
+    },
+    Way {
+        name: "a scale for each 128, Q and K turned",
+        run: RUN,
+        powers: true,
+        turned: true,
+        paper: 0.91 / 2.4,
+    },
+    Way {
+        name: "the same, scales no powers of two apart",
+        run: RUN,
+        powers: false,
+        turned: true,
+        paper: 0.91 / 2.4,
+    },
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -94,20 +115,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         eprint!("\r{} of {DRAWS} drawn, and computed in f64", draws.len());
     }
     eprintln!();
-    println!("{:<38} {:>10} {:>8} {:>12}", "", "RMSE of O", "of the", "the paper's");
-    println!("{:<38} {:>10} {:>8} {:>12}", "", "", "first", "ratio");
+    println!("{:<40} {:>10} {:>22} {:>8} {:>12}", "", "RMSE of O", "of a draw", "of the", "the paper's");
+    println!("{:<40} {:>10} {:>22} {:>8} {:>12}", "", "", "", "first", "ratio");
     let mut first = None;
     for way in &WAYS {
-        let (mut squares, mut count) = (0.0, 0);
+        // The mean square of each draw.
+        let mut errors = Vec::new();
         for (inputs, exact) in &draws {
             let got = attention(&device, inputs, way)?;
-            squares +=
-                got.iter().zip(exact).map(|(got, exact)| (f64::from(*got) - exact).powi(2)).sum::<f64>();
-            count += got.len();
+            let squares = got.iter().zip(exact).map(|(got, exact)| (f64::from(*got) - exact).powi(2));
+            errors.push(squares.sum::<f64>() / exact.len() as f64);
         }
-        let error = (squares / count as f64).sqrt();
+        errors.sort_by(f64::total_cmp);
+        let error = (errors.iter().sum::<f64>() / errors.len() as f64).sqrt();
+        let [least, most] = [errors[0], errors[errors.len() - 1]].map(f64::sqrt);
         let ratio = error / *first.get_or_insert(error);
-        println!("{:<38} {error:>10.2e} {ratio:>8.2} {:>12.2}", way.name, way.paper);
+        println!(
+            "{:<40} {error:>10.2e}   {least:.2e} to {most:.2e} {ratio:>8.2} {:>12.2}",
+            way.name, way.paper
+        );
     }
     Ok(())
 }
@@ -188,7 +214,7 @@ fn attention(device: &Device, inputs: &[Vec<f32>; 3], way: &Way) -> Result<Vec<f
             hadamard(device, &Hadamard { rows: &rows, tokens, seed: 1 })?;
             numbers = rows.to_vec()?;
         }
-        let (quantised, of_tokens) = quantised(&numbers, way.run);
+        let (quantised, of_tokens) = quantised(&numbers, way);
         tensors.push(Tensor::from_slice(device, &quantised, &[tokens, 1, HEAD_DIM])?);
         scales.push(of_tokens);
     }
@@ -200,15 +226,17 @@ fn attention(device: &Device, inputs: &[Vec<f32>; 3], way: &Way) -> Result<Vec<f
     Ok(launch.o.to_f32_vec()?)
 }
 
-/// Numbers over a scale under which none of a run of tokens is above the largest of the type, and that of each token. Scales are powers
-/// of two apart: a float loses nothing by a scale that is not the least, and a weight that is such a power moves a probability without
-/// rounding it, when one close to 1 would be rounded by as much as a sixteenth.
-fn quantised(numbers: &[f32], run: usize) -> (Vec<E4m3>, Vec<f32>) {
+/// Numbers over a scale under which none of a run of tokens is above the largest of the type, and that of each token. Scales that are powers
+/// of two apart are not the least, by which a float loses nothing; and a weight that is such a power moves a probability without rounding
+/// it, when one close to 1 would be rounded by as much as a sixteenth.
+fn quantised(numbers: &[f32], way: &Way) -> (Vec<E4m3>, Vec<f32>) {
     let largest = |part: &[f32]| part.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
     let of_all = largest(numbers);
     let (mut quantised, mut scales) = (Vec::new(), Vec::new());
-    for part in numbers.chunks(run.min(numbers.len() / HEAD_DIM) * HEAD_DIM) {
-        let scale = of_all / LARGEST * (largest(part) / of_all).log2().ceil().exp2();
+    for part in numbers.chunks(way.run.min(numbers.len() / HEAD_DIM) * HEAD_DIM) {
+        let share = largest(part) / of_all;
+        let share = if way.powers { share.log2().ceil().exp2() } else { share };
+        let scale = of_all / LARGEST * share;
         quantised.extend(part.iter().map(|x| E4m3::from_f32(x / scale)));
         scales.extend(vec![scale; part.len() / HEAD_DIM]);
     }

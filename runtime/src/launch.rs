@@ -177,8 +177,8 @@ fn spec(device: &Device, batch: &Batch<'_>, options: &LaunchOptions) -> Spec {
         shape: options.shape.unwrap_or(ShapeClass::for_rows(rows)),
         tuning: options.tuning,
         work: Work::Grid,
-        // Of what is not recognised the compiler says what is wrong.
         values: batch.values,
+        // Of what is not recognised the compiler says what is wrong.
         fold_scale: recognise(batch.program, true).is_ok_and(|attention| may_fold(batch, &attention)),
     }
 }

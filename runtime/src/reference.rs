@@ -4,7 +4,8 @@
 //! operation, whatever the program's form (`interpreter/`). [`plain()`] is the same computation done plainly in the
 //! element type: what each operation gives is rounded to it, products add up in f32, and what is stored is rounded to the
 //! output's type instead. Of f32 inputs it is the factors of products that are rounded, as tensor cores take them
-//! ([`F32Products`]), and so it is of inputs of 8 bits, whose products are f32 and whose probabilities are e4m3 ([`Factors::EightBits`]). What it loses is what a kernel is allowed to lose (see [`crate::check`]).
+//! ([`F32Products`]), and so it is of inputs of 8 bits, whose products are f32 and whose probabilities are e4m3 ([`Factors::EightBits`]). What
+//! it loses is what a kernel is allowed to lose (see [`crate::check`]).
 //!
 //! A row that keeps no key gives O = 0 and LSE = -inf.
 
