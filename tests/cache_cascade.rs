@@ -3,11 +3,12 @@
 use crate::planning;
 use crate::targets;
 
+use flashpage::codegen::program::Generic;
 use flashpage::codegen::{Arch, Program};
 use flashpage::prelude::*;
 use flashpage::runtime::cache::{CacheOptions, DeviceTable, PagedCache, SequenceId};
 use flashpage::runtime::{Argument, Capacity, EmulatorOptions, PlanOptions, Planner};
-use planning::{judge_arguments, stock};
+use planning::{judge_arguments, stock, storing};
 
 const HEADS: (usize, usize) = (4, 2);
 const HEAD_DIM: usize = 64;
@@ -128,34 +129,12 @@ fn prefixes_of_the_tree_become_a_cascade() {
     become_a_cascade::<f32, f32>(&targets::ARCHS, program, of_f32, DType::F32);
 }
 
-/// Attention of 8 bits over a cache, into another type.
-#[attention_kernel]
-fn of_eight_bits<T: Element, U: Element, const D: usize>(
-    q: Query<T, D>,
-    k: PagedKeys<T, D>,
-    v: PagedValues<T, D>,
-    table: BlockTable,
-    o: Output<U, D>,
-    lse: RowOutput,
-    scale: f32,
-) {
-    let q = q.tile();
-    let mut softmax = OnlineSoftmax::new();
-    let mut acc = Tile::zeros();
-    for cols in table.tiles() {
-        let s = dot(q, k.gather(table, cols).t()) * scale;
-        let p = softmax.step(s, &mut acc);
-        acc += dot(p, v.gather(table, cols));
-    }
-    o.store(softmax.finish(acc));
-    lse.store(softmax.lse());
-}
-
 #[test]
 fn prefixes_of_a_tree_of_8_bits_become_a_cascade() {
+    let program = storing("paged_full_attention", Generic::Open("U".into()));
     for value_layout in [ValueLayout::Rows, ValueLayout::Transposed] {
         let options = CacheOptions { dtype: DType::E4m3, value_layout, ..CacheOptions::default() };
-        become_a_cascade::<f16, E4m3>(&[Arch::Sm90a], of_eight_bits::program(), options, DType::F16);
+        become_a_cascade::<f16, E4m3>(&[Arch::Sm90a], &program, options, DType::F16);
     }
 }
 

@@ -5,24 +5,13 @@ use crate::judge;
 use crate::planning;
 use crate::targets;
 
-use flashpage::codegen::program::{self, Generic, ParamKind};
-use flashpage::codegen::{Arch, Program};
+use flashpage::codegen::Arch;
+use flashpage::codegen::program::{Generic, ParamKind};
 use flashpage::prelude::*;
 use flashpage::runtime::problem::Problem;
 use flashpage::runtime::{self, LaunchOptions, PlanOptions, Planner};
-use planning::{capacity, forced, stock};
+use planning::{capacity, forced, stock, storing};
 use targets::{ARCHS, harsh, plain};
-
-/// A stock kernel that stores an output of this element type.
-fn storing(kernel: &str, output: Generic<DType>) -> Program {
-    let mut program = stock(kernel).clone();
-    program.elements.push(output);
-    for param in program.params.iter_mut().filter(|param| param.kind == ParamKind::Output) {
-        param.element = Some(program::Element(1));
-    }
-    program.validate().unwrap();
-    program
-}
 
 /// Types of the output, by the type of the inputs.
 const TYPES: [(DType, DType); 4] = [

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use flashpage::codegen::Program;
-use flashpage::codegen::program::ParamKind;
+use flashpage::codegen::program::{Element as ElementId, Generic, ParamKind};
 use flashpage::kernels::find;
 use flashpage::prelude::*;
 use flashpage::runtime::check::{check_lse_beside, check_output, judged_as, lse_allowance};
@@ -13,6 +13,17 @@ use flashpage::runtime::{
 
 pub fn stock(name: &str) -> &'static Program {
     (find(name).unwrap().program)()
+}
+
+/// A stock kernel that stores an output of this element type.
+pub fn storing(kernel: &str, output: Generic<DType>) -> Program {
+    let mut program = stock(kernel).clone();
+    program.elements.push(output);
+    for param in program.params.iter_mut().filter(|param| param.kind == ParamKind::Output) {
+        param.element = Some(ElementId(program.elements.len() - 1));
+    }
+    program.validate().unwrap();
+    program
 }
 
 /// Room for a problem and no more.
