@@ -204,7 +204,7 @@ pub fn head_dims(program: &Program, arch: Arch, dtypes: &[DType]) -> Vec<HeadDim
     let is_latent = program.has_values_in_keys();
     let of_eight_bits = dtypes.iter().any(|dtype| dtype.is_eight_bits());
     let takes = |head_dim: &HeadDim| {
-        let is_made = head_dim.qk == head_dim.v && transposed_copy::HEAD_DIMS.contains(&head_dim.v);
+        let is_made = transposed_copy::is_multiplied(*head_dim);
         program.takes(*head_dim).is_ok() && (is_latent || *head_dim != LATENT) && (is_made || !of_eight_bits)
     };
     let taken: Vec<HeadDim> = tuned_head_dims(arch).iter().copied().filter(takes).collect();
@@ -226,7 +226,8 @@ pub fn suite_in(program: &Program, arch: Arch, head_dims: &[HeadDim]) -> Vec<(St
 
 /// The problems on which a kernel is checked for a target, each with a name, in these head dimensions and element types or, of
 /// a kernel that has one, its own. Paged kernels see block sizes that are smaller than a tile, equal to it, larger, and neither multiple
-/// nor divisor, in both pool layouts, values of 8 bits by rows and transposed; outputs of a type of their own have each by turns, and so have keys and values. Of the element types each problem for Hopper, and in head dimensions above 128, has
+/// nor divisor, in both pool layouts, values of 8 bits by rows and transposed; outputs of a type of their own have each by turns, and so have
+/// keys and values. Of the element types each problem for Hopper, and in head dimensions above 128, has
 /// one, by turns.
 pub fn suite_of(
     program: &Program,

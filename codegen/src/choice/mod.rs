@@ -236,7 +236,7 @@ fn check_eight_bits(spec: &Spec, attention: &Attention) -> Result<(), ScheduleEr
             "without a softmax nothing bounds what would be rounded to 8 bits; give queries f16 or bf16",
         );
     }
-    if head_dim.qk != head_dim.v || !transposed_copy::HEAD_DIMS.contains(&head_dim.v) {
+    if !transposed_copy::is_multiplied(head_dim) {
         return Err(ScheduleError::HeadDimOfEightBits { head_dim, dtype });
     }
     Ok(())

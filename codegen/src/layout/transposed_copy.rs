@@ -25,13 +25,18 @@
 //! banks. So a lane begins with another of its four numbers than the lanes beside it: in turn `s` with number `s ^ r`, where `r` is half the
 //! lane's number.
 
-use super::fragment::K_BYTES;
 use super::lane::{LANES, LaneMap, field};
 use super::panel::Panels;
 use super::swizzle::{CHUNK, PERIOD};
+use crate::spec::HeadDim;
 
 /// Head dimensions of V that there are such copies of.
 pub const HEAD_DIMS: [usize; 3] = [64, 128, 256];
+
+/// Whether products of 8 bits are of this head dimension: one of [`HEAD_DIMS`], the same of keys and of values.
+pub fn is_multiplied(head_dim: HeadDim) -> bool {
+    head_dim.qk == head_dim.v && HEAD_DIMS.contains(&head_dim.v)
+}
 
 /// Keys of a chunk.
 pub const KEYS_OF_CHUNK: usize = CHUNK;
@@ -61,11 +66,6 @@ pub struct TransposedCopy {
 }
 
 impl TransposedCopy {
-    /// Whether there is such a copy of rows of so many numbers and tiles of so many keys, a multiple of a product's depth.
-    pub fn fits(numbers: usize, keys: usize) -> bool {
-        HEAD_DIMS.contains(&numbers) && keys.is_multiple_of(K_BYTES)
-    }
-
     /// Whether a warp has two chunks of keys, of which upper lanes take the keys of a pair in the other order.
     pub fn is_interleaved(self) -> bool {
         self.lanes_of_row() < LANES
@@ -169,7 +169,7 @@ impl TransposedCopy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::fragment::{FIRST_COL, QUAD_LANE, slot_col};
+    use crate::layout::fragment::{FIRST_COL, K_BYTES, QUAD_LANE, slot_col};
     use crate::layout::panel::Order;
     use crate::layout::swizzle::widest_span;
 
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn words_are_read_and_chunks_written_once_and_touch_every_bank_once() {
         for numbers in HEAD_DIMS {
-            for keys in (32..=256).step_by(16).filter(|keys| TransposedCopy::fits(numbers, *keys)) {
+            for keys in (K_BYTES..=256).step_by(K_BYTES) {
                 let panels = |rows, columns, order| {
                     let span = widest_span(columns);
                     Panels { rows, span, count: columns / span, order }
