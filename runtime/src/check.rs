@@ -49,7 +49,7 @@ impl Factors {
     pub fn max_relative_l2(self) -> f64 {
         match self {
             Factors::Of(dtype) => max_relative_l2(dtype),
-            // Probabilities with three bits behind the first: 2.4e-2 on random inputs, whatever the shape.
+            // Probabilities with three bits behind the first: by these alone 1.8e-2 of normal inputs over 16 keys, 2.6e-2 over 8192.
             Factors::EightBits => 7e-2,
             // As many digits as f16.
             Factors::F32(F32Products::Tf32) => 1e-3,
